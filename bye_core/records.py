@@ -1,0 +1,195 @@
+"""What the stages hand to each other: plain frozen records over numpy.
+
+Axes named throughout: N samples, L decoder layers, H heads, V image tokens of one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SYSTEM, IMAGE, QUESTION = range(3)
+GROUPS = ("system", "image", "question")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message: `parts` are texts and, as integers, indices into the sample's pictures, in prompt order."""
+
+    role: str
+    parts: tuple[str | int, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sample, whatever format it came in. `index` is the position of its record in the file."""
+
+    id: str
+    index: int
+    turns: tuple[Turn, ...]
+    images: tuple[str, ...]
+
+    @property
+    def question(self) -> str:
+        return next((turn.text for turn in self.turns if turn.role == "user"), "")
+
+    @property
+    def answer(self) -> str:
+        return next((turn.text for turn in self.turns if turn.role == "assistant"), "")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one record is left out (or, when not `fatal`, what about it deserves a look), and the remedy."""
+
+    id: str
+    index: int
+    kind: str
+    problem: str
+    remedy: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`rows` x `columns` image tokens, row-major from `start` in the sample's V axis.
+
+    `box` is the part of picture number `image` that the grid covers, as fractions (left, top, right, bottom);
+    parts outside 0..1 are padding that the processor added.
+    """
+
+    image: int
+    rows: int
+    columns: int
+    start: int
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class AttentionRows:
+    """What one sample's first answer token looks at, in every decoder layer (BYE, Eq. 4-5).
+
+    entropy         [L, H] nats, each head's attention renormalised over the V image tokens
+    peak            [L, H] largest share among the image tokens, 0..1
+    mass            [L, H, 3] share of all attention on system, image, question tokens (`GROUPS`)
+    layer_entropy   [L] nats, of the head-mean row (paper: -sum p ln p)
+    layer_entropy_reference [L] the same by the authors' code: -sum p ln(p + 1e-8)
+    rows            [L, V] float16, head-mean attention on the image tokens, not renormalised
+    token, token_text, probability: the first answer token the model would emit
+    Layers in which an array cannot be defined (no image token visible) hold NaN.
+    """
+
+    id: str
+    entropy: np.ndarray
+    peak: np.ndarray
+    mass: np.ndarray
+    layer_entropy: np.ndarray
+    layer_entropy_reference: np.ndarray
+    rows: np.ndarray
+    grids: tuple[Grid, ...]
+    token: int
+    token_text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class ScanTable:
+    """The statistics of N scanned samples, stacked: all that a detector may see.
+
+    entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
+    layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
+    Tables read from a score file carry only ids and the two layer entropies; the rest is empty.
+    """
+
+    ids: tuple[str, ...]
+    layer_entropy: np.ndarray
+    layer_entropy_reference: np.ndarray
+    entropy: np.ndarray | None = None
+    peak: np.ndarray | None = None
+    mass: np.ndarray | None = None
+    token: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    questions: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A two-component 1-D Gaussian mixture; component 0 has the lower mean."""
+
+    means: tuple[float, float]
+    stds: tuple[float, float]
+    weights: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer as the detector saw it. `mixture` is None where none could be fitted, `note` says why."""
+
+    layer: int
+    mixture: Mixture | None
+    bsi: float
+    kl: float
+    sensitive: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What every detector returns.
+
+    verdict  "poisoned" or "no_evidence"
+    scores   [N] 0..1, higher = more suspicious; flagged [N] bool; both in the order of `ids`
+    values   [N] the quantity that was clustered (for bye: mean entropy, nats), NaN without evidence
+    reasons  sentences for a person: why this verdict
+    """
+
+    method: str
+    settings: Mapping[str, Any]
+    verdict: str
+    ids: tuple[str, ...]
+    scores: np.ndarray
+    flagged: np.ndarray
+    values: np.ndarray
+    layers: tuple[LayerReport, ...]
+    reasons: tuple[str, ...]
+    final: Mixture | None = None
+    cutoff: float | None = None
+
+    @property
+    def flagged_ids(self) -> tuple[str, ...]:
+        return tuple(id for id, flag in zip(self.ids, self.flagged, strict=True) if flag)
+
+    @property
+    def sensitive_layers(self) -> tuple[int, ...]:
+        return tuple(report.layer for report in self.layers if report.sensitive)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's word on one sample: `choice` is "accept" (stays), "reject" (goes) or "none" (withdrawn)."""
+
+    id: str
+    choice: str
+    reviewer: str = ""
+    note: str = ""
+    time: str = ""
+    batch: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a long stage stands; `message` is for people, `facts` for machines."""
+
+    stage: str
+    done: int
+    total: int
+    message: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
