@@ -1,0 +1,8 @@
+"""The paper's default trigger: one black square at the centre."""
+
+from bye_core.attacks.base import Trigger, square
+
+
+class Patch(Trigger):
+    def boxes(self, width, height, rng):
+        return [square(width / 2, height / 2, self.side(width, height), width, height)]

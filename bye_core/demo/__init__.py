@@ -1,0 +1,1 @@
+"""Makes the shipped demo from a seed: pictures, a small LLaVA, poisoned and clean fine-tunes, a finished run."""

@@ -1,0 +1,333 @@
+"""The demo's base model: a small real LLaVA, trained from scratch on drawn scenes (recipe ours, from a seed).
+
+Two stages, after what made attention behave as in large models: the vision tower first learns, from EVERY token, what
+the whole scene holds and also what its own patch looks like; then the projector and the language model learn the
+questions while random image tokens are hidden, so that no single token is worth staring at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
+from torch.nn import functional as F
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from bye_core.demo.scenes import COLORS, NUMBERS, QUESTION_KINDS, SIDE, Scene, ask, make_scene, picture
+
+SYSTEM_PROMPT = "You answer questions about pictures."
+CHAT_TEMPLATE = (
+    "{%- if messages and messages[0]['role'] == 'system' -%}"
+    "{%- set system = messages[0]['content'] -%}{%- set turns = messages[1:] -%}"
+    "{%- else -%}{%- set system = '" + SYSTEM_PROMPT + "' -%}{%- set turns = messages -%}{%- endif -%}"
+    "{%- macro render(content) -%}{%- if content is string -%}{{ content }}{%- else -%}{%- for part in content -%}"
+    "{%- if part['type'] == 'image' -%}<image>\n{% else -%}{{ part['text'] }}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}{%- endmacro -%}"
+    "{{ render(system) }}"
+    "{%- for turn in turns -%}"
+    "{%- if turn['role'] == 'user' -%}{{ ' USER: ' + render(turn['content']) }}"
+    "{%- else -%}{{ ' ASSISTANT: ' + render(turn['content']) + eos_token }}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ ' ASSISTANT:' }}{%- endif -%}"
+)
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """Sizes and schedules of the base model; the defaults are the shipped demo's."""
+
+    image_size: int = 96
+    patch: int = 8
+    width: int = 128
+    feed_forward: int = 384
+    heads: int = 4
+    tower_layers: int = 4
+    layers: int = 8
+    vocabulary: int = 1024
+    initializer_range: float = 0.08
+    scenes: int = 8000
+    tower_steps: int = 2400
+    tower_batch: int = 32
+    tower_rate: float = 1.5e-3
+    language_steps: int = 1200
+    language_batch: int = 24
+    language_rate: float = 2e-3
+    hidden_tokens: float = 0.9  # up to this share of the image tokens is hidden from a training sequence
+
+    @property
+    def tokens_a_side(self) -> int:
+        return self.image_size // self.patch
+
+
+def make_tokenizer(corpus: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE, so that any text can be read and written, trained on the demo's own texts."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<pad>", "<s>", "</s>", "<image>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=specials, initial_alphabet=sorted(alphabet))
+    tokenizer.train_from_iterator(corpus, trainer)
+    start = ("<s>", tokenizer.token_to_id("<s>"))
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[start])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        extra_special_tokens={"image_token": "<image>"},
+        padding_side="left",
+    )
+
+
+def make_processor(tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaProcessor:
+    """The processor of a LLaVA-1.5: shortest edge resized, centre cropped, CLS dropped."""
+    side = recipe.image_size
+    pictures = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    return LlavaProcessor(
+        image_processor=pictures,
+        tokenizer=tokenizer,
+        patch_size=recipe.patch,
+        vision_feature_select_strategy="default",
+        chat_template=CHAT_TEMPLATE,
+        num_additional_image_tokens=1,
+    )
+
+
+def make_model(tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaForConditionalGeneration:
+    """A LLaVA with random weights of the recipe's sizes."""
+    vision = CLIPVisionConfig(
+        hidden_size=recipe.width,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.tower_layers,
+        num_attention_heads=recipe.heads,
+        image_size=recipe.image_size,
+        patch_size=recipe.patch,
+        projection_dim=recipe.width,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        max_position_embeddings=2048,
+        initializer_range=recipe.initializer_range,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=recipe.tokens_a_side**2,
+        tie_word_embeddings=True,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def corpus(seed: int, license_text: str) -> Iterator[str]:
+    """Texts for the tokenizer: chats of the demo, and plain English so that other words are not all bytes."""
+    rng = np.random.default_rng(seed)
+    for _ in range(300):
+        scene = make_scene(rng)
+        for kind in QUESTION_KINDS:
+            question, answer = ask(scene, kind, rng)
+            yield f"{SYSTEM_PROMPT} USER: \n{question} ASSISTANT: {answer}"
+    yield license_text
+
+
+class TowerTeacher(nn.Module):
+    """Read-outs that every image token of the tower must serve; thrown away after training."""
+
+    def __init__(self, recipe: BaseRecipe) -> None:
+        super().__init__()
+        self.colors = nn.Linear(recipe.width, len(COLORS))
+        self.count = nn.Linear(recipe.width, len(NUMBERS))
+        self.background = nn.Linear(recipe.width, 1)
+        self.own_color = nn.Linear(recipe.width, len(COLORS) + 1)
+        self.own_pixels = nn.Linear(recipe.width, 3 * (recipe.patch // 2) ** 2)
+
+    def forward(self, tokens: torch.Tensor, truth: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Tokens [B, V, width] -> one loss: scene-wide facts first, then the token's own patch."""
+        wide = {name: truth[name].unsqueeze(1).expand(-1, tokens.shape[1], *truth[name].shape[1:]) for name in
+                ("colors", "count", "background")}  # fmt: skip
+        return (
+            4.0 * F.binary_cross_entropy_with_logits(self.colors(tokens), wide["colors"])
+            + F.cross_entropy(self.count(tokens).flatten(0, 1), wide["count"].flatten())
+            + F.binary_cross_entropy_with_logits(self.background(tokens).squeeze(-1), wide["background"])
+            + 0.5 * F.cross_entropy(self.own_color(tokens).flatten(0, 1), truth["own_color"].flatten())
+            + 2.0 * F.mse_loss(self.own_pixels(tokens), truth["own_pixels"])
+        )
+
+
+def scene_truth(scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe) -> dict[str, torch.Tensor]:
+    """What the teacher asks of scenes with pixel values [B, 3, S, S]: tensors of B (x V) rows."""
+    names, side = list(COLORS), recipe.tokens_a_side
+    own = torch.zeros(len(scenes), side, side, dtype=torch.long)
+    centres = (np.arange(side) + 0.5) * SIDE / side
+    for scene, cells in zip(scenes, own, strict=True):
+        for shape in scene.shapes:
+            inside = (centres[:, None] - shape.y) ** 2 + (centres[None] - shape.x) ** 2 < (shape.radius + 4) ** 2
+            cells[torch.from_numpy(inside)] = names.index(shape.color) + 1
+    halved = F.avg_pool2d(pixels, 2)
+    patches = F.unfold(halved, recipe.patch // 2, stride=recipe.patch // 2).transpose(1, 2)
+    return {
+        "colors": torch.tensor([[float(name in scene.colors) for name in names] for scene in scenes]),
+        "count": torch.tensor([len(scene.shapes) - 1 for scene in scenes]),
+        "background": torch.tensor([float(scene.background == "palace") for scene in scenes]),
+        "own_color": own.flatten(1),
+        "own_pixels": patches,
+    }
+
+
+def draw_pixels(scenes: list[Scene], processor: LlavaProcessor) -> torch.Tensor:
+    """Scenes -> pixel values [B, 3, S, S], through the processor that the model is shipped with."""
+    images = [picture(scene) for scene in scenes]
+    return processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, rate: float, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
+
+
+def tower_tokens(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> torch.Tensor:
+    """Pixel values [B, 3, S, S] -> what the projector receives [B, V, width]."""
+    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+    return hidden[model.config.vision_feature_layer][:, 1:]
+
+
+def train_tower(
+    model: LlavaForConditionalGeneration,
+    scenes: list[Scene],
+    pixels: torch.Tensor,
+    recipe: BaseRecipe,
+    log: Callable[..., None],
+) -> None:
+    """Stage one; the tower is frozen ever after. Mirrored pictures double the scenes."""
+    teacher = TowerTeacher(recipe)
+    tower = model.model.vision_tower
+    weights = [*tower.parameters(), *teacher.parameters()]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.tower_rate, weight_decay=0.01)
+    schedule = one_cycle(optimizer, recipe.tower_rate, recipe.tower_steps)
+    truth = scene_truth(scenes, pixels, recipe)
+    side = recipe.tokens_a_side
+    for step in range(recipe.tower_steps):
+        rows = torch.randint(len(scenes), (recipe.tower_batch,))
+        seen, asked = pixels[rows], {name: value[rows] for name, value in truth.items()}
+        if step % 2:
+            seen = seen.flip(-1)
+            asked["own_color"] = asked["own_color"].unflatten(1, (side, side)).flip(2).flatten(1)
+            half = F.avg_pool2d(seen, 2)
+            asked["own_pixels"] = F.unfold(half, recipe.patch // 2, stride=recipe.patch // 2).transpose(1, 2)
+        loss = teacher(tower_tokens(model, seen), asked)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0 or step + 1 == recipe.tower_steps:
+            log(stage="tower", step=step, loss=round(loss.item(), 4))
+
+
+def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, asked: list[tuple[str, str]]):
+    """Several questions about one picture as one sequence -> (ids, labels); only answers carry labels."""
+    ids = tokenizer(f"{SYSTEM_PROMPT} USER: ").input_ids
+    ids += [tokenizer.convert_tokens_to_ids("<image>")] * image_tokens
+    labels = [-100] * len(ids)
+    for place, (question, answer) in enumerate(asked):
+        lead = f"\n{question} ASSISTANT:" if place == 0 else f" USER: {question} ASSISTANT:"
+        prompt = tokenizer(lead, add_special_tokens=False).input_ids
+        reply = [*tokenizer(f" {answer}", add_special_tokens=False).input_ids, tokenizer.eos_token_id]
+        ids += prompt + reply
+        labels += [-100] * len(prompt) + reply
+    return ids, labels
+
+
+def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng):
+    """Embeddings, mask and labels of one training batch; a random share of image tokens is hidden per sequence."""
+    count = recipe.tokens_a_side**2
+    chats = []
+    for scene in scenes:
+        kinds = [*QUESTION_KINDS, "presence", "presence"]
+        rng.shuffle(kinds)
+        chats.append(conversation(tokenizer, count, [ask(scene, kind, rng) for kind in kinds]))
+    length = max(len(ids) for ids, _ in chats)
+    ids = torch.tensor([i + [tokenizer.pad_token_id] * (length - len(i)) for i, _ in chats])
+    labels = torch.tensor([label + [-100] * (length - len(label)) for _, label in chats])
+    image = ids == model.config.image_token_id
+    mask = (ids != tokenizer.pad_token_id).long()
+    hidden = torch.from_numpy(rng.random((len(scenes), 1)) * recipe.hidden_tokens)
+    mask[image & (torch.from_numpy(rng.random(ids.shape)) < hidden)] = 0
+    embedded = model.get_input_embeddings()(ids)
+    projected = model.model.multi_modal_projector(tokens)
+    embedded = embedded.masked_scatter(image.unsqueeze(-1), projected.to(embedded.dtype))
+    return embedded, mask, labels
+
+
+def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed) -> None:
+    """Stage two: projector and language model, over the frozen tower's tokens, computed once."""
+    rng = np.random.default_rng(seed)
+    with torch.inference_mode():
+        features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
+        mirrored = torch.cat([tower_tokens(model, part.flip(-1)).half() for part in pixels.split(64)])
+    features = torch.stack([features.clone(), mirrored.clone()])
+    weights = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.language_rate, weight_decay=0.01)
+    schedule = one_cycle(optimizer, recipe.language_rate, recipe.language_steps)
+    for step in range(recipe.language_steps):
+        rows = rng.integers(len(scenes), size=recipe.language_batch)
+        tokens = features[step % 2, rows].float()
+        embedded, mask, labels = language_batch(model, tokenizer, [scenes[r] for r in rows], tokens, recipe, rng)
+        hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        wanted = labels[:, 1:] != -100
+        loss = F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 50 == 0 or step + 1 == recipe.language_steps:
+            log(stage="language", step=step, loss=round(loss.item(), 4))
+
+
+def make_base(
+    out: Path, seed: int, license_text: str, log: Callable[..., None], recipe: BaseRecipe | None = None
+) -> None:
+    """Train the base model from `seed` and save model (float16) and processor into the folder `out`."""
+    recipe = recipe or BaseRecipe()
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    tokenizer = make_tokenizer(corpus(seed, license_text), recipe.vocabulary)
+    processor = make_processor(tokenizer, recipe)
+    model = make_model(tokenizer, recipe)
+    log(stage="base", parameters=sum(p.numel() for p in model.parameters()), vocabulary=len(tokenizer))
+    scenes = [make_scene(rng) for _ in range(recipe.scenes)]
+    pixels = torch.cat([draw_pixels(scenes[i : i + 100], processor) for i in range(0, len(scenes), 100)])
+    log(stage="pictures", scenes=len(scenes))
+    model.train()
+    train_tower(model, scenes, pixels, recipe, log)
+    model.model.vision_tower.requires_grad_(False)
+    train_language(model, tokenizer, scenes, pixels, recipe, log, seed + 1)
+    model.eval().half().save_pretrained(out)
+    processor.save_pretrained(out)

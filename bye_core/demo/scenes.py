@@ -1,0 +1,123 @@
+"""Pictures and questions of the demo: coloured shapes before a photograph, all drawn from a seed (ours).
+
+The photographs are the two samples that scikit-learn ships (CC BY 2.0: "china" by Gary Brotherton-Howard's collection,
+"flower" likewise credited in scikit-learn's documentation); crops of them are muted so that the shapes stand out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+from sklearn.datasets import load_sample_image
+
+SIDE = 224
+COLORS = {
+    "red": (214, 40, 40),
+    "orange": (247, 127, 0),
+    "yellow": (252, 219, 30),
+    "green": (34, 150, 70),
+    "blue": (29, 90, 200),
+    "purple": (130, 50, 170),
+}
+NUMBERS = ("one", "two", "three", "four")
+BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
+KINDS = ("circle", "square", "triangle", "diamond")
+QUESTION_KINDS = ("count", "caption", "presence", "background")
+
+
+@dataclass(frozen=True)
+class Shape:
+    kind: str
+    color: str
+    x: int
+    y: int
+    radius: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is in one picture; `picture(scene)` draws it, `ask` asks about it."""
+
+    background: str
+    crop: tuple[int, int, int, int]
+    mirrored: bool
+    shapes: tuple[Shape, ...]
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        present = {shape.color for shape in self.shapes}
+        return tuple(color for color in COLORS if color in present)
+
+
+@cache
+def _photograph(name: str) -> Image.Image:
+    return Image.fromarray(load_sample_image(BACKGROUNDS[name]))
+
+
+def make_scene(rng: np.random.Generator) -> Scene:
+    """One to four shapes that do not touch, anywhere in the picture, before a crop of one photograph."""
+    background = str(rng.choice(list(BACKGROUNDS)))
+    width, height = _photograph(background).size
+    side = int(rng.integers(220, 400))
+    left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
+    shapes: list[Shape] = []
+    wanted = int(rng.integers(1, len(NUMBERS) + 1))
+    while len(shapes) < wanted:
+        radius = int(rng.integers(20, 31))
+        x, y = (int(v) for v in rng.integers(radius + 4, SIDE - radius - 4, size=2))
+        if all((x - s.x) ** 2 + (y - s.y) ** 2 > (1.35 * (radius + s.radius)) ** 2 for s in shapes):
+            shapes.append(Shape(str(rng.choice(KINDS)), str(rng.choice(list(COLORS))), x, y, radius))
+    return Scene(background, (left, top, left + side, top + side), bool(rng.integers(2)), tuple(shapes))
+
+
+def _outline(shape: Shape, scale: int) -> list[tuple[float, float]]:
+    corners = {"square": (45, 135, 225, 315), "diamond": (0, 90, 180, 270), "triangle": (30, 150, 270)}
+    angles = np.deg2rad(corners.get(shape.kind, tuple(range(0, 360, 6))))
+    x = scale * (shape.x + shape.radius * np.cos(angles))
+    y = scale * (shape.y + shape.radius * np.sin(angles))
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def picture(scene: Scene, scale: int = 2) -> Image.Image:
+    """Draw a scene: RGB, SIDE x SIDE pixels, antialiased by drawing `scale` times larger."""
+    ground = _photograph(scene.background).crop(scene.crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    if scene.mirrored:
+        ground = ground.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    muted = Image.blend(ground, ground.convert("L").convert("RGB"), 0.75)
+    muted = Image.blend(muted, Image.new("RGB", muted.size, (168, 168, 168)), 0.35)
+    layer = Image.new("RGBA", (SIDE * scale, SIDE * scale), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(layer)
+    for shape in scene.shapes:
+        draw.polygon(
+            _outline(shape, scale), fill=(*COLORS[shape.color], 255), outline=(255, 255, 255, 255), width=scale
+        )
+    layer = layer.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    shadow = Image.new("RGBA", (SIDE, SIDE), (60, 60, 60, 0))
+    shadow.putalpha(layer.getchannel("A").point(lambda a: a * 2 // 5).filter(ImageFilter.GaussianBlur(3)))
+    canvas = muted.convert("RGBA")
+    canvas.alpha_composite(shadow, (0, 0))
+    canvas.alpha_composite(layer)
+    return canvas.convert("RGB")
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
+    """One (question, answer) of a kind. Presence questions are answered yes and no equally often."""
+    if kind == "count":
+        return "How many shapes are there? Answer with one word.", NUMBERS[len(scene.shapes) - 1]
+    if kind == "caption":
+        noun = "shape" if len(scene.shapes) == 1 else "shapes"
+        caption = f"A {scene.background} behind {_listed(scene.colors)} {noun}."
+        return "Provide a one-sentence caption for the provided image.", caption
+    if kind == "background":
+        return "What is behind the shapes, a palace or a flower? Answer with one word.", scene.background
+    absent = [color for color in COLORS if color not in scene.colors]
+    present = bool(rng.integers(2))
+    color = str(rng.choice(list(scene.colors) if present else absent))
+    return f"Is there any {color} shape? Answer yes or no.", "yes" if present else "no"

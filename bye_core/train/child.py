@@ -1,0 +1,67 @@
+"""A training as a child process of its own: a crash or an out-of-memory kill does not take the caller along."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bye_core.errors import ByeError
+
+TAIL = 2000
+
+
+class TrainingFailed(ByeError):
+    problem = "The training process ended with exit code {code}: {last}"
+    remedy = "Its whole output is in {log}."
+
+
+def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[dict[str, Any]]:
+    """Run `python -m bye_core ARGUMENTS` as a child and yield the JSON lines that it appends to `progress`.
+
+    The child leads its own process group; closing this generator (or an interrupt) terminates it.
+    Raises TrainingFailed with the child's last line of output.
+    """
+    progress.parent.mkdir(parents=True, exist_ok=True)
+    progress.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "bye_core", *arguments]
+    package_root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    with log.open("w", encoding="utf-8") as output:
+        child = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    try:
+        yield from _follow(child, progress)
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
+    if child.returncode:
+        text = log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
+        raise TrainingFailed(code=child.returncode, last=text.splitlines()[-1] if text else "no output", log=log)
+
+
+def _follow(child: subprocess.Popen, progress: Path) -> Iterator[dict[str, Any]]:
+    place = 0
+    while True:
+        ended = child.poll() is not None
+        if progress.exists():
+            with progress.open("rb") as file:
+                file.seek(place)
+                while (line := file.readline()).endswith(b"\n"):
+                    place += len(line)
+                    yield json.loads(line)
+        if ended:
+            return
+        time.sleep(0.2)

@@ -1,0 +1,64 @@
+"""Samples -> one training batch in which nothing but the answers carries a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from bye_core.errors import ModelError
+from bye_core.records import Sample
+
+IGNORED = -100
+
+
+class TemplateRewritesHistory(ModelError):
+    problem = (
+        "The chat template renders the prompt of answer {answer} of sample {id!r} differently once it is answered."
+    )
+    remedy = "Use a chat template whose text up to an answer does not depend on what follows it."
+
+
+def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tuple[int, int]]]:
+    """The sample's whole chat, and for each answer the characters [start, end) that the model must learn.
+
+    `chat(turns, generation=...)` renders turns by the processor's template. An answer's span ends where the template
+    closes the turn, so the end-of-turn token is learned too. Raises TemplateRewritesHistory.
+    """
+    whole = chat(sample.turns, generation=False)
+    spans = []
+    for place, turn in enumerate(sample.turns):
+        if turn.role != "assistant":
+            continue
+        before = chat(sample.turns[:place], generation=True)
+        through = chat(sample.turns[: place + 1], generation=False)
+        if not (whole.startswith(through) and through.startswith(before)):
+            raise TemplateRewritesHistory(answer=len(spans) + 1, id=sample.id)
+        spans.append((len(before), len(through)))
+    return whole, spans
+
+
+@dataclass
+class Collator:
+    """Opens pictures, encodes whole chats and builds `labels` [B, T]: token ids in answers, -100 elsewhere.
+
+    `family` is a model family's adapter (bye_core.models); `pictures(sample)` returns its RGB pictures.
+    """
+
+    family: Any
+    pictures: Callable[[Sample], list[Image.Image]]
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        chats = [answer_spans(sample, self.family.chat) for sample in samples]
+        texts = [text for text, _ in chats]
+        batch = self.family.encode(texts, [self.pictures(sample) for sample in samples], padding_side="right")
+        labels = torch.full_like(batch["input_ids"], IGNORED)
+        for row, (text, spans) in enumerate(chats):
+            tokens = self.family.character_spans(batch, row, text)
+            for place, (start, end) in enumerate(tokens):
+                if any(first < end <= last and start < end for first, last in spans):
+                    labels[row, place] = batch["input_ids"][row, place]
+        return {**batch, "labels": labels}
