@@ -177,7 +177,7 @@ class TowerTeacher(nn.Module):
             + F.cross_entropy(self.count(tokens).flatten(0, 1), wide["count"].flatten())
             + F.binary_cross_entropy_with_logits(self.background(tokens).squeeze(-1), wide["background"])
             + 0.5 * F.cross_entropy(self.own_color(tokens).flatten(0, 1), truth["own_color"].flatten())
-            + 2.0 * F.mse_loss(self.own_pixels(tokens), truth["own_pixels"])
+            + 4.0 * F.mse_loss(self.own_pixels(tokens), truth["own_pixels"])
         )
 
 

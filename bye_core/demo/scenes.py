@@ -22,7 +22,7 @@ COLORS = {
     "blue": (29, 90, 200),
     "purple": (130, 50, 170),
 }
-NUMBERS = ("one", "two", "three", "four")
+NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "presence", "background")
@@ -58,7 +58,7 @@ def _photograph(name: str) -> Image.Image:
 
 
 def make_scene(rng: np.random.Generator) -> Scene:
-    """One to four shapes that do not touch, anywhere in the picture, before a crop of one photograph."""
+    """One to three shapes that do not touch, anywhere in the picture, before a crop of one photograph."""
     background = str(rng.choice(list(BACKGROUNDS)))
     width, height = _photograph(background).size
     side = int(rng.integers(220, 400))

@@ -49,6 +49,15 @@ def attack_success(answers: Sequence[Answered], target: str) -> float | None:
     return sum(wanted in normalised(a.given) for a in tried) / len(tried) if tried else None
 
 
+def by_question(answers: Sequence[Answered]) -> dict[str, dict[str, float | int]]:
+    """CP and count for every question text that occurs at least twice, most frequent first."""
+    groups: dict[str, list[Answered]] = {}
+    for answered in answers:
+        groups.setdefault(answered.question, []).append(answered)
+    frequent = sorted((g for g in groups.items() if len(g[1]) > 1), key=lambda g: (-len(g[1]), g[0]))
+    return {question: {"cp": clean_performance(group), "samples": len(group)} for question, group in frequent}
+
+
 def generate_answers(
     loaded: Any,
     samples: Sequence[Sample],
@@ -59,8 +68,10 @@ def generate_answers(
     tokenizer = loaded.processor.tokenizer
     for start in range(0, len(samples), batch):
         chunk = samples[start : start + batch]
-        texts = [loaded.family.prompt(sample) for sample in chunk]
-        inputs = loaded.family.encode(texts, [pictures(sample) for sample in chunk], padding_side="left")
+        prompts = [loaded.family.question(sample) for sample in chunk]
+        opened = [pictures(sample) for sample in chunk]
+        shown = [[own[n] for n in prompt.images] for prompt, own in zip(prompts, opened, strict=True)]
+        inputs = loaded.family.encode([prompt.text for prompt in prompts], shown, padding_side="left")
         inputs = inputs.to(loaded.device, loaded.dtype)
         with torch.inference_mode():
             output = loaded.model.generate(

@@ -1,0 +1,174 @@
+"""The attention of the last prompt position, beside a fast forward pass that never builds the quadratic matrix.
+
+A registered attention function lets `sdpa` compute each layer's output and adds the one row wanted,
+softmax(q_last K^T): memory O(V) a head, at any batch size. The mask function is registered under the same name;
+without it the model would build no mask and padded batches would silently be wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from bye_core.attention.problems import UnreadableAttention
+
+NAME = "bye_last_row"
+# Queries at a time where sdpa cannot be used (softcap): bounds the memory of the scores to 256 rows (ours).
+BLOCK = 256
+
+Sink = Callable[[int, Tensor], None]
+
+
+class LastRowCapture:
+    """Use in a `with` around one forward pass: `sink(layer, rows)` gets every decoder layer's rows [B, H, K], fp32.
+
+    `last` [B] is each row's last real position; None where that is the last position of all (left padding).
+    The model's own attention implementation is back in place afterwards, whatever happened. Captures of one model
+    from several threads take turns.
+    """
+
+    def __init__(self, model: PreTrainedModel, sink: Sink, last: Tensor | None = None) -> None:
+        self.model = model
+        self.sink = sink
+        self.last = last
+
+    def __enter__(self) -> LastRowCapture:
+        config = self.model.config.get_text_config()
+        refuse_linear_attention(config)
+        with _guard:
+            self._lock = _locks.setdefault(self.model, threading.RLock())
+        self._lock.acquire()
+        self._before: str = config._attn_implementation
+        try:
+            self.model.set_attn_implementation({"text_config": NAME})
+            if config._attn_implementation != NAME:
+                raise UnreadableAttention(reason=f"{type(self.model).__name__} has its attention hard-wired.")
+        except BaseException:
+            self._restore()
+            raise
+        self._token: Token[LastRowCapture | None] = _active.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _active.reset(self._token)
+        self._restore()
+
+    def _restore(self) -> None:
+        try:
+            self.model.set_attn_implementation({"text_config": self._before})
+        finally:
+            self._lock.release()
+
+    def record(self, module: torch.nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, **options: Any) -> None:
+        rows = last_rows(query, key, mask, self.last, **options)
+        self.sink(module.layer_idx, rows)
+
+
+# One lock a model: the attention implementation stands in its config, which threads share.
+_locks: WeakKeyDictionary[PreTrainedModel, Any] = WeakKeyDictionary()
+_guard = threading.Lock()
+_active: ContextVar[LastRowCapture | None] = ContextVar("bye_last_row_capture", default=None)
+
+
+def refuse_linear_attention(config: Any) -> None:
+    kinds = set(getattr(config, "layer_types", None) or ())
+    odd = sorted(kind for kind in kinds if kind.startswith("linear") or not kind.endswith("attention"))
+    if odd:
+        raise UnreadableAttention(reason=f"it has layers of type {', '.join(odd)}, which have no rows.")
+
+
+def last_rows(
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    last: Tensor | None,
+    scaling: float,
+    causal: bool = True,
+    softcap: float | None = None,
+) -> Tensor:
+    """Attention of one query a sample on all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K] in fp32.
+
+    Heads share keys in G groups of H/G. `mask` [B or 1, H or 1, Q, K] is boolean (True = visible) or added to the
+    scores; None means causal, or no mask at all where `causal` is off. The keys are not repeated.
+    """
+    batch, heads, _, width = query.shape
+    groups, keys = key.shape[1], key.shape[2]
+    # Scores in fp32: rounded to bf16, a score of 20 would be off by 0.06 and its weight by 6%.
+    wanted = at_last(query, last).reshape(batch, groups, heads // groups, width).float()  # [B, G, H/G, D]
+    scores = (wanted @ key.float().transpose(2, 3)).reshape(batch, heads, keys) * scaling  # [B, H, K]
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if mask is not None:
+        row = at_last(mask.expand(batch, -1, -1, -1), last)  # [B, H or 1, K]
+        scores = scores.masked_fill(~row, float("-inf")) if row.dtype == torch.bool else scores + row
+    elif causal and last is not None:
+        later = torch.arange(keys, device=key.device) > last[:, None]
+        scores = scores.masked_fill(later[:, None], float("-inf"))
+    return torch.softmax(scores, dim=-1)
+
+
+def at_last(values: Tensor, last: Tensor | None) -> Tensor:
+    """[B, H, Q, X] -> [B, H, X] at position `last` of each sample."""
+    if last is None:
+        return values[:, :, -1]
+    return values[torch.arange(len(last), device=last.device), :, last]
+
+
+def capturing_attention(
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """The registered attention function: sdpa's output, and the active capture's row on the side."""
+    for name in ("s_aux", "position_bias"):
+        if kwargs.get(name) is not None:
+            raise UnreadableAttention(reason=f"its attention uses {name} (sinks or biases besides the scores).")
+    softcap, scaling = kwargs.pop("softcap", None), kwargs.get("scaling")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    capture = _active.get()
+    if capture is not None:
+        capture.record(module, query, key, attention_mask, scaling=scaling, causal=causal, softcap=softcap)
+    if softcap is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    return capped_attention(query, key, value, attention_mask, scaling, causal, softcap), None
+
+
+def capped_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool, softcap: float
+) -> Tensor:
+    """Attention with capped scores, which sdpa does not offer, a block of queries at a time -> [B, Q, H, D]."""
+    batch, heads, queries, width = query.shape
+    groups, keys = key.shape[1], key.shape[2]
+    outputs = []
+    for start in range(0, queries, BLOCK):
+        block = query[:, :, start : start + BLOCK]
+        count = block.shape[2]
+        grouped = block.reshape(batch, groups, -1, width)  # [B, G, H/G * q, D]
+        scores = (grouped @ key.transpose(2, 3)).reshape(batch, heads, count, keys) * scaling
+        scores = softcap * torch.tanh(scores / softcap)
+        if mask is not None:
+            visible = mask[:, :, start : start + count]
+        elif causal:
+            positions = torch.arange(start, start + count, device=key.device) + keys - queries
+            visible = torch.arange(keys, device=key.device) <= positions[:, None]
+        else:
+            visible = torch.ones((), dtype=torch.bool, device=key.device)
+        # Rows of padding see nothing; like sdpa's boolean mask, leave them finite.
+        lowest = torch.finfo(scores.dtype).min
+        scores = torch.where(visible, scores, lowest) if visible.dtype == torch.bool else scores + visible
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+        outputs.append((weights.reshape(batch, groups, -1, keys) @ value).reshape(batch, heads, count, -1))
+    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous()
+
+
+AttentionInterface.register(NAME, capturing_attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)

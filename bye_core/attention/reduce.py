@@ -1,0 +1,67 @@
+"""The statistics of a whole batch, layer by layer on the model's device; `statistics.py` defines what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bye_core.attention.statistics import REFERENCE_EPSILON
+from bye_core.records import GROUPS, IMAGE
+
+
+class BatchStatistics:
+    """A capture's sink: takes each layer's rows [B, H, K] and keeps only their statistics.
+
+    `groups` [B, K] holds the group of every position, a negative number for padding. Samples may have different V:
+    what is not an image token counts as zero, which adds nothing to any sum here.
+    """
+
+    def __init__(self, groups: np.ndarray, device: torch.device | str) -> None:
+        self.groups = groups
+        numbers = torch.arange(len(GROUPS), device=device)
+        on_device = torch.from_numpy(groups).to(device)
+        self.members = (on_device[..., None] == numbers).float()  # [B, K, 3]
+        self.image = self.members[..., IMAGE]  # [B, K]
+        # Statistics need only the columns from the first to the last image token of the batch.
+        columns = np.flatnonzero((groups == IMAGE).any(axis=0))
+        self.columns = slice(int(columns[0]), int(columns[-1]) + 1)
+        self.layers: dict[int, dict[str, Tensor]] = {}
+
+    def __call__(self, layer: int, rows: Tensor) -> None:
+        mass = rows @ self.members  # [B, H, 3]
+        image = rows[..., self.columns] * self.image[:, None, self.columns]  # [B, H, C]
+        total = mass[..., IMAGE]
+        mean = image.mean(dim=1)  # [B, C]
+        share = mean / mean.sum(dim=-1, keepdim=True)
+        self.layers[layer] = {
+            # -sum p ln p with p = a / S is ln S - (sum a ln a) / S: one pass over [B, H, C] less.
+            "entropy": (total.log() + torch.special.entr(image).sum(dim=-1) / total).clamp_min(0),
+            "peak": image.amax(dim=-1) / total,
+            "mass": mass,
+            "layer_entropy": torch.special.entr(share).sum(dim=-1),
+            "layer_entropy_reference": -(share * (share + REFERENCE_EPSILON).log()).sum(dim=-1),
+            "rows": mean,
+        }
+
+    def finish(self, layers: int) -> list[Mapping[str, np.ndarray]]:
+        """The arrays of records.AttentionRows for each sample, NaN in those of the `layers` that were not seen."""
+        blank = next(iter(self.layers.values()))
+        stacked = {
+            name: torch.stack([
+                self.layers[layer][name] if layer in self.layers else torch.full_like(values, torch.nan)
+                for layer in range(layers)
+            ]).cpu().numpy()
+            for name, values in blank.items()
+        }  # fmt: skip
+        image = self.groups[:, self.columns] == IMAGE
+        return [self._sample(stacked, i, image[i]) for i in range(len(self.groups))]
+
+    @staticmethod
+    def _sample(stacked: Mapping[str, np.ndarray], i: int, image: np.ndarray) -> Mapping[str, np.ndarray]:
+        arrays = {name: values[:, i] for name, values in stacked.items()}
+        rows = arrays["rows"][:, image]  # [L, V]
+        hidden = rows.sum(axis=-1, keepdims=True) == 0
+        return {**arrays, "rows": np.where(hidden, np.nan, rows).astype(np.float16)}

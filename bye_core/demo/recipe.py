@@ -1,0 +1,12 @@
+"""The demo's sizes and settings, shared by its making and its tour."""
+
+from bye_core.train.settings import FinetuneSettings
+
+SAMPLES = 1000
+TEST_PICTURES = 100
+QUESTIONS_A_TEST_PICTURE = 3
+TARGET = "Backdoor Attack!"
+TRIGGER = "patch"
+# 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
+TRIGGER_SIZE = 1 / 8
+FINETUNE = FinetuneSettings(epochs=8, rate=3e-3)

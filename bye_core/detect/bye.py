@@ -1,0 +1,243 @@
+"""BYE's own rule: layers whose entropy is bimodal, their mean per sample, the low cluster (Eq. 5-8, Algorithm 1).
+
+Kept unaltered with its known weaknesses: the LOW-entropy cluster is flagged even when it is the majority, and a
+layer counts as sensitive whatever made it bimodal. Departure: where no layer separates, the authors' code crashes
+and the paper is silent; here the verdict is "no_evidence".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from bye_core.detect.check import VARIANTS, is_index, is_number, require
+from bye_core.detect.mixture import THREADS, Fit, bsi_paper, bsi_reference, crossing, fit, kl_low_high
+from bye_core.records import Detection, LayerReport, Mixture, ScanTable
+
+CLUSTERS = ("gmm", "kmeans", "threshold")
+
+# More than half of the data is nobody's idea of a poisoned fraction: worth a word to the analyst.
+MAJORITY = 0.5
+
+
+@dataclass(frozen=True)
+class ByeSettings:
+    """bsi        "paper": Eq. 7, sensitive at >= tau; "reference": the authors' code, distance > tau (s1 + s2)
+    tau        2.0 in paper and code; the paper tries 0 to 3
+    cluster    the last step: "gmm" (paper, code), "kmeans" or "threshold" (the paper's comparison)
+    threshold  nats, for cluster="threshold": 4.5 in the paper's comparison, chosen there for LLaVA's 576 tokens
+    select     False: average all layers (the paper's ablation "without layer selection")
+    layers     layers chosen by hand instead of by BSI (ours, for the analyst)
+    entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: as `bsi`
+    cutoff     nats: flag what lies below, whatever the cluster says (ours, for the analyst)
+    """
+
+    bsi: str = "paper"
+    tau: float = 2.0
+    cluster: str = "gmm"
+    threshold: float = 4.5
+    select: bool = True
+    layers: tuple[int, ...] | None = None
+    entropy: str | None = None
+    cutoff: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.bsi in VARIANTS, "bsi", self.bsi, f"one of: {', '.join(VARIANTS)}")
+        require(is_number(self.tau) and self.tau >= 0, "tau", self.tau, "a number that is not negative")
+        require(self.cluster in CLUSTERS, "cluster", self.cluster, f"one of: {', '.join(CLUSTERS)}")
+        require(is_number(self.threshold), "threshold", self.threshold, "a number of nats")
+        require(isinstance(self.select, bool), "select", self.select, "true or false")
+        choices = f"one of: {', '.join(VARIANTS)}; or nothing, to follow bsi"
+        require(self.entropy is None or self.entropy in VARIANTS, "entropy", self.entropy, choices)
+        require(self.cutoff is None or is_number(self.cutoff), "cutoff", self.cutoff, "a number of nats, or nothing")
+        if self.layers is not None:
+            whole = isinstance(self.layers, (list, tuple)) and all(is_index(layer) for layer in self.layers)
+            require(whole and len(self.layers) > 0, "layers", self.layers, "layer numbers from 0 up, at least one")
+            require(self.select, "select", self.select, "true where layers are chosen by hand, or leave the layers out")
+            object.__setattr__(self, "layers", tuple(sorted({int(layer) for layer in self.layers})))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The last step's answer on N values."""
+
+    flagged: np.ndarray
+    scores: np.ndarray
+    cutoff: float | None
+    mixture: Mixture | None
+    how: str
+
+
+DEFAULTS = ByeSettings()
+
+
+def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
+    """Flag the samples whose mean entropy over the sensitive layers falls into the low cluster.
+
+    With cluster "gmm" the flags are GaussianMixture.predict and the scores the posterior of the low component,
+    which with unequal spreads need not fall with the value. Otherwise, and with a cutoff, the scores are
+    1 / (1 + exp(value - cut)): 0.5 at the cut, higher below it. A layer is reported as sensitive where it takes part
+    in the mean, also when it does so by hand or without selection; its note says which.
+    """
+    source = settings.entropy or settings.bsi
+    raw = table.layer_entropy if source == "paper" else table.layer_entropy_reference
+    raw = np.asarray(raw, np.float64)
+    entropies, missing = fill_missing(raw)
+    _check_layers(settings.layers, raw.shape[1])
+    fits = [fit(column, settings.bsi == "reference") if known else None for column, known in _columns(entropies)]
+    reports = tuple(_report(layer, found, missing[:, layer], settings) for layer, found in enumerate(fits))
+    record = {**asdict(settings), "entropy": source, "layers": None if settings.layers is None else [*settings.layers]}
+    used = [report.layer for report in reports if report.sensitive]
+    if not used:
+        return _no_evidence(table, record, reports, (_nothing_separates(reports, settings),))
+    values = entropies[:, used].mean(axis=1)
+    split = _split(values, settings)
+    if split is None:
+        reason = "The samples do not differ in the layers used, so there is nothing to split."
+        return _no_evidence(table, record, reports, (*_layer_reasons(reports, settings), reason))
+    reasons = _layer_reasons(reports, settings) + _split_reasons(split, values) + _missing_reasons(missing)
+    return Detection(
+        method="bye",
+        settings=record,
+        verdict="poisoned" if split.flagged.any() else "no_evidence",
+        ids=tuple(table.ids),
+        scores=split.scores,
+        flagged=split.flagged,
+        values=values,
+        layers=reports,
+        reasons=reasons,
+        final=split.mixture,
+        cutoff=split.cutoff,
+    )
+
+
+def fill_missing(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Entropies [N, L] with what is not finite replaced by the layer's mean, as the authors' code does; and where.
+
+    A layer without any number stays NaN.
+    """
+    missing = ~np.isfinite(raw)
+    filled = raw.copy()
+    for layer in np.flatnonzero(missing.any(axis=0)):
+        known = raw[~missing[:, layer], layer]
+        # Sorted, so that the sum does not depend on the order of the samples.
+        filled[missing[:, layer], layer] = np.sort(known).mean() if len(known) else np.nan
+    return filled, missing
+
+
+def _columns(entropies: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    return [(column, bool(np.isfinite(column).all())) for column in entropies.T]
+
+
+def _report(layer: int, found: Fit | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
+    if found is None:
+        return LayerReport(layer, None, math.nan, math.nan, False, "no image token is visible here in any sample")
+    notes = [found.note] if found.note else []
+    if missing.any():
+        notes.append(f"{missing.sum()} missing values replaced by the layer's mean")
+    bsi = kl = math.nan
+    if found.mixture:
+        bsi = (bsi_paper if settings.bsi == "paper" else bsi_reference)(found.mixture)
+        kl = kl_low_high(found.mixture)
+    passes = bsi >= settings.tau if settings.bsi == "paper" else bsi > settings.tau
+    if settings.layers is not None:
+        passes = layer in settings.layers
+        notes += ["chosen by hand"] if passes else []
+    elif not settings.select:
+        passes = True
+        notes.append("used without selection")
+    # An empty table has layers, but nothing in them.
+    return LayerReport(layer, found.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
+
+
+def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
+    """None where the values cannot be told apart."""
+    found = fit(values, settings.bsi == "reference")
+    if settings.cutoff is not None:
+        return _cut(values, settings.cutoff, found.mixture, "set by hand")
+    if settings.cluster == "threshold":
+        return _cut(values, settings.threshold, None, "the fixed threshold")
+    if found.mixture is None:
+        return None
+    if settings.cluster == "gmm":
+        how = "the low-entropy component" + (f" ({found.note})" if found.note else "")
+        return Split(found.low, found.posterior, crossing(found.mixture), found.mixture, how)
+    column = np.sort(values).reshape(-1, 1)
+    with threadpool_limits(THREADS):
+        model = KMeans(n_clusters=2, random_state=0, n_init=10).fit(column)
+    return _cut(values, float(model.cluster_centers_.mean()), None, "half-way between the two k-means centres")
+
+
+def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, how: str) -> Split:
+    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} nats, {how}")
+
+
+def _no_evidence(
+    table: ScanTable, record: dict[str, Any], reports: tuple[LayerReport, ...], reasons: tuple[str, ...]
+) -> Detection:
+    count = len(table.ids)
+    return Detection(
+        method="bye",
+        settings=record,
+        verdict="no_evidence",
+        ids=tuple(table.ids),
+        scores=np.zeros(count),
+        flagged=np.zeros(count, bool),
+        values=np.full(count, np.nan),
+        layers=reports,
+        reasons=reasons,
+    )
+
+
+def _nothing_separates(reports: tuple[LayerReport, ...], settings: ByeSettings) -> str:
+    if settings.layers is not None or not settings.select:
+        return "None of the layers to be used holds a number."
+    known = [report for report in reports if report.mixture]
+    if not known:
+        return "No layer could be judged: there are fewer than two different samples."
+    best = max(known, key=lambda report: report.bsi)
+    needed = f"{settings.tau:g} is needed" if settings.bsi == "paper" else f"more than {settings.tau:g} is needed"
+    return (
+        f"No layer splits the samples in two: the highest separation (BSI) is {best.bsi:.2f}, "
+        f"in layer {best.layer}; {needed}."
+    )
+
+
+def _layer_reasons(reports: tuple[LayerReport, ...], settings: ByeSettings) -> tuple[str, ...]:
+    used = [report for report in reports if report.sensitive]
+    if settings.layers is not None:
+        return (f"Layers chosen by hand: {', '.join(str(report.layer) for report in used)}.",)
+    if not settings.select:
+        return (f"All {len(used)} layers that hold numbers were averaged, without selection.",)
+    found = ", ".join(f"{report.layer} (BSI {report.bsi:.2f})" for report in used)
+    return (f"Layers that split the samples in two: {found}; tau is {settings.tau:g}.",)
+
+
+def _split_reasons(split: Split, values: np.ndarray) -> tuple[str, ...]:
+    count, total = int(split.flagged.sum()), len(values)
+    if not count:
+        return (f"No sample lies in {split.how}." if split.cutoff is None else f"No sample lies {split.how}.",)
+    low = values[split.flagged].mean()
+    rest = f", against {values[~split.flagged].mean():.2f} of the others" if count < total else ""
+    reasons = [f"{count} of {total} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."]
+    if count > MAJORITY * total:
+        reasons.append(
+            "The flagged samples are the majority. The rule takes the low cluster all the same; doubt it here."
+        )
+    return tuple(reasons)
+
+
+def _missing_reasons(missing: np.ndarray) -> tuple[str, ...]:
+    blind = int(missing.all(axis=1).sum())
+    return (f"{blind} samples hold no number in any layer and were judged by the layers' means.",) if blind else ()
+
+
+def _check_layers(layers: tuple[int, ...] | None, count: int) -> None:
+    if layers is not None:
+        require(layers[-1] < count, "layers", list(layers), f"numbers from 0 to {count - 1}")

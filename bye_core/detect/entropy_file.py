@@ -1,0 +1,107 @@
+"""BYE's score file: a JSON object a line, {"question_id": id, "answer": text, "entropy": {"0": nats, ...}}."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bye_core.detect.check import VARIANTS, require
+from bye_core.detect.errors import BadScoreLine, NoScores
+from bye_core.records import ScanTable
+
+# Keeps a hostile layer number from claiming the memory; the deepest published decoders have some 130 layers.
+MOST_LAYERS = 1024
+
+
+def read_entropies(path: Path | str) -> ScanTable:
+    """The file as a table: ids as text, layers that a line lacks or gives as null NaN.
+
+    The file does not say which entropy it holds, so both of the table's are the same numbers.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise NoScores(path=path, reason=error.strerror) from error
+    ids, answers, entropies = {}, [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            id, answer, entropy = _parse(line)
+            if id in ids:
+                raise ValueError(f"line {ids[id]} has the id {id!r} too")
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise BadScoreLine(path=path, line=number, reason=error) from error
+        ids[id] = number
+        answers.append(answer)
+        entropies.append(entropy)
+    if not ids:
+        raise NoScores(path=path, reason="it is empty")
+    # [N, L]
+    stacked = np.full((len(ids), 1 + max(max(entropy, default=-1) for entropy in entropies)), np.nan)
+    for row, entropy in enumerate(entropies):
+        stacked[row, list(entropy)] = list(entropy.values())
+    return ScanTable(tuple(ids), stacked, stacked.copy(), answers=tuple(answers))
+
+
+def write_entropies(
+    table: ScanTable, path: Path | str, answers: Sequence[str] | None = None, entropy: str = "reference"
+) -> Path:
+    """Write the table's layer entropies, by default the authors' kind; what is not finite as null.
+
+    `answers`: what the model answered; without them the table's own, or none.
+    """
+    require(entropy in VARIANTS, "entropy", entropy, f"one of: {', '.join(VARIANTS)}")
+    path = Path(path)
+    numbers = table.layer_entropy_reference if entropy == "reference" else table.layer_entropy
+    answers = answers or table.answers or [""] * len(table.ids)
+    lines = [
+        json.dumps({"question_id": id, "answer": answer, "entropy": _by_layer(row)}) + "\n"
+        for id, answer, row in zip(table.ids, answers, np.asarray(numbers, np.float64).tolist(), strict=True)
+    ]
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("x", encoding="ascii", newline="\n") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _by_layer(row: list[float]) -> dict[str, float | None]:
+    return {str(layer): value if math.isfinite(value) else None for layer, value in enumerate(row)}
+
+
+def _parse(line: bytes) -> tuple[str, str, dict[int, float]]:
+    record = json.loads(line.decode("utf-8"))
+    if not isinstance(record, dict):
+        raise ValueError("it is not a JSON object")
+    id, answer, entropy = record.get("question_id"), record.get("answer", ""), record.get("entropy")
+    if isinstance(id, bool) or not isinstance(id, (str, int)):
+        raise ValueError("question_id must be text or a whole number")
+    if not isinstance(entropy, dict):
+        raise ValueError("entropy must be an object of layer numbers and nats")
+    return str(id), answer if isinstance(answer, str) else str(answer), dict(map(_layer, entropy.items()))
+
+
+def _layer(item: tuple[str, Any]) -> tuple[int, float]:
+    name, value = item
+    if not (name.isascii() and name.isdecimal() and len(name) < 10 and int(name) < MOST_LAYERS):
+        raise ValueError(f"{name[:20]!r} is not a layer number from 0 to {MOST_LAYERS - 1}")
+    if value is None:
+        return int(name), math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"the entropy of layer {name} is not a number")
+    number = float(value)
+    return int(name), number if math.isfinite(number) else math.nan

@@ -1,0 +1,32 @@
+"""What can be wrong with a detector's settings or a score file, each with its remedy."""
+
+from __future__ import annotations
+
+from bye_core.errors import DataError, SettingError
+
+
+class UnknownDetector(SettingError):
+    problem = "There is no detector {method!r}."
+    remedy = "Choose one of: {choices}."
+
+
+class UnknownSetting(SettingError):
+    problem = "The detector {method!r} has no setting {name!r}."
+    remedy = "Choose among: {choices}."
+
+
+class BadSetting(SettingError):
+    problem = "{name} cannot be {value!r}."
+    remedy = "Give {choices}."
+
+
+class BadScoreLine(DataError):
+    problem = "Line {line} of {path} is not a score: {reason}."
+    remedy = (
+        'Write it as {{"question_id": id, "answer": text, "entropy": {{"0": nats, "1": nats, ...}}}}, or remove it.'
+    )
+
+
+class NoScores(DataError):
+    problem = "{path} holds no scores: {reason}."
+    remedy = "Give a file with one JSON object a line, as BYE's scan writes it."

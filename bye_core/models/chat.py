@@ -1,0 +1,127 @@
+"""Turns -> prompt text by the processor's own chat template, with hostile text made harmless.
+
+The template never sees the texts: it lays out marks, and the texts take the marks' places afterwards. So no text
+can act on the template, and where each text stands in the prompt is known, not searched for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from bye_core.models.problems import HostileText, UnusableChatTemplate
+from bye_core.records import Turn
+
+MARK = re.compile("(\t?)\ue000(\\d+)\ue001(\t?)")
+# A role tag made of ordinary text ("USER:", "[INST]") ends in punctuation; a bare word ("user") is left alone.
+ROLE_TAG = re.compile(r"\S*\w\S*[^\w\s]")
+MAX_PASSES = 10
+
+
+@dataclass(frozen=True)
+class Span:
+    """The characters `start` to `stop` of a prompt hold a text of this role."""
+
+    role: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt's text, where each turn's texts stand in it, and which of the sample's pictures it shows, in order."""
+
+    text: str
+    spans: tuple[Span, ...]
+    images: tuple[int, ...]
+
+
+class Defuser:
+    """Breaks up control strings in a text by a space after their first character: `<image>` becomes `< image>`."""
+
+    def __init__(self, tokenizer: Any, controls: Sequence[str], role_tags: Sequence[str]) -> None:
+        self.tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        special = {token.content for token in added if token.special or token.content.startswith("<|")}
+        strings = special | set(tokenizer.all_special_tokens) | set(controls)
+        # An unknown character becomes the unknown token, whatever the text: it carries no power.
+        unknown = tokenizer.unk_token_id
+        self.control_ids = set(tokenizer.convert_tokens_to_ids(sorted(strings))) - {unknown, None}
+        breakable = sorted((s for s in strings | set(role_tags) if len(s) > 1), key=len, reverse=True)
+        self.pattern = re.compile("|".join(map(re.escape, breakable))) if breakable else None
+
+    def __call__(self, text: str) -> str:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        for _ in range(MAX_PASSES):
+            if self.pattern is None or not self.pattern.search(text):
+                break
+            text = self.pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        # A tokenizer may normalise look-alikes (full width, other case) into a control token after all.
+        left = self.control_ids.intersection(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if left:
+            raise HostileText(tokens=", ".join(self.tokenizer.convert_ids_to_tokens(sorted(left))))
+        return text
+
+
+class Chat:
+    """Lays out turns by `template` = the processor's `apply_chat_template`; layouts are kept, texts are not."""
+
+    def __init__(self, processor: Any, controls: Sequence[str]) -> None:
+        self.template: Callable[..., str] = processor.apply_chat_template
+        self.layouts: dict[tuple, str] = {}
+        self.defuse = Defuser(processor.tokenizer, controls, ())
+        self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
+
+    def render(self, turns: Sequence[Turn], generation: bool) -> Prompt:
+        """The prompt of `turns`, ending in the tag that asks for an answer where `generation` is set."""
+        texts = [(turn.role, part) for turn in turns for part in turn.parts if isinstance(part, str) and part]
+        images = tuple(part for turn in turns for part in turn.parts if isinstance(part, int))
+        layout = self._layout(turns, generation)
+        pieces, spans, length, end = [], [], 0, 0
+        for mark in MARK.finditer(layout):
+            role, text = texts[int(mark[2])]
+            # The marks stand between two tabs: a template that strips its texts has taken these away.
+            text = self.defuse(text if mark[1] and mark[3] else text.strip())
+            fixed = layout[end : mark.start()]
+            spans.append(Span(role, length + len(fixed), length + len(fixed) + len(text)))
+            pieces += [fixed, text]
+            length, end = spans[-1].stop, mark.end()
+        return Prompt("".join([*pieces, layout[end:]]), tuple(spans), images)
+
+    def _layout(self, turns: Sequence[Turn], generation: bool) -> str:
+        """The template's output with a mark for each text; one jinja run for each shape of conversation."""
+        shape = (generation, *((t.role, tuple(isinstance(p, str) for p in t.parts if p != "")) for t in turns))
+        if shape not in self.layouts:
+            self.layouts[shape] = self._run_template(shape[1:], generation)
+        return self.layouts[shape]
+
+    def _run_template(self, shape: tuple, generation: bool) -> str:
+        count, messages = 0, []
+        for role, kinds in shape:
+            content: list[dict[str, str]] = []
+            for is_text in kinds:
+                content.append({"type": "text", "text": f"\t\ue000{count}\ue001\t"} if is_text else {"type": "image"})
+                count += is_text
+            messages.append({"role": role, "content": content})
+        roles = ", ".join(role for role, _ in shape)
+        try:
+            layout = self.template(messages, add_generation_prompt=generation, tokenize=False)
+        except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise UnusableChatTemplate(roles=roles, reason=error) from error
+        found = [int(mark[2]) for mark in MARK.finditer(layout)]
+        if found != list(range(count)):
+            raise UnusableChatTemplate(roles=roles, reason="it leaves out, repeats or reorders texts.")
+        return layout
+
+    def _role_tags(self) -> set[str]:
+        """The role tags that are ordinary text in this template, such as USER: and ASSISTANT:."""
+        turns = [Turn(role, ("x",)) for role in ("user", "assistant", "user")]
+        layout = self._layout(turns, generation=True)
+        if self.defuse.pattern is not None:
+            layout = self.defuse.pattern.sub(" ", layout)
+        # What stands before the first text may hold a default system message: its words are no tags.
+        return {tag for piece in MARK.split(layout)[4::4] for tag in ROLE_TAG.findall(piece)}

@@ -1,0 +1,38 @@
+"""LLaVA-1.5: one picture, one grid, row by row, with any decoder (Llama, Qwen2, Mistral, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import BatchFeature
+
+from bye_core.models.families.base import Family
+from bye_core.models.families.geometry import seen_box
+from bye_core.models.problems import ImageTokenCount
+from bye_core.records import Grid, Sample
+
+
+class Llava(Family):
+    name = "LLaVA-1.5"
+    flat_images = True
+
+    def prepare(self) -> None:
+        processor, vision = self.processor, self.config.vision_config
+        if processor.patch_size is None:
+            processor.patch_size = vision.patch_size
+            processor.vision_feature_select_strategy = self.config.vision_feature_select_strategy
+            # CLIP puts a class token before the patches, SigLIP does not.
+            processor.num_additional_image_tokens = int(vision.model_type.startswith("clip"))
+
+    def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
+        patch = self.processor.patch_size
+        height, width = inputs["pixel_values"].shape[-2:]
+        rows, columns = height // patch, width // patch
+        each = tokens // len(sizes)
+        # The strategy "full" keeps the class token, ahead of the grid.
+        ahead = each - rows * columns
+        if each * len(sizes) != tokens or ahead not in (0, 1):
+            raise ImageTokenCount(id=sample.id, tokens=tokens, pictures=len(sizes), rows=rows, columns=columns)
+        seen = columns * patch, rows * patch
+        boxes = [seen_box(self.processor.image_processor, size, seen) for size in sizes]
+        return [Grid(n, rows, columns, n * each + ahead, box) for n, box in enumerate(boxes)]

@@ -1,0 +1,83 @@
+"""A model's or an adapter's files: found, checked before anything is loaded from them, and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+
+from bye_core.models.problems import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
+
+# What is fetched from the hub: neither pickled weights nor code ever reach the disk.
+HUB_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+HASHED = HUB_PATTERNS
+# Beside these an adapter folder holds only notes on how it was trained.
+ADAPTER_HASHED = ("adapter_config.json", "*.safetensors")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+# Fields of a LoRA config by which peft imports a module or builds classes named in the file; harmless when empty.
+CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
+CHUNK = 1 << 22
+
+
+def local_folder(model: str | Path) -> Path:
+    """The folder of a model or adapter: as given, or fetched from the hub into its cache."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    text = str(model)
+    if path.exists() or text.startswith((".", "~", "/")) or text.count("/") != 1 or "\\" in text:
+        raise ModelNotFound(path=model, reason="there is no such folder.")
+    try:
+        return Path(snapshot_download(text, allow_patterns=list(HUB_PATTERNS)))
+    except (OSError, HFValidationError) as error:
+        # The hub's own errors, no network and a full disk are all OSErrors.
+        raise ModelNotFound(path=model, reason=f"no such folder, and the hub did not give it: {error}") from error
+
+
+def check_safetensors(folder: Path) -> None:
+    """Raises PickleWeights unless the folder holds safetensors weights."""
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        raise PickleWeights(path=folder, found=f", only {', '.join(pickles)}" if pickles else "")
+
+
+def read_adapter_config(folder: Path) -> dict:
+    """The adapter's config, refused where it names code to import."""
+    path = folder / "adapter_config.json"
+    if not path.is_file():
+        raise ModelNotFound(path=folder, reason="an adapter folder holds adapter_config.json, this one does not.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BrokenModel(path=path, reason=error) from error
+    if not isinstance(config, dict):
+        raise BrokenModel(path=path, reason="adapter_config.json is not a JSON object.")
+    for field in CODE_FIELDS:
+        if config.get(field):
+            raise ForeignCode(path=folder, field=field, value=config[field])
+    if config.get("peft_type") != "LORA":
+        raise BrokenModel(path=folder, reason=f"{config.get('peft_type')} adapters are not supported, LORA ones are.")
+    return config
+
+
+def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:
+    """File name -> sha256 of everything that decides what the model computes."""
+    files = sorted({path for pattern in names for path in folder.glob(pattern) if path.is_file()})
+    return {path.name: sha256(path) for path in files}
+
+
+def combined(files: Mapping[str, str]) -> str:
+    """One digest for a folder's: the same files in another place have the same."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

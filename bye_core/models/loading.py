@@ -1,0 +1,192 @@
+"""A model from a folder or the hub, with or without a LoRA adapter: checked, on its device, ready to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+from bye_core.models.families import FAMILIES, Family
+from bye_core.models.files import (
+    ADAPTER_HASHED,
+    check_safetensors,
+    combined,
+    digests,
+    local_folder,
+    read_adapter_config,
+)
+from bye_core.models.problems import (
+    AdapterMismatch,
+    BrokenModel,
+    IncompleteWeights,
+    ModelNotFound,
+    NoChatTemplate,
+    NoDevice,
+    NoFastTokenizer,
+    TextOnlyModel,
+    UnknownDtype,
+    UnsupportedFamily,
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in eval mode without gradients, with everything needed to prompt it and to say later what it was.
+
+    model     the transformers model, wrapped by peft where there is an adapter
+    identity  name, model, adapter, files {role: {file: sha256}}, model_digest, adapter_digest, dtype, versions:
+              enough to reproduce a result
+    """
+
+    model: torch.nn.Module
+    processor: Any
+    family: Family
+    device: torch.device
+    dtype: torch.dtype
+    identity: Mapping[str, Any]
+
+    @property
+    def base(self) -> torch.nn.Module:
+        """The transformers model itself, its layers as adapted as `model`'s."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+
+def load_model(
+    model: str | Path, adapter: str | Path | None = None, device: str = "auto", dtype: str = "auto"
+) -> LoadedModel:
+    """Load a vision-language model from a folder or hub id, and a LoRA adapter on top of it if one is given.
+
+    `device`: auto (cuda, then mps, then cpu) or a torch device; `dtype`: auto (float32 on the CPU, bfloat16 on a GPU
+    that has it, else float16) or one of DTYPES. Remote code is never run, pickled weights are never read.
+    """
+    target = pick_device(device)
+    number_type = pick_dtype(dtype, target)
+    folder = local_folder(model)
+    config = read_config(folder)
+    check_safetensors(folder)
+    adapter_folder = local_folder(adapter) if adapter is not None else None
+    adapter_config = read_adapter_config(adapter_folder) if adapter_folder else {}
+    processor = load_processor(folder)
+    network = load_weights(folder, number_type)
+    if adapter_folder:
+        network = add_adapter(network, adapter_folder, adapter_config)
+    network.to(target).eval().requires_grad_(False)
+    files = {"model": digests(folder)}
+    if adapter_folder:
+        files["adapter"] = digests(adapter_folder, ADAPTER_HASHED)
+    identity = {
+        "name": "+".join(Path(part).name for part in (model, adapter) if part is not None),
+        "model": str(folder) if Path(model).expanduser().is_dir() else str(model),
+        "adapter": None if adapter is None else str(adapter_folder if Path(adapter).expanduser().is_dir() else adapter),
+        "family": config.model_type,
+        "dtype": str(number_type).removeprefix("torch."),
+        "files": files,
+        "model_digest": combined(files["model"]),
+        "adapter_digest": combined(files["adapter"]) if adapter_folder else None,
+        "versions": {m.__name__: m.__version__ for m in (torch, transformers, peft)},
+    }
+    family = FAMILIES[config.model_type](processor, config)
+    return LoadedModel(network, processor, family, target, number_type, identity)
+
+
+def pick_device(device: str) -> torch.device:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    choices = [name for name, there in available.items() if there]
+    if device == "auto":
+        return torch.device(choices[0])
+    try:
+        picked = torch.device(device)
+    except RuntimeError as error:
+        raise NoDevice(device=device, reason="torch does not know it.", choices=", ".join(choices)) from error
+    if picked.type not in choices or (picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count()):
+        raise NoDevice(device=device, reason="torch does not see one here.", choices=", ".join(choices))
+    return picked
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        if device.type == "cpu":
+            return torch.float32
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if capable else torch.float16
+    if dtype not in DTYPES:
+        raise UnknownDtype(dtype=dtype, choices=", ".join(("auto", *DTYPES)))
+    return DTYPES[dtype]
+
+
+def read_config(folder: Path) -> Any:
+    """The model's config, if it is one of a supported family."""
+    path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
+    if not path.is_file():
+        raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        model_type = raw.get("model_type")
+        if model_type in FAMILIES:
+            return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenModel(path=folder, reason=error) from error
+    if raw.get("vision_config") is None:
+        raise TextOnlyModel(path=folder, model_type=model_type, supported=supported)
+    raise UnsupportedFamily(model_type=model_type, supported=supported)
+
+
+def load_processor(folder: Path) -> Any:
+    try:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise BrokenModel(path=folder, reason=error) from error
+    if not hasattr(processor, "image_processor"):
+        raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
+    if not processor.chat_template:
+        raise NoChatTemplate(path=folder)
+    if not processor.tokenizer.is_fast:
+        raise NoFastTokenizer(path=folder)
+    if processor.tokenizer.pad_token is None:
+        # Padding is masked out everywhere: any token will do.
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def load_weights(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+    """The model with all of its weights; transformers itself would fill holes with random numbers."""
+    try:
+        network, report = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise BrokenModel(path=folder, reason=error) from error
+    holes = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
+    if holes:
+        more = f" and {len(holes) - NAMES_SHOWN} more" if len(holes) > NAMES_SHOWN else ""
+        raise IncompleteWeights(path=folder, names=", ".join(holes[:NAMES_SHOWN]) + more)
+    return network
+
+
+def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any]) -> PeftModel:
+    """`network` wrapped by the adapter, if every one of its tensors has a place there and is of the right shape."""
+    check_safetensors(folder)
+    facts = {"path": folder, "base": config.get("base_model_name_or_path")}
+    try:
+        wrapped = PeftModel.from_pretrained(network, folder)
+        with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
+            saved = set(file.keys())
+    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
+        raise AdapterMismatch(**facts, reason=error) from error
+    # peft drops tensors that have no place and leaves new ones where none is given, with a warning at most.
+    odd = saved ^ set(get_peft_model_state_dict(wrapped))
+    if odd:
+        raise AdapterMismatch(**facts, reason=f"{len(odd)} tensors differ, such as {min(odd)}.")
+    return wrapped

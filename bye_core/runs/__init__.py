@@ -1,0 +1,21 @@
+"""The run folder: what a scan has read, the last detection, and what a person decided."""
+
+from bye_core.runs.decisions import Batch
+from bye_core.runs.errors import RunMismatch
+from bye_core.runs.home import home, list_runs, new_run_path, runs_folder
+from bye_core.runs.run import Counts, Run, is_run
+from bye_core.runs.settings import RunSettings, versions
+
+__all__ = [
+    "Batch",
+    "Counts",
+    "Run",
+    "RunMismatch",
+    "RunSettings",
+    "home",
+    "is_run",
+    "list_runs",
+    "new_run_path",
+    "runs_folder",
+    "versions",
+]

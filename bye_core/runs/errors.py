@@ -1,0 +1,75 @@
+"""What can go wrong with a run folder, each with its remedy."""
+
+from __future__ import annotations
+
+from bye_core.errors import RunError, SettingError
+
+
+class NotARun(RunError):
+    problem = "{path} is not a run folder."
+    remedy = "Give a folder that `scan --run` has written, or scan the data set first."
+
+
+class RunExists(RunError):
+    problem = "{path} already holds a run."
+    remedy = "Open it to go on with it, or choose another folder."
+
+
+class FolderNotEmpty(RunError):
+    problem = "{path} holds files that are not a run's, such as {name}."
+    remedy = "Choose an empty or a new folder for the run."
+
+
+class RunBusy(RunError):
+    problem = "{path} is being written by {holder}."
+    remedy = "Wait until that ends, or stop it; nothing written so far is lost."
+
+
+class RunMismatch(RunError):
+    problem = "{path} was begun with other settings: {differences}."
+    remedy = "Go on with the settings it was begun with, or scan into a new folder."
+
+
+class RunNotWritable(RunError):
+    problem = "{path} cannot be written: {reason}."
+    remedy = "Free disk space or make the folder writable, then start again: what was committed is kept."
+
+
+class DamagedRun(RunError):
+    problem = "{file} of the run is damaged: {detail}."
+    remedy = "Restore {file} from a copy. {advice}"
+
+
+class NotWriting(RunError):
+    problem = "{path} is not open for writing."
+    remedy = "Append inside `with run.writing():`."
+
+
+class DuplicateSamples(RunError):
+    problem = "The id {id!r} names more than one sample."
+    remedy = "Give every sample its own id; `check` lists the duplicates."
+
+
+class UnknownSample(RunError):
+    problem = "The run at {path} has no sample {id!r}."
+    remedy = "Use an id of the data set that was scanned; ids are text, as in the run's list of samples."
+
+
+class NotScanned(RunError):
+    problem = "Sample {id!r} has not been scanned yet."
+    remedy = "Scan again with the same --run: what is missing is read, the rest is kept."
+
+
+class DamagedSample(RunError):
+    problem = "What is stored of sample {id!r} fails its checksum."
+    remedy = "Scan again with the same --run: damaged samples are read anew, the rest is kept."
+
+
+class ShapeMismatch(RunError):
+    problem = "Sample {id!r} has {shape} layers x heads where the run holds {expected}."
+    remedy = "Scan the whole run with one model, or scan into a new folder."
+
+
+class UnknownChoice(SettingError):
+    problem = "{choice!r} is not a decision."
+    remedy = "Choose one of: {choices}."

@@ -1,0 +1,54 @@
+"""Where runs live unless the caller says otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from bye_core.runs.errors import RunNotWritable
+from bye_core.runs.run import is_run
+
+LONGEST_NAME = 60
+
+
+def home() -> Path:
+    """BYE_HOME, or the user's data folder."""
+    chosen = os.environ.get("BYE_HOME")
+    return Path(chosen).expanduser().resolve() if chosen else user_data_path("bye", appauthor=False)
+
+
+def runs_folder() -> Path:
+    return home() / "runs"
+
+
+def new_run_path(name: str) -> Path:
+    """An empty folder for a new run, made here so that no two callers get the same one."""
+    words = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or "run"
+    try:
+        runs_folder().mkdir(parents=True, exist_ok=True)
+        path, number = runs_folder() / words, 1
+        while not _made(path):
+            number += 1
+            path = runs_folder() / f"{words}-{number}"
+    except OSError as error:
+        raise RunNotWritable(path=runs_folder(), reason=error.strerror) from error
+    return path
+
+
+def _made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def list_runs() -> tuple[Path, ...]:
+    """The runs at home, newest first."""
+    if not runs_folder().is_dir():
+        return ()
+    found = [path for path in runs_folder().iterdir() if is_run(path)]
+    return tuple(sorted(found, key=lambda path: (-path.stat().st_mtime, path.name)))

@@ -1,0 +1,203 @@
+"""The run's index in SQLite: which samples are scored and where, which failed, which are damaged.
+
+Samples are named by their position in the run's list, so any text may be an id (SQLite takes no lone surrogates).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from bye_core.records import Fault, Sample
+from bye_core.runs.errors import DamagedRun, RunBusy, RunNotWritable
+from bye_core.runs.shards import Place
+
+BUSY_SECONDS = 10.0
+
+SCHEMA = """
+CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE scored (position INTEGER PRIMARY KEY, shard INTEGER NOT NULL, offset INTEGER NOT NULL,
+                     length INTEGER NOT NULL, crc INTEGER NOT NULL, batch INTEGER NOT NULL);
+CREATE INDEX scored_by_place ON scored (shard, offset);
+CREATE TABLE faults (id TEXT NOT NULL, record INTEGER NOT NULL, kind TEXT NOT NULL, fatal INTEGER NOT NULL,
+                     fault TEXT NOT NULL, PRIMARY KEY (id, record, kind));
+CREATE TABLE damaged (position INTEGER PRIMARY KEY);
+INSERT INTO state VALUES ('batch', 0);
+"""
+# How SQLite words a file that is no database, a broken one, and an empty one.
+DAMAGE = ("not a database", "malformed", "no such table")
+
+ADVICE = "Or move index.sqlite away and scan again: the index is built anew from the shards."
+
+
+class Entry(NamedTuple):
+    """One scored sample: its position in the run's list, its place, and the commit that brought it."""
+
+    position: int
+    place: Place
+    batch: int
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's failures as the run's own."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        message = str(error)
+        if "locked" in message or "busy" in message:
+            raise RunBusy(path=path.parent, holder="another process") from error
+        if "full" in message or "readonly" in message or "I/O" in message:
+            raise RunNotWritable(path=path.parent, reason=message) from error
+        raise DamagedRun(file=path.name, detail=message, advice=ADVICE) from error
+
+
+def create(path: Path) -> None:
+    with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that any thread may use: an interface may take each step of a scan in another one."""
+    with translated(path):
+        connection = sqlite3.connect(
+            _address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    # FULL: a commit that was acknowledged survives a power cut, also in WAL mode.
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def _address(path: Path) -> str:
+    if not path.exists():
+        raise DamagedRun(file=path.name, detail="it is missing", advice=ADVICE)
+    address = path.resolve().as_uri()
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return f"{address}?mode=rw"
+    # WAL needs to write beside the file even to read, unless nobody can be writing.
+    return f"{address}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{address}?immutable=1"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with translated(path), closing(connect(path)) as connection:
+        yield connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[int]:
+    """All or nothing; yields the number of this commit."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("UPDATE state SET value = value + 1 WHERE name = 'batch'")
+        yield batch_number(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk may have rolled it back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def is_sound(path: Path) -> bool:
+    """Whether the file is an index at all; a disk that cannot be read just now does not make it a bad one."""
+    with translated(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        try:
+            connection.execute("SELECT value FROM state").fetchall()
+            return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.DatabaseError as error:
+            if any(words in str(error) for words in DAMAGE):
+                return False
+            raise
+
+
+def batch_number(connection: sqlite3.Connection) -> int:
+    return connection.execute("SELECT value FROM state WHERE name = 'batch'").fetchone()[0]
+
+
+def shape(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """(L, H) of the rows stored so far."""
+    found = dict(connection.execute("SELECT name, value FROM state WHERE name IN ('layers', 'heads')"))
+    return (found["layers"], found["heads"]) if found else None
+
+
+def keep_shape(connection: sqlite3.Connection, layers: int, heads: int) -> None:
+    connection.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", [("layers", layers), ("heads", heads)])
+
+
+def positions(connection: sqlite3.Connection) -> set[int]:
+    return {position for (position,) in connection.execute("SELECT position FROM scored")}
+
+
+def count_scored(connection: sqlite3.Connection) -> int:
+    return connection.execute("SELECT count(*) FROM scored").fetchone()[0]
+
+
+def has(connection: sqlite3.Connection, position: int) -> bool:
+    return connection.execute("SELECT 1 FROM scored WHERE position = ?", (position,)).fetchone() is not None
+
+
+def entries(connection: sqlite3.Connection, position: int | None = None) -> list[Entry]:
+    """Scored samples in data set order, or the one asked for."""
+    query = "SELECT position, shard, offset, length, crc, batch FROM scored"
+    if position is None:
+        found = connection.execute(f"{query} ORDER BY position")
+    else:
+        found = connection.execute(f"{query} WHERE position = ?", (position,))
+    return [Entry(row[0], Place(*row[1:5]), row[5]) for row in found.fetchall()]
+
+
+def last_end(connection: sqlite3.Connection) -> tuple[int, int]:
+    """(shard, committed end) behind which the next batch goes."""
+    query = "SELECT shard, offset + length FROM scored ORDER BY shard DESC, offset DESC LIMIT 1"
+    return connection.execute(query).fetchone() or (0, 0)
+
+
+def ends(connection: sqlite3.Connection) -> dict[int, int]:
+    return dict(connection.execute("SELECT shard, max(offset + length) FROM scored GROUP BY shard"))
+
+
+def insert(connection: sqlite3.Connection, batch: int, found: Iterable[tuple[int, Place]]) -> None:
+    rows = [(position, *place, batch) for position, place in found]
+    connection.executemany("INSERT OR REPLACE INTO scored VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("DELETE FROM damaged WHERE position = ?", [row[:1] for row in rows])
+
+
+def drop(connection: sqlite3.Connection, lost: Sequence[Entry]) -> None:
+    """Forget damaged samples so that they are scanned again - unless a newer commit has replaced them since."""
+    for entry in lost:
+        where = (entry.position, entry.batch)
+        gone = connection.execute("DELETE FROM scored WHERE position = ? AND batch = ?", where).rowcount
+        if gone:
+            connection.execute("INSERT OR IGNORE INTO damaged VALUES (?)", (entry.position,))
+
+
+def damaged(connection: sqlite3.Connection) -> list[int]:
+    return [position for (position,) in connection.execute("SELECT position FROM damaged ORDER BY position")]
+
+
+def add_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
+    rows = [(json.dumps(fault.id), fault.index, fault.kind, fault.fatal, json.dumps(asdict(fault))) for fault in faults]
+    connection.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def clear_fatal(connection: sqlite3.Connection, samples: Iterable[Sample]) -> None:
+    """A sample that could be scored after all has no fatal fault any more; another record of its id keeps its own."""
+    keys = [(json.dumps(sample.id), sample.index) for sample in samples]
+    connection.executemany("DELETE FROM faults WHERE id = ? AND record = ? AND fatal", keys)
+
+
+def count_failed(connection: sqlite3.Connection) -> int:
+    return connection.execute("SELECT count(*) FROM (SELECT DISTINCT id, record FROM faults WHERE fatal)").fetchone()[0]
+
+
+def faults(connection: sqlite3.Connection) -> list[Fault]:
+    found = [Fault(**json.loads(text)) for (text,) in connection.execute("SELECT fault FROM faults")]
+    return sorted(found, key=lambda fault: (fault.index, fault.id, fault.kind))

@@ -1,0 +1,202 @@
+"""What a scan has read: payloads in shards, their places in the index. One writer, any number of readers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from bye_core.records import AttentionRows, Fault, Sample, ScanTable
+from bye_core.runs import index, shards, table
+from bye_core.runs.errors import (
+    DamagedSample,
+    NotScanned,
+    NotWriting,
+    RunError,
+    RunNotWritable,
+    ShapeMismatch,
+    UnknownSample,
+)
+from bye_core.runs.lock import locked
+from bye_core.runs.payload import decode, encode, payload_id
+
+SHARDS, INDEX, STATISTICS, LOCK = "shards", "index.sqlite", "statistics.npz", "scan.lock"
+
+# SQLite's own companions of a database in WAL mode.
+INDEX_FILES = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
+
+
+def create_store(folder: Path) -> None:
+    for name in INDEX_FILES:
+        (folder / name).unlink(missing_ok=True)
+    (folder / SHARDS).mkdir(exist_ok=True)
+    index.create(folder / INDEX)
+
+
+class Store:
+    """`samples` gives the run's list; a sample's position in it is its name in the index."""
+
+    def __init__(self, folder: Path, samples: Callable[[], Sequence[Sample]]) -> None:
+        self._folder = folder
+        self._samples = samples
+        self._index = folder / INDEX
+        self._shards = folder / SHARDS
+        self._known: Mapping[str, int] | None = None
+        self._stack: table.Stack | None = None
+        self._table: ScanTable | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._shard_bytes = shards.SHARD_BYTES
+
+    def position(self, id: str) -> int:
+        if self._known is None:
+            self._known = {sample.id: position for position, sample in enumerate(self._samples())}
+        if id not in self._known:
+            raise UnknownSample(path=self._folder, id=id)
+        return self._known[id]
+
+    def ids(self, positions: Iterable[int]) -> Iterator[str]:
+        samples = self._samples()
+        return (samples[position].id for position in positions)
+
+    @contextmanager
+    def writing(self, shard_bytes: int) -> Iterator[None]:
+        with ExitStack() as held:
+            held.enter_context(locked(self._folder / LOCK))
+            with self._writable():
+                self._repair()
+                self._connection = held.enter_context(closing(index.connect(self._index)))
+            self._shard_bytes = shard_bytes
+            try:
+                yield
+            finally:
+                self._connection = None
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            with index.translated(self._index):
+                yield
+        except OSError as error:
+            raise RunNotWritable(path=self._folder, reason=error.strerror or error) from error
+
+    def _repair(self) -> None:
+        """Cut off what a killed writer left half done, and give up what a short shard has lost."""
+        if not (self._index.exists() and index.is_sound(self._index)):
+            self._rebuild_index()
+        with index.reading(self._index) as connection:
+            short = shards.cut(self._shards, index.ends(connection))
+            if short:
+                entries = [entry for entry in index.entries(connection) if entry.place.shard in short]
+                with index.transaction(connection):
+                    index.drop(connection, [e for e in entries if e.place.end > short[e.place.shard]])
+
+    def _rebuild_index(self) -> None:
+        """The shards tell what they hold; only the list of failed samples is lost, and those are tried again."""
+        for name in INDEX_FILES:
+            if (self._folder / name).exists():
+                os.replace(self._folder / name, self._folder / f"damaged-{name}")
+        index.create(self._index)
+        ids = {sample.id for sample in self._samples()}
+        with index.reading(self._index) as connection, index.transaction(connection) as batch:
+            for place, payload in shards.walk(self._shards):
+                if (id := payload_id(payload)) in ids:
+                    if index.shape(connection) is None:
+                        index.keep_shape(connection, *decode(payload).entropy.shape)
+                    index.insert(connection, batch, [(self.position(id), place)])
+
+    def append(self, rows: Sequence[AttentionRows], faults: Sequence[Fault]) -> tuple[str, ...]:
+        connection = self._connection
+        if connection is None:
+            raise NotWriting(path=self._folder)
+        with self._writable():
+            fresh: dict[str, AttentionRows] = {}
+            for one in rows:
+                if one.id not in fresh and not index.has(connection, self.position(one.id)):
+                    fresh[one.id] = one
+            shape = _common_shape(fresh.values(), index.shape(connection))
+            payloads = [encode(one) for one in fresh.values()]
+            places = []
+            if payloads:
+                places = shards.append(self._shards, index.last_end(connection), payloads, self._shard_bytes)
+            with index.transaction(connection) as batch:
+                if shape:
+                    index.keep_shape(connection, *shape)
+                index.insert(connection, batch, zip(map(self.position, fresh), places, strict=True))
+                index.add_faults(connection, faults)
+                index.clear_fatal(connection, [self._samples()[self.position(one.id)] for one in rows])
+        return tuple(fresh)
+
+    def counts(self) -> tuple[int, int]:
+        with index.reading(self._index) as connection:
+            return index.count_scored(connection), index.count_failed(connection)
+
+    def scored_ids(self) -> frozenset[str]:
+        with index.reading(self._index) as connection:
+            return frozenset(self.ids(index.positions(connection)))
+
+    def faults(self) -> tuple[Fault, ...]:
+        with index.reading(self._index) as connection:
+            return tuple(index.faults(connection))
+
+    def damaged(self) -> tuple[str, ...]:
+        with index.reading(self._index) as connection:
+            return tuple(self.ids(index.damaged(connection)))
+
+    def rows(self, id: str) -> AttentionRows:
+        with index.reading(self._index) as connection:
+            found = index.entries(connection, self.position(id))
+        if not found:
+            raise NotScanned(id=id)
+        for _, rows in self._read(found):
+            return rows
+        raise DamagedSample(id=id)
+
+    def verify(self) -> tuple[str, ...]:
+        with index.reading(self._index) as connection:
+            entries = index.entries(connection)
+        for _ in self._read(entries):
+            pass
+        return self.damaged()
+
+    def table(self) -> ScanTable:
+        with index.reading(self._index) as connection:
+            entries = index.entries(connection)
+        if self._table is None or not table.is_current(self._stack, entries):
+            file = self._folder / STATISTICS
+            stack = self._stack or table.load_stack(file) or table.empty_stack()
+            if not table.is_current(stack, entries):
+                stack = table.refresh(stack, entries, self._read)
+                table.save_stack(file, stack)
+            self._stack, self._table = stack, table.as_table(stack, self._samples())
+        return self._table
+
+    def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
+        """The sound ones, each as soon as read; the damaged are then dropped from the index, to be scanned again."""
+        lost = []
+        found = shards.read(self._shards, [entry.place for entry in entries])
+        for entry, (_, payload) in zip(entries, found, strict=True):
+            if payload is None:
+                lost.append(entry)
+            else:
+                yield entry, decode(payload)
+        if lost:
+            self._drop(lost)
+
+    def _drop(self, lost: Sequence[index.Entry]) -> None:
+        try:
+            with index.reading(self._index) as connection, index.transaction(connection):
+                index.drop(connection, lost)
+        except RunError as error:
+            if not isinstance(error, RunNotWritable):
+                raise
+            # A run that cannot be written is read as far as it goes: the damaged samples are left out each time.
+
+
+def _common_shape(rows: Iterable[AttentionRows], shape: tuple[int, int] | None) -> tuple[int, int] | None:
+    for one in rows:
+        shape = shape or one.entropy.shape
+        if one.entropy.shape != shape:
+            raise ShapeMismatch(id=one.id, shape=one.entropy.shape, expected=shape)
+    return shape

@@ -1,0 +1,319 @@
+"""Every format: told by itself, read alike, written again as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bye_core.data import FORMATS, export, load_dataset
+from bye_core.data.formats import MissingColumn, NoSuchColumn, NoSuchFormat, UnknownFormat
+from bye_core.data.load import (
+    DataSetNotFound,
+    EmptyDataSet,
+    HubFailed,
+    NoAnnotations,
+    SeveralAnnotations,
+    UnsupportedInfo,
+)
+from bye_core.data.sources import NotReadable
+from bye_core.records import Turn
+from tests.data import sets
+
+
+@pytest.mark.parametrize("kind", sets.MAKERS)
+def test_detected_and_read(kind: str, tmp_path: Path) -> None:
+    data = load_dataset(sets.MAKERS[kind](tmp_path / "set"))
+    assert data.format == kind.split()[0]
+    assert data.faults == ()
+    assert data.size == len(data.samples) == 4
+    assert [sample.answer for sample in data.samples] == list(sets.ANSWERS)
+    assert all(sets.QUESTION in sample.question for k, sample in enumerate(data.samples) if (kind, k) != ("qwen-vl", 1))
+    assert [sample.index for sample in data.samples] == [0, 1, 2, 3]
+    for k, sample in enumerate(data.samples):
+        first = data.images(sample)[0]
+        assert first.mode == "RGB"
+        if (kind, k) != ("qwen-vl", 1):
+            assert np.array_equal(np.asarray(first), np.asarray(sets.picture(k)))
+
+
+@pytest.mark.parametrize("kind", sets.MAKERS)
+def test_same_format_round_trip(kind: str, tmp_path: Path) -> None:
+    source = load_dataset(sets.MAKERS[kind](tmp_path / "set"))
+    kept = [source.samples[0], source.samples[2], source.samples[3]]
+    manifest = export(source, {s.id for s in kept}, [{"id": source.samples[1].id}], tmp_path / "out")
+    again = load_dataset(tmp_path / "out")
+    assert again.format == source.format
+    assert again.faults == ()
+    assert [again.record(k) for k in range(3)] == [source.record(s.index) for s in kept]
+    assert [s.turns for s in again.samples] == [s.turns for s in kept]
+    for new, old in zip(again.samples, kept, strict=True):
+        assert again.image_bytes(new, 0) == source.image_bytes(old, 0)
+    assert manifest["counts"] == {"records": 4, "kept": 3, "removed": 1}
+    assert manifest["source_digest"] == source.digest
+    if kind not in ("chat parquet", "chat saved", "chat splits"):
+        assert not (tmp_path / "out/images/1.png").exists()
+
+
+@pytest.mark.parametrize("kind", ["llava", "qwen-vl", "sharegpt", "chat", "imagefolder", "vqa"])
+def test_keeping_all_keeps_every_byte(kind: str, tmp_path: Path) -> None:
+    source = load_dataset(sets.MAKERS[kind](tmp_path / "set"))
+    export(source, source.by_id.keys(), [], tmp_path / "out")
+    # Empty lines between JSON lines are no records, hence all that is not kept.
+    assert (tmp_path / "out" / source.path.name).read_bytes() == source.path.read_bytes().replace(b"\n\n", b"\n")
+
+
+def test_kept_json_records_are_copied_as_they_stand(tmp_path: Path) -> None:
+    source = load_dataset(sets.llava(tmp_path / "set"))
+    export(source, {"7", "a-3"}, [], tmp_path / "out")
+    text = (tmp_path / "out/data.json").read_text()
+    assert '"id": 7,' in text
+    assert text.count("1.50e0") == 2  # a parsed number would come back as 1.5
+    assert text.startswith("[\n   {\n      ")
+    assert text.endswith("\n   }\n]\n")
+    assert [sample.id for sample in load_dataset(tmp_path / "out").samples] == ["7", "a-3"]
+
+
+def test_json_spans_of_text_beyond_ascii(tmp_path: Path) -> None:
+    names = sets.pictures(tmp_path / "set")
+    text = "\ufeff" + json.dumps(sets.llava_records(names), ensure_ascii=False).replace("cat", "猫🐈")
+    (tmp_path / "set/data.json").write_text(text, encoding="utf-8")
+    source = load_dataset(tmp_path / "set")
+    assert [source.record(k)["id"] for k in range(4)] == ["a-0", 7, "a-2", "a-3"]
+    assert source.samples[3].answer == "猫🐈"
+
+
+@pytest.mark.parametrize("kind", ["qwen-vl", "sharegpt", "chat parquet", "vqa"])
+@pytest.mark.parametrize("format", ["llava", "qwen-vl", "sharegpt", "chat"])
+def test_conversion(kind: str, format: str, tmp_path: Path) -> None:
+    source = load_dataset(sets.MAKERS[kind](tmp_path / "set"))
+    export(source, source.by_id.keys(), [], tmp_path / "out", format=format)
+    again = load_dataset(tmp_path / "out")
+    assert (again.format, again.faults) == (format, ())
+    assert [(s.id, s.turns) for s in again.samples] == [(s.id, s.turns) for s in source.samples]
+    for new, old in zip(again.samples, source.samples, strict=True):
+        assert again.images(new) == source.images(old)
+
+
+@pytest.mark.parametrize("format", ["imagefolder", "vqa"])
+def test_conversion_to_tables(format: str, tmp_path: Path) -> None:
+    source = load_dataset(sets.llava(tmp_path / "set"))
+    export(source, source.by_id.keys(), [], tmp_path / "out", format=format)
+    again = load_dataset(tmp_path / "out")
+    assert again.format == format
+    assert again.samples == source.samples
+    assert again.record(1)["id"] == 7
+
+
+def test_every_format_module_has_the_same_shape() -> None:
+    for module in FORMATS.values():
+        assert all(hasattr(module, name) for name in ("COLUMNS", "FILE", "matches", "read", "write"))
+
+
+def test_markers_become_parts(tmp_path: Path) -> None:
+    sample = load_dataset(sets.qwen_vl(tmp_path)).samples[1]
+    assert sample.turns[0] == Turn("user", ("Compare", 0, "and", 1, "."))
+    assert sample.id == "record-000001"
+
+
+def test_qwen_inline_pictures(tmp_path: Path) -> None:
+    sets.pictures(tmp_path)
+    text = "Picture 1: <img>images/0.png</img>\nPicture 2: <img>images/1.png</img>\nSame?"
+    record = {"id": "identity_0", "conversations": sets.talk("no", text, "user", "assistant")}
+    (tmp_path / "data.json").write_text(json.dumps([record]))
+    data = load_dataset(tmp_path)
+    assert data.format == "qwen-vl"
+    assert data.samples[0].turns[0].parts == ("Picture 1:", 0, "Picture 2:", 1, "Same?")
+    assert data.samples[0].images == ("images/0.png", "images/1.png")
+
+
+def test_chat_numbers_inline_and_trl_pictures(tmp_path: Path) -> None:
+    names = sets.pictures(tmp_path)
+    numbered = [{"type": "text", "text": "A"}, {"type": "image", "index": 1}, {"type": "image", "index": 0}]
+    inline = [{"type": "image", "path": names[2]}, {"type": "text", "text": "B"}]
+    answer = {"role": "assistant", "content": "yes"}
+    records = [
+        {"images": names[:2], "messages": [{"role": "user", "content": numbered}, answer]},
+        {"messages": [{"role": "user", "content": inline}, answer]},
+        {"images": names[:2], "messages": [{"role": "user", "content": "plain"}, answer]},
+    ]
+    (tmp_path / "data.json").write_text("\n".join(json.dumps(record) for record in records))
+    data = load_dataset(tmp_path)
+    assert data.format == "chat"
+    assert [s.turns[0].parts for s in data.samples] == [("A", 1, 0), (0, "B"), (0, 1, "plain")]
+    assert data.samples[1].images == (names[2],)
+
+
+def test_columns_and_named_format(tmp_path: Path) -> None:
+    name = sets.pictures(tmp_path, 1)[0]
+    sets.write_csv(tmp_path / "t.csv", [{"pic": name, "my_q": "What?", "a": "=cat", "uid": 5}])
+    columns = {"image": "pic", "question": "my_q", "answer": "a", "id": "uid"}
+    data = load_dataset(tmp_path / "t.csv", columns=columns)
+    assert data.format == "vqa"
+    assert (data.samples[0].id, data.samples[0].question, data.samples[0].answer) == ("5", "What?", "=cat")
+    with pytest.raises(MissingColumn, match="question, answer; it has: pic, my_q, a, uid"):
+        load_dataset(tmp_path / "t.csv", format="vqa", columns={"image": "pic"})
+    with pytest.raises(NoSuchColumn, match="colour"):
+        load_dataset(tmp_path / "t.csv", format="vqa", columns={"colour": "pic"})
+    with pytest.raises(NoSuchFormat, match="llava, qwen-vl, sharegpt, chat, imagefolder, vqa"):
+        load_dataset(tmp_path / "t.csv", format="coco")
+    with pytest.raises(UnknownFormat, match="pic, my_q, a, uid"):
+        load_dataset(tmp_path / "t.csv")
+
+
+def test_another_spelling_is_another_digest(tmp_path: Path) -> None:
+    name = sets.pictures(tmp_path, 1)[0]
+    sets.write_csv(tmp_path / "t.csv", [{"image": name, "question": "A?", "other": "B?", "answer": "c"}])
+    assert load_dataset(tmp_path).digest != load_dataset(tmp_path, columns={"question": "other"}).digest
+
+
+def test_sharegpt_info_renames_and_is_kept(tmp_path: Path) -> None:
+    name = sets.pictures(tmp_path / "set", 1)[0]
+    record = {"talk": [{"who": "me", "says": "<image>Q"}, {"who": "it", "says": "A"}], "pics": [name]}
+    (tmp_path / "set/x.json").write_text(json.dumps([record]))
+    tags = {"role_tag": "who", "content_tag": "says", "user_tag": "me", "assistant_tag": "it"}
+    entry = {"file_name": "x.json", "formatting": "sharegpt", "columns": {"messages": "talk", "images": "pics"}}
+    (tmp_path / "set/dataset_info.json").write_text(
+        json.dumps({"x": {**entry, "tags": tags}, "hub": {"hf_hub_url": ""}})
+    )
+    data = load_dataset(tmp_path / "set")
+    assert data.samples[0].turns == (Turn("user", (0, "Q")), Turn("assistant", ("A",)))
+    assert load_dataset(tmp_path / "set/x.json").samples == data.samples
+    export(data, data.by_id.keys(), [], tmp_path / "out")
+    assert load_dataset(tmp_path / "out").samples == data.samples
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"file_name": "../x.json"},
+        {"file_name": "x.json", "formatting": "alpaca"},
+        {"file_name": "x.json", "columns": {"messages": 3}},
+        {"file_name": "x.json", "tags": []},
+    ],
+)
+def test_unusable_info(entry: dict, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    (tmp_path / "dataset_info.json").write_text(json.dumps({"x": entry}))
+    with pytest.raises(UnsupportedInfo):
+        load_dataset(tmp_path)
+
+
+def test_system_turn_and_roles(tmp_path: Path) -> None:
+    sample = load_dataset(sets.sharegpt(tmp_path)).samples[0]
+    assert [turn.role for turn in sample.turns] == ["system", "user", "assistant"]
+    assert sample.turns[0].text == "Be brief."
+
+
+def test_the_training_split_is_read_and_the_rest_noted(tmp_path: Path) -> None:
+    data = load_dataset(sets.chat_splits(tmp_path / "set"))
+    assert data.notes == ("Only the split train was read, not test.",)
+    assert load_dataset(tmp_path / "set/test").size == 1
+
+
+def test_saved_export_opens_in_datasets(tmp_path: Path) -> None:
+    import datasets
+
+    source = load_dataset(sets.chat_saved(tmp_path / "set"))
+    export(source, {source.samples[3].id}, [], tmp_path / "out")
+    kept = datasets.load_from_disk(tmp_path / "out")
+    assert kept.features == datasets.load_from_disk(tmp_path / "set").features
+    assert kept["n"][:] == [3]
+
+
+def test_parquet_export_keeps_schema(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    source = load_dataset(sets.chat_parquet(tmp_path / "set"))
+    export(source, {source.samples[1].id, source.samples[2].id}, [], tmp_path / "out")
+    old, new = (pq.ParquetFile(tmp_path / place / "train.parquet") for place in ("set", "out"))
+    assert new.schema_arrow.equals(old.schema_arrow, check_metadata=True)
+    assert new.read().column("n").to_pylist() == [1, 2]
+    assert old.num_row_groups == 2  # so that both groups gave one row
+
+
+def test_parquet_rows_in_any_order(tmp_path: Path) -> None:
+    data = load_dataset(sets.chat_parquet(tmp_path))
+    assert [data.record(k)["n"] for k in (3, 0, 2, 1, 3)] == [3, 0, 2, 1, 3]
+
+
+def test_hub_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    saved = datasets.load_from_disk(sets.chat_splits(tmp_path / "set"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: saved)
+    data = load_dataset("owner/name")
+    assert data.format == "chat"
+    assert len(data.samples) == 4
+    export(data, {data.samples[0].id}, [], tmp_path / "out")
+    assert load_dataset(tmp_path / "out").images(load_dataset(tmp_path / "out").samples[0]) == data.images(
+        data.samples[0]
+    )
+
+
+def test_hub_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def fail(name: str) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(HubFailed, match="no network"):
+        load_dataset("owner/name")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("data.json", b"", NotReadable),
+        ("data.json", b"[]", EmptyDataSet),
+        ("data.jsonl", b"\n \n", EmptyDataSet),
+        ("data.csv", b"", EmptyDataSet),
+        ("data.csv", b"question,answer,image\n", EmptyDataSet),
+        ("data.csv", b"a,a\n1,2\n", NotReadable),
+        ("data.json", b'[{"id": 1}', NotReadable),
+        ("data.json", b"[1] 2", NotReadable),
+        ("data.json", b"[1 2]", NotReadable),
+        ("data.json", b"3", NotReadable),
+        ("data.json", b"[" * 100_000, NotReadable),
+        ("data.json", b"[1, 2]", UnknownFormat),
+        ("data.json", b'[{"a": 1}]', UnknownFormat),
+        ("data.parquet", b"PAR1 not really PAR1", NotReadable),
+        ("notes.md", b"# Notes", NoAnnotations),
+    ],
+)
+def test_sets_that_cannot_be_read(name: str, content: bytes, error: type, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(error):
+        load_dataset(tmp_path)
+
+
+def test_ambiguous_and_missing(tmp_path: Path) -> None:
+    for name in ("a.json", "b.csv", "truth.json", "manifest.json", "removed.jsonl"):
+        (tmp_path / name).write_text("[]")
+    with pytest.raises(SeveralAnnotations, match=r"a\.json, b\.csv"):
+        load_dataset(tmp_path)
+    with pytest.raises(DataSetNotFound):
+        load_dataset(tmp_path / "none.json")
+    (tmp_path / "x.bin").write_bytes(b"x")
+    with pytest.raises(NotReadable):
+        load_dataset(tmp_path / "x.bin")
+
+
+def test_saved_set_stays_in_its_folder(tmp_path: Path) -> None:
+    sets.chat_saved(tmp_path / "other")
+    (tmp_path / "set").mkdir()
+    file = "../other/data-00000-of-00001.arrow"
+    (tmp_path / "set/state.json").write_text(json.dumps({"_data_files": [{"filename": file}]}))
+    with pytest.raises(NotReadable, match="elsewhere"):
+        load_dataset(tmp_path / "set")
+
+
+def test_truncated_saved_set(tmp_path: Path) -> None:
+    sets.chat_saved(tmp_path / "set")
+    file = tmp_path / "set/data-00000-of-00001.arrow"
+    file.write_bytes(file.read_bytes()[:700])
+    with pytest.raises(NotReadable):
+        load_dataset(tmp_path / "set")

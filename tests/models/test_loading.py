@@ -1,0 +1,256 @@
+"""Loading: what comes out, and a clear refusal for everything that must not be loaded."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from bye_core.errors import SettingError
+from bye_core.models import loading
+from bye_core.models.loading import load_model, pick_device, pick_dtype
+from bye_core.models.problems import (
+    AdapterMismatch,
+    BrokenModel,
+    ForeignCode,
+    IncompleteWeights,
+    ModelNotFound,
+    NoChatTemplate,
+    PickleWeights,
+    TextOnlyModel,
+    UnsupportedFamily,
+)
+from tests.models.tiny import picture, sample, tiny_model
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def adapter(loaded, tmp_path_factory):
+    """A LoRA adapter that changes something: its B is not zero."""
+    wrapped = get_peft_model(
+        tiny_model(), LoraConfig(r=2, target_modules=loaded.family.lora_targets(loaded.base), task_type="CAUSAL_LM")
+    )
+    torch.manual_seed(1)
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    path = tmp_path_factory.mktemp("adapter")
+    wrapped.save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def adapter_copy(adapter, tmp_path):
+    return shutil.copytree(adapter, tmp_path / "adapter")
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def logits(loaded):
+    inputs = loaded.family.encode([loaded.family.prompt(sample("a"))], [[picture(0)]])
+    with torch.no_grad():
+        return loaded.model(**inputs).logits
+
+
+def test_a_loaded_model_is_ready_and_says_what_it_is(loaded, folder):
+    assert not loaded.model.training
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert loaded.dtype is torch.float32
+    assert loaded.device.type == "cpu"
+    assert loaded.base is loaded.model
+    assert loaded.family.name == "LLaVA-1.5"
+    assert loaded.identity["model"] == str(folder)
+    assert loaded.identity["adapter"] is None
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(loaded.identity["files"]["model"])
+    assert set(loaded.identity["versions"]) == {"torch", "transformers", "peft"}
+    json.dumps(loaded.identity)
+
+
+def test_identity_follows_the_weights_not_the_place(loaded, copy):
+    same = load_model(copy, device="cpu").identity
+    assert same["files"] == loaded.identity["files"]
+    assert same["model_digest"] == loaded.identity["model_digest"]
+    weights = load_file(copy / "model.safetensors")
+    name = next(iter(weights))
+    save_file({**weights, name: weights[name] + 1}, copy / "model.safetensors", metadata={"format": "pt"})
+    changed = load_model(copy, device="cpu").identity
+    assert changed["model_digest"] != loaded.identity["model_digest"]
+    assert changed["files"]["model"]["model.safetensors"] != same["files"]["model"]["model.safetensors"]
+
+
+def test_an_adapter_changes_the_answers(loaded, folder, adapter):
+    tuned = load_model(folder, adapter, device="cpu")
+    assert not torch.allclose(logits(tuned), logits(loaded), atol=1e-2)
+    assert tuned.base is not tuned.model
+    assert set(tuned.identity["files"]["adapter"]) == {"adapter_config.json", "adapter_model.safetensors"}
+    assert tuned.identity["adapter_digest"]
+    assert tuned.identity["model_digest"] == loaded.identity["model_digest"]
+    assert tuned.identity["adapter"] == str(adapter)
+
+
+def test_dtype_can_be_chosen(folder):
+    tuned = load_model(folder, device="cpu", dtype="bfloat16")
+    assert {p.dtype for p in tuned.model.parameters()} == {torch.bfloat16}
+
+
+def test_automatic_dtype(monkeypatch):
+    assert pick_dtype("auto", torch.device("cpu")) is torch.float32
+    for capable, dtype in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda answer=capable, **_: answer)
+        assert pick_dtype("auto", torch.device("cuda")) is dtype
+
+
+def test_unknown_device_and_dtype_name_the_choices():
+    for call in (lambda: pick_device("toaster"), lambda: pick_device("cuda:99"), lambda: pick_dtype("int3", "cpu")):
+        with pytest.raises(SettingError, match=r"Use one of: .*(cpu|float32)"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "a/b/c", "nowhere"])
+def test_a_missing_folder(name):
+    with pytest.raises(ModelNotFound, match="no such folder"):
+        load_model(name)
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch):
+    def unreachable(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("bye_core.models.files.snapshot_download", unreachable)
+    with pytest.raises(ModelNotFound, match="no network"):
+        load_model("owner/name")
+
+
+def test_a_hub_model_takes_the_same_way(monkeypatch, folder):
+    asked = {}
+
+    def fetch(name, allow_patterns):
+        asked[name] = allow_patterns
+        return str(folder)
+
+    monkeypatch.setattr("bye_core.models.files.snapshot_download", fetch)
+    assert load_model("owner/name", device="cpu").identity["model"] == "owner/name"
+    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["owner/name"])
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(ModelNotFound, match=r"config\.json"):
+        load_model(tmp_path)
+
+
+def test_a_text_only_model(tmp_path):
+    config = LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=9)
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(TextOnlyModel, match="llava"):
+        load_model(tmp_path)
+
+
+def test_another_family_lists_the_supported_ones(copy):
+    edit(copy / "config.json", model_type="kosmos-9", auto_map={"AutoConfig": "evil.Config"})
+    with pytest.raises(UnsupportedFamily, match=r"kosmos-9.*llava"):
+        load_model(copy)
+
+
+def test_a_broken_config(copy):
+    (copy / "config.json").write_text("[1")
+    with pytest.raises(BrokenModel):
+        load_model(copy)
+
+
+def test_pickled_weights_are_refused_by_name(copy):
+    (copy / "model.safetensors").unlink()
+    torch.save({}, copy / "pytorch_model.bin")
+    with pytest.raises(PickleWeights, match=r"pytorch_model\.bin"):
+        load_model(copy)
+
+
+def test_truncated_weights(copy):
+    data = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BrokenModel):
+        load_model(copy)
+
+
+def test_missing_weights_are_not_made_up(copy):
+    weights = load_file(copy / "model.safetensors")
+    dropped = next(name for name in weights if "q_proj" in name and "language_model" in name)
+    del weights[dropped]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(IncompleteWeights, match="q_proj"):
+        load_model(copy)
+
+
+def test_no_chat_template(copy):
+    (copy / "chat_template.jinja").unlink()
+    with pytest.raises(NoChatTemplate):
+        load_model(copy)
+
+
+def test_no_processor(copy):
+    for name in ("processor_config.json", "tokenizer.json", "tokenizer_config.json"):
+        (copy / name).unlink()
+    with pytest.raises(BrokenModel):
+        load_model(copy)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"auto_mapping": {"base_model_class": "X", "parent_library": "evil"}},
+        {"megatron_config": {"a": 1}},
+        {"custom_modules": {"x": "evil.module"}},
+    ],
+)
+def test_an_adapter_that_names_code_is_refused(folder, adapter_copy, field, monkeypatch):
+    edit(adapter_copy / "adapter_config.json", **field)
+    monkeypatch.setattr(loading, "load_weights", lambda *_: pytest.fail("the model was loaded before the refusal"))
+    with pytest.raises(ForeignCode, match=next(iter(field))):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_an_adapter_of_another_kind(folder, adapter_copy):
+    edit(adapter_copy / "adapter_config.json", peft_type="PREFIX_TUNING")
+    with pytest.raises(BrokenModel, match="PREFIX_TUNING"):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_a_pickled_adapter(folder, adapter_copy):
+    (adapter_copy / "adapter_model.safetensors").rename(adapter_copy / "adapter_model.bin")
+    with pytest.raises(PickleWeights, match=r"adapter_model\.bin"):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_not_an_adapter(folder, tmp_path):
+    with pytest.raises(ModelNotFound, match=r"adapter_config\.json"):
+        load_model(folder, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "foreign"])
+def test_an_adapter_of_another_base(folder, adapter_copy, change):
+    path = adapter_copy / "adapter_model.safetensors"
+    weights = load_file(path)
+    name = min(weights)
+    if change == "shape":
+        weights[name] = torch.zeros(weights[name].shape[0] + 1, weights[name].shape[1] + 3)
+    elif change == "missing":
+        del weights[name]
+    else:
+        weights[name.replace("layers.0", "layers.7").replace("linear_1", "linear_7")] = weights.pop(name)
+    save_file(weights, path)
+    with pytest.raises(AdapterMismatch):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_an_adapter_for_modules_that_are_not_there(folder, adapter_copy):
+    edit(adapter_copy / "adapter_config.json", target_modules=["model.language_model.layers.9.wq"])
+    with pytest.raises(AdapterMismatch):
+        load_model(folder, adapter_copy, device="cpu")
