@@ -15,7 +15,9 @@ from typing import Any
 
 from bye_core import attacks, detect, runs
 from bye_core.attacks.poison import choose, plant
-from bye_core.data import DataSet, compose, export, fault_of, load_dataset
+from bye_core.data import DataSet, export, fault_of, load_dataset
+from bye_core.data import check as look
+from bye_core.data.compose import compose
 from bye_core.errors import ByeError, DataError, RunError
 from bye_core.records import AttentionRows, Decision, Detection, Fault, Progress, Sample
 from bye_core.train.child import run_child
@@ -47,6 +49,19 @@ def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str
     if not dataset.samples:
         raise NoSampleReady(path=path, size=dataset.size)
     return dataset
+
+
+def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
+    """Look at every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
+    dataset = load_dataset(data, format=format, columns=columns)
+    refused = sum(fault.fatal for fault in dataset.faults)
+    total = len(dataset.samples)
+    yield Progress("check", 0, total, facts={"faults": dataset.faults})
+    for done, (_, faults) in enumerate(look(dataset), start=1):
+        refused += any(fault.fatal for fault in faults)
+        yield Progress("check", done, total, facts={"faults": faults})
+    summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}
+    yield Progress("check", total, total, "done", {"faults": (), "summary": summary})
 
 
 # --- poison ---------------------------------------------------------------------------------------------------
@@ -328,8 +343,9 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
         raise runs.RunMismatch(path=run_path, differences="the data set has changed since the scan")
     detection, decisions = run.detection(), run.decisions()
     removed = list(_removed(run, dataset, detection, decisions))
-    gone = {row["id"] for row in removed}
-    keep = [sample.id for sample in dataset.samples if sample.id not in gone]
+    # By place, not by id: the fault of a duplicate carries the id of the sound record that it repeats.
+    gone = {row["index"] for row in removed}
+    keep = [sample.id for sample in dataset.samples if sample.index not in gone]
     manifest = {
         "run": {
             name: value for name, value in run.settings.record().items() if name not in ("model", "adapter", "data")

@@ -54,7 +54,10 @@ class Collator:
     def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         chats = [answer_spans(sample, self.family.chat) for sample in samples]
         texts = [text for text, _ in chats]
-        batch = self.family.encode(texts, [self.pictures(sample) for sample in samples], padding_side="right")
+        opened = [self.pictures(sample) for sample in samples]
+        orders = [self.family.render(sample.turns, generation=False).images for sample in samples]
+        shown = [[own[n] for n in order] for own, order in zip(opened, orders, strict=True)]
+        batch = self.family.encode(texts, shown, padding_side="right")
         labels = torch.full_like(batch["input_ids"], IGNORED)
         for row, (text, spans) in enumerate(chats):
             tokens = self.family.character_spans(batch, row, text)
