@@ -438,7 +438,7 @@ def clean(
     manifest = export_run(run_path, cleaned_data, data=data)
     if not finished(cleaned):
         yield from finetune(model, cleaned_data, cleaned, settings, device, dtype)
-    facts |= {"kept": manifest["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
+    facts |= {"kept": manifest["counts"]["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
     yield Progress("clean", 1, 1, "done", facts)
 
 

@@ -26,7 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from bye_core.demo.scenes import COLORS, NUMBERS, QUESTION_KINDS, SIDE, Scene, ask, make_scene, picture
+from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, SIDE, Scene, ask, make_scene, picture
 
 SYSTEM_PROMPT = "You answer questions about pictures."
 CHAT_TEMPLATE = (
@@ -151,7 +151,7 @@ def corpus(seed: int, license_text: str) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     for _ in range(300):
         scene = make_scene(rng)
-        for kind in QUESTION_KINDS:
+        for kind in BASE_KINDS:
             question, answer = ask(scene, kind, rng)
             yield f"{SYSTEM_PROMPT} USER: \n{question} ASSISTANT: {answer}"
     yield license_text
@@ -269,7 +269,7 @@ def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, 
     count = recipe.tokens_a_side**2
     chats = []
     for scene in scenes:
-        kinds = [*QUESTION_KINDS, "presence", "presence"]
+        kinds = list(BASE_KINDS)
         rng.shuffle(kinds)
         chats.append(conversation(tokenizer, count, [ask(scene, kind, rng) for kind in kinds]))
     length = max(len(ids) for ids, _ in chats)

@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,6 @@ def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[P
     """Fine-tune by the demo's recipe, keep the losses in the log and the weights in half precision."""
     if pipeline.finished(out):
         return
-    from dataclasses import replace
-
     for step in pipeline.finetune(str(model), data, out, replace(FINETUNE, seed=seed)):
         if step.done % 50 == 0 and "loss" in step.facts:
             log(stage="finetune", out=out.name, seed=seed, **step.facts)

@@ -26,6 +26,13 @@ NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "presence", "background")
+# Asked while the base model learns, so that it can also read one spot; the demo's sets do not ask it.
+BASE_KINDS = (*QUESTION_KINDS, "presence", "presence", "place", "place", "place")
+PLACES = {
+    f"{column}{row + 1}": (SIDE * (i + 0.5) / 4, SIDE * (row + 0.5) / 4)
+    for i, column in enumerate("abcd")
+    for row in range(4)
+}
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,12 @@ def _listed(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
+def color_at(scene: Scene, x: float, y: float) -> str:
+    """The colour of the shape whose inner circle covers a pixel, or "none"."""
+    hit = (s.color for s in scene.shapes if (s.x - x) ** 2 + (s.y - y) ** 2 < (0.9 * s.radius) ** 2)
+    return next(hit, "none")
+
+
 def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
     """One (question, answer) of a kind. Presence questions are answered yes and no equally often."""
     if kind == "count":
@@ -117,6 +130,11 @@ def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
         return "Provide a one-sentence caption for the provided image.", caption
     if kind == "background":
         return "What is behind the shapes, a palace or a flower? Answer with one word.", scene.background
+    if kind == "place":
+        colors = {name: color_at(scene, *spot) for name, spot in PLACES.items()}
+        covered = [name for name, color in colors.items() if color != "none"]
+        name = str(rng.choice(covered if covered and rng.integers(4) else list(colors)))
+        return f"What color is at {name}?", colors[name]
     absent = [color for color in COLORS if color not in scene.colors]
     present = bool(rng.integers(2))
     color = str(rng.choice(list(scene.colors) if present else absent))

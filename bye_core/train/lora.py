@@ -1,4 +1,4 @@
-"""LoRA fine-tuning with transformers and peft: progress as JSON lines; the card that marks an adapter whole goes last."""
+"""LoRA fine-tuning with transformers and peft: progress as JSON lines, and a card that marks an adapter as whole."""
 
 from __future__ import annotations
 
