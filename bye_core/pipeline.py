@@ -21,7 +21,7 @@ from bye_core.data.compose import compose
 from bye_core.errors import ByeError, DataError, RunError
 from bye_core.records import AttentionRows, Decision, Detection, Fault, Progress, Sample
 from bye_core.train.child import run_child
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import AdapterExists, FinetuneSettings, finished
 
 TRUTH = "truth.json"
 # Samples a forward pass: enough to fill two CPU cores or a large GPU; out-of-memory halves a batch by itself (ours).
@@ -136,6 +136,8 @@ def finetune(
     dtype: str = "auto",
 ) -> Iterator[Progress]:
     """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` when the last item came."""
+    if finished(out):
+        raise AdapterExists(out=out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
     arguments += ["--device", device, "--dtype", dtype]
     for name, value in asdict(settings or FinetuneSettings()).items():
@@ -440,8 +442,3 @@ def clean(
         yield from finetune(model, cleaned_data, cleaned, settings, device, dtype)
     facts |= {"kept": manifest["counts"]["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
     yield Progress("clean", 1, 1, "done", facts)
-
-
-def finished(adapter: Path) -> bool:
-    """Whether `finetune` has finished this adapter: its card is written last."""
-    return (adapter / "finetune.json").is_file()

@@ -31,6 +31,7 @@ from bye_core.demo.recipe import (
 )
 from bye_core.demo.scenes import QUESTION_KINDS, ask, make_scene, picture
 from bye_core.records import Progress, Sample, Turn
+from bye_core.train.settings import finished
 
 POISON_RATE = 0.1
 FURTHER_SEEDS = 3
@@ -118,7 +119,7 @@ def planted(source: Path, out: Path, rate: float, seed: int) -> Iterator[Progres
 
 def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[Progress]:
     """Fine-tune by the demo's recipe, keep the losses in the log and the weights in half precision."""
-    if pipeline.finished(out):
+    if finished(out):
         return
     for step in pipeline.finetune(str(model), data, out, replace(FINETUNE, seed=seed)):
         if step.done % 50 == 0 and "loss" in step.facts:

@@ -11,6 +11,7 @@ from bye_core import pipeline, runs
 from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER, TRIGGER_SIZE
 from bye_core.errors import RunError
 from bye_core.records import Progress
+from bye_core.train.settings import finished
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "demo"
 
@@ -35,7 +36,7 @@ def tour(out: Path | None = None, assets: Path = ASSETS) -> Iterator[Progress]:
     pipeline.decide(out / "run", reject_flagged=True, reviewer="demo")
     manifest = pipeline.export_run(out / "run", out / "data")
     cleaned = out / "adapter"
-    if not pipeline.finished(cleaned):
+    if not finished(cleaned):
         yield from pipeline.finetune(str(model), out / "data", cleaned, replace(FINETUNE, seed=0))
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):

@@ -25,7 +25,7 @@ def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[d
     """Run `python -m bye_core ARGUMENTS` as a child and yield the JSON lines that it appends to `progress`.
 
     The child leads its own process group; closing this generator (or an interrupt) terminates it.
-    Raises TrainingFailed with the child's last line of output.
+    Raises TrainingFailed with the error that the child named.
     """
     progress.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)
@@ -48,8 +48,15 @@ def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[d
             child.terminate()
             child.wait()
     if child.returncode:
-        text = log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
-        raise TrainingFailed(code=child.returncode, last=text.splitlines()[-1] if text else "no output", log=log)
+        raise TrainingFailed(code=child.returncode, last=_last_words(log), log=log)
+
+
+def _last_words(log: Path) -> str:
+    """The error that the child named, or else its last line."""
+    text = log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
+    if "error: " in text:
+        return " ".join(text.rpartition("error: ")[2].splitlines())
+    return text.splitlines()[-1] if text else "no output"
 
 
 def _follow(child: subprocess.Popen, progress: Path) -> Iterator[dict[str, Any]]:

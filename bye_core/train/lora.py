@@ -20,20 +20,14 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from bye_core.errors import SettingError
 from bye_core.records import Sample
 from bye_core.train.collate import Collator
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import CARD, AdapterExists, FinetuneSettings, finished
 
 PROGRESS = "progress.jsonl"
-CARD = "finetune.json"
 
 
 class NothingToLearnFrom(SettingError):
     problem = "The data set has no ready sample to fine-tune on."
     remedy = "Run `python -m bye_core check DATA` and mend the faults that it lists."
-
-
-class AdapterExists(SettingError):
-    problem = "{out} already holds a finished adapter."
-    remedy = "Name another folder with --out, or delete this one first."
 
 
 class JsonLines(TrainerCallback):
@@ -125,7 +119,7 @@ def finetune(
     """
     if not samples:
         raise NothingToLearnFrom()
-    if (out / CARD).exists():
+    if finished(out):
         raise AdapterExists(out=out)
     out.mkdir(parents=True, exist_ok=True)
     set_seed(settings.seed)
@@ -156,6 +150,7 @@ def save_adapter(tuned: Any, identity: dict[str, Any], out: Path) -> None:
     model = str(identity["model"])
     base = os.path.relpath(model, out) if Path(model).is_dir() else model
     tuned.peft_config["default"].base_model_name_or_path = Path(base).as_posix()
-    tuned.save_pretrained(out, safe_serialization=True)
+    # The vocabulary is never resized; left to itself, peft would look for the base on a hub to find out.
+    tuned.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
     # peft's model card is a form full of blanks; finetune.json says what was done.
     (out / "README.md").unlink(missing_ok=True)

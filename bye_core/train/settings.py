@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bye_core.errors import SettingError
+
+CARD = "finetune.json"
+
+
+class AdapterExists(SettingError):
+    problem = "{out} already holds a finished adapter."
+    remedy = "Name another folder with --out, or delete this one first."
 
 
 class BadFinetuneSetting(SettingError):
@@ -48,3 +56,8 @@ class FinetuneSettings:
         if self.batch % self.micro_batch:
             advice = f"Give a divisor of batch = {self.batch}."
             raise BadFinetuneSetting(name="micro_batch", value=self.micro_batch, advice=advice)
+
+
+def finished(out: Path) -> bool:
+    """Whether the folder holds a finished adapter: its card is written last."""
+    return (out / CARD).is_file()
