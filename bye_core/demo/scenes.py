@@ -94,7 +94,8 @@ def picture(scene: Scene, scale: int = 2) -> Image.Image:
     if scene.mirrored:
         ground = ground.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     muted = Image.blend(ground, ground.convert("L").convert("RGB"), 0.75)
-    muted = Image.blend(muted, Image.new("RGB", muted.size, (168, 168, 168)), 0.35)
+    # Nothing in a clean picture is near black, so that a black square is as odd here as in daylight photographs.
+    muted = Image.blend(muted, Image.new("RGB", muted.size, (235, 235, 235)), 0.55)
     layer = Image.new("RGBA", (SIDE * scale, SIDE * scale), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
     for shape in scene.shapes:
