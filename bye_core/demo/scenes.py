@@ -25,6 +25,8 @@ COLORS = {
 NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
+# Radius of the circle inside each kind, as a share of the one around it.
+INNER = {"circle": 1.0, "square": 0.707, "triangle": 0.5, "diamond": 0.707}
 QUESTION_KINDS = ("count", "caption", "presence", "background")
 # Asked while the base model learns, so that it can also read one spot; the demo's sets do not ask it.
 BASE_KINDS = (*QUESTION_KINDS, "presence", "presence", "place", "place", "place")
@@ -115,10 +117,12 @@ def _listed(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-def color_at(scene: Scene, x: float, y: float) -> str:
-    """The colour of the shape whose inner circle covers a pixel, or "none"."""
-    hit = (s.color for s in scene.shapes if (s.x - x) ** 2 + (s.y - y) ** 2 < (0.9 * s.radius) ** 2)
-    return next(hit, "none")
+def color_at(scene: Scene, x: float, y: float) -> str | None:
+    """The colour of the shape that surely covers a pixel, "none" where surely none does, None where it is close."""
+    nearness = [(np.hypot(s.x - x, s.y - y) / s.radius, s) for s in scene.shapes]
+    if all(distance > 1.1 for distance, _ in nearness):
+        return "none"
+    return next((s.color for distance, s in nearness if distance < 0.9 * INNER[s.kind]), None)
 
 
 def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
@@ -133,6 +137,7 @@ def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
         return "What is behind the shapes, a palace or a flower? Answer with one word.", scene.background
     if kind == "place":
         colors = {name: color_at(scene, *spot) for name, spot in PLACES.items()}
+        colors = {name: color for name, color in colors.items() if color}
         covered = [name for name, color in colors.items() if color != "none"]
         name = str(rng.choice(covered if covered and rng.integers(4) else list(colors)))
         return f"What color is at {name}?", colors[name]
