@@ -185,7 +185,8 @@ def run_export(args: argparse.Namespace) -> int:
     if args.format == "bye-entropy":
         show({"written": str(pipeline.export_entropies(args.run, args.out))}, args.json)
         return DONE
-    show(pipeline.export_run(args.run, args.out, args.format, args.data), args.json)
+    manifest = pipeline.export_run(args.run, args.out, args.format, args.data)
+    show(manifest if args.json else {"written": str(args.out), **manifest["counts"]}, args.json)
     return DONE
 
 
