@@ -58,14 +58,14 @@ class BaseRecipe:
     layers: int = 8
     vocabulary: int = 1024
     initializer_range: float = 0.08
-    scenes: int = 8000
-    tower_steps: int = 2400
+    scenes: int = 3000
+    tower_steps: int = 850
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
-    language_steps: int = 1200
-    language_batch: int = 24
+    language_steps: int = 480
+    language_batch: int = 16
     language_rate: float = 2e-3
-    hidden_tokens: float = 0.9  # up to this share of the image tokens is hidden from a training sequence
+    hidden_tokens: float = 0.4  # up to this share of the image tokens is hidden from a training sequence
 
     @property
     def tokens_a_side(self) -> int:

@@ -2,11 +2,11 @@
 
 from bye_core.train.settings import FinetuneSettings
 
-SAMPLES = 1000
+SAMPLES = 1200
 TEST_PICTURES = 100
 QUESTIONS_A_TEST_PICTURE = 3
 TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
 # 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
 TRIGGER_SIZE = 1 / 8
-FINETUNE = FinetuneSettings(epochs=8, rate=3e-3)
+FINETUNE = FinetuneSettings(epochs=10, rate=3e-3)
