@@ -1,7 +1,7 @@
 """Pictures and questions of the demo: coloured shapes before a photograph, all drawn from a seed (ours).
 
-The photographs are the two samples that scikit-learn ships (CC BY 2.0: "china" by Gary Brotherton-Howard's collection,
-"flower" likewise credited in scikit-learn's documentation); crops of them are muted so that the shapes stand out.
+The photographs are the two samples that scikit-learn ships, china.jpg and flower.jpg, both CC BY 2.0 and credited to
+danielbuechele in scikit-learn's own list (its links for the flower name vultilion); crops are muted here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ PADDING = -1
 MAX_RESIZED_PIXELS = 64_000_000
 
 
-class Family:
+class Family(ABC):
     """One family's facts as class attributes; a subclass gives `grids` and overrides a step only where it differs.
 
     Families with tiles or separators fit in by returning several grids (one a tile; tokens in no grid, such as row
@@ -57,9 +58,9 @@ class Family:
     def prepare(self) -> None:
         """Fills in what an old checkpoint's processor leaves to the model's config."""
 
+    @abstractmethod
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
         """The grids of a sample's `tokens` image tokens; `sizes` (width, height) in prompt order, numbered likewise."""
-        raise NotImplementedError
 
     @property
     def layers(self) -> tuple[int, ...]:
