@@ -55,7 +55,7 @@ class Family(ABC):
         self.expansion_ids = np.array([self.image_token_id, *layout_ids])
         self.conversation = Chat(processor, [self.image_marker, *self.layout_tokens])
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - optional: most families have nothing to fill in
         """Fills in what an old checkpoint's processor leaves to the model's config."""
 
     @abstractmethod
