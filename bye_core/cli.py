@@ -5,25 +5,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS
-from bye_core.data import FORMATS
-from bye_core.data.compose import ENCODINGS
-from bye_core.detect import DETECTORS
+from bye_core.arguments import build_parser
 from bye_core.errors import ByeError
 from bye_core.records import Detection, Fault, Progress
 from bye_core.train.settings import FinetuneSettings
 
 DONE, FAILED, POISONED = 0, 1, 3
-TARGET = "Backdoor Attack!"
 
 
 def follow(steps: Iterable[Progress], unit: str = "samples") -> Progress | None:
@@ -229,149 +223,25 @@ def run_demo(args: argparse.Namespace) -> int:
     return DONE
 
 
-# --- the parser -------------------------------------------------------------------------------------------------
-
-
-def decision(text: str) -> tuple[str, str]:
-    id, _, choice = text.rpartition("=")
-    if not id:
-        raise argparse.ArgumentTypeError(f"{text!r} is not ID=accept, ID=reject or ID=none")
-    return id, choice
-
-
-def layer_list(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of layers such as 14,15,17") from None
-
-
-def add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: the fastest there is)")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
-
-
-def add_model(parser: argparse.ArgumentParser, adapter: bool = True) -> None:
-    parser.add_argument("--model", required=True, help="a folder, or a model id of the Hugging Face hub")
-    if adapter:
-        parser.add_argument("--adapter", help="a PEFT adapter for it: a folder or a hub id")
-    add_machine(parser)
-
-
-def add_finetune_settings(parser: argparse.ArgumentParser) -> None:
-    for field in dataclasses.fields(FinetuneSettings):
-        flag = "--" + field.name.replace("_", "-")
-        if isinstance(field.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
-        else:
-            parser.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
-
-
-def add_trigger(parser: argparse.ArgumentParser, default: str | None) -> None:
-    parser.add_argument("--trigger", choices=list(TRIGGERS), default=default)
-    parser.add_argument("--size", type=float, default=1 / 16, help="side of a square / shorter side of the picture")
-    parser.add_argument("--target", default=TARGET, help="the attacker's answer")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def add_detect_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--method", choices=list(DETECTORS), default="bye")
-    parser.add_argument(
-        "--bsi", choices=["paper", "reference"], help="how a layer is judged: the paper's rule or the authors' code"
-    )
-    parser.add_argument("--tau", type=float, help="a layer is sensitive from this BSI on (paper: 2.0)")
-    parser.add_argument("--cluster", choices=["gmm", "kmeans", "threshold"], help="the last step (paper: gmm)")
-    parser.add_argument("--threshold", type=float, help="nats, for --cluster threshold (paper's ablation: 4.5)")
-    parser.add_argument("--layers", type=layer_list, help="choose the layers by hand: 14,15,17")
-    parser.add_argument(
-        "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
-    )
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bye_core", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=help)
-        sub.set_defaults(run_command=run)
-        sub.add_argument("--json", action="store_true", help="print one JSON object")
-        return sub
-
-    sub = command("check", run_check, "validate a data set: every fault, by sample, with its remedy")
-    sub.add_argument("data")
-    sub.add_argument("--format", choices=list(FORMATS))
-
-    sub = command("poison", run_poison, "plant a trigger and an attacker's answer in a share of a data set")
-    sub.add_argument("data")
-    add_trigger(sub, "patch")
-    sub.add_argument("--rate", type=float, default=0.1)
-    sub.add_argument("--encoding", choices=list(ENCODINGS), default="jpeg", help="of all pictures, poisoned or not")
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command("finetune", run_finetune, "LoRA fine-tuning in a child process")
-    add_model(sub, adapter=False)
-    sub.add_argument("--data", required=True)
-    sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--here", action="store_true", help="train in this process instead of a child")
-    add_finetune_settings(sub)
-
-    sub = command("scan", run_scan, "read where the first answer token looks, for every sample; resumable")
-    add_model(sub)
-    sub.add_argument("--data", required=True)
-    sub.add_argument("--format", choices=list(FORMATS))
-    sub.add_argument("--run", type=Path, required=True)
-    sub.add_argument("--batch", type=int, default=0, help="samples a forward pass (default: by the machine)")
-
-    sub = command("detect", run_detect, "find the poisoned samples of a scanned run")
-    source = sub.add_mutually_exclusive_group(required=True)
-    source.add_argument("--run", type=Path)
-    source.add_argument("--entropy", type=Path, help="a BYE entropy JSONL instead of a run")
-    add_detect_settings(sub)
-    sub.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
-
-    sub = command("decide", run_decide, "accept (stays in the clean set) or reject (goes) samples")
-    sub.add_argument("--run", type=Path, required=True)
-    sub.add_argument("--reject-flagged", action="store_true", help="reject what is flagged and not decided by hand")
-    sub.add_argument("--set", type=decision, nargs="+", metavar="ID=CHOICE", help="ID=accept, ID=reject or ID=none")
-    sub.add_argument("--undo", action="store_true", help="withdraw the last call's decisions")
-    sub.add_argument("--reviewer", default=os.environ.get("USER", ""))
-    sub.add_argument("--note", default="")
-
-    sub = command("export", run_export, "write the cleaned data set")
-    sub.add_argument("--run", type=Path, required=True)
-    sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--format", default="same", choices=["same", *FORMATS, "bye-entropy"])
-    sub.add_argument("--data", help="where the data set is now, if it has moved since the scan")
-
-    sub = command("evaluate", run_evaluate, "clean performance and, with --trigger, attack success rate")
-    add_model(sub)
-    sub.add_argument("--data", required=True)
-    add_trigger(sub, None)
-
-    sub = command("score", run_score, "precision, recall, F1, AUC of the last detection")
-    sub.add_argument("--run", type=Path, required=True)
-    sub.add_argument("--truth", type=Path, required=True)
-
-    sub = command("clean", run_clean, "the whole of Algorithm 1: fine-tune, scan, detect, export, fine-tune again")
-    add_model(sub, adapter=False)
-    sub.add_argument("--data", required=True)
-    sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--method", choices=list(DETECTORS), default="bye")
-    sub.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
-    add_finetune_settings(sub)
-
-    sub = command("demo", run_demo, "the shipped demo, end to end, with its numbers")
-    sub.add_argument("--out", type=Path, help="where to work (default: a new folder in BYE_HOME)")
-    sub.add_argument("--make", type=Path, metavar="DIR", help="make the demo's parts anew, from a seed, into DIR")
-    sub.add_argument("--seed", type=int, default=0)
-    return parser
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "check": run_check,
+    "poison": run_poison,
+    "finetune": run_finetune,
+    "scan": run_scan,
+    "detect": run_detect,
+    "decide": run_decide,
+    "export": run_export,
+    "evaluate": run_evaluate,
+    "score": run_score,
+    "clean": run_clean,
+    "demo": run_demo,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = build_parser().parse_args(arguments)
+    args = build_parser(__doc__).parse_args(arguments)
     try:
-        return args.run_command(args)
+        return COMMANDS[args.command](args)
     except ByeError as error:
         print(f"error: {error.problem}\n{error.remedy}", file=sys.stderr)
         return FAILED

@@ -1,0 +1,199 @@
+"""What the command line takes: one function a subcommand; options that several share are defined once."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+
+from bye_core.attacks import TRIGGERS
+from bye_core.data import FORMATS
+from bye_core.data.compose import ENCODINGS
+from bye_core.detect import DETECTORS
+from bye_core.train.settings import FinetuneSettings
+
+TARGET = "Backdoor Attack!"
+MACHINE = {
+    "device": "auto, cpu, cuda, cuda:1, mps (default: the fastest there is)",
+    "dtype": "auto, float32, bfloat16, float16",
+}
+
+
+def build_parser(description: str | None = None) -> ArgumentParser:
+    """The parser of all subcommands; `command` of what it parses is the subcommand's name."""
+    parser = ArgumentParser(prog="python -m bye_core", description=description)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (help, add_options) in COMMANDS.items():
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.add_argument("--json", action="store_true", help="print one JSON object")
+        add_options(sub)
+    return parser
+
+
+def decision(text: str) -> tuple[str, str]:
+    """ID=CHOICE -> (ID, CHOICE); the id itself may hold a "="."""
+    id, _, choice = text.rpartition("=")
+    if not id:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID=accept, ID=reject or ID=none")
+    return id, choice
+
+
+def layer_list(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of layers such as 14,15,17") from None
+
+
+# --- groups of options -----------------------------------------------------------------------------------------
+
+
+def add_model(parser: ArgumentParser, adapter: bool = True) -> None:
+    parser.add_argument("--model", required=True, help="a folder, or a model id of the Hugging Face hub")
+    if adapter:
+        parser.add_argument("--adapter", help="a PEFT adapter for it: a folder or a hub id")
+    for name, help in MACHINE.items():
+        parser.add_argument(f"--{name}", default="auto", help=help)
+    parser.add_argument("--data", required=True)
+
+
+def add_run(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, required=True)
+
+
+def add_out(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def add_format(parser: ArgumentParser) -> None:
+    parser.add_argument("--format", choices=list(FORMATS))
+
+
+def add_finetune_settings(parser: ArgumentParser) -> None:
+    """One option a field of FinetuneSettings."""
+    for field in dataclasses.fields(FinetuneSettings):
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            parser.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
+
+
+def add_trigger(parser: ArgumentParser, default: str | None) -> None:
+    parser.add_argument("--trigger", choices=list(TRIGGERS), default=default)
+    parser.add_argument("--size", type=float, default=1 / 16, help="side of a square / shorter side of the picture")
+    parser.add_argument("--target", default=TARGET, help="the attacker's answer")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def add_method(parser: ArgumentParser) -> None:
+    parser.add_argument("--method", choices=list(DETECTORS), default="bye")
+    parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
+
+
+def add_detect_settings(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--bsi", choices=["paper", "reference"], help="how a layer is judged: the paper's rule or the authors' code"
+    )
+    parser.add_argument("--tau", type=float, help="a layer is sensitive from this BSI on (paper: 2.0)")
+    parser.add_argument("--cluster", choices=["gmm", "kmeans", "threshold"], help="the last step (paper: gmm)")
+    parser.add_argument("--threshold", type=float, help="nats, for --cluster threshold (paper's ablation: 4.5)")
+    parser.add_argument("--layers", type=layer_list, help="choose the layers by hand: 14,15,17")
+    parser.add_argument(
+        "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
+    )
+
+
+# --- one function a subcommand ---------------------------------------------------------------------------------
+
+
+def check(parser: ArgumentParser) -> None:
+    parser.add_argument("data")
+    add_format(parser)
+
+
+def poison(parser: ArgumentParser) -> None:
+    parser.add_argument("data")
+    add_trigger(parser, "patch")
+    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--encoding", choices=list(ENCODINGS), default="jpeg", help="of all pictures, poisoned or not")
+    add_out(parser)
+
+
+def finetune(parser: ArgumentParser) -> None:
+    add_model(parser, adapter=False)
+    add_out(parser)
+    parser.add_argument("--here", action="store_true", help="train in this process instead of a child")
+    add_finetune_settings(parser)
+
+
+def scan(parser: ArgumentParser) -> None:
+    add_model(parser)
+    add_format(parser)
+    add_run(parser)
+    parser.add_argument("--batch", type=int, default=0, help="samples a forward pass (default: by the machine)")
+
+
+def detect(parser: ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path)
+    source.add_argument("--entropy", type=Path, help="a BYE entropy JSONL instead of a run")
+    add_method(parser)
+    add_detect_settings(parser)
+
+
+def decide(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--reject-flagged", action="store_true", help="reject what is flagged and not decided by hand")
+    parser.add_argument("--set", type=decision, nargs="+", metavar="ID=CHOICE", help="ID=accept, ID=reject or ID=none")
+    parser.add_argument("--undo", action="store_true", help="withdraw the last call's decisions")
+    parser.add_argument("--reviewer", default=os.environ.get("USER", ""))
+    parser.add_argument("--note", default="")
+
+
+def export(parser: ArgumentParser) -> None:
+    add_run(parser)
+    add_out(parser)
+    parser.add_argument("--format", default="same", choices=["same", *FORMATS, "bye-entropy"])
+    parser.add_argument("--data", help="where the data set is now, if it has moved since the scan")
+
+
+def evaluate(parser: ArgumentParser) -> None:
+    add_model(parser)
+    add_trigger(parser, None)
+
+
+def score(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--truth", type=Path, required=True)
+
+
+def clean(parser: ArgumentParser) -> None:
+    add_model(parser, adapter=False)
+    add_out(parser)
+    add_method(parser)
+    add_finetune_settings(parser)
+
+
+def demo(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, help="where to work (default: a new folder in BYE_HOME)")
+    parser.add_argument("--make", type=Path, metavar="DIR", help="make the demo's parts anew, from a seed, into DIR")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
+    "check": ("validate a data set: every fault, by sample, with its remedy", check),
+    "poison": ("plant a trigger and an attacker's answer in a share of a data set", poison),
+    "finetune": ("LoRA fine-tuning in a child process", finetune),
+    "scan": ("read where the first answer token looks, for every sample; resumable", scan),
+    "detect": ("find the poisoned samples of a scanned run", detect),
+    "decide": ("accept (stays in the clean set) or reject (goes) samples", decide),
+    "export": ("write the cleaned data set", export),
+    "evaluate": ("clean performance and, with --trigger, attack success rate", evaluate),
+    "score": ("precision, recall, F1, AUC of the last detection", score),
+    "clean": ("the whole of Algorithm 1: fine-tune, scan, detect, export, fine-tune again", clean),
+    "demo": ("the shipped demo, end to end, with its numbers", demo),
+}
