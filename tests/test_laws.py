@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,18 @@ def test_stages_do_not_import_each_other(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bye_core."):
             other = node.module.split(".")[1]
             assert other not in STAGES - {part}, f"{path.name} imports {node.module}"
+
+
+def test_the_pipeline_has_no_circular_imports():
+    package, needs = "bye_core.pipeline", {}
+    for path in (ROOT / "bye_core/pipeline").glob("[!_]*.py"):
+        nodes = [
+            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        ]
+        modules = {node.module for node in nodes} | {
+            f"{node.module}.{name.name}" for node in nodes for name in node.names
+        }
+        assert not {package, "bye_core.cli", "bye_core.arguments"} & modules, path.name
+        needs[f"{package}.{path.stem}"] = modules
+    assert len(needs) > 1
+    list(TopologicalSorter(needs).static_order())

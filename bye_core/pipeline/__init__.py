@@ -1,0 +1,51 @@
+"""Chains the stages: the command line and the app both call this package, and so give the same answer.
+
+Long stages are generators of Progress: what they yield is saved already, stopping the loop stops the stage, and
+calling again goes on where it stopped. Models are loaded only by the functions that need one.
+"""
+
+from bye_core.pipeline.deciding import (
+    NothingDetected,
+    UnreadableTruth,
+    decide,
+    detect_entropies,
+    detect_run,
+    last_detection,
+    read_truth,
+    score_run,
+    undo,
+)
+from bye_core.pipeline.exporting import export_entropies, export_run
+from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
+from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready
+from bye_core.pipeline.training import evaluate, finetune, finetune_here
+from bye_core.pipeline.whole import clean
+from bye_core.train.settings import FinetuneSettings
+
+__all__ = [
+    "BATCH",
+    "TRUTH",
+    "FinetuneSettings",
+    "NoSampleReady",
+    "NothingDetected",
+    "ScanSettings",
+    "UnreadableTruth",
+    "check",
+    "clean",
+    "decide",
+    "detect_entropies",
+    "detect_run",
+    "evaluate",
+    "export_entropies",
+    "export_run",
+    "failed",
+    "finetune",
+    "finetune_here",
+    "last_detection",
+    "poison",
+    "read_truth",
+    "ready",
+    "scan",
+    "score_run",
+    "undo",
+]

@@ -1,0 +1,72 @@
+"""What leaves a run: the cleaned data set, or its entropies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bye_core import detect, runs
+from bye_core.data import DataSet, export
+from bye_core.pipeline.sets import ready
+from bye_core.records import Decision, Detection
+
+
+def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path | None = None) -> dict[str, Any]:
+    """Write the cleaned data set: all samples but the rejected and the unusable; with removed.jsonl, manifest.json.
+
+    What was not scanned was not judged: faulty samples go too, with their reason. `data` names the data set where it
+    has moved since the scan.
+    """
+    run = runs.Run.open(run_path)
+    dataset = ready(data or run.settings.data, run.settings.format)
+    if dataset.digest != run.settings.data_digest:
+        raise runs.RunMismatch(path=run_path, differences="the data set has changed since the scan")
+    detection, decisions = run.detection(), run.decisions()
+    removed = list(_removed(run, dataset, detection, decisions))
+    # By place, not by id: the fault of a duplicate carries the id of the sound record that it repeats.
+    gone = {row["index"] for row in removed}
+    keep = [sample.id for sample in dataset.samples if sample.index not in gone]
+    manifest = {
+        "run": {
+            name: value for name, value in run.settings.record().items() if name not in ("model", "adapter", "data")
+        },
+        "detection": None
+        if detection is None
+        else {"method": detection.method, "settings": dict(detection.settings), "verdict": detection.verdict},
+    }
+    return export(dataset, keep, removed, out, format, manifest)
+
+
+def _removed(
+    run: runs.Run, dataset: DataSet, detection: Detection | None, decisions: Mapping[str, Decision]
+) -> Iterator[dict[str, Any]]:
+    scores = dict(zip(detection.ids, detection.scores.tolist(), strict=True)) if detection else {}
+    flagged = set(detection.flagged_ids) if detection else set()
+    layers = list(detection.sensitive_layers) if detection else []
+    scored, failed = run.scored_ids(), {fault.id: fault for fault in run.failed()}
+    for sample in dataset.samples:
+        decision, row = decisions.get(sample.id), {"id": sample.id, "index": sample.index}
+        if decision and decision.choice == "reject":
+            reason = "flagged and rejected" if sample.id in flagged else "rejected by hand"
+            yield {
+                **row,
+                "reason": reason,
+                "score": scores.get(sample.id),
+                "layers": layers if sample.id in flagged else [],
+                "decision": decision.choice,
+                "reviewer": decision.reviewer,
+                "note": decision.note,
+                "time": decision.time,
+            }
+        elif sample.id not in scored and not (decision and decision.choice == "accept"):
+            fault = failed.get(sample.id)
+            yield {**row, "reason": f"not scanned: {fault.problem if fault else 'the scan has not reached it'}"}
+    for fault in dataset.faults:
+        if fault.fatal:
+            yield {"id": fault.id, "index": fault.index, "reason": f"unusable: {fault.problem}"}
+
+
+def export_entropies(run_path: Path, out: Path) -> Path:
+    """Write a run's entropies as the authors' JSON lines."""
+    return detect.write_entropies(runs.Run.open(run_path).table(), out)
