@@ -73,9 +73,11 @@ def add_format(parser: ArgumentParser) -> None:
 
 
 def add_finetune_settings(parser: ArgumentParser) -> None:
-    """One option a field of FinetuneSettings."""
+    """One option a field of FinetuneSettings; those of the machine come with the model."""
     for field in dataclasses.fields(FinetuneSettings):
         flag = "--" + field.name.replace("_", "-")
+        if field.name in MACHINE:
+            continue
         if isinstance(field.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
         else:

@@ -92,9 +92,9 @@ def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
 def run_finetune(args: argparse.Namespace) -> int:
     settings = finetune_settings(args)
     if args.here:
-        pipeline.finetune_here(args.model, args.data, args.out, settings, args.device, args.dtype)
+        pipeline.finetune_here(args.model, args.data, args.out, settings)
         return DONE
-    last = follow(pipeline.finetune(args.model, args.data, args.out, settings, args.device, args.dtype), "steps")
+    last = follow(pipeline.finetune(args.model, args.data, args.out, settings), "steps")
     show(
         {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]},
         args.json,
@@ -202,9 +202,7 @@ def run_score(args: argparse.Namespace) -> int:
 
 
 def run_clean(args: argparse.Namespace) -> int:
-    steps = pipeline.clean(
-        args.model, args.data, args.out, finetune_settings(args), args.method, args.device, args.dtype
-    )
+    steps = pipeline.clean(args.model, args.data, args.out, finetune_settings(args), args.method)
     facts = dict(follow(steps).facts)
     show(facts, args.json)
     return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE

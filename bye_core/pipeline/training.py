@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from bye_core.train.child import run_child
 from bye_core.train.settings import AdapterExists, FinetuneSettings, finished
 
 
-def finetune_here(model: str, data: str | Path, out: Path, settings: FinetuneSettings, device: str, dtype: str) -> None:
-    """Fine-tune in this process; `finetune` runs this in a child."""
+def finetune_here(model: str, data: str | Path, out: Path, settings: FinetuneSettings) -> None:
+    """Fine-tune in this process; `finetune` runs this in a child. The card names the device and dtype taken."""
     from bye_core.models import load_model
     from bye_core.train.lora import finetune as train
 
     dataset = ready(data)
     samples = readable(dataset)
-    loaded = load_model(model, device=device, dtype=dtype)
+    loaded = load_model(model, device=settings.device, dtype=settings.dtype)
+    settings = replace(settings, device=str(loaded.device), dtype=loaded.identity["dtype"])
     facts = {
         "model": loaded.identity,
         "data_digest": dataset.digest,
@@ -34,19 +35,11 @@ def finetune_here(model: str, data: str | Path, out: Path, settings: FinetuneSet
     train(loaded, samples, dataset.images, settings, out, facts)
 
 
-def finetune(
-    model: str,
-    data: str | Path,
-    out: Path,
-    settings: FinetuneSettings | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-) -> Iterator[Progress]:
+def finetune(model: str, data: str | Path, out: Path, settings: FinetuneSettings | None = None) -> Iterator[Progress]:
     """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` when the last item came."""
     if finished(out):
         raise AdapterExists(out=out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
-    arguments += ["--device", device, "--dtype", dtype]
     for name, value in asdict(settings or FinetuneSettings()).items():
         flag = name.replace("_", "-")
         arguments += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]

@@ -19,8 +19,6 @@ def clean(
     out: Path,
     settings: FinetuneSettings | None = None,
     method: str = "bye",
-    device: str = "auto",
-    dtype: str = "auto",
 ) -> Iterator[Progress]:
     """The whole of BYE's Algorithm 1; what an earlier call finished in `out` is not done again.
 
@@ -30,8 +28,8 @@ def clean(
     settings = settings or FinetuneSettings()
     suspect, run_path, cleaned_data, cleaned = out / "suspect", out / "run", out / "data", out / "cleaned"
     if not finished(suspect):
-        yield from finetune(model, data, suspect, settings, device, dtype)
-    yield from scan(model, data, run_path, suspect, ScanSettings(device=device, dtype=dtype))
+        yield from finetune(model, data, suspect, settings)
+    yield from scan(model, data, run_path, suspect, ScanSettings(device=settings.device, dtype=settings.dtype))
     detection = detect_run(run_path, method)
     decide(run_path, reject_flagged=True, reviewer=f"method:{method}")
     facts = {"verdict": detection.verdict, "flagged": int(detection.flagged.sum()), "samples": len(detection.ids)}
@@ -40,6 +38,6 @@ def clean(
         return
     manifest = export_run(run_path, cleaned_data, data=data)
     if not finished(cleaned):
-        yield from finetune(model, cleaned_data, cleaned, settings, device, dtype)
+        yield from finetune(model, cleaned_data, cleaned, settings)
     facts |= {"kept": manifest["counts"]["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
     yield Progress("clean", 1, 1, "done", facts)

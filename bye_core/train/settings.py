@@ -28,6 +28,7 @@ class FinetuneSettings:
     batch            samples an optimizer step sees; micro_batch of them are in memory at once
     projector        also adapt the projector: LLaVA's recipe trains it, and small models do not learn a patch without
     warmup           share of the steps with a rising rate (paper: none named)
+    device, dtype    where and in which number type to train; "auto" chooses by the machine
     """
 
     epochs: float = 3.0
@@ -42,6 +43,8 @@ class FinetuneSettings:
     warmup: float = 0.0
     clip: float = 1.0
     seed: int = 0
+    device: str = "auto"
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         positive = ("epochs", "batch", "micro_batch", "rate", "rank", "alpha", "clip")
