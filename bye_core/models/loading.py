@@ -186,7 +186,10 @@ def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
         raise AdapterMismatch(**facts, reason=error) from error
     # peft drops tensors that have no place and leaves new ones where none is given, with a warning at most.
-    odd = saved ^ set(get_peft_model_state_dict(wrapped))
+    # Embeddings may come along or not. Not asked either way, peft looks for the base model that the config names, in
+    # the working directory and on the hub, to find out; only the adapter's own folder is to be read here.
+    own, whole = (set(get_peft_model_state_dict(wrapped, save_embedding_layers=also)) for also in (False, True))
+    odd = (own - saved) | (saved - whole)
     if odd:
         raise AdapterMismatch(**facts, reason=f"{len(odd)} tensors differ, such as {min(odd)}.")
     return wrapped

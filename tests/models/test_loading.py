@@ -97,6 +97,27 @@ def test_an_adapter_changes_the_answers(loaded, folder, adapter):
     assert tuned.identity["adapter"] == str(adapter)
 
 
+@pytest.mark.parametrize("base", ["../../elsewhere/base", "owner/name", None])
+def test_the_base_that_an_adapter_names_is_not_looked_for(folder, adapter_copy, base, monkeypatch, recwarn):
+    edit(adapter_copy / "adapter_config.json", base_model_name_or_path=base)
+    asked = []
+    monkeypatch.setattr(
+        "peft.utils.save_and_load.check_file_exists_on_hf_hub", lambda name, *_, **__: asked.append(name)
+    )
+    load_model(folder, adapter_copy, device="cpu")
+    assert not asked
+    assert not [str(warning.message) for warning in recwarn if "peft" in warning.filename]
+
+
+def test_an_adapter_may_bring_its_embeddings(loaded, folder, adapter, tmp_path):
+    tuned = load_model(folder, adapter, device="cpu")
+    with torch.no_grad():
+        tuned.model.get_output_embeddings().weight.mul_(2)
+    tuned.model.save_pretrained(tmp_path, save_embedding_layers=True)
+    again = load_model(folder, tmp_path, device="cpu")
+    assert torch.equal(logits(again), logits(tuned))
+
+
 def test_dtype_can_be_chosen(folder):
     tuned = load_model(folder, device="cpu", dtype="bfloat16")
     assert {p.dtype for p in tuned.model.parameters()} == {torch.bfloat16}
