@@ -181,6 +181,12 @@ def run_export(args: argparse.Namespace) -> int:
         return DONE
     manifest = pipeline.export_run(args.run, args.out, args.format, args.data)
     show(manifest if args.json else {"written": str(args.out), **manifest["counts"]}, args.json)
+    undecided = manifest["counts"]["undecided_flagged"]
+    if undecided and not args.json:
+        print(
+            f"{undecided} of the samples kept {'was' if undecided == 1 else 'were'} flagged and not decided on. To take "
+            f"them out: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
+        )
     return DONE
 
 

@@ -80,7 +80,8 @@ def test_poison_scan_detect_decide_export(tmp_path, model, capsys):
     assert cli.main(["decide", "--run", str(run), "--set", f"{kept_by_hand}=accept", f"{gone_by_hand}=reject"]) == 0
     assert cli.main(["decide", "--run", str(run), "--reject-flagged"]) == 0
     capsys.readouterr()
-    code, _ = run_json(capsys, "export", "--run", run, "--out", tmp_path / "out")
+    code, manifest = run_json(capsys, "export", "--run", run, "--out", tmp_path / "out")
+    assert manifest["counts"]["undecided_flagged"] == 0
     gone = set(detection["flagged"]) - {kept_by_hand} | {gone_by_hand}
     removed = [json.loads(line) for line in (tmp_path / "out/removed.jsonl").read_text().splitlines()]
     assert {row["id"] for row in removed} == gone
@@ -92,6 +93,35 @@ def test_poison_scan_detect_decide_export(tmp_path, model, capsys):
     capsys.readouterr()
     _, again = run_json(capsys, "detect", "--entropy", tmp_path / "e.jsonl", "--bsi", "reference", "--tau", 0)
     assert len(again["scores"]) == COUNT
+
+
+def test_an_export_says_what_flagged_sample_stays_undecided(tmp_path, model, capsys):
+    data, run = write_set(tmp_path / "raw"), tmp_path / "run"
+    last(pipeline.scan(str(model), data, run))
+
+    def exported():
+        assert cli.main(["export", "--run", str(run), "--out", str(tmp_path / "out")]) == 0
+        counts = json.loads((tmp_path / "out/manifest.json").read_text())["counts"]
+        return capsys.readouterr().out, counts.pop("undecided_flagged"), counts
+
+    everything = {"records": COUNT, "kept": COUNT, "removed": 0}
+    text, undecided, counts = exported()
+    assert (undecided, counts) == (0, everything), "nothing was detected yet"
+    assert "decided on" not in text
+    first, second, *others = pipeline.detect_run(run, tau=0).flagged_ids
+    text, undecided, counts = exported()
+    assert (undecided, counts) == (2 + len(others), everything)
+    assert f"{undecided} of the samples kept were flagged and not decided on" in text
+
+    pipeline.decide(run, {first: "accept", second: "reject", **{id: "reject" for id in others}})
+    pipeline.decide(run, {first: "none"})
+    text, undecided, counts = exported()
+    assert (undecided, counts["kept"]) == (1, COUNT - 1 - len(others)), "a withdrawn decision is none"
+    assert "1 of the samples kept was flagged and not decided on" in text
+    pipeline.decide(run, {first: "accept"})
+    text, undecided, _ = exported()
+    assert undecided == 0
+    assert "decided on" not in text
 
 
 def test_faulty_samples_are_listed_and_the_rest_is_scanned(tmp_path, model, capsys):

@@ -72,7 +72,8 @@ def export(
     """Writes the samples `keep` to the folder `out`, which appears whole or not at all; returns the manifest.
 
     `format` "same" copies the records as they stand; another one of FORMATS writes them anew. `removed` are rows
-    for removed.jsonl and removed.csv. An earlier export at `out` is replaced, anything else there is refused.
+    for removed.jsonl and removed.csv. `manifest` holds further facts, its `counts` beside the export's own.
+    An earlier export at `out` is replaced, anything else there is refused.
     """
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
@@ -98,7 +99,12 @@ def _write(
         facts = dict(manifest) | {
             MARK: 1,
             "format": dataset.format if same else format,
-            "counts": {"records": dataset.size, "kept": len(kept), "removed": len(removed)},
+            "counts": {
+                "records": dataset.size,
+                "kept": len(kept),
+                "removed": len(removed),
+                **manifest.get("counts", {}),
+            },
             "source_digest": dataset.digest,
             "files": {file.relative_to(folder).as_posix(): _sha256(file) for file in files},
         }

@@ -16,7 +16,8 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
     """Write the cleaned data set: all samples but the rejected and the unusable; with removed.jsonl, manifest.json.
 
     What was not scanned was not judged: faulty samples go too, with their reason. `data` names the data set where it
-    has moved since the scan.
+    has moved since the scan. The manifest counts as `undecided_flagged` the samples that stay although the last
+    detection flagged them, with no one's decision.
     """
     run = runs.Run.open(run_path)
     dataset = ready(data or run.settings.data, run.settings.format)
@@ -27,7 +28,9 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
     # By place, not by id: the fault of a duplicate carries the id of the sound record that it repeats.
     gone = {row["index"] for row in removed}
     keep = [sample.id for sample in dataset.samples if sample.index not in gone]
+    undecided = set(detection.flagged_ids if detection else ()).difference(decisions).intersection(keep)
     manifest = {
+        "counts": {"undecided_flagged": len(undecided)},
         "run": {
             name: value for name, value in run.settings.record().items() if name not in ("model", "adapter", "data")
         },
