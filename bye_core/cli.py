@@ -184,8 +184,8 @@ def run_export(args: argparse.Namespace) -> int:
     undecided = manifest["counts"]["undecided_flagged"]
     if undecided and not args.json:
         print(
-            f"{undecided} of the samples kept {'was' if undecided == 1 else 'were'} flagged and not decided on. To take "
-            f"them out: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
+            f"{undecided} of the samples kept {'was' if undecided == 1 else 'were'} flagged and not decided on. "
+            f"To take them out: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
         )
     return DONE
 
