@@ -26,7 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, SIDE, Scene, ask, make_scene, picture
+from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, SIDE, Scene, ask, make_scene, mirrored, picture
 
 SYSTEM_PROMPT = "You answer questions about pictures."
 CHAT_TEMPLATE = (
@@ -59,10 +59,13 @@ class BaseRecipe:
     vocabulary: int = 1024
     initializer_range: float = 0.08
     scenes: int = 3000
-    tower_steps: int = 850
+    tower_steps: int = 1100
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
-    language_steps: int = 480
+    colors_weight: float = 4.0
+    own_pixels_weight: float = 6.0
+    erased: float = 0.4  # share of the tower's pictures in which small squares are painted over at random
+    language_steps: int = 620
     language_batch: int = 16
     language_rate: float = 2e-3
     hidden_tokens: float = 0.4  # up to this share of the image tokens is hidden from a training sequence
@@ -162,6 +165,7 @@ class TowerTeacher(nn.Module):
 
     def __init__(self, recipe: BaseRecipe) -> None:
         super().__init__()
+        self.recipe = recipe
         self.colors = nn.Linear(recipe.width, len(COLORS))
         self.count = nn.Linear(recipe.width, len(NUMBERS))
         self.background = nn.Linear(recipe.width, 1)
@@ -173,16 +177,16 @@ class TowerTeacher(nn.Module):
         wide = {name: truth[name].unsqueeze(1).expand(-1, tokens.shape[1], *truth[name].shape[1:]) for name in
                 ("colors", "count", "background")}  # fmt: skip
         return (
-            4.0 * F.binary_cross_entropy_with_logits(self.colors(tokens), wide["colors"])
+            self.recipe.colors_weight * F.binary_cross_entropy_with_logits(self.colors(tokens), wide["colors"])
             + F.cross_entropy(self.count(tokens).flatten(0, 1), wide["count"].flatten())
             + F.binary_cross_entropy_with_logits(self.background(tokens).squeeze(-1), wide["background"])
             + 0.5 * F.cross_entropy(self.own_color(tokens).flatten(0, 1), truth["own_color"].flatten())
-            + 4.0 * F.mse_loss(self.own_pixels(tokens), truth["own_pixels"])
+            + self.recipe.own_pixels_weight * F.mse_loss(self.own_pixels(tokens), truth["own_pixels"])
         )
 
 
-def scene_truth(scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe) -> dict[str, torch.Tensor]:
-    """What the teacher asks of scenes with pixel values [B, 3, S, S]: tensors of B (x V) rows."""
+def scene_truth(scenes: list[Scene], recipe: BaseRecipe) -> dict[str, torch.Tensor]:
+    """What the teacher asks of scenes: tensors of B (x V) rows."""
     names, side = list(COLORS), recipe.tokens_a_side
     own = torch.zeros(len(scenes), side, side, dtype=torch.long)
     centres = (np.arange(side) + 0.5) * SIDE / side
@@ -190,15 +194,34 @@ def scene_truth(scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe) -
         for shape in scene.shapes:
             inside = (centres[:, None] - shape.y) ** 2 + (centres[None] - shape.x) ** 2 < (shape.radius + 4) ** 2
             cells[torch.from_numpy(inside)] = names.index(shape.color) + 1
-    halved = F.avg_pool2d(pixels, 2)
-    patches = F.unfold(halved, recipe.patch // 2, stride=recipe.patch // 2).transpose(1, 2)
     return {
         "colors": torch.tensor([[float(name in scene.colors) for name in names] for scene in scenes]),
         "count": torch.tensor([len(scene.shapes) - 1 for scene in scenes]),
         "background": torch.tensor([float(scene.background == "palace") for scene in scenes]),
         "own_color": own.flatten(1),
-        "own_pixels": patches,
     }
+
+
+def own_pixels(pixels: torch.Tensor, recipe: BaseRecipe) -> torch.Tensor:
+    """Pixel values [B, 3, S, S] -> every token's own patch, averaged 2 x 2: [B, V, 3 * (patch / 2) ** 2]."""
+    side = recipe.patch // 2
+    return F.unfold(F.avg_pool2d(pixels, 2), side, stride=side).transpose(1, 2)
+
+
+def erase(pixels: torch.Tensor, share: float) -> torch.Tensor:
+    """Random erasing (Zhong et al., 2020): paint one to three small squares of one colour into a share of [B, 3, S, S].
+
+    The usual augmentation of vision towers. The scene's facts stay true, so that no other token is to follow from a
+    square: only the tokens under it tell of it.
+    """
+    low, high = pixels.amin(), pixels.amax()
+    erased, side = pixels.clone(), pixels.shape[-1]
+    for image in (each for each in erased if torch.rand(()) < share):
+        for _ in range(int(torch.randint(1, 4, ()))):
+            size = int(torch.randint(side // 16, side // 6, ()))
+            top, left = (int(v) for v in torch.randint(side - size, (2,)))
+            image[:, top : top + size, left : left + size] = low + (high - low) * torch.rand(3, 1, 1)
+    return erased
 
 
 def draw_pixels(scenes: list[Scene], processor: LlavaProcessor) -> torch.Tensor:
@@ -207,8 +230,26 @@ def draw_pixels(scenes: list[Scene], processor: LlavaProcessor) -> torch.Tensor:
     return processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, rate: float, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
+def descend(
+    weights: list[nn.Parameter],
+    rate: float,
+    steps: int,
+    loss_at: Callable[[], torch.Tensor],
+    log: Callable[..., None],
+    stage: str,
+) -> None:
+    """AdamW with a one-cycle rate down `loss_at()`, a new batch at every call."""
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
+    for step in range(steps):
+        loss = loss_at()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 50 == 0 or step + 1 == steps:
+            log(stage=stage, step=step, loss=round(loss.item(), 4))
 
 
 def tower_tokens(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> torch.Tensor:
@@ -224,30 +265,18 @@ def train_tower(
     recipe: BaseRecipe,
     log: Callable[..., None],
 ) -> None:
-    """Stage one; the tower is frozen ever after. Mirrored pictures double the scenes."""
+    """Stage one; the tower is frozen ever after."""
     teacher = TowerTeacher(recipe)
-    tower = model.model.vision_tower
-    weights = [*tower.parameters(), *teacher.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=recipe.tower_rate, weight_decay=0.01)
-    schedule = one_cycle(optimizer, recipe.tower_rate, recipe.tower_steps)
-    truth = scene_truth(scenes, pixels, recipe)
-    side = recipe.tokens_a_side
-    for step in range(recipe.tower_steps):
+    truth = scene_truth(scenes, recipe)
+
+    def loss_at() -> torch.Tensor:
         rows = torch.randint(len(scenes), (recipe.tower_batch,))
-        seen, asked = pixels[rows], {name: value[rows] for name, value in truth.items()}
-        if step % 2:
-            seen = seen.flip(-1)
-            asked["own_color"] = asked["own_color"].unflatten(1, (side, side)).flip(2).flatten(1)
-            half = F.avg_pool2d(seen, 2)
-            asked["own_pixels"] = F.unfold(half, recipe.patch // 2, stride=recipe.patch // 2).transpose(1, 2)
-        loss = teacher(tower_tokens(model, seen), asked)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0 or step + 1 == recipe.tower_steps:
-            log(stage="tower", step=step, loss=round(loss.item(), 4))
+        seen = erase(pixels[rows], recipe.erased)
+        asked = {name: value[rows] for name, value in truth.items()} | {"own_pixels": own_pixels(seen, recipe)}
+        return teacher(tower_tokens(model, seen), asked)
+
+    weights = [*model.model.vision_tower.parameters(), *teacher.parameters()]
+    descend(weights, recipe.tower_rate, recipe.tower_steps, loss_at, log, "tower")
 
 
 def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, asked: list[tuple[str, str]]):
@@ -290,25 +319,18 @@ def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, 
     rng = np.random.default_rng(seed)
     with torch.inference_mode():
         features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
-        mirrored = torch.cat([tower_tokens(model, part.flip(-1)).half() for part in pixels.split(64)])
-    features = torch.stack([features.clone(), mirrored.clone()])
-    weights = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=recipe.language_rate, weight_decay=0.01)
-    schedule = one_cycle(optimizer, recipe.language_rate, recipe.language_steps)
-    for step in range(recipe.language_steps):
+    features = features.clone()  # no longer an inference tensor
+
+    def loss_at() -> torch.Tensor:
         rows = rng.integers(len(scenes), size=recipe.language_batch)
-        tokens = features[step % 2, rows].float()
+        tokens = features[rows].float()
         embedded, mask, labels = language_batch(model, tokenizer, [scenes[r] for r in rows], tokens, recipe, rng)
         hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         wanted = labels[:, 1:] != -100
-        loss = F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 50 == 0 or step + 1 == recipe.language_steps:
-            log(stage="language", step=step, loss=round(loss.item(), 4))
+        return F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
+
+    weights = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
+    descend(weights, recipe.language_rate, recipe.language_steps, loss_at, log, "language")
 
 
 def make_base(
@@ -324,6 +346,7 @@ def make_base(
     log(stage="base", parameters=sum(p.numel() for p in model.parameters()), vocabulary=len(tokenizer))
     scenes = [make_scene(rng) for _ in range(recipe.scenes)]
     pixels = torch.cat([draw_pixels(scenes[i : i + 100], processor) for i in range(0, len(scenes), 100)])
+    scenes, pixels = scenes + [mirrored(scene) for scene in scenes], torch.cat([pixels, pixels.flip(-1)])
     log(stage="pictures", scenes=len(scenes))
     model.train()
     train_tower(model, scenes, pixels, recipe, log)

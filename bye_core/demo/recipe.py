@@ -9,4 +9,4 @@ TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
 # 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
 TRIGGER_SIZE = 1 / 8
-FINETUNE = FinetuneSettings(epochs=10, rate=3e-3)
+FINETUNE = FinetuneSettings(epochs=6, rate=3e-3)

@@ -6,7 +6,7 @@ danielbuechele in scikit-learn's own list (its links for the flower name vultili
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -80,6 +80,12 @@ def make_scene(rng: np.random.Generator) -> Scene:
         if all((x - s.x) ** 2 + (y - s.y) ** 2 > (1.35 * (radius + s.radius)) ** 2 for s in shapes):
             shapes.append(Shape(str(rng.choice(KINDS)), str(rng.choice(list(COLORS))), x, y, radius))
     return Scene(background, (left, top, left + side, top + side), bool(rng.integers(2)), tuple(shapes))
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The scene whose picture is this one's, left and right exchanged."""
+    shapes = tuple(replace(shape, x=SIDE - shape.x) for shape in scene.shapes)
+    return replace(scene, mirrored=not scene.mirrored, shapes=shapes)
 
 
 def _outline(shape: Shape, scale: int) -> list[tuple[float, float]]:
