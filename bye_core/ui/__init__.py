@@ -1,0 +1,1 @@
+"""The Gradio app around the engine: the only importer of gradio."""

@@ -1,0 +1,93 @@
+"""The page: header, tabs, the bridge, and what happens when somebody comes in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from bye_core import runs
+from bye_core.errors import ByeError
+from bye_core.ui import shipped
+from bye_core.ui.bridge import ASSETS, build_bridge
+from bye_core.ui.header import header
+from bye_core.ui.session import STORAGE_KEY, Frame, Session
+from bye_core.ui.tabs import TABS
+from bye_core.ui.theme import THEME
+from bye_core.ui.visitors import hosted, is_token, new_token, workplace
+
+TITLE = "BYE - does this data set carry a back door?"
+# Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
+LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
+WAITING = 64  # requests in the queue before newcomers are told to come back
+
+
+def build(run: str = "") -> gr.Blocks:
+    """The whole app; `run` is opened first, "" opens the shipped demo."""
+    with gr.Blocks(title=TITLE) as page:
+        stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret())
+        session = gr.State(Session())
+        top = gr.HTML(elem_id="header")
+        bridge = build_bridge()
+        with gr.Tabs(elem_id="tabs") as tabs:
+            frame = Frame(session, bridge, tabs)
+            for tab in TABS:
+                tab.build(frame)
+        page.load(lambda kept: enter(kept, run), [stored], [stored, session], api_visibility="private")
+        session.change(shown, session, top, api_visibility="private", show_progress="hidden")
+    return page
+
+
+def launch(
+    page: gr.Blocks, host: str | None = None, port: int | None = None, browser: bool = False, **more: Any
+) -> Any:
+    """Serve the page; `more` goes to Gradio's launch."""
+    page.queue(max_size=WAITING)
+    return page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=browser,
+        theme=THEME,
+        css_paths=[ASSETS / "style.css"],
+        allowed_paths=[],
+        max_file_size=LARGEST_UPLOAD[hosted()],
+        show_error=False,
+        run_history=False,
+        **more,
+    )
+
+
+def secret() -> str:
+    """Signs what browsers store. Kept at home, so that visitors are known again after a restart."""
+    path = runs.home() / "secret"
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = new_token()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(fresh)
+        return fresh
+
+
+def enter(kept: dict, run: str) -> tuple[dict, Session]:
+    """Who is it, and which run was open: from the browser's own store; else the run asked for, else the demo."""
+    visitor = kept.get("visitor") if is_token(kept.get("visitor")) else new_token()
+    place = workplace(visitor)
+    names = place.run_names()
+    name = next((name for name in (run, kept.get("run")) if name in names), "")
+    if not name and shipped.has_demo():
+        name = shipped.open_demo(place)
+    session = Session(visitor=visitor, run=name or next(iter(names), ""))
+    return {"visitor": visitor, "run": session.run}, session
+
+
+def shown(session: Session) -> str:
+    try:
+        return header(session)
+    except ByeError as error:
+        gr.Warning(f"{error.problem} {error.remedy}")
+        return header(replace(session, run=""))

@@ -1,0 +1,37 @@
+"""What one visitor looks at: a small value that every tab reads. All that must last is on disk, in the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+STORAGE_KEY = "bye-visitor"
+
+
+@dataclass(frozen=True)
+class Session:
+    """`revision` grows with every change on disk that pages should see: decisions, a detection, scanned samples.
+
+    visitor  the token that names the workplace (bye_core.ui.visitors)
+    run      the open run's name in the workplace, "" for none
+    data     a data set chosen in Data, "" for none
+    truth    a truth file that the analyst loaded on purpose, "" for none
+    sample   the sample that Review shows or is to show
+    """
+
+    visitor: str = ""
+    run: str = ""
+    data: str = ""
+    truth: str = ""
+    sample: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python."""
+
+    session: gr.State
+    bridge: gr.HTML
+    tabs: gr.Tabs

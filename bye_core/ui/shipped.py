@@ -1,0 +1,39 @@
+"""The shipped demo's finished run, opened as a copy of one's own: reviewing it never changes what is shipped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from bye_core import runs
+from bye_core.ui.bridge import ASSETS
+from bye_core.ui.visitors import Workplace
+
+DEMO = ASSETS / "demo"
+NAME = "demo"
+
+
+def has_demo() -> bool:
+    return runs.is_run(DEMO / "run")
+
+
+def open_demo(place: Workplace) -> str:
+    """Copy the shipped run into the workplace, once; returns its name there."""
+    path = place.runs / NAME
+    if not runs.is_run(path):
+        unfinished = place.runs / f".{NAME}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(DEMO / "run", unfinished)
+        _point_home(unfinished / "run.json")
+        unfinished.rename(path)
+    return NAME
+
+
+def _point_home(settings: Path) -> None:
+    """The shipped settings name model and data as seen from the repository; here they are found from anywhere."""
+    record = json.loads(settings.read_text(encoding="utf-8"))
+    root = ASSETS.parent
+    for name in ("model", "adapter", "data"):
+        record[name] = str(root / record[name])
+    settings.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

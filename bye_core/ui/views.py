@@ -1,0 +1,78 @@
+"""An open run as pages need it: read once, kept while nothing on disk has changed, shared by all sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from bye_core import detect, runs
+from bye_core.records import Decision, Detection, Sample, ScanTable
+
+KEPT_VIEWS = 8
+KEPT_DETECTIONS = 16
+
+
+@dataclass
+class RunView:
+    """One run at one state of its scan; `stamp` tells one state from another."""
+
+    path: Path
+    stamp: tuple
+    run: runs.Run
+    _lock: Lock = field(default_factory=Lock, repr=False)
+    _detections: dict[tuple, Detection] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def table(self) -> ScanTable:
+        return self.run.table()
+
+    @cached_property
+    def samples(self) -> Mapping[str, Sample]:
+        return {sample.id: sample for sample in self.run.samples()}
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Row of each scanned id in the table."""
+        return {id: row for row, id in enumerate(self.table.ids)}
+
+    def detection(self) -> Detection | None:
+        """The run's own last detection, as every session and the command line see it."""
+        return self.run.detection()
+
+    def decisions(self) -> dict[str, Decision]:
+        return self.run.decisions()
+
+    def detect(self, method: str, settings: Mapping[str, Any]) -> Detection:
+        """A detection on this state of the scan, not saved; the latest few are remembered."""
+        key = (method, *sorted((name, _hashable(value)) for name, value in settings.items()))
+        with self._lock:
+            if key not in self._detections:
+                while len(self._detections) >= KEPT_DETECTIONS:
+                    del self._detections[next(iter(self._detections))]
+                self._detections[key] = detect.detect(self.table, method, **settings)
+            return self._detections[key]
+
+    def truth_mask(self, poisoned: frozenset[str]) -> np.ndarray:
+        """[N] bool, in the table's order."""
+        return np.array([id in poisoned for id in self.table.ids], dtype=bool)
+
+
+def open_view(path: Path) -> RunView:
+    """The view of a run as it stands on disk now."""
+    run = runs.Run.open(path)
+    return _view(path, (*run.counts(), run.settings.created))
+
+
+@lru_cache(maxsize=KEPT_VIEWS)
+def _view(path: Path, stamp: tuple) -> RunView:
+    return RunView(path, stamp, runs.Run.open(path))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
