@@ -24,17 +24,30 @@ def runs_folder() -> Path:
     return home() / "runs"
 
 
+def jobs_folder() -> Path:
+    return home() / "jobs"
+
+
 def new_run_path(name: str) -> Path:
     """An empty folder for a new run, made here so that no two callers get the same one."""
-    words = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or "run"
+    return _new_folder(runs_folder(), name, "run")
+
+
+def new_job_path(name: str) -> Path:
+    """An empty folder for a new background job, likewise."""
+    return _new_folder(jobs_folder(), name, "job")
+
+
+def _new_folder(root: Path, name: str, otherwise: str) -> Path:
+    words = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or otherwise
     try:
-        runs_folder().mkdir(parents=True, exist_ok=True)
-        path, number = runs_folder() / words, 1
+        root.mkdir(parents=True, exist_ok=True)
+        path, number = root / words, 1
         while not _made(path):
             number += 1
-            path = runs_folder() / f"{words}-{number}"
+            path = root / f"{words}-{number}"
     except OSError as error:
-        raise RunNotWritable(path=runs_folder(), reason=error.strerror) from error
+        raise RunNotWritable(path=root, reason=error.strerror) from error
     return path
 
 

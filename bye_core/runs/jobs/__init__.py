@@ -1,0 +1,39 @@
+"""Long commands in the background: each runs in its own process group, outlives the server, and is found again.
+
+job = jobs.start(jobs.new_job_path("scan"), "scan", ["--model", model, "--data", data, "--run", run])
+job.state, job.progress(), job.log()
+job.stop()
+jobs.list_jobs(jobs.jobs_folder())
+"""
+
+from bye_core.runs.home import jobs_folder, new_job_path
+from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
+from bye_core.runs.jobs.job import Job, list_jobs, running, start
+from bye_core.runs.jobs.lines import History, Standing, Step
+from bye_core.runs.jobs.outcome import DONE, FAILED, LOST, RUNNING, STOPPED, Failure
+from bye_core.runs.jobs.record import command_line
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "LOST",
+    "RUNNING",
+    "STOPPED",
+    "BadArgument",
+    "CannotStart",
+    "Failure",
+    "History",
+    "Job",
+    "JobExists",
+    "JobRunning",
+    "NotAJob",
+    "Standing",
+    "Step",
+    "TooManyJobs",
+    "command_line",
+    "jobs_folder",
+    "list_jobs",
+    "new_job_path",
+    "running",
+    "start",
+]

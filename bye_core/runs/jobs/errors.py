@@ -1,0 +1,35 @@
+"""What can go wrong with a job, each with its remedy."""
+
+from __future__ import annotations
+
+from bye_core.errors import RunError, SettingError
+
+
+class NotAJob(RunError):
+    problem = "{path} is not a job's folder."
+    remedy = "Choose one of the listed jobs, or start a new one."
+
+
+class JobExists(RunError):
+    problem = "{path} already holds a job."
+    remedy = "Resume that job, or start the new one in another folder."
+
+
+class JobRunning(RunError):
+    problem = "The job {title} is still running."
+    remedy = "Stop it first, or wait until it ends."
+
+
+class TooManyJobs(RunError):
+    problem = "No more than {most} at a time: jobs that run already: {count}."
+    remedy = "Wait until one ends, or stop one."
+
+
+class CannotStart(RunError):
+    problem = "The job could not be started in {path}: {reason}."
+    remedy = "Free disk space and memory or choose another folder, then start again."
+
+
+class BadArgument(SettingError):
+    problem = "The argument {argument!r} cannot be given to a command."
+    remedy = "Leave out the NUL characters."

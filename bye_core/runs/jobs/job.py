@@ -1,0 +1,185 @@
+"""A job: one command line in a process group of its own, and the folder that tells all about it.
+
+job.json        the command, and who runs it: process and birth of the supervisor, which attempt
+progress.jsonl  what the command says (see `lines`); a further attempt goes on in the same file
+log.txt, log.1.txt, exit.json   see `supervise`
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bye_core.runs.jobs import lines, outcome, process, supervise
+from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
+from bye_core.runs.jobs.launch import launch
+from bye_core.runs.jobs.record import JOB, Record, read_exit, read_record
+from bye_core.runs.lock import locked
+
+# The record goes last: a removal that is cut off leaves a job that can be removed.
+FILES = (supervise.PROGRESS, supervise.LOG, supervise.OLDER_LOG, supervise.EXIT, JOB)
+ROOT_LOCK = "jobs.lock"
+
+LOCK_SECONDS = 10.0
+STOP_SECONDS = 20.0
+LOG_TAIL_BYTES = 1 << 18
+
+
+def start(
+    folder: Path,
+    kind: str,
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    title: str = "",
+    at_most: int | None = None,
+) -> Job:
+    """Run `python -m bye_core KIND ARGUMENTS` in the background, its records in the new or empty `folder`.
+
+    `env` is added to this process's own and is written nowhere. With `at_most`, TooManyJobs if that many jobs beside
+    this folder run already. Raises JobExists, CannotStart, BadArgument too.
+    """
+    arguments = tuple(map(str, arguments))
+    for argument in arguments:
+        if "\0" in argument:
+            raise BadArgument(argument=argument)
+    created = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(path=folder, reason=error.strerror) from error
+    with locked(folder.parent / ROOT_LOCK, LOCK_SECONDS):
+        if (folder / JOB).exists():
+            raise JobExists(path=folder)
+        _check_number(folder.parent, at_most)
+        launch(folder, Record(kind, arguments, title or kind, created, os.getcwd()), env or {})
+    return Job.open(folder)
+
+
+def list_jobs(root: Path) -> tuple[Job, ...]:
+    """The jobs in the folders of `root`, newest first; what is no job is passed over."""
+    found = []
+    for folder in root.iterdir() if root.is_dir() else ():
+        try:
+            found.append(Job.open(folder))
+        except NotAJob:
+            continue
+    return tuple(sorted(found, key=lambda job: (job.created, job.id), reverse=True))
+
+
+def running(root: Path) -> int:
+    """How many jobs of `root` are at work."""
+    return sum(job.state == outcome.RUNNING for job in list_jobs(root))
+
+
+def _check_number(root: Path, most: int | None) -> None:
+    if most is not None and (count := running(root)) >= most:
+        raise TooManyJobs(count=count, most=most)
+
+
+class Job:
+    """Get one by `start`, `Job.open` or `list_jobs`. Holds nothing open: what changes is read from the folder."""
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.kind = record.kind
+        self.arguments = record.arguments
+        self.command = record.command
+        self.title = record.title
+        self.created = record.created
+        self._lines = folder / supervise.PROGRESS
+
+    @classmethod
+    def open(cls, folder: Path) -> Job:
+        """Raises NotAJob."""
+        return cls(folder, read_record(folder))
+
+    @property
+    def pid(self) -> int:
+        """The leader of the job's process group."""
+        return read_record(self.folder).pid
+
+    @property
+    def state(self) -> str:
+        """running, done, failed, stopped, or lost: its process is gone and nobody wrote down why."""
+        return self._look()[0]
+
+    def progress(self) -> lines.Standing:
+        """Where it stands; stage "starting" with a total of 0 until it says something."""
+        steps = lines.recent_steps(self._lines, read_record(self.folder).begins)
+        return lines.standing(steps, time.time()) or lines.Standing("starting", 0, 0)
+
+    def history(self, since: int = 0) -> lines.History:
+        """All steps of the present attempt from `since` on: 0, or the `place` of the history before."""
+        begins = read_record(self.folder).begins
+        steps, place = lines.steps_from(self._lines, max(since, begins))
+        return lines.History(steps, place, anew=since < begins)
+
+    def result(self) -> dict[str, Any] | None:
+        """What `--json` would have printed; None before it is done."""
+        return lines.last_words(self._lines, read_record(self.folder).begins).get("result")
+
+    def error(self) -> outcome.Failure | None:
+        """Why it failed or was lost, in words; None in every other state."""
+        return outcome.why(*self._look(), self.log(20))
+
+    def log(self, tail: int = 200) -> str:
+        """The last lines of its standard error; of a line written over and over, such as a bar, the last form."""
+        data = b""
+        for name in (supervise.LOG, supervise.OLDER_LOG):
+            data = lines.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
+        text = data.decode("utf-8", "replace").strip().split("\n")
+        return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text[-tail:])
+
+    def stop(self, grace: float = STOP_SECONDS) -> str:
+        """Ask it to end where all is saved, wait up to `grace` seconds, then kill what is left; returns the state.
+
+        A process that merely bears the job's number is never touched.
+        """
+        record = read_record(self.folder)
+        who = record.pid, record.born
+        if process.ask_to_end(*who):
+            if not process.wait_for_end(*who, grace):
+                process.kill_all(*who)
+            if not read_exit(self.folder, record.attempt):
+                # On a full disk the job is called lost; it has ended all the same.
+                with suppress(OSError):
+                    killed = {"attempt": record.attempt, "exit": outcome.KILLED, "asked": True}
+                    supervise.write_exit(self.folder, killed)
+        return self.state
+
+    def resume(self, env: Mapping[str, str] | None = None, at_most: int | None = None) -> None:
+        """Start the same command again in the same folder. Raises JobRunning, TooManyJobs, CannotStart."""
+        with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
+            self._check_ended()
+            _check_number(self.folder.parent, at_most)
+            launch(self.folder, read_record(self.folder), env or {})
+
+    def remove(self) -> None:
+        """Delete the job's own files; what the command made stays. Raises JobRunning."""
+        with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
+            self._check_ended()
+            for name in FILES:
+                (self.folder / name).unlink(missing_ok=True)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
+    def _check_ended(self) -> None:
+        if self.state == outcome.RUNNING:
+            raise JobRunning(title=self.title)
+
+    def _look(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """State, last words, and the record of its exit."""
+        record = read_record(self.folder)
+        end = read_exit(self.folder, record.attempt)
+        if not end and process.lives(record.pid, record.born):
+            return outcome.RUNNING, {}, {}
+        # It may have ended between the two looks.
+        end = end or read_exit(self.folder, record.attempt)
+        words = lines.last_words(self._lines, record.begins)
+        return outcome.ended_as(words, end), words, end

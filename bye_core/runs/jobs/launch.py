@@ -1,0 +1,56 @@
+"""Starting a job's command under its supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bye_core.runs.home import home
+from bye_core.runs.jobs import supervise
+from bye_core.runs.jobs.errors import CannotStart
+from bye_core.runs.jobs.lines import begin_attempt
+from bye_core.runs.jobs.process import birth
+from bye_core.runs.jobs.record import Record, write_record
+
+SUPERVISOR = Path(supervise.__file__)
+PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+
+# Tells the command to end itself when its standard input does; see bye_core.stopping.
+TETHER = "BYE_TETHER"
+NICE = 5  # so that the page stays quick while a scan takes every core (ours)
+
+
+def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
+    """Begin the next attempt of `record`. The command runs only once job.json names its supervisor."""
+    try:
+        begins = begin_attempt(folder / supervise.PROGRESS)
+        supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder.resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=record.cwd,
+            env=_environment(env),
+        )
+        # Collects the exit at once; so no zombie is left while this server lives.
+        threading.Thread(target=supervisor.wait, name=f"job {folder.name}", daemon=True).start()
+        attempt = record.attempt + 1
+        born = birth(supervisor.pid)
+        with supervisor.stdin as orders:
+            write_record(folder, replace(record, attempt=attempt, pid=supervisor.pid, born=born, begins=begins))
+            command = [sys.executable, "-m", "bye_core", record.kind, *record.arguments, "--progress", "jsonl"]
+            orders.write(json.dumps({"command": command, "attempt": attempt, "nice": NICE}).encode("ascii") + b"\n")
+    except OSError as error:
+        raise CannotStart(path=folder, reason=error.strerror) from error
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "BYE_HOME": str(home()), **more, TETHER: "1"}

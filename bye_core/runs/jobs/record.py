@@ -1,0 +1,64 @@
+"""job.json: the command, and who runs it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bye_core.runs.files import write_atomic
+from bye_core.runs.jobs.errors import NotAJob
+from bye_core.runs.jobs.supervise import EXIT
+
+JOB = "job.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """`pid` and `born` (see `process.birth`) are the supervisor's; `begins` is where the lines of this `attempt` begin
+    in progress.jsonl; `created` is UTC, ISO 8601."""
+
+    kind: str
+    arguments: tuple[str, ...]
+    title: str
+    created: str
+    cwd: str
+    attempt: int = 0
+    pid: int = 0
+    born: str = ""
+    begins: int = 0
+
+    @property
+    def command(self) -> str:
+        return command_line(self.kind, self.arguments)
+
+
+def command_line(kind: str, arguments: Sequence[str]) -> str:
+    """The command as a person would type it."""
+    return shlex.join(["python", "-m", "bye_core", kind, *map(str, arguments)])
+
+
+def write_record(folder: Path, record: Record) -> None:
+    write_atomic(folder / JOB, json.dumps({**asdict(record), "command": record.command}, indent=1).encode("ascii"))
+
+
+def read_record(folder: Path) -> Record:
+    """Raises NotAJob."""
+    try:
+        value = json.loads((folder / JOB).read_bytes())
+        del value["command"]
+        return Record(**{**value, "arguments": tuple(value["arguments"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotAJob(path=folder) from error
+
+
+def read_exit(folder: Path, attempt: int) -> dict[str, Any]:
+    """What the supervisor wrote down when this attempt ended, {} when it did not."""
+    try:
+        value = json.loads((folder / EXIT).read_bytes())
+        return value if value["attempt"] == attempt else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

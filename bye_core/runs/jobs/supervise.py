@@ -1,0 +1,102 @@
+"""What watches over a job: a small process that leads the job's process group and outlives the app's server.
+
+Run as a script of its own, with the standard library alone: `python -I -S supervise.py FOLDER`, and one JSON line
+{"command", "attempt", "nice"} on standard input. A server that dies before it has written down who this is closes
+that pipe, and nothing is run: no job works unrecorded.
+
+    progress.jsonl     standard output of the command, appended
+    log.txt            its standard error; beyond LOG_BYTES it becomes log.1.txt in place of the one before, so the two
+                       together keep the newest lines and never take more than twice that, however much is written
+    exit.json          the last act: {"attempt", "exit", "asked", "ended"}; a negative exit is the signal that killed it
+                       ("asked": it was told to stop)
+
+SIGTERM is passed on to the command. Once that has ended, whatever it left in the group is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+PROGRESS, LOG, OLDER_LOG, EXIT = "progress.jsonl", "log.txt", "log.1.txt", "exit.json"
+LOG_BYTES = 4 << 20
+DRAIN_SECONDS = 2.0
+
+
+def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
+    """Drain `source` into the log. What cannot be written is dropped: a full disk must not block the work."""
+    while chunk := os.read(source.fileno(), 1 << 16):
+        try:
+            log = folder / LOG
+            if log.exists() and log.stat().st_size + len(chunk) > limit:
+                os.replace(log, folder / OLDER_LOG)
+            with log.open("ab") as file:
+                file.write(chunk)
+        except OSError:
+            continue
+
+
+def write_exit(folder: Path, record: dict[str, Any]) -> None:
+    part = folder / f".{EXIT}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump({**record, "ended": time.time()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, folder / EXIT)
+
+
+class Supervisor:
+    """Runs one command to its end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked = False
+        self.child: subprocess.Popen | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.pass_on)
+
+    def pass_on(self, *_: Any) -> None:
+        self.asked = True
+        if self.child:
+            self.child.terminate()
+
+    def run(self, command: list[str]) -> int:
+        # Its standard input is never written to: it ends when this process does, and by that the command knows.
+        with (self.folder / PROGRESS).open("ab") as progress:
+            self.child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=progress, stderr=subprocess.PIPE, bufsize=0
+            )
+        if self.asked:
+            self.child.terminate()
+        drain = threading.Thread(target=keep_log, args=(self.child.stderr, self.folder), daemon=True)
+        drain.start()
+        code = self.child.wait()
+        drain.join(DRAIN_SECONDS)
+        return code
+
+
+def main(folder: Path) -> None:
+    supervisor = Supervisor(folder)
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        return
+    order = json.loads(line)
+    if hasattr(os, "nice"):
+        os.nice(order["nice"])
+    try:
+        code = supervisor.run(order["command"])
+        write_exit(folder, {"attempt": order["attempt"], "exit": code, "asked": supervisor.asked})
+    finally:
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
