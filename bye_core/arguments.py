@@ -41,6 +41,14 @@ def decision(text: str) -> tuple[str, str]:
     return id, choice
 
 
+def column(text: str) -> tuple[str, str]:
+    """NAME=YOURS -> (NAME, YOURS)."""
+    name, _, yours = text.partition("=")
+    if not name or not yours:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=YOURS, such as question=my_question")
+    return name, yours
+
+
 def layer_list(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -70,6 +78,9 @@ def add_out(parser: ArgumentParser) -> None:
 
 def add_format(parser: ArgumentParser) -> None:
     parser.add_argument("--format", choices=list(FORMATS))
+    parser.add_argument(
+        "--columns", type=column, nargs="+", metavar="NAME=YOURS", help="what the data set calls the format's columns"
+    )
 
 
 def add_finetune_settings(parser: ArgumentParser) -> None:

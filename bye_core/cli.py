@@ -64,7 +64,7 @@ def fault_line(fault: Fault) -> str:
 def run_check(args: argparse.Namespace) -> int:
     faults: list[Fault] = []
     facts = None
-    for facts in pipeline.check(args.data, args.format):
+    for facts in pipeline.check(args.data, args.format, dict(args.columns or [])):
         faults += facts.facts["faults"]
     summary = dict(facts.facts["summary"]) if facts else {}
     if args.json:
@@ -104,7 +104,9 @@ def run_finetune(args: argparse.Namespace) -> int:
 
 def run_scan(args: argparse.Namespace) -> int:
     settings = pipeline.ScanSettings(args.batch, args.device, args.dtype)
-    last = follow(pipeline.scan(args.model, args.data, args.run, args.adapter, settings, args.format), "samples")
+    columns = dict(args.columns or [])
+    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, args.format, columns)
+    last = follow(steps, "samples")
     failed = pipeline.failed(args.run)
     for fault in failed:
         print(f"not scanned  {fault_line(fault)}", file=sys.stderr)

@@ -156,6 +156,23 @@ def test_faulty_samples_are_listed_and_the_rest_is_scanned(tmp_path, model, caps
     assert manifest["counts"]["kept"] == COUNT - 6
 
 
+def test_a_table_with_columns_of_its_own_names(tmp_path, model, capsys):
+    folder = write_set(tmp_path / "raw", 3)
+    (folder / "data.json").unlink()
+    rows = [{"nr": n, "wo": f"images/{n}.png", "frage": "how many?", "antwort": "two"} for n in range(3)]
+    (folder / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    names = ["--format", "vqa", "--columns", "id=nr", "image=wo", "question=frage", "answer=antwort"]
+    code, checked = run_json(capsys, "check", folder, *names)
+    assert (code, checked["ready"]) == (0, 3)
+    code, scanned = run_json(capsys, "scan", "--model", model, "--data", folder, "--run", tmp_path / "run", *names)
+    assert (code, scanned["scanned"]) == (0, 3)
+    code, _ = run_json(capsys, "decide", "--run", tmp_path / "run", "--set", "1=reject")
+    code, _ = run_json(capsys, "export", "--run", tmp_path / "run", "--out", tmp_path / "out")
+    assert code == 0
+    kept = [json.loads(line) for line in (tmp_path / "out/table.jsonl").read_text().splitlines()]
+    assert kept == [rows[0], rows[2]]
+
+
 def test_a_killed_scan_resumes_to_the_same_bytes(tmp_path, model):
     data = write_set(tmp_path / "raw", 40)
     whole = tmp_path / "whole"

@@ -20,7 +20,7 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
     detection flagged them, with no one's decision.
     """
     run = runs.Run.open(run_path)
-    dataset = ready(data or run.settings.data, run.settings.format)
+    dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
     if dataset.digest != run.settings.data_digest:
         raise runs.RunMismatch(path=run_path, differences="the data set has changed since the scan")
     detection, decisions = run.detection(), run.decisions()

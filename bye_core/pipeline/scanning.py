@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ def scan(
     adapter: str | Path | None = None,
     settings: ScanSettings | None = None,
     format: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
     """Read the attention rows of every sample that the run lacks; each yield is on disk already.
 
@@ -44,9 +45,10 @@ def scan(
     from bye_core.models import load_model
 
     settings = settings or ScanSettings()
-    dataset = ready(data, format)
+    dataset = ready(data, format, columns)
     loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype)
-    run = runs.Run.prepare(run_path, _run_settings(loaded, dataset, adapter, settings, run_path), dataset.samples)
+    own = _run_settings(loaded, dataset, adapter, settings, run_path, columns)
+    run = runs.Run.prepare(run_path, own, dataset.samples)
     total = len(dataset.samples)
     with run.writing(), ThreadPoolExecutor(1) as reader:
         run.append([], dataset.faults)
@@ -109,7 +111,12 @@ def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, li
 
 
 def _run_settings(
-    loaded: Any, dataset: DataSet, adapter: str | Path | None, settings: ScanSettings, run_path: Path
+    loaded: Any,
+    dataset: DataSet,
+    adapter: str | Path | None,
+    settings: ScanSettings,
+    run_path: Path,
+    columns: Mapping[str, str] | None,
 ) -> runs.RunSettings:
     batch = settings.batch or BATCH[loaded.device.type]
     if not settings.batch and runs.is_run(run_path):
@@ -125,4 +132,5 @@ def _run_settings(
         batch_size=batch,
         dtype=str(loaded.dtype).removeprefix("torch."),
         device=loaded.device.type,
+        more={"columns": dict(columns)} if columns else {},
     )
