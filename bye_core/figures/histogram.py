@@ -1,0 +1,165 @@
+"""Histograms of what is clustered: N values, the fitted mixture scaled to counts, the cut-off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
+from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
+from bye_core.records import Detection, LayerReport, Mixture
+
+# Enough to see a mode of a tenth of a nat on the scale of ln V, and few enough to be bars at phone width.
+FEWEST, MOST = 20, 60
+CURVE_POINTS = 161
+LEAST = 0.3  # where curves end: samples on a log scale, per cent of the highest bar on a linear one
+
+# Where the detector clustered nothing.
+NOTHING_CLUSTERED = "Nothing was clustered: no layer separates the samples.<br>Lower tau or choose layers by hand."
+
+
+def layer_histogram(
+    entropies: np.ndarray,
+    report: LayerReport,
+    suspicious: str | None = None,
+    flagged: np.ndarray | None = None,
+    truth: np.ndarray | None = None,
+    log: bool = False,
+) -> go.Figure:
+    """One layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
+
+    Bars are of one neutral colour, or split by `flagged` [N] bool, or by `truth` [N] bool (poisoned), which only a
+    person who loaded a truth file may pass. `log`: counts on a log scale, for modes of a few samples.
+    Traces: see `histogram_figure`.
+    """
+    if not np.isfinite(entropies).any():
+        return empty_figure("layer_histogram", f"Layer {report.layer} holds no entropy: {report.note or 'no number'}.")
+    title = f"entropy of layer {report.layer} [nats]"
+    parts = split_parts(len(entropies), flagged, truth)
+    return histogram_figure("layer_histogram", entropies, parts, report.mixture, suspicious, None, title, log)
+
+
+def final_histogram(
+    detection: Detection,
+    truth: np.ndarray | None = None,
+    title: str = "mean entropy of the sensitive layers [nats]",
+    log: bool = False,
+) -> go.Figure:
+    """The N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool if passed.
+
+    With the final mixture, if the detector made one, and the cut-off (BYE, Eq. 8). `title` names the quantity and its
+    unit: nats for bye. A detection without evidence gives a figure that says so. Traces: see `histogram_figure`.
+    """
+    if not np.isfinite(detection.values).any():
+        return empty_figure("final_histogram", NOTHING_CLUSTERED)
+    parts = split_parts(len(detection.values), detection.flagged, truth)
+    side = suspicious_side(detection)
+    cutoff, final = detection.cutoff, detection.final
+    return histogram_figure("final_histogram", detection.values, parts, final, side, cutoff, title, log)
+
+
+Part = tuple[str, np.ndarray, str, str]
+
+
+def split_parts(count: int, flagged: np.ndarray | None, truth: np.ndarray | None) -> list[Part]:
+    """(name, mask [N], colour, pattern) of the bars, from the axis up; `truth` goes before `flagged`."""
+    split, names = (flagged, ("unflagged", "flagged")) if truth is None else (truth, ("clean", "poisoned"))
+    if split is None:
+        return [("samples", np.ones(count, bool), NEUTRAL, "")]
+    warm = np.asarray(split, bool)
+    return [(names[1], warm, SUSPICIOUS, "/"), (names[0], ~warm, KEPT, "")]
+
+
+def histogram_figure(
+    name: str,
+    values: np.ndarray,
+    parts: Sequence[Part],
+    mixture: Mixture | None,
+    suspicious: str | None,
+    cutoff: float | None,
+    title: str,
+    log: bool,
+) -> go.Figure:
+    """Bars of the `parts`, "low mode", "high mode" and their "sum" in expected counts, and the cut-off line.
+
+    Bars are stacked; on a log scale, where stacking would mislead, they are laid over each other. Bars hold counts
+    that sum up to the number of finite values; `customdata` of a bar = (from, to) of its bin.
+    """
+    known = np.isfinite(values)
+    edges = bin_edges(values[known])
+    traces: list[Any] = [_bars(values, known, edges, part, log) for part in parts]
+    if mixture:
+        # A curve ends where it could only run along the axis, or on a log scale show how far a Gaussian's tails go.
+        least = LEAST if log else LEAST * max(max(trace.y) for trace in traces) / 100
+        traces += _curves(mixture, edges, int(known.sum()), suspicious, least)
+    figure = make_figure(name, traces, title, "samples", barmode="overlay" if log else "stack", bargap=0.04)
+    if log:
+        figure.update_yaxes(type="log", dtick=1, rangemode="normal")
+    if cutoff is not None:
+        mark_value(figure, cutoff, f"cut-off {cutoff:.3f}", leftwards=cutoff > (edges[0] + edges[-1]) / 2)
+    return figure
+
+
+def bin_edges(values: np.ndarray) -> np.ndarray:
+    """Edges of equal bins over finite `values` [N]: Freedman and Diaconis' rule, kept between 20 and 60 bins."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.linspace(low - 0.5, high + 0.5, FEWEST + 1)
+    q1, q3 = np.quantile(values, (0.25, 0.75))
+    width = 2 * (q3 - q1) / len(values) ** (1 / 3)
+    bins = MOST if width == 0 else int(np.clip(np.ceil((high - low) / width), FEWEST, MOST))
+    return np.linspace(low, high, bins + 1)
+
+
+def _bars(values: np.ndarray, known: np.ndarray, edges: np.ndarray, part: Part, log: bool) -> go.Bar:
+    name, mask, color, pattern = part
+    counts, _ = np.histogram(values[known & mask], edges)
+    return go.Bar(
+        name=name,
+        uid=name,
+        x=((edges[:-1] + edges[1:]) / 2).round(5).tolist(),
+        y=counts.tolist(),
+        width=float(edges[1] - edges[0]),
+        customdata=[[float(low), float(high)] for low, high in pairwise(edges)],
+        hovertemplate=f"%{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}<br>{name} %{{y:,}}<extra></extra>",
+        marker={
+            "color": color,
+            "opacity": 0.6,
+            "line_width": 0,
+            "pattern": {"shape": pattern, "fillmode": "overlay", "solidity": 0.3, "fgcolor": "#ffffff", "size": 6},
+        },
+    )
+
+
+def _curves(mixture: Mixture, edges: np.ndarray, count: int, suspicious: str | None, least: float) -> list[go.Scatter]:
+    width = edges[1] - edges[0]
+    x = curve_points(mixture, edges)
+    low, high = expected_counts(mixture, x, width, count)
+    names = ("low mode", "high mode", "sum")
+    styles = zip((*side_colors(suspicious), NEUTRAL), ("solid", "solid", "dot"), strict=True)
+    return [
+        go.Scatter(
+            name=name,
+            uid=name,
+            mode="lines",
+            x=x.round(5).tolist(),
+            y=[round(float(v), 3) if v >= least else None for v in y],
+            line={"color": color, "width": 2 if dash == "solid" else 1.5, "dash": dash},
+            hovertemplate=f"%{{x:.3f}}<br>{name} %{{y:,.1f}} expected<extra></extra>",
+        )
+        for name, y, (color, dash) in zip(names, (low, high, low + high), styles, strict=True)
+    ]
+
+
+def curve_points(mixture: Mixture, edges: np.ndarray) -> np.ndarray:
+    """Where to draw the curves [X]: evenly over the bins, and densely around narrow components."""
+    spread = np.linspace(-4, 4, 41)
+    around = [
+        mean + spread * max(std, edges[1] - edges[0]) for mean, std in zip(mixture.means, mixture.stds, strict=True)
+    ]
+    points = np.concatenate([np.linspace(edges[0], edges[-1], CURVE_POINTS), *around])
+    return np.unique(points[(points >= edges[0]) & (points <= edges[-1])])

@@ -1,0 +1,205 @@
+"""All layers at a glance: how far each splits the samples (BSI), and where its two modes lie (entropy).
+
+Every point that can be clicked carries its layer in `customdata`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from bye_core.figures.modes import side_colors, side_names
+from bye_core.figures.theme import ACCENT, NEUTRAL, faded, layer_axis, make_figure, mark_value
+from bye_core.records import LayerReport
+
+QUANTILES = (0.1, 0.9)
+BSI_NAMES = {"paper": "BSI", "reference": "BSI, authors' code"}
+
+
+def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant: str = "paper") -> go.Figure:
+    """Bars of each layer's bimodal separation index (BYE, Eq. 7), no unit, and the threshold `tau`.
+
+    Traces: "other layer", "sensitive layer" (bars), "sensitive" (triangles above those bars), "no mixture" (crosses on
+    the axis); `customdata` = layer. `variant` as in the detection's settings: "paper" or "reference".
+    """
+    top = max([report.bsi for report in reports if math.isfinite(report.bsi)] + [tau or 0.0, 1.0])
+    # Only mixtures written by hand have no spread at all; their bar ends above all others.
+    heights = [min(report.bsi, 1.1 * top) if report.mixture else math.nan for report in reports]
+    other = [(report, height) for report, height in zip(reports, heights, strict=True) if not report.sensitive]
+    chosen = [(report, height) for report, height in zip(reports, heights, strict=True) if report.sensitive]
+    above = [(report, (0 if math.isnan(height) else height) + 0.05 * top) for report, height in chosen]
+    traces = [
+        _bars("other layer", NEUTRAL, other),
+        _bars("sensitive layer", ACCENT, chosen),
+        _marks("sensitive", "triangle-down", ACCENT, above),
+        _marks("no mixture", "x-thin-open", NEUTRAL, [(r, 0.0) for r in reports if not r.mixture], legend=True),
+    ]
+    figure = make_figure("bsi", traces, "layer", BSI_NAMES.get(variant, "BSI"), barmode="overlay", bargap=0.25)
+    figure.update_xaxes(**layer_axis(len(reports)))
+    figure.update_yaxes(range=[0, 1.15 * max([top, *filter(math.isfinite, heights)])])
+    if tau is not None:
+        mark_value(figure, tau, f"τ = {tau:g}", axis="y")
+    return figure
+
+
+def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]]) -> go.Bar:
+    chosen = [(report, height) for report, height in chosen if report.mixture]
+    return go.Bar(
+        name=name,
+        uid=name,
+        x=[report.layer for report, _ in chosen],
+        y=[height for _, height in chosen],
+        customdata=[report.layer for report, _ in chosen],
+        text=[_hover(report) for report, _ in chosen],
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+        marker={"color": color, "opacity": 1.0 if color == ACCENT else 0.8, "line_width": 0},
+        showlegend=bool(chosen),
+    )
+
+
+def _marks(
+    name: str, symbol: str, color: str, chosen: list[tuple[LayerReport, float]], legend: bool = False
+) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        uid=name,
+        mode="markers",
+        x=[report.layer for report, _ in chosen],
+        y=[height for _, height in chosen],
+        customdata=[report.layer for report, _ in chosen],
+        text=[_hover(report) for report, _ in chosen],
+        hovertemplate="%{text}<extra></extra>",
+        marker={
+            "symbol": symbol,
+            "color": color,
+            "size": 8,
+            "line": {"width": 2 * symbol.endswith("open"), "color": color},
+        },
+        cliponaxis=False,
+        showlegend=legend and bool(chosen),
+    )
+
+
+def _hover(report: LayerReport) -> str:
+    lines = [f"<b>layer {report.layer}{', sensitive' if report.sensitive else ''}</b>"]
+    if report.mixture:
+        (low, high), (s1, s2), (w1, w2) = report.mixture.means, report.mixture.stds, report.mixture.weights
+        lines.append(f"BSI {report.bsi:.2f}")
+        lines.append(f"high mode {high:.3f} ± {s2:.3f} nats, {w2:.1%}")
+        lines.append(f"low mode {low:.3f} ± {s1:.3f} nats, {w1:.1%}")
+    return "<br>".join(lines + ([report.note] if report.note else []))
+
+
+def entropy_figure(
+    reports: Sequence[LayerReport],
+    entropies: np.ndarray | None = None,
+    suspicious: str | None = None,
+    tokens: int | None = None,
+) -> go.Figure:
+    """Both modes of each layer's mixture, mean ± standard deviation, in nats (BYE, Eq. 5-6).
+
+    reports     of L layers; a layer without a mixture shows the median and the middle 80% of its `entropies`
+    entropies   [N, L] nats: `ScanTable.layer_entropy` (or the authors' variant), NaN where unknown
+    suspicious  "low", "high" or None: which mode gets the warm colour (`suspicious_side`)
+    tokens      V, the image tokens of a sample: ln V nats, even attention, is the upper bound
+
+    Traces: "low mode", "high mode" (lines with markers, filled where the layer is sensitive), "low mode band",
+    "high mode band" (filled areas, no hover), "median"; `customdata` = layer.
+    """
+    traces: list[go.Scatter] = []
+    for side, (color, shown) in enumerate(zip(side_colors(suspicious), side_names(suspicious), strict=True)):
+        traces += _mode_traces(reports, side, color, shown)
+    traces.append(_medians([r for r in reports if not r.mixture], entropies))
+    figure = make_figure("entropy", traces, "layer", "entropy [nats]")
+    figure.update_xaxes(**layer_axis(len(reports)))
+    if tokens:
+        mark_value(figure, math.log(tokens), f"ln {tokens} = {math.log(tokens):.2f}", axis="y", color=NEUTRAL)
+    return figure
+
+
+def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: str) -> list[go.Scatter]:
+    key = ("low mode", "high mode")[side]
+    # None breaks the line where a layer has no mixture.
+    means = [r.mixture.means[side] if r.mixture else None for r in reports]
+    stds = [r.mixture.stds[side] if r.mixture else None for r in reports]
+    layers = [report.layer for report in reports]
+    x, y = band_outline(layers, means, stds)
+    band = go.Scatter(
+        name=f"{key} band", uid=f"{key} band", x=x, y=y, mode="lines", line={"width": 0, "color": color},
+        fill="toself", hoverinfo="skip", fillcolor=faded(color, 0.22), showlegend=False, legendgroup=key,
+    )  # fmt: skip
+    symbol = ("circle", "square")[side]
+    line = go.Scatter(
+        name=shown,
+        uid=key,
+        meta=key,
+        legendgroup=key,
+        mode="lines+markers",
+        x=layers,
+        y=means,
+        customdata=layers,
+        text=[_hover(report) for report in reports],
+        hovertemplate="%{text}<extra></extra>",
+        line={"color": color, "width": 1.5, "dash": ("solid", "dot")[side]},
+        marker={
+            "symbol": [symbol if report.sensitive else f"{symbol}-open" for report in reports],
+            "size": [9 if report.sensitive else 5 for report in reports],
+            "color": color,
+            "line": {"color": color, "width": 1},
+        },
+    )
+    return [band, line]
+
+
+def band_outline(
+    layers: Sequence[int], means: Iterable[float | None], stds: Iterable[float | None]
+) -> tuple[list[float | None], list[float | None]]:
+    """Outline (x, y) of mean ± std along the layers: one polygon a run of known layers, None between polygons.
+
+    A layer that stands alone becomes a rectangle half a layer wide.
+    """
+    runs: list[list[tuple[float, float, float]]] = [[]]
+    for layer, mean, std in zip(layers, means, stds, strict=True):
+        if mean is None or std is None:
+            runs.append([])
+        else:
+            runs[-1].append((layer, mean - std, mean + std))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for run in filter(None, runs):
+        if len(run) == 1:
+            (layer, low, high) = run[0]
+            run = [(layer - 0.25, low, high), (layer + 0.25, low, high)]
+        x += ([None] if x else []) + [layer for layer, _, _ in run] + [layer for layer, _, _ in run[::-1]]
+        y += ([None] if y else []) + [high for _, _, high in run] + [low for _, low, _ in run[::-1]]
+    return x, y
+
+
+def _medians(reports: list[LayerReport], entropies: np.ndarray | None) -> go.Scatter:
+    columns = {} if entropies is None else {r.layer: entropies[:, r.layer] for r in reports}
+    known = {layer: column[np.isfinite(column)] for layer, column in columns.items()}
+    known = {layer: column.astype(float) for layer, column in known.items() if len(column)}
+    medians = [float(np.median(column)) for column in known.values()]
+    ranges = [np.quantile(column, QUANTILES) for column in known.values()]
+    return go.Scatter(
+        name="median (no mixture)",
+        uid="median",
+        mode="markers",
+        x=list(known),
+        y=medians,
+        customdata=list(known),
+        text=[_hover(report) for report in reports if report.layer in known],
+        hovertemplate="%{text}<br>median %{y:.3f} nats<extra></extra>",
+        error_y={
+            "type": "data",
+            "array": [float(high) - median for median, (_, high) in zip(medians, ranges, strict=True)],
+            "arrayminus": [median - float(low) for median, (low, _) in zip(medians, ranges, strict=True)],
+            "color": NEUTRAL,
+        },
+        marker={"symbol": "diamond-wide", "color": NEUTRAL, "size": 8},
+        showlegend=bool(known),
+    )
