@@ -1,0 +1,38 @@
+"""Records in, plotly figures (and the numbers of the page's heatmap canvas) out; pure, without gradio or torch."""
+
+from bye_core.figures.heads import head_bsi, heads_figure
+from bye_core.figures.histogram import final_histogram, layer_histogram
+from bye_core.figures.layers import bsi_figure, entropy_figure
+from bye_core.figures.loss import loss_figure, outcome_figure, outcome_rows
+from bye_core.figures.modes import suspicious_side
+from bye_core.figures.overlay import cell_at, cell_box, overlay_payload, scale_stops
+from bye_core.figures.scatter import Points, scatter_figure, score_points
+from bye_core.figures.strip import layer_strip, png_uri, scale_css, strip_uris
+from bye_core.figures.theme import PAGE_STYLE, as_json, empty_figure
+
+__all__ = [
+    "PAGE_STYLE",
+    "Points",
+    "as_json",
+    "bsi_figure",
+    "cell_at",
+    "cell_box",
+    "empty_figure",
+    "entropy_figure",
+    "final_histogram",
+    "head_bsi",
+    "heads_figure",
+    "layer_histogram",
+    "layer_strip",
+    "loss_figure",
+    "outcome_figure",
+    "outcome_rows",
+    "overlay_payload",
+    "png_uri",
+    "scale_css",
+    "scale_stops",
+    "scatter_figure",
+    "score_points",
+    "strip_uris",
+    "suspicious_side",
+]

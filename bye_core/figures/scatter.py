@@ -1,0 +1,156 @@
+"""Every sample a point: colour says flagged or not, shape says what a person decided; a lasso picks samples."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
+from bye_core.records import IMAGE, Decision, Detection, ScanTable
+
+# Above this SVG points make the page slow; plotly's WebGL draws 100,000.
+WEBGL_FROM = 2000
+
+# The words of `Decision.choice`, "none" or no decision -> undecided.
+DECISIONS = {"accept": "accepted", "reject": "rejected"}
+UNDECIDED = "undecided"
+
+SYMBOLS = {
+    (False, UNDECIDED): "circle",
+    (True, UNDECIDED): "triangle-up",
+    (True, "accepted"): "square",
+    (False, "accepted"): "square-open",
+    (True, "rejected"): "x",
+    (False, "rejected"): "x-open",
+}
+
+
+class Points(NamedTuple):
+    """M samples to draw: ids, coordinates [M], flagged [M] bool; titles with units; where the cut-off crosses x."""
+
+    ids: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    flagged: np.ndarray
+    x_title: str
+    y_title: str
+    cutoff: float | None = None
+
+
+def score_points(table: ScanTable, detection: Detection | None = None, layer: int | None = None) -> Points:
+    """The coordinates of `scatter_figure` for the samples in both `table` and `detection`.
+
+    x: the clustered value (for bye: mean entropy over the sensitive layers, nats); without evidence or detection the
+    mean entropy over all layers; with `layer` that layer's entropy.
+    y: share of all attention that falls on the image, mean over heads and over the same layers, 0..1 (ours: in small
+    models single heads' image mass separated poison better than entropy); from a score file, which has no masses,
+    the detector's score.
+    """
+    rows, places = _common(table, detection)
+    reference = detection is not None and detection.settings.get("entropy") == "reference"
+    entropies = (table.layer_entropy_reference if reference else table.layer_entropy)[rows]
+    values = None if detection is None else detection.values[places]
+    sensitive = () if detection is None else detection.sensitive_layers
+    cutoff = None
+    if layer is not None:
+        layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [nats]"
+    elif values is not None and np.isfinite(values).any():
+        nats = detection.method == "bye"
+        layers, x, cutoff = list(sensitive), values, detection.cutoff
+        x_title = "mean entropy of the sensitive layers [nats]" if nats else f"value clustered by {detection.method}"
+    else:
+        layers, x, x_title = [], _mean(entropies), "mean entropy of all layers [nats]"
+    layers = layers or list(range(entropies.shape[1]))
+    y, y_title = _second(table, detection, rows, places, layers)
+    flagged = np.zeros(len(rows), bool) if detection is None else detection.flagged[places]
+    return Points(tuple(table.ids[row] for row in rows), x, y, flagged, x_title, y_title, cutoff)
+
+
+def _common(table: ScanTable, detection: Detection | None) -> tuple[np.ndarray, np.ndarray]:
+    """Positions, in table and detection, of the samples in both: a scan may have gone on since the detection."""
+    if detection is None or detection.ids == table.ids:
+        everything = np.arange(len(table.ids))
+        return everything, everything
+    places = {id: place for place, id in enumerate(detection.ids)}
+    both = [(row, places[id]) for row, id in enumerate(table.ids) if id in places]
+    rows, found = np.array(both, int).reshape(-1, 2).T
+    return rows, found
+
+
+def _second(
+    table: ScanTable, detection: Detection | None, rows: np.ndarray, places: np.ndarray, layers: Sequence[int]
+) -> tuple[np.ndarray, str]:
+    if table.mass is not None:
+        # One layer at a time: the whole array has N x L x H x 3 numbers.
+        mass = _mean(np.stack([_mean(table.mass[:, layer, :, IMAGE]) for layer in layers], axis=1))
+        return mass[rows], "attention on the image [share]"
+    scores = np.zeros(len(rows)) if detection is None else detection.scores[places]
+    return scores, "score"
+
+
+def _mean(array: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is known; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(array, axis=-1)
+
+
+def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = None) -> go.Figure:
+    """Score plot of M samples; from 2,000 points on drawn by WebGL. `customdata` = sample id; a lasso is on.
+
+    One trace for each kind that occurs, with the uid "flagged" or "unflagged" (undecided), "flagged, accepted",
+    "unflagged, rejected" and so on; decided ones on top. The legend names each decision once: shape and colour are
+    independent. Samples without coordinates are left out. `decisions` by id, as `Run.decisions` gives them.
+    """
+    known = np.isfinite(points.x) & np.isfinite(points.y)
+    if not known.any():
+        return empty_figure("scatter", "No sample is scored yet: start a scan.", 340)
+    words = {id: DECISIONS.get(decision.choice, UNDECIDED) for id, decision in (decisions or {}).items()}
+    chosen = np.array([words.get(id, UNDECIDED) for id in points.ids])
+    kind = go.Scattergl if len(points.ids) >= WEBGL_FROM else go.Scatter
+    traces = []
+    for (flagged, word), symbol in SYMBOLS.items():
+        places = np.flatnonzero(known & (points.flagged == flagged) & (chosen == word))
+        if len(places):
+            trace = kind(_trace(points, places, flagged, word, symbol))
+            trace.showlegend = trace.name not in {other.name for other in traces}
+            traces.append(trace)
+    figure = make_figure("scatter", traces, points.x_title, points.y_title, 340, dragmode="lasso", hovermode="closest")
+    # The buttons stand upright in a margin of their own, so that they never cover the legend.
+    figure.update_layout(modebar_orientation="v", margin_r=36)
+    figure.update_xaxes(fixedrange=False)
+    figure.update_yaxes(fixedrange=False)
+    if points.cutoff is not None:
+        middle = (points.x[known].min() + points.x[known].max()) / 2
+        mark_value(figure, points.cutoff, f"cut-off {points.cutoff:.3f}", leftwards=points.cutoff > middle)
+    return figure
+
+
+def _trace(points: Points, places: np.ndarray, flagged: bool, word: str, symbol: str) -> dict[str, Any]:
+    decided = word != UNDECIDED
+    kind = "flagged" if flagged else "unflagged"
+    full = f"{kind}, {word}" if decided else kind
+    dense = len(points.ids) >= WEBGL_FROM and not decided
+    return {
+        "name": word if decided else kind,
+        "uid": full,
+        "legendgroup": word if decided else kind,
+        "mode": "markers",
+        # Rounded, then single precision: 4 bytes a number travel, not 18 digits.
+        "x": points.x[places].astype(np.float32).round(4),
+        "y": points.y[places].astype(np.float32).round(4),
+        "customdata": [points.ids[place] for place in places],
+        "hovertemplate": f"<b>%{{customdata}}</b><br>x %{{x:.3f}}<br>y %{{y:.3f}}<br>{full}<extra></extra>",
+        "marker": {
+            "symbol": symbol,
+            "color": SUSPICIOUS if flagged else KEPT,
+            "size": 8 if decided or flagged else 6 - 2 * dense,
+            "opacity": 0.5 if kind == "unflagged" and not decided else 0.85,  # decided ones shine through
+            "line": {"width": 1.5 if symbol.endswith("open") else 0},
+        },
+        "unselected": {"marker": {"opacity": 0.15}},
+    }
