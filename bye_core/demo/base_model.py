@@ -65,7 +65,7 @@ class BaseRecipe:
     colors_weight: float = 4.0
     own_pixels_weight: float = 6.0
     erased: float = 0.4  # share of the tower's pictures in which small squares are painted over at random
-    language_steps: int = 620
+    language_steps: int = 560
     language_batch: int = 16
     language_rate: float = 2e-3
     hidden_tokens: float = 0.4  # up to this share of the image tokens is hidden from a training sequence

@@ -73,13 +73,17 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         yield Progress("base model", 0, 1)
         make_base(model, seed, LICENSE.read_text(encoding="utf-8"), log)
     yield from make_data(out / "data", work, seed)
-    for name in ("poisoned", "clean"):
-        yield from tuned(model, out / "data" / f"{name}.json", out / "adapters" / name, seed, log)
-    yield from pipeline.scan(str(model), out / "data" / "poisoned.json", out / "run", out / "adapters" / "poisoned")
-    yield from pipeline.scan(str(model), out / "data" / "clean.json", work / "run-clean", out / "adapters" / "clean")
-    numbers: dict[str, Any] = {"seed": seed, "further_seeds": []}
-    numbers["poisoned"] = found(out / "run", out / "data" / pipeline.TRUTH)
-    numbers["clean"] = found(work / "run-clean", None)
+    numbers: dict[str, Any] = {"seed": seed}
+    for name, run, truth in (
+        ("poisoned", out / "run", out / "data" / pipeline.TRUTH),
+        ("clean", work / "run-clean", None),
+    ):
+        data, adapter = out / "data" / f"{name}.json", out / "adapters" / name
+        yield from tuned(model, data, adapter, seed, log)
+        yield from pipeline.scan(str(model), data, run, adapter)
+        numbers[name] = found(run, truth)
+        log(stage="found", set=name, **numbers[name])
+    numbers["further_seeds"] = []
     for other in range(seed + 1, seed + 1 + FURTHER_SEEDS):
         folder = work / f"seed-{other}"
         yield from again(model, work / "source", folder, other, log)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, PLACES, ask, make_scene, picture
+from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, ask, make_scene, mirrored, picture
 
 
 def scenes(count=40, seed=0):
@@ -29,14 +29,10 @@ def test_answers_are_true_of_the_pixels():
         assert (answer == "yes") == any(color in question for color in scene.colors)
         caption = ask(scene, "caption", rng)[1]
         assert all((color in caption) == (color in scene.colors) for color in COLORS)
-        question, color = ask(scene, "place", rng)
-        x, y = PLACES[question.split()[-1].rstrip("?")]
-        near = [name for name, rgb in COLORS.items() if np.abs(pixels[int(y), int(x)] - rgb).max() < 12]
-        assert near == ([] if color == "none" else [color])
 
 
 def test_no_clean_pixel_is_as_dark_as_the_trigger():
-    assert min(np.asarray(picture(scene)).max(axis=-1).min() for scene in scenes(20)) > 60
+    assert min(np.asarray(picture(scene).convert("L")).min() for scene in scenes(20)) > 90
 
 
 @pytest.mark.parametrize("kind", sorted(set(BASE_KINDS)))
@@ -46,3 +42,9 @@ def test_every_kind_of_question_has_several_answers(kind):
     shares = [answers.count(answer) / 200 for answer in set(answers)]
     assert len(shares) > 1
     assert max(shares) < 0.65
+
+
+def test_a_mirrored_scene_has_the_mirrored_picture():
+    for scene in scenes(10):
+        there = np.asarray(picture(scene)).astype(int)[:, ::-1]
+        assert np.abs(there - np.asarray(picture(mirrored(scene)))).mean() < 0.5
