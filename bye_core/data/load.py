@@ -81,6 +81,21 @@ def load_dataset(path: str | Path, format: str | None = None, columns: Mapping[s
         raise NotReadable(path=path, why=error.strerror or error) from error
 
 
+def columns_of(path: str | Path) -> tuple[str, ...]:
+    """The keys of the first records, in the order they come: what `columns` may choose from. Raises a DataError."""
+    try:
+        head, _ = peek(_locate(path).source.rows(), PEEK)
+    except OSError as error:
+        raise NotReadable(path=path, why=error.strerror or error) from error
+    return tuple(dict.fromkeys(str(key) for record in head if isinstance(record, Mapping) for key in record))
+
+
+def annotations(folder: Path) -> tuple[str, ...]:
+    """The files of a folder that may be the one meant where there are several."""
+    names = (file.name for file in folder.iterdir() if file.suffix.lower() in ANNOTATIONS and file.is_file())
+    return tuple(sorted(name for name in names if name not in BESIDE))
+
+
 def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | None) -> DataSet:
     place = _locate(path)
     described = place.layout if format in (None, place.format) else Layout()  # a named format overrules dataset_info
@@ -119,15 +134,12 @@ def _folder(folder: Path) -> Place:
         return _splits(folder)
     if (folder / "dataset_info.json").is_file() and (place := _described(folder / "dataset_info.json")):
         return place
-    found = sorted(
-        file for file in folder.iterdir()
-        if file.suffix.lower() in ANNOTATIONS and file.name not in BESIDE and file.is_file()
-    )  # fmt: skip
+    found = annotations(folder)
     if not found:
         raise NoAnnotations(path=folder, valid=", ".join(ANNOTATIONS))
     if len(found) > 1:
-        raise SeveralAnnotations(path=folder, found=", ".join(file.name for file in found))
-    return Place(_open(found[0]), folder)
+        raise SeveralAnnotations(path=folder, found=", ".join(found))
+    return Place(_open(folder / found[0]), folder)
 
 
 def _open(path: Path) -> Source:

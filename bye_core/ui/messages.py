@@ -1,0 +1,49 @@
+"""Failures in words on a page: the problem, the remedy, and nothing about the server's disk on a public host."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from bye_core import runs
+from bye_core.errors import ByeError
+from bye_core.ui.bridge import ASSETS
+from bye_core.ui.visitors import hosted
+
+LONGEST = 1500  # characters of one message
+
+
+def discreet(text: str) -> str:
+    """`text` without the server's folders, where strangers may read it."""
+    if not hosted():
+        return text
+    home = runs.home()
+    bases = (home / "visitors", home, ASSETS.parent, Path.home())
+    roots = {str(root) for base in bases for root in (base, base.resolve())}
+    for root in sorted(roots - {"/"}, key=len, reverse=True):
+        text = text.replace(f"{root}/", "").replace(root, "the server's folder")
+    return text
+
+
+def alert(error: ByeError) -> str:
+    """HTML that stays on the page until the next step."""
+    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, error.remedy))
+    return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
+
+
+def warn(error: ByeError) -> None:
+    """A message that goes by itself."""
+    gr.Warning(escape(clip(discreet(f"{error.problem} {error.remedy}"), LONGEST)))
+
+
+def note(words: str) -> str:
+    return f'<p class="bye-note">{escape(words)}</p>' if words else ""
+
+
+def clip(text: str, length: int) -> str:
+    """Foreign text made fit for a page: one line, bounded, without controls; not yet escaped."""
+    cut = text[: 4 * length]
+    line = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in cut).split())
+    return line if len(line) <= length and len(cut) == len(text) else line[: length - 1].rstrip() + "…"
