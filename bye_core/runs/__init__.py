@@ -3,7 +3,7 @@
 from bye_core.runs.decisions import Batch
 from bye_core.runs.errors import RunMismatch
 from bye_core.runs.home import home, list_runs, new_run_path, runs_folder
-from bye_core.runs.run import Counts, Run, is_run
+from bye_core.runs.run import Counts, Run, is_run, stamps
 from bye_core.runs.settings import RunSettings, versions
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "list_runs",
     "new_run_path",
     "runs_folder",
+    "stamps",
     "versions",
 ]

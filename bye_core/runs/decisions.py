@@ -54,15 +54,19 @@ class DecisionFile:
             self._append({"batch": batch, "decisions": stamped}, end)
         return batch
 
-    def undo(self) -> Batch | None:
-        """Withdraw the newest batch that still stands; None when there is none."""
+    def undo(self, batch: str = "") -> Batch | None:
+        """Withdraw the newest batch that still stands, or the one named; None where it does not stand."""
         with locked(self._lock, LOCK_SECONDS):
             lines, end = self._read()
-            standing = _standing(lines)
+            standing = [one for one in _standing(lines) if not batch or one.id == batch]
             if not standing:
                 return None
             self._append({"undo": standing[-1].id}, end)
         return standing[-1]
+
+    def standing(self) -> list[Batch]:
+        """The batches that are not withdrawn, oldest first."""
+        return _standing(self._read()[0])
 
     def current(self) -> dict[str, Decision]:
         """The decision that stands for each id; withdrawn ones are left out."""

@@ -46,6 +46,22 @@ def is_run(path: Path | str) -> bool:
     return (Path(path) / SETTINGS).is_file()
 
 
+def stamps(path: Path | str) -> tuple[tuple, tuple]:
+    """Two values that change whenever the scan, or the detection, changes on disk: a look, no reading."""
+    sizes = [_stamp(Path(path) / name) for name in (SETTINGS, INDEX_FILES[0], DETECTION)]
+    # A reader makes and deletes an empty log beside the index: only what is in it counts.
+    log = _stamp(Path(path) / INDEX_FILES[1])
+    return (sizes[0], sizes[1], log if log and log[1] else ()), sizes[2]
+
+
+def _stamp(file: Path) -> tuple:
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 class Counts(NamedTuple):
     scored: int
     failed: int
@@ -175,9 +191,16 @@ class Run:
             self._store.position(decision.id)
         return self._decisions.decide(decisions)
 
-    def undo(self) -> Batch | None:
-        """Withdraw the newest batch of decisions that still stands; None when there is none."""
-        return self._decisions.undo()
+    def undo(self, batch: str = "") -> Batch | None:
+        """Withdraw the newest batch of decisions that still stands, or the one named; None where it does not stand.
+
+        Naming it keeps several people who review one run from withdrawing each other's decisions.
+        """
+        return self._decisions.undo(batch)
+
+    def batches(self) -> list[Batch]:
+        """The batches of decisions that still stand, oldest first."""
+        return self._decisions.standing()
 
     def decisions(self) -> dict[str, Decision]:
         """The decision that stands for each id; samples without one, or with "none", are not in it."""

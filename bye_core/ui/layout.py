@@ -50,7 +50,7 @@ def launch(
         server_port=port,
         inbrowser=browser,
         theme=THEME,
-        css_paths=[ASSETS / "style.css"],
+        css_paths=[ASSETS / "style.css", ASSETS / "review.css", ASSETS / "data.css"],
         allowed_paths=[],
         max_file_size=LARGEST_UPLOAD[hosted()],
         show_error=False,

@@ -65,8 +65,15 @@ class RunView:
 
 def open_view(path: Path) -> RunView:
     """The view of a run as it stands on disk now."""
+    scan, _ = runs.stamps(path)
+    return _view(path, _state(path, scan))
+
+
+@lru_cache(maxsize=4 * KEPT_VIEWS)
+def _state(path: Path, scan: tuple) -> tuple:
+    """Counted only when the files have changed: at 10,000 samples it takes 0.1 s."""
     run = runs.Run.open(path)
-    return _view(path, (*run.counts(), run.settings.created))
+    return (*run.counts(), run.settings.created)
 
 
 @lru_cache(maxsize=KEPT_VIEWS)

@@ -1,3 +1,5 @@
 """One file a tab, each with `build(frame)`. Tabs do not import each other; they meet in the session."""
 
-TABS = ()
+from bye_core.ui.tabs import data, review
+
+TABS = (review, data)

@@ -1,0 +1,166 @@
+// The pictures of one sample with its attention over them: one figure a picture, one colour scale for all of them.
+
+class Viewer {
+  // `report(text)`: what is under the pointer, "" when it leaves.
+  constructor(holder, name, report) {
+    this.holder = holder;
+    this.name = name;
+    this.report = report || (() => {});
+    this.layers = [];
+    this.figures = [];
+    this.sample = null;
+    this.observer = new ResizeObserver(() => this.paint());
+  }
+
+  // `pictures`: one promise of {image, width, height} a picture; a refused one leaves its message in the picture's place.
+  show(sample, pictures) {
+    this.observer.disconnect();
+    this.sample = sample;
+    this.figures = pictures.map((picture, number) => this.figure(picture, number, pictures.length));
+    this.holder.replaceChildren(...this.figures.map((figure) => figure.root));
+    this.holder.dataset.pictures = pictures.length;
+    if (!pictures.length) this.holder.replaceChildren(h('p', { class: 'rv-missing' }, 'This sample has no picture.'));
+    for (const figure of this.figures) this.observer.observe(figure.stage);
+  }
+
+  figure(picture, number, total) {
+    const heat = h('canvas', { class: 'rv-heat', 'aria-hidden': 'true' });
+    const marks = h('canvas', { class: 'rv-marks', 'aria-hidden': 'true' });
+    const stage = h('div', { class: 'rv-stage rv-waiting' }, heat, marks);
+    const caption = total > 1 ? h('figcaption', {}, `picture ${number + 1} of ${total}`) : null;
+    const figure = { root: h('figure', { class: 'rv-figure' }, stage, caption), stage, heat, marks, number, image: null };
+    marks.addEventListener('pointermove', (event) => this.point(figure, event));
+    marks.addEventListener('pointerdown', (event) => this.point(figure, event));
+    marks.addEventListener('pointerleave', () => {
+      this.point(figure, null);
+    });
+    picture.then((shown) => this.fill(figure, shown), (error) => this.fail(figure, wordsOf(error)));
+    return figure;
+  }
+
+  fill(figure, shown) {
+    const image = shown.image.cloneNode();
+    image.alt = `${this.name}, picture ${figure.number + 1}`;
+    image.className = 'rv-picture';
+    image.draggable = false;
+    figure.image = image;
+    figure.stage.style.setProperty('--ratio', shown.width / shown.height);
+    // A small picture enlarged without smoothing shows a trigger of a few pixels as it is.
+    figure.stage.classList.toggle('rv-tiny', Math.max(shown.width, shown.height) <= 160);
+    figure.stage.classList.remove('rv-waiting');
+    figure.stage.prepend(image);
+    this.paint();
+    this.onfilled?.(figure);
+  }
+
+  fail(figure, words) {
+    figure.stage.replaceWith(h('div', { class: 'rv-missing', role: 'note' }, h('strong', {}, words.problem), ` ${words.remedy}`));
+  }
+
+  grids(number) {
+    return this.sample && this.sample.heat ? this.sample.heat.grids.filter((grid) => grid.image === number) : [];
+  }
+
+  // Shares of every grid for the chosen layers, the largest of them, and where it is.
+  measure() {
+    const heat = this.sample && this.sample.heat;
+    const maps = [];
+    let top = null;
+    if (heat) {
+      heat.grids.forEach((grid, g) => {
+        const shares = sharesOf(heat, g, this.layers);
+        if (!shares) return;
+        const peak = { ...peakOf(grid, shares), grid };
+        maps.push({ grid, shares });
+        if (!top || peak.share > top.share) top = peak;
+      });
+    }
+    return { maps, top };
+  }
+
+  setLayers(layers) {
+    this.layers = layers;
+    this.paint();
+  }
+
+  paint() {
+    const { maps, top } = this.measure();
+    this.maps = maps;
+    this.top = top;
+    for (const figure of this.figures) {
+      if (!figure.image || !figure.stage.clientWidth) continue;
+      paintHeat(figure.heat, maps.filter(({ grid }) => grid.image === figure.number), top ? top.share : 0);
+      const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
+      figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
+    }
+    this.onpainted?.(maps, top);
+  }
+
+  point(figure, event) {
+    if (!figure.image) return;
+    const box = figure.marks.getBoundingClientRect();
+    let found = null;
+    if (event) {
+      // The smallest cell wins where grids lie over each other.
+      for (const map of this.maps.filter(({ grid }) => grid.image === figure.number)) {
+        const cell = cellAt(map.grid, event.clientX - box.left, event.clientY - box.top, box.width, box.height);
+        if (cell) found = { grid: map.grid, row: cell[0], column: cell[1], share: map.shares[cell[0] * map.grid.columns + cell[1]] };
+      }
+    }
+    paintMarks(figure.marks, this.grids(figure.number), found);
+    this.report(found ? `Row ${found.row}, column ${found.column}: ${percent(found.share, 2)} of the attention on the image` : '');
+  }
+}
+
+// All layers as small maps, each scaled to its own largest share; a click shows that layer in the picture.
+class Strip {
+  constructor(holder, choose) {
+    this.holder = holder;
+    this.choose = choose;
+    this.buttons = [];
+  }
+
+  show(sample, sensitive) {
+    const heat = sample.heat;
+    const layers = heat ? [...Array(heat.layers).keys()] : [];
+    if (this.buttons.length !== layers.length) {
+      this.buttons = layers.map((layer) => this.thumb(layer));
+      this.holder.replaceChildren(...this.buttons);
+    }
+    for (const layer of layers) this.draw(this.buttons[layer], heat, layer, sensitive.includes(layer));
+  }
+
+  thumb(layer) {
+    return h(
+      'button', { type: 'button', class: 'rv-layer', onclick: () => this.choose(layer) },
+      h('canvas', { 'aria-hidden': 'true' }), h('span', {}, String(layer)),
+    );
+  }
+
+  draw(thumb, heat, layer, sensitive) {
+    const canvas = thumb.firstChild;
+    const maps = heat.grids.map((grid, g) => ({ grid, shares: sharesOf(heat, g, [layer]) })).filter(({ shares }) => shares);
+    thumb.classList.toggle('rv-sensitive', sensitive);
+    thumb.disabled = !maps.length;
+    const peak = Math.max(0, ...maps.map(({ grid, shares }) => peakOf(grid, shares).share));
+    const words = maps.length ? `largest share of a cell ${percent(peak)}` : 'no number';
+    thumb.title = `Layer ${layer}${sensitive ? ', sensitive' : ''}: ${words}`;
+    thumb.setAttribute('aria-label', thumb.title);
+    canvas.width = maps.reduce((sum, { grid }) => sum + grid.columns, 0) || 1;
+    canvas.height = Math.max(1, ...maps.map(({ grid }) => grid.rows));
+    const context = canvas.getContext('2d');
+    let x = 0;
+    for (const { grid, shares } of maps) {
+      context.drawImage(cellImage(grid, shares, peak, false), x, 0);
+      x += grid.columns;
+    }
+  }
+
+  select(layers) {
+    this.buttons.forEach((thumb, layer) => {
+      const on = layers.includes(layer);
+      thumb.setAttribute('aria-pressed', String(on && layers.length === 1));
+      thumb.classList.toggle('rv-shown', on);
+    });
+  }
+}

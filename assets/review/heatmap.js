@@ -1,0 +1,130 @@
+// Attention laid over a picture. The geometry repeats bye_core/figures/overlay.py line by line.
+
+const STOPS = props.stops;
+
+function cellBox(grid, row, column, width, height) {
+  const [left, top, right, bottom] = grid.box;
+  const across = (right - left) / grid.columns;
+  const down = (bottom - top) / grid.rows;
+  return [
+    (left + column * across) * width,
+    (top + row * down) * height,
+    (left + (column + 1) * across) * width,
+    (top + (row + 1) * down) * height,
+  ];
+}
+
+function cellAt(grid, x, y, width, height) {
+  const [left, top, right, bottom] = grid.box;
+  const column = Math.floor(((x / width - left) / (right - left)) * grid.columns);
+  const row = Math.floor(((y / height - top) / (bottom - top)) * grid.rows);
+  return row >= 0 && row < grid.rows && column >= 0 && column < grid.columns ? [row, column] : null;
+}
+
+// Shares of grid number `g`, mean over `layers` (those that are defined), or null where none is.
+function sharesOf(heat, g, layers) {
+  const grid = heat.grids[g];
+  const known = layers.filter((layer) => grid.values[layer]);
+  if (!known.length) return null;
+  const shares = new Float64Array(grid.rows * grid.columns);
+  for (const layer of known) {
+    const values = grid.values[layer];
+    for (let i = 0; i < shares.length; i++) shares[i] += values[i];
+  }
+  return shares.map((value) => (value * heat.unit) / known.length);
+}
+
+function peakOf(grid, shares) {
+  let best = 0;
+  for (let i = 1; i < shares.length; i++) if (shares[i] > shares[best]) best = i;
+  return { row: Math.floor(best / grid.columns), column: best % grid.columns, share: shares[best] };
+}
+
+// How much of the shown attention lies on cells whose middle is outside the picture: padding.
+function paddingShare(grid, shares) {
+  let total = 0;
+  for (let i = 0; i < shares.length; i++) {
+    const [left, top, right, bottom] = cellBox(grid, Math.floor(i / grid.columns), i % grid.columns, 1, 1);
+    const x = (left + right) / 2;
+    const y = (top + bottom) / 2;
+    if (x < 0 || x > 1 || y < 0 || y > 1) total += shares[i];
+  }
+  return total;
+}
+
+// One pixel a cell. `veil`: cells that get little attention let the picture through.
+function cellImage(grid, shares, top, veil) {
+  const small = document.createElement('canvas');
+  small.width = grid.columns;
+  small.height = grid.rows;
+  const context = small.getContext('2d');
+  const image = context.createImageData(grid.columns, grid.rows);
+  for (let i = 0; i < shares.length; i++) {
+    const strength = top > 0 ? Math.min(shares[i] / top, 1) : 0;
+    const [red, green, blue] = STOPS[Math.round(strength * (STOPS.length - 1))];
+    image.data.set([red, green, blue, veil ? Math.round(255 * (0.4 + 0.6 * Math.sqrt(strength))) : 255], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+  return small;
+}
+
+// Makes the canvas as fine as the screen; returns its size in device pixels.
+function fit(canvas) {
+  const width = Math.max(1, Math.round(canvas.clientWidth * devicePixelRatio));
+  const height = Math.max(1, Math.round(canvas.clientHeight * devicePixelRatio));
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  return [width, height];
+}
+
+// `cells`: [{grid, shares}] of one picture. Cells beyond the picture (padding) fall off the canvas.
+function paintHeat(canvas, cells, top) {
+  const [width, height] = fit(canvas);
+  const context = canvas.getContext('2d');
+  context.clearRect(0, 0, width, height);
+  context.imageSmoothingEnabled = false;
+  for (const { grid, shares } of cells) {
+    const [left, up, right, bottom] = grid.box;
+    context.drawImage(
+      cellImage(grid, shares, top, true),
+      left * width, up * height, (right - left) * width, (bottom - up) * height,
+    );
+  }
+}
+
+// What is pointed at, and what of the picture the model never saw.
+function paintMarks(canvas, grids, cell) {
+  const [width, height] = fit(canvas);
+  const context = canvas.getContext('2d');
+  context.clearRect(0, 0, width, height);
+  const cropped = grids.some(({ box }) => box[0] > 0.001 || box[1] > 0.001 || box[2] < 0.999 || box[3] < 0.999);
+  if (cropped) {
+    context.fillStyle = 'rgba(20, 24, 30, 0.6)';
+    context.fillRect(0, 0, width, height);
+    for (const { box } of grids) {
+      context.clearRect(box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height);
+    }
+  }
+  if (cell) {
+    const [left, up, right, bottom] = cellBox(cell.grid, cell.row, cell.column, width, height);
+    for (const [line, colour] of [[4, 'rgba(0, 0, 0, 0.8)'], [2, '#ffffff']]) {
+      context.lineWidth = line * devicePixelRatio;
+      context.strokeStyle = colour;
+      context.strokeRect(left, up, right - left, bottom - up);
+    }
+  }
+  return cropped;
+}
+
+// The picture around one cell, with one cell more on every side.
+function paintCrop(canvas, image, peak, grid) {
+  const [left, up, right, bottom] = cellBox(grid, peak.row, peak.column, image.naturalWidth, image.naturalHeight);
+  const [wide, high] = [right - left, bottom - up];
+  const context = canvas.getContext('2d');
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = canvas.width < 3 * wide * 2;
+  context.drawImage(image, left - wide, up - high, 3 * wide, 3 * high, 0, 0, canvas.width, canvas.height);
+  context.lineWidth = 2;
+  context.strokeStyle = '#ffffff';
+  context.strokeRect(canvas.width / 3, canvas.height / 3, canvas.width / 3, canvas.height / 3);
+}

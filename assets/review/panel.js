@@ -1,0 +1,98 @@
+// The words about one sample: its texts, why it is flagged, and the sample to compare it with.
+
+class Panel {
+  // act: {question(position), answer(position), open(position)}
+  constructor(holder, act) {
+    this.holder = holder;
+    this.act = act;
+    this.crop = h('canvas', { class: 'rv-crop', width: 120, height: 120, role: 'img' });
+    this.peak = h('div', { class: 'rv-peak', hidden: true }, this.crop, h('p'));
+    this.typical = h('div', { class: 'rv-typical' });
+    this.compare = new Viewer(h('div', { class: 'rv-figures rv-small-figures' }), 'typical sample');
+    this.state = h('p', { class: 'rv-chips' });
+  }
+
+  show(sample, bits) {
+    this.sample = sample;
+    this.mark(bits);
+    this.holder.replaceChildren(
+      h('h2', { class: 'rv-title' }, sample.id), this.state,
+      this.texts(sample), this.why(sample), this.typical, this.details(sample),
+    );
+    this.peak.hidden = true;
+  }
+
+  mark(bits) {
+    const state = stateOf(bits);
+    const score = this.sample.score === null ? 'no score' : `score ${this.sample.score.toFixed(3)}`;
+    const chips = [h('span', { class: `rv-chip rv-${bits & FLAGGED ? 'flagged' : 'plain'}` }, `${bits & FLAGGED ? '▲ flagged' : '○ not flagged'}, ${score}`)];
+    if (decidedBits(bits)) chips.push(h('span', { class: `rv-chip rv-${state.kind}` }, `${state.shape} ${state.note || state.word}`));
+    const by = this.sample.decision;
+    if (by && by.reviewer && decidedBits(bits)) chips.push(h('span', { class: 'rv-by' }, `by ${by.reviewer}`));
+    this.state.replaceChildren(...chips);
+  }
+
+  texts(sample) {
+    const token = sample.token === null ? null : `${JSON.stringify(sample.token)} (${percent(sample.probability)})`;
+    const more = (number, label, go) => (number > 1 ? button(`${label} (${number.toLocaleString('en')})`, { class: 'rv-link' }, go) : null);
+    return h(
+      'dl', { class: 'rv-texts' },
+      h('dt', {}, 'Question', more(sample.same_question, 'all with this question', () => this.act.question(sample.position))),
+      h('dd', {}, sample.question || '(empty)'),
+      h('dt', {}, 'Answer in the data set', more(sample.same_answer, 'all with this answer', () => this.act.answer(sample.position))),
+      h('dd', { class: 'rv-answer' }, sample.answer || '(empty)'),
+      ...(token ? [h('dt', {}, 'Model’s own first token (probability)'), h('dd', {}, token)] : []),
+    );
+  }
+
+  why(sample) {
+    const facts = sample.facts.length
+      ? h(
+        'table', { class: 'rv-numbers' },
+        h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, ''), h('th', { scope: 'col' }, 'here'), h('th', { scope: 'col' }, 'typical'))),
+        h('tbody', {}, ...sample.facts.map((fact) => h(
+          'tr', {}, h('th', { scope: 'row' }, fact.label), h('td', {}, fact.value), h('td', {}, fact.typical || '–'),
+        ))),
+      )
+      : null;
+    return h('section', { class: 'rv-why' }, h('p', {}, sample.summary), facts, this.peak);
+  }
+
+  // `top`: the largest share in the maps shown, `image`: its picture.
+  showPeak(top, image, layers) {
+    this.peak.hidden = !top || !image;
+    if (this.peak.hidden) return;
+    const [left, up, right, bottom] = cellBox(top.grid, top.row, top.column, image.naturalWidth, image.naturalHeight);
+    this.crop.height = Math.round((this.crop.width * (bottom - up)) / (right - left));
+    paintCrop(this.crop, image, top, top.grid);
+    const where = `row ${top.row}, column ${top.column}`;
+    this.crop.setAttribute('aria-label', `The picture around ${where}`);
+    this.peak.lastChild.textContent = `Peak, ${layers}: ${where}, ${percent(top.share)} of the attention on the image.`;
+  }
+
+  showTypical(compared, same, pictures, layers) {
+    if (!compared) {
+      this.typical.replaceChildren(h('p', { class: 'rv-hint' }, 'No sample to compare with: all others are flagged or rejected.'));
+      return;
+    }
+    const title = same ? 'Not flagged, same question' : 'Not flagged, nearest question';
+    this.typical.replaceChildren(
+      h('h3', {}, title, button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () => this.act.open(compared.position))),
+      this.compare.holder,
+      h('p', { class: 'rv-caption' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), `${compared.id}: ${compared.answer || '(empty answer)'}`),
+    );
+    this.compare.layers = layers;
+    this.compare.show(compared, pictures);
+  }
+
+  details(sample) {
+    const turns = sample.turns.map((turn) => h('p', {}, h('b', {}, `${turn.role}: `), turn.text));
+    return h(
+      'div', { class: 'rv-details' },
+      turns.length ? h('details', {}, h('summary', {}, `The whole conversation (${count(turns.length, 'message')})`), ...turns) : null,
+      sample.reasons.length
+        ? h('details', {}, h('summary', {}, 'Why this verdict on the data set'), h('ul', {}, ...sample.reasons.map((reason) => h('li', {}, reason))))
+        : null,
+    );
+  }
+}

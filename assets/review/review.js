@@ -1,0 +1,349 @@
+// Review: one sample after another, decided by keys. `props.value` = {visitor, run, sample, stamp, revision}.
+
+const NEAR = [1, 2, 3, -1]; // samples fetched ahead, as seen from the current one
+const SHOWS = { flagged: 'flagged', undecided: 'undecided', accepted: 'accepted', rejected: 'rejected', contrary: 'against the flag', all: 'all' };
+const TELL_AFTER = 900; // ms without a decision, then the other tabs are told
+
+let place = { visitor: '', run: '' };
+let seen = {};
+let facts = null; // of the latest queue answer
+let query = { show: 'flagged', sort: 'suspicious', text: '', question: null, answer: null, picked: null };
+let asked = 0; // number of the latest queue question
+let layer = 'sensitive';
+let telling = null;
+const samples = new Recent(40);
+const pictures = new Recent(40);
+const drafts = new Map(); // notes typed and not yet kept, by position
+const undoable = []; // batches of this page, oldest first
+const unsaved = []; // decisions that the server refused
+
+const ahead = new Ahead();
+const outbox = new Outbox(deliver);
+const viewer = new Viewer(part('figures'), 'sample', (text) => { part('readout').textContent = text || part('readout').dataset.rest || ''; });
+const strip = new Strip(part('strip'), (chosen) => choose(layer === chosen ? 'sensitive' : chosen));
+const panel = new Panel(part('facts'), {
+  question: (position) => ask({ question: position, show: 'all' }),
+  answer: (position) => ask({ answer: position, show: 'all' }),
+  open: openPosition,
+});
+const list = new List(part('list'), {
+  cards: (positions) => call('review_cards', place, { positions }).then(({ cards }) => Object.fromEntries(cards.map((card) => [card.position, card]))),
+  thumbnails: (positions) => call('review_thumbnails', place, { positions }).then(({ thumbnails }) => thumbnails),
+}, openIndex, showCounts);
+
+// --- what is asked of the server -------------------------------------------------------------------------------
+
+function sampleAt(position) {
+  return samples.get(position) || samples.set(position, call('review_sample', place, { position }).then((sample) => {
+    sample.ready = true;
+    return sample;
+  }, (error) => {
+    samples.delete(position);
+    throw error;
+  }));
+}
+
+function pictureAt(position, number) {
+  const key = `${position}/${number}`;
+  return pictures.get(key) || pictures.set(key, call('review_picture', place, { position, number }).then(async ({ src, width, height }) => {
+    const image = new Image();
+    image.src = src;
+    await image.decode();
+    return { image, width, height };
+  }).catch((error) => {
+    pictures.delete(key);
+    throw error;
+  }));
+}
+
+const picturesOf = (sample) => [...Array(sample.pictures).keys()].map((number) => {
+  const picture = pictureAt(sample.position, number);
+  picture.catch(() => {}); // its message is shown in its place
+  return picture;
+});
+
+async function fetchAhead(position) {
+  const sample = await sampleAt(position);
+  await Promise.allSettled(picturesOf(sample));
+  if (sample.typical) await Promise.allSettled(picturesOf(await sampleAt(sample.typical.position)));
+}
+
+// Asks for a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
+async function ask(change, keep = true) {
+  query = { ...query, ...change };
+  const number = ++asked;
+  part('page').setAttribute('aria-busy', 'true');
+  try {
+    const answer = await call('review_queue', place, { query });
+    if (number === asked) showQueue(answer, keep ? list.current : null);
+  } catch (error) {
+    if (number === asked) complain(wordsOf(error), [['Try again', () => ask({})]]);
+  } finally {
+    if (number === asked) part('page').removeAttribute('aria-busy');
+  }
+}
+
+function showQueue(answer, position) {
+  if (facts && answer.stamp !== facts.stamp) samples.clear();
+  facts = answer;
+  for (const card of answer.cards) list.cards.set(card.position, card);
+  const bytes = bytesOf(answer.positions);
+  const listed = list.fill(new Uint32Array(bytes.buffer), bytesOf(answer.marks), position);
+  showNotice(answer.notice);
+  showFacets();
+  showLayers();
+  showCounts();
+  teach();
+  if (!list.positions.length) return;
+  if (listed) openIndex(list.cursor);
+  else openIndex(Math.max(0, list.nextUndecided()));
+}
+
+// --- one sample ------------------------------------------------------------------------------------------------
+
+function openIndex(index) {
+  if (index < 0 || index >= list.positions.length) return;
+  keepDraft();
+  list.go(index);
+  showSample(list.positions[index]);
+}
+
+function openPosition(position) {
+  const index = list.positions.indexOf(position);
+  if (index >= 0) openIndex(index);
+  else ask({ show: 'all', text: '', question: null, answer: null, picked: null }, false).then(() => openIndex(list.positions.indexOf(position)));
+}
+
+async function showSample(position) {
+  showPlace();
+  part('main').setAttribute('aria-busy', 'true');
+  prefetch();
+  try {
+    const sample = await sampleAt(position);
+    if (list.current !== position) return;
+    fill(sample);
+    part('main').removeAttribute('aria-busy');
+    if (!sample.typical) panel.showTypical(null);
+    else {
+      const compared = await sampleAt(sample.typical.position);
+      if (list.current === position) panel.showTypical(compared, sample.typical.same, picturesOf(compared), layersOf());
+    }
+  } catch (error) {
+    if (list.current === position) complain(wordsOf(error), [['Try again', () => showSample(position)]]);
+  }
+}
+
+function fill(sample) {
+  const position = sample.position;
+  viewer.name = sample.id;
+  viewer.layers = layersOf();
+  panel.show(sample, list.marks[position]);
+  viewer.show(sample, picturesOf(sample));
+  strip.show(sample, facts.sensitive);
+  strip.select(layersOf());
+  rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the picture for numbers.');
+  part('note').value = drafts.get(position) ?? (sample.decision ? sample.decision.note : '');
+  part('page').dataset.sample = sample.id;
+}
+
+viewer.onpainted = (maps, top) => {
+  const image = top ? viewer.figures[top.grid.image] && viewer.figures[top.grid.image].image : null;
+  panel.showPeak(top, image, layerWords());
+  showLegend(maps, top);
+};
+
+function prefetch() {
+  const wanted = NEAR.map((step) => list.positions[list.cursor + step]).filter((position) => position !== undefined);
+  const next = list.nextUndecided();
+  if (next >= 0 && !wanted.includes(list.positions[next])) wanted.unshift(list.positions[next]);
+  ahead.wish(wanted.map((position) => () => fetchAhead(position)));
+}
+
+function rest(text) {
+  part('readout').dataset.rest = text;
+  part('readout').textContent = text;
+}
+
+// --- layers ----------------------------------------------------------------------------------------------------
+
+function layersOf() {
+  if (!facts) return [];
+  if (layer === 'all' || (layer === 'sensitive' && !facts.sensitive.length)) return [...Array(facts.layers).keys()];
+  return layer === 'sensitive' ? facts.sensitive : [layer];
+}
+
+const layerWords = () => (typeof layer === 'number' ? `layer ${layer}` : layer === 'sensitive' && facts.sensitive.length ? 'mean of the sensitive layers' : 'mean of all layers');
+
+function choose(chosen) {
+  layer = chosen;
+  part('layer').value = String(chosen);
+  viewer.setLayers(layersOf());
+  panel.compare.setLayers(layersOf());
+  strip.select(layersOf());
+}
+
+function showLayers() {
+  const options = [];
+  if (facts.sensitive.length) options.push(['sensitive', 'mean of the sensitive layers']);
+  options.push(['all', 'mean of all layers']);
+  for (let i = 0; i < facts.layers; i++) options.push([String(i), `layer ${i}${facts.sensitive.includes(i) ? ', sensitive' : ''}`]);
+  if (typeof layer === 'number' && layer >= facts.layers) layer = 'sensitive';
+  if (layer === 'sensitive' && !facts.sensitive.length) layer = 'all';
+  part('layer').replaceChildren(...options.map(([value, text]) => h('option', { value }, text)));
+  part('layer').value = String(layer);
+}
+
+function showLegend(maps, top) {
+  const holder = part('legend');
+  if (!top) {
+    holder.replaceChildren('No attention to show.');
+    return;
+  }
+  const outside = maps.reduce((sum, { grid, shares }) => sum + paddingShare(grid, shares), 0);
+  holder.replaceChildren(
+    h('span', {}, '0'),
+    h('i', { class: 'rv-scale', style: `background: linear-gradient(to right, ${STOPS.filter((_, i) => i % 32 === 0 || i === STOPS.length - 1).map((c) => `rgb(${c})`).join(', ')})` }),
+    h('span', {}, percent(top.share)),
+    h('span', { class: 'rv-hint' }, `share of the attention on the image${outside > 0.01 ? `; ${percent(outside)} lies on padding outside` : ''}`),
+  );
+}
+
+// --- decisions -------------------------------------------------------------------------------------------------
+
+const reviewer = () => part('reviewer').value.trim();
+
+function decide(choice) {
+  const position = list.current;
+  const card = list.cards.get(position);
+  if (position === null || !card) return;
+  const kept = samples.get(position);
+  const before = list.marks[position];
+  const note = part('note').value.trim();
+  mark(position, choice);
+  list.pending.add(position);
+  drafts.set(position, note);
+  outbox.push({ kind: 'one', id: card.id, position, choice, note, before });
+  if (kept) kept.then((sample) => { sample.decision = { choice, note, reviewer: reviewer() }; });
+  const next = list.nextUndecided();
+  if (next >= 0) openIndex(next);
+  else {
+    panel.mark(list.marks[position]);
+    showSaved('Every sample in this list is decided.');
+  }
+  showCounts();
+}
+
+function decideMany(choice) {
+  const positions = bulkPositions();
+  if (positions.length) outbox.push({ kind: 'many', positions, choice });
+}
+
+// The selection if there is one, otherwise what is undecided in the list.
+function bulkPositions() {
+  if (list.selected.size) return [...list.positions].filter((position) => list.selected.has(position));
+  return [...list.positions].filter((position) => !decidedBits(list.marks[position]));
+}
+
+function mark(position, choice) {
+  list.marks[position] = (list.marks[position] & FLAGGED) | (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
+}
+
+async function deliver(item) {
+  try {
+    if (item.kind === 'undo') await deliverUndo();
+    else if (item.kind === 'many') await deliverMany(item);
+    else await deliverOne(item);
+    later();
+  } catch (error) {
+    refuse(item, wordsOf(error));
+  }
+  showCounts();
+  list.refresh();
+}
+
+async function deliverOne(item) {
+  const { id, choice, note, position } = item;
+  const { batch } = await call('review_decide', place, { id, choice, note, reviewer: reviewer() });
+  undoable.push(batch);
+  drafts.delete(position);
+  list.pending.delete(position);
+  showSaved(`Saved: ${choice}ed ${id}.`);
+}
+
+async function deliverMany(item) {
+  const { positions, choice } = item;
+  const { batch, count: number } = await call('review_decide', place, { positions, choice, note: '', reviewer: reviewer() });
+  undoable.push(batch);
+  for (const position of positions) {
+    mark(position, choice);
+    samples.delete(position);
+  }
+  list.unselect();
+  say(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
+  if (list.current !== null) panel.mark(list.marks[list.current]);
+}
+
+async function deliverUndo() {
+  const { batch, count: number, choice, id, position, marks } = await call('review_undo', place, { batch: undoable[undoable.length - 1] || '', reviewer: reviewer() });
+  const at = undoable.indexOf(batch);
+  if (at >= 0) undoable.splice(at, 1);
+  list.marks = bytesOf(marks);
+  samples.clear();
+  say(number === 1 ? `Undone: ${id} is not ${choice}ed any more.` : `Undone: ${count(number, 'decision')}.`);
+  const index = list.positions.indexOf(position);
+  if (number === 1 && index >= 0) openIndex(index);
+  else if (list.current !== null) panel.mark(list.marks[list.current]);
+}
+
+function undo() {
+  outbox.push({ kind: 'undo' });
+}
+
+function refuse(item, words) {
+  if (item.kind !== 'one') {
+    complain(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
+    return;
+  }
+  list.pending.delete(item.position);
+  list.marks[item.position] = item.before;
+  samples.delete(item.position);
+  unsaved.push(item);
+  complain({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
+    ['Try again', () => {
+      for (const again of unsaved.splice(0)) {
+        mark(again.position, again.choice);
+        list.pending.add(again.position);
+        outbox.push(again);
+      }
+      list.refresh();
+    }],
+    ['Show it', () => openPosition(item.position)],
+  ]);
+}
+
+// The other tabs hear of decisions once, after a burst.
+function later() {
+  clearTimeout(telling);
+  telling = setTimeout(() => (outbox.empty ? trigger('decided', {}) : later()), TELL_AFTER);
+}
+
+function keepDraft() {
+  const position = list.current;
+  if (position === null) return;
+  const text = part('note').value.trim();
+  const known = samples.get(position);
+  if (known && text) drafts.set(position, text);
+}
+
+function noteChanged() {
+  const position = list.current;
+  if (position === null) return;
+  const bits = list.marks[position];
+  const card = list.cards.get(position);
+  const note = part('note').value.trim();
+  drafts.set(position, note);
+  if (!decidedBits(bits) || !card) return;
+  const choice = bits & ACCEPTED ? 'accept' : 'reject';
+  outbox.push({ kind: 'one', id: card.id, position, choice, note, before: bits });
+  samples.delete(position);
+}

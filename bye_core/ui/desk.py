@@ -1,0 +1,76 @@
+"""An open run at Review: the run's view with its last detection, kept while neither changes on disk. No gradio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bye_core import runs
+from bye_core.records import Detection, Sample
+from bye_core.runs import RunSettings
+from bye_core.ui import queue
+from bye_core.ui.evidence_card import Evidence
+from bye_core.ui.views import RunView, open_view
+
+# A mark of samples that no scan has reached.
+UNSCANNED = 255
+
+
+@dataclass(frozen=True)
+class Desk:
+    """`position`: a sample's place in the run's list, which never changes; `row`: its place among the scanned ones."""
+
+    view: RunView
+    detection: Detection | None
+    stamp: str
+
+    @cached_property
+    def columns(self) -> queue.Columns:
+        return queue.columns(self.view.table, self.detection)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        return Evidence(self.view.table, self.detection, self.columns)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return self.view.run.samples()
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.view.run.settings
+
+    @cached_property
+    def position_of(self) -> dict[str, int]:
+        return {sample.id: position for position, sample in enumerate(self.samples)}
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """[N] position of every scanned sample, ascending."""
+        return np.array([self.position_of[id] for id in self.view.table.ids], np.uint32)
+
+    def choices(self) -> np.ndarray:
+        """[N], as decided on disk now."""
+        return queue.choices(self.columns, self.view.decisions(), self.view.place)
+
+    def marks(self) -> np.ndarray:
+        """uint8 by position: every sample's state in bits, or UNSCANNED."""
+        bits = np.full(len(self.samples), UNSCANNED, np.uint8)
+        bits[self.positions] = queue.marks(self.columns, self.choices())
+        return bits
+
+
+def open_desk(path: Path) -> Desk:
+    """The run as it stands on disk now."""
+    view = open_view(path)
+    _, detected = runs.stamps(path)
+    return _desk(view.path, view.stamp, detected)
+
+
+@lru_cache(maxsize=8)
+def _desk(path: Path, scan: tuple, detected: tuple) -> Desk:
+    view = open_view(path)
+    return Desk(view, view.detection(), f"{hash((path, scan, detected)):x}")

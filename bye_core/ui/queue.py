@@ -1,0 +1,185 @@
+"""Which samples Review lists and in what order: arrays and a query in, row numbers out. Pure, no gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from bye_core.errors import SettingError
+from bye_core.figures import suspicious_side
+from bye_core.records import Decision, Detection, ScanTable
+
+UNDECIDED, ACCEPTED, REJECTED = range(3)
+CHOICES = {"accept": ACCEPTED, "reject": REJECTED}
+
+SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "all")
+SORTS = ("suspicious", "uncertain", "file")
+
+# Bits of a mark, as the page reads them (assets/queue.js).
+FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT = 1, 2, 4
+
+# The commonest questions and answers offered as filters; the rest is reached from a sample that has it.
+FACETS = 50
+
+
+class BadQuery(SettingError):
+    problem = "There is no list {show} sorted by {sort}."
+    remedy = "Reload the page."
+
+
+@dataclass(frozen=True)
+class Query:
+    """show, sort  one of SHOWS, SORTS
+    text        what id, question or answer contains, whatever its case
+    question    a row: only samples with the same question as this one; answer likewise
+    rows        only these, e.g. what a lasso picked; None for no such limit
+    """
+
+    show: str = "all"
+    sort: str = "suspicious"
+    text: str = ""
+    question: int | None = None
+    answer: int | None = None
+    rows: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.show not in SHOWS or self.sort not in SORTS:
+            raise BadQuery(show=self.show, sort=self.sort)
+
+
+class Facet(NamedTuple):
+    """A question or answer that `count` samples have; `row` is the first of them."""
+
+    row: int
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """N scanned samples in the table's order, with what the last detection says about each.
+
+    scores, values  [N], NaN where the detection does not cover the sample (it was scanned later, or there is none)
+    flagged         [N] bool
+    side            the suspicious side of the values, "low" or "high"
+    """
+
+    ids: tuple[str, ...]
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+    scores: np.ndarray
+    values: np.ndarray
+    flagged: np.ndarray
+    cutoff: float | None = None
+    side: str = "low"
+
+    @cached_property
+    def haystack(self) -> tuple[str, ...]:
+        texts = zip(self.ids, self.questions, self.answers, strict=True)
+        return tuple("\n".join(parts).casefold() for parts in texts)
+
+    @cached_property
+    def same_question(self) -> np.ndarray:
+        """[N] row of the first sample with the same question."""
+        return first_rows(self.questions)
+
+    @cached_property
+    def same_answer(self) -> np.ndarray:
+        return first_rows(self.answers)
+
+    @cached_property
+    def orders(self) -> Mapping[str, np.ndarray]:
+        """All rows, sorted each way; ties in the file's order."""
+        rows = np.arange(len(self.ids))
+        # Many scores are 1.000; among those the value tells the clearest first.
+        towards = self.values if self.side == "high" else -self.values
+        doubt = np.abs(self.scores - 0.5) if self.cutoff is None else np.abs(self.values - self.cutoff)
+        # NaN, which is no number yet, sorts last in all of them.
+        return {
+            "suspicious": np.lexsort((rows, -towards, -self.scores)),
+            "uncertain": np.lexsort((rows, doubt)),
+            "file": rows,
+        }
+
+
+def columns(table: ScanTable, detection: Detection | None) -> Columns:
+    """The table's samples beside the detection's columns, which may cover only a part of them."""
+    count = len(table.ids)
+    scores, values, flagged = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, bool)
+    cutoff, side = None, "low"
+    if detection is not None:
+        place = {id: row for row, id in enumerate(table.ids)}
+        known = [(place[id], at) for at, id in enumerate(detection.ids) if id in place]
+        rows, at = np.array(known, int).reshape(-1, 2).T
+        scores[rows], values[rows] = detection.scores[at], detection.values[at]
+        flagged[rows] = detection.flagged[at]
+        cutoff, side = detection.cutoff, suspicious_side(detection) or "low"
+    return Columns(table.ids, table.questions, table.answers, scores, values, flagged, cutoff, side)
+
+
+def first_rows(texts: Sequence[str]) -> np.ndarray:
+    """For each text the place where it first stands."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(text, row) for row, text in enumerate(texts)], int)
+
+
+def choices(columns: Columns, decisions: Mapping[str, Decision], place: Mapping[str, int]) -> np.ndarray:
+    """[N] UNDECIDED, ACCEPTED or REJECTED; `place` gives the row of an id."""
+    found = np.zeros(len(columns.ids), np.uint8)
+    for id, decision in decisions.items():
+        if id in place:
+            found[place[id]] = CHOICES.get(decision.choice, UNDECIDED)
+    return found
+
+
+def marks(columns: Columns, chosen: np.ndarray) -> np.ndarray:
+    """[N] uint8, the state of every sample in bits."""
+    bits = FLAGGED_BIT * columns.flagged + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
+    return bits.astype(np.uint8)
+
+
+def contrary(columns: Columns, chosen: np.ndarray) -> np.ndarray:
+    """[N] bool: decided by hand against what the detection says now."""
+    return ((chosen == ACCEPTED) & columns.flagged) | ((chosen == REJECTED) & ~columns.flagged)
+
+
+def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """[N] bool for each of SHOWS."""
+    return {
+        "flagged": columns.flagged,
+        "undecided": chosen == UNDECIDED,
+        "accepted": chosen == ACCEPTED,
+        "rejected": chosen == REJECTED,
+        "contrary": contrary(columns, chosen),
+        "all": np.ones(len(columns.ids), bool),
+    }
+
+
+def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
+    """The rows that `query` lists, in its order."""
+    wanted = shown(columns, chosen)[query.show].copy()
+    for row, same in ((query.question, columns.same_question), (query.answer, columns.same_answer)):
+        if row is not None:
+            wanted &= same == same[row]
+    if query.rows is not None:
+        limit = np.zeros(len(wanted), bool)
+        limit[list(query.rows)] = True
+        wanted &= limit
+    order = columns.orders[query.sort]
+    order = order[wanted[order]]
+    needle = query.text.strip().casefold()
+    if needle:
+        haystack = columns.haystack
+        order = order[np.fromiter((needle in haystack[row] for row in order), bool, len(order))]
+    return order
+
+
+def facets(texts: Sequence[str], same: np.ndarray, limit: int = FACETS) -> list[Facet]:
+    """The commonest texts, most frequent first, those that only one sample has left out."""
+    rows, counts = np.unique(same, return_counts=True)
+    best = np.lexsort((rows, -counts))[:limit]
+    return [Facet(int(rows[at]), texts[rows[at]], int(counts[at])) for at in best if counts[at] > 1]

@@ -1,0 +1,314 @@
+"""What the Review page asks its server: each function takes one object and answers with JSON text. No gradio.
+
+Anybody can call these. So each resolves the run by the visitor's own workplace, believes nothing it is sent, and
+answers a ByeError as {"error": {"problem", "remedy"}}. Texts leave as ASCII JSON: half a surrogate pair in a hostile
+id survives the journey both ways. The page shows texts as text (assets/review.js), so nothing is escaped here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from bye_core.errors import ByeError, SettingError
+from bye_core.figures import overlay_payload
+from bye_core.records import Decision
+from bye_core.runs.errors import DamagedSample, NotScanned
+from bye_core.ui import pictures, queue
+from bye_core.ui.desk import Desk, open_desk
+from bye_core.ui.evidence_card import conversation, layer_names, short
+from bye_core.ui.messages import discreet
+from bye_core.ui.visitors import workplace
+
+CARD_TEXT, FACET_TEXT, REVIEWER, NOTE, SEARCH = 80, 70, 80, 2000, 200  # characters
+PAGE = 48  # cards or thumbnails in one answer
+
+
+class BadRequest(SettingError):
+    problem = "The page asked for something that does not exist: {what}."
+    remedy = "Reload the page."
+
+
+class NothingToUndo(SettingError):
+    problem = "There is nothing of yours to undo."
+    remedy = "Only decisions made under your name are taken back here."
+
+
+Ask = Mapping[str, Any]
+
+
+def answered(function: Callable[[Ask], dict[str, Any]]) -> Callable[[Ask], str]:
+    """The function's answer, or its ByeError, as JSON text."""
+
+    @wraps(function)
+    def answer(ask: Ask) -> str:
+        try:
+            if not isinstance(ask, Mapping):
+                raise BadRequest(what=type(ask).__name__)
+            result = function(ask)
+        except ByeError as error:
+            result = {"error": told(error)}
+        return json.dumps(result, allow_nan=False)
+
+    return answer
+
+
+def told(error: ByeError) -> dict[str, str]:
+    return {"problem": discreet(short(error.problem)), "remedy": discreet(short(error.remedy))}
+
+
+def desk_of(ask: Ask) -> Desk:
+    """Raises NoSuchRun for a run that is not this visitor's."""
+    place = workplace(_text(ask, "visitor"))
+    return open_desk(place.run_path(_text(ask, "run")))
+
+
+@answered
+def review_queue(ask: Ask) -> dict[str, Any]:
+    """ask: query {show, sort, text, question, answer, picked}. The whole order as positions, and all marks."""
+    desk = desk_of(ask)
+    rows = queue.select(desk.columns, desk.choices(), _query(desk, _part(ask, "query")))
+    detection = desk.detection
+    return {
+        "stamp": desk.stamp,
+        "positions": _base64(desk.positions[rows].astype("<u4")),
+        "marks": _base64(desk.marks()),
+        "detected": detection is not None,
+        "verdict": detection.verdict if detection else "",
+        "sensitive": list(detection.sensitive_layers) if detection else [],
+        "layers": int(desk.view.table.layer_entropy.shape[1]),
+        "questions": _facets(desk, desk.columns.questions, desk.columns.same_question),
+        "answers": _facets(desk, desk.columns.answers, desk.columns.same_answer),
+        "notice": _notice(desk),
+        "cards": [_card(desk, int(row)) for row in rows[: PAGE // 2]],
+    }
+
+
+@answered
+def review_marks(ask: Ask) -> dict[str, Any]:
+    """All marks as they are on disk now: another person may review the same run."""
+    desk = desk_of(ask)
+    return {"stamp": desk.stamp, "marks": _base64(desk.marks())}
+
+
+@answered
+def review_cards(ask: Ask) -> dict[str, Any]:
+    """ask: positions, at most PAGE."""
+    desk = desk_of(ask)
+    return {"cards": [_card(desk, _row(desk, position)) for position in _positions(desk, ask, PAGE)]}
+
+
+@answered
+def review_thumbnails(ask: Ask) -> dict[str, Any]:
+    """ask: positions, at most PAGE. A thumbnail that cannot be made is ""."""
+    desk = desk_of(ask)
+    return {"thumbnails": {p: pictures.thumbnail(desk.settings, desk.samples[p]) for p in _positions(desk, ask, PAGE)}}
+
+
+@answered
+def review_sample(ask: Ask) -> dict[str, Any]:
+    """ask: position or id. All about one sample but its pictures."""
+    desk = desk_of(ask)
+    position = _position(desk, ask)
+    row, sample = _row(desk, position), desk.samples[position]
+    chosen, decision = desk.choices(), desk.view.decisions().get(sample.id)
+    compared = desk.evidence.typical(row, chosen)
+    detection, columns = desk.detection, desk.columns
+    return {
+        **_card(desk, row),
+        "question": short(sample.question),
+        "answer": short(sample.answer),
+        "turns": conversation(sample),
+        "pictures": len(sample.images),
+        "score": _number(columns.scores[row]),
+        "summary": desk.evidence.summary(row),
+        "facts": [fact._asdict() for fact in desk.evidence.facts(row)],
+        "layers": layer_names(desk.evidence.layers, desk.view.table.layer_entropy.shape[1]),
+        "reasons": list(detection.reasons) if detection else [],
+        "same_question": int((columns.same_question == columns.same_question[row]).sum()),
+        "same_answer": int((columns.same_answer == columns.same_answer[row]).sum()),
+        "typical": {"position": int(desk.positions[compared[0]]), "same": compared[1]} if compared else None,
+        "decision": {"choice": decision.choice, "reviewer": decision.reviewer, "note": decision.note}
+        if decision
+        else None,
+        **_attention(desk, sample.id),
+    }
+
+
+@answered
+def review_picture(ask: Ask) -> dict[str, Any]:
+    """ask: position, number."""
+    desk = desk_of(ask)
+    number = ask.get("number")
+    if not _is_index(number):
+        raise BadRequest(what="a picture without a number")
+    return pictures.shown(desk.settings, desk.samples[_position(desk, ask)], number)._asdict()
+
+
+@answered
+def review_decide(ask: Ask) -> dict[str, Any]:
+    """ask: choice, and id or positions; reviewer, note. One batch; it is on disk when this answers."""
+    desk = desk_of(ask)
+    if "positions" in ask:
+        ids = [desk.samples[position].id for position in _positions(desk, ask, len(desk.samples))]
+    else:
+        ids = [_text(ask, "id")]
+    choice, reviewer = _text(ask, "choice"), _text(ask, "reviewer")[:REVIEWER]
+    note = _text(ask, "note")[:NOTE]
+    batch = desk.view.run.decide([Decision(id, choice, reviewer, note) for id in ids])
+    return {"batch": batch, "count": len(ids)}
+
+
+@answered
+def review_undo(ask: Ask) -> dict[str, Any]:
+    """ask: batch, or "" for the newest under this reviewer's name. Says what was withdrawn, and all marks after it."""
+    desk = desk_of(ask)
+    run, batch, reviewer = desk.view.run, _text(ask, "batch"), _text(ask, "reviewer")[:REVIEWER]
+    if not batch:
+        own = [one.id for one in run.batches() if all(d.reviewer == reviewer for d in one.decisions)]
+        batch = own[-1] if own else ""
+    withdrawn = run.undo(batch) if batch else None
+    if withdrawn is None:
+        raise NothingToUndo()
+    first = withdrawn.decisions[0]
+    return {
+        "batch": withdrawn.id,
+        "count": len(withdrawn.decisions),
+        "choice": first.choice,
+        "id": first.id,
+        "position": desk.position_of[first.id],
+        "marks": _base64(desk.marks()),
+    }
+
+
+SERVER_FUNCTIONS = [
+    review_queue,
+    review_marks,
+    review_cards,
+    review_thumbnails,
+    review_sample,
+    review_picture,
+    review_decide,
+    review_undo,
+]
+
+
+def _card(desk: Desk, row: int) -> dict[str, Any]:
+    columns = desk.columns
+    return {
+        "position": int(desk.positions[row]),
+        "id": columns.ids[row],
+        "question": short(columns.questions[row], CARD_TEXT),
+        "answer": short(columns.answers[row], CARD_TEXT),
+        "score": _number(columns.scores[row]),
+    }
+
+
+def _attention(desk: Desk, id: str) -> dict[str, Any]:
+    """The rows for the canvas and the model's own first token; rows that cannot be read cost only the heatmap."""
+    try:
+        rows = desk.view.run.rows(id)
+    except (NotScanned, DamagedSample) as error:
+        return {"heat": None, "heat_error": told(error), "token": None, "probability": None}
+    return {
+        "heat": overlay_payload(rows),
+        "heat_error": None,
+        "token": rows.token_text,
+        "probability": _number(rows.probability),
+    }
+
+
+def _facets(desk: Desk, texts: tuple[str, ...], same: np.ndarray) -> list[dict[str, Any]]:
+    found = queue.facets(texts, same)
+    return [
+        {"position": int(desk.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.count}
+        for facet in found
+    ]
+
+
+def _notice(desk: Desk) -> dict[str, str] | None:
+    """What is wrong with the data set as a whole; the review goes on without pictures."""
+    try:
+        if not pictures.has_changed(desk.settings):
+            return None
+    except ByeError as error:
+        return told(error)
+    return {
+        "problem": "The data set has changed since the scan: pictures may not be those that the model saw.",
+        "remedy": "Put the scanned version back, or scan the new one.",
+    }
+
+
+def _query(desk: Desk, ask: Ask) -> queue.Query:
+    picked = ask.get("picked")
+    if picked is not None and not isinstance(picked, list):
+        raise BadRequest(what="a list of picked samples")
+    return queue.Query(
+        show=_text(ask, "show", "all"),
+        sort=_text(ask, "sort", "suspicious"),
+        text=_text(ask, "text")[:SEARCH],
+        question=None if ask.get("question") is None else _row(desk, ask["question"]),
+        answer=None if ask.get("answer") is None else _row(desk, ask["answer"]),
+        rows=None if picked is None else tuple(_known(desk.view.place, picked)),
+    )
+
+
+def _known(place: Mapping[str, int], ids: Iterable[Any]) -> Iterable[int]:
+    return (place[id] for id in ids if isinstance(id, str) and id in place)
+
+
+def _position(desk: Desk, ask: Ask) -> int:
+    if "position" in ask:
+        return int(desk.positions[_row(desk, ask["position"])])
+    position = desk.position_of.get(_text(ask, "id"))
+    if position is None:
+        raise BadRequest(what="an unknown sample")
+    return position
+
+
+def _positions(desk: Desk, ask: Ask, limit: int) -> list[int]:
+    found = ask.get("positions")
+    if not isinstance(found, list) or not all(_is_index(p) and p < len(desk.samples) for p in found):
+        raise BadRequest(what="a list of samples")
+    return list(dict.fromkeys(found))[:limit]
+
+
+def _row(desk: Desk, position: Any) -> int:
+    """The row of a scanned sample."""
+    if not _is_index(position) or position >= len(desk.samples):
+        raise BadRequest(what="an unknown sample")
+    row = int(np.searchsorted(desk.positions, position))
+    if row == len(desk.positions) or desk.positions[row] != position:
+        raise NotScanned(id=desk.samples[position].id)
+    return row
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _part(ask: Ask, name: str) -> Ask:
+    part = ask.get(name, {})
+    if not isinstance(part, Mapping):
+        raise BadRequest(what=name)
+    return part
+
+
+def _text(ask: Ask, name: str, default: str = "") -> str:
+    value = ask.get(name, default)
+    if not isinstance(value, str):
+        raise BadRequest(what=name)
+    return value
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -1,0 +1,63 @@
+"""Review: one sample after another, and what the model looked at; the page is assets/review.html and assets/review/."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from bye_core.errors import ByeError
+from bye_core.figures import scale_stops
+from bye_core.ui.bridge import script
+from bye_core.ui.desk import open_desk
+from bye_core.ui.messages import warn
+from bye_core.ui.reviewing import SERVER_FUNCTIONS
+from bye_core.ui.session import Frame, Session
+from bye_core.ui.visitors import workplace
+
+NAME = "review"
+# One body of one function in the page: later files use what earlier ones define.
+SCRIPTS = ("dom.js", "server.js", "heatmap.js", "figure.js", "queue.js", "panel.js", "review.js", "controls.js")
+
+
+def build(frame: Frame) -> None:
+    """Reads: session. Writes: session (revision after decisions; sample, once it is shown). Decisions go to the run."""
+    with gr.Tab("Review", id=NAME):
+        page = gr.HTML(
+            {},
+            html_template=script("review.html"),
+            js_on_load="\n".join(script(f"review/{name}") for name in SCRIPTS),
+            apply_default_css=False,
+            server_functions=SERVER_FUNCTIONS,
+            elem_id=NAME,
+            stops=scale_stops(),
+        )
+    session, quiet = frame.session, {"api_visibility": "private", "show_progress": "hidden"}
+    session.change(looked_at, session, page, **quiet)
+    # One at a time: two bumps at once must not cost one of them.
+    alone = {**quiet, "concurrency_limit": 1, "concurrency_id": "session"}
+    page.decided(decided, session, session, **alone)
+    page.opened(opened, session, session, **alone)
+
+
+def looked_at(session: Session) -> dict[str, Any]:
+    """What the page is to show; `stamp` changes with the scan and the detection, `revision` with all else."""
+    value = {"visitor": session.visitor, "run": session.run, "sample": session.sample, "revision": session.revision}
+    if not session.run:
+        return {**value, "stamp": "", "flagged": False}
+    try:
+        desk = open_desk(workplace(session.visitor).run_path(session.run))
+        return {**value, "stamp": desk.stamp, "flagged": bool(desk.columns.flagged.any())}
+    except ByeError as error:
+        warn(error)
+        return {**value, "run": "", "stamp": "", "flagged": False}
+
+
+def decided(session: Session) -> Session:
+    return replace(session, revision=session.revision + 1)
+
+
+def opened(session: Session) -> Session:
+    """What was to be shown is shown; a second click on the same point is then a change again."""
+    return replace(session, sample="")
