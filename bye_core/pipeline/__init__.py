@@ -15,7 +15,7 @@ from bye_core.pipeline.deciding import (
     score_run,
     undo,
 )
-from bye_core.pipeline.exporting import export_entropies, export_run
+from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready
 from bye_core.pipeline.training import evaluate, finetune, finetune_here
@@ -25,12 +25,14 @@ from bye_core.train.settings import FinetuneSettings
 __all__ = [
     "BATCH",
     "TRUTH",
+    "ExportPlan",
     "FinetuneSettings",
     "NoSampleReady",
     "NothingDetected",
     "ScanSettings",
     "UnreadableTruth",
     "check",
+    "check_unchanged",
     "clean",
     "decide",
     "detect_entropies",
@@ -42,6 +44,7 @@ __all__ = [
     "finetune",
     "finetune_here",
     "last_detection",
+    "plan_export",
     "poison",
     "read_truth",
     "ready",
