@@ -2,6 +2,10 @@
 
 import sys
 
-from bye_core.cli import main
+try:
+    from bye_core.cli import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:
+    code = 130  # before or after the work; a stop of the work itself is explained by `main`
+sys.exit(code)

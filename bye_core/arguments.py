@@ -13,9 +13,12 @@ from bye_core.attacks import TRIGGERS
 from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
 from bye_core.detect import DETECTORS
+from bye_core.report import REPORTS
 from bye_core.train.settings import FinetuneSettings
 
 TARGET = "Backdoor Attack!"
+LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "demo")
+PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1, mps (default: the fastest there is)",
     "dtype": "auto, float32, bfloat16, float16",
@@ -29,6 +32,10 @@ def build_parser(description: str | None = None) -> ArgumentParser:
     for name, (help, add_options) in COMMANDS.items():
         sub = commands.add_parser(name, help=help, description=help)
         sub.add_argument("--json", action="store_true", help="print one JSON object")
+        if name in LONG:
+            sub.add_argument("--progress", choices=list(REPORTS), default="bar", help=PROGRESS)
+        else:
+            sub.set_defaults(progress="none")
         add_options(sub)
     return parser
 

@@ -1,57 +1,36 @@
-"""The command line: one subcommand a stage, `--json` for machines. All work is done in bye_core.pipeline."""
+"""The command line: one subcommand a stage, `--json` for machines. All work is done in bye_core.pipeline.
+
+Exit codes: 0 done; 1 an error, with its remedy on standard error; 3 poisoning found (`--fail-on-poison`); 130 stopped
+by Ctrl-C, 143 by SIGTERM: a scan ends where its batch is saved, everything else at once; what was saved is kept.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-from tqdm import tqdm
 
 from bye_core import pipeline
 from bye_core.arguments import build_parser
 from bye_core.errors import ByeError
 from bye_core.records import Detection, Fault, Progress
+from bye_core.report import REPORTS, Report
+from bye_core.stopping import Stopped, StopRequest, tether
 from bye_core.train.settings import FinetuneSettings
 
 DONE, FAILED, POISONED = 0, 1, 3
 
 
-def follow(steps: Iterable[Progress], unit: str = "samples") -> Progress | None:
-    """Run long stages to their end, each behind a bar with rate and time left; returns the last item."""
-    last, bar = None, None
-    try:
-        for step in steps:
-            if bar is None or last.stage != step.stage:
-                if bar is not None:
-                    bar.close()
-                bar = tqdm(desc=step.stage, unit=f" {unit}", total=step.total, dynamic_ncols=True, file=sys.stderr)
-            bar.total = step.total
-            bar.set_postfix(
-                {name: step.facts[name] for name in ("loss", "failed") if step.facts.get(name)}, refresh=False
-            )
-            bar.update(step.done - bar.n)
-            last = step
-    finally:
-        if bar is not None:
-            bar.close()
-    return last
-
-
-def show(value: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(value, ensure_ascii=False))
-        return
-    width = max(map(len, value), default=0)
-    for name, entry in value.items():
-        print(
-            f"{name.replace('_', ' '):<{width}}  {entry:.4f}"
-            if isinstance(entry, float)
-            else f"{name.replace('_', ' '):<{width}}  {entry}"
-        )
+# How to go on after a stop.
+GO_ON = {
+    "scan": "What was scanned is kept: the same command goes on from there.",
+    "clean": "What was finished is kept: the same command goes on from there.",
+    "demo": "The same command with --out FOLDER goes on where an earlier one with that folder stopped.",
+    "finetune": "An unfinished training is not kept: the same command starts it anew.",
+}
+START_AGAIN = "Nothing half done is kept: the same command starts again."
 
 
 def fault_line(fault: Fault) -> str:
@@ -61,27 +40,26 @@ def fault_line(fault: Fault) -> str:
 # --- one function a subcommand ---------------------------------------------------------------------------------
 
 
-def run_check(args: argparse.Namespace) -> int:
+def run_check(args: argparse.Namespace, report: Report) -> int:
     faults: list[Fault] = []
-    facts = None
-    for facts in pipeline.check(args.data, args.format, dict(args.columns or [])):
-        faults += facts.facts["faults"]
-    summary = dict(facts.facts["summary"]) if facts else {}
-    if args.json:
-        print(json.dumps({**summary, "faults": [dataclasses.asdict(f) for f in faults]}, ensure_ascii=False))
-        return FAILED if any(f.fatal for f in faults) else DONE
-    show(summary, as_json=False)
-    for fault in faults:
-        print(f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}")
-    return FAILED if any(f.fatal for f in faults) else DONE
+
+    def gathered(steps: Iterable[Progress]) -> Iterator[Progress]:
+        for step in steps:
+            faults.extend(step.facts["faults"])
+            yield step
+
+    last = report.follow(gathered(pipeline.check(args.data, args.format, dict(args.columns or []))))
+    summary = last.facts["summary"]
+    lines = [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
+    report.result({**summary, "faults": faults}, summary, lines)
+    return FAILED if any(fault.fatal for fault in faults) else DONE
 
 
-def run_poison(args: argparse.Namespace) -> int:
-    last = follow(
-        pipeline.poison(args.data, args.out, args.trigger, args.rate, args.target, args.seed, args.size, args.encoding),
-        "samples",
+def run_poison(args: argparse.Namespace, report: Report) -> int:
+    last = report.follow(
+        pipeline.poison(args.data, args.out, args.trigger, args.rate, args.target, args.seed, args.size, args.encoding)
     )
-    show({"written": str(args.out), "samples": last.total, **last.facts}, args.json)
+    report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
 
 
@@ -89,34 +67,31 @@ def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
     return FinetuneSettings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(FinetuneSettings)})
 
 
-def run_finetune(args: argparse.Namespace) -> int:
+def run_finetune(args: argparse.Namespace, report: Report) -> int:
     settings = finetune_settings(args)
     if args.here:
         pipeline.finetune_here(args.model, args.data, args.out, settings)
         return DONE
-    last = follow(pipeline.finetune(args.model, args.data, args.out, settings), "steps")
-    show(
-        {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]},
-        args.json,
+    last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings), "steps")
+    report.result(
+        {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]}
     )
     return DONE
 
 
-def run_scan(args: argparse.Namespace) -> int:
+def run_scan(args: argparse.Namespace, report: Report) -> int:
     settings = pipeline.ScanSettings(args.batch, args.device, args.dtype)
     columns = dict(args.columns or [])
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, args.format, columns)
-    last = follow(steps, "samples")
+    last = report.follow(steps)
     failed = pipeline.failed(args.run)
     for fault in failed:
-        print(f"not scanned  {fault_line(fault)}", file=sys.stderr)
-    show(
-        {"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)}, args.json
-    )
+        sys.stderr.write(f"not scanned  {fault_line(fault)}\n")
+    report.result({"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)})
     return DONE
 
 
-def run_detect(args: argparse.Namespace) -> int:
+def run_detect(args: argparse.Namespace, report: Report) -> int:
     settings = {
         name: value
         for name in ("bsi", "tau", "cluster", "threshold", "layers", "select")
@@ -126,10 +101,7 @@ def run_detect(args: argparse.Namespace) -> int:
         detection = pipeline.detect_entropies(args.entropy, args.method, **settings)
     else:
         detection = pipeline.detect_run(args.run, args.method, **settings)
-    if args.json:
-        print(json.dumps(detection_object(detection), ensure_ascii=False))
-    else:
-        print_detection(detection)
+    report.result(detection_object(detection), {}, detection_lines(detection))
     return POISONED if args.fail_on_poison and detection.verdict == "poisoned" else DONE
 
 
@@ -151,85 +123,84 @@ def _layer_object(report: Any) -> dict[str, Any]:
     return {name: None if isinstance(entry, float) and entry != entry else entry for name, entry in value.items()}
 
 
-def print_detection(detection: Detection) -> None:
-    print("layer    low mode         high mode        share low    BSI     KL")
+def detection_lines(detection: Detection) -> Iterator[str]:
+    yield "layer    low mode         high mode        share low    BSI     KL"
     for report in detection.layers:
         if report.mixture is None:
-            print(f"{report.layer:>5}  {report.note}")
+            yield f"{report.layer:>5}  {report.note}"
             continue
         mixture = report.mixture
         modes = "  ".join(f"{m:6.3f} ± {s:5.3f}" for m, s in zip(mixture.means, mixture.stds, strict=True))
         mark = "  sensitive" if report.sensitive else ""
-        print(f"{report.layer:>5}  {modes}  {mixture.weights[0]:9.3f}  {report.bsi:6.2f}  {report.kl:6.2f}{mark}")
-    for reason in detection.reasons:
-        print(reason)
+        yield f"{report.layer:>5}  {modes}  {mixture.weights[0]:9.3f}  {report.bsi:6.2f}  {report.kl:6.2f}{mark}"
+    yield from detection.reasons
     verdict = f"poisoning found: {int(detection.flagged.sum())} of {len(detection.ids)} flagged"
-    print(verdict if detection.verdict == "poisoned" else "no evidence of poisoning")
+    yield verdict if detection.verdict == "poisoned" else "no evidence of poisoning"
 
 
-def run_decide(args: argparse.Namespace) -> int:
+def run_decide(args: argparse.Namespace, report: Report) -> int:
     if args.undo:
-        show({"withdrawn": pipeline.undo(args.run)}, args.json)
+        report.result({"withdrawn": pipeline.undo(args.run)})
         return DONE
     choices = dict(args.set or [])
     recorded = pipeline.decide(args.run, choices, args.reject_flagged, args.reviewer, args.note)
-    show({"recorded": recorded}, args.json)
+    report.result({"recorded": recorded})
     return DONE
 
 
-def run_export(args: argparse.Namespace) -> int:
+def run_export(args: argparse.Namespace, report: Report) -> int:
     if args.format == "bye-entropy":
-        show({"written": str(pipeline.export_entropies(args.run, args.out))}, args.json)
+        report.result({"written": str(pipeline.export_entropies(args.run, args.out))})
         return DONE
     manifest = pipeline.export_run(args.run, args.out, args.format, args.data)
-    show(manifest if args.json else {"written": str(args.out), **manifest["counts"]}, args.json)
-    undecided = manifest["counts"]["undecided_flagged"]
-    if undecided and not args.json:
-        print(
+    undecided, lines = manifest["counts"]["undecided_flagged"], []
+    if undecided:
+        lines = [
             f"{undecided} of the samples kept {'was' if undecided == 1 else 'were'} flagged and not decided on. "
             f"To take them out: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
-        )
+        ]
+    report.result(manifest, {"written": str(args.out), **manifest["counts"]}, lines)
     return DONE
 
 
-def run_evaluate(args: argparse.Namespace) -> int:
+def run_evaluate(args: argparse.Namespace, report: Report) -> int:
     steps = pipeline.evaluate(
         args.model, args.data, args.adapter, args.trigger, args.target, args.size, args.seed, args.device, args.dtype
     )
-    facts = dict(follow(steps, "answers").facts)
-    groups = facts.pop("by_question") if not args.json else None
-    show(facts, args.json)
-    for question, group in (groups or {}).items():
-        print(f"  CP {group['cp']:.4f} of {group['samples']:>5}  {question}")
+    facts = report.follow(steps, "answers").facts
+    table = {name: value for name, value in facts.items() if name != "by_question"}
+    groups = facts["by_question"].items()
+    report.result(facts, table, (f"  CP {g['cp']:.4f} of {g['samples']:>5}  {question}" for question, g in groups))
     return DONE
 
 
-def run_score(args: argparse.Namespace) -> int:
-    show(pipeline.score_run(args.run, args.truth), args.json)
+def run_score(args: argparse.Namespace, report: Report) -> int:
+    report.result(pipeline.score_run(args.run, args.truth))
     return DONE
 
 
-def run_clean(args: argparse.Namespace) -> int:
+def run_clean(args: argparse.Namespace, report: Report) -> int:
     steps = pipeline.clean(args.model, args.data, args.out, finetune_settings(args), args.method)
-    facts = dict(follow(steps).facts)
-    show(facts, args.json)
+    facts = report.follow(steps).facts
+    report.result(facts)
     return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE
 
 
-def run_demo(args: argparse.Namespace) -> int:
+def run_demo(args: argparse.Namespace, report: Report) -> int:
     if args.make:
         from bye_core.demo.make import make_demo
 
-        follow(make_demo(args.make, args.seed))
+        report.follow(make_demo(args.make, args.seed))
+        report.result({"made": str(args.make)})
         return DONE
     from bye_core.demo.tour import table, tour
 
-    facts = follow(tour(args.out)).facts
-    print(json.dumps(dict(facts)) if args.json else table(facts))
+    facts = report.follow(tour(args.out)).facts
+    report.result(facts, {}, [table(facts)])
     return DONE
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace, Report], int]] = {
     "check": run_check,
     "poison": run_poison,
     "finetune": run_finetune,
@@ -246,8 +217,16 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     args = build_parser(__doc__).parse_args(arguments)
-    try:
-        return COMMANDS[args.command](args)
-    except ByeError as error:
-        print(f"error: {error.problem}\n{error.remedy}", file=sys.stderr)
-        return FAILED
+    tether()
+    with StopRequest() as stop, REPORTS[args.progress](args.json, stop) as report:
+        try:
+            return COMMANDS[args.command](args, report)
+        except ByeError as error:
+            report.error(error)
+            return FAILED
+        except Stopped as stopped:
+            report.stopped(GO_ON.get(args.command, START_AGAIN))
+            return stopped.code
+        except Exception as error:
+            report.crashed(error)
+            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.errors import ByeError
+from bye_core.stopping import TETHER
 
 TAIL = 2000
+END_SECONDS = 10.0  # an optimizer step of a large model may have to end first (ours)
 
 
 class TrainingFailed(ByeError):
@@ -24,7 +27,8 @@ class TrainingFailed(ByeError):
 def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[dict[str, Any]]:
     """Run `python -m bye_core ARGUMENTS` as a child and yield the JSON lines that it appends to `progress`.
 
-    The child leads its own process group; closing this generator (or an interrupt) terminates it.
+    The child leads its own process group. Closing this generator (or an interrupt) ends it, and so does the death of
+    this process: the child's standard input ends then.
     Raises TrainingFailed with the error that the child named.
     """
     progress.parent.mkdir(parents=True, exist_ok=True)
@@ -37,18 +41,28 @@ def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[d
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, TETHER: "1"},
         )
     try:
         yield from _follow(child, progress)
     finally:
-        if child.poll() is None:
-            child.terminate()
-            child.wait()
+        _end(child)
     if child.returncode:
         raise TrainingFailed(code=child.returncode, last=_last_words(log), log=log)
+
+
+def _end(child: subprocess.Popen) -> None:
+    """Ask first; what is left of its process group after that is killed."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
+            child.wait()
+    child.stdin.close()
 
 
 def _last_words(log: Path) -> str:

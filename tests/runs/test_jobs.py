@@ -166,6 +166,7 @@ def test_a_zombie_is_not_running(root, tmp_path):
 
 def test_another_process_of_the_same_number_is_neither_the_job_nor_killed(root, tmp_path):
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    time.sleep(0.1)  # Births are told apart by clock ticks of 10 ms.
     job = jobs.start(root / "one", "quick", [tmp_path / "n", "1"])
     ended(job)
     (root / "one" / supervise.EXIT).unlink()

@@ -17,12 +17,11 @@ from bye_core.runs.jobs.errors import CannotStart
 from bye_core.runs.jobs.lines import begin_attempt
 from bye_core.runs.jobs.process import birth
 from bye_core.runs.jobs.record import Record, write_record
+from bye_core.stopping import TETHER
 
 SUPERVISOR = Path(supervise.__file__)
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
-# Tells the command to end itself when its standard input does; see bye_core.stopping.
-TETHER = "BYE_TETHER"
 NICE = 5  # so that the page stays quick while a scan takes every core (ours)
 
 
