@@ -6,6 +6,7 @@ from html import escape
 from pathlib import PurePath
 
 from bye_core.records import Detection
+from bye_core.ui.job_card import headline
 from bye_core.ui.session import Session
 from bye_core.ui.views import RunView, open_view
 from bye_core.ui.visitors import workplace
@@ -17,9 +18,11 @@ EMPTY = (
 
 def header(session: Session) -> str:
     """HTML of the header for what the session looks at."""
-    if not session.run:
+    if not session.visitor:
         return EMPTY
-    return describe(open_view(workplace(session.visitor).run_path(session.run)), session.run)
+    place = workplace(session.visitor)
+    top = describe(open_view(place.run_path(session.run)), session.run) if session.run else EMPTY
+    return top + headline(place.jobs)
 
 
 def describe(view: RunView, name: str) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from bye_core import runs
 from bye_core.errors import ByeError
-from bye_core.ui import shipped
+from bye_core.ui import scans, shipped
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.header import header
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
@@ -21,6 +21,12 @@ from bye_core.ui.visitors import hosted, is_token, new_token, workplace
 TITLE = "BYE - does this data set carry a back door?"
 # Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
+PULSE_SECONDS = 1.5
+# The header's buttons name the tab to go to.
+TO_TAB = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-tab]');
+  if (button) trigger('click', { tab: button.dataset.tab });
+});"""
 WAITING = 64  # requests in the queue before newcomers are told to come back
 
 
@@ -29,14 +35,18 @@ def build(run: str = "") -> gr.Blocks:
     with gr.Blocks(title=TITLE) as page:
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret())
         session = gr.State(Session())
-        top = gr.HTML(elem_id="header")
-        bridge = build_bridge()
+        top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
+        bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
         with gr.Tabs(elem_id="tabs") as tabs:
-            frame = Frame(session, bridge, tabs)
+            frame = Frame(session, bridge, tabs, pulse)
             for tab in TABS:
                 tab.build(frame)
-        page.load(lambda kept: enter(kept, run), [stored], [stored, session], api_visibility="private")
-        session.change(shown, session, top, api_visibility="private", show_progress="hidden")
+        page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], api_visibility="private")
+        quiet = {"api_visibility": "private", "show_progress": "hidden"}
+        session.change(shown, session, top, **quiet)
+        session.change(kept_of, session, stored, **quiet)
+        pulse.tick(beat, session, [top, session, pulse], **quiet)
+        top.click(to_tab, None, tabs, **quiet)
     return page
 
 
@@ -73,16 +83,37 @@ def secret() -> str:
         return fresh
 
 
-def enter(kept: dict, run: str) -> tuple[dict, Session]:
-    """Who is it, and which run was open: from the browser's own store; else the run asked for, else the demo."""
+def enter(kept: dict, run: str) -> tuple[dict, Session, gr.Timer]:
+    """Who is it, and what was open: from the browser's own store; else the run asked for, else the demo. A job that was
+    started before goes on being watched, and what it has finished meanwhile is examined."""
     visitor = kept.get("visitor") if is_token(kept.get("visitor")) else new_token()
     place = workplace(visitor)
     names = place.run_names()
     name = next((name for name in (run, kept.get("run")) if name in names), "")
     if not name and shipped.has_demo():
         name = shipped.open_demo(place)
-    session = Session(visitor=visitor, run=name or next(iter(names), ""))
-    return {"visitor": visitor, "run": session.run}, session
+    scans.settle(place)
+    data = kept.get("data") if isinstance(kept.get("data"), str) else ""
+    session = Session(visitor=visitor, run=name or next(iter(names), ""), data=data)
+    return kept_of(session), session, gr.Timer(active=scans.is_busy(place))
+
+
+def kept_of(session: Session) -> dict:
+    """What the browser remembers."""
+    return {"visitor": session.visitor, "run": session.run, "data": session.data}
+
+
+def beat(session: Session) -> tuple:
+    """While jobs run: the header's numbers. When the last has ended: its results, and no more beats."""
+    place = workplace(session.visitor)
+    if scans.is_busy(place):
+        return shown(session), gr.skip(), gr.skip()
+    scans.settle(place)
+    return shown(session), replace(session, revision=session.revision + 1), gr.Timer(active=False)
+
+
+def to_tab(event: gr.EventData) -> gr.Tabs:
+    return gr.Tabs(selected=event.tab)
 
 
 def shown(session: Session) -> str:

@@ -30,8 +30,10 @@ class Session:
 
 @dataclass(frozen=True)
 class Frame:
-    """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python."""
+    """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python; `pulse`
+    ticks while a job of the workplace runs: a tab that starts one returns `gr.Timer(active=True)` for it."""
 
     session: gr.State
     bridge: gr.HTML
     tabs: gr.Tabs
+    pulse: gr.Timer

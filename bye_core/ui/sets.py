@@ -179,11 +179,12 @@ def remove(place: Workplace, key: str) -> None:
             write_atomic(place.data / LATEST, json.dumps(entries, indent=1).encode())
 
 
-def free_place(root: Path, words: str) -> Path:
-    """A folder that is not there yet, named after `words`."""
+def free_place(root: Path, words: str, *others: Path) -> Path:
+    """A folder named after `words` that is not there yet, nor in the `others`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:LONGEST_NAME].rstrip("-_") or "set"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
-    return next(root / name for name in names if name != DEMO and not (root / name).exists())
+    roots = (root, *others)
+    return next(root / name for name in names if name != DEMO and not any((one / name).exists() for one in roots))
 
 
 def _is_there(place: Workplace, choice: Choice) -> bool:

@@ -1,0 +1,231 @@
+"""What the Scan tab does: start, watch, stop, resume a scan, open a run; see tabs/scan.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from bye_core import detect, figures, runs
+from bye_core.errors import ByeError
+from bye_core.records import Detection
+from bye_core.runs import jobs
+from bye_core.ui import job_card, run_list, scans, sets, shipped
+from bye_core.ui.cards import TITLES
+from bye_core.ui.messages import alert, clip, discreet, note
+from bye_core.ui.pictures import Kept
+from bye_core.ui.session import Session
+from bye_core.ui.visitors import Workplace, workplace
+
+GROWTH = 1.2  # the partial figure is drawn anew when this many times the samples are there: some 40 times in all
+FEWEST = 8  # samples worth a figure
+NO_DATA = "No data set is chosen yet. Choose one in Data: then its scan starts here."
+_open_runs = Kept(2)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The scan that this page follows: its name, which run was open when it began to, and what it shows of it."""
+
+    job: str = ""
+    was: str = ""
+    state: str = ""
+    drawn: int = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The tab's components; `fields` are the form's, in the order of scans.Form."""
+
+    session: gr.State
+    watch: gr.State
+    pulse: gr.Timer
+    notice: gr.HTML
+    data: gr.HTML
+    fields: tuple[Any, ...]
+    command: gr.Code
+    start: gr.Button
+    job: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+    results: gr.Button
+    sofar: gr.HTML
+    figure: gr.Plot
+    runs: gr.HTML
+    demo: gr.Button
+
+    def all(self) -> list[Any]:
+        return [part for name, part in vars(self).items() if name != "fields"] + list(self.fields)
+
+
+def form_of(values: tuple[Any, ...]) -> scans.Form:
+    return scans.Form(*(str(value or "").strip() for value in values))
+
+
+def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    """Somebody came in, a set or a run was chosen elsewhere, or a job has ended."""
+    if not session.visitor:
+        return {parts.watch: watch}
+    place = workplace(session.visitor)
+    model, adapter = parts.fields[0], parts.fields[1]
+    choices = scans.models(place)
+    update = {
+        parts.data: data_line(place, session),
+        model: gr.Dropdown(choices=choices, value=values[0] or (choices[0][1] if choices else None)),
+        adapter: gr.Dropdown(choices=scans.adapters(place)),
+        parts.demo: gr.Button(visible=shipped.has_demo()),
+        parts.start: gr.Button(interactive=bool(session.data)),
+    }
+    if not values[0] and choices:
+        values = (choices[0][1], *values[1:])
+    return update | preview(parts, session, *values) | look(parts, session, watch)
+
+
+def data_line(place: Workplace, session: Session) -> str:
+    if not session.data:
+        return note(NO_DATA)
+    choice = sets.find(place, session.data)
+    facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
+    name = escape(clip(choice.name, 80))
+    return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b> <span class='bye-note'>{escape(facts)}</span></p>"
+
+
+def preview(parts: Parts, session: Session, *values: Any) -> Update:
+    """The command that a start would run now; where one is not possible yet, why."""
+    place, form = workplace(session.visitor), form_of(values)
+    try:
+        choice = sets.find(place, session.data)
+        arguments = scans.arguments(place, choice, form, scans.run_place(place, form, choice))
+        return {parts.command: discreet(jobs.command_line("scan", arguments))}
+    except ByeError as error:
+        return {parts.command: f"# {error.problem} {error.remedy}"}
+
+
+def start(parts: Parts, session: Session, *values: Any) -> Update:
+    place = workplace(session.visitor)
+    job = scans.start(place, sets.find(place, session.data), form_of(values))
+    watch = Watch(job.id, session.run)
+    return {
+        parts.notice: "",
+        parts.pulse: gr.Timer(active=True),
+        **preview(parts, session, *values),
+        **look(parts, session, watch),
+    }
+
+
+def look(parts: Parts, session: Session, watch: Watch) -> Update:
+    """The watched scan as it stands, with buttons that fit; when it has ended well, its run is opened."""
+    place = workplace(session.visitor)
+    job = scans.job_named(place, watch.job) or scans.current(place)
+    if job is None:
+        return _nothing(parts, place, session)
+    if job.id != watch.job:
+        watch = Watch(job.id, session.run)
+    state = job.state
+    update = {parts.job: job_card.card(place, job), **_buttons(parts, place, job, state)}
+    ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
+    if state == jobs.DONE and (ended_now or not watch.state):
+        scans.settle(place)
+    if ended_now or not watch.state:
+        update[parts.runs] = run_list.table(place, session.run)
+    if state == jobs.DONE and ended_now and session.run == watch.was != job.id:
+        session = replace(session, run=job.id, revision=session.revision + 1)
+        update |= {parts.session: session, parts.runs: run_list.table(place, job.id)}
+    scored = job.progress().facts.get("scored", 0)
+    if scored >= FEWEST and (scored >= GROWTH * watch.drawn or (state != jobs.RUNNING and scored != watch.drawn)):
+        update |= _sofar(parts, place.runs / job.id, state)
+        watch = replace(watch, drawn=scored)
+    elif scored < FEWEST and watch.drawn == 0:
+        update |= {parts.figure: gr.Plot(visible=False), parts.sofar: ""}
+    return update | {parts.watch: replace(watch, state=state)}
+
+
+def _buttons(parts: Parts, place: Workplace, job: jobs.Job, state: str) -> Update:
+    there = runs.is_run(place.runs / job.id)
+    return {
+        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.resume: gr.Button(visible=state in run_list.RESUMABLE, interactive=True),
+        parts.results: gr.Button(visible=there and state == jobs.DONE),
+    }
+
+
+def _nothing(parts: Parts, place: Workplace, session: Session) -> Update:
+    hidden = {part: gr.Button(visible=False) for part in (parts.stop, parts.resume, parts.results)}
+    return {
+        parts.job: "",
+        parts.sofar: "",
+        parts.figure: gr.Plot(visible=False),
+        parts.runs: run_list.table(place, session.run),
+        parts.watch: Watch(),
+        **hidden,
+    }
+
+
+def _sofar(parts: Parts, path: Path, state: str) -> Update:
+    """Entropy per layer of what is scanned so far, with the verdict that it would give."""
+    try:
+        run = _open_runs.get(path, lambda: runs.Run.open(path))
+        table = run.table()
+        found = detect.detect(table)
+    except ByeError as error:
+        return {parts.sofar: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
+    figure = figures.entropy_figure(found.layers, table.layer_entropy, figures.suspicious_side(found))
+    words = _words(found, "" if state == jobs.DONE else "So far: ")
+    return {parts.sofar: note(words), parts.figure: gr.Plot(figure, visible=True)}
+
+
+def _words(found: Detection, opening: str) -> str:
+    count = len(found.ids)
+    if found.verdict != "poisoned":
+        return f"{opening}no layer tells poisoned samples from others, in {count:,} samples."
+    layers = ", ".join(map(str, found.sensitive_layers))
+    return f"{opening}{int(found.flagged.sum()):,} of {count:,} samples flagged, by layers {layers}."
+
+
+def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
+    """Ends at the next batch, so that nothing is lost; killed if it does not."""
+    place = workplace(session.visitor)
+    job = scans.job_named(place, watch.job)
+    if job is None:
+        yield look(parts, session, watch)
+        return
+    yield {parts.stop: gr.Button("Stopping at the next batch", interactive=False)}
+    job.stop()
+    yield look(parts, session, watch)
+
+
+def resume(parts: Parts, session: Session, watch: Watch) -> Update:
+    place = workplace(session.visitor)
+    job = scans.job_named(place, watch.job)
+    if job is None:
+        return look(parts, session, watch)
+    scans.resume(place, job)
+    return {parts.pulse: gr.Timer(active=True), **look(parts, session, Watch(job.id, session.run))}
+
+
+def open_run(parts: Parts, session: Session, name: str) -> Update:
+    place = workplace(session.visitor)
+    place.run_path(name)
+    session = replace(session, run=name, revision=session.revision + 1)
+    return {parts.session: session, parts.notice: "", parts.runs: run_list.table(place, name)}
+
+
+def open_demo(parts: Parts, session: Session) -> Update:
+    return open_run(parts, session, shipped.open_demo(workplace(session.visitor)))
+
+
+def show_job(parts: Parts, session: Session, name: str) -> Update:
+    return look(parts, session, Watch(name, session.run))
+
+
+def failed(parts: Parts, session: Session, watch: Watch, error: ByeError) -> Update:
+    """The message, and buttons as the job really stands."""
+    try:
+        return {**look(parts, session, watch), parts.notice: alert(error)}
+    except ByeError:
+        return {parts.notice: alert(error)}
