@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.check import VARIANTS, is_index, is_number, require
-from bye_core.detect.mixture import THREADS, Fit, bsi_paper, bsi_reference, crossing, fit, kl_low_high
+from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.records import Detection, LayerReport, Mixture, ScanTable
 
 CLUSTERS = ("gmm", "kmeans", "threshold")
@@ -90,7 +90,7 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
     raw = np.asarray(raw, np.float64)
     entropies, missing = fill_missing(raw)
     _check_layers(settings.layers, raw.shape[1])
-    fits = [fit(column, settings.bsi == "reference") if known else None for column, known in _columns(entropies)]
+    fits = [modes(column, settings.bsi == "reference") if known else None for column, known in _columns(entropies)]
     reports = tuple(_report(layer, found, missing[:, layer], settings) for layer, found in enumerate(fits))
     record = {**asdict(settings), "entropy": source, "layers": None if settings.layers is None else [*settings.layers]}
     used = [report.layer for report in reports if report.sensitive]
@@ -135,7 +135,7 @@ def _columns(entropies: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     return [(column, bool(np.isfinite(column).all())) for column in entropies.T]
 
 
-def _report(layer: int, found: Fit | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
+def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
     if found is None:
         return LayerReport(layer, None, math.nan, math.nan, False, "no image token is visible here in any sample")
     notes = [found.note] if found.note else []
@@ -158,20 +158,27 @@ def _report(layer: int, found: Fit | None, missing: np.ndarray, settings: ByeSet
 
 def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
     """None where the values cannot be told apart."""
-    found = fit(values, settings.bsi == "reference")
+    in_order = settings.bsi == "reference"
+    if settings.cutoff is None and settings.cluster == "gmm":
+        return _by_mixture(fit(values, in_order))
+    mixture = modes(values, in_order).mixture
     if settings.cutoff is not None:
-        return _cut(values, settings.cutoff, found.mixture, "set by hand")
+        return _cut(values, settings.cutoff, mixture, "set by hand")
     if settings.cluster == "threshold":
         return _cut(values, settings.threshold, None, "the fixed threshold")
-    if found.mixture is None:
+    if mixture is None:
         return None
-    if settings.cluster == "gmm":
-        how = "the low-entropy component" + (f" ({found.note})" if found.note else "")
-        return Split(found.low, found.posterior, crossing(found.mixture), found.mixture, how)
     column = np.sort(values).reshape(-1, 1)
     with threadpool_limits(THREADS):
         model = KMeans(n_clusters=2, random_state=0, n_init=10).fit(column)
     return _cut(values, float(model.cluster_centers_.mean()), None, "half-way between the two k-means centres")
+
+
+def _by_mixture(found: Fit) -> Split | None:
+    if found.mixture is None:
+        return None
+    how = "the low-entropy component" + (f" ({found.note})" if found.note else "")
+    return Split(found.low, found.posterior, crossing(found.mixture), found.mixture, how)
 
 
 def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, how: str) -> Split:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from dataclasses import dataclass
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +21,10 @@ COMPONENTS = 2
 # On one axis a second thread only waits: measured 20 times slower beside a busy core. Also, sums of several threads
 # differ in their last digits with the number of cores.
 THREADS = 1
+
+
+# Fits kept in memory, a few hundred bytes each: some dozens of scans with every layer and variant.
+REMEMBERED = 8192
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,35 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
     belongs[order] = model.predict(column) == low
     posterior[order] = model.predict_proba(column)[:, low]
     return Fit(Mixture(*pairs), belongs, posterior, "" if model.converged_ else "the fit did not converge")
+
+
+class Modes(NamedTuple):
+    """The part of a Fit that does not grow with the samples."""
+
+    mixture: Mixture | None
+    note: str
+
+
+_known: dict[tuple[bytes, bool], Modes] = {}
+_lock = Lock()
+
+
+def modes(values: np.ndarray, in_order: bool = False) -> Modes:
+    """`fit(values, in_order)` without its arrays; the same values are fitted once.
+
+    Moving tau or the cut-off changes no layer's values: 32 layers of 10,000 samples took a second each time (ours).
+    """
+    key = (hashlib.blake2b(np.ascontiguousarray(values), digest_size=16).digest(), in_order)
+    with _lock:
+        found = _known.get(key)
+    if found is None:
+        fitted = fit(values, in_order)
+        found = Modes(fitted.mixture, fitted.note)
+        with _lock:
+            while len(_known) >= REMEMBERED:
+                del _known[next(iter(_known))]
+            _known[key] = found
+    return found
 
 
 def bsi_paper(m: Mixture) -> float:

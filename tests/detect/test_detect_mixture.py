@@ -11,7 +11,8 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 
-from bye_core.detect.mixture import bsi_paper, bsi_reference, crossing, fit, kl_low_high
+from bye_core.detect import mixture as module
+from bye_core.detect.mixture import bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.records import Mixture
 
 
@@ -103,3 +104,20 @@ def test_crossing_lies_where_both_are_equally_likely():
     assert 0.2 * norm.pdf(x, 1.0, 0.3) == pytest.approx(0.8 * norm.pdf(x, 4.0, 0.7))
     assert 1.0 < x < 4.0
     assert crossing(Mixture((1.0, 1.1), (1.0, 1.0), (0.01, 0.99))) is None
+
+
+def test_modes_are_the_fits_and_the_same_values_are_fitted_once(monkeypatch):
+    values, calls = np.random.default_rng(7).normal([1] * 20 + [3] * 80, 0.4), []
+    monkeypatch.setattr(module, "fit", lambda *arguments: calls.append(1) or fit(*arguments))
+    for in_order in (False, True, False, True):
+        assert modes(values.copy(), in_order) == (fit(values, in_order).mixture, fit(values, in_order).note)
+    assert len(calls) == 2
+    assert modes(values[:3]).mixture != modes(values[:4]).mixture
+
+
+def test_modes_remember_a_bounded_number_of_fits(monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    monkeypatch.setattr(module, "_known", {})
+    for place in range(6):
+        modes(np.array([0.0, 1.0, float(place) + 2]))
+    assert len(module._known) == 3
