@@ -43,7 +43,9 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._former[number] = signal.signal(number, self._hear)
+                # Ignored on purpose by who started this, as a shell does with Ctrl-C for what runs in its background.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._former[number] = signal.signal(number, self._hear)
             if hasattr(signal, "SIGALRM"):
                 self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._too_late)
         return self
