@@ -16,6 +16,7 @@ from bye_core.ui.header import header
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.tabs import TABS
 from bye_core.ui.theme import THEME
+from bye_core.ui.trial import Trial
 from bye_core.ui.visitors import hosted, is_token, new_token, workplace
 
 TITLE = "BYE - does this data set carry a back door?"
@@ -38,7 +39,7 @@ def build(run: str = "") -> gr.Blocks:
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
         bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
         with gr.Tabs(elem_id="tabs") as tabs:
-            frame = Frame(session, bridge, tabs, pulse)
+            frame = Frame(session, bridge, tabs, pulse, gr.State(Trial()))
             for tab in TABS:
                 tab.build(frame)
         page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], api_visibility="private")

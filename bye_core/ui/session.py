@@ -18,6 +18,7 @@ class Session:
     data     a data set chosen in Data, "" for none
     truth    a truth file that the analyst loaded on purpose, "" for none
     sample   the sample that Review shows or is to show
+    selection  ids that Review is to list: what a lasso picked, or a list of Adjust; () for none
     """
 
     visitor: str = ""
@@ -25,15 +26,18 @@ class Session:
     data: str = ""
     truth: str = ""
     sample: str = ""
+    selection: tuple[str, ...] = ()
     revision: int = 0
 
 
 @dataclass(frozen=True)
 class Frame:
     """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python; `pulse`
-    ticks while a job of the workplace runs: a tab that starts one returns `gr.Timer(active=True)` for it."""
+    ticks while a job of the workplace runs: a tab that starts one returns `gr.Timer(active=True)` for it. `trial` holds
+    the settings that Adjust tries out on the open run (bye_core.ui.trial), not saved yet."""
 
     session: gr.State
     bridge: gr.HTML
     tabs: gr.Tabs
     pulse: gr.Timer
+    trial: gr.State

@@ -1,0 +1,168 @@
+"""What Adjust tries out, and what it would change: pure, no gradio.
+
+A trial names a method and settings; its detection is compared with the detection in use (the run's own, on disk), with
+what people decided by hand, and, only where a person loaded one, with a truth file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from bye_core.detect import DETECTORS, score
+from bye_core.records import Decision, Detection
+
+DEFAULT_METHOD = "bye"
+
+# Ours. A sample is borderline closer to the cut-off than this part of the distance between the means of both sides,
+CLOSE = 0.1
+# or, where the detection has no cut-off, with a score between these.
+UNSURE = (0.1, 0.9)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`settings`: those of the method's settings that differ from its defaults, by name, sorted."""
+
+    run: str = ""
+    method: str = DEFAULT_METHOD
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        """The setting `name`, as set or by default; None where the method has no such setting."""
+        return dict(self.settings).get(name, defaults(self.method).get(name))
+
+    def having(self, **changes: Any) -> Trial:
+        """With some settings changed; those that the method does not have are left out."""
+        return settled(self.run, self.method, {**dict(self.settings), **changes})
+
+
+def defaults(method: str) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(DETECTORS[method].settings)} if method in DETECTORS else {}
+
+
+def settled(run: str, method: str, settings: Mapping[str, Any]) -> Trial:
+    """A Trial of what differs from the defaults."""
+    usual = defaults(method)
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    # bye's records spell out the entropy that follows from its formula.
+    if plain.get("entropy") is not None and plain["entropy"] == plain.get("bsi", usual.get("bsi")):
+        plain["entropy"] = None
+    return Trial(run, method, tuple(sorted((n, v) for n, v in plain.items() if n in usual and v != usual[n])))
+
+
+def trial_of(run: str, detection: Detection | None) -> Trial:
+    """The settings in use; the paper's rule where there are none, or where this version does not know the method."""
+    if detection is None or detection.method not in DETECTORS:
+        return Trial(run)
+    return settled(run, detection.method, detection.settings)
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Ids whose flag changes, in the order of the new detection; `fresh`: samples that the old one did not cover."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    fresh: int = 0
+
+
+def flips(before: Detection | None, after: Detection) -> Flips:
+    """Nothing flips where there was no detection before."""
+    if before is None:
+        return Flips(fresh=len(after.ids))
+    if before.ids == after.ids:
+        was = before.flagged
+        known = np.ones(len(after.ids), bool)
+    else:
+        flags = dict(zip(before.ids, before.flagged.tolist(), strict=True))
+        known = np.array([id in flags for id in after.ids], bool)
+        was = np.array([flags.get(id, False) for id in after.ids], bool)
+    added, removed = known & after.flagged & ~was, known & was & ~after.flagged
+    return Flips(_ids(after, added), _ids(after, removed), int((~known).sum()))
+
+
+def borderline(detection: Detection) -> tuple[str, ...]:
+    """Ids that a small shift of the cut-off would flip, the closest first; () without evidence."""
+    known, flagged = np.isfinite(detection.values), np.asarray(detection.flagged, bool)
+    low, high = known & flagged, known & ~flagged
+    if detection.cutoff is not None and low.any() and high.any():
+        gap = abs(detection.values[low].mean() - detection.values[high].mean())
+        distance = np.where(known, np.abs(detection.values - detection.cutoff), np.inf)
+        close = distance < CLOSE * gap
+    else:
+        distance = np.abs(detection.scores - 0.5)
+        close = known & (detection.scores > UNSURE[0]) & (detection.scores < UNSURE[1])
+    rows = np.flatnonzero(close)
+    return tuple(detection.ids[row] for row in rows[np.argsort(distance[rows], kind="stable")])
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """Where hand and machine disagree: accepted (stays) but flagged, rejected (goes) but not flagged."""
+
+    accepted_flagged: tuple[str, ...] = ()
+    rejected_unflagged: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.accepted_flagged + self.rejected_unflagged
+
+
+def conflicts(detection: Detection, decisions: Mapping[str, Decision]) -> Conflicts:
+    choice = {id: decision.choice for id, decision in decisions.items()}
+    pairs = [
+        (id, choice[id], flag) for id, flag in zip(detection.ids, detection.flagged.tolist(), strict=True)
+        if id in choice
+    ]  # fmt: skip
+    return Conflicts(
+        tuple(id for id, chosen, flag in pairs if chosen == "accept" and flag),
+        tuple(id for id, chosen, flag in pairs if chosen == "reject" and not flag),
+    )
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a trial would change. `scores` as `detect.score` gives them; None without a truth file."""
+
+    total: int
+    flagged: int
+    saved: bool
+    flips: Flips
+    borderline: tuple[str, ...]
+    conflicts: Conflicts
+    decided: int
+    scores: Mapping[str, Any] | None = None
+
+
+def effect(
+    used: Detection | None,
+    tried: Detection,
+    decisions: Mapping[str, Decision],
+    truth: frozenset[str] | None = None,
+) -> Effect:
+    """`used` is the detection on disk. `truth` goes into the scores and nowhere else (design, law 9)."""
+    return Effect(
+        total=len(tried.ids),
+        flagged=int(tried.flagged.sum()),
+        saved=is_same(used, tried),
+        flips=flips(used, tried),
+        borderline=borderline(tried),
+        conflicts=conflicts(tried, decisions),
+        decided=len(decisions),
+        scores=None if truth is None else score(tried, truth),
+    )
+
+
+def is_same(used: Detection | None, tried: Detection) -> bool:
+    """Saving `tried` would change nothing."""
+    if used is None or used.ids != tried.ids:
+        return False
+    return settled("", used.method, used.settings) == settled("", tried.method, tried.settings)
+
+
+def _ids(detection: Detection, chosen: np.ndarray) -> tuple[str, ...]:
+    return tuple(detection.ids[row] for row in np.flatnonzero(chosen))
