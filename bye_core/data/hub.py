@@ -15,13 +15,15 @@ class HubUnreachable(Refusal):
     remedy = "Check the name (owner/name) and the connection, or name a folder of this machine."
 
 
-def check_size(name: str, kind: str, most: int | None, too_large: type[ByeError]) -> int:
+def check_size(name: str, kind: str, most: int | None, too_large: type[ByeError], anonymous: bool = False) -> int:
     """Bytes of the `kind` ("model", "dataset") `name`. Raises HubUnreachable at once where there is no connection, and
-    `too_large` above `most` bytes."""
+    `too_large` above `most` bytes. `anonymous`: as somebody without an account, who sees no private set."""
     from huggingface_hub import HfApi
 
     try:
-        info = HfApi().repo_info(name, repo_type=kind, files_metadata=True, timeout=SECONDS)
+        info = HfApi(token=False if anonymous else None).repo_info(
+            name, repo_type=kind, files_metadata=True, timeout=SECONDS
+        )
     except Exception as error:  # the library, its network stack and its checks of names each raise their own
         raise HubUnreachable(kind=_WORDS[kind], name=name, why=_first_line(error)) from error
     size = sum(file.size or 0 for file in info.siblings or ())

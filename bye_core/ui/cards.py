@@ -142,7 +142,8 @@ def _kind(faults: list[Fault]) -> str:
 
 def _line(fault: Fault, with_remedy: bool) -> str:
     remedy = f" <i>{escape(clip(discreet(fault.remedy), 300))}</i>" if with_remedy else ""
-    return f"<li>record {fault.index + 1:,}: {escape(clip(discreet(fault.problem), 300))}{remedy}</li>"
+    problem = escape(clip(discreet(fault.problem), 300))
+    return f"<li>{problem}{remedy} <span class='bye-note'>(record {fault.index + 1:,})</span></li>"
 
 
 def words(kind: str) -> str:

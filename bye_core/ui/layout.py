@@ -23,6 +23,7 @@ TITLE = "BYE - does this data set carry a back door?"
 # Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
 PULSE_SECONDS = 1.5
+LAST_BEATS = 2  # beats without a job at work until they end
 # The header's buttons name the tab to go to.
 TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
@@ -46,7 +47,8 @@ def build(run: str = "") -> gr.Blocks:
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         session.change(shown, session, top, **quiet)
         session.change(kept_of, session, stored, **quiet)
-        pulse.tick(beat, session, [top, session, pulse], **quiet)
+        idle = gr.State(0)
+        pulse.tick(beat, [session, idle], [top, idle, pulse], **quiet)
         top.click(to_tab, None, tabs, **quiet)
     return page
 
@@ -104,13 +106,10 @@ def kept_of(session: Session) -> dict:
     return {"visitor": session.visitor, "run": session.run, "data": session.data}
 
 
-def beat(session: Session) -> tuple:
-    """While jobs run: the header's numbers. When the last has ended: its results, and no more beats."""
-    place = workplace(session.visitor)
-    if scans.is_busy(place):
-        return shown(session), gr.skip(), gr.skip()
-    scans.settle(place)
-    return shown(session), replace(session, revision=session.revision + 1), gr.Timer(active=False)
+def beat(session: Session, idle: int) -> tuple[str, int, gr.Timer]:
+    """The header's numbers while jobs run. One beat comes after the end of the last job, so that every tab sees it."""
+    idle = 0 if scans.is_busy(workplace(session.visitor)) else idle + 1
+    return shown(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
 
 
 def to_tab(event: gr.EventData) -> gr.Tabs:

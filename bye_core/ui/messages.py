@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -20,8 +21,9 @@ def discreet(text: str) -> str:
     if not hosted():
         return text
     home = runs.home()
-    bases = (home / "visitors", home, ASSETS.parent, Path.home())
+    bases = (home, ASSETS.parent, Path.home())
     roots = {str(root) for base in bases for root in (base, base.resolve())}
+    text = re.sub(f"(?:{'|'.join(map(re.escape, roots))})/visitors/[0-9a-f]{{32}}/?", "", text)
     for root in sorted(roots - {"/"}, key=len, reverse=True):
         text = text.replace(f"{root}/", "").replace(root, "the server's folder")
     return text

@@ -61,7 +61,7 @@ def table(place: Workplace, opened: str) -> str:
     titles = ("run", "model", "data", "samples", "date", "verdict")
     head = "".join(f"<th scope='col'{_right(title)}>{title}</th>" for title in titles)
     return (
-        "<div class='bye-scroll' tabindex='0' role='region' aria-label='runs'><table class='bye-table'>"
+        "<h4>Runs</h4><div class='bye-scroll' tabindex='0' role='region' aria-label='runs'><table class='bye-table'>"
         f"<thead><tr>{head}<th></th></tr></thead><tbody>{lines}</tbody></table></div>{more}"
     )
 

@@ -30,12 +30,14 @@ Update = dict[Any, Any]
 
 @dataclass(frozen=True)
 class Watch:
-    """The scan that this page follows: its name, which run was open when it began to, and what it shows of it."""
+    """The scan that this page follows: its name, which run was open when it began to, and what it shows of it; `seen`
+    is the session that the form was made for."""
 
     job: str = ""
     was: str = ""
     state: str = ""
     drawn: int = 0
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Parts:
     pulse: gr.Timer
     notice: gr.HTML
     data: gr.HTML
+    choose: gr.Button
     fields: tuple[Any, ...]
     command: gr.Code
     start: gr.Button
@@ -54,6 +57,7 @@ class Parts:
     stop: gr.Button
     resume: gr.Button
     results: gr.Button
+    review: gr.Button
     sofar: gr.HTML
     figure: gr.Plot
     runs: gr.HTML
@@ -69,21 +73,25 @@ def form_of(values: tuple[Any, ...]) -> scans.Form:
 
 def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     """Somebody came in, a set or a run was chosen elsewhere, or a job has ended."""
-    if not session.visitor:
+    seen = (session.visitor, session.data, session.run)
+    if not session.visitor or seen == watch.seen:
         return {parts.watch: watch}
     place = workplace(session.visitor)
-    model, adapter = parts.fields[0], parts.fields[1]
-    choices = scans.models(place)
+    models, adapters = scans.models(place), scans.adapters(place)
+    model, adapter, *others = values
+    model = model or next((value for _, value in models), None)
+    if session.data == sets.DEMO and model == scans.SHIPPED:
+        adapter = adapter or next((value for _, value in adapters if value), "")
     update = {
         parts.data: data_line(place, session),
-        model: gr.Dropdown(choices=choices, value=values[0] or (choices[0][1] if choices else None)),
-        adapter: gr.Dropdown(choices=scans.adapters(place)),
+        parts.fields[0]: gr.Dropdown(choices=models, value=model),
+        parts.fields[1]: gr.Dropdown(choices=adapters, value=adapter or ""),
         parts.demo: gr.Button(visible=shipped.has_demo()),
+        parts.choose: gr.Button(visible=not session.data),
         parts.start: gr.Button(interactive=bool(session.data)),
+        parts.runs: run_list.table(place, session.run),
     }
-    if not values[0] and choices:
-        values = (choices[0][1], *values[1:])
-    return update | preview(parts, session, *values) | look(parts, session, watch)
+    return update | preview(parts, session, model, adapter, *others) | look(parts, session, replace(watch, seen=seen))
 
 
 def data_line(place: Workplace, session: Session) -> str:
@@ -106,10 +114,10 @@ def preview(parts: Parts, session: Session, *values: Any) -> Update:
         return {parts.command: f"# {error.problem} {error.remedy}"}
 
 
-def start(parts: Parts, session: Session, *values: Any) -> Update:
+def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     place = workplace(session.visitor)
     job = scans.start(place, sets.find(place, session.data), form_of(values))
-    watch = Watch(job.id, session.run)
+    watch = Watch(job.id, session.run, seen=watch.seen)
     return {
         parts.notice: "",
         parts.pulse: gr.Timer(active=True),
@@ -123,21 +131,23 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
     place = workplace(session.visitor)
     job = scans.job_named(place, watch.job) or scans.current(place)
     if job is None:
-        return _nothing(parts, place, session)
+        return _nothing(parts, place, session, watch)
     if job.id != watch.job:
-        watch = Watch(job.id, session.run)
+        watch = Watch(job.id, session.run, seen=watch.seen)
     state = job.state
     update = {parts.job: job_card.card(place, job), **_buttons(parts, place, job, state)}
     ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
     if state == jobs.DONE and (ended_now or not watch.state):
         scans.settle(place)
-    if ended_now or not watch.state:
+    if ended_now:
+        # Opened by itself only where the user has not gone to another run meanwhile.
+        opens = state == jobs.DONE and session.run == watch.was
+        session = replace(session, run=job.id if opens else session.run, revision=session.revision + 1)
+        update[parts.session] = session
+    if state != watch.state:
         update[parts.runs] = run_list.table(place, session.run)
-    if state == jobs.DONE and ended_now and session.run == watch.was != job.id:
-        session = replace(session, run=job.id, revision=session.revision + 1)
-        update |= {parts.session: session, parts.runs: run_list.table(place, job.id)}
     scored = job.progress().facts.get("scored", 0)
-    if scored >= FEWEST and (scored >= GROWTH * watch.drawn or (state != jobs.RUNNING and scored != watch.drawn)):
+    if scored >= FEWEST and (scored >= GROWTH * watch.drawn or ended_now):
         update |= _sofar(parts, place.runs / job.id, state)
         watch = replace(watch, drawn=scored)
     elif scored < FEWEST and watch.drawn == 0:
@@ -151,17 +161,18 @@ def _buttons(parts: Parts, place: Workplace, job: jobs.Job, state: str) -> Updat
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
         parts.resume: gr.Button(visible=state in run_list.RESUMABLE, interactive=True),
         parts.results: gr.Button(visible=there and state == jobs.DONE),
+        parts.review: gr.Button(visible=there and state == jobs.DONE),
     }
 
 
-def _nothing(parts: Parts, place: Workplace, session: Session) -> Update:
-    hidden = {part: gr.Button(visible=False) for part in (parts.stop, parts.resume, parts.results)}
+def _nothing(parts: Parts, place: Workplace, session: Session, watch: Watch) -> Update:
+    hidden = {part: gr.Button(visible=False) for part in (parts.stop, parts.resume, parts.results, parts.review)}
     return {
         parts.job: "",
         parts.sofar: "",
         parts.figure: gr.Plot(visible=False),
         parts.runs: run_list.table(place, session.run),
-        parts.watch: Watch(),
+        parts.watch: Watch(seen=watch.seen),
         **hidden,
     }
 
@@ -205,7 +216,7 @@ def resume(parts: Parts, session: Session, watch: Watch) -> Update:
     if job is None:
         return look(parts, session, watch)
     scans.resume(place, job)
-    return {parts.pulse: gr.Timer(active=True), **look(parts, session, Watch(job.id, session.run))}
+    return {parts.pulse: gr.Timer(active=True), **look(parts, session, replace(watch, state=""))}
 
 
 def open_run(parts: Parts, session: Session, name: str) -> Update:
@@ -219,8 +230,8 @@ def open_demo(parts: Parts, session: Session) -> Update:
     return open_run(parts, session, shipped.open_demo(workplace(session.visitor)))
 
 
-def show_job(parts: Parts, session: Session, name: str) -> Update:
-    return look(parts, session, Watch(name, session.run))
+def show_job(parts: Parts, session: Session, watch: Watch, name: str) -> Update:
+    return look(parts, session, Watch(name, session.run, seen=watch.seen))
 
 
 def failed(parts: Parts, session: Session, watch: Watch, error: ByeError) -> Update:

@@ -51,9 +51,16 @@ def models(place: Workplace) -> list[tuple[str, str]]:
     """(label, value) of the models to choose from: the shipped one, and those of earlier scans on one's own machine."""
     found = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
-        earlier = [runs.Run.open(place.runs / name).settings.model for name in place.run_names()[:SETTLED]]
+        earlier = filter(None, (_model_of_run(place.runs / name) for name in place.run_names()[:SETTLED]))
         found += [(model, model) for model in dict.fromkeys(earlier) if model != str(DEMO_MODEL)]
     return found
+
+
+def _model_of_run(path: Path) -> str:
+    try:
+        return runs.Run.open(path).settings.model
+    except ByeError:
+        return ""
 
 
 def adapters(place: Workplace) -> list[tuple[str, str]]:
@@ -132,7 +139,7 @@ def start(place: Workplace, choice: sets.Choice, form: Form) -> jobs.Job:
     if bounds.samples is not None and len(dataset.samples) > bounds.samples:
         raise TooManySamples(count=len(dataset.samples), most=bounds.samples)
     if hosted() and sets.is_remote(model):
-        check_size(model, "model", bounds.model, TooLargeHere)
+        check_size(model, "model", bounds.model, TooLargeHere, anonymous=True)
     with _room_on_the_machine():
         run = run_place(place, form, choice)
         env = NO_ACCOUNT if hosted() else None

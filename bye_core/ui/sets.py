@@ -147,7 +147,7 @@ def open_set(place: Workplace, choice: Choice) -> DataSet:
 
     def load() -> DataSet:
         if is_remote(path) and (hosted() or not is_cached(path)):
-            check_size(path, "dataset", limits().fetched, TooLargeHere)
+            check_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted())
         return load_dataset(path, choice.format or None, choice.columns or None)
 
     return _loaded.get((path, choice.format, *sorted(choice.columns.items()), _stamp(Path(path))), load)

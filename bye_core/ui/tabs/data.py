@@ -60,7 +60,7 @@ def _lay_out(session: gr.State) -> page.Parts:
     with gr.Column(visible=False) as view:
         with gr.Row(elem_classes="bye-set-row"):
             summary = gr.HTML(elem_id="data-summary")
-            scan = gr.Button("Scan this data set", variant="primary", elem_id="data-scan", min_width=180, scale=0)
+            scan = gr.Button("Scan this data set", variant="primary", elem_id="data-scan", min_width=230, scale=0)
         with gr.Accordion("Faults, and what happens to them", open=False, elem_id="data-faults"):
             with gr.Row():
                 check = gr.Button("Look into every picture", size="sm", elem_id="data-check", scale=0, min_width=200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -32,25 +33,29 @@ def build(frame: Frame) -> None:
 
 def _lay_out(frame: Frame) -> page.Parts:
     notice, data = gr.HTML(elem_id="scan-notice"), gr.HTML(page.note(page.NO_DATA), elem_id="scan-data")
+    choose = gr.Button("Choose a data set", variant="primary", elem_id="scan-choose", scale=0, min_width=200)
     fields = _form()
     command = gr.Code(
-        language="shell", label="The same on the command line", interactive=False, elem_id="scan-command",
-        show_line_numbers=False, wrap_lines=True,
+        label="The same on the command line", interactive=False, elem_id="scan-command",
+        show_line_numbers=False, wrap_lines=True, lines=1, buttons=["copy"],
     )  # fmt: skip
-    start = gr.Button("Start the scan", variant="primary", interactive=False, elem_id="scan-start")
+    with gr.Row(elem_classes="bye-actions"):
+        start = gr.Button(
+            "Start the scan", variant="primary", interactive=False, elem_id="scan-start", scale=0, min_width=200
+        )
     job = gr.HTML(elem_id="scan-job")
     with gr.Row(elem_classes="bye-actions"):
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="scan-stop", scale=0, min_width=140)
         resume = gr.Button("Resume", variant="primary", visible=False, elem_id="scan-resume", scale=0, min_width=140)
         results = gr.Button("See its layers", variant="primary", visible=False, elem_id="scan-results", scale=0)
+        review = gr.Button("Review its samples", visible=False, elem_id="scan-review", scale=0, min_width=180)
     sofar = gr.HTML(elem_id="scan-sofar")
     figure = gr.Plot(visible=False, show_label=False, elem_id="scan-figure")
-    gr.HTML("<h4>Runs</h4>")
     runs = gr.HTML(js_on_load=CLICKS, elem_id="scan-runs")
     demo = gr.Button("Open the demo", size="sm", visible=False, elem_id="scan-demo", scale=0)
     return page.Parts(
-        frame.session, gr.State(page.Watch()), frame.pulse, notice, data, fields, command, start, job, stop, resume,
-        results, sofar, figure, runs, demo,
+        frame.session, gr.State(page.Watch()), frame.pulse, notice, data, choose, fields, command, start, job, stop,
+        resume, results, review, sofar, figure, runs, demo,
     )  # fmt: skip
 
 
@@ -60,11 +65,11 @@ def _form() -> tuple[Any, ...]:
     with gr.Row():
         model = gr.Dropdown(
             [], label="Model", info=f"The model that is fine-tuned on this set: {where}",
-            allow_custom_value=True, interactive=True, elem_id="scan-model",
+            allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-model",
         )  # fmt: skip
         adapter = gr.Dropdown(
             [("none", "")], value="", label="Adapter", info="Its LoRA fine-tune on this very set: only then a "
-            "back door shows", allow_custom_value=True, interactive=True, elem_id="scan-adapter",
+            "back door shows", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
     with gr.Accordion("Settings", open=False), gr.Row():
         name = gr.Textbox(
@@ -98,7 +103,7 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
 
     def listed(current: Session, watch: page.Watch, event: gr.EventData) -> page.Update:
         if event.job:
-            return bound(lambda p, s, w: page.show_job(p, s, event.job))(current, watch)
+            return bound(lambda p, s, w: page.show_job(p, s, w, event.job))(current, watch)
         return bound(lambda p, s, w: page.open_run(p, s, event.run))(current, watch)
 
     known = [session, parts.watch]
@@ -109,12 +114,13 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
             bound(lambda p, s, w, *values: page.preview(p, s, *values)), [*known, *fields], parts.command,
             trigger_mode="always_last", **QUIET,
         )  # fmt: skip
-    starting = bound(lambda p, s, w, *values: page.start(p, s, *values))
+    starting = bound(page.start)
     parts.start.click(starting, [*known, *fields], outputs, api_visibility="private")
     parts.stop.click(stop, known, outputs, **QUIET)
     parts.resume.click(bound(page.resume), known, outputs, **QUIET)
     parts.runs.click(listed, known, outputs, **QUIET)
+    parts.choose.click(lambda: gr.Tabs(selected="data"), None, frame.tabs, **QUIET)
     parts.demo.click(bound(lambda p, s, w: page.open_demo(p, s)), known, outputs, **QUIET)
-    parts.results.click(
-        bound(lambda p, s, w: page.open_run(p, s, w.job)), known, outputs, **QUIET
-    ).then(lambda: gr.Tabs(selected="layers"), None, frame.tabs, **QUIET)  # fmt: skip
+    for button, tab in ((parts.results, "layers"), (parts.review, "review")):
+        opening = button.click(bound(lambda p, s, w: page.open_run(p, s, w.job)), known, outputs, **QUIET)
+        opening.then(partial(gr.Tabs, selected=tab), None, frame.tabs, **QUIET)
