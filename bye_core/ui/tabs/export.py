@@ -104,11 +104,12 @@ def _lay_out() -> list[Any]:
     with gr.Row(elem_classes="bye-form"):
         format = gr.Dropdown(["same"], value="same", label="Format", scale=2, elem_id="export-format")
         name = gr.Textbox(
+            "",
             label="Name of the export", info="an export of this name is replaced", max_lines=1, scale=2,
             elem_id="export-name",
         )  # fmt: skip
         export = gr.Button("Export", variant="primary", scale=1, min_width=140, elem_id="export-start")
-    moved = gr.Textbox(label="The data set is now at", visible=False, max_lines=1, elem_id="export-moved")
+    moved = gr.Textbox("", label="The data set is now at", visible=False, max_lines=1, elem_id="export-moved")
     command = gr.Code(
         language="shell", label="The same on the command line", lines=1, wrap_lines=True, interactive=False,
         elem_id="export-command",
@@ -140,10 +141,15 @@ def _lay_out_push() -> list[Any]:
         )
         with gr.Row(elem_classes="bye-form"):
             repository = gr.Textbox(
-                label="Repository", placeholder="your-name/my-cleaned-set", max_lines=1, elem_id="export-repository"
+                "", label="Repository", placeholder="your-name/my-cleaned-set", max_lines=1, elem_id="export-repository"
             )
             token = gr.Textbox(
-                label="Your access token", type="password", placeholder="hf_...", max_lines=1, elem_id="export-token"
+                "",
+                label="Your access token",
+                type="password",
+                placeholder="hf_...",
+                max_lines=1,
+                elem_id="export-token",
             )
             private = gr.Checkbox(True, label="Private", elem_id="export-private")
             push = gr.Button("Push", interactive=False, min_width=120, scale=0, elem_id="export-push")
@@ -180,7 +186,7 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     packed.then(None, parts.save, js=SAVE)
     ready = "(repository, token) => ({ __type__: 'update', interactive: Boolean(repository.trim() && token.trim()) })"
     for field in (parts.repository, parts.token):
-        field.input(None, [parts.repository, parts.token], parts.push, js=ready)
+        field.change(None, [parts.repository, parts.token], parts.push, js=ready)
     to_push = [session, parts.name, parts.repository, parts.token, parts.private]
     parts.push.click(partial(upload, parts), to_push, outputs, **LONG)
 
