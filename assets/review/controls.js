@@ -74,18 +74,20 @@ function showCounts() {
 function showBulk() {
   const picked = list.selected.size;
   const number = bulkPositions().length;
-  const what = `${number.toLocaleString('en')} ${picked ? 'selected' : 'undecided'}`;
   for (const [name, verb] of [['bulk-accept', 'Accept'], ['bulk-reject', 'Reject']]) {
-    part(name).textContent = `${verb} ${what}`;
-    part(name).title = picked ? '' : `${verb} every sample in this list that nobody has decided; one undo takes it back`;
+    part(name).textContent = `${verb} ${picked ? '' : 'all '}${number.toLocaleString('en')}`;
+    part(name).title = picked
+      ? `${verb} the selected samples; one undo takes it back`
+      : `${verb} every sample in this list that nobody has decided; one undo takes it back`;
     part(name).disabled = !number;
   }
   part('unselect').hidden = !picked;
+  part('many').textContent = picked ? `${number.toLocaleString('en')} selected` : `${number.toLocaleString('en')} undecided`;
 }
 
 function showPlace() {
   const total = list.positions.length;
-  part('count').textContent = total ? `${(list.cursor + 1).toLocaleString('en')} of ${total.toLocaleString('en')}` : '0';
+  part('count').textContent = total ? `${(list.cursor + 1).toLocaleString('en')} of ${total.toLocaleString('en')}` : 'none';
 }
 
 function showNotice(notice) {

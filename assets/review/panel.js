@@ -9,6 +9,10 @@ class Panel {
     this.peak = h('div', { class: 'rv-peak', hidden: true }, this.crop, h('p'));
     this.typical = h('div', { class: 'rv-typical' });
     this.compare = new Viewer(h('div', { class: 'rv-figures rv-small-figures' }), 'typical sample');
+    this.scale = h('span', {});
+    this.compare.onpainted = (maps, top) => {
+      this.scale.textContent = top ? `Its largest share: ${percent(top.share)}.` : '';
+    };
     this.state = h('p', { class: 'rv-chips' });
   }
 
@@ -79,7 +83,7 @@ class Panel {
     this.typical.replaceChildren(
       h('h3', {}, title, button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () => this.act.open(compared.position))),
       this.compare.holder,
-      h('p', { class: 'rv-caption' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), `${compared.id}: ${compared.answer || '(empty answer)'}`),
+      h('p', { class: 'rv-caption' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), `${compared.id}: ${compared.answer || '(empty answer)'} `, this.scale),
     );
     this.compare.layers = layers;
     this.compare.show(compared, pictures);

@@ -46,12 +46,21 @@ def is_run(path: Path | str) -> bool:
     return (Path(path) / SETTINGS).is_file()
 
 
-def stamps(path: Path | str) -> tuple[tuple, tuple]:
-    """Two values that change whenever the scan, or the detection, changes on disk: a look, no reading."""
-    sizes = [_stamp(Path(path) / name) for name in (SETTINGS, INDEX_FILES[0], DETECTION)]
+class Stamps(NamedTuple):
+    """Each changes whenever that part of a run changes on disk."""
+
+    scan: tuple
+    detection: tuple
+    decisions: tuple
+
+
+def stamps(path: Path | str) -> Stamps:
+    """A look at the files, no reading: tells cheaply whether what was read before is still so."""
+    settings, index, log, detection, decisions = (
+        _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS)
+    )
     # A reader makes and deletes an empty log beside the index: only what is in it counts.
-    log = _stamp(Path(path) / INDEX_FILES[1])
-    return (sizes[0], sizes[1], log if log and log[1] else ()), sizes[2]
+    return Stamps((settings, index, log if log and log[1] else ()), detection, decisions)
 
 
 def _stamp(file: Path) -> tuple:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from bye_core import runs
-from bye_core.records import Detection, Sample
+from bye_core.records import Decision, Detection, Sample
 from bye_core.runs import RunSettings
+from bye_core.runs.errors import NotScanned
 from bye_core.ui import queue
 from bye_core.ui.evidence_card import Evidence
 from bye_core.ui.views import RunView, open_view
@@ -52,9 +55,20 @@ class Desk:
         """[N] position of every scanned sample, ascending."""
         return np.array([self.position_of[id] for id in self.view.table.ids], np.uint32)
 
+    def row(self, position: int) -> int:
+        """Raises NotScanned."""
+        row = int(np.searchsorted(self.positions, position))
+        if row == len(self.positions) or self.positions[row] != position:
+            raise NotScanned(id=self.samples[position].id)
+        return row
+
+    def decisions(self) -> Mapping[str, Decision]:
+        """As they are on disk now."""
+        return _decisions(self.view.path, runs.stamps(self.view.path).decisions)
+
     def choices(self) -> np.ndarray:
-        """[N], as decided on disk now."""
-        return queue.choices(self.columns, self.view.decisions(), self.view.place)
+        """[N] of queue.UNDECIDED, ACCEPTED, REJECTED, likewise."""
+        return queue.choices(self.columns, self.decisions(), self.view.place)
 
     def marks(self) -> np.ndarray:
         """uint8 by position: every sample's state in bits, or UNSCANNED."""
@@ -66,8 +80,12 @@ class Desk:
 def open_desk(path: Path) -> Desk:
     """The run as it stands on disk now."""
     view = open_view(path)
-    _, detected = runs.stamps(path)
-    return _desk(view.path, view.stamp, detected)
+    return _desk(view.path, view.stamp, runs.stamps(path).detection)
+
+
+@lru_cache(maxsize=8)
+def _decisions(path: Path, stamp: tuple) -> Mapping[str, Decision]:
+    return MappingProxyType(runs.Run.open(path).decisions())
 
 
 @lru_cache(maxsize=8)

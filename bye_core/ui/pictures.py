@@ -34,11 +34,6 @@ class SampleChanged(DataError):
     remedy = "Put the scanned version back, or scan the new one."
 
 
-class NoSuchPicture(DataError):
-    problem = "Sample {id} has no picture number {number}."
-    remedy = "Reload the page."
-
-
 class Shown(NamedTuple):
     """A picture as the page takes it. `width` and `height` are the original's, upright."""
 
@@ -120,8 +115,6 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
 
 
 def _decode(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
-    if not 0 <= number < len(sample.images):
-        raise NoSuchPicture(id=sample.id, number=number)
     dataset = data_set(settings)
     if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED):
         raise SampleChanged()

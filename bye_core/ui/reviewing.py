@@ -1,16 +1,11 @@
-"""What the Review page asks its server: each function takes one object and answers with JSON text. No gradio.
+"""What the Review page asks its server: each function takes one object and answers with JSON text (asking.answered).
 
-Anybody can call these. So each resolves the run by the visitor's own workplace, believes nothing it is sent, and
-answers a ByeError as {"error": {"problem", "remedy"}}. Texts leave as ASCII JSON: half a surrogate pair in a hostile
-id survives the journey both ways. The page shows texts as text (assets/review.js), so nothing is escaped here.
+Anybody can call these. So each resolves the run by the visitor's own workplace first.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -19,19 +14,14 @@ from bye_core.errors import ByeError, SettingError
 from bye_core.figures import overlay_payload
 from bye_core.records import Decision
 from bye_core.runs.errors import DamagedSample, NotScanned
-from bye_core.ui import pictures, queue
+from bye_core.ui import asking, pictures, queue
+from bye_core.ui.asking import Ask, BadRequest, answered, told
 from bye_core.ui.desk import Desk, open_desk
 from bye_core.ui.evidence_card import conversation, layer_names, short
-from bye_core.ui.messages import discreet
 from bye_core.ui.visitors import workplace
 
 CARD_TEXT, FACET_TEXT, REVIEWER, NOTE, SEARCH = 80, 70, 80, 2000, 200  # characters
 PAGE = 48  # cards or thumbnails in one answer
-
-
-class BadRequest(SettingError):
-    problem = "The page asked for something that does not exist: {what}."
-    remedy = "Reload the page."
 
 
 class NothingToUndo(SettingError):
@@ -39,40 +29,17 @@ class NothingToUndo(SettingError):
     remedy = "Only decisions made under your name are taken back here."
 
 
-Ask = Mapping[str, Any]
-
-
-def answered(function: Callable[[Ask], dict[str, Any]]) -> Callable[[Ask], str]:
-    """The function's answer, or its ByeError, as JSON text."""
-
-    @wraps(function)
-    def answer(ask: Ask) -> str:
-        try:
-            if not isinstance(ask, Mapping):
-                raise BadRequest(what=type(ask).__name__)
-            result = function(ask)
-        except ByeError as error:
-            result = {"error": told(error)}
-        return json.dumps(result, allow_nan=False)
-
-    return answer
-
-
-def told(error: ByeError) -> dict[str, str]:
-    return {"problem": discreet(short(error.problem)), "remedy": discreet(short(error.remedy))}
-
-
 def desk_of(ask: Ask) -> Desk:
     """Raises NoSuchRun for a run that is not this visitor's."""
-    place = workplace(_text(ask, "visitor"))
-    return open_desk(place.run_path(_text(ask, "run")))
+    place = workplace(asking.text(ask, "visitor"))
+    return open_desk(place.run_path(asking.text(ask, "run")))
 
 
 @answered
 def review_queue(ask: Ask) -> dict[str, Any]:
     """ask: query {show, sort, text, question, answer, picked}. The whole order as positions, and all marks."""
     desk = desk_of(ask)
-    rows = queue.select(desk.columns, desk.choices(), _query(desk, _part(ask, "query")))
+    rows = queue.select(desk.columns, desk.choices(), _query(desk, asking.part(ask, "query")))
     detection = desk.detection
     return {
         "stamp": desk.stamp,
@@ -100,7 +67,7 @@ def review_marks(ask: Ask) -> dict[str, Any]:
 def review_cards(ask: Ask) -> dict[str, Any]:
     """ask: positions, at most PAGE."""
     desk = desk_of(ask)
-    return {"cards": [_card(desk, _row(desk, position)) for position in _positions(desk, ask, PAGE)]}
+    return {"cards": [_card(desk, desk.row(position)) for position in _positions(desk, ask, PAGE)]}
 
 
 @answered
@@ -115,8 +82,8 @@ def review_sample(ask: Ask) -> dict[str, Any]:
     """ask: position or id. All about one sample but its pictures."""
     desk = desk_of(ask)
     position = _position(desk, ask)
-    row, sample = _row(desk, position), desk.samples[position]
-    chosen, decision = desk.choices(), desk.view.decisions().get(sample.id)
+    row, sample = desk.row(position), desk.samples[position]
+    chosen, decision = desk.choices(), desk.decisions().get(sample.id)
     compared = desk.evidence.typical(row, chosen)
     detection, columns = desk.detection, desk.columns
     return {
@@ -144,10 +111,9 @@ def review_sample(ask: Ask) -> dict[str, Any]:
 def review_picture(ask: Ask) -> dict[str, Any]:
     """ask: position, number."""
     desk = desk_of(ask)
-    number = ask.get("number")
-    if not _is_index(number):
-        raise BadRequest(what="a picture without a number")
-    return pictures.shown(desk.settings, desk.samples[_position(desk, ask)], number)._asdict()
+    sample = desk.samples[_position(desk, ask)]
+    number = asking.index(ask.get("number"), len(sample.images), "an unknown picture")
+    return pictures.shown(desk.settings, sample, number)._asdict()
 
 
 @answered
@@ -157,9 +123,9 @@ def review_decide(ask: Ask) -> dict[str, Any]:
     if "positions" in ask:
         ids = [desk.samples[position].id for position in _positions(desk, ask, len(desk.samples))]
     else:
-        ids = [_text(ask, "id")]
-    choice, reviewer = _text(ask, "choice"), _text(ask, "reviewer")[:REVIEWER]
-    note = _text(ask, "note")[:NOTE]
+        ids = [asking.text(ask, "id")]
+    choice, reviewer = asking.text(ask, "choice"), asking.text(ask, "reviewer", limit=REVIEWER)
+    note = asking.text(ask, "note", limit=NOTE)
     batch = desk.view.run.decide([Decision(id, choice, reviewer, note) for id in ids])
     return {"batch": batch, "count": len(ids)}
 
@@ -168,7 +134,8 @@ def review_decide(ask: Ask) -> dict[str, Any]:
 def review_undo(ask: Ask) -> dict[str, Any]:
     """ask: batch, or "" for the newest under this reviewer's name. Says what was withdrawn, and all marks after it."""
     desk = desk_of(ask)
-    run, batch, reviewer = desk.view.run, _text(ask, "batch"), _text(ask, "reviewer")[:REVIEWER]
+    run, batch = desk.view.run, asking.text(ask, "batch")
+    reviewer = asking.text(ask, "reviewer", limit=REVIEWER)
     if not batch:
         own = [one.id for one in run.batches() if all(d.reviewer == reviewer for d in one.decisions)]
         batch = own[-1] if own else ""
@@ -248,24 +215,25 @@ def _query(desk: Desk, ask: Ask) -> queue.Query:
     picked = ask.get("picked")
     if picked is not None and not isinstance(picked, list):
         raise BadRequest(what="a list of picked samples")
+    place = desk.view.place
     return queue.Query(
-        show=_text(ask, "show", "all"),
-        sort=_text(ask, "sort", "suspicious"),
-        text=_text(ask, "text")[:SEARCH],
+        show=asking.text(ask, "show", "all"),
+        sort=asking.text(ask, "sort", "suspicious"),
+        text=asking.text(ask, "text", limit=SEARCH),
         question=None if ask.get("question") is None else _row(desk, ask["question"]),
         answer=None if ask.get("answer") is None else _row(desk, ask["answer"]),
-        rows=None if picked is None else tuple(_known(desk.view.place, picked)),
+        rows=None if picked is None else tuple(place[id] for id in picked if isinstance(id, str) and id in place),
     )
 
 
-def _known(place: Mapping[str, int], ids: Iterable[Any]) -> Iterable[int]:
-    return (place[id] for id in ids if isinstance(id, str) and id in place)
+def _row(desk: Desk, position: Any) -> int:
+    return desk.row(asking.index(position, len(desk.samples), "an unknown sample"))
 
 
 def _position(desk: Desk, ask: Ask) -> int:
     if "position" in ask:
-        return int(desk.positions[_row(desk, ask["position"])])
-    position = desk.position_of.get(_text(ask, "id"))
+        return asking.index(ask["position"], len(desk.samples), "an unknown sample")
+    position = desk.position_of.get(asking.text(ask, "id"))
     if position is None:
         raise BadRequest(what="an unknown sample")
     return position
@@ -273,37 +241,9 @@ def _position(desk: Desk, ask: Ask) -> int:
 
 def _positions(desk: Desk, ask: Ask, limit: int) -> list[int]:
     found = ask.get("positions")
-    if not isinstance(found, list) or not all(_is_index(p) and p < len(desk.samples) for p in found):
+    if not isinstance(found, list):
         raise BadRequest(what="a list of samples")
-    return list(dict.fromkeys(found))[:limit]
-
-
-def _row(desk: Desk, position: Any) -> int:
-    """The row of a scanned sample."""
-    if not _is_index(position) or position >= len(desk.samples):
-        raise BadRequest(what="an unknown sample")
-    row = int(np.searchsorted(desk.positions, position))
-    if row == len(desk.positions) or desk.positions[row] != position:
-        raise NotScanned(id=desk.samples[position].id)
-    return row
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _part(ask: Ask, name: str) -> Ask:
-    part = ask.get(name, {})
-    if not isinstance(part, Mapping):
-        raise BadRequest(what=name)
-    return part
-
-
-def _text(ask: Ask, name: str, default: str = "") -> str:
-    value = ask.get(name, default)
-    if not isinstance(value, str):
-        raise BadRequest(what=name)
-    return value
+    return list(dict.fromkeys(asking.index(one, len(desk.samples), "an unknown sample") for one in found))[:limit]
 
 
 def _number(value: Any) -> float | None:

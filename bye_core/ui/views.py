@@ -65,8 +65,7 @@ class RunView:
 
 def open_view(path: Path) -> RunView:
     """The view of a run as it stands on disk now."""
-    scan, _ = runs.stamps(path)
-    return _view(path, _state(path, scan))
+    return _view(path, _state(path, runs.stamps(path).scan))
 
 
 @lru_cache(maxsize=4 * KEPT_VIEWS)

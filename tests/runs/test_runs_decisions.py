@@ -48,6 +48,16 @@ def test_undo_walks_back_batch_by_batch(run):
     assert choices(run) == {}
 
 
+def test_a_named_batch_is_undone_and_later_ones_stand(run):
+    first = run.decide([Decision("s1", "reject"), Decision("s2", "reject")])
+    second = run.decide([Decision("s2", "accept")])
+    assert [batch.id for batch in run.batches()] == [first, second]
+    assert run.undo(first).id == first
+    assert run.undo(first) is None
+    assert [batch.id for batch in run.batches()] == [second]
+    assert choices(run) == {"s2": "accept"}
+
+
 def test_undo_of_a_withdrawal_brings_the_decision_back(run):
     run.decide([Decision("s1", "reject")])
     run.decide([Decision("s1", "none")])
