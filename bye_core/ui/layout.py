@@ -39,8 +39,10 @@ def build(run: str = "") -> gr.Blocks:
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
         bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
+        # Nothing but tabs may be made inside Tabs: a State there is counted as one, and the bar shows wrong names.
+        trial = gr.State(Trial())
         with gr.Tabs(elem_id="tabs") as tabs:
-            frame = Frame(session, bridge, tabs, pulse, gr.State(Trial()))
+            frame = Frame(session, bridge, tabs, pulse, trial)
             for tab in TABS:
                 tab.build(frame)
         page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], api_visibility="private")
