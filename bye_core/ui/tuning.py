@@ -1,0 +1,185 @@
+"""Fine-tuning in a workplace: what may be trained on what, the command, the job, its losses. No gradio."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bye_core import runs
+from bye_core.errors import ByeError, DataError
+from bye_core.runs import jobs
+from bye_core.train.settings import CARD, FinetuneSettings, finished
+from bye_core.ui import exports, scans, sets
+from bye_core.ui.limits import NotHere, limits
+from bye_core.ui.visitors import Workplace, hosted
+
+KIND = "finetune"
+CLEANED, RAW, OTHER = "cleaned:", "raw", "other"
+# The fields of the form, in its order; the first five are always in sight.
+MAIN = ("rank", "alpha", "rate", "epochs", "batch")
+MORE = ("micro_batch", "dropout", "projector", "weight_decay", "warmup", "clip", "seed", "device", "dtype")
+HELP = {
+    "rank": "size of LoRA's update",
+    "alpha": "its strength: alpha / rank",
+    "rate": "learning rate at the start, falls linearly",
+    "epochs": "times that every sample is seen",
+    "batch": "samples a step",
+    "micro_batch": "of them in memory at once: smaller needs less",
+    "dropout": "of LoRA's input, 0 to 1",
+    "projector": "also train the projector between tower and language model",
+    "weight_decay": "AdamW's",
+    "warmup": "share of the steps with a rising rate",
+    "clip": "largest norm of the gradient",
+    "seed": "of order and start",
+    "device": "auto, cpu, cuda, mps",
+    "dtype": "auto, float32, bfloat16, float16",
+}
+
+
+class NoDataChosen(DataError):
+    problem = "No data set is chosen to fine-tune on."
+    remedy = "Export the cleaned set first, or choose another folder."
+
+
+class NotEnded(DataError):
+    problem = "An adapter or a job named {name} is there already."
+    remedy = "Give another name."
+
+
+@dataclass(frozen=True)
+class Form:
+    """`data`: "raw", "cleaned:NAME" or "other" with the path in `path`; `name` of the adapter, "" for one by itself."""
+
+    model: str = ""
+    data: str = RAW
+    path: str = ""
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_allowed() -> None:
+    """Raises NotHere on a public host: strangers share its few cores."""
+    if hosted():
+        raise NotHere(what="Fine-tuning", instead="Run the app, or the command, on your own machine.")
+
+
+def data_choices(place: Workplace, run: runs.Run | None) -> list[tuple[str, str]]:
+    """(label, value) of what to train on: the exports, newest first, the run's own set, another folder."""
+    found = []
+    for name in exports.names(place):
+        kept = exports.find(place, name).manifest["counts"]["kept"]
+        found.append((f"cleaned: export {name}, {kept:,} records", CLEANED + name))
+    if run is not None:
+        found.append((f"everything: the scanned set, {run.counts().total:,} samples", RAW))
+    return [*found, ("another folder", OTHER)]
+
+
+def default_data(place: Workplace, run_name: str) -> str:
+    """What is left of the open run, if it was exported; else everything."""
+    kept = exports.names(place)
+    return CLEANED + run_name if run_name in kept else CLEANED + kept[0] if kept and not run_name else RAW
+
+
+def default_settings(run: runs.Run | None) -> FinetuneSettings:
+    """As the scanned adapter was tuned, so that before and after differ in the data alone; else the paper's."""
+    card = Path(run.settings.adapter) / CARD if run and run.settings.adapter else None
+    try:
+        recorded = json.loads(card.read_text(encoding="utf-8"))["settings"] if card else {}
+        known = {name: recorded[name] for name in (*MAIN, *MORE) if name in recorded}
+        return FinetuneSettings(**{**known, "device": "auto", "dtype": "auto"})
+    except (OSError, ValueError, KeyError, TypeError, ByeError):
+        return FinetuneSettings()
+
+
+def settings_of(values: Mapping[str, Any]) -> FinetuneSettings:
+    """The form's values in the settings' own types; an emptied field is the default. Raises BadFinetuneSetting."""
+    kinds = {one.name: type(one.default) for one in dataclasses.fields(FinetuneSettings)}
+    given = {name: value for name, value in values.items() if value is not None and value != ""}
+    return FinetuneSettings(**{name: kinds[name](value) for name, value in given.items()})
+
+
+def data_of(place: Workplace, run: runs.Run | None, form: Form) -> str:
+    """What `--data` takes. Raises NoDataChosen, NotExported."""
+    if form.data.startswith(CLEANED):
+        name = form.data.removeprefix(CLEANED)
+        found = exports.find(place, name)
+        if found is None:
+            raise exports.NotExported(name=name)
+        return str(found.path)
+    if form.data == RAW and run is not None:
+        return run.settings.data
+    if not form.path.strip():
+        raise NoDataChosen()
+    return sets.path_of(place, sets.find(place, sets.typed(form.path)))
+
+
+def out_of(place: Workplace, run: runs.Run | None, form: Form) -> Path:
+    """The adapter's folder that a start would make now; the job has the same name."""
+    if form.name.strip():
+        words = form.name.strip()
+        path = sets.free_place(place.adapters, words, place.jobs)
+        if path.name != words:
+            raise NotEnded(name=words)
+        return path
+    which = "cleaned" if form.data.startswith(CLEANED) else "everything" if form.data == RAW else "other"
+    base = form.data.removeprefix(CLEANED) if form.data.startswith(CLEANED) else run.path.name if run else "set"
+    return sets.free_place(place.adapters, f"{base}-{which}", place.jobs)
+
+
+def arguments(place: Workplace, run: runs.Run | None, form: Form) -> list[str]:
+    """Of `python -m bye_core finetune`; what is as the command line has it by itself is left out."""
+    settings, usual = settings_of(form.settings), FinetuneSettings()
+    found = ["--model", scans.model_of(form.model), "--data", data_of(place, run, form)]
+    found += ["--out", str(out_of(place, run, form))]
+    for name in (*MAIN, *MORE):
+        value, flag = getattr(settings, name), name.replace("_", "-")
+        if value == getattr(usual, name):
+            continue
+        found += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", f"{value}"]
+    return found
+
+
+def start(place: Workplace, run: runs.Run | None, form: Form) -> jobs.Job:
+    """Begin a fine-tuning in a process of its own. Raises a ByeError where something stands against it."""
+    check_allowed()
+    given = arguments(place, run, form)
+    name = Path(given[given.index("--out") + 1]).name
+    return jobs.start(place.jobs / name, KIND, given, title=name, at_most=limits().jobs)
+
+
+def trainings(place: Workplace) -> tuple[jobs.Job, ...]:
+    """Newest first."""
+    return tuple(job for job in jobs.list_jobs(place.jobs) if job.kind == KIND)
+
+
+def current(place: Workplace, id: str = "") -> jobs.Job | None:
+    """The training named, else the newest that runs, else the newest."""
+    found = trainings(place)
+    named = next((job for job in found if job.id == id), None)
+    return named or next((job for job in found if job.state == jobs.RUNNING), found[0] if found else None)
+
+
+def losses(job: jobs.Job) -> list[dict[str, Any]]:
+    """What `figures.loss_figure` draws."""
+    return [dict(step.facts) for step in job.history().steps if "loss" in step.facts]
+
+
+def adapters(place: Workplace, run: runs.Run | None) -> list[tuple[str, str]]:
+    """(label, path) of all finished adapters here, newest first, the one that was scanned among them."""
+    own = [path for path in place.adapters.iterdir() if finished(path)] if place.adapters.is_dir() else []
+    own.sort(key=lambda path: -(path / CARD).stat().st_mtime)
+    found = [(path.name, str(path)) for path in own]
+    scanned = run.settings.adapter if run else None
+    if scanned and scanned not in {path for _, path in found}:
+        found.append((f"{Path(scanned).name}, as scanned", scanned))
+    return found
+
+
+def argument(job: jobs.Job, flag: str) -> str:
+    """What a job was given for `flag`, "" where it was not."""
+    pairs: Sequence[str] = job.arguments
+    return next((pairs[place + 1] for place, one in enumerate(pairs[:-1]) if one == flag), "")
