@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from bye_core import runs
 from bye_core.errors import ByeError
+from bye_core.figures import PAGE_STYLE
 from bye_core.ui import scans, shipped
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.header import header
+from bye_core.ui.origins import OwnPagesOnly
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.tabs import TABS
 from bye_core.ui.theme import THEME
@@ -29,12 +32,14 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
+# Archives and uploads that Gradio keeps to serve: looked through every hour, deleted after a day.
+DELETE_CACHE = (3600, 86400)
 WAITING = 64  # requests in the queue before newcomers are told to come back
 
 
 def build(run: str = "") -> gr.Blocks:
     """The whole app; `run` is opened first, "" opens the shipped demo."""
-    with gr.Blocks(title=TITLE) as page:
+    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret())
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
@@ -65,11 +70,14 @@ def launch(
         server_port=port,
         inbrowser=browser,
         theme=THEME,
-        css_paths=[ASSETS / "style.css", ASSETS / "review.css", ASSETS / "data.css"],
+        css=PAGE_STYLE,
+        css_paths=[ASSETS / "style.css", ASSETS / "review.css", ASSETS / "data.css", ASSETS / "export.css"],
         allowed_paths=[],
         max_file_size=LARGEST_UPLOAD[hosted()],
         show_error=False,
         run_history=False,
+        ssr_mode=False,
+        app_kwargs={"middleware": [Middleware(OwnPagesOnly)]},
         **more,
     )
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 THEME = gr.themes.Default(
-    primary_hue="blue",
+    primary_hue="violet",
     neutral_hue="slate",
     radius_size="sm",
     font=FONTS,
