@@ -113,6 +113,13 @@ def _small(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
+def fault_title(checked: Checked) -> str:
+    bad = len(checked.bad())
+    if not checked.faults:
+        return "Faults: none found" if checked.complete else "Faults: none found in the records"
+    return f"Faults: {bad:,} {'record' if bad == 1 else 'records'} left out" if bad else "Faults: none fatal"
+
+
 def fault_list(checked: Checked) -> str:
     """All faults by kind, the fatal ones first: what is wrong, what to do about it, what will happen."""
     if not checked.faults:

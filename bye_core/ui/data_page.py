@@ -56,6 +56,7 @@ class Parts:
     before: gr.Button
     place: gr.HTML
     after: gr.Button
+    fault_box: gr.Accordion
     faults: gr.HTML
     check: gr.Button
     stop: gr.Button
@@ -218,6 +219,7 @@ def _state(parts: Parts, choice: Choice, dataset: DataSet, state: checks.Checked
         label = f"{state.done:,} of {state.total:,} looked into"
     return {
         parts.summary: cards.summary(choice, dataset, state),
+        parts.fault_box: gr.Accordion(label=cards.fault_title(state)),
         parts.faults: cards.fault_list(state),
         parts.check: gr.Button(label, interactive=not busy),
         parts.stop: gr.Button(visible=busy),

@@ -58,30 +58,31 @@ def table(place: Workplace, opened: str) -> str:
     if not lines:
         return ""
     more = f"<p class='bye-note'>and {len(names) - SHOWN} older</p>" if len(names) > SHOWN else ""
-    titles = ("run", "model", "data", "samples", "date", "verdict")
+    titles = ("run", "verdict", "samples", "model", "data", "date")
     head = "".join(f"<th scope='col'{_right(title)}>{title}</th>" for title in titles)
     return (
         "<h4>Runs</h4><div class='bye-scroll' tabindex='0' role='region' aria-label='runs'><table class='bye-table'>"
-        f"<thead><tr>{head}<th></th></tr></thead><tbody>{lines}</tbody></table></div>{more}"
+        f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{more}"
     )
 
 
 def _line(found: Row, state: str, opened: bool) -> str:
     name = escape(found.name)
     if found.problem:
-        return f"<tr><td>{name}</td><td colspan='6'>{escape(clip(found.problem, 120))}</td></tr>"
+        return f"<tr><td>{name}</td><td colspan='5'>{escape(clip(found.problem, 120))}</td></tr>"
     samples = f"{found.scored:,}" if found.scored >= found.total else f"{found.scored:,} of {found.total:,}"
     words, kind = found.verdict
     # What was not scanned to its end and is not at work says so; a verdict on a part would mislead.
     if state and state != jobs.DONE:
         words, kind = f"scan {STATES[state]}", "open"
-    button = f"<button type='button' data-run='{name}'>open</button>"
-    if state in RESUMABLE:
-        button += f" <button type='button' data-job='{name}'>show</button>"
+    verdict = escape(words)
+    if state in (*RESUMABLE, jobs.RUNNING):
+        verdict += f" <button type='button' class='bye-small' data-job='{name}'>show</button>"
     cells = (
-        f"<td><bdi>{name}</bdi></td><td><bdi>{escape(clip(found.model, 50))}</bdi></td>"
-        f"<td><bdi>{escape(clip(found.data, 50))}</bdi></td><td class='bye-number'>{samples}</td>"
-        f"<td>{escape(found.created)}</td><td class='bye-{kind}'>{escape(words)}</td><td>{button}</td>"
+        f"<td><button type='button' data-run='{name}' title='open this run'><bdi>{name}</bdi></button></td>"
+        f"<td class='bye-{kind}'>{verdict}</td><td class='bye-number'>{samples}</td>"
+        f"<td><bdi>{escape(clip(found.model, 50))}</bdi></td><td><bdi>{escape(clip(found.data, 50))}</bdi></td>"
+        f"<td>{escape(found.created)}</td>"
     )
     return f"<tr{' aria-current=true' if opened else ''}>{cells}</tr>"
 

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from bye_core.data import FORMATS
-from bye_core.data.archive import SUFFIXES
 from bye_core.errors import ByeError
 from bye_core.ui import data_page as page
 from bye_core.ui.columns import SLOTS
@@ -46,7 +45,7 @@ def _lay_out(session: gr.State) -> page.Parts:
             listing = gr.HTML("", js_on_load=CLICKS, elem_id="data-sets")
         with gr.Column(scale=2, min_width=300):
             upload = gr.File(
-                label=f"Or upload an archive ({', '.join(SUFFIXES[:3])}) or a parquet file",
+                label="Or upload a .zip, .tar.gz or .parquet",
                 file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".parquet"],
                 height=150,
                 elem_id="data-upload",
@@ -61,7 +60,7 @@ def _lay_out(session: gr.State) -> page.Parts:
         with gr.Row(elem_classes="bye-set-row"):
             summary = gr.HTML(elem_id="data-summary")
             scan = gr.Button("Scan this data set", variant="primary", elem_id="data-scan", min_width=230, scale=0)
-        with gr.Accordion("Faults, and what happens to them", open=False, elem_id="data-faults"):
+        with gr.Accordion("Faults", open=False, elem_id="data-faults") as fault_box:
             with gr.Row():
                 check = gr.Button("Look into every picture", size="sm", elem_id="data-check", scale=0, min_width=200)
                 stop = gr.Button("Stop", size="sm", visible=False, elem_id="data-check-stop", scale=0)
@@ -73,7 +72,7 @@ def _lay_out(session: gr.State) -> page.Parts:
             after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
     return page.Parts(
         session, shown, trying, number, notice, path, load, upload, listing, view, summary, scan, reading, file, format,
-        columns, again, samples, before, place, after, faults, check, stop,
+        columns, again, samples, before, place, after, fault_box, faults, check, stop,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def _lay_out(frame: Frame) -> page.Parts:
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="scan-stop", scale=0, min_width=140)
         resume = gr.Button("Resume", variant="primary", visible=False, elem_id="scan-resume", scale=0, min_width=140)
         results = gr.Button("See its layers", variant="primary", visible=False, elem_id="scan-results", scale=0)
-        review = gr.Button("Review its samples", visible=False, elem_id="scan-review", scale=0, min_width=180)
+        review = gr.Button("Review its samples", visible=False, elem_id="scan-review", scale=0, min_width=230)
     sofar = gr.HTML(elem_id="scan-sofar")
     figure = gr.Plot(visible=False, show_label=False, elem_id="scan-figure")
     runs = gr.HTML(js_on_load=CLICKS, elem_id="scan-runs")
