@@ -21,7 +21,7 @@ from bye_core.stopping import Stopped, StopRequest
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import write_set
 
-PATIENCE = 120
+PATIENCE = 300
 COUNT = 200
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -188,7 +188,7 @@ def test_a_scan_job_stopped_and_resumed_reads_the_same_rows(tmp_path, model, dat
     whole = scan_job(tmp_path / "jobs/whole", model, data, tmp_path / "whole")
     job = scan_job(tmp_path / "jobs/one", model, data, tmp_path / "run")
     until(lambda: job.progress().done >= 6)
-    assert job.stop() == jobs.STOPPED, job.log()
+    assert job.stop(grace=PATIENCE) == jobs.STOPPED, job.log()
     done = runs.Run.open(tmp_path / "run").counts().scored
     assert 6 <= done < COUNT
     assert job.progress().done == done

@@ -22,7 +22,7 @@ def step(done, total=1000, **facts):
     say(time=time.time(), stage="count", done=done, total=total, message="", facts=facts)
 
 
-def count(file, total=1000):
+def count(file, total=1_000_000):
     """Goes on where FILE says that it stopped."""
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     done = int(Path(file).read_text()) if os.path.exists(file) else 0
