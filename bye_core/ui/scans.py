@@ -66,9 +66,12 @@ def _model_of_run(path: Path) -> str:
 def adapters(place: Workplace) -> list[tuple[str, str]]:
     found = [("none", "")]
     for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, place.adapters)):
-        names = sorted(path.parent.name for path in root.glob("*/adapter_config.json"))
-        found += [(label + name, prefix + name) for name in names]
+        found += [(label + name, prefix + name) for name in _finished(root)]
     return found
+
+
+def _finished(root: Path) -> list[str]:
+    return sorted(path.parent.name for path in root.glob("*/adapter_config.json"))
 
 
 def model_of(value: str | None) -> str:
@@ -88,7 +91,7 @@ def adapter_of(place: Workplace, value: str | None) -> str:
         return ""
     for prefix, root in ((f"{SHIPPED}:", DEMO_ADAPTERS), (MINE, place.adapters)):
         name = value.removeprefix(prefix)
-        if name != value and PurePath(name).name == name and (root / name).is_dir():
+        if name != value and name in _finished(root):
             return str(root / name)
     return _typed(value)
 

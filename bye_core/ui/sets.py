@@ -14,6 +14,7 @@ from threading import Lock
 from bye_core.data import DataSet, load_dataset
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.hub import check_size, is_cached
+from bye_core.data.load import annotations
 from bye_core.errors import DataError
 from bye_core.records import Progress
 from bye_core.runs.files import write_atomic
@@ -131,7 +132,7 @@ def path_of(place: Workplace, choice: Choice) -> str:
         if not found.exists():
             return str(found)
     if choice.file:
-        if Path(choice.file).name != choice.file:
+        if not found.is_dir() or choice.file not in annotations(found):
             raise NoSuchSet(name=choice.file)
         found = found / choice.file
     return str(found)

@@ -115,7 +115,7 @@ def test_a_public_host_keeps_visitors_apart_and_bounds_them(public, tmp_path, mo
         uploaded(public, file)
 
 
-@pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "a/b.json"])
+@pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "a/b.json", "..", "truth.json"])
 def test_the_annotation_file_is_one_of_the_folder(place, tmp_path, name):
     with pytest.raises(sets.NoSuchSet):
         sets.path_of(place, Choice(str(make_data(tmp_path / "d", 2).parent), file=name))

@@ -1,0 +1,219 @@
+"""Scans as jobs: the command, who may start what, what is found again, what came of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bye_core import runs
+from bye_core.arguments import build_parser
+from bye_core.errors import ByeError
+from bye_core.runs import jobs
+from bye_core.ui import job_card, limits, run_list, scans
+from bye_core.ui.limits import MachineBusy, NotHere, TooManySamples
+from bye_core.ui.scans import Form
+from bye_core.ui.sets import Choice
+from bye_core.ui.visitors import new_token, workplace
+from tests.made_run import make_data, make_run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+STAND_IN = """
+import json, signal, sys, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+for done in range(1, 400):
+    print(json.dumps({"time": time.time(), "stage": "scan", "done": done, "total": 400, "message": "",
+                      "facts": {"scored": done, "failed": 0}}), flush=True)
+    if asked:
+        print(json.dumps({"stopped": True}), flush=True)
+        sys.exit(143)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def place(home):
+    return workplace("")
+
+
+@pytest.fixture
+def standing_in(tmp_path, monkeypatch):
+    """Jobs are quick to start and do nothing for twenty seconds."""
+    package = tmp_path / "cwd" / "bye_core"
+    package.mkdir(parents=True)
+    (package / "__main__.py").write_text(STAND_IN)
+    (package / "__init__.py").touch()
+    monkeypatch.chdir(package.parent)
+    started = []
+    yield started.append
+    for job in started:
+        job.stop(grace=0)
+
+
+@pytest.fixture
+def choice(tmp_path):
+    return Choice(str(make_data(tmp_path / "d" / "my set", 5)))
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    return str(tmp_path / "models" / "tiny")
+
+
+def test_the_command_is_one_that_the_command_line_takes(place, choice, model, tmp_path):
+    choice = replace(choice, format="vqa", columns={"question": "my question", "answer": "a"})
+    form = Form(model, "", "", "8", "cpu", "float16")
+    found = scans.arguments(place, choice, form, scans.run_place(place, form, choice))
+    args = build_parser().parse_args(["scan", *found])
+    assert (args.model, args.data, args.adapter) == (model, choice.key, None)
+    assert (args.batch, args.device, args.dtype, args.format) == (8, "cpu", "float16", "vqa")
+    assert dict(args.columns) == dict(choice.columns)
+    assert args.run == place.runs / "data-tiny"
+    plain = scans.arguments(place, choice, Form(model), tmp_path / "run")
+    assert not {"--batch", "--device", "--dtype"} & set(plain), "auto is left to the machine"
+
+
+def test_names_of_runs_are_free_ones(place, choice, model):
+    form = Form(model, name="../My run!")
+    assert scans.run_place(place, form, choice) == place.runs / "My-run"
+    (place.jobs / "My-run").mkdir(parents=True)
+    assert scans.run_place(place, form, choice) == place.runs / "My-run-2"
+
+
+def test_adapters_are_those_of_the_workplace(place, model, tmp_path):
+    (place.adapters / "mine").mkdir(parents=True)
+    (place.adapters / "mine" / "adapter_config.json").write_text("{}")
+    (place.adapters / "unfinished").mkdir()
+    assert ("mine", "own:mine") in scans.adapters(place)
+    assert "unfinished" not in str(scans.adapters(place))
+    assert scans.adapter_of(place, "own:mine") == str(place.adapters / "mine")
+    assert scans.adapter_of(place, None) == ""
+    for value in ("own:../mine", "own:..", "own:unfinished/x", "demo:../../x"):
+        with pytest.raises(scans.NoSuchModel):
+            scans.adapter_of(place, value)
+
+
+@pytest.mark.parametrize("value", ["/etc", "tests/ui", "own:../x", "~", "."])
+def test_a_public_host_takes_no_folder(home, monkeypatch, value):
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    with pytest.raises(NotHere):
+        scans.model_of(value)
+    with pytest.raises(NotHere):
+        scans.adapter_of(workplace(new_token()), value)
+    assert scans.model_of("owner/model") == "owner/model"
+
+
+def test_what_stands_against_a_start_is_said_before_any_work(place, choice, model, home, monkeypatch):
+    with pytest.raises(scans.NoModelChosen):
+        scans.start(place, choice, Form())
+    with pytest.raises(scans.NoSuchModel):
+        scans.start(place, choice, Form("nothing here"))
+    with pytest.raises(ByeError):
+        scans.start(place, Choice("/nowhere"), Form(model))
+    monkeypatch.setattr(limits, "OWN", replace(limits.OWN, samples=4))
+    with pytest.raises(TooManySamples, match="5 samples"):
+        scans.start(place, choice, Form(model))
+    assert not jobs.list_jobs(place.jobs)
+
+
+def test_a_job_is_found_again_stopped_and_resumed(place, choice, model, standing_in):
+    job = scans.start(place, choice, Form(model))
+    standing_in(job)
+    assert job.command == "python -m bye_core scan " + job.command.split("scan ", 1)[1]
+    assert scans.is_busy(place)
+    assert scans.current(place).id == job.id == "data-tiny"
+    until(lambda: job.progress().done >= 3)
+    html = job_card.card(place, scans.current(place))
+    assert "of 400 samples" in html
+    assert "samples/s" in html
+    assert "scanning" in job_card.headline(place.jobs)
+    assert job.stop() == jobs.STOPPED
+    assert not scans.is_busy(place)
+    assert job_card.headline(place.jobs) == ""
+    scans.resume(place, job)
+    assert scans.current(place).state == jobs.RUNNING
+
+
+def test_only_so_many_jobs_at_a_time(home, place, choice, model, standing_in, monkeypatch):
+    for _ in range(limits.OWN.jobs):
+        standing_in(scans.start(place, choice, Form(model)))
+    with pytest.raises(jobs.TooManyJobs):
+        scans.start(place, choice, Form(model))
+
+
+def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in, monkeypatch):
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    monkeypatch.setattr(scans, "check_size", lambda *_, **__: 0)
+    places = [workplace(new_token()) for _ in range(3)]
+    for place in places:
+        shutil.copytree(make_data(tmp_path / place.root.name, 3).parent, place.data / "mine")
+    for place in places[:2]:
+        standing_in(scans.start(place, Choice("mine"), Form("owner/model")))
+    monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=9))
+    with pytest.raises(jobs.TooManyJobs):
+        scans.start(places[0], Choice("mine"), Form("owner/model"))
+    monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=2))
+    with pytest.raises(MachineBusy):
+        scans.start(places[2], Choice("mine"), Form("owner/model"))
+
+
+def test_a_finished_scan_is_examined_with_the_papers_rule(place, home, choice, model, standing_in):
+    job = scans.start(place, choice, Form(model, name="made"))
+    standing_in(job)
+    place.runs.mkdir(exist_ok=True)
+    make_run(home / "elsewhere").rename(place.runs / "made")
+    scans.settle(place)
+    assert runs.Run.open(place.runs / "made").detection() is None, "not before its end"
+    job.stop()
+    (job.folder / "progress.jsonl").open("a").write(json.dumps({"result": {}}) + "\n")
+    exit = json.loads((job.folder / "exit.json").read_text())
+    (job.folder / "exit.json").write_text(json.dumps({**exit, "exit": 0, "asked": False}))
+    assert job.state == jobs.DONE
+    scans.settle(place)
+    found = runs.Run.open(place.runs / "made").detection()
+    assert found.verdict == "poisoned"
+    assert found.settings["bsi"] == "paper"
+
+
+def test_the_list_of_runs(run_path, place):
+    html = run_list.table(place, "made")
+    assert "data-run='made'" in html
+    assert "poisoning found: 12 of 120 flagged" in html
+    assert "aria-current" in html
+    (run_path / "run.json").write_text("{}")
+    assert "damaged" in run_list.table(place, "")
+
+
+def test_numbers_in_words():
+    assert [job_card.duration(s) for s in (0.4, 59, 61, 119 * 60, 7200, 90_000)] == [
+        "0 s", "59 s", "1 min", "119 min", "2 h 0 min", "25 h 0 min",
+    ]  # fmt: skip
+    assert [job_card.rate(r, "samples") for r in (1234.5, 38.2, 2.25, 0.1)] == [
+        "1,234 samples/s", "38 samples/s", "2.2 samples/s", "10.0 s/sample",
+    ]  # fmt: skip
+
+
+def test_a_hostile_name_does_nothing(place, standing_in):
+    job = jobs.start(place.jobs / "x", "scan", ["--run", "<b>"], title="<script>alert(1)</script>")
+    standing_in(job)
+    assert "<script" not in job_card.headline(place.jobs)
+    assert "<b>" not in job_card.card(place, job).replace("<bdi>", "")
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_the_model_of_an_earlier_scan_is_offered_again(run_path, place):
+    assert ("made/model", "made/model") in scans.models(place)
+    assert Path(scans.model_of("made/model")).parts == ("made", "model")
