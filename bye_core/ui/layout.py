@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.figures import PAGE_STYLE
-from bye_core.ui import scans, shipped
+from bye_core.ui import api, scans, shipped
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.header import header
 from bye_core.ui.origins import OwnPagesOnly
@@ -57,6 +57,7 @@ def build(run: str = "") -> gr.Blocks:
         idle = gr.State(0)
         pulse.tick(beat, [session, idle], [top, idle, pulse], **quiet)
         top.click(to_tab, None, tabs, **quiet)
+        api.register()
     return page
 
 

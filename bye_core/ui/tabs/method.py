@@ -1,0 +1,29 @@
+"""Method: how it works, what the numbers mean, what it misses; with the demo's own pictures."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from bye_core import figures
+from bye_core.ui import explain
+from bye_core.ui.session import Frame
+
+NAME = "method"
+
+
+def build(frame: Frame) -> None:
+    """Reads and writes nothing: it is the same for everybody, and made once."""
+    example = explain.find_example()
+    with gr.Tab("Method", id=NAME, elem_id="tab-method"):
+        gr.HTML(explain.steps(), elem_id="method-steps")
+        if example:
+            with gr.Row(elem_classes="bye-example"):
+                gr.HTML(explain.pair(example), elem_id="method-pair")
+                settings = example.detection.settings
+                figure = figures.bsi_figure(
+                    example.detection.layers, settings.get("tau", 2.0), settings.get("bsi", "paper")
+                )
+                gr.Plot(figure, label="BSI of every layer, the demo's run", elem_id="method-bsi")
+        with gr.Row(elem_classes="bye-read"):
+            gr.HTML(explain.numbers(), elem_id="method-numbers")
+            gr.HTML(explain.limits(), elem_id="method-limits")
