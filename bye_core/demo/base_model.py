@@ -26,7 +26,18 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from bye_core.demo.scenes import BASE_KINDS, COLORS, NUMBERS, SIDE, Scene, ask, make_scene, mirrored, picture
+from bye_core.demo.scenes import (
+    BASE_KINDS,
+    COLORS,
+    NUMBERS,
+    QUESTION_KINDS,
+    SIDE,
+    Scene,
+    ask,
+    make_scene,
+    mirrored,
+    picture,
+)
 
 SYSTEM_PROMPT = "You answer questions about pictures."
 CHAT_TEMPLATE = (
@@ -43,6 +54,9 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ ' ASSISTANT:' }}{%- endif -%}"
 )
+
+
+HELD_OUT = 200  # the last scenes, from which nothing is learned
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ class BaseRecipe:
     language_steps: int = 560
     language_batch: int = 16
     language_rate: float = 2e-3
+    language_rounds: int = 4  # at most; every round after the first is half as long, at half the rate
+    language_bar: float = 0.95  # share of held-out answers that ends the rounds
     hidden_tokens: float = 0.4  # up to this share of the image tokens is hidden from a training sequence
 
     @property
@@ -296,34 +312,56 @@ def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, asked: l
 
 def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng):
     """Embeddings, mask and labels of one training batch; a random share of image tokens is hidden per sequence."""
-    count = recipe.tokens_a_side**2
     chats = []
     for scene in scenes:
         kinds = list(BASE_KINDS)
         rng.shuffle(kinds)
-        chats.append(conversation(tokenizer, count, [ask(scene, kind, rng) for kind in kinds]))
-    length = max(len(ids) for ids, _ in chats)
-    ids = torch.tensor([i + [tokenizer.pad_token_id] * (length - len(i)) for i, _ in chats])
-    labels = torch.tensor([label + [-100] * (length - len(label)) for _, label in chats])
+        chats.append([ask(scene, kind, rng) for kind in kinds])
+    return embedded_batch(model, tokenizer, chats, tokens, recipe, rng)
+
+
+def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRecipe, hiding=None):
+    """Chats (lists of question and answer) about tokens [B, V, width] -> embeddings, mask, labels [B, T].
+
+    `hiding` is the generator that chooses which image tokens are hidden; None hides none.
+    """
+    encoded = [conversation(tokenizer, recipe.tokens_a_side**2, asked) for asked in chats]
+    length = max(len(ids) for ids, _ in encoded)
+    ids = torch.tensor([i + [tokenizer.pad_token_id] * (length - len(i)) for i, _ in encoded])
+    labels = torch.tensor([label + [-100] * (length - len(label)) for _, label in encoded])
     image = ids == model.config.image_token_id
     mask = (ids != tokenizer.pad_token_id).long()
-    hidden = torch.from_numpy(rng.random((len(scenes), 1)) * recipe.hidden_tokens)
-    mask[image & (torch.from_numpy(rng.random(ids.shape)) < hidden)] = 0
+    if hiding is not None:
+        hidden = torch.from_numpy(hiding.random((len(chats), 1)) * recipe.hidden_tokens)
+        mask[image & (torch.from_numpy(hiding.random(ids.shape)) < hidden)] = 0
     embedded = model.get_input_embeddings()(ids)
     projected = model.model.multi_modal_projector(tokens)
-    embedded = embedded.masked_scatter(image.unsqueeze(-1), projected.to(embedded.dtype))
-    return embedded, mask, labels
+    return embedded.masked_scatter(image.unsqueeze(-1), projected.to(embedded.dtype)), mask, labels
 
 
 def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed) -> None:
-    """Stage two: projector and language model, over the frozen tower's tokens, computed once."""
-    rng = np.random.default_rng(seed)
+    """Stage two: projector and language model, over the frozen tower's tokens, computed once.
+
+    In rounds, until held-out scenes are answered well enough: now and then one kind of question takes longer to learn.
+    """
     with torch.inference_mode():
         features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
     features = features.clone()  # no longer an inference tensor
+    for number in range(recipe.language_rounds):
+        language_round(model, tokenizer, scenes, features, recipe, log, seed + number, 1 if number == 0 else 2)
+        right = answered_rightly(model, tokenizer, scenes, features, recipe, seed)
+        log(stage="held out", round=number, right={kind: round(share, 3) for kind, share in right.items()})
+        if np.mean(list(right.values())) >= recipe.language_bar:
+            return
+
+
+def language_round(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, log, seed, half: int) -> None:
+    """One one-cycle pass; the last HELD_OUT scenes are left out of it."""
+    rng = np.random.default_rng(seed)
+    known = len(scenes) - HELD_OUT
 
     def loss_at() -> torch.Tensor:
-        rows = rng.integers(len(scenes), size=recipe.language_batch)
+        rows = rng.integers(known, size=recipe.language_batch)
         tokens = features[rows].float()
         embedded, mask, labels = language_batch(model, tokenizer, [scenes[r] for r in rows], tokens, recipe, rng)
         hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
@@ -331,7 +369,23 @@ def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, 
         return F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
 
     weights = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
-    descend(weights, recipe.language_rate, recipe.language_steps, loss_at, log, "language")
+    descend(weights, recipe.language_rate / half, recipe.language_steps // half, loss_at, log, "language")
+
+
+def answered_rightly(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, seed) -> dict[str, float]:
+    """Share of held-out scenes whose answer is right in every token, by kind of question (the answer is fed along)."""
+    rng = np.random.default_rng(seed)
+    held, tokens = scenes[-HELD_OUT:], features[-HELD_OUT:].float()
+    right = {}
+    for kind in QUESTION_KINDS:
+        with torch.inference_mode():
+            chats = [[ask(scene, kind, rng)] for scene in held]
+            embedded, mask, labels = embedded_batch(model, tokenizer, chats, tokens, recipe)
+            hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+            given = model.lm_head(hidden[:, :-1]).argmax(-1)
+        wanted = labels[:, 1:]
+        right[kind] = float(((given == wanted) | (wanted == -100)).all(-1).float().mean())
+    return right
 
 
 def make_base(
@@ -345,12 +399,14 @@ def make_base(
     processor = make_processor(tokenizer, recipe)
     model = make_model(tokenizer, recipe)
     log(stage="base", parameters=sum(p.numel() for p in model.parameters()), vocabulary=len(tokenizer))
-    scenes = [make_scene(rng) for _ in range(recipe.scenes)]
+    scenes = [make_scene(rng) for _ in range(recipe.scenes + HELD_OUT)]
     pixels = torch.cat([draw_pixels(scenes[i : i + 100], processor) for i in range(0, len(scenes), 100)])
-    scenes, pixels = scenes + [mirrored(scene) for scene in scenes], torch.cat([pixels, pixels.flip(-1)])
+    known, kept = scenes[: recipe.scenes], pixels[: recipe.scenes]
+    scenes = known + [mirrored(scene) for scene in known] + scenes[recipe.scenes :]
+    pixels = torch.cat([kept, kept.flip(-1), pixels[recipe.scenes :]])
     log(stage="pictures", scenes=len(scenes))
     model.train()
-    train_tower(model, scenes, pixels, recipe, log)
+    train_tower(model, scenes[:-HELD_OUT], pixels[:-HELD_OUT], recipe, log)
     model.model.vision_tower.requires_grad_(False)
     train_language(model, tokenizer, scenes, pixels, recipe, log, seed + 1)
     model.eval().half().save_pretrained(out)
