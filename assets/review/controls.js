@@ -82,6 +82,7 @@ function showBulk() {
     part(name).disabled = !number;
   }
   part('unselect').hidden = !picked;
+  part('picked').hidden = query.picked === null;
   part('many').textContent = picked ? `${number.toLocaleString('en')} selected` : `${number.toLocaleString('en')} undecided`;
 }
 
@@ -112,8 +113,6 @@ function showFacets() {
   part('sort').value = query.sort;
   if (document.activeElement !== part('text')) part('text').value = query.text;
 }
-
-const EVERYTHING = { show: 'all', text: '', question: null, answer: null, picked: null };
 
 // An empty page says why, and what to do about it.
 function teach() {
@@ -190,6 +189,7 @@ function start() {
   });
   part('bulk-accept').addEventListener('click', () => decideMany('accept'));
   part('bulk-reject').addEventListener('click', () => decideMany('reject'));
+  part('picked').addEventListener('click', () => ask({ picked: null }));
   part('unselect').addEventListener('click', () => list.unselect());
   part('layer').addEventListener('change', () => choose(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)));
   part('opacity').addEventListener('input', opacity);
@@ -233,11 +233,14 @@ async function look() {
   } else if (place.run && value.revision !== before.revision) {
     await refreshMarks().catch(() => {});
   }
-  if (value.sample && place.run) {
+  const selection = value.selection || [];
+  if (!place.run || !(selection.length || value.sample)) return;
+  if (selection.length) await ask({ ...EVERYTHING, picked: selection }, false);
+  if (value.sample) {
     const { position } = await call('review_sample', place, { id: value.sample }).catch((error) => (complain(wordsOf(error), []), {}));
-    if (position !== undefined) openPosition(position);
-    trigger('opened', {});
+    if (position !== undefined) await openPosition(position);
   }
+  trigger('opened', {});
 }
 
 start();

@@ -18,11 +18,14 @@ from bye_core.ui.visitors import workplace
 
 NAME = "review"
 # One body of one function in the page: later files use what earlier ones define.
-SCRIPTS = ("dom.js", "server.js", "heatmap.js", "figure.js", "queue.js", "panel.js", "review.js", "controls.js")
+SCRIPTS = (
+    "dom.js", "server.js", "heatmap.js", "figure.js", "queue.js", "panel.js", "review.js", "decisions.js", "controls.js",
+)  # fmt: skip
 
 
 def build(frame: Frame) -> None:
-    """Reads: session. Writes: session (revision after decisions; sample, once it is shown). Decisions go to the run."""
+    """Reads: session. Writes: session.revision after decisions; clears session.sample and session.selection once they
+    are shown. Decisions go to the run."""
     with gr.Tab("Review", id=NAME):
         page = gr.HTML(
             {},
@@ -43,7 +46,8 @@ def build(frame: Frame) -> None:
 
 def looked_at(session: Session) -> dict[str, Any]:
     """What the page is to show; `stamp` changes with the scan and the detection, `revision` with all else."""
-    value = {"visitor": session.visitor, "run": session.run, "sample": session.sample, "revision": session.revision}
+    value = {name: getattr(session, name) for name in ("visitor", "run", "sample", "revision")}
+    value["selection"] = list(session.selection)
     if not session.run:
         return {**value, "stamp": "", "flagged": False}
     try:
@@ -60,4 +64,4 @@ def decided(session: Session) -> Session:
 
 def opened(session: Session) -> Session:
     """What was to be shown is shown; a second click on the same point is then a change again."""
-    return replace(session, sample="")
+    return replace(session, sample="", selection=())

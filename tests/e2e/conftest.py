@@ -1,0 +1,202 @@
+"""The app in a real browser: a home of its own, the page served, Chromium opened on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bye_core import pipeline
+from tests.made_run import make_run
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("BYE_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
+  (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
+START_SECONDS, WAIT_MILLISECONDS = 90, 30_000
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install one, or name it in BYE_CHROMIUM")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error fails the test."""
+    contexts, errors = [], []
+
+    def opened(url, **more):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **more})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MILLISECONDS)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BYE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    monkeypatch.delenv("BYE_HOSTED", raising=False)
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def made(home):
+    """made(**sizes) -> the folder of a finished run named "made", as `make_run` draws it."""
+
+    def make(**sizes):
+        path = make_run(home / "made", **sizes)
+        pipeline.detect_run(path)
+        return path.rename(home / "runs" / "made")
+
+    return make
+
+
+@pytest.fixture
+def serve(home):
+    """serve(run, build=...) -> address of the app in this process."""
+    from bye_core.ui import layout
+
+    pages = []
+
+    def served(run="made", build=layout.build):
+        page = build(run)
+        _, url, _ = layout.launch(page, prevent_thread_lock=True, quiet=True)
+        pages.append(page)
+        return url
+
+    yield served
+    for page in pages:
+        page.close(verbose=False)
+
+
+class Served:
+    """`python app.py` as a process of its own, to be killed."""
+
+    def __init__(self, run: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/"
+        command = [sys.executable, "app.py", "--run", run, "--host", "127.0.0.1", "--port", str(port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait(time.monotonic() + START_SECONDS)
+
+    def _wait(self, deadline: float) -> None:
+        while True:
+            try:
+                with urllib.request.urlopen(self.url, timeout=5):
+                    return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def serve_apart(home):
+    """serve_apart(run) -> Served."""
+    started = []
+
+    def served(run="made"):
+        started.append(Served(run))
+        return started[-1]
+
+    yield served
+    for one in started:
+        one.kill()
+
+
+@pytest.fixture
+def expect(chromium):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WAIT_MILLISECONDS)
+    return expect
+
+
+class Review:
+    """What a person sees and does on the Review page."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        page.wait_for_selector("[data-part=page][data-sample]")
+
+    def part(self, name):
+        return self.page.locator(f"[data-part={name}]")
+
+    @property
+    def sample(self) -> str:
+        return self.part("page").get_attribute("data-sample")
+
+    @property
+    def listed(self) -> int:
+        """Samples in the list: "3 of 98" -> 98."""
+        return int(re.sub(r".* of |,|none", "", self.part("count").inner_text()) or 0)
+
+    def ids(self, count: int) -> list[str]:
+        """The first ids of the list, top down."""
+        self.page.wait_for_function(f"() => document.querySelectorAll('.rv-id:not(:empty)').length >= {count}")
+        rows = self.page.evaluate(ROWS)
+        return [id for _, id in sorted(rows)][:count]
+
+    def show(self, name: str) -> None:
+        self.part("show").select_option(name)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until no list and no decision is on its way."""
+        self.page.wait_for_function(
+            "() => !document.querySelector('[data-part=page][aria-busy]') && !document.querySelector('.rv-pending')"
+            " && !document.querySelector('[data-part=progress]').textContent.includes('saving')"
+        )
+
+
+@pytest.fixture
+def review():
+    return Review
+
+
+@pytest.fixture
+def copy_run(home):
+    """copy_run(path, name) -> the same run once more under another name."""
+    return lambda path, name: Path(shutil.copytree(path, home / "runs" / name))

@@ -1,0 +1,170 @@
+"""A person decides in Review: by key, in bulk, on a selection; what the page calls saved is on disk."""
+
+import json
+import time
+
+import pytest
+
+from bye_core.runs import Run
+
+# Ten keys in one breath of the page, in turn r and a.
+BURST = """() => {
+  for (let i = 0; i < 10; i++) {
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: i % 2 ? 'a' : 'r', bubbles: true }));
+  }
+}"""
+
+
+def lines(path):
+    found = (path / "decisions.jsonl").read_text().splitlines() if (path / "decisions.jsonl").exists() else []
+    return [json.loads(line) for line in found]
+
+
+def decided(path):
+    """(id, choice) in the order in which they were written."""
+    return [(d["id"], d["choice"]) for line in lines(path) for d in line.get("decisions", ())]
+
+
+def choices(path):
+    return {id: decision.choice for id, decision in Run.open(path).decisions().items()}
+
+
+@pytest.fixture
+def path(made):
+    return made()
+
+
+@pytest.fixture
+def page(path, serve, open_page, review):
+    return review(open_page(serve()))
+
+
+def test_ten_rejections_within_two_seconds_are_recorded_in_order_and_three_undone(page, path, expect):
+    order = [(id, "reject") for id in page.ids(10)]
+    start = time.monotonic()
+    for _ in range(10):
+        page.page.keyboard.press("r")
+    assert time.monotonic() - start < 2
+    expect(page.part("progress")).to_contain_text("10 of 12 flagged reviewed")
+    page.settle()
+    assert decided(path) == order
+
+    for _ in range(3):
+        page.page.keyboard.press("u")
+    expect(page.part("progress")).to_contain_text("7 of 12 flagged reviewed")
+    assert choices(path) == dict(order[:7])
+    assert [line["undo"] for line in lines(path)[10:]] == ["000010", "000009", "000008"]
+    expect(page.part("page")).to_have_attribute("data-sample", order[7][0])
+    # The other parts of the page hear of it, once.
+    expect(page.page.locator("#header")).to_contain_text("7 of 12 flagged samples reviewed")
+
+
+def test_a_burst_without_any_pause_loses_nothing(page, path, expect):
+    page.ids(10)
+    page.page.evaluate(BURST)
+    expect(page.part("progress")).to_contain_text("10 of 12 flagged reviewed")
+    page.settle()
+    found = decided(path)
+    assert [choice for _, choice in found] == ["reject", "accept"] * 5
+    assert len({id for id, _ in found}) == 10
+
+
+def test_a_key_held_down_decides_once(page, path):
+    page.page.keyboard.down("r")
+    page.page.keyboard.down("r")  # Playwright sends a repeat
+    page.page.keyboard.up("r")
+    page.settle()
+    assert len(decided(path)) == 1
+
+
+def test_bulk_rejects_what_is_undecided_in_a_filter_as_one_batch(page, path, expect):
+    kept = page.sample
+    page.page.keyboard.press("a")
+    page.settle()
+    expect(page.part("bulk-reject")).to_have_text("Reject all 11")
+    page.part("bulk-reject").click()
+    expect(page.part("messages")).to_contain_text("Rejected 11 samples")
+    assert len(lines(path)) == 2
+    assert choices(path)[kept] == "accept"
+    assert sorted(choices(path).values()) == ["accept"] + ["reject"] * 11
+    page.show("rejected")
+    assert page.listed == 11
+    page.page.keyboard.press("u")
+    expect(page.part("messages")).to_contain_text("11 decisions")
+    assert choices(path) == {kept: "accept"}
+
+
+def test_a_selection_by_shift_click_is_decided_alone(page, path, expect):
+    rows = page.page.locator(".rv-face")
+    rows.nth(1).click()
+    rows.nth(3).click(modifiers=["Shift"])
+    expect(page.part("many")).to_have_text("3 selected")
+    page.page.locator(".rv-pick").nth(2).click()
+    expect(page.part("bulk-accept")).to_have_text("Accept 2")
+    page.part("bulk-accept").click()
+    expect(page.part("messages")).to_contain_text("Accepted 2 samples")
+    assert list(choices(path).values()) == ["accept"] * 2
+    assert len(lines(path)) == 1
+
+
+def test_typing_decides_nothing_and_notes_are_kept_with_the_decision(page, path, expect):
+    first = page.sample
+    page.part("note").fill("")
+    page.part("note").press_sequentially("a rare arrow")
+    page.part("text").press_sequentially("jar")
+    page.settle()
+    assert decided(path) == []
+    page.part("text").fill("")
+    page.page.wait_for_timeout(300)
+    page.settle()
+    page.page.locator("details.rv-more summary").click()
+    page.part("reviewer").fill("Ann")
+    page.part("reviewer").press("Enter")
+    page.page.evaluate("document.activeElement.blur()")
+    page.page.locator(".rv-face").nth(0).click()
+    expect(page.part("page")).to_have_attribute("data-sample", first)
+    expect(page.part("note")).to_have_value("a rare arrow")
+    page.page.keyboard.press("r")
+    page.settle()
+    found = Run.open(path).decisions()[first]
+    assert (found.choice, found.note, found.reviewer) == ("reject", "a rare arrow", "Ann")
+
+
+def test_two_people_on_one_run_see_each_other_and_undo_only_their_own(path, serve, open_page, review, expect):
+    url = serve()
+    ann, ben = review(open_page(url)), review(open_page(url))
+    first = ann.sample
+    ann.page.keyboard.press("r")
+    ann.settle()
+    ben.page.keyboard.press("j")
+    expect(ben.part("page")).not_to_have_attribute("data-sample", first)
+    second = ben.sample
+    ben.page.keyboard.press("a")
+    ben.settle()
+    expect(ben.part("progress")).to_contain_text("2 of 12 flagged reviewed")
+    ann.page.keyboard.press("u")
+    expect(ann.part("messages")).to_contain_text(f"Undone: {first}")
+    assert choices(path) == {second: "accept"}
+
+
+def test_every_acknowledged_decision_survives_a_killed_server(path, serve_apart, open_page, review, expect):
+    served = serve_apart()
+    page = review(open_page(served.url))
+    acknowledged = {}
+    for key, choice in (("r", "reject"), ("a", "accept"), ("r", "reject")):
+        sample = page.sample
+        page.page.keyboard.press(key)
+        expect(page.part("progress")).to_contain_text(f"{choice}ed {sample}")
+        acknowledged[sample] = choice
+    served.kill()
+    assert choices(path) == acknowledged
+
+    lost = page.sample
+    page.page.keyboard.press("r")
+    expect(page.part("messages")).to_contain_text("1 decision not saved: The server does not answer.")
+    expect(page.part("progress")).to_contain_text("3 of 12 flagged reviewed")
+    assert choices(path) == acknowledged
+
+    again = review(open_page(serve_apart().url))
+    expect(again.part("progress")).to_contain_text("3 of 12 flagged reviewed")
+    assert again.sample == lost
