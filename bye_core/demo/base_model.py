@@ -77,7 +77,7 @@ class BaseRecipe:
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
     colors_weight: float = 4.0
-    count_weight: float = 2.0
+    count_weight: float = 1.0
     own_pixels_weight: float = 6.0
     erased: float = 0.4  # share of the tower's pictures in which small squares are painted over at random
     language_steps: int = 560
@@ -226,10 +226,10 @@ def own_pixels(pixels: torch.Tensor, recipe: BaseRecipe) -> torch.Tensor:
 
 
 def erase(pixels: torch.Tensor, share: float) -> torch.Tensor:
-    """Random erasing (Zhong et al., 2020): paint one to three small grey squares into a share of [B, 3, S, S].
+    """Random erasing (Zhong et al., 2020): paint one to three small squares into a share of [B, 3, S, S].
 
-    The usual augmentation of vision towers. The scene's facts stay true (grey is no shape's colour), so that nothing
-    else is to follow from a square: only the tokens under it tell of it.
+    The usual augmentation of vision towers. The scene's facts stay what they are, so that nothing else is to follow
+    from a square: only the tokens under it tell of it.
     """
     low, high = pixels.amin(), pixels.amax()
     erased, side = pixels.clone(), pixels.shape[-1]
@@ -237,7 +237,7 @@ def erase(pixels: torch.Tensor, share: float) -> torch.Tensor:
         for _ in range(int(torch.randint(1, 4, ()))):
             size = int(torch.randint(side // 16, side // 6, ()))
             top, left = (int(v) for v in torch.randint(side - size, (2,)))
-            image[:, top : top + size, left : left + size] = low + (high - low) * torch.rand(())
+            image[:, top : top + size, left : left + size] = low + (high - low) * torch.rand(3, 1, 1)
     return erased
 
 
