@@ -24,6 +24,7 @@ from bye_core.pipeline import ExportPlan
 from bye_core.records import Progress, Sample
 from bye_core.runs.jobs import command_line
 from bye_core.ui import pictures
+from bye_core.ui.limits import NotHere
 from bye_core.ui.visitors import Workplace, hosted
 
 FOLDER = "exports"
@@ -104,10 +105,16 @@ def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, dict[str, Sample]]:
 
 
 def _dataset(run: runs.Run, data: str) -> DataSet:
+    _check_place(data)
     settings = run.settings
     if data:
         return pipeline.ready(data, settings.format, settings.more.get("columns"))
     return pictures.data_set(settings)
+
+
+def _check_place(data: str) -> None:
+    if data and hosted():
+        raise NotHere(what="Naming a folder of the server", instead="Upload the data set in Data and scan it.")
 
 
 def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
@@ -122,9 +129,10 @@ def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
 def start(place: Workplace, run_path: Path, name: str, format: str, data: str = "") -> Future:
     """Export in the background; the future's result is the manifest. It goes on when the page is closed.
 
-    Raises BadName, ExportRunning, TooManyExports.
+    Raises BadName, ExportRunning, TooManyExports, NotHere.
     """
     out = path_of(place, name)
+    _check_place(data)
     with _lock:
         if (future := _running.get(out)) and not future.done():
             raise ExportRunning(name=name)

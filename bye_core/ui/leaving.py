@@ -66,7 +66,8 @@ def summary(counts: Counts, detection: Detection | None) -> str:
     if counts.accepted:
         kept.append(f"<li><b>{counts.accepted:,}</b> flagged but kept by a decision</li>")
     if counts.undecided:
-        kept.append(f"<li class='bye-warn'><b>{counts.undecided:,}</b> flagged and undecided</li>")
+        words = "flagged and undecided: they stay until somebody decides"
+        kept.append(f"<li class='bye-warn'><b>{counts.undecided:,}</b> {words}</li>")
     return (
         "<section class='bye-leaving' aria-label='What the export keeps and removes'>"
         f"<div class='bye-side bye-stays'><p class='bye-big'>{counts.stay:,} <span>stay</span></p>{_list(kept)}</div>"
@@ -84,7 +85,7 @@ def _advice(counts: Counts, detection: Detection | None) -> str:
     if detection is None:
         words = "Nothing has been judged in this run yet. Run a detection in Layers first; until then all scanned stay."
     elif counts.undecided:
-        words = "Flagged samples that no one has decided on stay in. Decide on them in Review, or reject them here."
+        words = "Decide on the undecided in Review, one by one, or reject them all here; that can be undone."
     elif detection.verdict != "poisoned" and not counts.rejected:
         words = "The detection found no evidence of poisoning, and nothing was rejected: the export is a copy."
     else:
@@ -103,7 +104,8 @@ def removed_table(
     rows = plan.removed[page * PAGE : (page + 1) * PAGE]
     if not rows:
         return "<p class='bye-note'>Nothing goes: no sample is rejected and every record can be used.</p>"
-    head = "<tr><th>Picture</th><th>Sample</th><th>Why it goes</th><th class='bye-number'>Score</th></tr>"
+    titles = ("Picture", "Sample", "Why it goes", "Score")
+    head = f"<tr>{''.join(f'<th scope=col>{title}</th>' for title in titles)}</tr>"
     body = "".join(_row(row, samples, thumbnails or {}) for row in rows)
     return f"<div class='bye-wide' tabindex='0'><table class='bye-removed'><thead>{head}</thead>{body}</table></div>"
 

@@ -218,14 +218,14 @@ def table(found: tuple[Arm, ...]) -> str:
 def _row(arm: Arm) -> str:
     name = f"<th scope='row'>{ARMS[arm.name]}</th>"
     if not arm.facts:
-        words = {"waiting": "waits", jobs.RUNNING: _progress(arm)}.get(arm.state, arm.state)
+        words = "waits" if arm.job is None else _progress(arm.job) if arm.state == jobs.RUNNING else arm.state
         return f"<tr>{name}<td colspan='3'>{escape(words)}</td></tr>"
     cells = [_share(arm.facts.get("cp")), _share(arm.facts.get("asr")), f"{arm.facts.get('samples', 0):,}"]
     return f"<tr>{name}{''.join(f'<td class=bye-number>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _progress(arm: Arm) -> str:
-    standing = arm.job.progress()
+def _progress(job: jobs.Job) -> str:
+    standing = job.progress()
     return f"measuring: {standing.done:,} of {standing.total:,}" if standing.total else "loading the model"
 
 

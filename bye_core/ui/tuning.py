@@ -19,6 +19,7 @@ from bye_core.ui.visitors import Workplace, hosted
 
 KIND = "finetune"
 CLEANED, RAW, OTHER = "cleaned:", "raw", "other"
+LOG_LINES, LOG_BYTES = 200, 1 << 15
 # The fields of the form, in its order; the first five are always in sight.
 MAIN = ("rank", "alpha", "rate", "epochs", "batch")
 MORE = ("micro_batch", "dropout", "projector", "weight_decay", "warmup", "clip", "seed", "device", "dtype")
@@ -78,10 +79,12 @@ def data_choices(place: Workplace, run: runs.Run | None) -> list[tuple[str, str]
     return [*found, ("another folder", OTHER)]
 
 
-def default_data(place: Workplace, run_name: str) -> str:
+def default_data(place: Workplace, run: runs.Run | None) -> str:
     """What is left of the open run, if it was exported; else everything."""
     kept = exports.names(place)
-    return CLEANED + run_name if run_name in kept else CLEANED + kept[0] if kept and not run_name else RAW
+    if run is None:
+        return CLEANED + kept[0] if kept else OTHER
+    return CLEANED + run.path.name if run.path.name in kept else RAW
 
 
 def default_settings(run: runs.Run | None) -> FinetuneSettings:
@@ -161,6 +164,27 @@ def current(place: Workplace, id: str = "") -> jobs.Job | None:
     found = trainings(place)
     named = next((job for job in found if job.id == id), None)
     return named or next((job for job in found if job.state == jobs.RUNNING), found[0] if found else None)
+
+
+def restart(place: Workplace, id: str) -> None:
+    """Start a training that has ended before it was done once more, from its beginning."""
+    check_allowed()
+    job = current(place, id)
+    if job:
+        job.resume(at_most=limits().jobs)
+
+
+def log(job: jobs.Job) -> str:
+    """The end of what the training and the command around it have said."""
+    own = Path(argument(job, "--out")) / "log.txt"
+    try:
+        with own.open("rb") as file:
+            file.seek(max(0, own.stat().st_size - LOG_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    lines = [*text.splitlines(), *job.log(LOG_LINES).splitlines()]
+    return "\n".join(line for line in lines[-LOG_LINES:] if line.strip())
 
 
 def losses(job: jobs.Job) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from bye_core.errors import ByeError
 from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui import finetune_page as page
-from bye_core.ui import outcome, tuning
+from bye_core.ui import outcome, outcome_page, tuning
+from bye_core.ui.finetune_parts import Parts, Seen, Update
 from bye_core.ui.messages import alert
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.visitors import hosted
@@ -41,13 +42,13 @@ def build(frame: Frame) -> None:
     _listen(parts, frame, tab)
 
 
-def _lay_out(frame: Frame) -> page.Parts:
+def _lay_out(frame: Frame) -> Parts:
     with gr.Row(elem_classes="bye-split-row"):
         with gr.Column(scale=2, min_width=320):
             form = _form()
             command = gr.Code(
                 language="shell", label="What runs", interactive=False, show_line_numbers=False, wrap_lines=True,
-                elem_id="finetune-command",
+                lines=2, elem_id="finetune-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="finetune-notice")
             start = gr.Button("Start", variant="primary", elem_id="finetune-start")
@@ -58,13 +59,15 @@ def _lay_out(frame: Frame) -> page.Parts:
             with gr.Row(elem_classes="bye-actions"):
                 stop = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="finetune-stop")
                 again = gr.Button("Start again", visible=False, scale=0, min_width=140, elem_id="finetune-again")
-            log = gr.Code("", label="Log", visible=False, interactive=False, max_lines=12, elem_id="finetune-log")
+            log = gr.Code(
+                "", label="Log", visible=False, interactive=False, lines=3, max_lines=12, elem_id="finetune-log"
+            )
     gr.HTML("<h3>Before and after</h3>")
     test, measure, halt = _lay_out_test()
     said, table = gr.HTML(elem_id="outcome-said"), gr.HTML(elem_id="outcome-table")
     compared = gr.Plot(visible=False, show_label=False, elem_id="outcome-figure")
-    return page.Parts(
-        frame.session, gr.State(page.Seen()), frame.pulse, form, command, notice, start, job, status, figure, stop,
+    return Parts(
+        frame.session, gr.State(Seen()), frame.pulse, form, command, notice, start, job, status, figure, stop,
         again, log, test, measure, halt, said, table, compared,
     )  # fmt: skip
 
@@ -123,21 +126,24 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
             elem_id="outcome-target",
         )  # fmt: skip
     with gr.Row():
-        everything = gr.Dropdown([], label="Tuned on everything", interactive=True, elem_id="outcome-everything")
-        left = gr.Dropdown([], label="Tuned on what is left", interactive=True, elem_id="outcome-left")
+        none = [("none", "")]
+        everything = gr.Dropdown(
+            none, value="", label="Tuned on everything", interactive=True, elem_id="outcome-everything"
+        )
+        left = gr.Dropdown(none, value="", label="Tuned on what is left", interactive=True, elem_id="outcome-left")
         with gr.Row(elem_classes="bye-actions"):
             measure = gr.Button("Measure", variant="primary", scale=0, min_width=140, elem_id="outcome-start")
             halt = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="outcome-stop")
     return (data, trigger, size, target, everything, left), measure, halt
 
 
-def _listen(parts: page.Parts, frame: Frame, tab: gr.Tab) -> None:
+def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, form = parts.all(), [frame.session, parts.seen], list(parts.form)
 
-    def bound(function: Callable[..., page.Update], where: Any = parts.notice) -> Callable[..., page.Update]:
+    def bound(function: Callable[..., Update], where: Any = parts.notice) -> Callable[..., Update]:
         """`function(parts, session, seen, ...)` with its failures turned into words beside what was pressed."""
 
-        def handler(current: Session, seen: page.Seen, *values: Any) -> page.Update:
+        def handler(current: Session, seen: Seen, *values: Any) -> Update:
             try:
                 return function(parts, current, seen, *values)
             except ByeError as error:
@@ -147,7 +153,7 @@ def _listen(parts: page.Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bound(page.enter), known, outputs, **QUIET)
     frame.pulse.tick(bound(page.watch), known, outputs, **QUIET)
-    frame.session.change(bound(page.watch), known, outputs, **QUIET)
+    frame.session.change(bound(page.arrive), known, outputs, **QUIET)
     for field in form:
         field.change(
             bound(page.preview), [*known, *form], [parts.command, parts.notice, parts.form[2]],
@@ -158,5 +164,5 @@ def _listen(parts: page.Parts, frame: Frame, tab: gr.Tab) -> None:
     parts.stop.click(bound(page.stop), known, outputs, **QUIET)
     parts.again.click(bound(page.again), known, outputs, **QUIET)
     measuring = [*known, form[0], *parts.test]
-    parts.measure.click(bound(page.measure, parts.said), measuring, outputs, **QUIET)
-    parts.halt.click(bound(page.halt, parts.said), known, outputs, **QUIET)
+    parts.measure.click(bound(outcome_page.measure, parts.said), measuring, outputs, **QUIET)
+    parts.halt.click(bound(outcome_page.halt, parts.said), known, outputs, **QUIET)

@@ -1,0 +1,50 @@
+"""Whose pages may change something."""
+
+import pytest
+
+from bye_core.ui.origins import OwnPagesOnly, is_own
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "own"),
+    [
+        (None, "app.example", True),  # a program
+        ("https://app.example", "app.example", True),
+        ("https://APP.example", "app.example:443", True),
+        ("http://127.0.0.1:7860", "127.0.0.1:7860", True),
+        ("http://[::1]:7860", "[::1]:7860", True),
+        ("https://evil.example", "app.example", False),
+        ("https://app.example.evil.example", "app.example", False),
+        ("http://127.0.0.1:8000", "127.0.0.1:7860", False),
+        ("null", "app.example", False),
+        ("file://", "app.example", False),
+        ("", "app.example", False),
+        ("https://app.example:wrong", "app.example", False),
+    ],
+)
+def test_origin(origin, host, own):
+    assert is_own(origin, host) is own
+
+
+def test_a_proxy_may_be_named():
+    assert is_own("https://me-bye.hf.space", "10.0.0.1:7860", ("me-bye.hf.space",))
+
+
+@pytest.mark.parametrize(("method", "passed"), [("GET", True), ("POST", False), ("PUT", False), ("DELETE", False)])
+def test_only_what_changes_nothing_passes_from_elsewhere(method, passed, monkeypatch):
+    import asyncio
+
+    monkeypatch.delenv("SPACE_HOST", raising=False)
+    seen, sent = [], []
+
+    async def app(scope, receive, send):
+        seen.append(scope["method"])
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"app.example"), (b"origin", b"https://evil.example"), (b"x-forwarded-host", b"evil.example")]
+    scope = {"type": "http", "method": method, "headers": headers}
+    asyncio.run(OwnPagesOnly(app)(scope, None, send))
+    assert bool(seen) is passed
+    assert passed or sent[0]["status"] == 403

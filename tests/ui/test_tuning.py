@@ -1,0 +1,130 @@
+"""The form of a fine-tuning, and the measurements before and after, up to the command; nothing is run here."""
+
+import json
+
+import pytest
+
+from bye_core.runs import Run, jobs
+from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings
+from bye_core.ui import exports, outcome, tuning
+from bye_core.ui.limits import NotHere
+from bye_core.ui.visitors import new_token, workplace
+
+
+@pytest.fixture
+def run(run_path):
+    return Run.open(run_path)
+
+
+@pytest.fixture
+def place(run):
+    return workplace("")
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    return str(tmp_path / "model")
+
+
+def make_adapter(folder, **settings):
+    folder.mkdir(parents=True)
+    (folder / CARD).write_text(json.dumps({"settings": settings}))
+    return str(folder)
+
+
+def test_the_command_names_only_what_differs(place, run, model):
+    form = tuning.Form(model, tuning.RAW, settings={"epochs": 1, "rank": 8.0, "projector": False, "seed": None})
+    given = tuning.arguments(place, run, form)
+    out = str(place.adapters / "made-everything")
+    assert given == [
+        *("--model", model, "--data", run.settings.data, "--out", out),
+        *("--rank", "8", "--epochs", "1.0", "--no-projector"),
+    ]
+
+
+def test_the_command_line_understands_it(place, run, model):
+    from bye_core.arguments import build_parser
+
+    values = {"epochs": 0.5, "rank": 2, "projector": False, "micro_batch": 4, "weight_decay": 0.1, "dtype": "float32"}
+    given = tuning.arguments(place, run, tuning.Form(model, tuning.RAW, settings=values))
+    args = build_parser().parse_args(["finetune", *given])
+    assert {name: getattr(args, name) for name in values} == values
+
+
+def test_what_makes_no_sense_is_said_before_anything_starts(place, run, model):
+    with pytest.raises(BadFinetuneSetting, match="rank"):
+        tuning.arguments(place, run, tuning.Form(model, tuning.RAW, settings={"rank": 0}))
+    with pytest.raises(exports.NotExported):
+        tuning.arguments(place, run, tuning.Form(model, f"{tuning.CLEANED}made"))
+    with pytest.raises(tuning.NoDataChosen):
+        tuning.arguments(place, run, tuning.Form(model, tuning.OTHER))
+    make_adapter(place.adapters / "mine")
+    with pytest.raises(tuning.NotEnded, match="mine"):
+        tuning.arguments(place, run, tuning.Form(model, tuning.RAW, name="mine"))
+
+
+def test_what_is_left_comes_first_once_it_is_exported(place, run, run_path):
+    assert tuning.default_data(place, run) == tuning.RAW
+    exports.start(place, run_path, "made", "same").result()
+    assert tuning.default_data(place, run) == f"{tuning.CLEANED}made"
+    labels = [label for label, _ in tuning.data_choices(place, run)]
+    assert labels == ["cleaned: export made, 120 records", "everything: the scanned set, 120 samples", "another folder"]
+
+
+def test_settings_are_those_of_the_scanned_adapter(run, tmp_path):
+    assert tuning.default_settings(run) == FinetuneSettings()
+    adapter = make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003, device="cuda", rank=4, other=1)
+    object.__setattr__(run.settings, "adapter", adapter)
+    assert tuning.default_settings(run) == FinetuneSettings(epochs=6.0, rate=0.003, rank=4)
+
+
+def test_a_public_host_trains_nothing(place, run, run_path, monkeypatch):
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    other = workplace(new_token())
+    with pytest.raises(NotHere, match="own machine"):
+        tuning.start(other, run, tuning.Form("a/b", tuning.RAW))
+    with pytest.raises(NotHere):
+        outcome.begin(other, outcome.Evaluation("a/b", "x"))
+    assert not other.jobs.exists()
+
+
+def test_the_target_is_what_most_of_the_flagged_answer(run):
+    wanted = outcome.defaults(run)
+    assert (wanted.trigger, wanted.size, wanted.target) == ("patch", 1 / 16, "Backdoor Attack!")
+
+
+def test_three_models_are_measured_one_after_the_other(place, run, model, monkeypatch):
+    started = []
+
+    def start(folder, kind, arguments, title="", at_most=None):
+        folder.mkdir(parents=True)
+        started.append((kind, title, list(arguments)))
+
+    monkeypatch.setattr(jobs, "start", start)
+    everything, left = make_adapter(place.adapters / "all"), make_adapter(place.adapters / "rest")
+    wanted = outcome.make(place, model, run.settings.data, "patch", 0.125, "", (everything, left))
+    outcome.begin(place, wanted)
+    kind, title, arguments = started[0]
+    assert (kind, title) == ("evaluate", "base model")
+    assert arguments[-6:] == ["--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"]
+    assert [arm.name for arm in outcome.arms(place, wanted)] == ["base", "everything", "left"]
+    assert outcome.wanted_of(place) == wanted
+
+    with pytest.raises(outcome.SamePair):
+        outcome.make(place, model, run.settings.data, "patch", 0.125, "", (left, left))
+    with pytest.raises(outcome.NoTestSet):
+        outcome.make(place, model, " ", "patch", 0.125, "", (everything, left))
+
+
+def test_the_table_says_what_changed():
+    facts = [{"cp": 0.98, "asr": 0.0, "samples": 9}, {"cp": 0.97, "asr": 0.99}, {"cp": 0.975, "asr": 0.01}]
+    names = ("base", "everything", "left")
+    arms = tuple(outcome.Arm(name, None, "done", one) for name, one in zip(names, facts, strict=True))
+    table = outcome.table(arms)
+    assert "tuned on what is left" in table
+    assert "-98.0 points" in table
+    waiting = outcome.table((outcome.Arm("base", None, "waiting", {}),))
+    assert "waits" in waiting
+    assert "change" not in waiting
