@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.figures import PAGE_STYLE
-from bye_core.ui import api, scans, shipped
+from bye_core.ui import adjust, api, scans, shipped
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.header import header
 from bye_core.ui.origins import OwnPagesOnly
@@ -25,6 +25,7 @@ from bye_core.ui.visitors import hosted, is_token, new_token, workplace
 TITLE = "BYE - does this data set carry a back door?"
 # Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
+STYLES = ("style.css", "review.css", "data.css", "export.css", "layers.css")
 PULSE_SECONDS = 1.5
 LAST_BEATS = 2  # beats without a job at work until they end
 # The header's buttons name the tab to go to.
@@ -50,6 +51,7 @@ def build(run: str = "") -> gr.Blocks:
             frame = Frame(session, bridge, tabs, pulse, trial)
             for tab in TABS:
                 tab.build(frame)
+        adjust.build(frame)
         page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], api_visibility="private")
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         session.change(shown, session, top, **quiet)
@@ -72,7 +74,7 @@ def launch(
         inbrowser=browser,
         theme=THEME,
         css=PAGE_STYLE,
-        css_paths=[ASSETS / "style.css", ASSETS / "review.css", ASSETS / "data.css", ASSETS / "export.css"],
+        css_paths=[ASSETS / name for name in STYLES],
         allowed_paths=[],
         max_file_size=LARGEST_UPLOAD[hosted()],
         show_error=False,

@@ -17,8 +17,9 @@ from bye_core.records import Decision, Detection
 
 DEFAULT_METHOD = "bye"
 
-# Ours. A sample is borderline closer to the cut-off than this part of the distance between the means of both sides,
-CLOSE = 0.1
+# Ours. A sample is borderline within this part of the way from the cut-off to the mean of its side: of a Gaussian side
+# cut three standard deviations off its mean, the farthest 1% are,
+CLOSE = 0.2
 # or, where the detection has no cut-off, with a score between these.
 UNSURE = (0.1, 0.9)
 
@@ -88,11 +89,12 @@ def flips(before: Detection | None, after: Detection) -> Flips:
 def borderline(detection: Detection) -> tuple[str, ...]:
     """Ids that a small shift of the cut-off would flip, the closest first; () without evidence."""
     known, flagged = np.isfinite(detection.values), np.asarray(detection.flagged, bool)
-    low, high = known & flagged, known & ~flagged
-    if detection.cutoff is not None and low.any() and high.any():
-        gap = abs(detection.values[low].mean() - detection.values[high].mean())
-        distance = np.where(known, np.abs(detection.values - detection.cutoff), np.inf)
-        close = distance < CLOSE * gap
+    sides = [side for side in (known & flagged, known & ~flagged) if side.any()]
+    if detection.cutoff is not None and sides:
+        distance, way = np.abs(detection.values - detection.cutoff), np.zeros(len(known))
+        for side in sides:
+            way[side] = abs(detection.values[side].mean() - detection.cutoff)
+        close = known & (distance < CLOSE * way)
     else:
         distance = np.abs(detection.scores - 0.5)
         close = known & (detection.scores > UNSURE[0]) & (detection.scores < UNSURE[1])
