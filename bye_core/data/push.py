@@ -32,7 +32,7 @@ class PushRefused(DataError):
     remedy = "Check that the token may write there and that the name is yours."
 
 
-class HubUnreachable(DataError):
+class NoConnection(DataError):
     problem = "The hub cannot be reached from here: {reason}"
     remedy = "Check the network, or download the archive and upload it from another machine."
 
@@ -51,7 +51,7 @@ def push(folder: Path, repository: str, token: str, private: bool = True) -> str
     """Upload the export in `folder`, whole, in one commit; returns the address of the repository.
 
     An existing repository of that name is added to, and keeps its visibility. The token goes to the hub alone: no
-    message of an error holds it. Raises what `check_push` raises, PushRefused, HubUnreachable.
+    message of an error holds it. Raises what `check_push` raises, PushRefused, NoConnection.
     """
     check_push(folder, repository, token)
     from huggingface_hub import HfApi
@@ -67,7 +67,7 @@ def push(folder: Path, repository: str, token: str, private: bool = True) -> str
     except Exception as error:
         if not _is_network(error):
             raise
-        raise HubUnreachable(reason=_words(error, token)) from None
+        raise NoConnection(reason=_words(error, token)) from None
     return f"https://huggingface.co/datasets/{repository}"
 
 

@@ -33,14 +33,15 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
-# Archives and uploads that Gradio keeps to serve: looked through every hour, deleted after a day.
-DELETE_CACHE = (3600, 86400)
+# Archives and uploads that Gradio keeps to serve: looked through and deleted after so many seconds; sooner on a public
+# host.
+DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
 WAITING = 64  # requests in the queue before newcomers are told to come back
 
 
 def build(run: str = "") -> gr.Blocks:
     """The whole app; `run` is opened first, "" opens the shipped demo."""
-    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
+    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret())
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)

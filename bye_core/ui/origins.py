@@ -6,6 +6,7 @@ Gradio itself only decides who may read an answer; on a host that is not this ma
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # These change nothing.
 SAFE = ("GET", "HEAD", "OPTIONS")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-REFUSAL = {"detail": "This call comes from another site's page. Open the app itself, or call it from a program."}
+REFUSAL = {"detail": "Not from here: open the app itself, or call it from a program."}
+_FOREIGN_FILE = re.compile(r"/file[=/]\s*https?:", re.IGNORECASE)
 
 
 def is_own(origin: str | None, host: str, more: tuple[str, ...] = ()) -> bool:
@@ -53,14 +55,20 @@ def trusted() -> tuple[str, ...]:
 
 
 class OwnPagesOnly:
-    """The ASGI middleware that refuses the others with 403."""
+    """The ASGI middleware that refuses the others with 403, and fetches no foreign address for anybody: Gradio would
+    pass on whatever address follows "file="."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        if scope["type"] == "http" and scope["method"] not in SAFE:
-            headers = Headers(scope=scope)
-            if not is_own(headers.get("origin"), headers.get("host", ""), trusted()):
-                return await JSONResponse(REFUSAL, status_code=403)(scope, receive, send)
+        if scope["type"] == "http" and not allowed(scope):
+            return await JSONResponse(REFUSAL, status_code=403)(scope, receive, send)
         return await self.app(scope, receive, send)
+
+
+def allowed(scope: Scope) -> bool:
+    if scope["method"] in SAFE:
+        return _FOREIGN_FILE.search(scope.get("path", "")) is None
+    headers = Headers(scope=scope)
+    return is_own(headers.get("origin"), headers.get("host", ""), trusted())

@@ -22,8 +22,9 @@ class NoSuchRun(RunError):
 
 
 def hosted() -> bool:
-    """BYE_HOSTED=1: strangers share the machine. No server paths, own runs only, bounded work."""
-    return os.environ.get("BYE_HOSTED", "") not in ("", "0")
+    """BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0: strangers share the machine. No server paths,
+    own runs only, bounded work."""
+    return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
 
 
 def new_token() -> str:

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from bye_core import pipeline
-from bye_core.data.push import BadRepository, HubUnreachable, NothingToPush, NoToken, push
+from bye_core.data.push import BadRepository, NoConnection, NothingToPush, NoToken, push
 from bye_core.ui import exports
 from bye_core.ui.limits import NotHere
 from bye_core.ui.visitors import new_token, workplace
@@ -95,7 +95,7 @@ def test_without_a_network_the_error_says_so_and_never_holds_the_token(place, ru
 
     monkeypatch.setattr(HfApi, "create_repo", fails)
     exports.start(place, run_path, "made", "same").result()
-    with pytest.raises(HubUnreachable) as raised:
+    with pytest.raises(NoConnection) as raised:
         push(exports.path_of(place, "made"), "me/set", "hf_secret")
     assert "hf_secret" not in str(raised.value)
     assert raised.value.__suppress_context__

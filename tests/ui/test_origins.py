@@ -2,7 +2,8 @@
 
 import pytest
 
-from bye_core.ui.origins import OwnPagesOnly, is_own
+from bye_core.ui.origins import OwnPagesOnly, allowed, is_own
+from bye_core.ui.visitors import hosted
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,35 @@ def test_only_what_changes_nothing_passes_from_elsewhere(method, passed, monkeyp
     async def send(message):
         sent.append(message)
 
+    # A page may send any other header that it likes.
     headers = [(b"host", b"app.example"), (b"origin", b"https://evil.example"), (b"x-forwarded-host", b"evil.example")]
-    scope = {"type": "http", "method": method, "headers": headers}
+    scope = {"type": "http", "method": method, "path": "/gradio_api/call/export", "headers": headers}
     asyncio.run(OwnPagesOnly(app)(scope, None, send))
     assert bool(seen) is passed
     assert passed or sent[0]["status"] == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "passed"),
+    [
+        ("/gradio_api/file=/tmp/gradio/ab/made.zip", True),
+        ("/gradio_api/file=https://evil.example/x", False),
+        ("/gradio_api/file= HTTP://10.0.0.1/", False),
+        ("/gradio_api/file/http://10.0.0.1/", False),
+    ],
+)
+def test_no_foreign_address_is_fetched_for_anybody(path, passed):
+    assert allowed({"method": "GET", "path": path, "headers": []}) is passed
+
+
+@pytest.mark.parametrize(
+    ("given", "space", "is_hosted"),
+    [(None, None, False), ("1", None, True), (None, "me/bye", True), ("0", "me/bye", False), ("", "me/bye", False)],
+)
+def test_a_space_is_hosted_unless_it_says_otherwise(given, space, is_hosted, monkeypatch):
+    for name, value in (("BYE_HOSTED", given), ("SPACE_ID", space)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert hosted() is is_hosted
