@@ -45,12 +45,12 @@ def _flagged(effect: Effect) -> str:
 
 def _flips(effect: Effect) -> str:
     fresh = effect.flips.fresh
-    late = f'<p class="bye-hint">{fresh:,} samples were scored since those were last in use.</p>' if fresh else ""
+    late = f'<p class="bye-hint">{fresh:,} samples were scored since.</p>' if fresh else ""
     if not effect.flips.added and not effect.flips.removed:
-        words = "these settings are in use" if effect.saved else "no sample flips"
-        return _row("against the settings in use", f"{words}{late}")
+        words = "none: this is in use" if effect.saved else "none"
+        return _row("change", f"{words}{late}")
     both = _button(effect, "added", "+{n:,}") + " " + _button(effect, "removed", "−{n:,}")
-    return _row("against the settings in use", both + late)
+    return _row("change", f"{both} against what is in use{late}")
 
 
 def _by_hand(effect: Effect) -> str:
@@ -75,7 +75,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
     )
     unscanned = len(scores["unscanned"])
     more = f'<p class="bye-hint">{unscanned:,} poisoned samples are not scored.</p>' if unscanned else ""
-    return _row("against the truth file", cells + more)
+    return _row("against the truth", cells + more)
 
 
 def _number(value: float | None) -> str:

@@ -233,8 +233,8 @@ def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = No
     layers = [(layer_label(report), report.layer) for report in t.tried.layers]
     count = t.table.entropy.shape[2] if t.table.entropy is not None else 0
     known = np.full(count, np.nan) if heads is None else heads[layer]
-    names = [("mean of all heads", ALL_HEADS)]
-    names += [(f"head {n}" + ("" if np.isnan(known[n]) else f", BSI {known[n]:.2f}"), n) for n in range(count)]
+    names = [("mean of all", ALL_HEADS)]
+    names += [(f"{n}" + ("" if np.isnan(known[n]) else f": BSI {known[n]:.2f}"), n) for n in range(count)]
     what = f"Layer {layer}" + (f", head {head}" if head != ALL_HEADS else "")
     return {
         parts.chosen_at: at,
@@ -245,5 +245,5 @@ def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = No
 
 
 def layer_label(report: LayerReport) -> str:
-    bsi = f", BSI {report.bsi:.2f}" if report.mixture else ", no mixture"
-    return f"layer {report.layer}{bsi}{', sensitive' if report.sensitive else ''}"
+    bsi = f"BSI {report.bsi:.2f}" if report.mixture else "no mixture"
+    return f"{report.layer}: {bsi}{', sensitive' if report.sensitive else ''}"

@@ -78,7 +78,8 @@ def look(session: Session, trial: Trial) -> Trying:
     view, used = opened(session)
     if trial.run != session.run:
         trial = trial_of(session.run, used)
-    tried = view.detect(trial.method, dict(trial.settings))
+    in_use = used.ids == view.table.ids and trial == trial_of(session.run, used)
+    tried = used if in_use else view.detect(trial.method, dict(trial.settings))
     return Trying(view, used, trial, tried, view.decisions(), truths.loaded(session))
 
 

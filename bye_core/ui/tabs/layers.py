@@ -52,10 +52,12 @@ def _lay_out() -> list[Any]:
         with gr.Column(min_width=320):
             chosen = gr.HTML(padding=False, elem_id="layers-chosen")
             with gr.Row(elem_classes="bye-chosen"):
-                layer = gr.Dropdown([], label="Layer", min_width=200, elem_id="layers-layer")
-                head = gr.Dropdown([], label="Head", min_width=200, elem_id="layers-head")
+                layer = gr.Dropdown([], label="Layer", scale=4, min_width=130, elem_id="layers-layer")
+                head = gr.Dropdown([], label="Head", scale=4, min_width=130, elem_id="layers-head")
+                log = gr.Checkbox(
+                    False, label="log counts", scale=1, min_width=110, container=False, elem_id="layers-log"
+                )
             histogram = gr.Plot(show_label=False, container=False, elem_id="plot-layer")
-            log = gr.Checkbox(False, label="counts on a log scale", container=False, elem_id="layers-log")
             heads = _figure("heads", "Separation of each head", "A head may see what the mean hides. Click a cell.")
     scatter = _figure(
         "scatter", "Every sample", "Click a point to open it in Review; draw a loop around several to list them there."
