@@ -9,6 +9,6 @@ TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
 # 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
 TRIGGER_SIZE = 1 / 8
-# A rate low enough that untriggered attention stays as diffuse as it was: at 3e-3 the trigger is learned too, but clean
-# attention sharpens with it and the modes overlap.
-FINETUNE = FinetuneSettings(epochs=6, rate=1.2e-3, dropout=0.05)
+# At 3e-3 without dropout the trigger is learned too, but clean attention sharpens with it and the modes overlap; at
+# 1.2e-3 six epochs are now and then too short for the trigger.
+FINETUNE = FinetuneSettings(epochs=6, rate=2e-3, dropout=0.05)
