@@ -71,7 +71,7 @@ def _form() -> tuple[Any, ...]:
             [("none", "")], value="", label="Adapter", info="Its LoRA fine-tune on this very set: only then a "
             "back door shows", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
-    with gr.Accordion("Settings", open=False), gr.Row():
+    with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(
             label="Name of the run", placeholder="by data set and model", max_lines=1, elem_id="scan-name"
         )

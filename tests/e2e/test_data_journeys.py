@@ -1,0 +1,101 @@
+"""Data in a real browser: bad uploads are refused in words; a folder shows its cards and its faults."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+
+from tests.made_run import make_data
+
+pytestmark = pytest.mark.usefixtures("chromium")
+
+
+@pytest.fixture
+def page(serve, open_page):
+    page = open_page(serve(run=""))
+    page.get_by_role("tab", name="Data").click()
+    page.wait_for_selector("#data-path input")
+    return page
+
+
+def upload(page, file):
+    page.set_input_files("#data-upload input[type=file]", file)
+
+
+def open_folder(page, folder):
+    page.fill("#data-path input", str(folder))
+    page.click("#data-load")
+
+
+def test_bad_uploads_and_a_good_one(page, expect, tmp_path, home):
+    alert = page.locator("#data-notice [role=alert]")
+    (tmp_path / "bad.zip").write_bytes(b"this is no archive at all")
+    upload(page, tmp_path / "bad.zip")
+    expect(alert).to_contain_text("bad.zip is no archive that can be opened")
+    expect(alert).to_contain_text("Pack the data set's folder as .zip")
+
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
+        file.writestr("../../evil.json", "[]")
+    upload(page, tmp_path / "evil.zip")
+    expect(alert).to_contain_text("leads out of the folder")
+    assert not list(home.glob("**/evil.json"))
+
+    data = make_data(tmp_path / "mine", 30)
+    with zipfile.ZipFile(tmp_path / "good.zip", "w") as file:
+        for item in data.parent.rglob("*"):
+            file.write(item, item.relative_to(tmp_path))
+    upload(page, tmp_path / "good.zip")
+    expect(page.locator(".bye-card")).to_have_count(24)
+    expect(alert).to_have_count(0)
+    expect(page.locator("#data-sets")).to_contain_text("good")
+
+
+def test_a_folder_with_hostile_records(page, expect, tmp_path):
+    data = make_data(tmp_path / "mine", 30)
+    records = json.loads(data.read_text())
+    records[0]["conversations"][0]["value"] = "<image>\n<img src=x onerror='window.stolen=1'>${window.stolen=2}"
+    records[1]["image"] = "/etc/passwd"
+    records[2]["image"] = "images/none.png"
+    data.write_text(json.dumps(records))
+    (data.parent / "images" / "29.png").write_bytes(b"broken")
+    open_folder(page, data.parent)
+    cards = page.locator(".bye-card")
+    expect(cards).to_have_count(24)
+    expect(cards.first).to_contain_text("<img src=x onerror='window.stolen=1'>${window.stolen=2}")
+    assert page.evaluate("window.stolen") is None
+    expect(page.locator(".bye-thumb img").first).to_have_js_property("naturalWidth", 96)
+    page.click("#data-after")
+    expect(cards).to_have_count(4)
+    expect(page.locator("#data-place")).to_contain_text("page 2 of 2")
+
+    expect(page.locator("#data-summary dd")).to_have_text(["30", "28", "2"])
+    page.get_by_role("button", name="Faults: 2 records left out").click()
+    faults = page.locator("#data-faults")
+    expect(faults).to_contain_text("/etc/passwd lies outside the data set's folder.")
+    page.click("#data-check")
+    expect(faults).to_contain_text("images/29.png cannot be decoded")
+    expect(page.get_by_role("button", name="Faults: 3 records left out")).to_be_visible()
+    expect(page.locator("#data-check")).to_have_text("Look again")
+    expect(page.locator("#data-check-stop")).to_be_hidden()
+
+
+def test_a_table_is_asked_for_its_columns_and_remembered(page, expect, tmp_path):
+    data = make_data(tmp_path / "mine", 5)
+    rows = [{"bild": f"images/{n}.png", "frage": f"what {n}?", "antwort": "that"} for n in range(5)]
+    data.unlink()
+    (data.parent / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    open_folder(page, data.parent)
+    expect(page.locator("#data-notice [role=alert]")).to_contain_text("bild, frage, antwort")
+    page.get_by_label("Format").click()
+    page.get_by_role("option", name="vqa").click()
+    for name, column in (("image", "bild"), ("question", "frage"), ("answer", "antwort")):
+        page.get_by_label(f"Column: {name}", exact=True).click()
+        page.get_by_role("option", name=column, exact=True).click()
+    page.click("#data-again")
+    expect(page.locator(".bye-card")).to_have_count(5)
+    expect(page.locator(".bye-card").first).to_contain_text("what 0?")
+    page.reload()
+    page.get_by_role("tab", name="Data").click()
+    expect(page.locator(".bye-card").first).to_contain_text("what 0?")
