@@ -78,7 +78,7 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         ("poisoned", out / "run", out / "data" / pipeline.TRUTH),
         ("clean", work / "run-clean", None),
     ):
-        data, adapter = out / "data" / f"{name}.json", out / "adapters" / name
+        data, adapter = out / "data" / f"{name}.json", (out if truth else work) / "adapters" / name
         yield from tuned(model, data, adapter, seed, log)
         yield from pipeline.scan(str(model), data, run, adapter)
         numbers[name] = found(run, truth)
@@ -90,13 +90,15 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         result = {"seed": other, **found(folder / "run", folder / "data" / pipeline.TRUTH)}
         numbers["further_seeds"].append(result)
         log(stage="further seed", **result)
+    for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
+        named_from_here(path, model)
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     log(stage="done", **numbers)
 
 
 def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
     """The three sets in one folder: poisoned.json, clean.json, test.json over shared pictures, and truth.json."""
-    source, test = work / "source", work / "test"
+    source, test = work / "source", work / "source-test"
     if not source.exists():
         for done, _ in enumerate(compose(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
             yield Progress("pictures", done, SAMPLES)
@@ -133,6 +135,12 @@ def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[P
     save_file({name: value.half() for name, value in load_file(weights).items()}, weights)
     for name in ("progress.jsonl", "log.txt"):
         (out / name).unlink()
+
+
+def named_from_here(path: Path, model: Path) -> None:
+    """Name the model in a record as `model` does, not by its place on the machine that made it."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(json.dumps(str(model.resolve())), json.dumps(model.as_posix())), encoding="utf-8")
 
 
 def again(model: Path, source: Path, folder: Path, seed: int, log: Log) -> Iterator[Progress]:
