@@ -6,9 +6,8 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -19,6 +18,7 @@ from bye_core.errors import ByeError
 from bye_core.records import Decision
 from bye_core.ui import exports, leaving, pictures
 from bye_core.ui.cards import TITLES
+from bye_core.ui.export_parts import Parts, Update, program
 from bye_core.ui.messages import alert, note
 from bye_core.ui.session import Session
 from bye_core.ui.views import RunView, open_view
@@ -27,48 +27,6 @@ from bye_core.ui.visitors import Workplace, hosted, workplace
 LOOK_SECONDS = 0.4  # between two looks at an export that is being written
 FIRST = "No run is open. Open the demo's run, or scan a data set: what you reject in Review is left out here."
 REASON = "Rejected in Export: all that was flagged and undecided."
-Update = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The tab's components. `shown` is the run on display, `batch` the rejections made here that can be undone."""
-
-    session: gr.State
-    shown: gr.State
-    batch: gr.State
-    page: gr.State
-    notice: gr.HTML
-    view: gr.Column
-    summary: gr.HTML
-    reject: gr.Button
-    undo: gr.Button
-    goes: gr.Accordion
-    table: gr.HTML
-    pager: gr.Row
-    before: gr.Button
-    place: gr.HTML
-    after: gr.Button
-    name: gr.Textbox
-    format: gr.Dropdown
-    moved: gr.Textbox
-    export: gr.Button
-    command: gr.Code
-    status: gr.HTML
-    done: gr.Column
-    download: gr.Button
-    save: gr.DownloadButton
-    packing: gr.HTML
-    manifest: gr.Code
-    removed: gr.Code
-    repository: gr.Textbox
-    token: gr.Textbox
-    private: gr.Checkbox
-    push: gr.Button
-    pushed: gr.HTML
-
-    def all(self) -> list[Any]:
-        return list(vars(self).values())
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
@@ -99,6 +57,7 @@ def enter(parts: Parts, session: Session, name: str, format: str, moved: str) ->
             parts.view: gr.Column(visible=True),
             parts.name: name,
             parts.format: _formats(view),
+            parts.program: program(session),
             **({} if future else look(parts, view, moved)),
             **_result(parts, place, name),
             **describe(parts, session, name, format, moved),

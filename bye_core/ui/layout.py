@@ -15,6 +15,7 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.ui import adjust, api, scans, shipped
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.header import header
+from bye_core.ui.messages import warn
 from bye_core.ui.origins import OwnPagesOnly
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.tabs import TABS
@@ -134,5 +135,5 @@ def shown(session: Session) -> str:
     try:
         return header(session)
     except ByeError as error:
-        gr.Warning(f"{error.problem} {error.remedy}")
+        warn(error)
         return header(replace(session, run=""))

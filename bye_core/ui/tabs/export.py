@@ -10,10 +10,11 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.ui import export_page as page
-from bye_core.ui.export_page import Parts, Update
+from bye_core.ui.export_parts import Parts, Update
 from bye_core.ui.exports import FIRST_LINES
 from bye_core.ui.messages import alert, note
 from bye_core.ui.session import Frame, Session
+from bye_core.ui.visitors import hosted
 
 NAME = "export"
 SAVE = """(file) => {
@@ -23,6 +24,7 @@ SAVE = """(file) => {
   link.click();
   link.remove();
 }"""
+PRIVATE = "The token is what tells you from other visitors: whoever has it sees and changes your runs."
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 LONG = {**QUIET, "concurrency_limit": 4}
 
@@ -70,9 +72,12 @@ def _lay_out() -> list[Any]:
         with gr.Accordion(f"removed.jsonl, first {FIRST_LINES} lines", open=False):
             removed = gr.Code(show_label=False, interactive=False, wrap_lines=True, elem_id="export-removed")
         pushing = _lay_out_push()
+    with gr.Accordion("Do it from a program", open=False):
+        gr.HTML(note(PRIVATE) if hosted() else "")
+        program = gr.Code(language="python", show_label=False, interactive=False, elem_id="export-program")
     return [
         summary, reject, undo, goes, table, pager, before, place, after, name, format, moved, export, command, status,
-        done, download, save, packing, manifest, removed, *pushing,
+        done, download, save, packing, manifest, removed, *pushing, program,
     ]  # fmt: skip
 
 

@@ -1,0 +1,106 @@
+"""(i) A small fine-tuning with a live curve, stopped and found again, and CP and ASR before and after."""
+
+import json
+
+import pytest
+
+from bye_core import pipeline
+from bye_core.runs import jobs
+from bye_core.ui.exports import path_of
+from bye_core.ui.visitors import workplace
+
+SOME = 24  # samples, so that it takes seconds
+
+
+@pytest.fixture
+def model(tmp_path):
+    tiny = pytest.importorskip("tests.models.tiny")
+    return str(tiny.save_tiny(tmp_path / "model"))
+
+
+@pytest.fixture
+def place(made, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    path = made(samples=SOME, layers=3)
+    pipeline.decide(path, reject_flagged=True)
+    place = workplace("")
+    pipeline.export_run(path, path_of(place, "made"))
+    yield place
+    for job in jobs.list_jobs(place.jobs):
+        job.stop(grace=5)
+
+
+@pytest.fixture
+def page(place, serve, open_page, model):
+    page = open_page(serve())
+    page.set_default_timeout(90_000)
+    enter(page)
+    choose(page, "model", model)
+    for name, value in (("epochs", "8"), ("batch", "4"), ("rank", "2")):
+        page.locator(f"#finetune-{name} input").fill(value)
+        page.keyboard.press("Tab")
+    return page
+
+
+def enter(page):
+    page.get_by_role("tab", name="Fine-tune", exact=True).click()
+    page.wait_for_selector("#finetune-command")
+
+
+def choose(page, name, value):
+    page.locator(f"#finetune-{name} input").fill(value)
+    page.keyboard.press("Enter")
+
+
+def test_train_watch_and_compare(page, place, model, expect, made):
+    expect(page.locator("#finetune-data input")).to_have_value("cleaned: export made, 22 records")
+    command = page.locator("#finetune-command")
+    expect(command).to_contain_text("--rank 2 --epochs 8.0 --batch 4")
+    page.locator("#finetune-start").click()
+    state = page.locator("#finetune-status .bye-state")
+    expect(page.locator("#finetune-stop")).to_be_visible()
+
+    # Another window finds the job at work; its curve grows while it runs.
+    page.reload()
+    enter(page)
+    expect(page.locator("#finetune-loss .js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(state).to_have_text("done", timeout=90_000)
+    expect(page.locator("#finetune-status")).to_contain_text("step 48 of 48")
+    points = page.evaluate("document.querySelector('#finetune-loss .js-plotly-plot').data[0].x.length")
+    assert points == 48 // 5
+    expect(page.locator("#finetune-stop")).to_be_hidden()
+    (job,) = jobs.list_jobs(place.jobs)
+    assert command.inner_text().split("\n")[-1].startswith("python -m bye_core finetune")
+    assert job.command.startswith(f"python -m bye_core finetune --model {model} --data {path_of(place, 'made')}")
+    assert json.loads((place.adapters / "made-cleaned" / "finetune.json").read_text())["samples"] == 22
+
+    page.locator("#outcome-data").get_by_role("textbox").fill(str(path_of(place, "made")))
+    choose(page, "model", model)
+    page.locator("#outcome-start").click()
+    table = page.locator("#outcome-table")
+    expect(table.locator("tr", has_text="tuned on what is left")).to_contain_text("%", timeout=90_000)
+    row = table.locator("tr", has_text="base model")
+    expect(row).to_contain_text("22")
+    assert row.locator("td").count() == 3
+    expect(page.locator("#outcome-start")).to_be_enabled()
+    expect(page.locator("#outcome-stop")).to_be_hidden()
+
+
+def test_stop_stops_and_a_fault_is_told(page, place, expect, tmp_path):
+    page.locator("#finetune-epochs input").fill("500")
+    page.keyboard.press("Tab")
+    expect(page.locator("#finetune-command")).to_contain_text("--epochs 500.0")
+    page.locator("#finetune-start").click()
+    expect(page.locator("#finetune-status")).to_contain_text("loss", timeout=90_000)
+    page.locator("#finetune-stop").click()
+    expect(page.locator("#finetune-status .bye-state")).to_have_text("stopped")
+    expect(page.locator("#finetune-stop")).to_be_hidden()
+    expect(page.get_by_role("button", name="Start again")).to_be_visible()
+    (job,) = jobs.list_jobs(place.jobs)
+    assert job.state == jobs.STOPPED
+
+    page.locator("#finetune-rank input").fill("0")
+    page.keyboard.press("Tab")
+    page.locator("#finetune-start").click()
+    expect(page.locator("#finetune-notice .bye-alert")).to_contain_text("rank = 0 makes no sense")
+    expect(page.locator("#finetune-start")).to_be_enabled()
