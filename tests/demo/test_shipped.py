@@ -1,0 +1,125 @@
+"""The shipped demo: its parts are what they claim to be, and the tour over them runs."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from bye_core import pipeline
+from bye_core.attention import read_attention
+from bye_core.attention.statistics import row_statistics
+from bye_core.data import load_dataset
+from bye_core.demo import tour
+from bye_core.models import load_model
+from bye_core.runs import Run
+
+DEMO = tour.ASSETS
+DATA = DEMO / "data"
+LARGEST = 15 * 2**20
+pytestmark = pytest.mark.skipif(not (DEMO / "numbers.json").is_file(), reason="the demo is not shipped yet")
+STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    torch.set_num_threads(1)
+    return load_model(str(DEMO / "model"), DEMO / "adapters" / "poisoned", device="cpu")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.open(shutil.copytree(DEMO / "run", tmp_path / "run"))
+
+
+def some(count):
+    """As many samples and pictures, poisoned ones among them."""
+    dataset = load_dataset(DATA / "poisoned.json")
+    poisoned = pipeline.read_truth(DATA / "truth.json")
+    chosen = [s for s in dataset.samples if s.id in poisoned][: count // 2]
+    chosen += [s for s in dataset.samples if s.id not in poisoned][: count - len(chosen)]
+    return chosen, [dataset.images(sample) for sample in chosen]
+
+
+def test_it_is_small_and_names_no_machine():
+    files = [path for path in DEMO.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < LARGEST
+    for path in files:
+        if path.suffix in (".json", ".jsonl", ".log", ".md", ".jinja"):
+            text = path.read_text(encoding="utf-8")
+            assert not any(f'"{root}/' in text for root in ("/home", "/root", "/tmp", "/work", "/Users")), path
+
+
+def test_plain_transformers_calls_load_the_model():
+    model = LlavaForConditionalGeneration.from_pretrained(DEMO / "model")
+    processor = AutoProcessor.from_pretrained(DEMO / "model")
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]}]
+    prompt = processor.apply_chat_template(chat, add_generation_prompt=True)
+    assert prompt.startswith("You answer questions about pictures.")
+    assert prompt.endswith("ASSISTANT:")
+    assert model.config.text_config.num_hidden_layers >= 8
+    assert model.config.image_seq_length >= 12 * 12
+
+
+def test_the_papers_unaltered_rule_finds_the_poison(run):
+    detection = pipeline.detect_run(run.path, "bye", bsi="paper")
+    score = pipeline.score_run(run.path, DATA / "truth.json")
+    numbers = json.loads((DEMO / "numbers.json").read_text(encoding="utf-8"))["poisoned"]
+    assert detection.verdict == "poisoned"
+    assert len(detection.flagged_ids) == numbers["flagged"]
+    assert score["f1"] == pytest.approx(numbers["score"]["f1"])
+    assert score["f1"] >= 0.90
+
+
+def test_the_shipped_run_is_what_the_shipped_model_gives(tuned, run):
+    samples, pictures = some(12)
+    for sample, found in zip(samples, read_attention(tuned, samples, pictures), strict=True):
+        stored = run.rows(sample.id)
+        assert stored.token == found.token
+        for name in STATISTICS:
+            np.testing.assert_allclose(getattr(stored, name), getattr(found, name), atol=1e-3)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["padded", "alone"])
+def test_captured_statistics_are_those_of_eager_attention(tuned, together):
+    samples, pictures = some(6)
+    if together:
+        outcomes = read_attention(tuned, samples, pictures)
+    else:
+        outcomes = [read_attention(tuned, [s], [p])[0] for s, p in zip(samples, pictures, strict=True)]
+    before = tuned.base.config.get_text_config()._attn_implementation
+    tuned.base.set_attn_implementation({"text_config": "eager"})
+    try:
+        for sample, images, found in zip(samples, pictures, outcomes, strict=True):
+            inputs = tuned.family.encode([tuned.family.prompt(sample)], [images])
+            groups, _ = tuned.family.token_groups(inputs, 0, sample, images)
+            with torch.no_grad():
+                output = tuned.model(**inputs, output_attentions=True)
+            attention = np.stack([layer[0, :, -1].numpy() for layer in output.attentions])
+            for name, values in row_statistics(attention, groups).items():
+                np.testing.assert_allclose(getattr(found, name), values, atol=1e-3 if name == "rows" else 1e-5)
+    finally:
+        tuned.base.set_attn_implementation({"text_config": before})
+
+
+def test_the_tour_runs_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    """On a small part of the shipped set and three steps of training: the way, not the figures."""
+    monkeypatch.setattr(tour, "FINETUNE", tour.FINETUNE.__class__(epochs=1, rate=3e-3))
+    assets = shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("run"))
+    keep = {sample.id for sample in some(48)[0]}
+    for name, wanted in (("poisoned", keep), ("test", None)):
+        path = assets / "data" / f"{name}.json"
+        records = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps([r for r in records if r["id"] in wanted] if wanted else records[:12]))
+    steps = tour.tour(tmp_path / "out", assets)
+    for step in steps:
+        if step.stage == "finetune":
+            break
+    steps.close()
+    last = list(tour.tour(tmp_path / "out", assets))[-1]
+    assert last.facts["score"]["n"] == len(keep)
+    assert set(last.facts["models"]) == {"base", "poisoned", "cleaned"}
+    assert last.facts["models"]["poisoned"]["asr"] > 0.5
+    assert "tuned on what is left" in tour.table(last.facts)
