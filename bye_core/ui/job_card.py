@@ -86,8 +86,8 @@ def _failed(place: Workplace, job: jobs.Job, count: int) -> str:
     except ByeError:
         return ""
     return (
-        f"<details><summary>{len(faults):,} failed</summary><p class='bye-note'>The scan goes on without them; "
-        f"an export leaves them out.</p><ul>{_lines(faults)}</ul></details>"
+        f"<details><summary>{len(faults):,} left out, and why</summary><p class='bye-note'>The scan goes on "
+        f"without them, and an export leaves them out.</p><ul>{_lines(faults)}</ul></details>"
     )
 
 

@@ -66,11 +66,12 @@ _sets, _pictures, _thumbnails = Kept(KEPT_SETS), Kept(KEPT_PICTURES), Kept(KEPT_
 
 def data_set(settings: RunSettings) -> DataSet:
     """The set that the run was made of, as it lies on disk now; remembered until its file changes."""
-    key = (settings.data, settings.format, *_stamp(Path(settings.data)))
+    columns = settings.more.get("columns") or {}
+    key = (settings.data, settings.format, *sorted(columns.items()), *_stamp(Path(settings.data)))
 
     def load() -> DataSet | ByeError:
         try:
-            return load_dataset(settings.data, settings.format)
+            return load_dataset(settings.data, settings.format, columns)
         except ByeError as error:
             return error
 

@@ -27,6 +27,7 @@ DEMO = "demo"
 DEMO_FILE = shipped.DEMO / "data" / "poisoned.json"
 LATEST = "latest.json"
 KEPT_ENTRIES = 12
+SPARE_BYTES = 2**30  # left free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder whose change is noticed
 LONGEST_NAME = 60
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
@@ -52,6 +53,11 @@ class TooManySets(DataError):
 class NotUploadable(DataError):
     problem = "{name} is neither an archive nor a parquet file."
     remedy = "Pack the data set's folder as .zip, .tar, .tar.gz or .tar.bz2 and upload that."
+
+
+class DiskFull(DataError):
+    problem = "The disk of this public demo is nearly full."
+    remedy = "Try again later, or run the app on your own machine."
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,9 @@ def upload(place: Workplace, file: Path, name: str) -> Iterator[Progress]:
     uploads = [item for item in place.data.iterdir() if item.is_dir()] if place.data.is_dir() else []
     if (most := limits().sets) is not None and len(uploads) >= most:
         raise TooManySets(count=len(uploads))
+    place.data.mkdir(parents=True, exist_ok=True)
+    if hosted() and shutil.disk_usage(place.data).free < limits().archive.bytes + SPARE_BYTES:
+        raise DiskFull()
     if not is_archive(name) and not name.lower().endswith(".parquet"):
         raise NotUploadable(name=name)
     out = free_place(place.data, re.sub(r"\.(?:tar\.)?\w+$", "", name))

@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,7 +27,12 @@ def place(home):
 @pytest.fixture
 def public(home, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
+    free_disk(monkeypatch, 50 * 10**9)
     return workplace(new_token())
+
+
+def free_disk(monkeypatch, free: int) -> None:
+    monkeypatch.setattr(sets.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
 
 def packed(folder: Path, samples: int = 6) -> Path:
@@ -109,7 +115,12 @@ def test_a_public_host_keeps_visitors_apart_and_bounds_them(public, tmp_path, mo
     uploaded(public, file), uploaded(public, file)
     with pytest.raises(sets.TooManySets):
         uploaded(public, file)
-    tight = replace(limits.PUBLIC, sets=None, archive=archive.Limits(files=3))
+    free_disk(monkeypatch, 10**9)
+    monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, sets=None))
+    with pytest.raises(sets.DiskFull):
+        uploaded(public, file)
+    free_disk(monkeypatch, 50 * 10**9)
+    tight = replace(limits.PUBLIC, sets=None, archive=archive.Limits(files=3, bytes=10**6))
     monkeypatch.setattr(limits, "PUBLIC", tight)
     with pytest.raises(archive.ArchiveTooLarge):
         uploaded(public, file)

@@ -108,7 +108,7 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
 
     known = [session, parts.watch]
     session.change(bound(page.refresh), [*known, *fields], outputs, **QUIET)
-    frame.pulse.tick(bound(page.look), known, outputs, **QUIET)
+    frame.pulse.tick(bound(page.look), known, outputs, concurrency_limit=4, **QUIET)
     for field in fields:
         field.change(
             bound(lambda p, s, w, *values: page.preview(p, s, *values)), [*known, *fields], parts.command,
