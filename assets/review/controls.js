@@ -196,6 +196,10 @@ function start() {
   const acts = { accept: KEYS.a, reject: KEYS.r, skip, undo, next: KEYS.j, previous: KEYS.k };
   for (const [name, act] of Object.entries(acts)) part(name).addEventListener('click', act);
   part('note').addEventListener('change', noteChanged);
+  // Done with typing: the keys decide again.
+  for (const name of ['note', 'reviewer', 'text']) {
+    part(name).addEventListener('keydown', (event) => ['Enter', 'Escape'].includes(event.key) && part(name).blur());
+  }
   part('reviewer').value = kept('reviewer', '');
   part('reviewer').addEventListener('change', () => keep('reviewer', reviewer()));
   part('keys').checked = kept('keys', 'on') === 'on';
@@ -207,15 +211,6 @@ function start() {
   opacity();
 }
 
-async function refreshMarks() {
-  if (!outbox.empty) return;
-  const { marks } = await call('review_marks', place);
-  if (!outbox.empty) return; // decided meanwhile: what is shown is newer
-  list.marks = bytesOf(marks);
-  list.refresh();
-  showCounts();
-}
-
 // The session has changed: another run, a sample to open, another detection, or decisions made elsewhere.
 async function look() {
   const value = props.value || {};
@@ -223,11 +218,12 @@ async function look() {
   seen = value;
   if (value.run !== before.run || value.visitor !== before.visitor) {
     place = { visitor: value.visitor || '', run: value.run || '' };
-    for (const known of [samples, pictures, list.cards, list.thumbnails, drafts, list.selected]) known.clear();
-    undoable.length = 0;
+    for (const known of [samples, pictures, list.cards, list.thumbnails, list.selected, list.pending, drafts]) known.clear();
+    for (const known of [made, unsaved]) known.length = 0;
+    list.cursor = -1;
     facts = null;
     if (place.run) await ask({ ...EVERYTHING, show: value.flagged ? 'flagged' : 'all' }, false);
-    else teach();
+    else if (value.run !== undefined) teach();
   } else if (place.run && value.stamp !== before.stamp) {
     await ask({});
   } else if (place.run && value.revision !== before.revision) {

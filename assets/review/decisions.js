@@ -1,31 +1,61 @@
 // Decisions: shown at once as being saved, sent one after another, taken back on the page where the server refuses.
 
+const made = []; // what this page decided and has not undone, oldest first; `batch` is known once it is saved
+const unsaved = []; // decisions that the server refused
+let undoing = 0; // undos whose sample only the server knows
+
 const reviewer = () => part('reviewer').value.trim();
+const CHOICE_BITS = ACCEPTED | REJECTED;
+const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
+const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
+
+function mark(position, bits) {
+  list.marks[position] = (list.marks[position] & FLAGGED) | (bits & CHOICE_BITS);
+}
+
+// Marks as they are on disk, and over them what is on its way there.
+function adopt(marks) {
+  list.marks = marks;
+  for (const item of outbox.items.filter((one) => one.place === place)) {
+    if (item.kind === 'one') mark(item.position, bitsOf(item.choice));
+    else if (item.kind === 'undo' && item.of) mark(item.of.position, item.of.before);
+  }
+  list.refresh();
+  if (list.current !== null && panel.sample) panel.mark(list.marks[list.current]);
+}
 
 function decide(choice) {
   const position = list.current;
+  if (position === null) return;
   const card = list.cards.get(position);
-  if (position === null || !card) return;
-  const kept = samples.get(position);
-  const before = list.marks[position];
-  const note = part('note').value.trim();
-  mark(position, choice);
-  list.pending.add(position);
-  drafts.set(position, note);
-  outbox.push({ kind: 'one', id: card.id, position, choice, note, before });
-  if (kept) kept.then((sample) => { sample.decision = { choice, note, reviewer: reviewer() }; });
+  if (!card || undoing) {
+    say(undoing ? 'An undo is under way: nothing was decided.' : 'This sample is still being loaded: nothing was decided.');
+    return;
+  }
+  send(position, card.id, choice);
   const next = list.nextUndecided();
   if (next >= 0) openIndex(next);
   else {
     panel.mark(list.marks[position]);
-    showSaved('Every sample in this list is decided.');
+    say('Every sample in this list is decided. Go on to Export, or choose another list.');
   }
   showCounts();
 }
 
+function send(position, id, choice) {
+  keepDraft();
+  const item = { kind: 'one', id, position, choice, note: drafts.get(position), before: list.marks[position], by: reviewer() };
+  mark(position, bitsOf(choice));
+  list.pending.add(position);
+  made.push(item);
+  outbox.push(item);
+  const known = samples.get(position);
+  if (known) known.then((sample) => { sample.decision = { choice, note: item.note ?? '', reviewer: item.by }; }, () => {});
+}
+
 function decideMany(choice) {
   const positions = bulkPositions();
-  if (positions.length) outbox.push({ kind: 'many', positions, choice });
+  if (positions.length) outbox.push({ kind: 'many', positions, choice, by: reviewer() });
 }
 
 // The selection if there is one, otherwise what is undecided in the list.
@@ -34,81 +64,117 @@ function bulkPositions() {
   return [...list.positions].filter((position) => !decidedBits(list.marks[position]));
 }
 
-function mark(position, choice) {
-  list.marks[position] = (list.marks[position] & FLAGGED) | (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
+// One's own last decision is taken back on the page at once; an older one, or many, when the server has told which.
+function undo() {
+  const of = made.length && made[made.length - 1].kind === 'one' ? made.pop() : null;
+  if (of) {
+    mark(of.position, of.before);
+    samples.delete(of.position);
+    if (of.note !== undefined) drafts.set(of.position, of.note);
+    const index = list.positions.indexOf(of.position);
+    if (index >= 0) openIndex(index);
+    showCounts();
+  } else undoing += 1;
+  outbox.push({ kind: 'undo', of, many: of ? null : made.pop(), by: reviewer() });
 }
 
 async function deliver(item) {
   try {
-    if (item.kind === 'undo') await deliverUndo();
-    else if (item.kind === 'many') await deliverMany(item);
-    else await deliverOne(item);
+    const show = await { one: sendOne, many: sendMany, undo: sendUndo }[item.kind](item);
     later();
+    if (item.place === place && show) show();
   } catch (error) {
-    refuse(item, wordsOf(error));
+    if (item.place === place) refuse(item, wordsOf(error));
+    else complain(wordsOf(error), []);
   }
+  if (item.kind === 'undo' && !item.of) undoing -= 1;
   showCounts();
   list.refresh();
 }
 
-async function deliverOne(item) {
-  const { id, choice, note, position } = item;
-  const { batch } = await call('review_decide', place, { id, choice, note, reviewer: reviewer() });
-  undoable.push(batch);
-  drafts.delete(position);
-  list.pending.delete(position);
-  showSaved(`Saved: ${choice}ed ${id}.`);
+// Each sends its item, and answers how to show that it is saved.
+async function sendOne(item) {
+  const { id, choice, note, by, position } = item;
+  const words = { id, choice, reviewer: by, ...(note === undefined ? {} : { note }) };
+  item.batch = (await call('review_decide', item.place, words)).batch;
+  return () => {
+    if (drafts.get(position) === note) drafts.delete(position);
+    settled(item);
+    showSaved(`Saved: ${done(choice)} ${id}.`);
+  };
 }
 
-async function deliverMany(item) {
-  const { positions, choice } = item;
-  const { batch, count: number } = await call('review_decide', place, { positions, choice, note: '', reviewer: reviewer() });
-  undoable.push(batch);
-  for (const position of positions) {
-    mark(position, choice);
-    samples.delete(position);
-  }
-  list.unselect();
-  say(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
-  if (list.current !== null) panel.mark(list.marks[list.current]);
+function settled(item) {
+  if (!outbox.items.some((other) => other !== item && other.position === item.position)) list.pending.delete(item.position);
 }
 
-async function deliverUndo() {
-  const { batch, count: number, choice, id, position, marks } = await call('review_undo', place, { batch: undoable[undoable.length - 1] || '', reviewer: reviewer() });
-  const at = undoable.indexOf(batch);
-  if (at >= 0) undoable.splice(at, 1);
-  list.marks = bytesOf(marks);
-  samples.clear();
-  say(number === 1 ? `Undone: ${id} is not ${choice}ed any more.` : `Undone: ${count(number, 'decision')}.`);
-  const index = list.positions.indexOf(position);
-  if (number === 1 && index >= 0) openIndex(index);
-  else if (list.current !== null) panel.mark(list.marks[list.current]);
+async function sendMany(item) {
+  const { positions, choice, by } = item;
+  const { batch, count: number } = await call('review_decide', item.place, { positions, choice, reviewer: by });
+  item.batch = batch;
+  return () => {
+    made.push(item);
+    for (const position of positions) {
+      mark(position, bitsOf(choice));
+      samples.delete(position);
+    }
+    list.unselect();
+    say(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
+    if (list.current !== null) panel.mark(list.marks[list.current]);
+  };
 }
 
-function undo() {
-  outbox.push({ kind: 'undo' });
+async function sendUndo(item) {
+  const { of, many, by } = item;
+  const batch = (of || many || {}).batch || '';
+  if (of && !batch) return null; // it was never saved
+  const undone = await call('review_undo', item.place, { batch, reviewer: by });
+  return () => {
+    if (of) samples.delete(of.position);
+    else samples.clear();
+    adopt(bytesOf(undone.marks));
+    const one = undone.count === 1;
+    say(one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`);
+    const index = list.positions.indexOf(undone.position);
+    if (!of && one && index >= 0) openIndex(index);
+  };
 }
 
 function refuse(item, words) {
   if (item.kind !== 'one') {
     complain(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
+    if (item.kind === 'undo') refreshMarks().catch(() => {});
     return;
   }
-  list.pending.delete(item.position);
-  list.marks[item.position] = item.before;
+  settled(item);
+  mark(item.position, item.before);
   samples.delete(item.position);
+  if (outbox.items.some((other) => other.of === item)) return; // undone before it was refused
+  if (made.includes(item)) made.splice(made.indexOf(item), 1);
   unsaved.push(item);
   complain({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
-    ['Try again', () => {
-      for (const again of unsaved.splice(0)) {
-        mark(again.position, again.choice);
-        list.pending.add(again.position);
-        outbox.push(again);
-      }
-      list.refresh();
-    }],
+    ['Try again', sendAgain],
     ['Show it', () => openPosition(item.position)],
   ]);
+}
+
+function sendAgain() {
+  for (const item of unsaved.splice(0)) {
+    mark(item.position, bitsOf(item.choice));
+    list.pending.add(item.position);
+    made.push(item);
+    outbox.push(item);
+  }
+  list.refresh();
+  showCounts();
+}
+
+async function refreshMarks() {
+  const [here, before] = [place, outbox.count];
+  const { marks } = await call('review_marks', here);
+  if (here !== place || before !== outbox.count) return; // decided meanwhile: that tells again
+  adopt(bytesOf(marks));
+  showCounts();
 }
 
 // The other tabs hear of decisions once, after a burst.
@@ -117,23 +183,29 @@ function later() {
   telling = setTimeout(() => (outbox.empty ? trigger('decided', {}) : later()), TELL_AFTER);
 }
 
+// What stands in the note's field belongs to the sample that it was filled for.
 function keepDraft() {
-  const position = list.current;
-  if (position === null) return;
-  const text = part('note').value.trim();
-  const known = samples.get(position);
-  if (known && text) drafts.set(position, text);
+  const field = part('note');
+  if (list.current !== null && field.dataset.of === String(list.current) && field.value.trim() !== (field.dataset.was || '')) {
+    drafts.set(list.current, field.value.trim());
+  }
 }
 
+function fillNote(position, decision) {
+  const field = part('note');
+  const was = decision ? decision.note : '';
+  if (field.dataset.of === String(position) && field.value.trim() !== (field.dataset.was || '')) return; // being typed
+  field.dataset.of = position;
+  field.dataset.was = was;
+  field.value = drafts.get(position) ?? was;
+}
+
+// A note on a sample that is decided already is kept by deciding the same once more.
 function noteChanged() {
+  keepDraft();
   const position = list.current;
-  if (position === null) return;
-  const bits = list.marks[position];
-  const card = list.cards.get(position);
-  const note = part('note').value.trim();
-  drafts.set(position, note);
-  if (!decidedBits(bits) || !card) return;
-  const choice = bits & ACCEPTED ? 'accept' : 'reject';
-  outbox.push({ kind: 'one', id: card.id, position, choice, note, before: bits });
-  samples.delete(position);
+  const card = position === null ? null : list.cards.get(position);
+  if (!card || !decidedBits(list.marks[position]) || !drafts.has(position)) return;
+  send(position, card.id, list.marks[position] & ACCEPTED ? 'accept' : 'reject');
+  part('note').dataset.was = drafts.get(position);
 }

@@ -15,8 +15,6 @@ let telling = null;
 const samples = new Recent(40);
 const pictures = new Recent(40);
 const drafts = new Map(); // notes typed and not yet kept, by position
-const undoable = []; // batches of this page, oldest first
-const unsaved = []; // decisions that the server refused
 
 const ahead = new Ahead();
 const outbox = new Outbox(deliver);
@@ -35,10 +33,7 @@ const list = new List(part('list'), {
 // --- what is asked of the server -------------------------------------------------------------------------------
 
 function sampleAt(position) {
-  return samples.get(position) || samples.set(position, call('review_sample', place, { position }).then((sample) => {
-    sample.ready = true;
-    return sample;
-  }, (error) => {
+  return samples.get(position) || samples.set(position, call('review_sample', place, { position }).catch((error) => {
     samples.delete(position);
     throw error;
   }));
@@ -72,11 +67,13 @@ async function fetchAhead(position) {
 // Asks for a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
 async function ask(change, keep = true) {
   query = { ...query, ...change };
-  const number = ++asked;
+  const [number, before] = [++asked, outbox.count];
   part('page').setAttribute('aria-busy', 'true');
   try {
     const answer = await call('review_queue', place, { query });
-    if (number === asked) showQueue(answer, keep ? list.current : null);
+    if (number !== asked) return;
+    showQueue(answer, keep ? list.current : null);
+    if (before !== outbox.count) await refreshMarks();
   } catch (error) {
     if (number === asked) complain(wordsOf(error), [['Try again', () => ask({})]]);
   } finally {
@@ -90,6 +87,7 @@ function showQueue(answer, position) {
   for (const card of answer.cards) list.cards.set(card.position, card);
   const bytes = bytesOf(answer.positions);
   const listed = list.fill(new Uint32Array(bytes.buffer), bytesOf(answer.marks), position);
+  adopt(list.marks);
   showNotice(answer.notice);
   showFacets();
   showLayers();
@@ -106,7 +104,8 @@ function openIndex(index) {
   if (index < 0 || index >= list.positions.length) return;
   keepDraft();
   list.go(index);
-  showSample(list.positions[index]);
+  fillNote(list.current, null);
+  showSample(list.current);
 }
 
 async function openPosition(position) {
@@ -118,18 +117,20 @@ async function showSample(position) {
   showPlace();
   part('main').setAttribute('aria-busy', 'true');
   prefetch();
+  const here = place;
+  const left = () => list.current !== position || here !== place;
   try {
     const sample = await sampleAt(position);
-    if (list.current !== position) return;
+    if (left()) return;
     fill(sample);
     part('main').removeAttribute('aria-busy');
     if (!sample.typical) panel.showTypical(null);
     else {
       const compared = await sampleAt(sample.typical.position);
-      if (list.current === position) panel.showTypical(compared, sample.typical.same, picturesOf(compared), layersOf());
+      if (!left()) panel.showTypical(compared, sample.typical.same, picturesOf(compared), layersOf());
     }
   } catch (error) {
-    if (list.current === position) complain(wordsOf(error), [['Try again', () => showSample(position)]]);
+    if (!left()) complain(wordsOf(error), [['Try again', () => showSample(position)]]);
   }
 }
 
@@ -142,7 +143,7 @@ function fill(sample) {
   strip.show(sample, facts.sensitive);
   strip.select(layersOf());
   rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the picture for numbers.');
-  part('note').value = drafts.get(position) ?? (sample.decision ? sample.decision.note : '');
+  fillNote(position, sample.decision);
   part('page').dataset.sample = sample.id;
 }
 

@@ -56,11 +56,13 @@ class Ahead {
   }
 }
 
-// Decisions leave one after another, in the order in which they were made; each waits for the one before.
+// Decisions leave one after another, in the order in which they were made; each waits for the one before, and goes to
+// the run in which it was made, whatever is open meanwhile.
 class Outbox {
   constructor(send) {
     this.send = send;
     this.items = [];
+    this.count = 0; // of all that was ever put in
     this.busy = false;
   }
 
@@ -69,7 +71,9 @@ class Outbox {
   }
 
   push(item) {
+    item.place ??= place;
     this.items.push(item);
+    this.count += 1;
     this.pump();
   }
 

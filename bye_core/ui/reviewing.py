@@ -118,15 +118,19 @@ def review_picture(ask: Ask) -> dict[str, Any]:
 
 @answered
 def review_decide(ask: Ask) -> dict[str, Any]:
-    """ask: choice, and id or positions; reviewer, note. One batch; it is on disk when this answers."""
+    """ask: choice, and id or positions; reviewer, note. One batch; it is on disk when this answers.
+
+    Without a note, the one that a sample has stays.
+    """
     desk = desk_of(ask)
     if "positions" in ask:
         ids = [desk.samples[position].id for position in _positions(desk, ask, len(desk.samples))]
     else:
         ids = [asking.text(ask, "id")]
     choice, reviewer = asking.text(ask, "choice"), asking.text(ask, "reviewer", limit=REVIEWER)
-    note = asking.text(ask, "note", limit=NOTE)
-    batch = desk.view.run.decide([Decision(id, choice, reviewer, note) for id in ids])
+    known = desk.decisions() if "note" not in ask else {}
+    notes = {id: known[id].note if id in known else asking.text(ask, "note", limit=NOTE) for id in ids}
+    batch = desk.view.run.decide([Decision(id, choice, reviewer, note) for id, note in notes.items()])
     return {"batch": batch, "count": len(ids)}
 
 

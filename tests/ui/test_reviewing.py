@@ -107,6 +107,14 @@ def test_a_list_is_decided_as_one_batch_and_undone_as_one(run):
     assert ask(reviewing.review_undo, batch=answer["batch"])["error"]["problem"].startswith("There is nothing of yours")
 
 
+def test_deciding_again_without_a_note_keeps_the_one_there_is(run):
+    ask(reviewing.review_decide, id="s00001", choice="reject", note="odd")
+    ask(reviewing.review_decide, positions=[0, 1], choice="accept")
+    assert {id: decision.note for id, decision in run.decisions().items()} == {"s00000": "", "s00001": "odd"}
+    ask(reviewing.review_decide, id="s00001", choice="accept", note="")
+    assert run.decisions()["s00001"].note == ""
+
+
 def test_undo_without_a_batch_takes_back_the_newest_of_that_reviewer_only(run):
     ask(reviewing.review_decide, id="s00001", choice="reject", reviewer="Ann")
     ask(reviewing.review_decide, id="s00002", choice="reject", reviewer="Ben")
