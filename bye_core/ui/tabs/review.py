@@ -18,9 +18,9 @@ from bye_core.ui.visitors import workplace
 
 NAME = "review"
 # One body of one function in the page: later files use what earlier ones define.
-SCRIPTS = (
-    "dom.js", "server.js", "heatmap.js", "figure.js", "queue.js", "panel.js", "review.js", "decisions.js", "controls.js",
-)  # fmt: skip
+SCRIPTS = tuple(
+    f"{name}.js" for name in ("dom", "server", "heatmap", "figure", "queue", "panel", "review", "decisions", "controls")
+)
 
 
 def build(frame: Frame) -> None:
