@@ -95,6 +95,9 @@ def _listen(parts: Parts, frame: Frame) -> None:
 
         return handler
 
+    def asked(session: Any, trial: Any, event: gr.EventData) -> Update:
+        return bound(page.open_list)(session, trial, event)
+
     session.change(bound(page.refresh), known, outputs, **TRIAL)
     parts.cut.input(bound(page.cut), [*known, parts.cut], outputs, **TRIAL)
     parts.uncut.click(bound(page.uncut), known, outputs, **TRIAL)
@@ -106,4 +109,4 @@ def _listen(parts: Parts, frame: Frame) -> None:
     parts.back.click(bound(page.discard), known, outputs, **TRIAL)
     parts.paper.click(bound(page.paper), known, outputs, **TRIAL)
     parts.use.click(bound(page.use), [session, trial], outputs, **SESSION)
-    parts.effect.click(bound(page.open_list), [session, trial], outputs, **SESSION)
+    parts.effect.click(asked, [session, trial], outputs, **SESSION)

@@ -48,9 +48,9 @@ def _flips(effect: Effect) -> str:
     late = f'<p class="bye-hint">{fresh:,} samples were scored since.</p>' if fresh else ""
     if not effect.flips.added and not effect.flips.removed:
         words = "none: this is in use" if effect.saved else "none"
-        return _row("change", f"{words}{late}")
-    both = _button(effect, "added", "+{n:,}") + " " + _button(effect, "removed", "−{n:,}")
-    return _row("change", f"{both} against what is in use{late}")
+        return _row("flips", f"{words}{late}")
+    both = (_button(effect, "added", "+{n:,} newly flagged"), _button(effect, "removed", "−{n:,} not any more"))
+    return _row("flips", "<br>".join(both) + late)
 
 
 def _by_hand(effect: Effect) -> str:

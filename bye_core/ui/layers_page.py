@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -26,11 +26,12 @@ from bye_core.ui import shipped, trying
 from bye_core.ui.messages import note
 from bye_core.ui.plots import Sent, fresh
 from bye_core.ui.session import Session
-from bye_core.ui.trial import Trial
+from bye_core.ui.trial import Trial, is_same
 from bye_core.ui.trying import NotReady, Trying
 from bye_core.ui.visitors import workplace
 
 ALL_HEADS = -1
+TALL = 340  # pixels
 
 # The run, the layer and the head whose histogram is shown; another run starts with its most separated layer.
 ChosenAt = tuple[str, int, int]
@@ -72,22 +73,32 @@ def heading(title: str, words: str) -> str:
 # --- what is drawn, and when ------------------------------------------------------------------------------------
 
 
+def in_front(function: Callable[..., Update]) -> Callable[..., Update]:
+    """`function`, but only where its last argument says that somebody looks at the tab."""
+
+    def looked_at(parts: Parts, *values: Any) -> Update:
+        *known, front = values
+        return function(parts, *known) if front else {parts.sent: gr.skip()}
+
+    return looked_at
+
+
 def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool) -> Update:
     """All but the map of heads, which takes longest (`draw_heads`)."""
     t = trying.look(session, trial)
+    trial, tried, begun = t.trial, t.tried, at
     at = chosen_at(session, t, at)
-    trial, tried = t.trial, t.tried
     tau = trial["tau"] if trial["layers"] is None and trial["select"] is not False else None
     figures = {
-        parts.bsi: bsi_figure(tried.layers, tau, trial["bsi"] or "paper"),
-        parts.entropy: entropy_figure(tried.layers, t.entropies, suspicious_side(tried)),
+        parts.bsi: tall(bsi_figure(tried.layers, tau, trial["bsi"] or "paper")),
+        parts.entropy: tall(entropy_figure(tried.layers, t.entropies, suspicious_side(tried))),
         parts.histogram: histogram(t, at, log),
         parts.scatter: scatter_figure(score_points(t.table, tried), t.decisions),
     }
     plots, now = fresh(figures, sent)
     return {
         parts.said: said(t), parts.start: gr.Row(visible=False), parts.view: gr.Column(visible=True),
-        parts.sent: now, **plots, **_fields(parts, t, at),
+        parts.sent: now, **plots, **_fields(parts, t, at), **({} if at == begun else {parts.chosen_at: at}),
     }  # fmt: skip
 
 
@@ -97,16 +108,6 @@ def draw_heads(parts: Parts, session: Session, trial: Trial, sent: Sent, at: Cho
     figure = heads_figure(t.heads(), t.tried.sensitive_layers, t.trial["tau"])
     plots, now = fresh({parts.heads: figure}, sent)
     return {parts.sent: now, **plots, **_fields(parts, t, chosen_at(session, t, at), t.heads())}
-
-
-def draw_in_front(parts: Parts, *values: Any) -> Update:
-    *known, in_front = values
-    return draw(parts, *known) if in_front else {parts.sent: gr.skip()}
-
-
-def draw_heads_in_front(parts: Parts, *values: Any) -> Update:
-    *known, in_front = values
-    return draw_heads(parts, *known) if in_front else {parts.sent: gr.skip()}
 
 
 def redraw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool) -> Update:
@@ -120,7 +121,8 @@ def redraw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenA
 def choose(
     parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool, layer: int, head: int
 ) -> Update:
-    return redraw(parts, session, trial, sent, (session.run, layer, head), log)
+    at = (session.run, layer, head)
+    return {**redraw(parts, session, trial, sent, at, log), parts.chosen_at: at}
 
 
 def teach(parts: Parts, error: NotReady) -> Update:
@@ -151,7 +153,7 @@ def clicked(
     layer, head = place_of(points[0])
     if layer is None or plot not in (parts.bsi.elem_id, parts.entropy.elem_id, parts.heads.elem_id):
         return {parts.sent: gr.skip()}
-    return redraw(parts, session, trial, sent, (session.run, layer, head), log)
+    return {parts.chosen_at: (session.run, layer, head)}
 
 
 def place_of(point: Any) -> tuple[int | None, int]:
@@ -192,6 +194,11 @@ def chosen_at(session: Session, t: Trying, at: ChosenAt) -> ChosenAt:
     return run, layer, head if isinstance(head, int) and 0 <= head < heads else ALL_HEADS
 
 
+def tall(figure: go.Figure) -> go.Figure:
+    """As high as what stands beside it."""
+    return figure.update_layout(height=TALL)
+
+
 def histogram(t: Trying, at: ChosenAt, log: bool) -> go.Figure:
     """Of a layer, or of one of its heads; split by the truth if there is one, else by the flags."""
     _, layer, head = at
@@ -216,7 +223,7 @@ def head_report(layer: int, values: np.ndarray) -> LayerReport:
 def said(t: Trying) -> str:
     """Why this is the verdict; and which it is, where it is only tried out and so differs from the page's header."""
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in t.tried.reasons)
-    return f'<div class="bye-said">{"" if t.effect().saved else _unsaved(t)}<ul>{reasons}</ul></div>'
+    return f'<div class="bye-said">{"" if is_same(t.used, t.tried) else _unsaved(t)}<ul>{reasons}</ul></div>'
 
 
 def _unsaved(t: Trying) -> str:
@@ -237,8 +244,7 @@ def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = No
     names += [(f"{n}" + ("" if np.isnan(known[n]) else f": BSI {known[n]:.2f}"), n) for n in range(count)]
     what = f"Layer {layer}" + (f", head {head}" if head != ALL_HEADS else "")
     return {
-        parts.chosen_at: at,
-        parts.chosen: heading(what, "How many samples have which entropy, and the two modes fitted to them."),
+        parts.chosen: heading(what, "Who has which entropy, and the two modes fitted to it."),
         parts.layer: gr.Dropdown(choices=layers, value=layer),
         parts.head: gr.Dropdown(choices=names, value=head),
     }

@@ -18,7 +18,8 @@ NAME = "layers"
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 # Whoever writes the session waits for the one before: no change is lost.
 SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
-DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 4, "trigger_mode": "always_last"}
+# One after another too: what was sent last is what the page shows.
+DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 # Nothing is drawn for a page that nobody looks at: only the browser knows whether this tab is in front.
 IN_FRONT = """(...values) => [...values.slice(0, -1),
   document.querySelector('#tabs [data-tab-id="layers"]')?.getAttribute('aria-selected') === 'true']"""
@@ -50,13 +51,12 @@ def _lay_out() -> list[Any]:
             bsi = _figure("bsi", "Separation of each layer", "How far a layer splits the samples in two. Click a bar.")
             entropy = _figure("entropy", "Entropy of each layer", "Where its two modes lie. Click a layer.")
         with gr.Column(min_width=320):
-            chosen = gr.HTML(padding=False, elem_id="layers-chosen")
             with gr.Row(elem_classes="bye-chosen"):
-                layer = gr.Dropdown([], label="Layer", scale=4, min_width=130, elem_id="layers-layer")
-                head = gr.Dropdown([], label="Head", scale=4, min_width=130, elem_id="layers-head")
-                log = gr.Checkbox(
-                    False, label="log counts", scale=1, min_width=110, container=False, elem_id="layers-log"
-                )
+                chosen = gr.HTML(padding=False, min_width=200, elem_id="layers-chosen")
+                log = gr.Checkbox(False, label="log counts", scale=0, min_width=120, elem_id="layers-log")
+            with gr.Row():
+                layer = gr.Dropdown([], label="Layer", min_width=150, elem_id="layers-layer")
+                head = gr.Dropdown([], label="Head", min_width=150, elem_id="layers-head")
             histogram = gr.Plot(show_label=False, container=False, elem_id="plot-layer")
             heads = _figure("heads", "Separation of each head", "A head may see what the mean hides. Click a cell.")
     scatter = _figure(
@@ -93,13 +93,14 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bound(page.draw), known, outputs, **DRAW).then(bound(page.draw_heads), known, outputs, **DRAW)
     for state in (session, parts.trial):
-        state.change(bound(page.draw_in_front), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
-            bound(page.draw_heads_in_front), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
+        state.change(bound(page.in_front(page.draw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
+            bound(page.in_front(page.draw_heads)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
         )
     for field in (parts.layer, parts.head):
         field.input(bound(page.choose), [*known, parts.layer, parts.head], outputs, **DRAW)
     parts.log.input(bound(page.redraw), known, outputs, **DRAW)
-    frame.bridge.click(clicked, known, outputs, **SESSION)
+    on_figure = frame.bridge.click(clicked, known, outputs, **SESSION)
+    on_figure.then(bound(page.in_front(page.redraw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW)
     parts.demo.click(bound(page.open_demo), session, outputs, **SESSION)
     parts.detect.click(bound(page.detect), session, outputs, **SESSION)
     parts.scan.click(lambda: gr.Tabs(selected="scan"), None, frame.tabs, **QUIET)
