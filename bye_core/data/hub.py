@@ -12,7 +12,7 @@ SECONDS = 15.0
 
 class HubUnreachable(Refusal):
     problem = "The hub gave no {kind} {name}: {why}."
-    remedy = "Check the name (owner/name) and the connection, or name a folder of this machine."
+    remedy = "Check the name (owner/name) and the connection, or use files that are already here."
 
 
 def check_size(name: str, kind: str, most: int | None, too_large: type[ByeError], anonymous: bool = False) -> int:

@@ -166,7 +166,7 @@ def list_of_sets(choices: Iterable[Choice], demo: bool) -> str:
             "<li><button type='button' data-open='demo'>the demo's set</button>"
             "<span class='bye-note'>pictures of simple scenes, one in ten poisoned</span></li>"
         )
-    return f"<h4>Open again</h4><ul class='bye-list'>{rows}</ul>" if rows else ""
+    return f"<h4>At hand</h4><ul class='bye-rows'>{rows}</ul>" if rows else ""
 
 
 def _row(choice: Choice) -> str:

@@ -72,8 +72,8 @@ def card(place: Workplace, job: jobs.Job) -> str:
 
 def _bar(done: int, total: int, running: bool) -> str:
     if not total:
-        return "<progress aria-label='progress of the scan'></progress>" if running else ""
-    return f"<progress aria-label='progress of the scan' max='{total}' value='{done}'></progress>"
+        return "<progress aria-label='progress'></progress>" if running else ""
+    return f"<progress aria-label='progress' max='{total}' value='{done}'></progress>"
 
 
 def _failed(place: Workplace, job: jobs.Job, count: int) -> str:
@@ -127,7 +127,7 @@ def _line(job: jobs.Job) -> str:
     parts = ", ".join(part for part in (share, pace(standing, unit)) if part)
     verb = VERBS.get(job.kind, job.kind)
     return (
-        f"<p><progress aria-label='progress' max='{standing.total or 1}' value='{standing.done}'></progress> "
-        f"{escape(verb)} <bdi>{escape(clip(job.title, 60))}</bdi>: {escape(parts)} "
+        f"<p>{_bar(standing.done, standing.total, running=True)} "
+        f"<span>{escape(verb)} <bdi>{escape(clip(job.title, 60))}</bdi>: {escape(parts)}</span> "
         f"<button type='button' class='bye-link' data-tab='{TABS.get(job.kind, 'finetune')}'>show</button></p>"
     )

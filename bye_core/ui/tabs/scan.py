@@ -73,7 +73,7 @@ def _form() -> tuple[Any, ...]:
         )  # fmt: skip
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(
-            label="Name of the run", placeholder="by data set and model", max_lines=1, elem_id="scan-name"
+            label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name"
         )
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Samples at a time", elem_id="scan-batch")
         device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
