@@ -36,7 +36,7 @@ function showProgress() {
   let flagged = 0;
   let done = 0;
   let decided = 0;
-  for (const bits of list.marks) {
+  for (const bits of saved) {
     if (bits === UNSCANNED) continue;
     const one = decidedBits(bits);
     decided += one;
@@ -56,7 +56,7 @@ function showProgress() {
 function showCounts() {
   if (!facts) return;
   const totals = Object.fromEntries(Object.keys(SHOWS).map((name) => [name, 0]));
-  for (const bits of list.marks) {
+  for (const bits of saved) {
     if (bits === UNSCANNED) continue;
     totals.all += 1;
     if (bits & FLAGGED) totals.flagged += 1;

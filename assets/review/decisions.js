@@ -9,14 +9,17 @@ const CHOICE_BITS = ACCEPTED | REJECTED;
 const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
 const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
 
-function mark(position, bits) {
-  list.marks[position] = (list.marks[position] & FLAGGED) | (bits & CHOICE_BITS);
+let saved = new Uint8Array(0); // marks as they are on disk; all numbers of the page are counted from these
+
+function mark(position, bits, marks = list.marks) {
+  marks[position] = (marks[position] & FLAGGED) | (bits & CHOICE_BITS);
 }
 
 // Marks as they are on disk, and over them what is on its way there.
 function adopt(marks) {
-  list.marks = marks;
-  for (const item of outbox.items.filter((one) => one.place === place)) {
+  saved = marks;
+  list.marks = marks.slice();
+  for (const item of outbox.items.filter((one) => one.place === place && !one.sent)) {
     if (item.kind === 'one') mark(item.position, bitsOf(item.choice));
     else if (item.kind === 'undo' && item.of) mark(item.of.position, item.of.before);
   }
@@ -69,6 +72,7 @@ function undo() {
   const of = made.length && made[made.length - 1].kind === 'one' ? made.pop() : null;
   if (of) {
     mark(of.position, of.before);
+    list.pending.add(of.position);
     samples.delete(of.position);
     if (of.note !== undefined) drafts.set(of.position, of.note);
     const index = list.positions.indexOf(of.position);
@@ -81,8 +85,9 @@ function undo() {
 async function deliver(item) {
   try {
     const show = await { one: sendOne, many: sendMany, undo: sendUndo }[item.kind](item);
+    item.sent = true;
     later();
-    if (item.place === place && show) show();
+    if (item.place === place) show();
   } catch (error) {
     if (item.place === place) refuse(item, wordsOf(error));
     else complain(wordsOf(error), []);
@@ -99,13 +104,15 @@ async function sendOne(item) {
   item.batch = (await call('review_decide', item.place, words)).batch;
   return () => {
     if (drafts.get(position) === note) drafts.delete(position);
+    mark(position, bitsOf(choice), saved);
     settled(item);
     showSaved(`Saved: ${done(choice)} ${id}.`);
   };
 }
 
 function settled(item) {
-  if (!outbox.items.some((other) => other !== item && other.position === item.position)) list.pending.delete(item.position);
+  const about = (one) => (one.of || one).position;
+  if (!outbox.items.some((other) => other !== item && about(other) === about(item))) list.pending.delete(about(item));
 }
 
 async function sendMany(item) {
@@ -116,6 +123,7 @@ async function sendMany(item) {
     made.push(item);
     for (const position of positions) {
       mark(position, bitsOf(choice));
+      mark(position, bitsOf(choice), saved);
       samples.delete(position);
     }
     list.unselect();
@@ -127,11 +135,13 @@ async function sendMany(item) {
 async function sendUndo(item) {
   const { of, many, by } = item;
   const batch = (of || many || {}).batch || '';
-  if (of && !batch) return null; // it was never saved
+  if (of && !batch) return () => settled(item); // it was never saved
   const undone = await call('review_undo', item.place, { batch, reviewer: by });
   return () => {
-    if (of) samples.delete(of.position);
-    else samples.clear();
+    if (of) {
+      samples.delete(of.position);
+      settled(item);
+    } else samples.clear();
     adopt(bytesOf(undone.marks));
     const one = undone.count === 1;
     say(one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`);
@@ -143,7 +153,12 @@ async function sendUndo(item) {
 function refuse(item, words) {
   if (item.kind !== 'one') {
     complain(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
-    if (item.kind === 'undo') refreshMarks().catch(() => {});
+    if (item.of) settled(item);
+    if (words.kind === 'NothingToUndo') refreshMarks().catch(() => {}); // somebody else has undone it
+    else if (item.of) {
+      made.push(item.of);
+      mark(item.of.position, bitsOf(item.of.choice));
+    }
     return;
   }
   settled(item);

@@ -23,7 +23,7 @@ class BadRequest(SettingError):
 
 
 def answered(function: Callable[[Ask], dict[str, Any]]) -> Callable[[Ask], str]:
-    """The function's answer, or its ByeError as {"error": {"problem", "remedy"}}, as JSON text."""
+    """The function's answer, or its ByeError as {"error": {"kind", "problem", "remedy"}}, as JSON text."""
 
     @wraps(function)
     def answer(ask: Ask) -> str:
@@ -39,7 +39,8 @@ def answered(function: Callable[[Ask], dict[str, Any]]) -> Callable[[Ask], str]:
 
 
 def told(error: ByeError) -> dict[str, str]:
-    return {"problem": discreet(error.problem)[:LONGEST], "remedy": discreet(error.remedy)[:LONGEST]}
+    problem, remedy = (discreet(words)[:LONGEST] for words in (error.problem, error.remedy))
+    return {"kind": error.kind, "problem": problem, "remedy": remedy}
 
 
 def text(ask: Ask, name: str, default: str = "", limit: int | None = None) -> str:

@@ -104,7 +104,7 @@ def test_a_list_is_decided_as_one_batch_and_undone_as_one(run):
     undone = ask(reviewing.review_undo, batch=answer["batch"])
     assert undone["count"] == len(flagged)
     assert not (marks(undone) & queue.REJECTED_BIT).any()
-    assert ask(reviewing.review_undo, batch=answer["batch"])["error"]["problem"].startswith("There is nothing of yours")
+    assert ask(reviewing.review_undo, batch=answer["batch"])["error"]["kind"] == "NothingToUndo"
 
 
 def test_deciding_again_without_a_note_keeps_the_one_there_is(run):
@@ -171,7 +171,7 @@ def test_nonsense_is_refused_with_a_remedy(run, bad):
     ],
 )
 def test_other_nonsense_too(run, function, more):
-    assert set(ask(function, **more)["error"]) == {"problem", "remedy"}
+    assert set(ask(function, **more)["error"]) == {"kind", "problem", "remedy"}
     assert run.batches() == []
 
 
@@ -193,7 +193,7 @@ def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home
         assert set(answer) == {"error"}
         assert str(home) not in json.dumps(answer)
     answer = json.loads(function({**more, "visitor": mine, "run": "made"}))
-    assert set(answer) != {"error"} or answer["error"]["problem"].startswith("There is nothing of yours")
+    assert set(answer) != {"error"} or answer["error"]["kind"] == "NothingToUndo"
     assert Run.open(run_path).batches() == []
 
 
@@ -203,7 +203,7 @@ def test_a_moved_data_set_costs_the_pictures_only(run_path, home, monkeypatch):
     assert "data.json" in answer["notice"]["problem"]
     assert len(positions(answer)) == 12
     assert ask(reviewing.review_sample, position=0)["heat"]
-    assert set(ask(reviewing.review_picture, position=0, number=0)["error"]) == {"problem", "remedy"}
+    assert set(ask(reviewing.review_picture, position=0, number=0)["error"]) == {"kind", "problem", "remedy"}
     assert ask(reviewing.review_thumbnails, positions=[0, 1])["thumbnails"] == {"0": "", "1": ""}
     assert ask(reviewing.review_decide, id="s00000", choice="reject")["count"] == 1
     (home / "made/elsewhere").rename(home / "made/data")
