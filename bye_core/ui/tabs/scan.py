@@ -72,9 +72,7 @@ def _form() -> tuple[Any, ...]:
             "back door shows", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
-        name = gr.Textbox(
-            label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name"
-        )
+        name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Samples at a time", elem_id="scan-batch")
         device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
