@@ -18,7 +18,7 @@ from bye_core.errors import ByeError
 from bye_core.records import Decision
 from bye_core.ui import exports, leaving, pictures
 from bye_core.ui.cards import TITLES
-from bye_core.ui.export_parts import Parts, Update, program
+from bye_core.ui.export_parts import Parts, Update, gathered, program
 from bye_core.ui.messages import alert, note
 from bye_core.ui.session import Session
 from bye_core.ui.views import RunView, open_view
@@ -37,8 +37,9 @@ def changed(parts: Parts, session: Session, shown: str, *fields: str) -> Iterato
     if session.run == shown:
         yield {parts.shown: gr.skip()}
         return
-    yield {parts.name: session.run, parts.batch: "", parts.moved: gr.Textbox("", visible=False)}
-    yield from enter(parts, session, session.run, "same", "")
+    anew = {parts.name: session.run, parts.batch: "", parts.moved: gr.Textbox("", visible=False)}
+    for update in enter(parts, session, session.run, "same", ""):
+        yield anew | update
 
 
 def enter(parts: Parts, session: Session, name: str, format: str, moved: str) -> Iterator[Update]:
@@ -51,7 +52,7 @@ def enter(parts: Parts, session: Session, name: str, format: str, moved: str) ->
         place = workplace(session.visitor)
         view = open_view(place.run_path(session.run))
         future = exports.running(place, name)
-        yield {
+        shown = {
             parts.shown: session.run,
             parts.notice: "",
             parts.view: gr.Column(visible=True),
@@ -62,8 +63,10 @@ def enter(parts: Parts, session: Session, name: str, format: str, moved: str) ->
             **_result(parts, place, name),
             **describe(parts, session, name, format, moved),
         }
+        yield shown
         if future:
-            yield from follow(parts, session, name, moved, future)
+            for update in follow(parts, session, name, moved, future):
+                yield shown | update
     except ByeError as error:
         yield _unreadable(parts, error)
 
@@ -195,14 +198,16 @@ def follow(parts: Parts, session: Session, name: str, moved: str, future: Future
 def _ended(steps: Iterator[Update], then: Update, where: gr.HTML) -> Iterator[Update]:
     """`steps`, a ByeError of theirs as words at `where`, and `then`, whatever came of them: no button stays as it was
     while they ran. A page that is closed gets nothing more."""
+    shown: Update = {}
     try:
-        yield from steps
+        for shown in gathered(steps):
+            yield shown
     except ByeError as error:
-        yield {where: alert(error)}
+        shown = shown | {where: alert(error)}
     except Exception:
-        yield then
+        yield shown | then
         raise
-    yield then
+    yield shown | then
 
 
 def pack(parts: Parts, session: Session, name: str) -> Iterator[Update]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,14 @@ class Parts:
 
     def all(self) -> list[Any]:
         return list(vars(self).values())
+
+
+def gathered(updates: Iterable[Update]) -> Iterator[Update]:
+    """Each update with all those before it: of several that come at once Gradio's page shows the last alone."""
+    shown: Update = {}
+    for update in updates:
+        shown = shown | update
+        yield shown
 
 
 def program(session: Session) -> str:
