@@ -20,9 +20,9 @@ from bye_core.ui.columns import NOTHING, guess, renamed, slots
 from bye_core.ui.messages import alert, note, warn
 from bye_core.ui.session import Session
 from bye_core.ui.sets import Choice
-from bye_core.ui.visitors import workplace
+from bye_core.ui.visitors import Workplace, workplace
 
-AS_FOUND = "as found"
+AS_FOUND, TABLE = "as found", "vqa"
 SHOW_SECONDS = 0.4  # between two looks at a check that runs
 FIRST = (
     "Choose the data set that you want to examine before you fine-tune on it: a folder with its pictures and one "
@@ -147,22 +147,28 @@ def _reading(parts: Parts, session: Session, choice: Choice, open: bool) -> Upda
     path = Path(sets.path_of(place, choice))
     folder = path.parent if choice.file else path
     names = annotations(folder) if folder.is_dir() else ()
-    update = {
+    seen = _seen(place, choice)
+    # What has no known shape is most likely a table.
+    asked = choice.format or choice.found or (TABLE if seen else "")
+    return {
         parts.reading: gr.Accordion(visible=True, open=open),
         parts.file: gr.Dropdown(choices=list(names), value=choice.file or None, visible=len(names) > 1),
-        parts.format: gr.Dropdown(value=choice.format or AS_FOUND),
+        parts.format: gr.Dropdown(value=(asked if open else choice.format) or AS_FOUND),
+        **_columns(parts, choice, seen, asked),
     }
-    asked = choice.format or (choice.found if not open else "vqa")
-    return update | _columns(parts, session, choice, asked)
 
 
-def _columns(parts: Parts, session: Session, choice: Choice, format: str) -> Update:
-    hidden = {slot: gr.Dropdown(visible=False) for slot in parts.columns}
+def _seen(place: Workplace, choice: Choice) -> tuple[str, ...]:
+    """The columns of the file; none while the file has to be chosen first."""
     try:
-        seen = columns_of(sets.path_of(workplace(session.visitor), choice))
+        return columns_of(sets.path_of(place, choice))
     except ByeError:
-        return hidden  # the file has to be chosen first
-    if format not in FORMATS:
+        return ()
+
+
+def _columns(parts: Parts, choice: Choice, seen: tuple[str, ...], format: str) -> Update:
+    hidden = {slot: gr.Dropdown(visible=False) for slot in parts.columns}
+    if not seen or format not in FORMATS:
         return hidden
     picked = guess(format, seen, choice.columns)
     fields = {
@@ -173,15 +179,17 @@ def _columns(parts: Parts, session: Session, choice: Choice, format: str) -> Upd
 
 
 def other_format(parts: Parts, session: Session, key: str, file: str | None, format: str) -> Update:
-    choice = replace(sets.find(workplace(session.visitor), key), file=file or "", columns={})
-    return _columns(parts, session, choice, choice.found if format == AS_FOUND else format)
+    place = workplace(session.visitor)
+    choice = replace(sets.find(place, key), file=file or "", columns={})
+    return _columns(parts, choice, _seen(place, choice), choice.found if format == AS_FOUND else format)
 
 
 def read_again(parts: Parts, session: Session, key: str, file: str | None, format: str, *picked: str) -> Update:
     """With the file, format and columns that the user names."""
     choice = sets.find(workplace(session.visitor), key)
     form = "" if format == AS_FOUND else format
-    choice = replace(choice, file=file or "", format=form, columns=renamed(form, picked) if form else {})
+    shape = form or choice.found
+    choice = replace(choice, file=file or "", format=form, columns=renamed(shape, picked) if shape else {})
     return attempt(parts, session, choice)
 
 
@@ -252,6 +260,6 @@ def _listing(session: Session) -> str:
     return cards.list_of_sets(sets.latest(workplace(session.visitor)), sets.DEMO_FILE.is_file())
 
 
-def _chosen(session: Session) -> tuple[Any, Choice]:
+def _chosen(session: Session) -> tuple[Workplace, Choice]:
     place = workplace(session.visitor)
     return place, sets.find(place, session.data)

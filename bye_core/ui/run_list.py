@@ -45,20 +45,20 @@ def _read(path: Path) -> Row:
         settings, counts = run.settings, run.counts()
         model = _name(settings.model) + (f" + {_name(settings.adapter)}" if settings.adapter else "")
         found = verdict(run.detection())
-        return Row(path.name, model, _name(settings.data), counts.scored, counts.total, settings.created[:10], found)
+        return Row(path.name, model, _name(settings.data), counts.scored, counts.total, settings.created, found)
     except ByeError as error:
         return Row(path.name, problem=error.problem)
 
 
 def table(place: Workplace, opened: str) -> str:
     """All runs, newest first, each with a button that opens it; "" where there is none."""
-    names = place.run_names()
+    rows = sorted((row(place.runs / name) for name in place.run_names()), key=lambda one: one.created, reverse=True)
     states = {job.id: job.state for job in jobs.list_jobs(place.jobs) if job.kind == "scan"}
-    lines = "".join(_line(row(place.runs / name), states.get(name, ""), name == opened) for name in names[:SHOWN])
+    lines = "".join(_line(one, states.get(one.name, ""), one.name == opened) for one in rows[:SHOWN])
     if not lines:
         return ""
-    more = f"<p class='bye-note'>and {len(names) - SHOWN} older</p>" if len(names) > SHOWN else ""
-    titles = ("run", "verdict", "samples", "model", "data", "date")
+    more = f"<p class='bye-note'>and {len(rows) - SHOWN} older</p>" if len(rows) > SHOWN else ""
+    titles = ("run", "verdict", "samples", "model", "data", "date (UTC)")
     head = "".join(f"<th scope='col'{_right(title)}>{title}</th>" for title in titles)
     return (
         "<h4>Runs</h4><div class='bye-scroll' tabindex='0' role='region' aria-label='runs'><table class='bye-table'>"
@@ -82,7 +82,7 @@ def _line(found: Row, state: str, opened: bool) -> str:
         f"<td><button type='button' data-run='{name}' title='open this run'><bdi>{name}</bdi></button></td>"
         f"<td class='bye-{kind}'>{verdict}</td><td class='bye-number'>{samples}</td>"
         f"<td><bdi>{escape(clip(found.model, 50))}</bdi></td><td><bdi>{escape(clip(found.data, 50))}</bdi></td>"
-        f"<td>{escape(found.created)}</td>"
+        f"<td>{escape(found.created[:16].replace('T', ' '))}</td>"
     )
     return f"<tr{' aria-current=true' if opened else ''}>{cells}</tr>"
 

@@ -159,7 +159,9 @@ def _buttons(parts: Parts, place: Workplace, job: jobs.Job, state: str) -> Updat
     there = runs.is_run(place.runs / job.id)
     return {
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
-        parts.resume: gr.Button(visible=state in run_list.RESUMABLE, interactive=True),
+        parts.resume: gr.Button(
+            "Try again" if state == jobs.FAILED else "Resume", visible=state in run_list.RESUMABLE, interactive=True
+        ),
         parts.results: gr.Button(visible=there and state == jobs.DONE),
         parts.review: gr.Button(visible=there and state == jobs.DONE),
     }

@@ -9,6 +9,7 @@ import pytest
 
 from tests.made_run import make_data
 
+KEPT = "() => localStorage.getItem('bye-visitor')"  # what the browser remembers, sealed
 pytestmark = pytest.mark.usefixtures("chromium")
 
 
@@ -88,14 +89,17 @@ def test_a_table_is_asked_for_its_columns_and_remembered(page, expect, tmp_path)
     (data.parent / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
     open_folder(page, data.parent)
     expect(page.locator("#data-notice [role=alert]")).to_contain_text("bild, frage, antwort")
-    page.get_by_label("Format").click()
-    page.get_by_role("option", name="vqa").click()
+    expect(page.get_by_label("Format")).to_have_value("vqa")
     for name, column in (("image", "bild"), ("question", "frage"), ("answer", "antwort")):
-        page.get_by_label(f"Column: {name}", exact=True).click()
-        page.get_by_role("option", name=column, exact=True).click()
+        field = page.get_by_label(f"Column: {name}", exact=True)
+        field.fill(column)
+        field.press("Enter")
+        expect(field).to_have_value(column)
+    before = page.evaluate(KEPT)
     page.click("#data-again")
     expect(page.locator(".bye-card")).to_have_count(5)
     expect(page.locator(".bye-card").first).to_contain_text("what 0?")
+    page.wait_for_function(f"before => ({KEPT})() !== before", arg=before)
     page.reload()
     page.get_by_role("tab", name="Data").click()
     expect(page.locator(".bye-card").first).to_contain_text("what 0?")
