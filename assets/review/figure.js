@@ -86,14 +86,14 @@ class Viewer {
   paint() {
     const { maps, top } = this.measure();
     this.maps = maps;
-    this.top = top;
+    const scale = top ? scaleTop(maps, top.share) : 0;
     for (const figure of this.figures) {
       if (!figure.image || !figure.stage.clientWidth) continue;
-      paintHeat(figure.heat, maps.filter(({ grid }) => grid.image === figure.number), top ? top.share : 0);
+      paintHeat(figure.heat, maps.filter(({ grid }) => grid.image === figure.number), scale);
       const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
       figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
     }
-    this.onpainted?.(maps, top);
+    this.onpainted?.(maps, top, scale);
   }
 
   point(figure, event) {
@@ -112,7 +112,7 @@ class Viewer {
   }
 }
 
-// All layers as small maps, each scaled to its own largest share; a click shows that layer in the picture.
+// All layers as small maps, each with a scale of its own; a click shows that layer in the picture.
 class Strip {
   constructor(holder, choose) {
     this.holder = holder;
@@ -149,9 +149,10 @@ class Strip {
     canvas.width = maps.reduce((sum, { grid }) => sum + grid.columns, 0) || 1;
     canvas.height = Math.max(1, ...maps.map(({ grid }) => grid.rows));
     const context = canvas.getContext('2d');
+    const scale = maps.length ? scaleTop(maps, peak) : 0;
     let x = 0;
     for (const { grid, shares } of maps) {
-      context.drawImage(cellImage(grid, shares, peak, false), x, 0);
+      context.drawImage(cellImage(grid, shares, scale, false), x, 0);
       x += grid.columns;
     }
   }

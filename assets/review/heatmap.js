@@ -1,6 +1,7 @@
 // Attention laid over a picture. The geometry repeats bye_core/figures/overlay.py line by line.
 
 const STOPS = props.stops;
+const EDGES = [[4, 'rgba(0, 0, 0, 0.8)'], [2, '#ffffff']]; // seen on any picture
 
 function cellBox(grid, row, column, width, height) {
   const [left, top, right, bottom] = grid.box;
@@ -40,16 +41,24 @@ function peakOf(grid, shares) {
   return { row: Math.floor(best / grid.columns), column: best % grid.columns, share: shares[best] };
 }
 
-// How much of the shown attention lies on cells whose middle is outside the picture: padding.
+// The share that gets the scale's last colour: the largest one, but at least ten times an even spread (ours), so that
+// attention without a peak looks as calm as it is.
+const CALM = 10;
+
+function scaleTop(maps, peak) {
+  const tokens = maps.reduce((sum, { shares }) => sum + shares.length, 0);
+  return Math.max(peak, Math.min(1, CALM / tokens));
+}
+
+// Whether a cell's middle is outside the picture.
+function isPadding(grid, row, column) {
+  const [left, top, right, bottom] = cellBox(grid, row, column, 1, 1);
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  return x < 0 || x > 1 || y < 0 || y > 1;
+}
+
 function paddingShare(grid, shares) {
-  let total = 0;
-  for (let i = 0; i < shares.length; i++) {
-    const [left, top, right, bottom] = cellBox(grid, Math.floor(i / grid.columns), i % grid.columns, 1, 1);
-    const x = (left + right) / 2;
-    const y = (top + bottom) / 2;
-    if (x < 0 || x > 1 || y < 0 || y > 1) total += shares[i];
-  }
-  return total;
+  return shares.reduce((sum, share, i) => sum + (isPadding(grid, Math.floor(i / grid.columns), i % grid.columns) ? share : 0), 0);
 }
 
 // One pixel a cell. `veil`: cells that get little attention let the picture through.
@@ -62,7 +71,7 @@ function cellImage(grid, shares, top, veil) {
   for (let i = 0; i < shares.length; i++) {
     const strength = top > 0 ? Math.min(shares[i] / top, 1) : 0;
     const [red, green, blue] = STOPS[Math.round(strength * (STOPS.length - 1))];
-    image.data.set([red, green, blue, veil ? Math.round(255 * (0.4 + 0.6 * Math.sqrt(strength))) : 255], 4 * i);
+    image.data.set([red, green, blue, veil ? Math.round(255 * (0.3 + 0.7 * Math.sqrt(strength))) : 255], 4 * i);
   }
   context.putImageData(image, 0, 0);
   return small;
@@ -107,7 +116,7 @@ function paintMarks(canvas, grids, cell) {
   }
   if (cell) {
     const [left, up, right, bottom] = cellBox(cell.grid, cell.row, cell.column, width, height);
-    for (const [line, colour] of [[4, 'rgba(0, 0, 0, 0.8)'], [2, '#ffffff']]) {
+    for (const [line, colour] of EDGES) {
       context.lineWidth = line * devicePixelRatio;
       context.strokeStyle = colour;
       context.strokeRect(left, up, right - left, bottom - up);
@@ -124,7 +133,9 @@ function paintCrop(canvas, image, peak, grid) {
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = canvas.width < 3 * wide * 2;
   context.drawImage(image, left - wide, up - high, 3 * wide, 3 * high, 0, 0, canvas.width, canvas.height);
-  context.lineWidth = 2;
-  context.strokeStyle = '#ffffff';
-  context.strokeRect(canvas.width / 3, canvas.height / 3, canvas.width / 3, canvas.height / 3);
+  for (const [line, colour] of EDGES) {
+    context.lineWidth = line;
+    context.strokeStyle = colour;
+    context.strokeRect(canvas.width / 3, canvas.height / 3, canvas.width / 3, canvas.height / 3);
+  }
 }

@@ -5,25 +5,26 @@ class Panel {
   constructor(holder, act) {
     this.holder = holder;
     this.act = act;
-    this.crop = h('canvas', { class: 'rv-crop', width: 120, height: 120, role: 'img' });
-    this.peak = h('div', { class: 'rv-peak', hidden: true }, this.crop, h('p'));
+    this.state = h('p', { class: 'rv-chips' });
     this.typical = h('div', { class: 'rv-typical' });
     this.compare = new Viewer(h('div', { class: 'rv-figures rv-small-figures' }), 'typical sample');
-    this.scale = h('span', {});
+    this.scale = h('p', { class: 'rv-caption' });
     this.compare.onpainted = (maps, top) => {
-      this.scale.textContent = top ? `Its largest share: ${percent(top.share)}.` : '';
+      this.scale.textContent = `Not flagged, ${this.same ? 'same' : 'nearest'} question${top ? `; largest share ${percent(top.share)}` : ''}`;
     };
-    this.state = h('p', { class: 'rv-chips' });
+    this.crop = h('canvas', { class: 'rv-crop', width: 160, height: 160, role: 'img' });
+    this.peak = h('div', { class: 'rv-peak' }, h('h3', {}, 'Peak'), this.crop, h('p', { class: 'rv-caption' }));
   }
 
   show(sample, bits) {
     this.sample = sample;
     this.mark(bits);
-    this.holder.replaceChildren(
-      h('h2', { class: 'rv-title' }, sample.id), this.state,
-      this.texts(sample), this.why(sample), this.typical, this.details(sample),
-    );
     this.peak.hidden = true;
+    this.holder.replaceChildren(
+      h('h2', { class: 'rv-title' }, sample.id), this.state, this.texts(sample),
+      h('p', {}, sample.summary), h('div', { class: 'rv-compare' }, this.typical, this.peak),
+      this.numbers(sample), this.details(sample),
+    );
   }
 
   mark(bits) {
@@ -49,17 +50,12 @@ class Panel {
     );
   }
 
-  why(sample) {
-    const facts = sample.facts.length
-      ? h(
-        'table', { class: 'rv-numbers' },
-        h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, ''), h('th', { scope: 'col' }, 'here'), h('th', { scope: 'col' }, 'typical'))),
-        h('tbody', {}, ...sample.facts.map((fact) => h(
-          'tr', {}, h('th', { scope: 'row' }, fact.label), h('td', {}, fact.value), h('td', {}, fact.typical || '–'),
-        ))),
-      )
-      : null;
-    return h('section', { class: 'rv-why' }, h('p', {}, sample.summary), facts, this.peak);
+  numbers(sample) {
+    const head = ['', 'here', 'typical'].map((text) => h('th', { scope: 'col' }, text));
+    const rows = sample.facts.map((fact) => h(
+      'tr', {}, h('th', { scope: 'row' }, fact.label), h('td', {}, fact.value), h('td', {}, fact.typical || '–'),
+    ));
+    return h('table', { class: 'rv-numbers' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
   }
 
   // `top`: the largest share in the maps shown, `image`: its picture.
@@ -71,7 +67,9 @@ class Panel {
     paintCrop(this.crop, image, top, top.grid);
     const where = `row ${top.row}, column ${top.column}`;
     this.crop.setAttribute('aria-label', `The picture around ${where}`);
-    this.peak.lastChild.textContent = `Peak, ${layers}: ${where}, ${percent(top.share)} of the attention on the image.`;
+    this.crop.title = `Peak of ${layers}: ${where}`;
+    const beside = isPadding(top.grid, top.row, top.column) ? ', on padding outside the picture' : '';
+    this.peak.lastChild.textContent = `Row ${top.row}, column ${top.column}: ${percent(top.share)}${beside}`;
   }
 
   showTypical(compared, same, pictures, layers) {
@@ -79,12 +77,13 @@ class Panel {
       this.typical.replaceChildren(h('p', { class: 'rv-hint' }, 'No sample to compare with: all others are flagged or rejected.'));
       return;
     }
-    const title = same ? 'Not flagged, same question' : 'Not flagged, nearest question';
+    const open = button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () => this.act.open(compared.position));
     this.typical.replaceChildren(
-      h('h3', {}, title, button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () => this.act.open(compared.position))),
-      this.compare.holder,
-      h('p', { class: 'rv-caption' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), `${compared.id}: ${compared.answer || '(empty answer)'} `, this.scale),
+      h('h3', {}, 'Typical', open),
+      this.compare.holder, this.scale,
+      h('p', { class: 'rv-said' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), compared.answer || '(empty answer)'),
     );
+    this.same = same;
     this.compare.layers = layers;
     this.compare.show(compared, pictures);
   }

@@ -173,7 +173,7 @@ class List {
     const state = stateOf(bits);
     const waiting = this.pending.has(position);
     row.root.setAttribute('aria-setsize', this.positions.length);
-    row.root.className = `rv-row rv-${state.kind}${index === this.cursor ? ' rv-current' : ''}${waiting ? ' rv-pending' : ''}`;
+    row.root.className = `rv-row rv-${state.kind}${index === this.cursor ? ' rv-current' : ''}${waiting ? ' rv-pending' : ''}${this.selected.has(position) ? ' rv-picked' : ''}`;
     row.face.setAttribute('aria-current', String(index === this.cursor));
     row.face.tabIndex = index === this.cursor ? 0 : -1;
     row.check.tabIndex = row.face.tabIndex;

@@ -147,10 +147,10 @@ function fill(sample) {
   part('page').dataset.sample = sample.id;
 }
 
-viewer.onpainted = (maps, top) => {
+viewer.onpainted = (maps, top, scale) => {
   const image = top ? viewer.figures[top.grid.image] && viewer.figures[top.grid.image].image : null;
   panel.showPeak(top, image, layerWords());
-  showLegend(maps, top);
+  showLegend(maps, scale);
 };
 
 function prefetch() {
@@ -194,9 +194,9 @@ function showLayers() {
   part('layer').value = String(layer);
 }
 
-function showLegend(maps, top) {
+function showLegend(maps, scale) {
   const holder = part('legend');
-  if (!top) {
+  if (!maps.length) {
     holder.replaceChildren('No attention to show.');
     return;
   }
@@ -204,7 +204,7 @@ function showLegend(maps, top) {
   holder.replaceChildren(
     h('span', {}, '0'),
     h('i', { class: 'rv-scale', style: `background: linear-gradient(to right, ${STOPS.filter((_, i) => i % 32 === 0 || i === STOPS.length - 1).map((c) => `rgb(${c})`).join(', ')})` }),
-    h('span', {}, percent(top.share)),
+    h('span', {}, percent(scale)),
     h('span', { class: 'rv-hint' }, `share of the attention on the image${outside > 0.01 ? `; ${percent(outside)} lies on padding outside` : ''}`),
   );
 }
