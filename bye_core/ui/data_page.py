@@ -23,6 +23,7 @@ from bye_core.ui.sets import Choice
 from bye_core.ui.visitors import Workplace, workplace
 
 AS_FOUND, TABLE = "as found", "vqa"
+READINGS = [AS_FOUND, *FORMATS]
 SHOW_SECONDS = 0.4  # between two looks at a check that runs
 FIRST = (
     "Choose the data set that you want to examine before you fine-tune on it: a folder with its pictures and one "
@@ -153,7 +154,7 @@ def _reading(parts: Parts, session: Session, choice: Choice, open: bool) -> Upda
     return {
         parts.reading: gr.Accordion(visible=True, open=open),
         parts.file: gr.Dropdown(choices=list(names), value=choice.file or None, visible=len(names) > 1),
-        parts.format: gr.Dropdown(value=(asked if open else choice.format) or AS_FOUND),
+        parts.format: gr.Dropdown(choices=READINGS, value=(asked if open else choice.format) or AS_FOUND),
         **_columns(parts, choice, seen, asked),
     }
 

@@ -84,8 +84,8 @@ def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
         adapter = adapter or next((value for _, value in adapters if value), "")
     update = {
         parts.data: data_line(place, session),
-        parts.fields[0]: gr.Dropdown(choices=models, value=model),
-        parts.fields[1]: gr.Dropdown(choices=adapters, value=adapter or ""),
+        parts.fields[0]: gr.Dropdown(choices=models, value=model, allow_custom_value=True),
+        parts.fields[1]: gr.Dropdown(choices=adapters, value=adapter or "", allow_custom_value=True),
         parts.demo: gr.Button(visible=shipped.has_demo()),
         parts.choose: gr.Button(visible=not session.data),
         parts.start: gr.Button(interactive=bool(session.data)),

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.data import FORMATS
 from bye_core.errors import ByeError
 from bye_core.ui import data_page as page
 from bye_core.ui.columns import SLOTS
@@ -53,7 +52,7 @@ def _lay_out(session: gr.State) -> page.Parts:
     with gr.Accordion("How it is read", open=False, visible=False, elem_id="data-reading") as reading:
         with gr.Row():
             file = gr.Dropdown([], label="Annotation file", visible=False, interactive=True)
-            format = gr.Dropdown([page.AS_FOUND, *FORMATS], value=page.AS_FOUND, label="Format", elem_id="data-format")
+            format = gr.Dropdown(page.READINGS, value=page.AS_FOUND, label="Format", elem_id="data-format")
             columns = tuple(gr.Dropdown([], label="column", visible=False, interactive=True) for _ in range(SLOTS))
         again = gr.Button("Read it this way", size="sm", elem_id="data-again")
     with gr.Column(visible=False) as view:
