@@ -34,10 +34,13 @@ def build(frame: Frame) -> None:
     with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust"):
         gr.HTML("<h2>Adjust</h2>", padding=False, elem_classes="bye-title")
         hint = gr.HTML(note("Open a run first."), padding=False, elem_id="adjust-hint")
-        effect = gr.HTML("", padding=False, js_on_load=script("adjust.js"), elem_id="adjust-effect")
+        with gr.Column(elem_id="adjust-top"):
+            effect = gr.HTML("", padding=False, js_on_load=script("adjust.js"), elem_id="adjust-effect")
+            with gr.Column(visible=False) as actions:
+                buttons = _lay_out_actions()
         with gr.Column(visible=False, elem_id="adjust-body") as body:
-            rest = [*_lay_out_actions(), *_lay_out_cut(), *_lay_out_rule()]
-        parts = Parts(frame.session, frame.tabs, frame.trial, gr.State({}), hint, body, effect, *rest)
+            rest = [*buttons, *_lay_out_cut(), *_lay_out_rule()]
+        parts = Parts(frame.session, frame.tabs, frame.trial, gr.State({}), hint, body, actions, effect, *rest)
         build_truth(frame)
     _listen(parts, frame)
 

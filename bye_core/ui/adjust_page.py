@@ -32,6 +32,7 @@ class Parts:
     sent: gr.State
     hint: gr.HTML
     body: gr.Column
+    actions: gr.Column
     effect: gr.HTML
     use: gr.Button
     back: gr.Button
@@ -143,18 +144,20 @@ def _own(session: Session, trial: Trial) -> Trial:
 def not_ready(parts: Parts, error: NotReady) -> Update:
     words = note(f"{error.problem} {error.remedy}")
     return {
-        parts.hint: gr.HTML(words, visible=True), parts.body: gr.Column(visible=False), parts.effect: "",
-        parts.trial: Trial(), parts.sent: {},
+        parts.hint: gr.HTML(words, visible=True), parts.body: gr.Column(visible=False),
+        parts.actions: gr.Column(visible=False), parts.effect: "", parts.trial: Trial(), parts.sent: {},
     }  # fmt: skip
 
 
 def shown(parts: Parts, t: Trying, sent: Sent, log: bool, whole: bool = False) -> Update:
     """The effect of the trial; the `whole` form only where its fields were not what changed the trial."""
     effect = t.effect()
-    plots, now = fresh({parts.histogram: final_histogram(t.tried, t.truth, log=log)}, sent)
+    axis = "mean entropy [nats]" if t.tried.method == "bye" else f"value clustered by {t.tried.method}"
+    plots, now = fresh({parts.histogram: final_histogram(t.tried, t.truth, axis, log)}, sent)
     return {
         parts.hint: gr.HTML(visible=False),
         parts.body: gr.Column(visible=True),
+        parts.actions: gr.Column(visible=True),
         parts.effect: effect_card(effect),
         parts.trial: t.trial,
         parts.sent: now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -49,23 +49,15 @@ def _flips(effect: Effect) -> str:
     if not effect.flips.added and not effect.flips.removed:
         words = "none: this is in use" if effect.saved else "none"
         return _row("flips", f"{words}{late}")
-    both = (_button(effect, "added", "+{n:,} newly flagged"), _button(effect, "removed", "−{n:,} not any more"))
-    return _row("flips", "<br>".join(both) + late)
+    kinds = (("added", "+{n:,} newly flagged"), ("removed", "−{n:,} not any more"))
+    return _row("flips", _buttons(effect, kinds) + late)
 
 
 def _by_hand(effect: Effect) -> str:
     if not effect.decided:
-        return _row("decided by hand", "none yet")
-    clashes = [
-        _button(effect, name, words)
-        for name, words in (
-            ("accepted", "{n:,} accepted, yet flagged"),
-            ("rejected", "{n:,} rejected, yet not flagged"),
-        )
-        if listed(effect, name)
-    ]
-    words = "<br>".join(clashes) or "no conflict"
-    return _row("decided by hand", f"{effect.decided:,}, and they stand<br>{words}")
+        return _row("by hand", "none decided yet")
+    kinds = (("accepted", "{n:,} accepted, but flagged"), ("rejected", "{n:,} rejected, but not flagged"))
+    return _row("by hand", f"{effect.decided:,} decided, all stand<br>{_buttons(effect, kinds) or 'no conflict'}")
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
@@ -84,6 +76,11 @@ def _number(value: float | None) -> str:
 
 def _row(name: str, content: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{content}</dd></div>"
+
+
+def _buttons(effect: Effect, kinds: Iterable[tuple[str, str]]) -> str:
+    """Those of the lists that are not empty, a line each."""
+    return "<br>".join(_button(effect, name, words) for name, words in kinds if listed(effect, name))
 
 
 def _button(effect: Effect, name: str, words: str) -> str:

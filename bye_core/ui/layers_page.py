@@ -243,13 +243,15 @@ def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = No
     names = [("mean of all", ALL_HEADS)]
     names += [(f"{n}" + ("" if np.isnan(known[n]) else f": BSI {known[n]:.2f}"), n) for n in range(count)]
     what = f"Layer {layer}" + (f", head {head}" if head != ALL_HEADS else "")
+    part = "takes part" if t.tried.layers[layer].sensitive else "takes no part"
     return {
-        parts.chosen: heading(what, "Who has which entropy, and the two modes fitted to it."),
+        parts.chosen: heading(what, f"This layer {part} in the mean entropy."),
         parts.layer: gr.Dropdown(choices=layers, value=layer),
         parts.head: gr.Dropdown(choices=names, value=head),
     }
 
 
 def layer_label(report: LayerReport) -> str:
+    """A sensitive layer bears the mark that it has in the figures."""
     bsi = f"BSI {report.bsi:.2f}" if report.mixture else "no mixture"
-    return f"{report.layer}: {bsi}{', sensitive' if report.sensitive else ''}"
+    return f"{report.layer}: {bsi}{' ▸' if report.sensitive else ''}"

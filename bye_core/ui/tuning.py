@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,15 @@ def default_settings(run: runs.Run | None) -> FinetuneSettings:
 
 
 def settings_of(values: Mapping[str, Any]) -> FinetuneSettings:
-    """The form's values in the settings' own types; an emptied field is the default. Raises BadFinetuneSetting."""
-    kinds = {one.name: type(one.default) for one in dataclasses.fields(FinetuneSettings)}
-    given = {name: value for name, value in values.items() if value is not None and value != ""}
-    return FinetuneSettings(**{name: kinds[name](value) for name, value in given.items()})
+    """The form's values in the settings' own types; an emptied field is the default, and `micro_batch`, where nobody
+    has changed it, is made to fit `batch`. Raises BadFinetuneSetting."""
+    usual = {one.name: one.default for one in dataclasses.fields(FinetuneSettings)}
+    filled = {name: value for name, value in values.items() if value is not None and value != ""}
+    given = {name: type(usual[name])(value) for name, value in filled.items()}
+    batch, least = given.get("batch", usual["batch"]), usual["micro_batch"]
+    if given.get("micro_batch", least) == least and batch > 0:
+        given["micro_batch"] = gcd(batch, least)
+    return FinetuneSettings(**given)
 
 
 def data_of(place: Workplace, run: runs.Run | None, form: Form) -> str:

@@ -53,6 +53,11 @@ def test_the_command_line_understands_it(place, run, model):
     assert {name: getattr(args, name) for name in values} == values
 
 
+@pytest.mark.parametrize(("batch", "micro", "taken"), [(16, 16, 16), (4, 16, 4), (24, 16, 8), (32, 16, 16), (8, 2, 2)])
+def test_what_is_in_memory_at_once_fits_the_batch(batch, micro, taken):
+    assert tuning.settings_of({"batch": batch, "micro_batch": micro}).micro_batch == taken
+
+
 def test_what_makes_no_sense_is_said_before_anything_starts(place, run, model):
     with pytest.raises(BadFinetuneSetting, match="rank"):
         tuning.arguments(place, run, tuning.Form(model, tuning.RAW, settings={"rank": 0}))
