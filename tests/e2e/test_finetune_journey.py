@@ -10,6 +10,7 @@ from bye_core.ui.exports import path_of
 from bye_core.ui.visitors import workplace
 
 SOME = 24  # samples, so that it takes seconds
+JOB = 240_000  # milliseconds that a job may take on a busy machine
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def place(made, monkeypatch):
 @pytest.fixture
 def page(place, serve, open_page, model):
     page = open_page(serve())
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(JOB)
     enter(page)
     choose(page, "model", model)
     for name, value in (("epochs", "8"), ("batch", "4"), ("rank", "2")):
@@ -53,7 +54,6 @@ def choose(page, name, value):
     page.keyboard.press("Enter")
 
 
-@pytest.mark.skip(reason="known failure: on a clean clone the command shown stays empty")
 def test_train_watch_and_compare(page, place, model, expect, made):
     expect(page.locator("#finetune-data input")).to_have_value("cleaned: export made, 22 records")
     command = page.locator("#finetune-command")
@@ -65,8 +65,8 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     # Another window finds the job at work; its curve grows while it runs.
     page.reload()
     enter(page)
-    expect(page.locator("#finetune-loss .js-plotly-plot")).to_be_visible(timeout=90_000)
-    expect(state).to_have_text("done", timeout=90_000)
+    expect(page.locator("#finetune-loss .js-plotly-plot")).to_be_visible(timeout=JOB)
+    expect(state).to_have_text("done", timeout=JOB)
     expect(page.locator("#finetune-status")).to_contain_text("step 48 of 48")
     points = page.evaluate("document.querySelector('#finetune-loss .js-plotly-plot').data[0].x.length")
     assert points == 48 // 5
@@ -80,7 +80,7 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     choose(page, "model", model)
     page.locator("#outcome-start").click()
     table = page.locator("#outcome-table")
-    expect(table.locator("tr", has_text="tuned on what is left")).to_contain_text("%", timeout=90_000)
+    expect(table.locator("tr", has_text="tuned on what is left")).to_contain_text("%", timeout=JOB)
     row = table.locator("tr", has_text="base model")
     expect(row).to_contain_text("22")
     assert row.locator("td").count() == 3
@@ -88,13 +88,12 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     expect(page.locator("#outcome-stop")).to_be_hidden()
 
 
-@pytest.mark.skip(reason="known failure: on a clean clone the command shown stays empty")
 def test_stop_stops_and_a_fault_is_told(page, place, expect, tmp_path):
     page.locator("#finetune-epochs input").fill("500")
     page.keyboard.press("Tab")
     expect(page.locator("#finetune-command")).to_contain_text("--epochs 500.0")
     page.locator("#finetune-start").click()
-    expect(page.locator("#finetune-status")).to_contain_text("loss", timeout=90_000)
+    expect(page.locator("#finetune-status")).to_contain_text("loss", timeout=JOB)
     page.locator("#finetune-stop").click()
     expect(page.locator("#finetune-status .bye-state")).to_have_text("stopped")
     expect(page.locator("#finetune-stop")).to_be_hidden()
