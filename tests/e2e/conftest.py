@@ -30,7 +30,7 @@ FLAGS = [
 ]
 ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
   (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
-START_SECONDS, WAIT_MILLISECONDS = 90, 30_000
+START_SECONDS, WAIT_MILLISECONDS = 90, 90_000
 
 
 @pytest.fixture(scope="session")
