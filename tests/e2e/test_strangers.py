@@ -125,6 +125,32 @@ def test_a_third_visitor_is_refused_by_the_endpoints_and_by_paths(url, home, own
             assert refused.value.code in (403, 404)
 
 
+def test_a_third_visitor_gets_nothing_out_of_the_pages_own_handlers(url, home, owner):
+    """Private handlers are hidden, not closed: all are called with the run's name wherever something can be given."""
+    with urllib.request.urlopen(f"{url}config", timeout=60) as answer:
+        handlers = [one for one in json.loads(answer.read())["dependencies"] if one["backend_fn"]]
+    assert len(handlers) > 50
+    waiting = set()
+    for handler in handlers:
+        body = {"data": ["made"] * len(handler["inputs"]), "fn_index": handler["id"], "session_hash": "stranger"}
+        status, text = post(url, "queue/join", body)
+        assert status == 200, text
+        waiting.add(json.loads(text)["event_id"])
+    said = ""
+    with urllib.request.urlopen(f"{url}gradio_api/queue/data?session_hash=stranger", timeout=60) as stream:
+        for line in stream:
+            said += line.decode()
+            message = json.loads(line[5:]) if line.startswith(b"data:") else {}
+            if message.get("msg") == "process_completed":
+                waiting.discard(message["event_id"])
+            if not waiting:
+                break
+    assert owner not in said
+    assert str(home) not in said
+    assert "Backdoor Attack!" not in said  # what every poisoned sample of the run answers
+    assert "flagged and rejected" not in said
+
+
 def test_another_sites_page_changes_nothing(url, owner):
     body = {"data": ["made", "same", "", False, owner]}
     for origin in ("https://evil.example", "null"):
