@@ -82,13 +82,15 @@ async function ask(change, keep = true) {
 }
 
 function showQueue(answer, position) {
-  if (facts && answer.stamp !== facts.stamp) samples.clear();
+  if (!facts || answer.stamp !== facts.stamp) {
+    samples.clear();
+    call('review_notice', place).then(({ notice }) => showNotice(notice), () => {});
+  }
   facts = answer;
   for (const card of answer.cards) list.cards.set(card.position, card);
   const bytes = bytesOf(answer.positions);
   const listed = list.fill(new Uint32Array(bytes.buffer), bytesOf(answer.marks), position);
   adopt(list.marks);
-  showNotice(answer.notice);
   showFacets();
   showLayers();
   showCounts();

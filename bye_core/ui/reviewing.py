@@ -23,6 +23,11 @@ from bye_core.ui.visitors import workplace
 CARD_TEXT, FACET_TEXT, REVIEWER, NOTE, SEARCH = 80, 70, 80, 2000, 200  # characters
 PAGE = 48  # cards or thumbnails in one answer
 
+CHANGED = {
+    "problem": "The data set has changed since the scan: pictures may not be those that the model saw.",
+    "remedy": "Put the scanned version back, or scan the new one.",
+}
+
 
 class NothingToUndo(SettingError):
     problem = "There is nothing of yours to undo."
@@ -51,9 +56,22 @@ def review_queue(ask: Ask) -> dict[str, Any]:
         "layers": int(desk.view.table.layer_entropy.shape[1]),
         "questions": _facets(desk, desk.columns.questions, desk.columns.same_question),
         "answers": _facets(desk, desk.columns.answers, desk.columns.same_answer),
-        "notice": _notice(desk),
         "cards": [_card(desk, int(row)) for row in rows[: PAGE // 2]],
     }
+
+
+@answered
+def review_notice(ask: Ask) -> dict[str, Any]:
+    """What is wrong with the data set as a whole, or None; the review goes on without pictures.
+
+    Apart from the queue, because reading a large set takes longer than anything else here.
+    """
+    desk = desk_of(ask)
+    try:
+        changed = pictures.has_changed(desk.settings)
+    except ByeError as error:
+        return {"notice": told(error)}
+    return {"notice": CHANGED if changed else None}
 
 
 @answered
@@ -159,6 +177,7 @@ def review_undo(ask: Ask) -> dict[str, Any]:
 
 SERVER_FUNCTIONS = [
     review_queue,
+    review_notice,
     review_marks,
     review_cards,
     review_thumbnails,
@@ -200,19 +219,6 @@ def _facets(desk: Desk, texts: tuple[str, ...], same: np.ndarray) -> list[dict[s
         {"position": int(desk.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.count}
         for facet in found
     ]
-
-
-def _notice(desk: Desk) -> dict[str, str] | None:
-    """What is wrong with the data set as a whole; the review goes on without pictures."""
-    try:
-        if not pictures.has_changed(desk.settings):
-            return None
-    except ByeError as error:
-        return told(error)
-    return {
-        "problem": "The data set has changed since the scan: pictures may not be those that the model saw.",
-        "remedy": "Put the scanned version back, or scan the new one.",
-    }
 
 
 def _query(desk: Desk, ask: Ask) -> queue.Query:

@@ -48,7 +48,7 @@ def test_the_queue_lists_the_flagged_with_their_first_cards(run, poisoned):
     assert answer["cards"][0]["answer"] == "Backdoor Attack!"
     assert np.flatnonzero(marks(answer) & queue.FLAGGED_BIT).tolist() == sorted(positions(answer))
     assert answer["sensitive"] == list(run.detection().sensitive_layers)
-    assert answer["notice"] is None
+    assert ask(reviewing.review_notice) == {"notice": None}
 
 
 def test_filters_by_the_texts_of_a_sample(run):
@@ -200,7 +200,7 @@ def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home
 def test_a_moved_data_set_costs_the_pictures_only(run_path, home, monkeypatch):
     (home / "made/data").rename(home / "made/elsewhere")
     answer = ask(reviewing.review_queue, query={"show": "flagged"})
-    assert "data.json" in answer["notice"]["problem"]
+    assert "data.json" in ask(reviewing.review_notice)["notice"]["problem"]
     assert len(positions(answer)) == 12
     assert ask(reviewing.review_sample, position=0)["heat"]
     assert set(ask(reviewing.review_picture, position=0, number=0)["error"]) == {"kind", "problem", "remedy"}
@@ -223,7 +223,7 @@ def test_one_broken_picture_is_named_and_the_rest_works(run_path, home):
 def test_a_changed_data_set_is_said(run_path, home):
     data = home / "made/data/data.json"
     data.write_text(data.read_text().replace("palace", "castle"))
-    assert "has changed since the scan" in ask(reviewing.review_queue)["notice"]["problem"]
+    assert "has changed since the scan" in ask(reviewing.review_notice)["notice"]["problem"]
 
 
 HOSTILE = "\ud800\x00<script>alert(1)</script>\u202e${7*7}{{value}}"
