@@ -57,5 +57,8 @@ new MutationObserver(follow).observe(document.getElementById('tabs').parentEleme
   subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
 });
 new MutationObserver(follow).observe(element, { subtree: true, childList: true });
+bar.setAttribute('role', 'complementary');
+bar.setAttribute('aria-label', 'Adjust');
+element.setAttribute('aria-live', 'polite'); // here and not on what is replaced, or nobody hears it
 label();
 follow();

@@ -34,7 +34,7 @@ def effect_card(effect: Effect) -> str:
     rows.append(_by_hand(effect))
     if effect.scores is not None:
         rows.append(_scores(effect.scores))
-    return f'<dl class="bye-effect" aria-live="polite">{"".join(rows)}</dl>'
+    return f'<dl class="bye-effect">{"".join(rows)}</dl>'
 
 
 def _flagged(effect: Effect) -> str:

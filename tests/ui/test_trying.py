@@ -85,6 +85,22 @@ def test_no_name_leads_out_of_the_workplace(run_path, name):
         trying.look(Session(run=name), Trial(name))
 
 
+def test_on_a_public_host_runs_and_truth_files_are_the_visitors_own(home, run_path, monkeypatch):
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    mine, other = "a" * 32, "b" * 32
+    place = home / "visitors" / mine / "runs"
+    place.mkdir(parents=True)
+    run_path.rename(place / "made")
+    session = Session(visitor=mine, run="made")
+    assert trying.look(session, Trial("made")).effect().saved
+    for visitor in (other, "", "../" + mine):
+        with pytest.raises(NoSuchRun):
+            trying.use(replace(session, visitor=visitor), Trial("made"))
+    truth = truths.load(session, trying.opened(session)[0], home / "made/data/truth.json")
+    assert truths.loaded(replace(session, truth=truth))
+    assert truths.loaded(Session(visitor=other, run="made", truth=truth)) is None
+
+
 def test_the_most_separated_layer_and_the_heads(run_path):
     t = trying.look(SESSION, Trial("made"))
     assert t.best.bsi == max(report.bsi for report in t.tried.layers)
