@@ -106,15 +106,17 @@ def serve(home):
 
 
 class Served:
-    """`python app.py` as a process of its own, to be killed."""
+    """`python app.py` as a process of its own, to be killed; `log` takes what it prints."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, log: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/"
         command = [sys.executable, "app.py", "--run", run, "--host", "127.0.0.1", "--port", str(port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        self._log = log
         self._wait(time.monotonic() + START_SECONDS)
 
     def _wait(self, deadline: float) -> None:
@@ -124,7 +126,8 @@ class Served:
                     return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise
+                    self.kill()
+                    pytest.fail(f"the app did not start:\n{self._log.read_text()[-2000:]}")
                 time.sleep(0.1)
 
     def kill(self) -> None:
@@ -138,7 +141,7 @@ def serve_apart(home):
     started = []
 
     def served(run="made"):
-        started.append(Served(run))
+        started.append(Served(run, home / f"app-{len(started)}.log"))
         return started[-1]
 
     yield served
