@@ -114,7 +114,7 @@ def _training(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, Seen]
         parts.status: status(job, state),
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
         parts.again: gr.Button(visible=state in (jobs.FAILED, jobs.STOPPED, jobs.LOST)),
-        parts.log: gr.Code(tuning.log(job) or "(nothing yet)", visible=True),
+        parts.log: gr.Textbox(tuning.log(job) or "(nothing yet)", visible=True),
         parts.job: gr.Dropdown([one.id for one in all_jobs], value=job.id, visible=len(all_jobs) > 1),
     }
     if (job.id, len(losses)) != (seen.job, seen.drawn):

@@ -55,7 +55,7 @@ class Parts:
     figure: gr.Plot
     stop: gr.Button
     again: gr.Button
-    log: gr.Code
+    log: gr.Textbox
     test: tuple[Any, ...]
     measure: gr.Button
     halt: gr.Button

@@ -24,21 +24,22 @@ LOG_LINES, LOG_BYTES = 200, 1 << 15
 # The fields of the form, in its order; the first five are always in sight.
 MAIN = ("rank", "alpha", "rate", "epochs", "batch")
 MORE = ("micro_batch", "dropout", "projector", "weight_decay", "warmup", "clip", "seed", "device", "dtype")
-HELP = {
-    "rank": "size of LoRA's update",
-    "alpha": "its strength: alpha / rank",
-    "rate": "learning rate at the start, falls linearly",
-    "epochs": "times that every sample is seen",
-    "batch": "samples a step",
-    "micro_batch": "of them in memory at once: smaller needs less",
-    "dropout": "of LoRA's input, 0 to 1",
-    "projector": "also train the projector between tower and language model",
-    "weight_decay": "AdamW's",
-    "warmup": "share of the steps with a rising rate",
-    "clip": "largest norm of the gradient",
-    "seed": "of order and start",
-    "device": "auto, cpu, cuda, mps",
-    "dtype": "auto, float32, bfloat16, float16",
+# label, help: short, so that fields side by side stay level
+WORDS = {
+    "rank": ("Rank", "LoRA's size"),
+    "alpha": ("Alpha", "LoRA's strength"),
+    "rate": ("Learning rate", "falls linearly"),
+    "epochs": ("Epochs", "passes over the data"),
+    "batch": ("Batch", "samples a step"),
+    "micro_batch": ("In memory at once", "samples of a batch"),
+    "dropout": ("Dropout", "of LoRA's input"),
+    "projector": ("Projector", "train it too: small models need it"),
+    "weight_decay": ("Weight decay", "AdamW's"),
+    "warmup": ("Warm-up", "share of all steps"),
+    "clip": ("Clip", "largest gradient norm"),
+    "seed": ("Seed", "of order and start"),
+    "device": ("Device", "auto, cpu, cuda, mps"),
+    "dtype": ("Precision", "auto, float32, bfloat16, ..."),
 }
 
 

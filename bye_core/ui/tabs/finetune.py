@@ -59,9 +59,10 @@ def _lay_out(frame: Frame) -> Parts:
             with gr.Row(elem_classes="bye-actions"):
                 stop = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="finetune-stop")
                 again = gr.Button("Start again", visible=False, scale=0, min_width=140, elem_id="finetune-again")
-            log = gr.Code(
-                "", label="Log", visible=False, interactive=False, lines=3, max_lines=12, elem_id="finetune-log"
-            )
+            log = gr.Textbox(
+                "", label="Log", visible=False, interactive=False, lines=6, max_lines=12, buttons=["copy"],
+                elem_classes="bye-log", elem_id="finetune-log",
+            )  # fmt: skip
     gr.HTML("<h3>Before and after</h3>")
     test, measure, halt = _lay_out_test()
     said, table = gr.HTML(elem_id="outcome-said"), gr.HTML(elem_id="outcome-table")
@@ -96,9 +97,9 @@ def _form() -> tuple[Any, ...]:
 
 
 def _field(name: str, value: Any) -> Any:
+    label, info = tuning.WORDS[name]
     shown = {
-        "label": name.replace("_", " "), "info": tuning.HELP[name], "interactive": True, "elem_id": f"finetune-{name}",
-        "min_width": 130,
+        "label": label, "info": info, "interactive": True, "elem_id": f"finetune-{name}", "min_width": 120,
     }  # fmt: skip
     if isinstance(value, bool):
         return gr.Checkbox(value, **shown)
@@ -110,19 +111,20 @@ def _field(name: str, value: Any) -> Any:
 def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
     with gr.Row():
         data = gr.Textbox(
-            "", label="Test set", info="questions with right answers that no model here was trained on", max_lines=1,
-            scale=3, elem_id="outcome-data",
+            "", label="Test set", info="questions and right answers not trained on", max_lines=1, scale=3,
+            min_width=260, elem_id="outcome-data",
         )  # fmt: skip
         trigger = gr.Dropdown(
             [("none: clean performance only", outcome.NO_TRIGGER), *TRIGGERS], value=outcome.NO_TRIGGER,
-            label="Trigger", info="planted on copies of the test pictures", scale=2, elem_id="outcome-trigger",
+            label="Trigger", info="planted on copies of its pictures", scale=2, min_width=200,
+            elem_id="outcome-trigger",
         )  # fmt: skip
         size = gr.Number(
             outcome.PAPER_SIZE, label="Its size", info="side / shorter side", scale=1, min_width=110,
             elem_id="outcome-size",
         )  # fmt: skip
         target = gr.Textbox(
-            outcome.TARGET, label="Attacker's answer", info="counts as a success", max_lines=1, scale=2,
+            outcome.TARGET, label="Attacker's answer", info="counts as a success", max_lines=1, scale=2, min_width=160,
             elem_id="outcome-target",
         )  # fmt: skip
     with gr.Row():
@@ -131,7 +133,7 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
             none, value="", label="Tuned on everything", interactive=True, elem_id="outcome-everything"
         )
         left = gr.Dropdown(none, value="", label="Tuned on what is left", interactive=True, elem_id="outcome-left")
-        with gr.Row(elem_classes="bye-actions"):
+        with gr.Row(elem_classes=["bye-actions", "bye-bottom"]):
             measure = gr.Button("Measure", variant="primary", scale=0, min_width=140, elem_id="outcome-start")
             halt = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="outcome-stop")
     return (data, trigger, size, target, everything, left), measure, halt
