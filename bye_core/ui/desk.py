@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +17,7 @@ from bye_core.runs import RunSettings
 from bye_core.runs.errors import NotScanned
 from bye_core.ui import queue
 from bye_core.ui.evidence_card import Evidence
-from bye_core.ui.views import RunView, open_view
+from bye_core.ui.views import KEPT_VIEWS, RunView, open_view
 
 # A mark of samples that no scan has reached.
 UNSCANNED = 255
@@ -77,18 +78,24 @@ class Desk:
         return bits
 
 
+_desks: dict[Path, Desk] = {}
+_opening = Lock()
+
+
 def open_desk(path: Path) -> Desk:
-    """The run as it stands on disk now."""
-    view = open_view(path)
-    return _desk(view.path, view.stamp, runs.stamps(path).detection)
+    """The run as it stands on disk now; of each run only the latest is kept."""
+    view, detected = open_view(path), runs.stamps(path).detection
+    stamp = f"{hash((path, view.stamp, detected)):x}"
+    with _opening:
+        desk = _desks.pop(path, None)
+        if desk is None or desk.view is not view or desk.stamp != stamp:
+            desk = Desk(view, view.detection(), stamp)
+        _desks[path] = desk
+        while len(_desks) > KEPT_VIEWS:
+            del _desks[next(iter(_desks))]
+    return desk
 
 
 @lru_cache(maxsize=8)
 def _decisions(path: Path, stamp: tuple) -> Mapping[str, Decision]:
     return MappingProxyType(runs.Run.open(path).decisions())
-
-
-@lru_cache(maxsize=8)
-def _desk(path: Path, scan: tuple, detected: tuple) -> Desk:
-    view = open_view(path)
-    return Desk(view, view.detection(), f"{hash((path, scan, detected)):x}")

@@ -63,9 +63,23 @@ class RunView:
         return np.array([id in poisoned for id in self.table.ids], dtype=bool)
 
 
+_views: dict[Path, RunView] = {}
+_opening = Lock()
+
+
 def open_view(path: Path) -> RunView:
-    """The view of a run as it stands on disk now."""
-    return _view(path, _state(path, runs.stamps(path).scan))
+    """The view of a run as it stands on disk now. Of each run only the latest is kept: a table may take 200 MB."""
+    stamp = _state(path, runs.stamps(path).scan)
+    with _opening:
+        view = _views.pop(path, None)
+        if view is None or view.stamp != stamp:
+            same = view is not None and view.run.settings.created == stamp[-1]
+            # The same run further on: it reads only what has been added.
+            view = RunView(path, stamp, view.run if same else runs.Run.open(path))
+        _views[path] = view
+        while len(_views) > KEPT_VIEWS:
+            del _views[next(iter(_views))]
+    return view
 
 
 @lru_cache(maxsize=4 * KEPT_VIEWS)
@@ -73,11 +87,6 @@ def _state(path: Path, scan: tuple) -> tuple:
     """Counted only when the files have changed: at 10,000 samples it takes 0.1 s."""
     run = runs.Run.open(path)
     return (*run.counts(), run.settings.created)
-
-
-@lru_cache(maxsize=KEPT_VIEWS)
-def _view(path: Path, stamp: tuple) -> RunView:
-    return RunView(path, stamp, runs.Run.open(path))
 
 
 def _hashable(value: Any) -> Any:
