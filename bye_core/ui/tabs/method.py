@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.components.plot import PlotData
 
 from bye_core import figures
 from bye_core.ui import explain
@@ -23,7 +24,7 @@ def build(frame: Frame) -> None:
                 figure = figures.bsi_figure(
                     example.detection.layers, settings.get("tau", 2.0), settings.get("bsi", "paper")
                 )
-                gr.Plot(figure, label="BSI of every layer, the demo's run", elem_id="method-bsi")
+                gr.Plot(PlotData(type="plotly", plot=figures.as_json(figure)), show_label=False, elem_id="method-bsi")
         with gr.Row(elem_classes="bye-read"):
             gr.HTML(explain.numbers(), elem_id="method-numbers")
             gr.HTML(explain.limits(), elem_id="method-limits")
