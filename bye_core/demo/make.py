@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,25 +73,34 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         yield Progress("base model", 0, 1)
         make_base(model, seed, LICENSE.read_text(encoding="utf-8"), log)
     yield from make_data(out / "data", work, seed)
-    numbers: dict[str, Any] = {"seed": seed}
+    numbers: dict[str, Any] = {"seed": seed, "models": {}}
+    adapters = {"base": None, "poisoned": out / "adapters" / "poisoned"}
+    adapters |= {name: work / "adapters" / name for name in ("clean", "cleaned")}
     for name, run, truth in (
         ("poisoned", out / "run", out / "data" / pipeline.TRUTH),
         ("clean", work / "run-clean", None),
     ):
-        data, adapter = out / "data" / f"{name}.json", (out if truth else work) / "adapters" / name
-        yield from tuned(model, data, adapter, seed, log)
-        yield from pipeline.scan(str(model), data, run, adapter)
+        data = out / "data" / f"{name}.json"
+        yield from tuned(model, data, adapters[name], seed, log)
+        yield from pipeline.scan(str(model), data, run, adapters[name])
         numbers[name] = found(run, truth)
         log(stage="found", set=name, **numbers[name])
+    yield from cleaned(model, out / "run", work, adapters["cleaned"], seed, log)
+    for name, adapter in adapters.items():
+        numbers["models"][name] = yield from judged(model, adapter, out / "data" / "test.json")
+        log(stage="evaluate", model=name, **numbers["models"][name])
     numbers["further_seeds"] = []
     for other in range(seed + 1, seed + 1 + FURTHER_SEEDS):
         folder = work / f"seed-{other}"
         yield from again(model, work / "source", folder, other, log)
         result = {"seed": other, **found(folder / "run", folder / "data" / pipeline.TRUTH)}
+        result |= yield from judged(model, folder / "adapter", out / "data" / "test.json")
         numbers["further_seeds"].append(result)
         log(stage="further seed", **result)
     for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
         named_from_here(path, model)
+    for name in ("scan.lock", "statistics.npz"):  # made again by whoever opens the run
+        (out / "run" / name).unlink(missing_ok=True)
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     log(stage="done", **numbers)
 
@@ -135,6 +144,24 @@ def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[P
     save_file({name: value.half() for name, value in load_file(weights).items()}, weights)
     for name in ("progress.jsonl", "log.txt"):
         (out / name).unlink()
+
+
+def cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: Log) -> Iterator[Progress]:
+    """Fine-tune on what the run's detection leaves, reviewed by nobody; on everything, if nothing is flagged."""
+    copy = work / "run-reviewed"
+    if not (work / "cleaned").exists():  # in a copy: the shipped run stays without decisions
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(run, copy)
+        pipeline.decide(copy, reject_flagged=True, reviewer="demo")
+        pipeline.export_run(copy, work / "cleaned")
+    yield from tuned(model, work / "cleaned", adapter, seed, log)
+
+
+def judged(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
+    """CP and ASR of a model; returned, not yielded."""
+    for step in pipeline.evaluate(str(model), data, adapter, TRIGGER, TARGET, TRIGGER_SIZE):
+        yield step
+    return {"cp": step.facts["cp"], "asr": step.facts["asr"]}
 
 
 def named_from_here(path: Path, model: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline, runs
-from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER, TRIGGER_SIZE
+from bye_core.demo.recipe import TARGET, TOUR, TRIGGER, TRIGGER_SIZE
 from bye_core.errors import RunError
 from bye_core.records import Progress
 from bye_core.train.settings import finished
@@ -37,7 +36,7 @@ def tour(out: Path | None = None, assets: Path = ASSETS) -> Iterator[Progress]:
     manifest = pipeline.export_run(out / "run", out / "data")
     cleaned = out / "adapter"
     if not finished(cleaned):
-        yield from pipeline.finetune(str(model), out / "data", cleaned, replace(FINETUNE, seed=0))
+        yield from pipeline.finetune(str(model), out / "data", cleaned, TOUR)
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
         step = None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_captured_statistics_are_those_of_eager_attention(tuned, together):
 
 def test_the_tour_runs_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     """On a small part of the shipped set and three steps of training: the way, not the figures."""
-    monkeypatch.setattr(tour, "FINETUNE", tour.FINETUNE.__class__(epochs=1, rate=3e-3))
+    monkeypatch.setattr(tour, "TOUR", replace(tour.TOUR, epochs=1))
     assets = shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("run"))
     keep = {sample.id for sample in some(48)[0]}
     for name, wanted in (("poisoned", keep), ("test", None)):
