@@ -137,6 +137,7 @@ def check(parser: ArgumentParser) -> None:
 
 def poison(parser: ArgumentParser) -> None:
     parser.add_argument("data")
+    add_format(parser)
     add_trigger(parser, "patch")
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--encoding", choices=list(ENCODINGS), default="jpeg", help="of all pictures, poisoned or not")
@@ -145,6 +146,7 @@ def poison(parser: ArgumentParser) -> None:
 
 def finetune(parser: ArgumentParser) -> None:
     add_model(parser, adapter=False)
+    add_format(parser)
     add_out(parser)
     parser.add_argument("--here", action="store_true", help="train in this process instead of a child")
     add_finetune_settings(parser)
@@ -183,6 +185,7 @@ def export(parser: ArgumentParser) -> None:
 
 def evaluate(parser: ArgumentParser) -> None:
     add_model(parser)
+    add_format(parser)
     add_trigger(parser, None)
 
 
@@ -193,6 +196,7 @@ def score(parser: ArgumentParser) -> None:
 
 def clean(parser: ArgumentParser) -> None:
     add_model(parser, adapter=False)
+    add_format(parser)
     add_out(parser)
     add_method(parser)
     add_finetune_settings(parser)

@@ -40,6 +40,11 @@ def fault_line(fault: Fault) -> str:
 # --- one function a subcommand ---------------------------------------------------------------------------------
 
 
+def source(args: argparse.Namespace) -> dict[str, Any]:
+    """How the data set is to be read, as the stages take it."""
+    return {"format": args.format, "columns": dict(args.columns or [])}
+
+
 def run_check(args: argparse.Namespace, report: Report) -> int:
     faults: list[Fault] = []
 
@@ -48,7 +53,7 @@ def run_check(args: argparse.Namespace, report: Report) -> int:
             faults.extend(step.facts["faults"])
             yield step
 
-    last = report.follow(gathered(pipeline.check(args.data, args.format, dict(args.columns or []))))
+    last = report.follow(gathered(pipeline.check(args.data, **source(args))))
     summary = last.facts["summary"]
     lines = [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
     report.result({**summary, "faults": faults}, summary, lines)
@@ -56,9 +61,8 @@ def run_check(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_poison(args: argparse.Namespace, report: Report) -> int:
-    last = report.follow(
-        pipeline.poison(args.data, args.out, args.trigger, args.rate, args.target, args.seed, args.size, args.encoding)
-    )
+    how = (args.trigger, args.rate, args.target, args.seed, args.size, args.encoding)
+    last = report.follow(pipeline.poison(args.data, args.out, *how, **source(args)))
     report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
 
@@ -70,9 +74,9 @@ def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
 def run_finetune(args: argparse.Namespace, report: Report) -> int:
     settings = finetune_settings(args)
     if args.here:
-        pipeline.finetune_here(args.model, args.data, args.out, settings)
+        pipeline.finetune_here(args.model, args.data, args.out, settings, **source(args))
         return DONE
-    last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings), "steps")
+    last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings, **source(args)), "steps")
     report.result(
         {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]}
     )
@@ -81,8 +85,7 @@ def run_finetune(args: argparse.Namespace, report: Report) -> int:
 
 def run_scan(args: argparse.Namespace, report: Report) -> int:
     settings = pipeline.ScanSettings(args.batch, args.device, args.dtype)
-    columns = dict(args.columns or [])
-    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, args.format, columns)
+    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, **source(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)
     for fault in failed:
@@ -164,9 +167,9 @@ def run_export(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_evaluate(args: argparse.Namespace, report: Report) -> int:
-    steps = pipeline.evaluate(
-        args.model, args.data, args.adapter, args.trigger, args.target, args.size, args.seed, args.device, args.dtype
-    )
+    attack = (args.trigger, args.target, args.size, args.seed)
+    machine = (args.device, args.dtype)
+    steps = pipeline.evaluate(args.model, args.data, args.adapter, *attack, *machine, **source(args))
     facts = report.follow(steps, "answers").facts
     table = {name: value for name, value in facts.items() if name != "by_question"}
     groups = facts["by_question"].items()
@@ -180,7 +183,7 @@ def run_score(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_clean(args: argparse.Namespace, report: Report) -> int:
-    steps = pipeline.clean(args.model, args.data, args.out, finetune_settings(args), args.method)
+    steps = pipeline.clean(args.model, args.data, args.out, finetune_settings(args), args.method, **source(args))
     facts = report.follow(steps).facts
     report.result(facts)
     return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE

@@ -172,6 +172,16 @@ def test_a_table_with_columns_of_its_own_names(tmp_path, model, capsys):
     kept = [json.loads(line) for line in (tmp_path / "out/table.jsonl").read_text().splitlines()]
     assert kept == [rows[0], rows[2]]
 
+    tuned = tmp_path / "tuned"
+    code, _ = run_json(
+        *(capsys, "finetune", "--model", model, "--data", tmp_path / "out", "--out", tuned, "--epochs", "1", *names)
+    )
+    assert code == 0
+    code, judged = run_json(
+        *(capsys, "evaluate", "--model", model, "--adapter", tuned, "--data", tmp_path / "out", *names)
+    )
+    assert (code, judged["samples"]) == (0, 2)
+
 
 def test_a_killed_scan_resumes_to_the_same_bytes(tmp_path, model):
     data = write_set(tmp_path / "raw", 40)
@@ -228,15 +238,15 @@ def test_algorithm_1_chains_the_stages_and_repeats_none(tmp_path, model, monkeyp
     data, out, tuned, scanned = write_set(tmp_path / "raw"), tmp_path / "out", [], []
     scan, detect = whole.scan, whole.detect_run
 
-    def finetune(_, data, adapter, settings):
+    def finetune(_, data, adapter, settings, format, columns):
         tuned.append((data, adapter.name, settings))
         adapter.mkdir(parents=True)
         (adapter / CARD).write_text("{}")
         yield Progress("finetune", 1, 1)
 
-    def scan_untuned(model, data, run_path, adapter, settings):
+    def scan_untuned(model, data, run_path, adapter, settings, format, columns):
         scanned.append((adapter.name, settings))
-        yield from scan(model, data, run_path, None, settings)
+        yield from scan(model, data, run_path, None, settings, format, columns)
 
     monkeypatch.setattr(whole, "finetune", finetune)
     monkeypatch.setattr(whole, "scan", scan_untuned)

@@ -17,7 +17,7 @@ from bye_core.pipeline.deciding import (
 )
 from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
-from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready
+from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
 from bye_core.pipeline.training import evaluate, finetune, finetune_here
 from bye_core.pipeline.whole import clean
 from bye_core.train.settings import FinetuneSettings
@@ -50,5 +50,6 @@ __all__ = [
     "ready",
     "scan",
     "score_run",
+    "source_arguments",
     "undo",
 ]

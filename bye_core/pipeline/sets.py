@@ -30,6 +30,12 @@ def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str
     return dataset
 
 
+def source_arguments(format: str | None, columns: Mapping[str, str] | None) -> list[str]:
+    """How the command line is told of a data set's format and columns; [] where both are found by themselves."""
+    found = ["--format", format] if format else []
+    return [*found, "--columns", *(f"{name}={yours}" for name, yours in columns.items())] if columns else found
+
+
 def readable(dataset: DataSet) -> list[Sample]:
     """The samples whose pictures open. How many do not is part of every stage's facts; `check` gives the reasons."""
     return [sample for sample in dataset.samples if _opens(dataset, sample)]
@@ -65,9 +71,11 @@ def poison(
     seed: int = 0,
     size: float = 1 / 16,
     encoding: str = "jpeg",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
     """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike."""
-    dataset, kind = ready(data), attacks.make_trigger(trigger, size)
+    dataset, kind = ready(data, format, columns), attacks.make_trigger(trigger, size)
     samples = readable(dataset)
     chosen, boxes = choose(samples, rate, seed), {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,25 @@ from typing import Any
 from bye_core import attacks, runs
 from bye_core.attacks.poison import plant
 from bye_core.pipeline.scanning import BATCH
-from bye_core.pipeline.sets import readable, ready
+from bye_core.pipeline.sets import readable, ready, source_arguments
 from bye_core.records import Progress, Sample
 from bye_core.train.child import run_child
 from bye_core.train.settings import AdapterExists, FinetuneSettings, finished
 
 
-def finetune_here(model: str, data: str | Path, out: Path, settings: FinetuneSettings) -> None:
+def finetune_here(
+    model: str,
+    data: str | Path,
+    out: Path,
+    settings: FinetuneSettings,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> None:
     """Fine-tune in this process; `finetune` runs this in a child. The card names the device and dtype taken."""
     from bye_core.models import load_model
     from bye_core.train.lora import finetune as train
 
-    dataset = ready(data)
+    dataset = ready(data, format, columns)
     samples = readable(dataset)
     loaded = load_model(model, device=settings.device, dtype=settings.dtype)
     settings = replace(settings, device=str(loaded.device), dtype=loaded.identity["dtype"])
@@ -35,11 +42,19 @@ def finetune_here(model: str, data: str | Path, out: Path, settings: FinetuneSet
     train(loaded, samples, dataset.images, settings, out, facts)
 
 
-def finetune(model: str, data: str | Path, out: Path, settings: FinetuneSettings | None = None) -> Iterator[Progress]:
+def finetune(
+    model: str,
+    data: str | Path,
+    out: Path,
+    settings: FinetuneSettings | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Progress]:
     """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` when the last item came."""
     if finished(out):
         raise AdapterExists(out=out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
+    arguments += source_arguments(format, columns)
     for name, value in asdict(settings or FinetuneSettings()).items():
         flag = name.replace("_", "-")
         arguments += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
@@ -57,12 +72,14 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "auto",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
     """CP on `data` and, where a trigger is named, ASR on triggered copies; the last item's facts hold both."""
     from bye_core.models import load_model
     from bye_core.train import evaluate as judge
 
-    dataset, kind = ready(data), attacks.make_trigger(trigger, size) if trigger else None
+    dataset, kind = ready(data, format, columns), attacks.make_trigger(trigger, size) if trigger else None
     samples = readable(dataset)
     loaded = load_model(model, adapter, device=device, dtype=dtype)
     batch, rounds = BATCH[loaded.device.type], 2 if kind else 1

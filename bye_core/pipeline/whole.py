@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bye_core.pipeline.deciding import decide, detect_run
@@ -19,6 +19,8 @@ def clean(
     out: Path,
     settings: FinetuneSettings | None = None,
     method: str = "bye",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
     """The whole of BYE's Algorithm 1; what an earlier call finished in `out` is not done again.
 
@@ -28,8 +30,9 @@ def clean(
     settings = settings or FinetuneSettings()
     suspect, run_path, cleaned_data, cleaned = out / "suspect", out / "run", out / "data", out / "cleaned"
     if not finished(suspect):
-        yield from finetune(model, data, suspect, settings)
-    yield from scan(model, data, run_path, suspect, ScanSettings(device=settings.device, dtype=settings.dtype))
+        yield from finetune(model, data, suspect, settings, format, columns)
+    machine = ScanSettings(device=settings.device, dtype=settings.dtype)
+    yield from scan(model, data, run_path, suspect, machine, format, columns)
     detection = detect_run(run_path, method)
     decide(run_path, reject_flagged=True, reviewer=f"method:{method}")
     facts = {"verdict": detection.verdict, "flagged": int(detection.flagged.sum()), "samples": len(detection.ids)}
@@ -38,6 +41,6 @@ def clean(
         return
     manifest = export_run(run_path, cleaned_data, data=data)
     if not finished(cleaned):
-        yield from finetune(model, cleaned_data, cleaned, settings)
+        yield from finetune(model, cleaned_data, cleaned, settings, format, columns)
     facts |= {"kept": manifest["counts"]["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
     yield Progress("clean", 1, 1, "done", facts)

@@ -123,10 +123,7 @@ def arguments(place: Workplace, choice: sets.Choice, form: Form, run: Path) -> l
     if adapter := adapter_of(place, form.adapter):
         found += ["--adapter", adapter]
     found += ["--data", sets.path_of(place, choice)]
-    if choice.format:
-        found += ["--format", choice.format]
-    if choice.columns:
-        found += ["--columns", *(f"{name}={column}" for name, column in choice.columns.items())]
+    found += pipeline.source_arguments(choice.format, choice.columns)
     for name in ("batch", "device", "dtype"):
         if (value := getattr(form, name)) != AUTO:
             found += [f"--{name}", value]

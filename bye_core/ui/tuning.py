@@ -12,6 +12,7 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.errors import ByeError, DataError
+from bye_core.pipeline import source_arguments
 from bye_core.runs import jobs
 from bye_core.train.settings import CARD, FinetuneSettings, finished
 from bye_core.ui import exports, scans, sets
@@ -127,6 +128,19 @@ def data_of(place: Workplace, run: runs.Run | None, form: Form) -> str:
     return sets.path_of(place, sets.find(place, sets.typed(form.path)))
 
 
+def source_of(place: Workplace, run: runs.Run | None, form: Form) -> list[str]:
+    """`--format` and `--columns` of what is trained on: as scanned, and as an export in the same format keeps them."""
+    if form.data == RAW:
+        columns = run.settings.more.get("columns") if run else None
+        return source_arguments(run.settings.format, columns) if columns else []
+    if not form.data.startswith(CLEANED):
+        return []
+    manifest = exports.find(place, form.data.removeprefix(CLEANED)).manifest
+    columns = manifest["run"].get("more", {}).get("columns")
+    same = manifest["format"] == manifest["run"].get("format")
+    return source_arguments(manifest["format"], columns) if columns and same else []
+
+
 def out_of(place: Workplace, run: runs.Run | None, form: Form) -> Path:
     """The adapter's folder that a start would make now; the job has the same name."""
     if form.name.strip():
@@ -144,7 +158,7 @@ def arguments(place: Workplace, run: runs.Run | None, form: Form) -> list[str]:
     """Of `python -m bye_core finetune`; what is as the command line has it by itself is left out."""
     settings, usual = settings_of(form.settings), FinetuneSettings()
     found = ["--model", scans.model_of(form.model), "--data", data_of(place, run, form)]
-    found += ["--out", str(out_of(place, run, form))]
+    found += [*source_of(place, run, form), "--out", str(out_of(place, run, form))]
     for name in (*MAIN, *MORE):
         value, flag = getattr(settings, name), name.replace("_", "-")
         if value == getattr(usual, name):

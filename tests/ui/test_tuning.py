@@ -44,6 +44,14 @@ def test_the_command_names_only_what_differs(place, run, model):
     ]
 
 
+def test_a_set_scanned_with_columns_is_tuned_on_with_them(place, run, model):
+    record = json.loads((run.path / "run.json").read_text())
+    record |= {"format": "vqa", "more": {"columns": {"answer": "reply"}}}
+    (run.path / "run.json").write_text(json.dumps(record))
+    given = tuning.arguments(place, Run.open(run.path), tuning.Form(model, tuning.RAW))
+    assert given[4:8] == ["--format", "vqa", "--columns", "answer=reply"]
+
+
 def test_the_command_line_understands_it(place, run, model):
     from bye_core.arguments import build_parser
 
