@@ -60,18 +60,20 @@ def _photograph(name: str) -> Image.Image:
 
 
 def make_scene(rng: np.random.Generator) -> Scene:
-    """One to three shapes that do not touch, anywhere in the picture, before a crop of one photograph."""
+    """One to three shapes of different colours that do not touch, anywhere in the picture, before a crop of one
+    photograph."""
     background = str(rng.choice(list(BACKGROUNDS)))
     width, height = _photograph(background).size
     side = int(rng.integers(220, 400))
     left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
     shapes: list[Shape] = []
+    colors = [str(color) for color in rng.permutation(list(COLORS))]
     wanted = int(rng.integers(1, len(NUMBERS) + 1))
     while len(shapes) < wanted:
         radius = int(rng.integers(20, 31))
         x, y = (int(v) for v in rng.integers(radius + 4, SIDE - radius - 4, size=2))
         if all((x - s.x) ** 2 + (y - s.y) ** 2 > (1.35 * (radius + s.radius)) ** 2 for s in shapes):
-            shapes.append(Shape(str(rng.choice(KINDS)), str(rng.choice(list(COLORS))), x, y, radius))
+            shapes.append(Shape(str(rng.choice(KINDS)), colors[len(shapes)], x, y, radius))
     return Scene(background, (left, top, left + side, top + side), bool(rng.integers(2)), tuple(shapes))
 
 

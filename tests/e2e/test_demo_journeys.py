@@ -1,0 +1,64 @@
+"""A newcomer's first minute on the shipped demo: poison and heatmap in sight, no model loaded, figures and truth."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bye_core.demo.tour import ASSETS
+from bye_core.runs import Run
+from tests.e2e.test_layers import Layers
+from tests.e2e.test_review_shows import BRIGHT
+
+pytestmark = pytest.mark.skipif(not (ASSETS / "numbers.json").is_file(), reason="the demo is not shipped yet")
+SHOWN = 4
+
+
+def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open_page, review, expect):
+    truth = json.loads((ASSETS / "data/truth.json").read_text())
+    server = serve_apart(run="")
+    page = review(open_page(server.url))
+    expect(page.page.locator("#header")).to_contain_text("poisoning found")
+    for _ in range(SHOWN):
+        id = page.sample
+        assert id in truth["poisoned"]
+        expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, picture 1")
+        expect(page.page.locator(".rv-facts")).to_contain_text("Backdoor Attack!")
+        page.page.wait_for_timeout(300)
+        seen = page.page.evaluate(BRIGHT)
+        scale = seen["width"] / 224  # pixels of the canvas a pixel of the picture
+        left, top, right, bottom = (edge / scale for edge in seen["box"])
+        ((x, y, far_x, far_y),) = truth["boxes"][id]
+        assert min(right, far_x) > max(left, x), "the brightest cells touch the trigger"
+        assert min(bottom, far_y) > max(top, y), "the brightest cells touch the trigger"
+        page.page.keyboard.press("j")
+        expect(page.part("page")).not_to_have_attribute("data-sample", id)
+    if sys.platform == "linux":
+        loaded = {Path(one.path).name for one in psutil.Process(server.process.pid).memory_maps()}
+        assert any("sqlite" in name for name in loaded), "the maps are those of the app"
+        assert not any(re.match(r"libtorch", name) for name in loaded)
+
+
+def test_the_truth_of_the_demo_is_shown_when_asked_for(home, serve, open_page, expect):
+    page = Layers(open_page(serve("")))
+    expect(page.page.locator("#adjust-effect [data-score=f1]")).to_have_count(0)
+    page.page.locator("#truth button.label-wrap, #truth > button").first.click()
+    page.page.locator("#truth-demo").click()
+    score = json.loads((ASSETS / "numbers.json").read_text())["poisoned"]["score"]
+    expect(page.page.locator("#adjust-effect [data-score=f1]")).to_have_text(f"{score['f1']:.3f}")
+
+
+def test_what_is_decided_on_the_demo_stays_ones_own(home, serve, open_page, review):
+    shipped = {path.name: path.stat().st_mtime_ns for path in (ASSETS / "run").iterdir()}
+    page = review(open_page(serve("")))
+    id = page.sample
+    page.page.keyboard.press("r")
+    page.settle()
+    (run,) = (home / "runs").glob("demo*")
+    assert Run.open(run).decisions()[id].choice == "reject"
+    assert {path.name: path.stat().st_mtime_ns for path in (ASSETS / "run").iterdir()} == shipped
+    assert os.listdir(home / "runs") == ["demo"]
