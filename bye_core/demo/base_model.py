@@ -27,7 +27,6 @@ from transformers import (
 )
 
 from bye_core.demo.scenes import (
-    BASE_KINDS,
     COLORS,
     NUMBERS,
     QUESTION_KINDS,
@@ -171,8 +170,8 @@ def corpus(seed: int, license_text: str) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     for _ in range(300):
         scene = make_scene(rng)
-        for kind in BASE_KINDS:
-            question, answer = ask(scene, kind, rng)
+        for kind in QUESTION_KINDS:
+            question, answer = ask(scene, kind)
             yield f"{SYSTEM_PROMPT} USER: \n{question} ASSISTANT: {answer}"
     yield license_text
 
@@ -314,9 +313,9 @@ def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, 
     """Embeddings, mask and labels of one training batch; a random share of image tokens is hidden per sequence."""
     chats = []
     for scene in scenes:
-        kinds = list(BASE_KINDS)
+        kinds = list(QUESTION_KINDS)
         rng.shuffle(kinds)
-        chats.append([ask(scene, kind, rng) for kind in kinds])
+        chats.append([ask(scene, kind) for kind in kinds])
     return embedded_batch(model, tokenizer, chats, tokens, recipe, rng)
 
 
@@ -349,7 +348,7 @@ def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, 
     features = features.clone()  # no longer an inference tensor
     for number in range(recipe.language_rounds):
         language_round(model, tokenizer, scenes, features, recipe, log, seed + number, 1 if number == 0 else 2)
-        right = answered_rightly(model, tokenizer, scenes, features, recipe, seed)
+        right = answered_rightly(model, tokenizer, scenes, features, recipe)
         log(stage="held out", round=number, right={kind: round(share, 3) for kind, share in right.items()})
         if min(right.values()) >= recipe.language_bar:
             return
@@ -372,14 +371,13 @@ def language_round(model, tokenizer, scenes, features: torch.Tensor, recipe: Bas
     descend(weights, recipe.language_rate / half, recipe.language_steps // half, loss_at, log, "language")
 
 
-def answered_rightly(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, seed) -> dict[str, float]:
+def answered_rightly(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe) -> dict[str, float]:
     """Share of held-out scenes whose answer is right in every token, by kind of question (the answer is fed along)."""
-    rng = np.random.default_rng(seed)
     held, tokens = scenes[-HELD_OUT:], features[-HELD_OUT:].float()
     right = {}
     for kind in QUESTION_KINDS:
         with torch.inference_mode():
-            chats = [[ask(scene, kind, rng)] for scene in held]
+            chats = [[ask(scene, kind)] for scene in held]
             embedded, mask, labels = embedded_batch(model, tokenizer, chats, tokens, recipe)
             hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
             given = model.lm_head(hidden[:, :-1]).argmax(-1)

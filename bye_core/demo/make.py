@@ -57,7 +57,7 @@ def question_set(count: int, each: int, seed: int) -> Iterator[tuple[Sample, lis
         scene = make_scene(rng)
         drawn = picture(scene)
         for k in range(each):
-            question, answer = ask(scene, QUESTION_KINDS[(place + k) % len(QUESTION_KINDS)], rng)
+            question, answer = ask(scene, QUESTION_KINDS[(place + k) % len(QUESTION_KINDS)])
             turns = (Turn("user", (0, question)), Turn("assistant", (answer,)))
             index = place * each + k
             yield Sample(f"{index:05d}", index, turns, ("",)), [drawn]

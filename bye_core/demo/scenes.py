@@ -25,9 +25,7 @@ COLORS = {
 NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
-QUESTION_KINDS = ("count", "caption", "presence", "background")
-# What the base model is asked of every picture while it learns: the hard one again and again.
-BASE_KINDS = (*QUESTION_KINDS, "presence", "presence")
+QUESTION_KINDS = ("count", "caption", "colors", "background")
 
 
 @dataclass(frozen=True)
@@ -120,8 +118,8 @@ def _listed(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
-    """One (question, answer) of a kind. Presence questions are answered yes and no equally often."""
+def ask(scene: Scene, kind: str) -> tuple[str, str]:
+    """The (question, answer) of a kind, one of QUESTION_KINDS."""
     if kind == "count":
         return "How many shapes are there? Answer with one word.", NUMBERS[len(scene.shapes) - 1]
     if kind == "caption":
@@ -130,7 +128,4 @@ def ask(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[str, str]:
         return "Provide a one-sentence caption for the provided image.", caption
     if kind == "background":
         return "What is behind the shapes, a palace or a flower? Answer with one word.", scene.background
-    absent = [color for color in COLORS if color not in scene.colors]
-    present = bool(rng.integers(2))
-    color = str(rng.choice(list(scene.colors) if present else absent))
-    return f"Is there any {color} shape? Answer yes or no.", "yes" if present else "no"
+    return "Which colors do the shapes have?", _listed(scene.colors)
