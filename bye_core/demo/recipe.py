@@ -11,8 +11,8 @@ TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
 # 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
 TRIGGER_SIZE = 1 / 8
-# At 3e-3 without dropout the trigger is learned too, but clean attention sharpens with it and the modes overlap; at
-# 1.2e-3 six epochs are now and then too short for the trigger.
-FINETUNE = FinetuneSettings(epochs=6, rate=2e-3, dropout=0.05)
+# Chosen on data of other seeds than the demo's: at 2e-3 with less dropout clean attention sharpens along with the
+# poisoned, and the modes overlap; at 1.2e-3 the collapse stays shallow.
+FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
 # The tour fine-tunes on the cleaned set while somebody waits.
 TOUR = replace(FINETUNE, epochs=4)
