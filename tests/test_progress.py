@@ -105,7 +105,7 @@ def test_errors_are_lines_too(tmp_path, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert set(lines_of(out)[-1]["error"]) == {"kind", "problem", "remedy"}
     assert "nowhere" in err
-    monkeypatch.setattr(pipeline, "check", lambda *_: 1 / 0)
+    monkeypatch.setattr(pipeline, "check", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["check", "x", "--progress", "jsonl"])
     assert "ZeroDivisionError" in lines_of(capsys.readouterr().out)[-1]["error"]["problem"]

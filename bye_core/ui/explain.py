@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from bye_core import figures, runs
 from bye_core.errors import ByeError
-from bye_core.records import AttentionRows, Detection, Sample, ScanTable
+from bye_core.records import AttentionRows, Detection, Sample
 from bye_core.ui import pictures, shipped
 from bye_core.ui.bridge import ASSETS
 from bye_core.ui.messages import clip
@@ -82,7 +83,8 @@ def find_example() -> Example | None:
     try:
         run = runs.Run.open(shipped.DEMO / "run")
         detection = run.detection()
-        pair = choose(detection, run.table()) if detection else None
+        # The run's table is not asked for: it would be kept beside the shipped run.
+        pair = choose(detection, [run.sample(id).question for id in detection.ids]) if detection else None
         if pair is None:
             return None
         settings = replace(run.settings, data=str(ASSETS.parent / run.settings.data))
@@ -92,15 +94,17 @@ def find_example() -> Example | None:
         return None
 
 
-def choose(detection: Detection, table: ScanTable) -> tuple[str, str] | None:
-    """(typical unflagged sample, most suspicious one) with the same question where possible; None without both."""
+def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | None:
+    """(typical unflagged sample, most suspicious one) with the same question where possible; None without both.
+
+    `questions` go with `detection.ids`.
+    """
     flagged = np.flatnonzero(detection.flagged)
     rest = np.flatnonzero(~detection.flagged)
     if not len(flagged) or not len(rest):
         return None
     worst = int(flagged[np.argmax(detection.scores[flagged])])
-    questions = np.array(table.questions, dtype=object)
-    same = rest[questions[rest] == questions[worst]] if len(questions) else rest
+    same = rest[[questions[row] == questions[worst] for row in rest]]
     rest = same if len(same) else rest
     values = detection.values[rest]
     typical = int(rest[np.argsort(values)[len(values) // 2]])

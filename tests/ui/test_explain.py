@@ -9,7 +9,7 @@ from bye_core.ui import explain, shipped
 def test_the_typical_sample_has_the_question_of_the_suspicious_one(run_path, poisoned):
     run = Run.open(run_path)
     detection, table = run.detection(), run.table()
-    typical, worst = explain.choose(detection, table)
+    typical, worst = explain.choose(detection, table.questions)
     assert worst in poisoned
     assert typical not in poisoned
     assert run.sample(typical).question == run.sample(worst).question
@@ -23,7 +23,7 @@ def test_nothing_flagged_means_no_pair(run_path):
     run = Run.open(run_path)
     detection = run.detection()
     object.__setattr__(detection, "flagged", np.zeros(len(detection.ids), bool))
-    assert explain.choose(detection, run.table()) is None
+    assert explain.choose(detection, run.table().questions) is None
 
 
 def test_a_made_run_is_drawn(run_path, home, monkeypatch, tmp_path):
