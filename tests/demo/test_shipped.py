@@ -20,7 +20,6 @@ from bye_core.runs import Run
 DEMO = tour.ASSETS
 DATA = DEMO / "data"
 LARGEST = 15 * 2**20
-pytestmark = pytest.mark.skipif(not (DEMO / "numbers.json").is_file(), reason="the demo is not shipped yet")
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
 
 

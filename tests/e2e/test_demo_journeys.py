@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 from bye_core.demo.tour import ASSETS
 from bye_core.runs import Run
 from tests.e2e.test_layers import Layers
 from tests.e2e.test_review_shows import BRIGHT
 
-pytestmark = pytest.mark.skipif(not (ASSETS / "numbers.json").is_file(), reason="the demo is not shipped yet")
 SHOWN = 4
 
 
