@@ -15,10 +15,11 @@ from bye_core.pipeline.deciding import (
     score_run,
     undo,
 )
+from bye_core.pipeline.evaluating import evaluate
 from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
-from bye_core.pipeline.training import evaluate, finetune, finetune_here
+from bye_core.pipeline.training import finetune, finetune_here
 from bye_core.pipeline.whole import clean
 from bye_core.train.settings import FinetuneSettings
 
