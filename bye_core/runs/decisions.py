@@ -13,9 +13,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from bye_core.files import sync_folder, write_all
 from bye_core.records import Decision
 from bye_core.runs.errors import DamagedRun, RunNotWritable, UnknownChoice
-from bye_core.runs.files import sync_folder, write_all
 from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")

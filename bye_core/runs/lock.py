@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bye_core.files import write_all
 from bye_core.runs.errors import RunBusy, RunNotWritable
-from bye_core.runs.files import write_all
 
 POLL_SECONDS = 0.02
 

@@ -23,11 +23,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Decision, Detection, Fault, Sample, ScanTable
 from bye_core.runs.decisions import Batch, DecisionFile
 from bye_core.runs.detection_file import dump_detection, load_detection
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
-from bye_core.runs.files import write_atomic
 from bye_core.runs.lock import locked
 from bye_core.runs.samples_file import dump_samples, load_samples
 from bye_core.runs.settings import RunSettings

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bye_core.runs.files import sync_folder, write_all
+from bye_core.files import sync_folder, write_all
 
 # Large enough that a million samples are some hundred files, small enough to copy singly (our choice).
 SHARD_BYTES = 256 * 2**20

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
-from bye_core.runs.files import write_atomic
 from bye_core.runs.index import Entry
 from bye_core.runs.payload import STATISTICS
 

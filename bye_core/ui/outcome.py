@@ -16,8 +16,8 @@ from bye_core.attacks import make_trigger
 from bye_core.demo.recipe import TARGET, TRIGGER, TRIGGER_SIZE
 from bye_core.errors import DataError
 from bye_core.figures import outcome_rows
+from bye_core.files import write_atomic
 from bye_core.runs import jobs
-from bye_core.runs.files import write_atomic
 from bye_core.train.settings import CARD
 from bye_core.ui import scans, sets, shipped
 from bye_core.ui.limits import limits

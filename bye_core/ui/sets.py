@@ -16,8 +16,8 @@ from bye_core.data.archive import extract, is_archive
 from bye_core.data.hub import check_size, is_cached
 from bye_core.data.load import annotations
 from bye_core.errors import DataError
+from bye_core.files import write_atomic
 from bye_core.records import Progress
-from bye_core.runs.files import write_atomic
 from bye_core.ui import shipped
 from bye_core.ui.limits import NotHere, TooLargeHere, limits
 from bye_core.ui.pictures import Kept

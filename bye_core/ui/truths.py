@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from bye_core.errors import DataError
+from bye_core.files import write_atomic
 from bye_core.pipeline import TRUTH, UnreadableTruth, read_truth
-from bye_core.runs.files import write_atomic
 from bye_core.ui import shipped
 from bye_core.ui.session import Session
 from bye_core.ui.views import RunView

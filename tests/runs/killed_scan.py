@@ -12,7 +12,8 @@ import sys
 
 from made_rows import scan
 
-from bye_core.runs import Run, files, index, shards
+from bye_core import files
+from bye_core.runs import Run, index, shards
 
 
 def die_at(point: str, after: int) -> None:

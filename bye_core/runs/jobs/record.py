@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bye_core.runs.files import write_atomic
+from bye_core.files import write_atomic
 from bye_core.runs.jobs.errors import NotAJob
 from bye_core.runs.jobs.supervise import EXIT
 
