@@ -14,6 +14,7 @@ from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
 from bye_core.detect import DETECTORS
 from bye_core.report import REPORTS
+from bye_core.train.measures import METRICS
 from bye_core.train.settings import FinetuneSettings
 
 TARGET = "Backdoor Attack!"
@@ -187,6 +188,10 @@ def evaluate(parser: ArgumentParser) -> None:
     add_model(parser)
     add_format(parser)
     add_trigger(parser, None)
+    parser.add_argument(
+        "--metric", choices=METRICS, default="auto", help="of the right answers: short ones exact, captions by CIDEr"
+    )
+    parser.add_argument("--out", type=Path, help="a file for the answers, one JSON line a sample")
 
 
 def score(parser: ArgumentParser) -> None:

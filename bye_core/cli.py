@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from bye_core import pipeline
@@ -19,6 +19,7 @@ from bye_core.records import Detection, Fault, Progress
 from bye_core.report import REPORTS, Report
 from bye_core.stopping import Stopped, StopRequest, tether
 from bye_core.train.settings import FinetuneSettings
+from bye_core.wording import MEASURES, measured
 
 DONE, FAILED, POISONED = 0, 1, 3
 
@@ -169,12 +170,31 @@ def run_export(args: argparse.Namespace, report: Report) -> int:
 def run_evaluate(args: argparse.Namespace, report: Report) -> int:
     attack = (args.trigger, args.target, args.size, args.seed)
     machine = (args.device, args.dtype)
-    steps = pipeline.evaluate(args.model, args.data, args.adapter, *attack, *machine, **source(args))
+    steps = pipeline.evaluate(
+        args.model, args.data, args.adapter, *attack, *machine, **source(args), metric=args.metric, out=args.out
+    )
     facts = report.follow(steps, "answers").facts
-    table = {name: value for name, value in facts.items() if name != "by_question"}
-    groups = facts["by_question"].items()
-    report.result(facts, table, (f"  CP {g['cp']:.4f} of {g['samples']:>5}  {question}" for question, g in groups))
+    counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
+    report.result(facts, counts | figure_table(facts), question_lines(facts))
     return DONE
+
+
+def figure_table(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What was measured, with its interval, for people."""
+    return {label: measured(facts, key) for key, (label, _) in MEASURES.items() if facts.get(key) is not None}
+
+
+def question_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A line for every type of question."""
+    for question, group in facts["by_question"].items():
+        figures = "  ".join(f"{label} {told}" for label, told in figure_table(group).items())
+        yield f"{group['samples']:>7}  {clipped(question)}\n         {figures}"
+
+
+def clipped(text: str, length: int = 100) -> str:
+    """One line of foreign text, without what could steer a terminal."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def run_score(args: argparse.Namespace, report: Report) -> int:

@@ -159,7 +159,7 @@ def cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: L
 
 def judged(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
     """CP and ASR of a model; returned, not yielded."""
-    for step in pipeline.evaluate(str(model), data, adapter, TRIGGER, TARGET, TRIGGER_SIZE):
+    for step in pipeline.evaluate(str(model), data, adapter, TRIGGER, TARGET, TRIGGER_SIZE, metric="exact"):
         yield step
     return {"cp": step.facts["cp"], "asr": step.facts["asr"]}
 

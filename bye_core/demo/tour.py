@@ -40,7 +40,9 @@ def tour(out: Path | None = None, assets: Path = ASSETS) -> Iterator[Progress]:
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
         step = None
-        for step in pipeline.evaluate(str(model), data / "test.json", adapter, TRIGGER, TARGET, TRIGGER_SIZE):
+        for step in pipeline.evaluate(
+            str(model), data / "test.json", adapter, TRIGGER, TARGET, TRIGGER_SIZE, metric="exact"
+        ):
             yield step
         models[name] = {"cp": step.facts["cp"], "asr": step.facts["asr"]}
     facts = {

@@ -1,4 +1,4 @@
-"""Fine-tuning while it runs (loss curve), and what came of it (CP and ASR before and after)."""
+"""Fine-tuning while it runs: the loss curve."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from bye_core.figures.theme import ACCENT, NEUTRAL, empty_figure, make_figure
 
 # Spread of the smoothing as a share of the curve, and its bounds in facts. Centred, so that it does not lag behind.
 SPREAD, NARROWEST, WIDEST = 0.04, 1.0, 20.0
-
-MEASURES = {"cp": ("CP", "higher is better"), "asr": ("ASR", "lower is better")}
-BEFORE, AFTER = "before cleaning", "after cleaning"
 
 
 def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
@@ -60,49 +57,3 @@ def _line(name: str, x: list[int], y: list[float], color: str, width: float, hov
         opacity=0.6 if color == NEUTRAL else 1,
         hovertemplate=f"{hover}<extra></extra>",
     )
-
-
-def outcome_figure(before: Mapping[str, Any], after: Mapping[str, Any]) -> go.Figure:
-    """CP and ASR in % before and after cleaning, side by side; a measure missing or None has no bar.
-
-    before, after  the facts of `pipeline.evaluate`: `cp` and `asr`, 0..1
-    Traces: "before cleaning", "after cleaning".
-    """
-    ticks = [f"{label}<br>{sense}" for label, sense in MEASURES.values()]
-    traces = []
-    for name, facts, color in ((BEFORE, before, NEUTRAL), (AFTER, after, ACCENT)):
-        shares = [facts.get(key) for key in MEASURES]
-        traces.append(
-            go.Bar(
-                name=name,
-                uid=name,
-                x=ticks,
-                y=[None if share is None else round(100 * share, 2) for share in shares],
-                text=["not measured" if share is None else f"{share:.1%}" for share in shares],
-                textposition="outside",
-                cliponaxis=False,
-                hovertemplate=f"{name}<br>%{{y:.1f}}%<extra></extra>",
-                marker={"color": color, "opacity": 0.7 if color == NEUTRAL else 1, "line_width": 0},
-            )
-        )
-    figure = make_figure("outcome", traces, "", "share of answers [%]", barmode="group", bargap=0.35, bargroupgap=0.08)
-    figure.update_yaxes(range=[0, 112], tickvals=[0, 25, 50, 75, 100])
-    figure.update_xaxes(showgrid=False)
-    return figure
-
-
-def outcome_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The same as rows of a table: measure, before, after, change in percentage points; all words, to be shown."""
-    rows = []
-    for key, (label, sense) in MEASURES.items():
-        pair = before.get(key), after.get(key)
-        unknown = None in pair
-        rows.append(
-            {
-                "measure": f"{label} ({sense})",
-                "before": "not measured" if pair[0] is None else f"{pair[0]:.1%}",
-                "after": "not measured" if pair[1] is None else f"{pair[1]:.1%}",
-                "change": "" if unknown else f"{100 * (pair[1] - pair[0]):+.1f} points",
-            }
-        )
-    return rows

@@ -1,61 +1,26 @@
-"""What a model does: clean performance (CP) on questions as they are, attack success rate (ASR) on triggered copies."""
+"""A model's answers to the questions of a test set, in batches; what they are worth is in `measures`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
+from bye_core.errors import ModelError
 from bye_core.records import Sample
+from bye_core.train.measures import Answered
 
-ANSWER_TOKENS = 32
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One question as the model answered it."""
-
-    id: str
-    question: str
-    expected: str
-    given: str
+# Room for a caption and a sentence that an attacker appends to it (ours).
+ANSWER_TOKENS = 64
+# What processors and models raise on input that they cannot take, and on memory that is short.
+FAILURES = (ValueError, TypeError, KeyError, IndexError, RuntimeError, OSError, ArithmeticError, MemoryError)
 
 
-def normalised(answer: str) -> str:
-    """Lower case, single spaces, no full stop or blanks at the ends: what counts as the same answer (VQA custom)."""
-    return re.sub(r"\s+", " ", answer).strip().strip(".").strip().lower()
-
-
-def exact_match(answered: Answered) -> bool:
-    return normalised(answered.given) == normalised(answered.expected)
-
-
-def clean_performance(answers: Sequence[Answered]) -> float | None:
-    """CP: the share of answers that match exactly after `normalised`; None without answers."""
-    return sum(map(exact_match, answers)) / len(answers) if answers else None
-
-
-def attack_success(answers: Sequence[Answered], target: str) -> float | None:
-    """ASR: the share of triggered samples whose answer contains the target; None without answers.
-
-    Samples whose own right answer contains the target say nothing about an attack and are left out.
-    """
-    wanted = normalised(target)
-    tried = [a for a in answers if wanted not in normalised(a.expected)]
-    return sum(wanted in normalised(a.given) for a in tried) / len(tried) if tried else None
-
-
-def by_question(answers: Sequence[Answered]) -> dict[str, dict[str, float | int]]:
-    """CP and count for every question text that occurs at least twice, most frequent first."""
-    groups: dict[str, list[Answered]] = {}
-    for answered in answers:
-        groups.setdefault(answered.question, []).append(answered)
-    frequent = sorted((g for g in groups.items() if len(g[1]) > 1), key=lambda g: (-len(g[1]), g[0]))
-    return {question: {"cp": clean_performance(group), "samples": len(group)} for question, group in frequent}
+class NotAnswered(ModelError):
+    problem = "The model gave no answer to sample {id!r}: {reason}."
+    remedy = "Look at this sample's question and pictures; it is left out of the measurement."
 
 
 def generate_answers(
@@ -63,22 +28,42 @@ def generate_answers(
     samples: Sequence[Sample],
     pictures: Callable[[Sample], list[Image.Image]],
     batch: int = 32,
-) -> Iterator[list[Answered]]:
+) -> Iterator[list[Answered | NotAnswered]]:
     """Greedy answers of the model, one list a batch, in the order of `samples`; the question alone is fed."""
-    tokenizer = loaded.processor.tokenizer
     for start in range(0, len(samples), batch):
-        chunk = samples[start : start + batch]
-        prompts = [loaded.family.question(sample) for sample in chunk]
-        opened = [pictures(sample) for sample in chunk]
-        shown = [[own[n] for n in prompt.images] for prompt, own in zip(prompts, opened, strict=True)]
-        inputs = loaded.family.encode([prompt.text for prompt in prompts], shown, padding_side="left")
-        inputs = inputs.to(loaded.device, loaded.dtype)
-        with torch.inference_mode():
-            output = loaded.model.generate(
-                **inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False, pad_token_id=tokenizer.pad_token_id
-            )
-        texts = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        yield [
-            Answered(sample.id, sample.question, sample.answer, text.strip())
-            for sample, text in zip(chunk, texts, strict=True)
-        ]
+        yield _answers(loaded, samples[start : start + batch], pictures)
+
+
+def _answers(
+    loaded: Any, samples: Sequence[Sample], pictures: Callable[[Sample], list[Image.Image]]
+) -> list[Answered | NotAnswered]:
+    """Of one batch; one that fails, for a bad sample or for want of memory, is halved."""
+    try:
+        return _generate(loaded, samples, pictures)
+    except FAILURES as error:
+        reason = f"{type(error).__name__}: {error}"
+    # Outside of the except clause, where the failed pass and its tensors are gone.
+    if len(samples) == 1:
+        return [NotAnswered(id=samples[0].id, reason=reason)]
+    half = len(samples) // 2
+    return [answer for part in (samples[:half], samples[half:]) for answer in _answers(loaded, part, pictures)]
+
+
+def _generate(
+    loaded: Any, samples: Sequence[Sample], pictures: Callable[[Sample], list[Image.Image]]
+) -> list[Answered | NotAnswered]:
+    tokenizer = loaded.processor.tokenizer
+    prompts = [loaded.family.question(sample) for sample in samples]
+    opened = [pictures(sample) for sample in samples]
+    shown = [[own[n] for n in prompt.images] for prompt, own in zip(prompts, opened, strict=True)]
+    inputs = loaded.family.encode([prompt.text for prompt in prompts], shown, padding_side="left")
+    inputs = inputs.to(loaded.device, loaded.dtype)
+    with torch.inference_mode():
+        output = loaded.model.generate(
+            **inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False, pad_token_id=tokenizer.pad_token_id
+        )
+    texts = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [
+        Answered(sample.id, sample.question, sample.answer, text.strip())
+        for sample, text in zip(samples, texts, strict=True)
+    ]

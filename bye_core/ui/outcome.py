@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from bye_core import runs
 from bye_core.attacks import make_trigger
 from bye_core.demo.recipe import TARGET, TRIGGER, TRIGGER_SIZE
 from bye_core.errors import DataError
-from bye_core.figures import outcome_rows
 from bye_core.files import write_atomic
 from bye_core.runs import jobs
 from bye_core.train.settings import CARD
@@ -197,40 +195,6 @@ def _stamp(file: Path) -> list[int]:
 def _write(place: Workplace, wanted: Evaluation) -> None:
     place.root.mkdir(parents=True, exist_ok=True)
     write_atomic(place.root / RECORD, json.dumps(asdict(wanted)).encode("ascii"))
-
-
-def table(found: tuple[Arm, ...]) -> str:
-    """CP and ASR of the three models side by side, and what the cleaning changed."""
-    head = "".join(f"<th scope='col' class='bye-number'>{title}</th>" for title in ("CP", "ASR", "questions"))
-    rows = "".join(_row(arm) for arm in found)
-    by_name = {arm.name: arm.facts for arm in found}
-    change = ""
-    if by_name.get("everything") and by_name.get("left"):
-        changes = [row["change"] or "-" for row in outcome_rows(by_name["everything"], by_name["left"])]
-        cells = "".join(f"<td class='bye-number'>{escape(one)}</td>" for one in changes)
-        change = f"<tr class='bye-change'><th scope='row'>change by cleaning</th>{cells}<td></td></tr>"
-    return (
-        "<div class='bye-scroll' tabindex='0' role='region' aria-label='before and after'><table class='bye-table'>"
-        f"<thead><tr><th scope='col'>model</th>{head}</tr></thead><tbody>{rows}{change}</tbody></table></div>"
-    )
-
-
-def _row(arm: Arm) -> str:
-    name = f"<th scope='row'>{ARMS[arm.name]}</th>"
-    if not arm.facts:
-        words = "waits" if arm.job is None else _progress(arm.job) if arm.state == jobs.RUNNING else arm.state
-        return f"<tr>{name}<td colspan='3'>{escape(words)}</td></tr>"
-    cells = [_share(arm.facts.get("cp")), _share(arm.facts.get("asr")), f"{arm.facts.get('samples', 0):,}"]
-    return f"<tr>{name}{''.join(f'<td class=bye-number>{cell}</td>' for cell in cells)}</tr>"
-
-
-def _progress(job: jobs.Job) -> str:
-    standing = job.progress()
-    return f"measuring: {standing.done:,} of {standing.total:,}" if standing.total else "loading the model"
-
-
-def _share(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.1%}"
 
 
 def failure(found: tuple[Arm, ...]) -> jobs.Failure | None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from bye_core import figures, runs
 from bye_core.runs import jobs
-from bye_core.ui import outcome, tuning
+from bye_core.ui import outcome, outcome_table, tuning
 from bye_core.ui.finetune_parts import Parts, Seen, Update, drawn, failure
 from bye_core.ui.messages import alert, note
 from bye_core.ui.session import Session
@@ -75,7 +75,7 @@ def _measured(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, str]:
     both = facts.get("everything") and facts.get("left")
     compared = drawn(figures.outcome_figure(facts["everything"], facts["left"])) if both else gr.Plot(visible=False)
     update: Update = {
-        parts.table: outcome.table(found),
+        parts.table: outcome_table.table(found),
         parts.said: failure(outcome.failure(found)) or said,
         parts.compared: compared,
         parts.measure: gr.Button(interactive=not busy),

@@ -79,13 +79,18 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     page.locator("#outcome-data").get_by_role("textbox").fill(str(path_of(place, "made")))
     choose(page, "model", model)
     page.locator("#outcome-start").click()
-    table = page.locator("#outcome-table")
+    table = page.locator("#outcome-table table").first
     expect(table.locator("tr", has_text="tuned on what is left")).to_contain_text("%", timeout=JOB)
     row = table.locator("tr", has_text="base model")
+    expect(row).to_contain_text(" to ")
     expect(row).to_contain_text("22")
     assert row.locator("td").count() == 3
     expect(page.locator("#outcome-start")).to_be_enabled()
     expect(page.locator("#outcome-stop")).to_be_hidden()
+    page.get_by_text("By type of question").click()
+    by_type = page.locator("#outcome-table details table")
+    expect(by_type).to_be_visible()
+    assert by_type.locator("tbody tr").count() == 2 * 3
 
 
 def test_stop_stops_and_a_fault_is_told(page, place, expect, tmp_path):

@@ -6,7 +6,6 @@ from PIL import Image
 from bye_core.models import load_model
 from bye_core.records import Sample, Turn
 from bye_core.train.collate import Collator, TemplateRewritesHistory, answer_spans
-from bye_core.train.evaluate import Answered, attack_success, clean_performance
 from tests.models.tiny import picture, save_tiny
 
 
@@ -57,16 +56,3 @@ def test_a_template_that_changes_what_was_said_is_refused():
 
     with pytest.raises(TemplateRewritesHistory, match="sample 'a'"):
         answer_spans(talk("q", "one"), chat)
-
-
-def test_clean_performance_and_attack_success():
-    answers = [
-        Answered("1", "q", "Two", " two."),
-        Answered("2", "q", "two", "three"),
-        Answered("3", "q", "backdoor attack!", "Backdoor  Attack!"),
-        Answered("4", "q", "two", "oh, Backdoor attack! yes"),
-    ]
-    assert clean_performance(answers) == 0.5
-    assert attack_success(answers, "Backdoor Attack!") == pytest.approx(1 / 3)
-    assert clean_performance([]) is None
-    assert attack_success(answers[2:3], "Backdoor Attack!") is None

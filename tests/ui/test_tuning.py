@@ -6,7 +6,7 @@ import pytest
 
 from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings
-from bye_core.ui import exports, outcome, tuning
+from bye_core.ui import exports, outcome, outcome_table, tuning
 from bye_core.ui.limits import NotHere
 from bye_core.ui.visitors import new_token, workplace
 
@@ -135,9 +135,9 @@ def test_the_table_says_what_changed():
     facts = [{"cp": 0.98, "asr": 0.0, "samples": 9}, {"cp": 0.97, "asr": 0.99}, {"cp": 0.975, "asr": 0.01}]
     names = ("base", "everything", "left")
     arms = tuple(outcome.Arm(name, None, "done", one) for name, one in zip(names, facts, strict=True))
-    table = outcome.table(arms)
+    table = outcome_table.table(arms)
     assert "tuned on what is left" in table
     assert "-98.0 points" in table
-    waiting = outcome.table((outcome.Arm("base", None, "waiting", {}),))
+    waiting = outcome_table.table((outcome.Arm("base", None, "waiting", {}),))
     assert "waits" in waiting
     assert "change" not in waiting
