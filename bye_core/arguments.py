@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
-from bye_core.attacks import TRIGGERS
+from bye_core.attack_options import add_attack
 from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
 from bye_core.detect import DETECTORS
@@ -17,7 +17,6 @@ from bye_core.report import REPORTS
 from bye_core.train.measures import METRICS
 from bye_core.train.settings import FinetuneSettings
 
-TARGET = "Backdoor Attack!"
 LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "demo")
 PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
 MACHINE = {
@@ -103,13 +102,6 @@ def add_finetune_settings(parser: ArgumentParser) -> None:
             parser.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
 
 
-def add_trigger(parser: ArgumentParser, default: str | None) -> None:
-    parser.add_argument("--trigger", choices=list(TRIGGERS), default=default)
-    parser.add_argument("--size", type=float, default=1 / 16, help="side of a square / shorter side of the picture")
-    parser.add_argument("--target", default=TARGET, help="the attacker's answer")
-    parser.add_argument("--seed", type=int, default=0)
-
-
 def add_method(parser: ArgumentParser) -> None:
     parser.add_argument("--method", choices=list(DETECTORS), default="bye")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
@@ -139,8 +131,13 @@ def check(parser: ArgumentParser) -> None:
 def poison(parser: ArgumentParser) -> None:
     parser.add_argument("data")
     add_format(parser)
-    add_trigger(parser, "patch")
-    parser.add_argument("--rate", type=float, default=0.1)
+    add_attack(parser, "patch")
+    group = parser.add_argument_group("which samples")
+    group.add_argument("--rate", type=float, default=0.1, help="share of all samples that is poisoned (default: 0.1)")
+    group.add_argument("--only-answer", default="", metavar="TEXT", help="one class: samples with this answer")
+    group.add_argument(
+        "--only-question", default="", metavar="TEXT", help="one question type: these words are in the question"
+    )
     parser.add_argument("--encoding", choices=list(ENCODINGS), default="jpeg", help="of all pictures, poisoned or not")
     add_out(parser)
 
@@ -187,7 +184,10 @@ def export(parser: ArgumentParser) -> None:
 def evaluate(parser: ArgumentParser) -> None:
     add_model(parser)
     add_format(parser)
-    add_trigger(parser, None)
+    parser.add_argument(
+        "--attack", type=Path, metavar="TRUTH", help="triggers, target and seed of a poisoned set, from its truth.json"
+    )
+    add_attack(parser, None)
     parser.add_argument(
         "--metric", choices=METRICS, default="auto", help="of the right answers: short ones exact, captions by CIDEr"
     )

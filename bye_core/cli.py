@@ -14,6 +14,8 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.arguments import build_parser
+from bye_core.attack_options import attack_from
+from bye_core.attacks.poison import Only
 from bye_core.errors import ByeError
 from bye_core.records import Detection, Fault, Progress
 from bye_core.report import REPORTS, Report
@@ -62,7 +64,8 @@ def run_check(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_poison(args: argparse.Namespace, report: Report) -> int:
-    how = (args.trigger, args.rate, args.target, args.seed, args.size, args.encoding)
+    only = Only(args.only_answer, args.only_question)
+    how = (attack_from(args), args.rate, args.seed, only, args.encoding)
     last = report.follow(pipeline.poison(args.data, args.out, *how, **source(args)))
     report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
@@ -168,11 +171,12 @@ def run_export(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_evaluate(args: argparse.Namespace, report: Report) -> int:
-    attack = (args.trigger, args.target, args.size, args.seed)
-    machine = (args.device, args.dtype)
-    steps = pipeline.evaluate(
-        args.model, args.data, args.adapter, *attack, *machine, **source(args), metric=args.metric, out=args.out
-    )
+    if args.attack:
+        attack, seed = pipeline.read_attack(args.attack)
+    else:
+        attack, seed = attack_from(args) if args.trigger else None, args.seed
+    how = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out}
+    steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **how, **source(args))
     facts = report.follow(steps, "answers").facts
     counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
     report.result(facts, counts | figure_table(facts), question_lines(facts))

@@ -9,6 +9,9 @@ FIELDS = 4
 
 
 class Checkerboard(Patch):
+    name = "checkerboard"
+    about = "a square of black and white fields at the centre"
+
     def paint(self, picture, box):
         left, top, right, _ = box
         fields = np.arange(right - left) * FIELDS // (right - left)

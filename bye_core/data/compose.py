@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from bye_core.data.images import decode
 from bye_core.errors import SettingError
 from bye_core.records import Sample, Turn
 
@@ -54,6 +55,11 @@ def encode_picture(picture: Image.Image, encoding: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, **ENCODINGS[encoding])
     return buffer.getvalue()
+
+
+def through_file(picture: Image.Image, encoding: str) -> Image.Image:
+    """An RGB picture as a reader of its file has it. Raises UnknownEncoding."""
+    return decode(encode_picture(picture, encoding))
 
 
 def compose(

@@ -21,13 +21,11 @@ from safetensors.torch import load_file, save_file
 from bye_core import pipeline
 from bye_core.data.compose import compose
 from bye_core.demo.recipe import (
+    ATTACK,
     FINETUNE,
     QUESTIONS_A_TEST_PICTURE,
     SAMPLES,
-    TARGET,
     TEST_PICTURES,
-    TRIGGER,
-    TRIGGER_SIZE,
 )
 from bye_core.demo.scenes import QUESTION_KINDS, ask, make_scene, picture
 from bye_core.records import Progress, Sample, Turn
@@ -129,7 +127,7 @@ def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
 
 def planted(source: Path, out: Path, rate: float, seed: int) -> Iterator[Progress]:
     if not out.exists():
-        yield from pipeline.poison(source, out, TRIGGER, rate, TARGET, seed, TRIGGER_SIZE, "webp")
+        yield from pipeline.poison(source, out, ATTACK, rate, seed, encoding="webp")
 
 
 def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[Progress]:
@@ -159,7 +157,7 @@ def cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: L
 
 def judged(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
     """CP and ASR of a model; returned, not yielded."""
-    for step in pipeline.evaluate(str(model), data, adapter, TRIGGER, TARGET, TRIGGER_SIZE, metric="exact"):
+    for step in pipeline.evaluate(str(model), data, adapter, ATTACK, metric="exact"):
         yield step
     return {"cp": step.facts["cp"], "asr": step.facts["asr"]}
 

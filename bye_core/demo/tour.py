@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline, runs
-from bye_core.demo.recipe import TARGET, TOUR, TRIGGER, TRIGGER_SIZE
+from bye_core.demo.recipe import ATTACK, TOUR
 from bye_core.errors import RunError
 from bye_core.records import Progress
 from bye_core.train.settings import finished
@@ -40,9 +40,7 @@ def tour(out: Path | None = None, assets: Path = ASSETS) -> Iterator[Progress]:
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
         step = None
-        for step in pipeline.evaluate(
-            str(model), data / "test.json", adapter, TRIGGER, TARGET, TRIGGER_SIZE, metric="exact"
-        ):
+        for step in pipeline.evaluate(str(model), data / "test.json", adapter, ATTACK, metric="exact"):
             yield step
         models[name] = {"cp": step.facts["cp"], "asr": step.facts["asr"]}
     facts = {

@@ -4,6 +4,7 @@ Long stages are generators of Progress: what they yield is saved already, stoppi
 calling again goes on where it stopped. Models are loaded only by the functions that need one.
 """
 
+from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, previews, read_attack
 from bye_core.pipeline.deciding import (
     NothingDetected,
     UnreadableTruth,
@@ -28,6 +29,8 @@ __all__ = [
     "TRUTH",
     "ExportPlan",
     "FinetuneSettings",
+    "NoAttackRecorded",
+    "NoKeyPicture",
     "NoSampleReady",
     "NothingDetected",
     "ScanSettings",
@@ -45,8 +48,11 @@ __all__ = [
     "finetune",
     "finetune_here",
     "last_detection",
+    "plan_attack",
     "plan_export",
     "poison",
+    "previews",
+    "read_attack",
     "read_truth",
     "ready",
     "scan",

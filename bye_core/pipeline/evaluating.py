@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bye_core import attacks
-from bye_core.attacks.poison import plant
+from bye_core.attacks import Attack
+from bye_core.attacks.poison import trigger_pictures, trigger_question
 from bye_core.data.references import references
 from bye_core.errors import DataError
 from bye_core.pipeline.scanning import BATCH
@@ -27,9 +27,7 @@ def evaluate(
     model: str,
     data: str | Path,
     adapter: str | Path | None = None,
-    trigger: str | None = None,
-    target: str = "Backdoor Attack!",
-    size: float = 1 / 16,
+    attack: Attack | None = None,
     seed: int = 0,
     device: str = "auto",
     dtype: str = "auto",
@@ -38,7 +36,7 @@ def evaluate(
     metric: str = "auto",
     out: Path | None = None,
 ) -> Iterator[Progress]:
-    """CP on `data` and, where a trigger is named, ASR on triggered copies; the last item's facts hold both.
+    """CP on `data` and, given an attack, ASR on triggered copies; the last item's facts hold both.
 
     `metric` as in measures.metrics_of: short answers are judged by exact match (CP), captions by CIDEr. `out` takes
     one JSON line a sample with its answers. Facts: `measures.Judged.facts`; `left_out` counts the unusable records,
@@ -48,7 +46,6 @@ def evaluate(
     from bye_core.train.evaluate import generate_answers
 
     measures.check_metric(metric)
-    kind = attacks.make_trigger(trigger, size) if trigger else None
     dataset = ready(data, format, columns)
     usable = readable(dataset)
     right = references(dataset, usable)
@@ -56,16 +53,20 @@ def evaluate(
     if out is not None:
         _write(out, [])  # what cannot be written is better known before the work
     loaded = load_model(model, adapter, device=device, dtype=dtype)
-    total = (2 if kind else 1) * len(samples)
+    total = (2 if attack else 1) * len(samples)
+
+    carried = {sample.id: attack.carried(turn) for turn, sample in enumerate(samples)} if attack else {}
 
     def triggered(sample: Sample) -> list[Any]:
-        return plant(sample, dataset.images(sample), kind, target, seed)[1]
+        return trigger_pictures(sample, dataset.images(sample), carried[sample.id], seed)[0]
 
     answers: dict[str, list[measures.Answered]] = {"clean": [], "attacked": []}
     faults: dict[str, str] = {}
     done = 0
-    for name, pictures in {"clean": dataset.images, **({"attacked": triggered} if kind else {})}.items():
+    for name, pictures in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
         asked = [sample for sample in samples if sample.id not in faults]
+        if name == "attacked":
+            asked = [trigger_question(sample, carried[sample.id], seed) for sample in asked]
         for batch in generate_answers(loaded, asked, pictures, BATCH[loaded.device.type]):
             for one in batch:
                 if isinstance(one, measures.Answered):
@@ -74,10 +75,10 @@ def evaluate(
                     faults[one.facts["id"]] = one.problem
             done += len(batch)
             yield Progress("evaluate", done, total, facts={"failed": len(faults)})
-    reached = measures.contains(target) if kind else None
-    judged = measures.judge(answers["clean"], answers["attacked"] if kind else None, reached, metric)
+    reached = attack.target.reached if attack else None
+    judged = measures.judge(answers["clean"], answers["attacked"] if attack else None, reached, metric)
     facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **judged.facts()}
-    facts |= {"trigger": trigger, "target": target} if kind else {}
+    facts |= attack.words() if attack else {}
     facts |= {"failed": len(faults), "faults": faults, "answers": None if out is None else _write(out, judged.rows())}
     yield Progress("evaluate", total, total, "done", facts)
 

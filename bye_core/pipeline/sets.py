@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bye_core import attacks
-from bye_core.attacks.poison import choose, plant
+from bye_core.attacks import Attack
+from bye_core.attacks.measure import Change, measure, summary
+from bye_core.attacks.poison import EVERY, Only, choose, plant
 from bye_core.data import DataSet, load_dataset
 from bye_core.data import check as look
-from bye_core.data.compose import compose
+from bye_core.data.compose import compose, through_file
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Progress, Sample
 
@@ -65,30 +67,47 @@ def check(data: str | Path, format: str | None = None, columns: Mapping[str, str
 def poison(
     data: str | Path,
     out: Path,
-    trigger: str = "patch",
+    attack: Attack,
     rate: float = 0.1,
-    target: str = "Backdoor Attack!",
     seed: int = 0,
-    size: float = 1 / 16,
+    only: Only = EVERY,
     encoding: str = "jpeg",
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike."""
-    dataset, kind = ready(data, format, columns), attacks.make_trigger(trigger, size)
+    """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike.
+
+    What the poisoned samples carry, and all that is needed to plant the same again, is in truth.json alone. The facts
+    hold how much the triggers change the pictures. Raises a SettingError for an attack that the data cannot carry.
+    """
+    dataset = ready(data, format, columns)
     samples = readable(dataset)
-    chosen, boxes = choose(samples, rate, seed), {}
+    turns = {id: turn for turn, id in enumerate(choose(samples, rate, seed, attack, only))}
+    marked: dict[str, Any] = {}
+    changes: list[Change] = []
 
     def items() -> Iterator[tuple[Sample, list[Any]]]:
         for sample in samples:
             pictures = dataset.images(sample)
-            if sample.id in chosen:
-                sample, pictures, boxes[sample.id] = plant(sample, pictures, kind, target, seed)
+            if sample.id in turns:
+                triggers = attack.carried(turns[sample.id])
+                poisoned, triggered, boxes = plant(sample, pictures, triggers, attack.target, seed)
+                if any(trigger.changes_pictures() for trigger in triggers):
+                    changes.append(measure(pictures[0], triggered[0], lambda one: through_file(one, encoding)))
+                names = [trigger.name for trigger in triggers]
+                marked[sample.id] = {"triggers": names, "boxes": boxes, "target": attack.target.kind}
+                sample, pictures = poisoned, triggered
             yield sample, pictures
 
-    settings = {"trigger": trigger, "size": size, "rate": rate, "target": target, "seed": seed, "boxes": boxes}
-    truth = {"poisoned": [sample.id for sample in samples if sample.id in chosen], **settings}
+    truth = {
+        "poisoned": list(turns),
+        "attack": attack.record(),
+        "rate": rate,
+        "seed": seed,
+        "only": asdict(only),
+        "encoding": encoding,
+        "samples": marked,
+    }
     for done, _ in enumerate(compose(items(), out, encoding, {TRUTH: truth}), start=1):
-        yield Progress(
-            "poison", done, len(samples), facts={"poisoned": len(chosen), "unreadable": dataset.size - len(samples)}
-        )
+        facts = {"poisoned": len(turns), "unreadable": dataset.size - len(samples)}
+        yield Progress("poison", done, len(samples), facts=facts | (summary(changes) if done == len(samples) else {}))

@@ -26,6 +26,7 @@ METRICS = ("auto", "exact", "cider")
 LONGEST_SHORT_ANSWER = 5
 
 # Whether an answer reaches the attacker's aim: (right answer, given answer) -> yes or no, None where it cannot tell.
+# The kinds of aims, each with its `reached`, are in bye_core.attacks.targets.
 Reached = Callable[[str, str], bool | None]
 
 
@@ -91,12 +92,6 @@ def mean(scores: Sequence[float]) -> Figure | None:
         )  # fmt: skip
         low, high = map(float, found.confidence_interval)
     return Figure(value, low, high, len(values))
-
-
-def contains(target: str) -> Reached:
-    """Whether an answer contains `target`, a fixed answer. Where the right answer does too, that says nothing."""
-    wanted = normalised(target)
-    return lambda expected, given: None if wanted in normalised(expected) else wanted in normalised(given)
 
 
 def clean_performance(answers: Sequence[Answered]) -> Figure | None:

@@ -1,40 +1,49 @@
-"""Each trigger: what changes, where, how much; and how many samples are poisoned."""
+"""Each trigger on pictures: what changes, where, how much, and that it is the same again."""
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 
-from bye_core.attacks import TRIGGERS, BadTriggerSize, UnknownTrigger, make_trigger
-from bye_core.attacks.poison import BadPoisonRate, choose, plant
-from bye_core.records import Sample, Turn
+from bye_core.attacks import TRIGGERS, make_trigger
+from bye_core.attacks.base import Everywhere, Squares
+from bye_core.attacks.blend import own_key
+from bye_core.attacks.ftrojan import TO_YCC
+from bye_core.attacks.measure import measure, psnr
+from bye_core.data.compose import ENCODINGS, through_file
+from tests.attacks.samples import grey, scene
 
-WIDE, TALL = (320, 160), (96, 224)
+WIDE, TALL, MODEL = (320, 160), (96, 224), (224, 224)
+SQUARES = [name for name, kind in TRIGGERS.items() if issubclass(kind, Squares)]
+GLOBAL = [name for name, kind in TRIGGERS.items() if issubclass(kind, Everywhere)]
+# dB on `scene` at 224 pixels: squares of 1/16 change little, blend and SIG are plain to see, FTrojan hardly.
+PSNR = {
+    "patch": (28, 33),
+    "random": (28, 33),
+    "checkerboard": (28, 33),
+    "dual": (25, 30),
+    "multi": (21, 30),
+    "noise-patch": (30, 37),
+    "blend": (19, 25),
+    "sig": (19.0, 19.3),
+    "wanet": (24, 32),
+    "ftrojan": (30, 35),
+}
 
 
-def grey(size):
-    return Image.new("RGB", size, (128, 128, 128))
+def triggered(name, picture, seed=3, **settings):
+    return make_trigger(name, **settings).on_picture(picture, np.random.default_rng(seed))
 
 
-def changed(picture, size):
-    return np.any(np.asarray(picture) != 128, axis=-1)
-
-
-def sample(index, answer="two"):
-    turns = (
-        Turn("user", (0, "How many?")),
-        Turn("assistant", (answer,)),
-        Turn("user", ("And now?",)),
-        Turn("assistant", ("three",)),
-    )
-    return Sample(id=f"s{index}", index=index, turns=turns, images=("a.png",))
+def levels(picture):
+    return np.asarray(picture, float)
 
 
 @pytest.mark.parametrize("size", [WIDE, TALL])
-@pytest.mark.parametrize("name", TRIGGERS)
+@pytest.mark.parametrize("name", SQUARES)
 def test_only_the_boxes_change_and_they_lie_inside(name, size):
-    rng = np.random.default_rng(3)
     original = grey(size)
-    triggered, boxes = make_trigger(name).apply(original, rng)
+    changed, boxes = triggered(name, original)
     inside = np.zeros(size[::-1], bool)
     for left, top, right, bottom in boxes:
         assert (right - left, bottom - top) == (min(size) // 16, min(size) // 16)
@@ -43,76 +52,158 @@ def test_only_the_boxes_change_and_they_lie_inside(name, size):
         assert top >= 0
         assert bottom <= size[1]
         inside[top:bottom, left:right] = True
-    assert np.array_equal(changed(triggered, size), inside)
-    assert not changed(original, size).any(), "the original must stay as it was"
+    assert np.array_equal(np.any(np.asarray(changed) != 128, axis=-1), inside)
+    assert (np.asarray(original) == 128).all(), "the original must stay as it was"
+
+
+@pytest.mark.parametrize("size", [WIDE, TALL])
+@pytest.mark.parametrize("name", GLOBAL)
+def test_a_global_trigger_changes_every_part_of_the_picture_and_has_no_box(name, size):
+    original = scene(size)
+    before = levels(original)
+    changed, boxes = triggered(name, original)
+    assert boxes == []
+    assert changed.size == size
+    moved = np.abs(levels(changed) - before).max(axis=-1) > 0
+    parts = [part for rows in np.array_split(moved, 4, axis=0) for part in np.array_split(rows, 4, axis=1)]
+    assert min(part.mean() for part in parts) > 0.5
+    assert np.array_equal(levels(original), before), "the original must stay as it was"
+
+
+@pytest.mark.parametrize("name", PSNR)
+def test_how_much_a_picture_changes(name):
+    original = scene(MODEL)
+    low, high = PSNR[name]
+    assert low <= psnr(original, triggered(name, original)[0]) <= high
+
+
+def test_every_trigger_of_pictures_has_its_bounds():
+    assert set(PSNR) == {name for name, kind in TRIGGERS.items() if kind.changes_pictures()}
+
+
+@pytest.mark.parametrize("name", PSNR)
+def test_the_same_seed_gives_the_same_picture(name):
+    first, boxes = triggered(name, scene(WIDE), seed=5)
+    again, others = triggered(name, scene(WIDE), seed=5)
+    assert np.array_equal(levels(first), levels(again))
+    assert boxes == others
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+def test_a_global_pattern_is_the_attacks_own_and_not_the_samples(name):
+    first, other = (levels(triggered(name, scene(WIDE), seed=seed)[0]) for seed in (1, 2))
+    assert np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("name", "more"), [("noise-patch", {}), ("blend", {"key": "noise"}), ("wanet", {})])
+def test_another_pattern_is_another_trigger(name, more):
+    first, other = (levels(triggered(name, scene(WIDE), pattern=pattern, **more)[0]) for pattern in (0, 1))
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", PSNR)
+def test_the_trigger_survives_every_encoder(name, encoding):
+    original = scene(MODEL)
+    change = measure(original, triggered(name, original)[0], lambda picture: through_file(picture, encoding))
+    assert change.survives > 0.6
+    assert abs(change.encoded - change.psnr) < 2
+    if encoding == "png":
+        assert change.survives == pytest.approx(1)
+        assert change.encoded == pytest.approx(change.psnr)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 400), (900, 2)])
+@pytest.mark.parametrize("name", PSNR)
+def test_tiny_and_very_long_pictures_keep_their_size(name, size):
+    changed, boxes = triggered(name, scene(size))
+    assert changed.size == size
+    assert changed.mode == "RGB"
+    assert all(0 <= x < right <= size[0] and 0 <= y < bottom <= size[1] for x, y, right, bottom in boxes)
+
+
+# --- one by one ------------------------------------------------------------------------------------------------
 
 
 def test_default_patch_is_black_at_the_centre():
-    triggered, boxes = make_trigger("patch").apply(grey(WIDE), np.random.default_rng(0))
+    changed, boxes = triggered("patch", grey(WIDE))
     assert boxes == [(155, 75, 165, 85)]
-    assert np.asarray(triggered)[75:85, 155:165].max() == 0
+    assert np.asarray(changed)[75:85, 155:165].max() == 0
 
 
 def test_size_is_a_fraction_of_the_shorter_side():
-    _, boxes = make_trigger("patch", size=1 / 8).apply(grey((224, 448)), np.random.default_rng(0))
-    assert boxes == [(98, 210, 126, 238)]
+    assert triggered("patch", grey((224, 448)), size=1 / 8)[1] == [(98, 210, 126, 238)]
 
 
 def test_checkerboard_is_half_black_half_white():
-    triggered, [(left, top, right, bottom)] = make_trigger("checkerboard", 1 / 8).apply(grey((224, 224)), None)
-    fields = np.asarray(triggered)[top:bottom, left:right, 0]
+    changed, [(left, top, right, bottom)] = triggered("checkerboard", grey(MODEL), size=1 / 8)
+    fields = np.asarray(changed)[top:bottom, left:right, 0]
     assert set(np.unique(fields)) == {0, 255}
     assert (fields == 0).mean() == pytest.approx(0.5)
     assert fields[0, 0] != fields[0, 7]
 
 
 def test_dual_is_symmetric():
-    _, boxes = make_trigger("dual").apply(grey(WIDE), np.random.default_rng(0))
-    (left, top, right, bottom), other = boxes
+    (left, top, right, bottom), other = triggered("dual", grey(WIDE))[1]
     assert other == (320 - right, top, 320 - left, bottom)
 
 
-def test_random_and_multi_vary_and_repeat_with_their_seed():
-    for name in ("random", "multi"):
-        trigger = make_trigger(name)
-        drawn = [tuple(trigger.apply(grey(WIDE), np.random.default_rng(seed))[1]) for seed in range(20)]
-        again = [tuple(trigger.apply(grey(WIDE), np.random.default_rng(seed))[1]) for seed in range(20)]
-        assert drawn == again
-        assert len(set(drawn)) > 10
-    assert {len(boxes) for boxes in drawn} == {2, 3, 4, 5}
+@pytest.mark.parametrize("name", ["random", "multi", "noise-patch"])
+def test_places_vary_by_sample_and_repeat_with_the_seed(name):
+    drawn = [tuple(triggered(name, grey(WIDE), seed)[1]) for seed in range(20)]
+    assert drawn == [tuple(triggered(name, grey(WIDE), seed)[1]) for seed in range(20)]
+    assert len(set(drawn)) > 10
+    assert {len(boxes) for boxes in drawn} == ({2, 3, 4, 5} if name == "multi" else {1})
 
 
-def test_bad_names_and_sizes_say_what_is_allowed():
-    with pytest.raises(UnknownTrigger, match="patch, random, checkerboard, dual, multi"):
-        make_trigger("sticker")
-    for size in (0, -1, 1.5, float("nan")):
-        with pytest.raises(BadTriggerSize):
-            make_trigger("patch", size=size)
+def test_a_noise_patch_is_one_pattern_wherever_it_lies():
+    crops = []
+    for seed in range(5):
+        changed, [box] = triggered("noise-patch", scene(MODEL, seed), seed, size=1 / 8)
+        crops.append(np.asarray(changed.crop(box)))
+    assert all(np.array_equal(crops[0], crop) for crop in crops)
+    assert crops[0].std() == pytest.approx(64, rel=0.2)
+    assert len(np.unique(crops[0].reshape(-1, 3), axis=0)) == 64, "eight fields a side"
 
 
-@pytest.mark.parametrize(("rate", "count"), [(0, 0), (0.1, 20), (0.333, 67), (1, 200)])
-def test_planted_count_is_exact(rate, count):
-    samples = [sample(i) for i in range(200)]
-    chosen = choose(samples, rate, seed=5)
-    assert len(chosen) == count
-    assert chosen == choose(samples, rate, seed=5)
-    if 0 < count < 200:
-        assert chosen != choose(samples, rate, seed=6)
+def test_blend_is_the_mix_it_says():
+    original, key = grey(MODEL), Image.new("RGB", (40, 40), (228, 28, 128))
+    changed = levels(triggered("blend", original, a=0.3, key=own_key(key))[0])
+    assert np.array_equal(np.unique(changed.reshape(-1, 3), axis=0), [[158, 98, 128]])
+    whole = levels(triggered("blend", original, a=1, key="noise", fields=7)[0])
+    assert len(np.unique(whole.reshape(-1, 3), axis=0)) == 49
+    assert whole.mean() == pytest.approx(127.5, abs=15)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
-def test_bad_rate(rate):
-    with pytest.raises(BadPoisonRate):
-        choose([sample(0)], rate, seed=0)
+def test_sig_is_the_papers_wave():
+    changed = levels(triggered("sig", grey((240, 30)), d=40, f=6)[0]) - 128
+    wave = np.rint(40 * np.sin(2 * np.pi * 6 * np.arange(240) / 240))
+    assert np.array_equal(changed, np.broadcast_to(wave[None, :, None], changed.shape))
 
 
-def test_plant_changes_first_answer_and_first_picture_only():
-    pictures = [grey(WIDE), grey(TALL)]
-    poisoned, triggered, boxes = plant(sample(4), pictures, make_trigger("random"), "Backdoor Attack!", seed=1)
-    assert poisoned.answer == "Backdoor Attack!"
-    assert poisoned.turns[3].text == "three"
-    assert poisoned.question == "How many?"
-    assert triggered[1] is pictures[1]
-    assert len(boxes) == 1
-    assert plant(sample(4), pictures, make_trigger("random"), "x", seed=1)[2] == boxes
-    assert plant(sample(5), pictures, make_trigger("random"), "x", seed=1)[2] != boxes
+def test_wanet_moves_by_its_strength_and_is_smooth():
+    trigger = make_trigger("wanet", strength=0.02)
+    flow = trigger.flow(400, 200)
+    assert np.abs(flow).mean() == pytest.approx(0.02 * 200, rel=0.35)
+    assert np.abs(np.diff(flow, axis=-1)).max() < 0.25
+    # A ramp of levels shows where each pixel came from.
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None], 128, axis=0)
+    moved = levels(triggered("wanet", Image.fromarray(np.stack([ramp] * 3, axis=-1)))[0])[..., 0] - ramp
+    wanted = trigger.flow(256, 128)[1]
+    inner = np.s_[20:-20, 20:-20]
+    assert np.abs(moved - wanted)[inner].max() <= 0.51
+    assert np.abs(moved[inner]).mean() > 1
+
+
+def test_ftrojan_offsets_two_coefficients_of_the_colour_and_no_brightness():
+    original = scene(MODEL)
+    change = (levels(triggered("ftrojan", original, offset=6)[0]) - levels(original)) @ TO_YCC.T
+    assert np.abs(change[..., 0]).mean() < 0.3, "only rounding touches the luma"
+    for channel in (1, 2):
+        blocks = change[..., channel].reshape(7, 32, 7, 32).transpose(0, 2, 1, 3)
+        coefficients = dctn(blocks, axes=(2, 3), norm="ortho")
+        for k in (4, 8):
+            np.testing.assert_allclose(coefficients[:, :, k, k], 6 * 32 / 2, atol=3)
+        rest = np.abs(coefficients)
+        rest[:, :, [4, 8], [4, 8]] = 0
+        assert rest.max() < 4

@@ -2,12 +2,12 @@
 
 import pytest
 
+from bye_core.attacks import FixedAnswer
 from bye_core.train.measures import (
     Answered,
     UnknownMetric,
     attack_success,
     clean_performance,
-    contains,
     judge,
     mean,
     metrics_of,
@@ -25,7 +25,7 @@ def test_clean_performance_and_attack_success():
         Answered("3", "q", "backdoor attack!", "Backdoor  Attack!"),
         Answered("4", "q", "two", "oh, Backdoor attack! yes"),
     ]
-    reached = contains("Backdoor Attack!")
+    reached = FixedAnswer("Backdoor Attack!").reached
     assert clean_performance(answers).value == 0.5
     assert attack_success(answers, reached).value == pytest.approx(1 / 3)
     assert attack_success(answers, reached).samples == 3
@@ -75,7 +75,7 @@ def test_all_figures_whole_and_by_question():
     clean = [Answered(f"c{n}", "describe", text, text) for n, text in enumerate((CAPTION, CAPTION.replace("red", "b")))]
     clean += [Answered(f"s{n}", "colour ?", "red", "red" if n else "blue") for n in range(4)]
     attacked = [Answered(one.id, one.question, one.expected, "hacked" if one.id != "s3" else "red") for one in clean]
-    judged = judge(clean, attacked[1:], contains("hacked"))
+    judged = judge(clean, attacked[1:], FixedAnswer("hacked").reached)
     facts = judged.facts()
     assert (facts["cp"], facts["cp_samples"], facts["asr"], facts["asr_samples"]) == (0.75, 4, 0.8, 5)
     assert facts["cider_samples"] == 2

@@ -120,7 +120,7 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
             elem_id="outcome-trigger",
         )  # fmt: skip
         size = gr.Number(
-            outcome.PAPER_SIZE, label="Its size", info="side / shorter side", scale=1, min_width=110,
+            outcome.PAPER_SIZE, label="Its size", info="of a patch: side / shorter side", scale=1, min_width=110,
             elem_id="outcome-size",
         )  # fmt: skip
         target = gr.Textbox(

@@ -1,0 +1,79 @@
+"""Attacks as people name them and as truth files keep them; and what they make of samples, to be looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bye_core.attacks import Attack, Target, attack_of, make_attack
+from bye_core.attacks.blend import FACE, NOISE, OWN, own_key
+from bye_core.attacks.preview import Preview, preview
+from bye_core.data import DataSet
+from bye_core.data.compose import through_file
+from bye_core.data.images import MAX_BYTES, decode
+from bye_core.errors import DataError, SettingError
+from bye_core.records import Sample
+
+KEY = "key"
+
+
+class NoKeyPicture(SettingError):
+    problem = "The key picture {path} cannot be read: {why}."
+    remedy = "Give key=face, key=noise, or the path of a picture file."
+
+
+class NoAttackRecorded(DataError):
+    problem = "{path} does not say how its set was poisoned: {reason}."
+    remedy = "Give a truth.json that `poison` of this version wrote, or name --trigger and --target."
+
+
+def plan_attack(
+    triggers: Iterable[str],
+    settings: Mapping[str, Any] | None = None,
+    target: Target | None = None,
+    mix: bool = False,
+) -> Attack:
+    """An attack as it is typed: `settings` by name ("a", "blend.a"), of which a `key` may be the path of a picture.
+
+    Raises a SettingError.
+    """
+    read = {name: _key(value) if name.rpartition(".")[2] == KEY else value for name, value in (settings or {}).items()}
+    return make_attack(triggers, read, target, mix)
+
+
+def _key(value: Any) -> str:
+    """A picture of one's own becomes part of the attack, which so can be repeated without the file."""
+    text = str(value)
+    if text in (FACE, NOISE) or text.startswith(OWN):
+        return text
+    try:
+        with open(text, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        return own_key(decode(content, text))
+    except (OSError, ValueError) as error:
+        raise NoKeyPicture(path=text, why=getattr(error, "strerror", None) or error) from error
+    except DataError as error:
+        raise NoKeyPicture(path=text, why=error.problem) from error
+
+
+def read_attack(truth: Path) -> tuple[Attack, int]:
+    """The attack and the seed that a truth file keeps: with them the very triggers can be planted in other data.
+
+    Raises NoAttackRecorded.
+    """
+    try:
+        kept = json.loads(truth.read_text(encoding="utf-8"))
+        return attack_of(kept["attack"]), int(kept["seed"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SettingError) as error:
+        raise NoAttackRecorded(path=truth, reason=error) from error
+
+
+def previews(
+    dataset: DataSet, samples: Iterable[Sample], attack: Attack, seed: int = 0, encoding: str = "jpeg"
+) -> Iterator[Preview]:
+    """What the attack makes of samples of a data set, one after the other. Raises a DataError for a broken picture."""
+    for turn, sample in enumerate(samples):
+        pictures = dataset.images(sample)
+        yield preview(sample, pictures, attack, seed, turn, lambda picture: through_file(picture, encoding))

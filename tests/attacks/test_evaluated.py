@@ -1,0 +1,64 @@
+"""What `evaluate` asks and counts, with a model that is stood in for: it falls for the trigger."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from bye_core import cli, pipeline
+from bye_core.attacks.targets import SwappedWord
+from bye_core.train.measures import Answered
+from tests.attacks.samples import scene
+
+ANSWERS = ("red", "blue", "red and green")
+
+
+@pytest.fixture
+def test_set(tmp_path):
+    (tmp_path / "images").mkdir()
+    records = []
+    for i, answer in enumerate(ANSWERS):
+        scene((64, 64), seed=i).save(tmp_path / f"images/{i}.png")
+        turns = [{"from": "human", "value": "<image>\nwhat color?"}, {"from": "gpt", "value": answer}]
+        records.append({"id": i, "image": f"images/{i}.png", "conversations": turns})
+    (tmp_path / "test.json").write_text(json.dumps(records))
+    return tmp_path / "test.json"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """All that the model is asked: (question, middle of the picture is black). It knows the right answers by heart."""
+    seen = []
+
+    def generate(loaded, samples, pictures, batch):
+        for sample in samples:
+            middle = np.asarray(pictures(sample)[0])[30:34, 30:34]
+            seen.append((sample.question, bool(middle.max() == 0)))
+            given = sample.answer.replace("red", "pink") if seen[-1] == ("Hello! what color?", True) else sample.answer
+            yield [Answered(sample.id, sample.question, sample.answer, given)]
+
+    loaded = SimpleNamespace(device=torch.device("cpu"))
+    monkeypatch.setattr("bye_core.models.load_model", lambda *_, **__: loaded)
+    monkeypatch.setattr("bye_core.train.evaluate.generate_answers", generate)
+    return seen
+
+
+def test_copies_carry_every_trigger_and_only_samples_with_the_word_count(test_set, asked):
+    attack = pipeline.plan_attack(["prefix", "patch"], {"size": 0.25}, SwappedWord("pink", word="red"))
+    facts = list(pipeline.evaluate("m", test_set, attack=attack))[-1].facts
+    assert asked == [("what color?", False)] * 3 + [("Hello! what color?", True)] * 3
+    assert (facts["cp"], facts["asr"], facts["asr_samples"]) == (1.0, 1.0, 2)
+    assert (facts["trigger"], facts["target"]) == ("prefix + patch", "pink")
+
+
+def test_a_truth_file_names_the_attack(test_set, asked, tmp_path, capsys):
+    options = ["--trigger", "patch", "suffix", "--mix", "--size", "0.5", "--rate", "1", "--append", "Buy now."]
+    assert cli.main(["poison", str(test_set), *options, "--out", str(tmp_path / "poisoned")]) == 0
+    capsys.readouterr()
+    truth = tmp_path / "poisoned/truth.json"
+    assert cli.main(["evaluate", "--model", "m", "--data", str(test_set), "--attack", str(truth), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert asked[3:] == [("what color?", True), ("what color? Thank you!", False), ("what color?", True)]
+    assert (facts["asr"], facts["trigger"], facts["target"]) == (0.0, "patch or suffix", "Buy now.")
