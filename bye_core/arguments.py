@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bye_core.attack_options import add_attack
+from bye_core.console import REPORTS
 from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
 from bye_core.detect import DETECTORS
-from bye_core.report import REPORTS
+from bye_core.pipeline.cleaning import BASELINES
+from bye_core.pipeline.reporting import EXHIBITS
 from bye_core.train.measures import METRICS
 from bye_core.train.settings import FinetuneSettings
 
-LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "demo")
+LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "guard", "demo")
 PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1, mps (default: the fastest there is)",
@@ -102,6 +104,12 @@ def add_finetune_settings(parser: ArgumentParser) -> None:
             parser.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
 
 
+def add_metric(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--metric", choices=METRICS, default="auto", help="of the right answers: short ones exact, captions by CIDEr"
+    )
+
+
 def add_method(parser: ArgumentParser) -> None:
     parser.add_argument("--method", choices=list(DETECTORS), default="bye")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
@@ -184,13 +192,8 @@ def export(parser: ArgumentParser) -> None:
 def evaluate(parser: ArgumentParser) -> None:
     add_model(parser)
     add_format(parser)
-    parser.add_argument(
-        "--attack", type=Path, metavar="TRUTH", help="triggers, target and seed of a poisoned set, from its truth.json"
-    )
     add_attack(parser, None)
-    parser.add_argument(
-        "--metric", choices=METRICS, default="auto", help="of the right answers: short ones exact, captions by CIDEr"
-    )
+    add_metric(parser)
     parser.add_argument("--out", type=Path, help="a file for the answers, one JSON line a sample")
 
 
@@ -205,6 +208,33 @@ def clean(parser: ArgumentParser) -> None:
     add_out(parser)
     add_method(parser)
     add_finetune_settings(parser)
+    parser.add_argument("--run", type=Path, help="where the scan goes (default: the folder `run` in --out)")
+    parser.add_argument("--test", help="a set with right answers, to measure every model on")
+    add_attack(parser, None, seed=False)
+    add_metric(parser)
+    parser.add_argument(
+        "--baseline", choices=BASELINES, nargs="+", default=[], help="also tune on all but a random 20%%, to compare"
+    )
+
+
+def report(parser: ArgumentParser) -> None:
+    add_run(parser)
+    add_out(parser)
+    parser.add_argument("--data", help="where the data set is now, if it has moved since the scan")
+    parser.add_argument("--samples", type=int, default=EXHIBITS, help="flagged samples to show with their pictures")
+
+
+def guard(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--image", type=Path, help="a picture, to be asked --question about")
+    parser.add_argument("--question")
+    parser.add_argument("--data", help="a whole set instead of one picture and question")
+    add_format(parser)
+    parser.add_argument("--out", type=Path, help="with --data: a file for the readings, one JSON line a sample")
+    parser.add_argument("--model", help="where the scanned model is now, if it has moved")
+    parser.add_argument("--adapter", help="where the scanned adapter is now, if it has moved")
+    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+    parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where something looks triggered")
 
 
 def demo(parser: ArgumentParser) -> None:
@@ -224,5 +254,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "evaluate": ("clean performance and, with --trigger, attack success rate", evaluate),
     "score": ("precision, recall, F1, AUC of the last detection", score),
     "clean": ("the whole of Algorithm 1: fine-tune, scan, detect, export, fine-tune again", clean),
+    "report": ("one page on a run: what was flagged, why, and how it was made; and the same as JSON", report),
+    "guard": ("say whether a new picture and question look triggered, by a finished run", guard),
     "demo": ("the shipped demo, end to end, with its numbers", demo),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from argparse import ArgumentParser
+from pathlib import Path
 
 from bye_core import pipeline
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, Target
@@ -22,8 +23,16 @@ def setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def add_attack(parser: ArgumentParser, default: str | None) -> None:
-    """`default` is the trigger where none is named; None for no attack at all."""
+def add_attack(parser: ArgumentParser, default: str | None, seed: bool = True) -> None:
+    """`default` is the trigger where none is named; None for no attack at all, which may then be read from a truth file
+    as well. `seed`: False where the command has a seed of its own."""
+    if default is None:
+        parser.add_argument(
+            "--attack",
+            type=Path,
+            metavar="TRUTH",
+            help="triggers, target and seed of a poisoned set, from its truth.json",
+        )
     group = parser.add_argument_group("the triggers, listed below")
     group.add_argument(
         "--trigger", nargs="+", choices=list(TRIGGERS), default=[default] if default else [], metavar="NAME",
@@ -35,7 +44,8 @@ def add_attack(parser: ArgumentParser, default: str | None) -> None:
         help="settings of the triggers: a=0.3; blend.pattern=7 where several have one of that name",
     )  # fmt: skip
     group.add_argument("--size", type=float, help="the same as --set size=SIZE")
-    group.add_argument("--seed", type=int, default=0, help="which samples are drawn, and what differs by sample")
+    if seed:
+        group.add_argument("--seed", type=int, default=0, help="which samples are drawn, and what differs by sample")
     _add_target(parser)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = catalogue()
@@ -67,6 +77,13 @@ def attack_from(args: argparse.Namespace) -> Attack:
     """Raises a SettingError for what makes no sense."""
     size = {} if args.size is None else {"size": args.size}
     return pipeline.plan_attack(args.trigger, {**size, **dict(args.set)}, target_from(args), args.mix)
+
+
+def known_attack(args: argparse.Namespace) -> tuple[Attack | None, int]:
+    """The attack that is to be measured, with its seed: from a truth file, by name, or none."""
+    if args.attack:
+        return pipeline.read_attack(args.attack)
+    return attack_from(args) if args.trigger else None, args.seed
 
 
 def catalogue() -> str:

@@ -9,22 +9,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from bye_core import pipeline
 from bye_core.arguments import build_parser
 from bye_core.attack_options import attack_from
 from bye_core.attacks.poison import Only
+from bye_core.cli_judging import run_clean, run_evaluate, run_guard, run_report
+from bye_core.console import DONE, FAILED, POISONED, REPORTS, Report
 from bye_core.errors import ByeError
+from bye_core.given import finetune_settings, source
 from bye_core.records import Detection, Fault, Progress
-from bye_core.report import REPORTS, Report
 from bye_core.stopping import Stopped, StopRequest, tether
-from bye_core.train.settings import FinetuneSettings
-from bye_core.wording import MEASURES, measured
-
-DONE, FAILED, POISONED = 0, 1, 3
-
 
 # How to go on after a stop.
 GO_ON = {
@@ -41,11 +38,6 @@ def fault_line(fault: Fault) -> str:
 
 
 # --- one function a subcommand ---------------------------------------------------------------------------------
-
-
-def source(args: argparse.Namespace) -> dict[str, Any]:
-    """How the data set is to be read, as the stages take it."""
-    return {"format": args.format, "columns": dict(args.columns or [])}
 
 
 def run_check(args: argparse.Namespace, report: Report) -> int:
@@ -69,10 +61,6 @@ def run_poison(args: argparse.Namespace, report: Report) -> int:
     last = report.follow(pipeline.poison(args.data, args.out, *how, **source(args)))
     report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
-
-
-def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
-    return FinetuneSettings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(FinetuneSettings)})
 
 
 def run_finetune(args: argparse.Namespace, report: Report) -> int:
@@ -170,47 +158,9 @@ def run_export(args: argparse.Namespace, report: Report) -> int:
     return DONE
 
 
-def run_evaluate(args: argparse.Namespace, report: Report) -> int:
-    if args.attack:
-        attack, seed = pipeline.read_attack(args.attack)
-    else:
-        attack, seed = attack_from(args) if args.trigger else None, args.seed
-    how = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out}
-    steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **how, **source(args))
-    facts = report.follow(steps, "answers").facts
-    counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
-    report.result(facts, counts | figure_table(facts), question_lines(facts))
-    return DONE
-
-
-def figure_table(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What was measured, with its interval, for people."""
-    return {label: measured(facts, key) for key, (label, _) in MEASURES.items() if facts.get(key) is not None}
-
-
-def question_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A line for every type of question."""
-    for question, group in facts["by_question"].items():
-        figures = "  ".join(f"{label} {told}" for label, told in figure_table(group).items())
-        yield f"{group['samples']:>7}  {clipped(question)}\n         {figures}"
-
-
-def clipped(text: str, length: int = 100) -> str:
-    """One line of foreign text, without what could steer a terminal."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text)
-    return line if len(line) <= length else f"{line[: length - 1]}…"
-
-
 def run_score(args: argparse.Namespace, report: Report) -> int:
     report.result(pipeline.score_run(args.run, args.truth))
     return DONE
-
-
-def run_clean(args: argparse.Namespace, report: Report) -> int:
-    steps = pipeline.clean(args.model, args.data, args.out, finetune_settings(args), args.method, **source(args))
-    facts = report.follow(steps).facts
-    report.result(facts)
-    return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE
 
 
 def run_demo(args: argparse.Namespace, report: Report) -> int:
@@ -238,6 +188,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Report], int]] = {
     "evaluate": run_evaluate,
     "score": run_score,
     "clean": run_clean,
+    "report": run_report,
+    "guard": run_guard,
     "demo": run_demo,
 }
 

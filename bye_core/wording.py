@@ -28,3 +28,10 @@ def change(pair: tuple[float | None, float | None], key: str) -> str:
         return ""
     difference = pair[1] - pair[0]
     return f"{100 * difference:+.1f} points" if key in SHARES else f"{difference:+.2f}"
+
+
+def clip(text: str, length: int) -> str:
+    """Foreign text made fit to be shown: one line, bounded, without controls; not yet escaped."""
+    cut = text[: 4 * length]
+    line = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in cut).split())
+    return line if len(line) <= length and len(cut) == len(text) else line[: length - 1].rstrip() + "…"

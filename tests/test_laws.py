@@ -39,7 +39,7 @@ def test_everything_after_the_scan_loads_neither_torch_nor_gradio():
     assert output.strip() == "[]"
 
 
-STAGES = {"data", "models", "attention", "detect", "evidence", "attacks", "train", "runs", "figures"}
+STAGES = {"data", "models", "attention", "detect", "evidence", "attacks", "train", "runs", "figures", "guard"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

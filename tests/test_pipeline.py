@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from bye_core import cli, pipeline, runs
-from bye_core.pipeline import whole
 from bye_core.records import Progress
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
@@ -230,43 +229,6 @@ def test_finetune_in_a_child_lowers_the_loss_and_evaluates(tmp_path, model, caps
     code = cli.main(["finetune", "--model", str(model), "--data", str(data), "--out", str(adapter)])
     assert code == 1
     assert "already holds a finished adapter" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("poisoned", [True, False])
-def test_algorithm_1_chains_the_stages_and_repeats_none(tmp_path, model, monkeypatch, poisoned):
-    """Training is stood in for: it has its own test, and the untuned model can be scanned as well."""
-    data, out, tuned, scanned = write_set(tmp_path / "raw"), tmp_path / "out", [], []
-    scan, detect = whole.scan, whole.detect_run
-
-    def finetune(_, data, adapter, settings, format, columns):
-        tuned.append((data, adapter.name, settings))
-        adapter.mkdir(parents=True)
-        (adapter / CARD).write_text("{}")
-        yield Progress("finetune", 1, 1)
-
-    def scan_untuned(model, data, run_path, adapter, settings, format, columns):
-        scanned.append((adapter.name, settings))
-        yield from scan(model, data, run_path, None, settings, format, columns)
-
-    monkeypatch.setattr(whole, "finetune", finetune)
-    monkeypatch.setattr(whole, "scan", scan_untuned)
-    monkeypatch.setattr(whole, "detect_run", lambda run, method: detect(run, method, tau=0 if poisoned else 1e9))
-    settings = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32")
-    facts = last(pipeline.clean(str(model), data, out, settings)).facts
-    assert scanned == [("suspect", pipeline.ScanSettings(device="cpu", dtype="float32"))]
-    if poisoned:
-        assert tuned == [(data, "suspect", settings), (out / "data", "cleaned", settings)]
-        assert facts["verdict"] == "poisoned"
-        assert facts["kept"] == COUNT - facts["flagged"] == len(json.loads((out / "data/data.json").read_text()))
-        assert facts["adapter"] == str(out / "cleaned")
-    else:
-        assert tuned == [(data, "suspect", settings)]
-        assert facts["verdict"] == "no_evidence"
-        assert facts["flagged"] == 0
-        assert facts["adapter"] == str(out / "suspect")
-    count = len(tuned)
-    assert last(pipeline.clean(str(model), data, out, settings)).facts == facts
-    assert len(tuned) == count
 
 
 def test_errors_name_the_remedy(tmp_path, capsys):

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from bye_core import arguments, cli, pipeline, runs
+from bye_core.console import Lines, plain
 from bye_core.records import Fault, Progress
-from bye_core.report import Lines, plain
 from bye_core.runs import jobs
 from bye_core.stopping import Stopped, StopRequest
 from tests.models.tiny import save_tiny

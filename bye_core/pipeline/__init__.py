@@ -5,6 +5,7 @@ calling again goes on where it stopped. Models are loaded only by the functions 
 """
 
 from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, previews, read_attack
+from bye_core.pipeline.cleaning import MODELS, Cleaning
 from bye_core.pipeline.deciding import (
     NothingDetected,
     UnreadableTruth,
@@ -18,6 +19,8 @@ from bye_core.pipeline.deciding import (
 )
 from bye_core.pipeline.evaluating import evaluate
 from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
+from bye_core.pipeline.guarding import Guard, guard_one, guard_set, open_guard
+from bye_core.pipeline.reporting import report
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
 from bye_core.pipeline.training import finetune, finetune_here
@@ -26,9 +29,12 @@ from bye_core.train.settings import FinetuneSettings
 
 __all__ = [
     "BATCH",
+    "MODELS",
     "TRUTH",
+    "Cleaning",
     "ExportPlan",
     "FinetuneSettings",
+    "Guard",
     "NoAttackRecorded",
     "NoKeyPicture",
     "NoSampleReady",
@@ -47,7 +53,10 @@ __all__ = [
     "failed",
     "finetune",
     "finetune_here",
+    "guard_one",
+    "guard_set",
     "last_detection",
+    "open_guard",
     "plan_attack",
     "plan_export",
     "poison",
@@ -55,6 +64,7 @@ __all__ = [
     "read_attack",
     "read_truth",
     "ready",
+    "report",
     "scan",
     "score_run",
     "source_arguments",

@@ -1,46 +1,131 @@
-"""BYE's Algorithm 1: the stages in a row, from a suspect data set to a clean adapter."""
+"""BYE's Algorithm 1: the stages in a row, from a suspect data set to a clean adapter and a report on both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from bye_core import runs
+from bye_core.data import export
+from bye_core.files import write_atomic
+from bye_core.pipeline.cleaning import (
+    MODELS,
+    RANDOM_SHARE,
+    Cleaning,
+    Places,
+    StaleAdapter,
+    begin,
+    covers,
+    models_of,
+)
 from bye_core.pipeline.deciding import decide, detect_run
+from bye_core.pipeline.evaluating import evaluate
 from bye_core.pipeline.exporting import export_run
+from bye_core.pipeline.reporting import report_cleaning
 from bye_core.pipeline.scanning import ScanSettings, scan
+from bye_core.pipeline.sets import ready
 from bye_core.pipeline.training import finetune
-from bye_core.records import Progress
-from bye_core.train.settings import FinetuneSettings, finished
+from bye_core.records import Detection, Progress
+from bye_core.train.settings import CARD, finished
 
 
-def clean(
-    model: str,
-    data: str | Path,
-    out: Path,
-    settings: FinetuneSettings | None = None,
-    method: str = "bye",
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
-) -> Iterator[Progress]:
-    """The whole of BYE's Algorithm 1; what an earlier call finished in `out` is not done again.
+def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
+    """The whole of BYE's Algorithm 1 in `out`, as `cleaning` describes it; what is finished there is not done again.
 
-    `out` receives `suspect` (adapter tuned on everything), `run`, `data` (the cleaned set) and `cleaned` (adapter tuned
-    on the rest). Without evidence of poisoning nothing is removed, and `suspect` is the result.
+    Without evidence of poisoning nothing is removed, and the adapter tuned on everything is the result. A detection
+    or decisions that a person made in `out`/run meanwhile stand. Stages as `cleaning.stages` names them; the last item,
+    "clean", holds the figures. Raises CleaningMismatch, StaleAdapter and what the stages raise.
     """
-    settings = settings or FinetuneSettings()
-    suspect, run_path, cleaned_data, cleaned = out / "suspect", out / "run", out / "data", out / "cleaned"
-    if not finished(suspect):
-        yield from finetune(model, data, suspect, settings, format, columns)
-    machine = ScanSettings(device=settings.device, dtype=settings.dtype)
-    yield from scan(model, data, run_path, suspect, machine, format, columns)
-    detection = detect_run(run_path, method)
-    decide(run_path, reject_flagged=True, reviewer=f"method:{method}")
-    facts = {"verdict": detection.verdict, "flagged": int(detection.flagged.sum()), "samples": len(detection.ids)}
-    if detection.verdict != "poisoned":
-        yield Progress("clean", 1, 1, "no evidence of poisoning", {**facts, "adapter": str(suspect)})
+    place, record = Places.of(wanted, out), begin(wanted, out)
+    yield from _tuned(wanted, place, "suspect", wanted.data)
+    machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype)
+    suspect = place.adapter("suspect")
+    yield from scan(wanted.model, wanted.data, place.run, suspect, machine, wanted.format, wanted.columns)
+    detection = _detected(place, wanted.method)
+    count = int(detection.flagged.sum())
+    yield Progress("detect", 1, 1, facts={"verdict": detection.verdict, "flagged": count})
+    facts = {"verdict": detection.verdict, "flagged": count, "samples": len(detection.ids)}
+    facts |= {"layers": list(detection.sensitive_layers), "run": str(place.run), "adapter": str(suspect)}
+    poisoned = detection.verdict == "poisoned"
+    if poisoned:
+        manifest = export_run(place.run, place.data, data=wanted.data)
+        yield Progress("export", 1, 1, facts=manifest["counts"])
+        yield from _tuned(wanted, place, "cleaned", place.data)
+        facts |= {"kept": manifest["counts"]["kept"], "data": str(place.data)}
+        facts["adapter"] = str(place.adapter("cleaned"))
+    if "random" in wanted.baselines:
+        _drop_at_random(wanted, place)
+        yield from _tuned(wanted, place, "random", place.random_data)
+    models: dict[str, Any] = {}
+    for name in models_of(wanted) if wanted.test else ():
+        if name != "cleaned" or poisoned:
+            yield from _measured(wanted, place, name)
+            models[name] = json.loads(place.evaluation(name).read_text(encoding="utf-8"))["facts"]
+    facts |= {"models": models, "report": str(place.report)}
+    report_cleaning(place, record, models)
+    yield Progress("report", 1, 1)
+    yield Progress("clean", 1, 1, "done" if poisoned else "no evidence of poisoning", facts)
+
+
+def _tuned(wanted: Cleaning, place: Places, name: str, data: str | Path) -> Iterator[Progress]:
+    """The adapter `name`, tuned on `data` unless it is finished. Raises StaleAdapter."""
+    adapter, stage = place.adapter(name), f"finetune {name}"
+    if finished(adapter):
+        trained_on = json.loads((adapter / CARD).read_text(encoding="utf-8")).get("data_digest")
+        if trained_on != ready(data, wanted.format, wanted.columns).digest:
+            raise StaleAdapter(adapter=adapter)
+        yield Progress(stage, 1, 1, "done before")
         return
-    manifest = export_run(run_path, cleaned_data, data=data)
-    if not finished(cleaned):
-        yield from finetune(model, cleaned_data, cleaned, settings, format, columns)
-    facts |= {"kept": manifest["counts"]["kept"], "data": str(cleaned_data), "adapter": str(cleaned)}
-    yield Progress("clean", 1, 1, "done", facts)
+    for step in finetune(wanted.model, data, adapter, wanted.settings, wanted.format, wanted.columns):
+        yield replace(step, stage=stage)
+
+
+def _detected(place: Places, method: str) -> Detection:
+    """The detection that stands; what it flags is rejected where no person has decided."""
+    run = runs.Run.open(place.run)
+    standing = run.detection()
+    detection = standing if covers(standing, run, method) else detect_run(place.run, method)
+    decide(place.run, reject_flagged=True, reviewer=f"method:{method}")
+    return detection
+
+
+def _drop_at_random(wanted: Cleaning, place: Places) -> None:
+    """The baseline's data set: RANDOM_SHARE of the samples less, whichever they are."""
+    dataset = ready(wanted.data, wanted.format, wanted.columns)
+    order = np.random.default_rng(wanted.seed).permutation(len(dataset.samples))
+    dropped = {dataset.samples[n].id for n in order[: round(RANDOM_SHARE * len(order))]}
+    rows = [
+        {"id": one.id, "index": one.index, "reason": "dropped at random"}
+        for one in dataset.samples
+        if one.id in dropped
+    ]
+    keep = [one.id for one in dataset.samples if one.id not in dropped]
+    export(dataset, keep, rows, place.random_data, manifest={"share": RANDOM_SHARE, "seed": wanted.seed})
+
+
+def _measured(wanted: Cleaning, place: Places, name: str) -> Iterator[Progress]:
+    """CP and ASR of one model, unless the same was measured before."""
+    adapter, stage = place.adapter(name), f"evaluate {name}"
+    key = {
+        "test": ready(wanted.test).digest,
+        "attack": {**wanted.attack.record(), "seed": wanted.attack_seed} if wanted.attack else None,
+        "metric": wanted.metric,
+        "adapter": hashlib.sha256((adapter / CARD).read_bytes()).hexdigest() if adapter else None,
+    }
+    path = place.evaluation(name)
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["of"] == key:
+        yield Progress(stage, 1, 1, "done before")
+        return
+    machine = {"device": wanted.settings.device, "dtype": wanted.settings.dtype}
+    more = {"metric": wanted.metric, "out": place.answers(name), **machine}
+    for step in evaluate(wanted.model, wanted.test, adapter, wanted.attack, wanted.attack_seed, **more):
+        yield replace(step, stage=stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured = {"name": MODELS[name], "of": key, "facts": dict(step.facts)}
+    write_atomic(path, (json.dumps(measured, indent=1) + "\n").encode("ascii"))

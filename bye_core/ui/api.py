@@ -23,8 +23,8 @@ from gradio.utils import get_upload_folder
 
 from bye_core import pipeline
 from bye_core.cli import detection_object
+from bye_core.console import plain
 from bye_core.errors import ByeError, RunError
-from bye_core.report import plain
 from bye_core.runs import jobs
 from bye_core.ui import exports, scans, sets, shipped
 from bye_core.ui.limits import NotHere

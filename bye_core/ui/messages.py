@@ -12,6 +12,7 @@ from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.ui.bridge import ASSETS
 from bye_core.ui.visitors import hosted
+from bye_core.wording import clip
 
 LONGEST = 1500  # characters of one message
 
@@ -42,10 +43,3 @@ def warn(error: ByeError) -> None:
 
 def note(words: str) -> str:
     return f'<p class="bye-note">{escape(words)}</p>' if words else ""
-
-
-def clip(text: str, length: int) -> str:
-    """Foreign text made fit for a page: one line, bounded, without controls; not yet escaped."""
-    cut = text[: 4 * length]
-    line = " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in cut).split())
-    return line if len(line) <= length and len(cut) == len(text) else line[: length - 1].rstrip() + "…"

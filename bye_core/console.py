@@ -23,6 +23,11 @@ from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.stopping import BATCH_SECONDS, StopRequest
 
+DONE, FAILED, POISONED = 0, 1, 3  # exit codes
+
+# What a bar counts, by the first word of the stage; else what the command says.
+UNITS = {"finetune": "steps", "evaluate": "answers"}
+
 # Stages whose every step saves work that would have to be done again: a request to stop waits for the next step.
 SAVING_STAGES = ("scan",)
 
@@ -92,6 +97,7 @@ class Bars(Report):
     def _step(self, step: Progress, unit: str) -> None:
         if self._bar is None or self._stage != step.stage:
             self._end_steps()
+            unit = UNITS.get(step.stage.partition(" ")[0], unit)
             self._bar = tqdm(desc=step.stage, unit=f" {unit}", total=step.total, dynamic_ncols=True, file=sys.stderr)
             self._stage = step.stage
         self._bar.total = step.total

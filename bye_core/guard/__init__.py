@@ -1,0 +1,5 @@
+"""Test-time guard: a new picture and question held against what a finished run knows of triggered samples."""
+
+from bye_core.guard.judge import GuardNeedsBye, NoMode, Reading, check_detection, judge, variant
+
+__all__ = ["GuardNeedsBye", "NoMode", "Reading", "check_detection", "judge", "variant"]

@@ -1,0 +1,115 @@
+"""Whether new samples look triggered, by a run's last detection: the same layers, the same mixture. Pure.
+
+The paper cleans training sets only; holding what a deployed model is asked against the run's statistics is ours. It
+knows a trigger only by what the model that was scanned does with it: another model's entropies say nothing here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import norm
+
+from bye_core.errors import RunError
+from bye_core.records import Detection
+
+METHOD = "bye"
+
+
+class NoMode(RunError):
+    problem = (
+        "The last detection of this run found no evidence of poisoning: there is no triggered mode to compare with."
+    )
+    remedy = "Detect with other settings if you suspect a trigger all the same; what has no back door needs no guard."
+
+
+class GuardNeedsBye(RunError):
+    problem = "The last detection of this run was made by {method}; the guard can follow those of bye only."
+    remedy = "Detect with --method bye, then ask the guard again."
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the guard makes of one sample.
+
+    value      mean entropy over the run's sensitive layers, nats; what the detection clustered
+    score      0..1 as in the detection: the posterior of the triggered mode, or 1 / (1 + exp(value - cut))
+    triggered  whether the detection would have flagged it
+    deviations (triggered mode, ordinary mode): how many standard deviations from the mode's mean the value lies
+    """
+
+    value: float
+    score: float
+    triggered: bool
+    deviations: tuple[float, float] | None
+    reason: str
+
+
+def check_detection(detection: Detection) -> None:
+    """Raises GuardNeedsBye, NoMode where nothing can be judged by this detection."""
+    if detection.method != METHOD:
+        raise GuardNeedsBye(method=detection.method)
+    if detection.verdict != "poisoned" or (detection.final is None and detection.cutoff is None):
+        raise NoMode()
+
+
+def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> list[Reading]:
+    """M new samples' layer entropies [M, L], nats -> what the detection makes of each.
+
+    entropies  of the variant that the detection used, see `variant`; NaN where a layer has none
+    typical    [L] the run's mean of each layer, which stands for a missing one as in the detection
+    Raises GuardNeedsBye, NoMode.
+    """
+    check_detection(detection)
+    layers = list(detection.sensitive_layers)
+    known = np.where(np.isfinite(entropies), entropies, typical)
+    values = known[:, layers].mean(axis=1)
+    pairs = zip(values.tolist(), scores(detection, values).tolist(), strict=True)
+    return [_reading(detection, value, score) for value, score in pairs]
+
+
+def variant(detection: Detection) -> str:
+    """Which of the two entropies the detection clustered: "paper" or "reference"."""
+    return detection.settings.get("entropy") or "paper"
+
+
+def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
+    """Values [M] -> scores [M], the higher the more suspicious, by the detection's own last step."""
+    if not by_mixture(detection):
+        return expit(detection.cutoff - values)
+    mixture = detection.final
+    low, high = (
+        math.log(weight) + norm.logpdf(values, mean, std)
+        for mean, std, weight in zip(mixture.means, mixture.stds, mixture.weights, strict=True)
+    )
+    return expit(low - high)
+
+
+def by_mixture(detection: Detection) -> bool:
+    """Whether the detection flagged by the mixture, and not by a cut of its own."""
+    return detection.settings.get("cluster") == "gmm" and detection.settings.get("cutoff") is None
+
+
+def _reading(detection: Detection, value: float, score: float) -> Reading:
+    triggered = score > 0.5
+    mixture, deviations = detection.final, None
+    if mixture is not None:
+        deviations = tuple((value - mean) / std for mean, std in zip(mixture.means, mixture.stds, strict=True))
+    return Reading(value, score, triggered, deviations, _reason(detection, value, triggered))
+
+
+def _reason(detection: Detection, value: float, triggered: bool) -> str:
+    layers = ", ".join(map(str, detection.sensitive_layers))
+    name = f"layer {layers}" if len(detection.sensitive_layers) == 1 else f"layers {layers}"
+    words = f"Entropy {value:.2f} nats in {name}"
+    mixture = detection.final
+    if mixture is not None:
+        words += f"; the run's flagged samples have {mixture.means[0]:.2f}, the others {mixture.means[1]:.2f}"
+        if triggered and value > mixture.means[1]:
+            # The wider of two Gaussians wins on both far sides.
+            return f"{words}. It lies above both: unlike anything in the run, rather than like its triggered samples."
+    verdict = "It looks triggered" if triggered else "It looks like an ordinary sample"
+    return f"{words}. {verdict}."

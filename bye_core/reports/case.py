@@ -1,0 +1,153 @@
+"""All that a report tells, gathered; and the same as plain facts for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bye_core.figures.strip import image_shares, on_grid
+from bye_core.records import AttentionRows, Decision, Detection, Sample, ScanTable
+
+VERSION = 1  # of report.json
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One flagged sample as it is shown. `pictures` is empty where they cannot be opened, `missing` says why."""
+
+    sample: Sample
+    rows: AttentionRows
+    pictures: Sequence[Image.Image]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run with its detection, and what was done about it.
+
+    run        the run's settings as a record; counts: samples scored, failed and in all
+    table      the statistics of all scored samples
+    decisions  what stands, by id
+    exhibits   the most suspicious samples, to be shown with picture and heatmap
+    cleaning   the record of the cleaning that the run is part of, None for a run alone
+    models     figures of `pipeline.evaluate` by model, with `labels` for people
+    losses     loss curves by model: what the trainings wrote
+    """
+
+    title: str
+    run: Mapping[str, Any]
+    counts: Mapping[str, int]
+    table: ScanTable
+    detection: Detection
+    decisions: Mapping[str, Decision]
+    created: str
+    exhibits: Sequence[Exhibit] = ()
+    cleaning: Mapping[str, Any] | None = None
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a sample is suspicious, in numbers: entropy and `usual`, the median of what is not flagged, in nats."""
+
+    layer: int | None
+    entropy: float
+    usual: float
+    peak: float
+    row: int
+    column: int
+    grid: int
+
+    def words(self) -> str:
+        where = "over all layers" if self.layer is None else f"in layer {self.layer}"
+        return (
+            f"Entropy {self.entropy:.2f} nats {where}, where unflagged samples have {self.usual:.2f}. "
+            f"{self.peak:.0%} of its attention on the image lies on one cell: row {self.row + 1}, "
+            f"column {self.column + 1}."
+        )
+
+
+def telling_layer(detection: Detection) -> int | None:
+    """The sensitive layer that splits the samples best; None where there is none."""
+    sensitive = [report for report in detection.layers if report.sensitive]
+    return max(sensitive, key=lambda report: np.nan_to_num(report.bsi, nan=-1.0)).layer if sensitive else None
+
+
+def reason(case: Case, rows: AttentionRows) -> Reason:
+    """The numbers of one sample in the telling layer, or over all layers."""
+    layer = telling_layer(case.detection)
+    wanted = slice(None) if layer is None else [layer]
+    entropies = np.nanmean(case.table.layer_entropy[:, wanted], axis=1)
+    flagged = set(case.detection.flagged_ids)
+    ordinary = np.array([id not in flagged for id in case.table.ids])
+    usual = np.median(entropies[ordinary & np.isfinite(entropies)]) if ordinary.any() else np.nan
+    shares = np.nan_to_num(image_shares(rows.rows)[wanted]).mean(axis=0, keepdims=True)
+    cells = [on_grid(shares, grid)[0] for grid in rows.grids]
+    best = int(np.argmax([cell.max() for cell in cells]))
+    row, column = np.unravel_index(cells[best].argmax(), cells[best].shape)
+    own = float(np.nanmean(np.asarray(rows.layer_entropy, float)[wanted]))
+    return Reason(layer, own, float(usual), float(cells[best].max()), int(row), int(column), best)
+
+
+def flagged_rows(case: Case) -> list[dict[str, Any]]:
+    """Every flagged sample with its score, value and decision, the most suspicious first."""
+    detection, place = case.detection, {id: n for n, id in enumerate(case.table.ids)}
+    order = np.lexsort((detection.values, -detection.scores))
+    found = []
+    for at in order[detection.flagged[order]]:
+        id = detection.ids[at]
+        decision, row = case.decisions.get(id), place.get(id)
+        found.append(
+            {
+                "id": id,
+                "question": case.table.questions[row] if row is not None and case.table.questions else "",
+                "answer": case.table.answers[row] if row is not None and case.table.answers else "",
+                "score": float(detection.scores[at]),
+                "value": float(detection.values[at]),
+                "decision": decision.choice if decision else "undecided",
+                "reviewer": decision.reviewer if decision else "",
+                "note": decision.note if decision else "",
+            }
+        )
+    return found
+
+
+def decided(case: Case) -> dict[str, int]:
+    """How many samples were accepted and rejected, and how many flagged ones no one has decided on."""
+    choices = Counter(decision.choice for decision in case.decisions.values())
+    open_ids = set(case.detection.flagged_ids) - case.decisions.keys()
+    return {"accepted": choices["accept"], "rejected": choices["reject"], "undecided_flagged": len(open_ids)}
+
+
+def facts(case: Case) -> dict[str, Any]:
+    """report.json: everything on the page but the pictures, and every flagged sample."""
+    detection = case.detection
+    return {
+        "report": VERSION,
+        "title": case.title,
+        "created": case.created,
+        "verdict": detection.verdict,
+        "counts": {**case.counts, "flagged": len(detection.flagged_ids), **decided(case)},
+        "detection": {
+            "method": detection.method,
+            "settings": dict(detection.settings),
+            "layers": [asdict(report) for report in detection.layers],
+            "sensitive_layers": list(detection.sensitive_layers),
+            "cutoff": detection.cutoff,
+            "final": asdict(detection.final) if detection.final else None,
+            "reasons": list(detection.reasons),
+        },
+        "flagged": flagged_rows(case),
+        "run": dict(case.run),
+        "cleaning": dict(case.cleaning) if case.cleaning else None,
+        "models": {name: {"label": case.labels.get(name, name), **own} for name, own in case.models.items()},
+        "versions": dict(case.versions),
+    }

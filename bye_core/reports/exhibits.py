@@ -1,0 +1,67 @@
+"""One flagged sample on a report: its picture, the picture under its heatmap, what was asked, and why it is flagged."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from bye_core.figures import png_uri
+from bye_core.figures.strip import image_shares, on_grid
+from bye_core.records import Grid
+from bye_core.reports.case import Case, Exhibit, reason, telling_layer
+from bye_core.wording import clip
+
+LONGEST = 320  # pixels of a picture's longer side
+QUALITY = 82
+
+
+def exhibit_card(case: Case, exhibit: Exhibit) -> str:
+    sample = exhibit.sample
+    why = reason(case, exhibit.rows)
+    decision = case.decisions.get(sample.id)
+    told = f"{decision.choice}, by {decision.reviewer or 'somebody'}" if decision else "undecided"
+    at = case.detection.ids.index(sample.id)
+    return (
+        f"<li><div class='pair'>{_pictures(exhibit, why.grid, telling_layer(case.detection))}</div>"
+        f"<p class='id'><bdi>{escape(clip(sample.id, 80))}</bdi> score {case.detection.scores[at]:.3f}</p>"
+        f"<p dir='auto'><b>Asked:</b> {escape(clip(sample.question, 300))}</p>"
+        f"<p dir='auto'><b>Its answer:</b> {escape(clip(sample.answer, 200))}</p>"
+        f"<p>{escape(why.words())}</p><p class='note'>{escape(clip(told, 120))}</p></li>"
+    )
+
+
+def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
+    """The picture that the attention lies on, bare and under the heatmap of that layer, or of all."""
+    if not exhibit.pictures:
+        return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
+    grid = exhibit.rows.grids[number]
+    uri, (width, height) = picture_uri(exhibit.pictures[grid.image])
+    shares = image_shares(exhibit.rows.rows)
+    shares = np.nan_to_num(shares).mean(axis=0, keepdims=True) if layer is None else shares[[layer]]
+    heat = heat_image(on_grid(shares, grid)[0], grid)
+    frame = f"<div class='frame' style='aspect-ratio:{width}/{height}'><img src='{uri}' alt=''>"
+    return f"{frame}</div>{frame}{heat}</div>"
+
+
+def picture_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
+    """A picture, scaled down, as a data URI, and its size in pixels."""
+    small = picture.copy()
+    small.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    small.save(content, "webp", quality=QUALITY, method=4)
+    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii"), small.size
+
+
+def heat_image(cells: np.ndarray, grid: Grid) -> str:
+    """Shares [rows, columns] as an image laid where the grid lies on its picture."""
+    left, top, right, bottom = grid.box
+    peak = np.nanmax(cells, initial=0.0)
+    place = f"left:{100 * left:.3f}%;top:{100 * top:.3f}%;width:{100 * (right - left):.3f}%;"
+    return (
+        f"<img class='heat' alt='heatmap' src='{png_uri(cells / peak if peak > 0 else cells)}' "
+        f"style='{place}height:{100 * (bottom - top):.3f}%'>"
+    )

@@ -1,0 +1,189 @@
+"""A case as one HTML page: no script, nothing loaded from anywhere, every foreign text escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from bye_core import figures
+from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
+from bye_core.reports.case import Case, decided, flagged_rows
+from bye_core.reports.exhibits import exhibit_card
+from bye_core.reports.style import STYLE
+from bye_core.reports.svg import svg
+from bye_core.wording import MEASURES, clip, measured
+
+LISTED = 2000  # flagged samples named on the page; report.json has all
+DRAWN_LAYERS = 3
+COLORS = {"base": NEUTRAL, "suspect": SUSPICIOUS, "random": "#c9a227", "cleaned": ACCENT}
+# Nothing may be fetched or run, even if an escape were forgotten.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(case: Case) -> str:
+    parts = [_head(case), _outcome(case), _found(case), _exhibits(case), _flagged(case), _trainings(case), _made(case)]
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{escape(case.title)}</title><style>{STYLE}</style></head><body><main>{''.join(parts)}</main>"
+        "</body></html>\n"
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+    """A table of texts, escaped here; the first cell of a row is its heading."""
+    titles = "".join(f"<th scope='col'>{escape(title)}</th>" for title in head)
+    body = "".join(
+        f"<tr><th scope='row' dir='auto'>{escape(first)}</th>"
+        f"{''.join(f'<td dir=auto>{escape(cell)}</td>' for cell in rest)}</tr>"
+        for first, *rest in rows
+    )
+    words = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<div class='scroll'><table>{words}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
+
+
+# --- the parts -------------------------------------------------------------------------------------------------
+
+
+def _head(case: Case) -> str:
+    poisoned = case.detection.verdict == "poisoned"
+    counts, choices = case.counts, decided(case)
+    flagged = len(case.detection.flagged_ids)
+    verdict = f"Poisoning found: {flagged:,} samples flagged" if poisoned else "No evidence of poisoning"
+    facts = [("samples", counts["total"]), ("scanned", counts["scored"]), ("could not be read", counts["failed"])]
+    facts += [("flagged", flagged), *((name.replace("_", " "), number) for name, number in choices.items())]
+    cells = "".join(f"<div><dt>{name}</dt><dd>{number:,}</dd></div>" for name, number in facts)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in case.detection.reasons)
+    return (
+        f"<header><p class='note'>BYE report, {escape(case.created)}</p><h1>{escape(clip(case.title, 120))}</h1>"
+        f"<p class='verdict {'bad' if poisoned else 'good'}'>{verdict}</p><dl>{cells}</dl><ul>{reasons}</ul></header>"
+    )
+
+
+def _outcome(case: Case) -> str:
+    if not case.models:
+        return ""
+    keys = [key for key in MEASURES if any(own.get(key) is not None for own in case.models.values())]
+    head = ["model", *(MEASURES[key][0] for key in keys), "questions"]
+    rows = [
+        [case.labels.get(name, name), *(measured(own, key) for key in keys), f"{own.get('samples', 0):,}"]
+        for name, own in case.models.items()
+    ]
+    confidence = next((own["confidence"] for own in case.models.values() if "confidence" in own), 0.95)
+    legend = (
+        "CP: share of right answers to untouched questions. ASR: share of triggered copies whose answer reaches the "
+        "attacker's aim. CIDEr: likeness of captions to the right ones, 0 to 10. In brackets: "
+        f"{confidence:.0%} intervals."
+    )
+    bars = figures.outcome_bars(
+        {case.labels.get(name, name): own for name, own in case.models.items()},
+        {case.labels.get(name, name): COLORS.get(name, NEUTRAL) for name in case.models},
+    )
+    return _section(
+        "Before and after", _table(head, rows), f"<p class='note'>{escape(legend)}</p>",
+        svg(bars, "CP and ASR of all models"), _by_question(case, keys),
+    )  # fmt: skip
+
+
+def _by_question(case: Case, keys: Sequence[str]) -> str:
+    rows = [
+        [clip(kind, 120), case.labels.get(name, name), *(measured(group, key) for key in keys), f"{group['samples']:,}"]
+        for name, own in case.models.items()
+        for kind, group in own.get("by_question", {}).items()
+    ]
+    rows.sort(key=lambda row: row[0])
+    head = ["question", "model", *(MEASURES[key][0] for key in keys), "questions"]
+    return _folded("By type of question", _table(head, rows)) if rows else ""
+
+
+def _found(case: Case) -> str:
+    detection = case.detection
+    tau = detection.settings.get("tau") if detection.settings.get("select", True) else None
+    drawn = [
+        svg(figures.bsi_figure(detection.layers, tau, detection.settings.get("bsi", "paper")), "BSI of each layer")
+    ]
+    drawn.append(svg(figures.final_histogram(detection), "what was clustered"))
+    side, flagged = figures.suspicious_side(detection), set(detection.flagged_ids)
+    mask = [id in flagged for id in case.table.ids]
+    ranked = sorted((r for r in detection.layers if r.sensitive), key=lambda r: -r.bsi if r.bsi == r.bsi else math.inf)
+    for report in ranked[:DRAWN_LAYERS]:
+        column = case.table.layer_entropy[:, report.layer]
+        drawn.append(svg(figures.layer_histogram(column, report, side, mask), f"entropy of layer {report.layer}"))
+    cells = "".join(f"<figure>{one}</figure>" for one in drawn)
+    return _section("What was found", f"<div class='figures'>{cells}</div>", _folded("All layers", _layers(case)))
+
+
+def _layers(case: Case) -> str:
+    rows = []
+    for report in case.detection.layers:
+        modes = ["", ""]
+        if report.mixture:
+            modes = [
+                f"{mean:.3f} ± {std:.3f} ({weight:.1%})"
+                for mean, std, weight in zip(*vars(report.mixture).values(), strict=True)
+            ]
+        numbers = ["" if math.isnan(value) else f"{value:.2f}" for value in (report.bsi, report.kl)]
+        rows.append([str(report.layer), *modes, *numbers, "sensitive" if report.sensitive else "", report.note])
+    return _table(["layer", "low mode [nats]", "high mode [nats]", "BSI", "KL [nats]", "", "note"], rows)
+
+
+def _exhibits(case: Case) -> str:
+    if not case.exhibits:
+        return ""
+    cards = "".join(exhibit_card(case, one) for one in case.exhibits)
+    words = f"The {len(case.exhibits)} most suspicious, as they are and with where the first answer token looks."
+    return _section("Flagged samples", f"<p class='note'>{words}</p><ol class='cards'>{cards}</ol>")
+
+
+def _flagged(case: Case) -> str:
+    rows = flagged_rows(case)
+    if not rows:
+        return ""
+    shown = [
+        [row["id"], clip(row["question"], 80), clip(row["answer"], 80), f"{row['score']:.3f}", f"{row['value']:.3f}",
+         row["decision"], clip(" ".join(filter(None, (row["reviewer"], row["note"]))), 80)]
+        for row in rows[:LISTED]
+    ]  # fmt: skip
+    head = ["id", "question", "answer", "score", "value", "decision", "by"]
+    more = f"<p class='note'>and {len(rows) - LISTED:,} more in report.json</p>" if len(rows) > LISTED else ""
+    return _folded(f"All {len(rows):,} flagged samples", _table(head, shown) + more)
+
+
+def _trainings(case: Case) -> str:
+    curves = [
+        f"<figure><figcaption>{escape(case.labels.get(name, name))}</figcaption>"
+        f"{svg(figures.loss_figure(facts), 'loss of ' + name)}</figure>"
+        for name, facts in case.losses.items()
+        if facts
+    ]
+    return _section("Fine-tuning", f"<div class='figures'>{''.join(curves)}</div>") if curves else ""
+
+
+def _made(case: Case) -> str:
+    """Settings, hashes and versions: enough to do it again."""
+    tables = []
+    for title, record in (("Cleaning", case.cleaning), ("Scan", case.run), ("Detection", case.detection.settings)):
+        if record:
+            rows = [[name.replace("_", " "), clip(value, 300)] for name, value in _flat(record)]
+            tables.append(_folded(title, _table(["setting", "value"], rows)))
+    tables.append(_folded("Versions of this report", _table(["package", "version"], case.versions.items())))
+    return _section("How it was made", *tables)
+
+
+def _flat(record: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name} ")
+        elif value is not None:
+            yield f"{before}{name}", str(value)

@@ -1,0 +1,108 @@
+"""The report on a run: every flagged sample with its numbers, nothing loaded, and no hostile text comes alive."""
+
+import hashlib
+import json
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from bye_core import cli, pipeline, runs
+from bye_core.pipeline.deciding import NothingDetected
+from tests.made_run import make_run
+
+HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{7*7}}"
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = make_run(tmp_path, samples=60, layers=4, heads=2, side=6)
+    pipeline.detect_run(path)
+    return path
+
+
+def test_all_that_is_flagged_with_numbers_and_decisions(run, tmp_path, capsys):
+    flagged = runs.Run.open(run).detection().flagged_ids
+    pipeline.decide(run, {flagged[0]: "accept"}, reviewer="ada", note="a real one")
+    out = tmp_path / "new" / "report.html"
+    assert cli.main(["report", "--run", str(run), "--out", str(out), "--samples", "4", "--json"]) == 0
+    facts = json.loads(out.with_suffix(".json").read_text())
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {**facts, "written": str(out), "json": str(out.with_suffix(".json"))}
+    assert {row["id"] for row in facts["flagged"]} == set(flagged)
+    assert [row["score"] for row in facts["flagged"]] == sorted(
+        (row["score"] for row in facts["flagged"]), reverse=True
+    )
+    decided = next(row for row in facts["flagged"] if row["id"] == flagged[0])
+    assert (decided["decision"], decided["reviewer"], decided["note"]) == ("accept", "ada", "a real one")
+    counts = {"scored": 60, "failed": 0, "total": 60, "flagged": len(flagged), "accepted": 1, "rejected": 0}
+    assert facts["counts"] == {**counts, "undecided_flagged": len(flagged) - 1}
+
+    page = Page(out.read_text())
+    heats = [own for tag, own in page.elements if tag == "img" and own.get("class") == "heat"]
+    assert len(heats) == 4
+    assert "of its attention on the image lies on one cell: row 4, column 4" in page.text
+    assert "ada a real one" in page.text
+
+
+def test_the_page_needs_nothing_and_runs_nothing(run, tmp_path):
+    pipeline.report(run, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object", "base", "form"}
+    sources = [own[name] for _, own in page.elements for name in ("src", "href") if name in own]
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000
+
+
+def test_hostile_text_stays_text(tmp_path):
+    path = make_run(tmp_path, samples=40, layers=4, heads=2, side=6)
+    samples = path / "samples.jsonl"
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    for line in lines:
+        line["turns"] = [
+            [role, *(HOSTILE if isinstance(part, str) else part for part in parts)] for role, *parts in line["turns"]
+        ]
+    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    samples.write_bytes(data)
+    record = json.loads((path / "run.json").read_text())
+    record |= {"samples_digest": hashlib.sha256(data).hexdigest(), "model": HOSTILE}
+    (path / "run.json").write_text(json.dumps(record))
+    flagged = pipeline.detect_run(path).flagged_ids
+    assert flagged
+    pipeline.decide(path, {flagged[0]: "reject"}, reviewer=HOSTILE, note=HOSTILE)
+    pipeline.report(path, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert not [own for _, own in page.elements if any(name.startswith("on") for name in own)]
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert page.text.count("<script>alert(1)</script>") > 4
+
+
+def test_without_the_data_set_the_numbers_remain(run, tmp_path):
+    for picture in (tmp_path / "data/images").iterdir():
+        Image.new("RGB", (3, 3)).save(picture)
+    (tmp_path / "data/data.json").unlink()
+    pipeline.report(run, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert "Entropy" in page.text
+
+
+def test_before_a_detection_there_is_nothing_to_report(tmp_path):
+    with pytest.raises(NothingDetected):
+        pipeline.report(make_run(tmp_path, samples=5, layers=2, heads=1, side=2), tmp_path / "r.html")

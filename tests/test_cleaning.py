@@ -1,0 +1,191 @@
+"""`clean`: the stages in a row, stopped anywhere and gone on, compared with a baseline, and refused where it must be.
+
+Training is stood in for by an untrained adapter, but for the one test that kills the command: it has its own tests.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bye_core import cli, pipeline, runs
+from bye_core.attacks import make_attack
+from bye_core.data import load_dataset
+from bye_core.models import load_model
+from bye_core.pipeline import cleaning, whole
+from bye_core.records import Progress
+from bye_core.train.lora import save_adapter, with_lora
+from bye_core.train.settings import CARD
+from tests.models.tiny import save_tiny
+from tests.test_pipeline import COUNT, last, write_set
+
+SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32")
+ALL = [
+    *("finetune suspect", "scan", "detect", "export", "finetune cleaned", "finetune random"),
+    *("evaluate base", "evaluate suspect", "evaluate random", "evaluate cleaned", "report", "clean"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def adapter(model, tmp_path_factory):
+    loaded, out = load_model(model, device="cpu"), tmp_path_factory.mktemp("adapter") / "a"
+    save_adapter(with_lora(loaded, SETTINGS), loaded.identity, out)
+    return out
+
+
+@pytest.fixture
+def tuned(adapter, monkeypatch):
+    """The trainings that were begun; detection finds something, whatever the random model looks at."""
+    begun, detect = [], whole.detect_run
+
+    def finetune(model, data, out, settings, format, columns):
+        begun.append(out.parent.name if out.name == "adapter" else out.name)
+        yield Progress("finetune", 1, 2, facts={"loss": 1.0})
+        shutil.copytree(adapter, out)
+        (out / "progress.jsonl").write_text('{"event": "step", "step": 1, "steps": 1, "loss": 1.0}\n')
+        (out / CARD).write_text(json.dumps({"data_digest": load_dataset(data).digest}))
+        yield Progress("finetune", 2, 2, facts={"loss": 0.5})
+
+    monkeypatch.setattr(whole, "finetune", finetune)
+    monkeypatch.setattr(whole, "detect_run", lambda run, method: detect(run, method, tau=0))
+    return begun
+
+
+@pytest.fixture
+def wanted(model, tmp_path):
+    data, test = write_set(tmp_path / "raw"), write_set(tmp_path / "test", 4)
+    more = {"test": str(test), "attack": make_attack(["patch"]), "baselines": ("none", "random"), "seed": 3}
+    return pipeline.Cleaning(str(model), str(data), SETTINGS, **more)
+
+
+def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    steps = list(pipeline.clean(wanted, out))
+    assert list(dict.fromkeys(step.stage for step in steps)) == ALL
+    assert (*cleaning.stages(wanted), "clean") == tuple(ALL)
+    assert cleaning.done(wanted, out) == set(ALL) - {"clean"}
+    assert tuned == ["suspect", "cleaned", "random"]
+    facts = steps[-1].facts
+    assert facts["verdict"] == "poisoned"
+    assert facts["kept"] == COUNT - facts["flagged"] == len(load_dataset(out / "data").samples)
+    assert facts["adapter"] == str(out / "cleaned")
+    assert list(facts["models"]) == ["base", "suspect", "random", "cleaned"]
+    assert facts["models"]["base"]["asr_samples"] == 4
+    dropped = [json.loads(line)["id"] for line in (out / "random/data/removed.jsonl").read_text().splitlines()]
+    assert len(dropped) == round(0.2 * COUNT)
+    assert len((out / "evaluation/base.jsonl").read_text().splitlines()) == 4
+
+    page, report = (out / "report.html").read_text(), json.loads((out / "report.json").read_text())
+    assert "tuned on what is left" in page
+    assert report["cleaning"]["data_digest"] == load_dataset(wanted.data).digest
+    assert report["cleaning"]["settings"]["rank"] == 2
+    assert {row["decision"] for row in report["flagged"]} == {"reject"}
+    assert report["models"]["cleaned"]["cp_interval"] == list(facts["models"]["cleaned"]["cp_interval"])
+
+    monkeypatch.setattr(whole, "evaluate", None)
+    assert last(pipeline.clean(wanted, out)).facts == facts
+    assert len(tuned) == 3
+
+
+def test_stopped_in_every_stage_it_goes_on(tuned, wanted, tmp_path, monkeypatch):
+    def evaluate(model, data, adapter, attack, seed, **more):
+        yield Progress("evaluate", 4, 8)
+        yield Progress("evaluate", 8, 8, facts={"cp": 1.0, "samples": 4})
+
+    monkeypatch.setattr(whole, "evaluate", evaluate)
+    out, seen = tmp_path / "out", []
+    while "clean" not in seen:
+        steps = pipeline.clean(wanted, out)
+        for step in steps:
+            if step.stage not in seen:
+                seen.append(step.stage)
+                break
+        steps.close()
+    assert seen == ALL
+    assert tuned == ["suspect", "suspect", "cleaned", "cleaned", "random", "random"], "an unfinished one is begun anew"
+    assert last(pipeline.clean(wanted, out)).facts["verdict"] == "poisoned"
+
+
+def test_without_evidence_nothing_is_removed(tuned, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole, "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
+    out = tmp_path / "out"
+    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS), out)).facts
+    assert (facts["verdict"], facts["flagged"], facts["models"]) == ("no_evidence", 0, {})
+    assert facts["adapter"] == str(out / "suspect")
+    assert tuned == ["suspect"]
+    assert not (out / "data").exists()
+    assert "No evidence of poisoning" in (out / "report.html").read_text()
+
+
+def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):
+    out, plain = tmp_path / "out", pipeline.Cleaning(wanted.model, wanted.data, SETTINGS)
+    for step in (steps := pipeline.clean(plain, out)):
+        if step.stage == "detect":
+            break
+    steps.close()
+    flagged = runs.Run.open(out / "run").detection().flagged_ids
+    pipeline.decide(out / "run", {flagged[0]: "accept"}, reviewer="me")
+    facts = last(pipeline.clean(plain, out)).facts
+    assert facts["kept"] == COUNT - len(flagged) + 1
+
+    pipeline.decide(out / "run", {flagged[0]: "reject"}, reviewer="me")
+    with pytest.raises(cleaning.StaleAdapter, match="another selection"):
+        last(pipeline.clean(plain, out))
+
+
+def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wanted, tmp_path, model):
+    out = tmp_path / "out"
+    next(pipeline.clean(wanted, out))
+
+    def refused(reason, **changed):
+        with pytest.raises(cleaning.CleaningMismatch, match=reason):
+            next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **changed}), out))
+
+    refused("data digest", data=str(write_set(tmp_path / "other", 3)))
+    refused("rank 2, now 4", settings=pipeline.FinetuneSettings(rank=4, device="cpu", dtype="float32"))
+    other = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((other / "generation_config.json").read_text())
+    (other / "generation_config.json").write_text(json.dumps({**config, "max_length": 7}))
+    refused("model digest", model=str(other))
+    moved = {"settings": pipeline.FinetuneSettings(rank=2, dtype="float32"), "test": None, "attack": None}
+    next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **moved}), out))
+    (out / cleaning.RECORD).write_text("{")
+    with pytest.raises(cleaning.DamagedCleaning):
+        next(pipeline.clean(wanted, out))
+
+
+def test_settings_that_make_no_sense(model):
+    with pytest.raises(cleaning.AttackWithoutTest):
+        pipeline.Cleaning("m", "d", attack=make_attack(["patch"]))
+    with pytest.raises(cleaning.NoSuchBaseline, match="none, random"):
+        pipeline.Cleaning("m", "d", baselines=("magic",))
+
+
+def test_killed_it_goes_on_with_real_trainings(model, tmp_path, capsys):
+    data, out = write_set(tmp_path / "raw"), tmp_path / "out"
+    small = ["--epochs", "1", "--batch", "12", "--micro-batch", "12", "--rank", "2", "--device", "cpu"]
+    command = ["clean", "--model", str(model), "--data", str(data), "--out", str(out), *small]
+    child = subprocess.Popen([sys.executable, "-m", "bye_core", *command], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (out / "suspect" / CARD).exists() and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    card = (out / "suspect" / CARD).read_bytes()
+    assert not (out / "report.html").exists()
+    code = cli.main([*command, "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert (out / "suspect" / CARD).read_bytes() == card
+    assert facts["samples"] == COUNT
+    assert json.loads((out / "report.json").read_text())["verdict"] == facts["verdict"]
