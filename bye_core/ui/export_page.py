@@ -47,7 +47,7 @@ def enter(parts: Parts, session: Session, name: str, format: str, moved: str) ->
     if not session.run:
         yield {parts.notice: note(FIRST), parts.view: gr.Column(visible=False), parts.shown: ""}
         return
-    name = name or session.run
+    given, name = name, name or session.run
     try:
         place = workplace(session.visitor)
         view = open_view(place.run_path(session.run))
@@ -56,7 +56,8 @@ def enter(parts: Parts, session: Session, name: str, format: str, moved: str) ->
             parts.shown: session.run,
             parts.notice: "",
             parts.view: gr.Column(visible=True),
-            parts.name: name,
+            # What is in the field stays: it may have been changed since this was asked for.
+            **({} if given else {parts.name: name}),
             parts.format: _formats(view),
             parts.program: program(session),
             **({} if future else look(parts, view, moved)),

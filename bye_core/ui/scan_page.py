@@ -78,14 +78,15 @@ def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
         return {parts.watch: watch}
     place = workplace(session.visitor)
     models, adapters = scans.models(place), scans.adapters(place)
-    model, adapter, *others = values
-    model = model or next((value for _, value in models), None)
+    given, also, *others = values
+    model, adapter = given or next((value for _, value in models), None), also or ""
     if session.data == sets.DEMO and model == scans.SHIPPED:
         adapter = adapter or next((value for _, value in adapters if value), "")
     update = {
         parts.data: data_line(place, session),
-        parts.fields[0]: gr.Dropdown(choices=models, value=model, allow_custom_value=True),
-        parts.fields[1]: gr.Dropdown(choices=adapters, value=adapter or "", allow_custom_value=True),
+        # What is in a field stays: it may have been changed since this was asked for.
+        parts.fields[0]: gr.Dropdown(choices=models, **({} if given else {"value": model})),
+        parts.fields[1]: gr.Dropdown(choices=adapters, **({} if also else {"value": adapter})),
         parts.demo: gr.Button(visible=shipped.has_demo()),
         parts.choose: gr.Button(visible=not session.data),
         parts.start: gr.Button(interactive=bool(session.data)),

@@ -31,6 +31,7 @@ FLAGS = [
 ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
   (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
 START_SECONDS, WAIT_MILLISECONDS = 90, 90_000
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +156,23 @@ def expect(chromium):
 
     expect.set_options(timeout=WAIT_MILLISECONDS)
     return expect
+
+
+@pytest.fixture
+def fresh():
+    """fresh(page, selector) -> the field in a tab or an accordion that was just opened, once it keeps what it gets.
+
+    Gradio gives all that comes into the page with a first opening its first values once more, in the next frame: before
+    anybody sees the field, but after a script that does not wait for frames may have filled it.
+    """
+
+    def found(page, selector):
+        field = page.locator(selector)
+        field.first.wait_for(state="attached")
+        page.evaluate(FRAMES)
+        return field
+
+    return found
 
 
 class Review:

@@ -14,10 +14,11 @@ pytestmark = pytest.mark.usefixtures("chromium")
 
 
 @pytest.fixture
-def page(serve, open_page):
+def page(serve, open_page, fresh):
     page = open_page(serve(run=""))
     page.get_by_role("tab", name="Data").click()
-    page.wait_for_selector("#data-path input")
+    fresh(page, "#data-path input")
+    fresh(page, "#data-upload input[type=file]")
     return page
 
 

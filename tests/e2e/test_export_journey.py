@@ -7,6 +7,7 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.runs import Run
+from tests.e2e.conftest import FRAMES
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def check(archive_path, run_path):
     assert manifest["counts"] == {"records": 120, "kept": 108, "removed": 12, "undecided_flagged": 0}
 
 
-def test_a_failed_export_says_why_and_leaves_the_button_ready(page, path, expect):
+def test_a_failed_export_says_why_and_leaves_the_button_ready(page, path, expect, fresh):
     expect(page.locator("#export-summary")).to_contain_text("110 stay")
     name = page.locator("#export-name textarea, #export-name input")
     name.fill("../elsewhere")
@@ -82,11 +83,13 @@ def test_a_failed_export_says_why_and_leaves_the_button_ready(page, path, expect
     expect(page.locator("#export-start")).to_be_enabled()
     expect(page.locator("#export-start")).to_have_text("Export")
 
-    token, push = page.locator("#export-token input"), page.locator("#export-push")
     page.get_by_role("button", name="Push to the Hugging Face hub").click()
+    token, push = fresh(page, "#export-token input"), page.locator("#export-push")
     expect(push).to_be_disabled()
     page.locator("#export-repository").get_by_role("textbox").fill("not a repository")
     token.fill("hf_secret")
+    expect(push).to_be_enabled()
+    page.evaluate(FRAMES)
     expect(push).to_be_enabled()
     push.click()
     expect(page.locator("#export-pushed")).to_contain_text("is not the name of a repository")

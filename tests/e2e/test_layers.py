@@ -132,12 +132,12 @@ def test_the_cut_off_changes_counts_and_hand_decisions_stay(layers, expect):
     expect(layers.page.locator("[data-part=page]")).to_have_attribute("data-sample", flagged[0])
 
 
-def test_a_truth_file_gives_colours_and_scores_and_is_forgotten(layers, home, tmp_path, expect):
+def test_a_truth_file_gives_colours_and_scores_and_is_forgotten(layers, home, tmp_path, expect, fresh):
     legend = layers.page.locator("#plot-layer .legendtext")
     expect(legend.first).to_have_text("flagged")
     layers.page.locator("#truth button.label-wrap, #truth > button").first.click()
     (tmp_path / "bad.json").write_text(json.dumps({"clean": []}))
-    upload = layers.page.locator("#truth input[type=file]").first
+    upload = fresh(layers.page, "#truth input[type=file]").first
     upload.set_input_files(tmp_path / "bad.json")
     expect(layers.page.locator("#truth-status [role=alert]")).to_contain_text("bad.json is no truth file")
     layers.page.locator("#truth input[type=file]").first.set_input_files(home / "made/data/truth.json")

@@ -23,21 +23,22 @@ def ended(home):
         job.stop(grace=0)
 
 
-def start(page, expect, model, folder):
+def start(page, expect, fresh, model, folder):
     page.get_by_role("tab", name="Scan").click()
     expect(page.locator("#scan-data")).to_contain_text("No data set is chosen")
     page.click("#scan-choose")
-    page.fill("#data-path input", str(folder))
+    fresh(page, "#data-path input").fill(str(folder))
     page.click("#data-load")
     page.wait_for_selector(".bye-card")
     page.click("#data-scan")
+    expect(page.locator("#scan-data")).to_contain_text("mine")
     page.fill("#scan-model input", "/no/such/model")
     page.click("#scan-start")
     expect(page.locator("#scan-notice [role=alert]")).to_contain_text("neither a folder with a model nor a name")
     expect(page.locator("#scan-start")).to_be_enabled()
     page.fill("#scan-model input", str(model))
     page.locator("#scan-settings > button").click()
-    page.get_by_label("Samples at a time").click()
+    fresh(page, "#scan-batch input").click()
     page.get_by_role("option", name="1", exact=True).click()
     expect(page.locator("#scan-command")).to_contain_text("--batch 1")
     shown = page.locator("#scan-command .cm-line").inner_text()
@@ -48,12 +49,12 @@ def start(page, expect, model, folder):
 
 
 def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
-    serve_apart, open_page, expect, tmp_path, home, ended
+    serve_apart, open_page, expect, fresh, tmp_path, home, ended
 ):
     model, folder = save_tiny(tmp_path / "tiny"), make_data(tmp_path / "mine", SAMPLES).parent
     server = serve_apart(run="")
     page = open_page(server.url)
-    shown = start(page, expect, model, folder)
+    shown = start(page, expect, fresh, model, folder)
     (job,) = jobs.list_jobs(home / "jobs")
     assert job.command == shown, "what is shown is what runs"
     page.close()

@@ -168,6 +168,13 @@ def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, ho
     assert again == {scan.watch: first[scan.watch]}, "a decision in Review costs nothing here"
 
 
+def test_a_model_typed_meanwhile_is_not_overwritten(scan, ended):
+    values = ("my/model", "my/adapter", "", "auto", "auto", "auto")
+    answer = scan_page.refresh(scan, Session(VISITOR), Watch(), *values)
+    for field in scan.fields[:2]:
+        assert "value" not in answer[field]._constructor_args[0]
+
+
 def test_no_run_or_job_of_others_can_be_opened(scan, ended, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     session = Session(new_token())
