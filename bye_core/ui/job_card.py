@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from bye_core import runs
+from bye_core.console import UNITS
 from bye_core.errors import ByeError
 from bye_core.records import Fault
 from bye_core.runs import jobs
@@ -22,8 +23,8 @@ STATES = {
     jobs.STOPPED: "stopped",
     jobs.LOST: "interrupted",
 }
-TABS = {"scan": "scan"}  # where a kind of job is shown; all others are Fine-tune's
-VERBS = {"scan": "scanning", "finetune": "fine-tuning", "evaluate": "evaluating"}
+TABS = {"scan": "scan", "clean": "clean"}  # where a kind of job is shown; all others are Fine-tune's
+VERBS = {"scan": "scanning", "finetune": "fine-tuning", "evaluate": "evaluating", "clean": "cleaning"}
 
 
 def duration(seconds: float) -> str:
@@ -123,7 +124,7 @@ def headline(root: Path) -> str:
 def _line(job: jobs.Job) -> str:
     standing = job.progress()
     share = f"{standing.done / standing.total:.0%}" if standing.total else "starting"
-    unit = "samples" if job.kind == "scan" else "steps"
+    unit = UNITS.get(standing.stage.partition(" ")[0], "samples")
     parts = ", ".join(part for part in (share, pace(standing, unit)) if part)
     verb = VERBS.get(job.kind, job.kind)
     return (

@@ -94,7 +94,7 @@ def make(place: Workplace, model: str, data: str, trigger: str, size: float, tar
     if not data.strip():
         raise NoTestSet()
     if trigger != NO_TRIGGER:
-        make_trigger(trigger, **_size_of(trigger, size or 0))
+        make_trigger(trigger, **size_of(trigger, size or 0))
     everything, left = (path or "" for path in pair)
     if everything and everything == left:
         raise SamePair()
@@ -107,13 +107,13 @@ def arguments(wanted: Evaluation, adapter: str) -> list[str]:
     """Of `python -m bye_core evaluate`."""
     found = ["--model", wanted.model, *(["--adapter", adapter] if adapter else []), "--data", wanted.data]
     if wanted.trigger != NO_TRIGGER:
-        sizes = _size_of(wanted.trigger, wanted.size).values()
+        sizes = size_of(wanted.trigger, wanted.size).values()
         found += ["--trigger", wanted.trigger, *(part for size in sizes for part in ("--size", f"{size:g}"))]
         found += ["--target", wanted.target]
     return found
 
 
-def _size_of(trigger: str, size: float) -> dict[str, float]:
+def size_of(trigger: str, size: float) -> dict[str, float]:
     """The size as a setting, for the triggers that have one."""
     return {"size": size} if trigger in TRIGGERS and "size" in TRIGGERS[trigger].rules() else {}
 

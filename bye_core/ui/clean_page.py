@@ -1,0 +1,201 @@
+"""What the Clean tab does: the command, start, watch, stop, go on, and opening what a stage has made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from bye_core.errors import ByeError
+from bye_core.runs import jobs
+from bye_core.runs.jobs import command_line
+from bye_core.train.settings import FinetuneSettings
+from bye_core.ui import cleaning, scans, sets
+from bye_core.ui.cards import TITLES
+from bye_core.ui.finetune_parts import failure
+from bye_core.ui.messages import alert, clip, note
+from bye_core.ui.session import Session
+from bye_core.ui.visitors import workplace
+
+Update = dict[Any, Any]
+NO_DATA = "No data set is chosen yet. Choose the suspect one in Data: then it can be cleaned here."
+NOTHING = "Nothing was cleaned here yet. A cleaning goes on when this page is closed, and is found again."
+SETTINGS = tuple(one.name for one in dataclasses.fields(FinetuneSettings))
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The cleaning that the page follows, its state, and what it shows of it; `seen`: the session that the form was
+    made for."""
+
+    job: str = ""
+    state: str = ""
+    shown: str = ""
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`fields`: model, test, trigger, size, target, random, name, and the settings in the order of SETTINGS."""
+
+    session: gr.State
+    watch: gr.State
+    pulse: gr.Timer
+    tabs: gr.Tabs
+    data: gr.HTML
+    fields: tuple[Any, ...]
+    command: gr.Code
+    notice: gr.HTML
+    start: gr.Button
+    jobs: gr.Dropdown
+    stages: gr.HTML
+    stop: gr.Button
+    again: gr.Button
+    opened: gr.HTML
+
+    def all(self) -> list[Any]:
+        return [part for name, part in vars(self).items() if name != "fields"] + list(self.fields)
+
+
+def form_of(values: tuple[Any, ...]) -> cleaning.Form:
+    model, test, trigger, size, target, random, name, *settings = values
+    words = (text or "" for text in (model, test))
+    more = dict(zip(SETTINGS, settings, strict=True))
+    return cleaning.Form(*words, trigger, size, target or "", bool(random), name or "", more)
+
+
+def arrive(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Somebody came in, or another set was chosen; any other change of the session is none of this tab's business."""
+    if not session.visitor or (session.visitor, session.data) == watch.seen:
+        return {parts.watch: gr.skip()}
+    return enter(parts, session, watch)
+
+
+def enter(parts: Parts, session: Session, watch: Watch) -> Update:
+    """The tab was chosen, or there is a new set to fill the form for."""
+    if not session.visitor:
+        return {parts.watch: gr.skip()}
+    place, seen = workplace(session.visitor), (session.visitor, session.data)
+    if seen == watch.seen:
+        return look(parts, session, watch)
+    form = cleaning.defaults(session.data)
+    models = scans.models(place)
+    model = form.model or next((value for _, value in models), "")
+    settings = [form.settings[name] for name in SETTINGS]
+    values = (model, form.test, form.trigger, form.size, form.target, form.random, "", *settings)
+    return {
+        **dict(zip(parts.fields, values, strict=True)),
+        parts.fields[0]: gr.Dropdown(models, value=model),
+        parts.data: _data_line(session),
+        parts.start: gr.Button(interactive=bool(session.data)),
+        **preview(parts, session, watch, *values),
+        **look(parts, session, replace(watch, seen=seen)),
+    }
+
+
+def _data_line(session: Session) -> str:
+    if not session.data:
+        return note(NO_DATA)
+    choice = sets.find(workplace(session.visitor), session.data)
+    facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
+    name = escape(clip(choice.name, 80))
+    return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b> <span class='bye-note'>{escape(facts)}</span></p>"
+
+
+def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
+    """The command as it would run now, or what is wrong with the form."""
+    if not session.data:
+        return {parts.command: "", parts.notice: ""}
+    try:
+        given = cleaning.arguments(workplace(session.visitor), session.data, form_of(values))
+    except ByeError as error:
+        return {parts.command: "", parts.notice: alert(error)}
+    return {parts.command: command_line(cleaning.KIND, given), parts.notice: ""}
+
+
+def look(parts: Parts, session: Session, watch: Watch) -> Update:
+    """The followed cleaning as it stands; what has not changed is not sent again."""
+    if not session.visitor:
+        return {parts.watch: gr.skip()}
+    place = workplace(session.visitor)
+    job = cleaning.current(place, watch.job)
+    if job is None:
+        return {parts.stages: note(NOTHING), parts.watch: watch}
+    state, known = job.state, cleaning.cleanings(place)
+    card = cleaning.card(job, state) + failure(job.error())
+    if card == watch.shown:
+        return {parts.watch: watch}
+    return {
+        parts.stages: card,
+        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.again: gr.Button(visible=state in (jobs.FAILED, jobs.STOPPED, jobs.LOST)),
+        parts.jobs: gr.Dropdown([one.id for one in known], value=job.id, visible=len(known) > 1),
+        parts.watch: replace(watch, job=job.id, state=state, shown=card),
+    }
+
+
+def tick(parts: Parts, session: Session, watch: Watch) -> Update:
+    """While any job runs. One that has ended, and was seen to, is not looked into again."""
+    job = cleaning.current(workplace(session.visitor), watch.job) if session.visitor else None
+    if job is None or (job.id == watch.job and job.state == watch.state != jobs.RUNNING):
+        return {parts.watch: gr.skip()}
+    return look(parts, session, watch)
+
+
+def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    job = cleaning.start(workplace(session.visitor), session.data, form_of(values))
+    name = parts.fields[6]
+    return {
+        **preview(parts, session, watch, *values[:6], "", *values[7:]),
+        **look(parts, session, replace(watch, job=job.id, shown="")),
+        name: "",
+        parts.opened: "",
+        parts.pulse: gr.Timer(active=True),
+    }
+
+
+def pick(parts: Parts, session: Session, watch: Watch, id: str | None) -> Update:
+    return {parts.opened: "", **look(parts, session, replace(watch, job=id or "", shown=""))}
+
+
+def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
+    job = cleaning.current(workplace(session.visitor), watch.job)
+    if job:
+        yield {parts.stop: gr.Button("Stopping", interactive=False)}
+        job.stop()
+    yield look(parts, session, replace(watch, shown=""))
+
+
+def again(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Go on where it stopped."""
+    job = cleaning.current(workplace(session.visitor), watch.job)
+    if job:
+        cleaning.resume(job)
+    return {**look(parts, session, replace(watch, shown="")), parts.pulse: gr.Timer(active=True)}
+
+
+def open_stage(parts: Parts, session: Session, watch: Watch, stage: str) -> Update:
+    """Show what a stage has made: its run in Review or Layers, its log, its files, the report."""
+    place = workplace(session.visitor)
+    job = cleaning.current(place, watch.job)
+    if job is None or stage not in cleaning.WORDS:
+        return {parts.watch: watch}
+    kind = cleaning.WORDS[stage][1]
+    if kind in ("review", "layers"):
+        place.run_path(job.id)
+        session = replace(session, run=job.id, revision=session.revision + 1)
+        return {parts.session: session, parts.tabs: gr.Tabs(selected=kind)}
+    if kind == "log":
+        return {parts.opened: f"<pre class='bye-pre'>{escape(cleaning.log(job, stage)) or '(nothing yet)'}</pre>"}
+    if kind == "files":
+        path = escape(str(cleaning.out_of(job) / "data"))
+        return {parts.opened: f"<p class='bye-ok'>The cleaned set: <bdi>{path}</bdi></p>"}
+    report = cleaning.out_of(job) / "report.html"
+    page = escape(report.read_text(encoding="utf-8"), quote=True)
+    # Without any permission: the report needs no script, and a frame of its own keeps its style to itself.
+    frame = f"<iframe class='bye-report' title='Report' sandbox='' srcdoc=\"{page}\"></iframe>"
+    return {parts.opened: f"<p class='bye-note'>This page is a file: <bdi>{escape(str(report))}</bdi></p>{frame}"}

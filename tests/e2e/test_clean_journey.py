@@ -1,0 +1,64 @@
+"""(k) From a raw model and a suspect set to a report, in one job with its stages shown, found again after a reload."""
+
+import pytest
+
+from bye_core.runs import jobs
+from bye_core.ui.visitors import workplace
+from tests.made_run import make_data
+from tests.models.tiny import save_tiny
+
+JOB = 240_000  # milliseconds that a job may take on a busy machine
+pytestmark = pytest.mark.usefixtures("chromium")
+
+
+@pytest.fixture
+def place(home, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    place = workplace("")
+    yield place
+    for job in jobs.list_jobs(place.jobs):
+        job.stop(grace=5)
+
+
+def enter(page):
+    page.get_by_role("tab", name="Clean", exact=True).click()
+    page.locator("#clean-command", has_text="python -m bye_core clean").wait_for()
+
+
+def test_one_button_cleans_and_every_stage_can_be_opened(place, serve, open_page, expect, tmp_path):
+    model, folder = save_tiny(tmp_path / "tiny"), make_data(tmp_path / "suspect", 12).parent
+    page = open_page(serve(run=""))
+    page.set_default_timeout(JOB)
+    page.get_by_role("tab", name="Data", exact=True).click()
+    page.fill("#data-path input", str(folder))
+    page.click("#data-load")
+    page.wait_for_selector(".bye-card")
+    page.get_by_role("tab", name="Clean", exact=True).click()
+    page.locator("#clean-model input").fill(str(model))
+    page.keyboard.press("Enter")
+    page.get_by_text("Fine-tuning settings").click()
+    page.locator("#clean-epochs input").fill("1")
+    page.keyboard.press("Tab")
+    expect(page.locator("#clean-command")).to_contain_text("--epochs 1.0")
+    expect(page.locator("#clean-command")).to_contain_text(str(model))
+    page.click("#clean-start")
+    expect(page.locator("#clean-stop")).to_be_visible()
+    expect(page.locator(".bye-stage-running .bye-stage")).to_contain_text("Fine-tune on everything", timeout=JOB)
+
+    page.reload()
+    enter(page)
+    stages = page.locator("#clean-stages")
+    expect(stages.locator(".bye-state")).to_have_text("done", timeout=JOB)
+    expect(page.locator("#clean-stop")).to_be_hidden()
+    assert stages.locator("li.bye-stage-waiting").count() == 0
+    (job,) = jobs.list_jobs(place.jobs)
+    assert (job.kind, job.id) == ("clean", "suspect-cleaning")
+
+    stages.locator("[data-open='finetune suspect']").click()
+    expect(page.locator("#clean-opened pre")).to_be_visible()
+    stages.locator("[data-open=report]").click()
+    report = page.frame_locator("#clean-opened iframe")
+    expect(report.locator(".verdict")).to_be_visible()
+    stages.locator("[data-open=detect]").click()
+    expect(page.get_by_role("tab", name="Layers", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#header")).to_contain_text("suspect-cleaning")

@@ -1,0 +1,118 @@
+"""The Clean tab up to its command, and how far a cleaning is by its files; nothing is run here."""
+
+import shutil
+
+import pytest
+
+from bye_core import pipeline
+from bye_core.runs import Run, jobs
+from bye_core.train.settings import CARD
+from bye_core.ui import cleaning, sets
+from bye_core.ui.limits import NotHere
+from bye_core.ui.visitors import new_token, workplace
+
+
+@pytest.fixture
+def place(run_path):
+    return workplace("")
+
+
+@pytest.fixture
+def data(run_path):
+    """The set of the run, as Data names it."""
+    return sets.typed(Run.open(run_path).settings.data)
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    return str(tmp_path / "model")
+
+
+class Job:
+    """A job as far as the card asks it."""
+
+    id = title = "made"
+
+    def __init__(self, arguments, stage="", result=None):
+        self.arguments, self._stage, self._result = tuple(arguments), stage, result
+
+    def progress(self):
+        return jobs.Standing(self._stage, 3, 12)
+
+    def result(self):
+        return self._result
+
+
+def states(job, state):
+    return {stage.name: stage.state for stage in cleaning.standing(job, state)}
+
+
+def test_defaults_are_the_papers_but_for_the_demo():
+    assert cleaning.defaults("").trigger == cleaning.NO_TRIGGER
+    demo = cleaning.defaults(sets.DEMO)
+    assert demo.test.endswith("test.json")
+    assert demo.trigger != cleaning.NO_TRIGGER
+    assert demo.settings["epochs"] > 0
+
+
+def test_the_command_names_only_what_differs(place, data, model):
+    form = cleaning.Form(model, data, "patch", 0.125, "", random=True, settings={"epochs": 1, "rank": None})
+    given = cleaning.arguments(place, data, form)
+    out = place.root / "cleanings" / "data-cleaning"
+    path = sets.path_of(place, sets.find(place, data))
+    assert given == [
+        *("--model", model, "--data", path, "--out", str(out), "--run", str(place.runs / out.name), "--epochs", "1.0"),
+        *("--test", path, "--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"),
+        *("--baseline", "random"),
+    ]
+    wanted = cleaning.wanted_of(given)
+    assert (wanted.settings.epochs, wanted.baselines, wanted.attack.triggers[0].size) == (1.0, ("random",), 0.125)
+
+
+def test_what_makes_no_sense_is_said_before_anything_runs(place, data, model, monkeypatch):
+    with pytest.raises(cleaning.NoSetChosen):
+        cleaning.arguments(place, "", cleaning.Form(model))
+    with pytest.raises(pipeline.cleaning.AttackWithoutTest):
+        cleaning.arguments(place, data, cleaning.Form(model, trigger="patch"))
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    with pytest.raises(NotHere, match="own machine"):
+        cleaning.start(workplace(new_token()), data, cleaning.Form(model))
+
+
+def test_stages_stand_as_their_files_do(place, data, model, run_path):
+    given = cleaning.arguments(place, data, cleaning.Form(model, name="made-again"))
+    job = Job(given, "finetune suspect")
+    assert states(job, jobs.RUNNING)["finetune suspect"] == "running"
+    assert set(states(job, jobs.STOPPED).values()) == {"waiting"}
+
+    out = cleaning.out_of(job)
+    (out / "suspect").mkdir(parents=True)
+    (out / "suspect" / CARD).write_text("{}")
+    shutil.copytree(run_path, cleaning.wanted_of(given).run)
+    found = states(Job(given, "finetune cleaned"), jobs.RUNNING)
+    done = ("finetune suspect", "scan", "detect")
+    assert found == {
+        **dict.fromkeys(done, "done"),
+        "export": "waiting",
+        "finetune cleaned": "running",
+        "report": "waiting",
+    }
+
+    pipeline.detect_run(cleaning.wanted_of(given).run, tau=1e9)
+    assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
+
+
+def test_the_card_escapes_and_tells_figures(place, data, model):
+    given = cleaning.arguments(place, data, cleaning.Form(model))
+    models = {"base": {"cp": 0.5, "cp_interval": [0.4, 0.6], "asr": None}}
+    result = {"verdict": "poisoned", "flagged": 3, "samples": 30, "kept": 27, "models": models}
+    job = Job(given, "scan", result)
+    job.title = "<script>"
+    card = cleaning.card(job, jobs.DONE)
+    assert "<script>" not in card
+    assert "3 of 30 samples flagged, 27 kept." in card
+    assert "50.0% (40.0 to 60.0)" in card
+    assert "CIDEr" not in card
+    assert "3 of 12 samples" in cleaning.card(Job(given, "scan"), jobs.RUNNING)
