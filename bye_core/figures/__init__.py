@@ -1,7 +1,7 @@
 """Records in, plotly figures (and the numbers of the page's heatmap canvas) out; pure, without gradio or torch."""
 
 from bye_core.figures.heads import head_bsi, heads_figure
-from bye_core.figures.histogram import final_histogram, layer_histogram
+from bye_core.figures.histogram import final_histogram, layer_histogram, marked_histogram
 from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
 from bye_core.figures.modes import suspicious_side
@@ -26,6 +26,7 @@ __all__ = [
     "layer_histogram",
     "layer_strip",
     "loss_figure",
+    "marked_histogram",
     "outcome_bars",
     "outcome_figure",
     "outcome_rows",

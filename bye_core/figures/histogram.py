@@ -62,6 +62,21 @@ def final_histogram(
     return histogram_figure("final_histogram", detection.values, parts, final, side, cutoff, title, log)
 
 
+def marked_histogram(detection: Detection, value: float, text: str) -> go.Figure:
+    """`final_histogram` with a line at `value`, that of a sample which is not in it; the axis reaches as far."""
+    figure = final_histogram(detection)
+    known = detection.values[np.isfinite(detection.values)]
+    if not len(known):
+        return figure
+    low, high = min(float(known.min()), value), max(float(known.max()), value)
+    room = 0.04 * max(high - low, 1e-9)
+    figure.update_xaxes(range=[low - room, high + room])
+    mark_value(figure, value, text, color=NEUTRAL, leftwards=value > (low + high) / 2)
+    # Below the cut-off's own words.
+    figure.layout.annotations[-1].y = 0.86
+    return figure
+
+
 Part = tuple[str, np.ndarray, str, str]
 
 

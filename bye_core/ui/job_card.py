@@ -23,8 +23,14 @@ STATES = {
     jobs.STOPPED: "stopped",
     jobs.LOST: "interrupted",
 }
-TABS = {"scan": "scan", "clean": "clean"}  # where a kind of job is shown; all others are Fine-tune's
-VERBS = {"scan": "scanning", "finetune": "fine-tuning", "evaluate": "evaluating", "clean": "cleaning"}
+TABS = {"scan": "scan", "clean": "clean", "guard": "guard"}  # where a kind of job is shown; all others are Fine-tune's
+VERBS = {
+    "scan": "scanning",
+    "finetune": "fine-tuning",
+    "evaluate": "evaluating",
+    "clean": "cleaning",
+    "guard": "asking about",
+}
 
 
 def duration(seconds: float) -> str:

@@ -102,6 +102,11 @@ def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
     return _pictures.get(key, lambda: _encode(_decode(settings, sample, number), DISPLAY))
 
 
+def shown_picture(picture: Image.Image) -> Shown:
+    """A picture that is in no data set, for display."""
+    return _encode(picture, DISPLAY)
+
+
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
     """The sample's first picture, small; "" where it has none or none that can be read."""
     if not sample.images:

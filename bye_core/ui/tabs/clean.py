@@ -79,14 +79,13 @@ def _form() -> tuple[Any, ...]:
         size = gr.Number(
             outcome.PAPER_SIZE, label="Its size", info="of the short side", min_width=110, elem_id="clean-size"
         )
-        target = gr.Textbox(
-            outcome.TARGET,
-            label="Its answer",
-            info="the attacker's",
-            max_lines=1,
-            min_width=130,
-            elem_id="clean-target",
-        )
+    target = gr.Textbox(
+        outcome.TARGET,
+        label="Its answer",
+        info="the attacker's, where it is known",
+        max_lines=1,
+        elem_id="clean-target",
+    )
     random = gr.Checkbox(
         False, label="Compare with dropping a random 20%", info="one more fine-tuning", elem_id="clean-random"
     )

@@ -1,0 +1,89 @@
+"""The Guard tab up to its job, and what it shows of the answer; no model is asked here."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bye_core import pipeline
+from bye_core.guard import NoMode
+from bye_core.runs import Run, jobs
+from bye_core.ui import guarding
+from bye_core.ui.limits import NotHere
+from bye_core.ui.visitors import new_token, workplace
+from tests.made_run import QUESTIONS
+
+
+@pytest.fixture
+def run(run_path):
+    return Run.open(run_path)
+
+
+@pytest.fixture
+def place(run):
+    return workplace("")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.new("RGB", (48, 36), (200, 30, 40)).save(tmp_path / "one.png")
+    return tmp_path / "one.png"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Jobs that would have been started."""
+    found = []
+    monkeypatch.setattr(jobs, "start", lambda folder, kind, given, **more: found.append((folder, kind, given)))
+    return found
+
+
+def test_the_runs_commonest_questions_are_offered(run):
+    assert set(guarding.questions(run)) == set(QUESTIONS)
+
+
+def test_a_picture_and_a_question_become_a_job(place, run, picture, started):
+    guarding.start(place, run, picture, "what?")
+    ((folder, kind, given),) = started
+    assert (folder.parent, kind) == (place.jobs, "guard")
+    asked = place.root / "guard" / folder.name / "picture"
+    assert given == ["--run", str(run.path), "--image", str(asked), "--question", "what?"]
+    assert asked.read_bytes() == picture.read_bytes(), "as it was given: another encoding would be another picture"
+
+
+def test_what_cannot_be_asked(place, run, picture, started, monkeypatch, tmp_path):
+    with pytest.raises(guarding.NoPicture):
+        guarding.start(place, run, None, "what?")
+    with pytest.raises(guarding.NoQuestion):
+        guarding.start(place, run, picture, " ")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(Exception, match="cannot be decoded"):
+        guarding.start(place, run, tmp_path / "bad.png", "what?")
+    with pytest.raises(guarding.NoRunOpen):
+        guarding.check_run(None)
+    pipeline.detect_run(run.path, tau=1e9)
+    with pytest.raises(NoMode):
+        guarding.start(place, run, picture, "what?")
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    with pytest.raises(NotHere):
+        guarding.start(workplace(new_token()), run, picture, "what?")
+    assert not started
+
+
+def test_the_answer_escaped_with_rows_and_place_in_the_histogram(place, run, picture, started):
+    guarding.start(place, run, picture, "what?")
+    ((folder, _, given),) = started
+    job = type("Job", (), {"id": folder.name, "arguments": tuple(given)})()
+    layers = list(run.detection().sensitive_layers)
+    grid = {"rows": 2, "columns": 3, "box": [0, 0, 1, 1], "values": [[1, 2, 3, 4, 5, 6]] * 8}
+    facts = {
+        "triggered": True, "score": 0.9, "first_token": "<b>", "probability": 0.5, "deviations": [0.1, -9.0],
+        "reason": "because", "question": "<script>", "layers": layers, "attention": {"grids": [grid]}, "value": -1.0,
+    }  # fmt: skip
+    card = guarding.card(place, job, facts)
+    assert "It looks triggered" in card
+    assert "<script>" not in card
+    assert "<b>" not in card
+    assert card.count("data:image/png") == len(layers) + 1
+    figure = guarding.histogram(place, job, facts)
+    assert figure.layout.shapes[-1].x0 == -1.0
+    assert figure.layout.xaxis.range[0] < -1.0 < np.nanmax(run.detection().values) < figure.layout.xaxis.range[1]
