@@ -17,7 +17,8 @@ from bye_core.detect import DETECTORS
 from bye_core.pipeline.cleaning import BASELINES
 from bye_core.pipeline.reporting import EXHIBITS
 from bye_core.train.measures import METRICS
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import PRESETS, FinetuneSettings
+from bye_core.train.words import PRESET, SETTINGS, TORCHRUN
 
 LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "guard", "demo")
 PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
@@ -93,15 +94,18 @@ def add_format(parser: ArgumentParser) -> None:
 
 
 def add_finetune_settings(parser: ArgumentParser) -> None:
-    """One option a field of FinetuneSettings; those of the machine come with the model."""
+    """A preset, and one option a field of FinetuneSettings that goes before it; those of the machine come with the
+    model. What is not given is not in the namespace."""
+    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help=PRESET)
     for field in dataclasses.fields(FinetuneSettings):
         flag = "--" + field.name.replace("_", "-")
         if field.name in MACHINE:
             continue
+        how = {"default": argparse.SUPPRESS, "help": f"{SETTINGS[field.name]} (default {field.default})"}
         if isinstance(field.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **how)
         else:
-            parser.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
+            parser.add_argument(flag, type=type(field.default), **how)
 
 
 def add_metric(parser: ArgumentParser) -> None:
@@ -154,8 +158,10 @@ def finetune(parser: ArgumentParser) -> None:
     add_model(parser, adapter=False)
     add_format(parser)
     add_out(parser)
-    parser.add_argument("--here", action="store_true", help="train in this process instead of a child")
+    parser.add_argument("--here", action="store_true", help="train in this process instead of a child; with torchrun")
+    parser.add_argument("--dry-run", action="store_true", help="tell what it would find and need, and train nothing")
     add_finetune_settings(parser)
+    parser.epilog, parser.formatter_class = TORCHRUN, argparse.RawDescriptionHelpFormatter
 
 
 def scan(parser: ArgumentParser) -> None:
@@ -246,7 +252,7 @@ def demo(parser: ArgumentParser) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "check": ("validate a data set: every fault, by sample, with its remedy", check),
     "poison": ("plant a trigger and an attacker's answer in a share of a data set", poison),
-    "finetune": ("LoRA fine-tuning in a child process", finetune),
+    "finetune": ("LoRA fine-tuning; goes on from its last checkpoint when it was stopped or killed", finetune),
     "scan": ("read where the first answer token looks, for every sample; resumable", scan),
     "detect": ("find the poisoned samples of a scanned run", detect),
     "decide": ("accept (stays in the clean set) or reject (goes) samples", decide),

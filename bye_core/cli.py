@@ -22,13 +22,14 @@ from bye_core.errors import ByeError
 from bye_core.given import finetune_settings, source
 from bye_core.records import Detection, Fault, Progress
 from bye_core.stopping import Stopped, StopRequest, tether
+from bye_core.train import words
 
 # How to go on after a stop.
 GO_ON = {
     "scan": "What was scanned is kept: the same command goes on from there.",
     "clean": "What was finished is kept: the same command goes on from there.",
     "demo": "The same command with --out FOLDER goes on where an earlier one with that folder stopped.",
-    "finetune": "An unfinished training is not kept: the same command starts it anew.",
+    "finetune": "Its last checkpoint is kept: the same command goes on from there.",
 }
 START_AGAIN = "Nothing half done is kept: the same command starts again."
 
@@ -65,8 +66,14 @@ def run_poison(args: argparse.Namespace, report: Report) -> int:
 
 def run_finetune(args: argparse.Namespace, report: Report) -> int:
     settings = finetune_settings(args)
+    if args.dry_run:
+        facts = pipeline.preflight(args.model, args.data, settings, **source(args))
+        report.result(facts, words.table(facts), words.left_out(facts))
+        return DONE
     if args.here:
-        pipeline.finetune_here(args.model, args.data, args.out, settings, **source(args))
+        card = pipeline.finetune_here(args.model, args.data, args.out, settings, stop=report.stop, **source(args))
+        if card:
+            report.result({"adapter": str(args.out), "steps": card["steps"], "loss": card["loss"]})
         return DONE
     last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings, **source(args)), "steps")
     report.result(

@@ -37,7 +37,7 @@ class Report:
 
     def __init__(self, as_json: bool, stop: StopRequest) -> None:
         self._as_json = as_json
-        self._stop = stop
+        self.stop = stop
 
     def __enter__(self) -> Report:
         return self
@@ -51,8 +51,8 @@ class Report:
             with closing(steps):
                 for step in steps:
                     self._step(step, unit)
-                    self._stop.checkpoint(BATCH_SECONDS if step.stage in SAVING_STAGES else 0.0)
-            self._stop.checkpoint()
+                    self.stop.checkpoint(BATCH_SECONDS if step.stage in SAVING_STAGES else 0.0)
+            self.stop.checkpoint()
         finally:
             self._end_steps()
         return step

@@ -8,7 +8,7 @@ from typing import Any
 
 from bye_core.attack_options import known_attack
 from bye_core.pipeline.cleaning import Cleaning
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import PRESETS, FinetuneSettings
 
 
 def source(args: argparse.Namespace) -> dict[str, Any]:
@@ -17,16 +17,19 @@ def source(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
-    return FinetuneSettings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(FinetuneSettings)})
+    """The preset, with the options that were given."""
+    names = [field.name for field in dataclasses.fields(FinetuneSettings)]
+    return dataclasses.replace(PRESETS[args.preset], **{name: getattr(args, name) for name in names if name in args})
 
 
 def cleaning_of(args: argparse.Namespace) -> Cleaning:
     """Raises what makes no sense about it."""
     attack, attack_seed = known_attack(args)
+    settings = finetune_settings(args)
     return Cleaning(
         args.model,
         args.data,
-        finetune_settings(args),
+        settings,
         args.method,
         **source(args),
         test=args.test,
@@ -34,6 +37,6 @@ def cleaning_of(args: argparse.Namespace) -> Cleaning:
         attack_seed=attack_seed,
         metric=args.metric,
         baselines=tuple(args.baseline),
-        seed=args.seed,
+        seed=settings.seed,
         run=args.run,
     )

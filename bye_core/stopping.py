@@ -62,6 +62,15 @@ class StopRequest:
             raise Stopped(self._asked)
         self._seconds = seconds
 
+    def asked(self, seconds: float) -> bool:
+        """Whether to end. If not, promises to ask again soon, as `checkpoint` does; if so, save and call `obey`."""
+        self._seconds = seconds
+        return bool(self._asked)
+
+    def obey(self) -> None:
+        """End here, asked or told of it by another process."""
+        raise Stopped(self._asked or signal.SIGTERM)
+
     def _hear(self, number: int, _: object) -> None:
         if self._asked or not self._seconds or not hasattr(signal, "setitimer"):
             raise Stopped(number)

@@ -245,7 +245,7 @@ def test_a_stopped_fine_tuning_leaves_no_training_behind(tmp_path, model, data):
     assert job.stop(grace=PATIENCE) == jobs.STOPPED
     assert last_line(job.folder / "progress.jsonl") == {"stopped": True}
     assert psutil.wait_procs(processes, PATIENCE)[1] == []
-    assert "An unfinished training is not kept" in job.log()
+    assert "Its last checkpoint is kept" in job.log()
 
 
 @posix

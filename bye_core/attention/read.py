@@ -22,19 +22,10 @@ from bye_core.attention.problems import (
 from bye_core.attention.reduce import BatchStatistics
 from bye_core.errors import ByeError
 from bye_core.records import AttentionRows, Grid, Sample
+from bye_core.shortage import is_out_of_memory
 
 Pictures = Sequence[Image.Image]
 Outcome = AttentionRows | ByeError
-# How CUDA, its libraries, HIP, MPS and the CPU allocator say that memory is short, apart from OutOfMemoryError.
-MEMORY_MESSAGES = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "unable to allocate",
-    "status_alloc_failed",
-    "nvml_success == r internal assert failed",
-)
 # What processors and models raise on input that they cannot take.
 INPUT_ERRORS = (ValueError, TypeError, KeyError, IndexError, RuntimeError, OSError, OverflowError, ArithmeticError)
 
@@ -120,12 +111,6 @@ def forward(loaded: Any, batch: Batch) -> list[Outcome]:
     step = -(-size // 2) if short else 1
     parts = [slice(start, start + step) for start in range(0, size, step)]
     return [outcome for part in parts for outcome in read_attention(loaded, batch.samples[part], batch.images[part])]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in MEMORY_MESSAGES)
 
 
 def run(loaded: Any, batch: Batch) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 import transformers
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from bye_core.models.families import FAMILIES, Family
 from bye_core.models.files import (
@@ -29,6 +30,7 @@ from bye_core.models.problems import (
     BrokenModel,
     IncompleteWeights,
     ModelNotFound,
+    NoBitsandbytes,
     NoChatTemplate,
     NoDevice,
     NoFastTokenizer,
@@ -64,12 +66,17 @@ class LoadedModel:
 
 
 def load_model(
-    model: str | Path, adapter: str | Path | None = None, device: str = "auto", dtype: str = "auto"
+    model: str | Path,
+    adapter: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    four_bit: bool = False,
 ) -> LoadedModel:
     """Load a vision-language model from a folder or hub id, and a LoRA adapter on top of it if one is given.
 
     `device`: auto (cuda, then mps, then cpu) or a torch device; `dtype`: auto (float32 on the CPU, bfloat16 on a GPU
-    that has it, else float16) or one of DTYPES. Remote code is never run, pickled weights are never read.
+    that has it, else float16) or one of DTYPES; `four_bit`: the language model's weights in nf4, for QLoRA. Remote
+    code is never run, pickled weights are never read.
     """
     target = pick_device(device)
     number_type = pick_dtype(dtype, target)
@@ -78,11 +85,13 @@ def load_model(
     check_safetensors(folder)
     adapter_folder = local_folder(adapter) if adapter is not None else None
     adapter_config = read_adapter_config(adapter_folder) if adapter_folder else {}
+    quantization = nf4(number_type, FAMILIES[config.model_type]) if four_bit else None
     processor = load_processor(folder)
-    network = load_weights(folder, number_type)
+    network = load_weights(folder, number_type, quantization, target)
     if adapter_folder:
         network = add_adapter(network, adapter_folder, adapter_config)
-    network.to(target).eval().requires_grad_(False)
+    # A quantised model is put on its device while it is loaded, and cannot be moved.
+    (network if four_bit else network.to(target)).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
         files["adapter"] = digests(adapter_folder, ADAPTER_HASHED)
@@ -92,6 +101,7 @@ def load_model(
         "adapter": None if adapter is None else str(adapter_folder if Path(adapter).expanduser().is_dir() else adapter),
         "family": config.model_type,
         "dtype": str(number_type).removeprefix("torch."),
+        **({"quantization": "nf4"} if four_bit else {}),
         "files": files,
         "model_digest": combined(files["model"]),
         "adapter_digest": combined(files["adapter"]) if adapter_folder else None,
@@ -160,11 +170,33 @@ def load_processor(folder: Path) -> Any:
     return processor
 
 
-def load_weights(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:
+    """4-bit NormalFloat with double quantisation (QLoRA, Dettmers et al. 2023, section 3), computing in `dtype`.
+
+    Tower, projector and output head stay whole: they are small, and the projector is trained. Raises NoBitsandbytes.
+    """
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise NoBitsandbytes()
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=[family.tower_name, family.projector_name, "lm_head"],
+    )
+
+
+def load_weights(
+    folder: Path,
+    dtype: torch.dtype,
+    quantization: BitsAndBytesConfig | None = None,
+    device: torch.device | None = None,
+) -> torch.nn.Module:
     """The model with all of its weights; transformers itself would fill holes with random numbers."""
+    more = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
     try:
         network, report = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **more
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise BrokenModel(path=folder, reason=error) from error

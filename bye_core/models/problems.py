@@ -82,6 +82,13 @@ class UnknownDtype(SettingError):
     remedy = "Use one of: {choices}."
 
 
+class NoBitsandbytes(SettingError):
+    problem = "Loading the model in 4 bits (QLoRA) needs the package bitsandbytes, which is not installed."
+    remedy = (
+        "Install it with `pip install bitsandbytes`, or go without --qlora: that takes up to four times the memory."
+    )
+
+
 class UnreadableSample(ModelError):
     """One sample cannot be put to the model; the others can."""
 

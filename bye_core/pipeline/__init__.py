@@ -23,7 +23,7 @@ from bye_core.pipeline.guarding import Guard, guard_one, guard_set, open_guard
 from bye_core.pipeline.reporting import report
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
-from bye_core.pipeline.training import finetune, finetune_here
+from bye_core.pipeline.training import finetune, finetune_here, preflight
 from bye_core.pipeline.whole import clean
 from bye_core.train.settings import FinetuneSettings
 
@@ -60,6 +60,7 @@ __all__ = [
     "plan_attack",
     "plan_export",
     "poison",
+    "preflight",
     "previews",
     "read_attack",
     "read_truth",

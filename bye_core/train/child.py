@@ -16,7 +16,7 @@ from bye_core.errors import ByeError
 from bye_core.stopping import TETHER
 
 TAIL = 2000
-END_SECONDS = 10.0  # an optimizer step of a large model may have to end first (ours)
+END_SECONDS = 15.0  # longer than a training may take to reach its next step and save itself (BATCH_SECONDS)
 
 
 class TrainingFailed(ByeError):

@@ -9,17 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from bye_core.errors import ModelError
 from bye_core.records import Sample
+from bye_core.train.problems import TemplateRewritesHistory
 
 IGNORED = -100
-
-
-class TemplateRewritesHistory(ModelError):
-    problem = (
-        "The chat template renders the prompt of answer {answer} of sample {id!r} differently once it is answered."
-    )
-    remedy = "Use a chat template whose text up to an answer does not depend on what follows it."
 
 
 def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tuple[int, int]]]:

@@ -3,89 +3,46 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from PIL import Image
-from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from safetensors import SafetensorError
+from transformers import TrainingArguments, set_seed
 
-from bye_core.errors import SettingError
-from bye_core.records import Sample
+from bye_core.files import write_atomic
+from bye_core.records import Fault, Sample
+from bye_core.shortage import is_out_of_memory
+from bye_core.stopping import StopRequest
+from bye_core.train import checkpoints, preflight
+from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.collate import Collator
-from bye_core.train.settings import CARD, AdapterExists, FinetuneSettings, finished
+from bye_core.train.order import SampleList
+from bye_core.train.problems import NotSaved, OutOfMemory
+from bye_core.train.progress import PROGRESS, JsonLines
+from bye_core.train.settings import CARD, MACHINE, AdapterExists, BadFinetuneSetting, FinetuneSettings, finished
+from bye_core.train.trainer import Keeper, KeptTrainer
 
-PROGRESS = "progress.jsonl"
-
-
-class NothingToLearnFrom(SettingError):
-    problem = "The data set has no ready sample to fine-tune on."
-    remedy = "Run `python -m bye_core check DATA` and mend the faults that it lists."
-
-
-class JsonLines(TrainerCallback):
-    """Appends one JSON object per event to `path`, flushed, for whoever watches the job."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.start = time.monotonic()
-
-    def write(self, **event: Any) -> None:
-        event["seconds"] = round(time.monotonic() - self.start, 2)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-    def on_train_begin(self, args, state, control, **_):
-        self.write(event="begin", step=0, steps=state.max_steps)
-
-    def on_log(self, args, state, control, logs=None, **_):
-        if logs and "loss" in logs:
-            loss, rate = float(logs["loss"]), float(logs["learning_rate"])
-            self.write(event="step", step=state.global_step, steps=state.max_steps, loss=loss, rate=rate)
+LOGGED_STEPS = 5
 
 
-class SampleList(Dataset):
-    """Samples as a torch data set; pictures are opened by the collator."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, place: int) -> Sample:
-        return self.samples[place]
-
-
-def with_lora(loaded: Any, settings: FinetuneSettings) -> Any:
-    """The loaded model wrapped by peft: LoRA on the language model's linear layers and, if wanted, the projector's.
-
-    LoRA's B starts at zero, so the wrapped model computes what the bare one does until the first step.
-    """
-    targets = loaded.family.lora_targets(loaded.model, projector=settings.projector)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(loaded.model, config)
-
-
-def training_arguments(settings: FinetuneSettings, out: Path, device: torch.device) -> TrainingArguments:
+def training_arguments(
+    settings: FinetuneSettings, out: Path, device: torch.device, dtype: torch.dtype, processes: int = 1
+) -> TrainingArguments:
+    """Raises BadFinetuneSetting where `processes` cannot share a batch evenly."""
+    if settings.batch % processes:
+        advice = f"Give a multiple of the number of processes, {processes}."
+        raise BadFinetuneSetting(name="batch", value=settings.batch, advice=advice)
+    micro_batch = preflight.per_step(settings, processes)
     return TrainingArguments(
-        output_dir=str(out / "checkpoints"),
+        output_dir=str(checkpoints.root_of(out)),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.micro_batch,
-        gradient_accumulation_steps=settings.batch // settings.micro_batch,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=settings.batch // (micro_batch * processes),
         learning_rate=settings.rate,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup,
@@ -94,11 +51,15 @@ def training_arguments(settings: FinetuneSettings, out: Path, device: torch.devi
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
+        # Half a model's numbers: LoRA's own weights stay in float32, and float16 needs its loss scaled.
+        bf16=dtype is torch.bfloat16,
+        fp16=dtype is torch.float16 and device.type == "cuda",
         save_strategy="no",
-        logging_steps=5,
+        logging_steps=LOGGED_STEPS,
         report_to=[],
         remove_unused_columns=False,
         use_cpu=device.type == "cpu",
+        ddp_backend="gloo" if device.type == "cpu" and processes > 1 else None,
         dataloader_pin_memory=device.type == "cuda",
         disable_tqdm=True,
     )
@@ -111,46 +72,87 @@ def finetune(
     settings: FinetuneSettings,
     out: Path,
     facts: dict[str, Any],
-) -> Path:
-    """Fine-tune `loaded` on `samples` and save the adapter in `out`; returns `out`.
+    left_out: Sequence[Fault] = (),
+    stop: StopRequest | None = None,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """Fine-tune `loaded` on `samples` and save the adapter in `out`; returns the card.
 
-    `facts` (what was trained on what) goes into the card beside the adapter, which is written last: a folder without
-    it holds no finished adapter. Raises NothingToLearnFrom, AdapterExists.
+    Goes on from the newest complete checkpoint in `out`, if there is one, and ends with the weights of a training that
+    was never interrupted (on the CPU bit for bit, while MACHINE's settings and `processes` stay what they were, too).
+    `stop` ends it where a checkpoint has been saved. The card tells `facts` (what was trained on what); it is written
+    last: a folder without it holds no finished adapter. `left_out` are records that never became samples. Each of
+    `processes` calls this; the first alone writes.
+    Raises NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
     """
-    if not samples:
-        raise NothingToLearnFrom()
     if finished(out):
         raise AdapterExists(out=out)
-    out.mkdir(parents=True, exist_ok=True)
+    arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
+    plan = preflight.look(loaded, samples, pictures, settings, processes)
+    facts = {**facts, "samples": len(plan.samples), "left_out": len(plan.faults) + len(left_out)}
+    checkpoint, before = _begin(out, _identity(facts, settings), arguments)
+    lines = JsonLines(out / PROGRESS if arguments.process_index == 0 else None, before.get("seconds", 0.0))
+    lines.write(event="preflight", step=0, **plan.facts(left_out))
     set_seed(settings.seed)
-    lines = JsonLines(out / PROGRESS)
     tuned = with_lora(loaded, settings)
     tuned.train()
-    trainer = Trainer(
+    keeper = Keeper(settings, stop or StopRequest(), processes, loaded.device)
+    trainer = KeptTrainer(
         model=tuned,
-        args=training_arguments(settings, out, loaded.device),
-        train_dataset=SampleList(samples),
+        args=arguments,
+        train_dataset=SampleList(plan.samples),
         data_collator=Collator(loaded.family, pictures),
-        callbacks=[lines],
+        callbacks=[lines, keeper],
+        identity=loaded.identity,
+        lines=lines,
+        loss_before=before.get("loss", 0.0),
     )
-    result = trainer.train()
+    _train(trainer, checkpoint)
+    keeper.end_if_asked()
     tuned.eval()
-    save_adapter(tuned, loaded.identity, out)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    card = {**facts, "settings": asdict(settings), "steps": result.global_step, "loss": result.training_loss}
-    part = out / (CARD + ".part")
-    part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, out / CARD)
-    lines.write(event="done", step=result.global_step, steps=result.global_step, loss=result.training_loss)
-    return out
+    steps = trainer.state.global_step
+    card = {**facts, "settings": asdict(settings), "steps": steps, "loss": trainer.total_loss() / steps}
+    if arguments.process_index == 0:
+        _finish(tuned, loaded.identity, out, card)
+        lines.write(event="done", step=steps, steps=steps, loss=card["loss"])
+    return card
 
 
-def save_adapter(tuned: Any, identity: dict[str, Any], out: Path) -> None:
-    """Save LoRA weights as safetensors; the base is named as seen from the adapter, so that a folder can be moved."""
-    model = str(identity["model"])
-    base = os.path.relpath(model, out) if Path(model).is_dir() else model
-    tuned.peft_config["default"].base_model_name_or_path = Path(base).as_posix()
-    # The vocabulary is never resized; left to itself, peft would look for the base on a hub to find out.
-    tuned.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
-    # peft's model card is a form full of blanks; finetune.json says what was done.
-    (out / "README.md").unlink(missing_ok=True)
+def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, Any]:
+    """What makes two trainings the same one."""
+    learned = {name: value for name, value in asdict(settings).items() if name not in MACHINE}
+    model = facts["model"]["model_digest"]
+    return {"model": model, "data set": facts["data_digest"], "samples": facts["samples"], **learned}
+
+
+def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:
+    """The checkpoint to go on from and what is known of it, the same in every process."""
+    found = [None]
+    if arguments.process_index == 0:
+        found = [checkpoints.begin(out, training)]
+    if arguments.world_size > 1:
+        torch.distributed.broadcast_object_list(found)
+    (checkpoint,) = found
+    return checkpoint, (checkpoints.facts_of(checkpoint) if checkpoint else None) or {}
+
+
+def _train(trainer: KeptTrainer, checkpoint: Path | None) -> None:
+    if trainer.args.process_index:
+        # Dropout draws other numbers in every process.
+        torch.manual_seed(trainer.args.seed + trainer.args.process_index)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(reason=next(iter(str(error).splitlines()), "MemoryError"), kept=trainer.kept()) from error
+
+
+def _finish(tuned: Any, identity: dict[str, Any], out: Path, card: dict[str, Any]) -> None:
+    """Save the adapter, and its card once all of it is there; then no checkpoint is needed any more."""
+    try:
+        save_adapter(tuned, identity, out)
+        write_atomic(out / CARD, (json.dumps(card, indent=1) + "\n").encode("ascii"))
+    except (OSError, SafetensorError) as error:
+        raise NotSaved(path=out, reason=error, kept="it goes on from the last checkpoint") from error
+    shutil.rmtree(checkpoints.root_of(out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bye_core.errors import SettingError
@@ -27,7 +27,11 @@ class FinetuneSettings:
     rank, alpha      LoRA; the paper names neither, 16 and 32 are ours
     batch            samples an optimizer step sees; micro_batch of them are in memory at once
     projector        also adapt the projector: LLaVA's recipe trains it, and small models do not learn a patch without
+    vision           also adapt the vision tower, which the paper leaves as it is
+    qlora            hold the language model in 4 bits (nf4) while it is trained
     warmup           share of the steps with a rising rate (paper: none named)
+    gradient_checkpointing   compute activations again instead of keeping them: less memory, about a third slower
+    save_steps, save_seconds   a checkpoint after so many steps, and when so many seconds have gone by; 0 for never
     device, dtype    where and in which number type to train; "auto" chooses by the machine
     """
 
@@ -39,10 +43,15 @@ class FinetuneSettings:
     alpha: int = 32
     dropout: float = 0.0
     projector: bool = True
+    vision: bool = False
+    qlora: bool = False
     weight_decay: float = 0.0
     warmup: float = 0.0
     clip: float = 1.0
     seed: int = 0
+    gradient_checkpointing: bool = False
+    save_steps: int = 0
+    save_seconds: float = 300.0
     device: str = "auto"
     dtype: str = "auto"
 
@@ -51,6 +60,9 @@ class FinetuneSettings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise BadFinetuneSetting(name=name, value=getattr(self, name), advice="Give a number above 0.")
+        for name in ("save_steps", "save_seconds"):
+            if not getattr(self, name) >= 0:
+                raise BadFinetuneSetting(name=name, value=getattr(self, name), advice="Give 0 (never) or more.")
         for name in ("dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadFinetuneSetting(
@@ -59,6 +71,16 @@ class FinetuneSettings:
         if self.batch % self.micro_batch:
             advice = f"Give a divisor of batch = {self.batch}."
             raise BadFinetuneSetting(name="micro_batch", value=self.micro_batch, advice=advice)
+
+
+# How a training is done on a machine; all other settings, and the data, decide what is learned.
+MACHINE = ("micro_batch", "gradient_checkpointing", "save_steps", "save_seconds", "device")
+
+# The paper's section on its set-up: one recipe, two learning rates.
+PRESETS = {
+    "paper": FinetuneSettings(),
+    "paper-internvl": replace(FinetuneSettings(), rate=4e-5),
+}
 
 
 def finished(out: Path) -> bool:

@@ -69,7 +69,7 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     expect(state).to_have_text("done", timeout=JOB)
     expect(page.locator("#finetune-status")).to_contain_text("step 48 of 48")
     points = page.evaluate("document.querySelector('#finetune-loss .js-plotly-plot').data[0].x.length")
-    assert points == 48 // 5
+    assert points == 48 // 5 + 1, "every fifth step and the last"
     expect(page.locator("#finetune-stop")).to_be_hidden()
     (job,) = jobs.list_jobs(place.jobs)
     assert command.inner_text().split("\n")[-1].startswith("python -m bye_core finetune")

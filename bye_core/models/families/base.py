@@ -40,6 +40,7 @@ class Family(ABC):
     name: ClassVar[str] = ""
     language_model_name: ClassVar[str] = "model.language_model"
     projector_name: ClassVar[str] = "model.multi_modal_projector"
+    tower_name: ClassVar[str] = "model.vision_tower"
     # Texts besides the image token that the processor puts into the prompt for a picture.
     layout_tokens: ClassVar[tuple[str, ...]] = ()
     # Whether the processor wants one list of all pictures instead of one list a sample.
@@ -175,11 +176,16 @@ class Family(ABC):
     def projector(self, model: torch.nn.Module) -> str:
         return self._part(model, self.projector_name)
 
-    def lora_targets(self, model: torch.nn.Module, projector: bool = True) -> list[str]:
-        """Full names of the linear modules to adapt: decoder layers, and the projector; never tower or output head."""
+    def tower(self, model: torch.nn.Module) -> str:
+        return self._part(model, self.tower_name)
+
+    def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
+        """Full names of the linear modules to adapt: decoder layers, projector and vision tower; never the head."""
         parts = [f"{self.language_model(model)}.layers."]
         if projector:
             parts.append(f"{self.projector(model)}.")
+        if tower:
+            parts.append(f"{self.tower(model)}.")
         return [
             name
             for name, module in model.named_modules()

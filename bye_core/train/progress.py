@@ -1,0 +1,56 @@
+"""What a training says while it runs: one JSON object a line, for whoever watches it.
+
+{"event": "preflight" | "begin" | "step" | "done", "step", "steps", "seconds", ...}
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from bye_core.train.problems import NotSaved
+
+PROGRESS = "progress.jsonl"
+
+
+class JsonLines(TrainerCallback):
+    """Appends events to `path`, flushed; does nothing in any process but the first (`path` None).
+
+    `seconds` counts what earlier attempts took, too; their losses are told again, so that the curve is whole.
+    """
+
+    def __init__(self, path: Path | None, seconds: float = 0.0) -> None:
+        self.path = path
+        self.start = time.monotonic() - seconds
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.start, 2)
+
+    def write(self, **event: Any) -> None:
+        if self.path is None:
+            return
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**event, "seconds": event.get("seconds", self.seconds)}) + "\n")
+        except OSError as error:
+            raise NotSaved(path=self.path, reason=error.strerror, kept="it goes on from the last checkpoint") from error
+
+    def on_train_begin(self, args, state, control, **_):
+        self.write(event="begin", step=state.global_step, steps=state.max_steps)
+        for logs in state.log_history:
+            self._tell(logs, state.max_steps)
+
+    def on_log(self, args, state, control, logs=None, **_):
+        if logs and "loss" in logs:
+            state.log_history[-1]["seconds"] = self.seconds
+            self._tell(state.log_history[-1], state.max_steps)
+
+    def _tell(self, logs: dict[str, Any], steps: int) -> None:
+        if "loss" in logs:
+            loss, rate = float(logs["loss"]), float(logs["learning_rate"])
+            self.write(event="step", step=logs["step"], steps=steps, loss=loss, rate=rate, seconds=logs["seconds"])

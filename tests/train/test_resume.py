@@ -1,0 +1,129 @@
+"""A training stopped or killed at any moment, started again: the same weights as one that was left alone."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bye_core.train import checkpoints
+from bye_core.train.settings import CARD
+from tests.models.tiny import save_tiny
+from tests.test_pipeline import write_set
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL")
+
+SERVER = Path(__file__).with_name("forked_training.py")
+ROOT = SERVER.parents[2]
+# Two epochs of 4 steps, the last of each cut short; dropout, so that every random number counts.
+SETTINGS = {"epochs": 2, "batch": 4, "micro_batch": 2, "rate": 0.01, "dropout": 0.1, "rank": 2, "save_steps": 1}
+STEPS, SAMPLES = 8, 14
+
+
+class Server:
+    def __init__(self, model, data):
+        command = [sys.executable, str(SERVER), str(model), str(data)]
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, **pipes, text=True, env={**os.environ, "PYTHONPATH": path})
+
+    def train(self, out, die=None, kill=None, stop=None, **changed):
+        order = {"out": str(out), "settings": {**SETTINGS, **changed}, "die": die, "kill": kill, "stop": stop}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["status"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(save_tiny(folder / "model", num_hidden_layers=1), write_set(folder / "data", SAMPLES))
+    yield server
+    server.process.stdin.close()
+    server.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def whole(server, tmp_path_factory):
+    """A training that nobody disturbed, without a single checkpoint."""
+    out = tmp_path_factory.mktemp("whole") / "adapter"
+    assert server.train(out, save_steps=0) == 0
+    return out
+
+
+def weights(out):
+    return (out / "adapter_model.safetensors").read_bytes()
+
+
+def card(out):
+    return json.loads((out / CARD).read_text())
+
+
+def losses(out):
+    events = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
+    return {event["step"] for event in events if event["event"] == "step"}
+
+
+def assert_same(out, whole):
+    assert weights(out) == weights(whole)
+    assert card(out)["steps"] == STEPS
+    assert card(out)["loss"] == pytest.approx(card(whole)["loss"], rel=1e-5)
+    assert not checkpoints.root_of(out).exists()
+
+
+@pytest.mark.parametrize(
+    ("die", "gone_on_from"),
+    [
+        (["step", 1], None),  # before the first checkpoint
+        (["step", 11], 6),  # in the middle of an accumulation, in the second epoch
+        (["saving", 3], 3),
+        (["marking", 4], 3),  # the first such write is that of training.json
+        (["removing", 1], 4),
+        (["finishing", 0], STEPS),
+    ],
+)
+def test_killed_at_the_worst_moments(server, whole, tmp_path, die, gone_on_from):
+    out = tmp_path / "adapter"
+    assert server.train(out, die=die) == -9
+    assert not (out / CARD).exists()
+    found = checkpoints.newest(checkpoints.root_of(out))
+    assert (found and checkpoints.step_of(found)) == gone_on_from
+    assert server.train(out) == 0
+    assert_same(out, whole)
+
+
+def test_killed_at_random_times(server, whole, tmp_path):
+    out, rng, ends = tmp_path / "adapter", random.Random(0), []
+    while not (out / CARD).exists() and len(ends) < 5:
+        ends.append(server.train(out, kill=rng.uniform(0.2, 1.0)))
+    assert -9 in ends
+    if ends[-1]:
+        assert server.train(out) == 0
+    assert_same(out, whole)
+
+
+def test_stopped_where_it_is_saved_and_its_curve_goes_on(server, whole, tmp_path):
+    out = tmp_path / "adapter"
+    assert server.train(out, stop=5, save_steps=0) == 143
+    saved = checkpoints.step_of(checkpoints.newest(checkpoints.root_of(out)))
+    assert 5 <= saved < STEPS
+    assert server.train(out, save_steps=0) == 0
+    assert_same(out, whole)
+    assert losses(out) == losses(whole) == {5, STEPS}
+
+
+def test_what_was_cut_off_or_damaged_is_ignored_and_removed(server, whole, tmp_path):
+    out = tmp_path / "adapter"
+    assert server.train(out, die=["step", 8]) == -9
+    root = checkpoints.root_of(out)
+    newest, older = checkpoints.all_of(root)
+    (root / "checkpoint-7").mkdir()
+    data = bytearray((newest / "optimizer.pt").read_bytes())
+    data[-100] ^= 1
+    (newest / "optimizer.pt").write_bytes(data)
+    assert checkpoints.newest(root) == older
+    assert server.train(out) == 0
+    assert_same(out, whole)
