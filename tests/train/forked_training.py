@@ -11,6 +11,7 @@ A fork costs no imports. This process itself never runs a backward pass, so that
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -95,6 +96,7 @@ if __name__ == "__main__":
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     loaded, dataset = load_model(sys.argv[1], device="cpu"), load_dataset(sys.argv[2])
+    gc.freeze()  # the children collect their own garbage only
     for line in sys.stdin:
         order = json.loads(line)
         (Path(order["out"]) / "progress.jsonl").unlink(missing_ok=True)

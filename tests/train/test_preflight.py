@@ -1,0 +1,134 @@
+"""What is known before the first step: token counts are the encoder's, memory is near what is really kept."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bye_core import cli
+from bye_core.models import load_model
+from bye_core.train import memory, preflight
+from bye_core.train.adapter import with_lora
+from bye_core.train.collate import Collator
+from bye_core.train.problems import NoAnswer, NothingToLearnFrom
+from bye_core.train.settings import FinetuneSettings
+from tests.models.tiny import picture, sample, save_tiny
+from tests.test_pipeline import write_set
+
+LONG = "what colour is the cat ? " * 9
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def loaded(model):
+    return load_model(model, device="cpu")
+
+
+def samples():
+    """Of several lengths and pictures, among them an odd one of every kind."""
+    found = [
+        sample("short", "how ?"),
+        sample("two pictures", images=2),
+        sample("long", LONG),
+    ]
+    found += [sample("told", system="you are kind"), sample("endless", "what ? " * 400)]
+    asked = sample("unanswered")
+    return [*found, replace(asked, turns=asked.turns[:-1]), sample("no picture", images=0)]
+
+
+def pictures(one):
+    return [picture(n, 20 + 7 * n, 33) for n in range(len(one.images))]
+
+
+def test_counts_are_those_of_the_encoder(loaded):
+    found = preflight.look(loaded, samples(), pictures, FinetuneSettings(epochs=3, batch=2, micro_batch=1))
+    assert [one.id for one in found.samples] == ["short", "two pictures", "long", "told", "no picture"]
+    assert [(fault.id, fault.kind) for fault in found.faults] == [("endless", "TooLong"), ("unanswered", "NoAnswer")]
+    encoded = [Collator(loaded.family, pictures)([one])["input_ids"].shape[1] for one in found.samples]
+    lengths = found.lengths
+    assert (lengths.least, lengths.median, lengths.most) == (min(encoded), sorted(encoded)[2], max(encoded))
+    assert lengths.limit == 512
+    assert "takes 512" in found.faults[0].problem
+    assert found.steps == 9
+
+
+def test_a_set_without_a_usable_sample(loaded):
+    def unreadable(one):
+        raise NoAnswer(id=one.id)
+
+    with pytest.raises(NothingToLearnFrom):
+        preflight.look(loaded, samples(), unreadable, FinetuneSettings())
+
+
+def test_trained_weights_are_counted_before_there_are_any(loaded):
+    for settings in (FinetuneSettings(rank=3), FinetuneSettings(rank=2, vision=True, projector=False)):
+        counted = preflight.trained_weights(loaded, settings)
+        tuned = with_lora(load_model(loaded.identity["model"], device="cpu"), settings)
+        assert counted == sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad)
+
+
+def kept_bytes(tuned, batch):
+    """What autograd holds for the backward pass after one forward pass, weights left aside, and the logits."""
+    own = {weight.untyped_storage().data_ptr() for weight in tuned.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        tuned(**batch)
+    return sum(size for size, _ in kept.values())
+
+
+def rest_of_logits(loaded, tokens, samples):
+    """What the estimate counts of the logits beyond the one copy that autograd keeps."""
+    vocabulary = loaded.family.config.get_text_config().vocab_size
+    return memory.logit_bytes(vocabulary, tokens, samples, 4) * 4 // 5
+
+
+def kept_and_estimated(model, changed):
+    """Bytes of one forward pass of a batch that are kept, and the estimate of the same."""
+    settings = FinetuneSettings(rank=2, **changed)
+    loaded = load_model(model, device="cpu")
+    chosen = [sample(str(n), LONG) for n in range(4)]
+    batch = Collator(loaded.family, pictures)(chosen)
+    tokens = batch["input_ids"].shape[1]
+    estimate = preflight.step_bytes(loaded, settings, tokens, len(chosen)) - rest_of_logits(loaded, tokens, 4)
+    return kept_bytes(with_lora(loaded, settings).train(), batch), estimate
+
+
+@pytest.mark.parametrize("changed", [{}, {"dropout": 0.1}, {"vision": True}], ids=["plain", "dropout", "vision"])
+def test_the_estimate_is_near_what_is_kept(model, changed):
+    kept, estimate = kept_and_estimated(model, changed)
+    assert 0.6 < kept / estimate < 1.6
+
+
+def test_checkpointing_keeps_less_and_the_estimate_follows(model):
+    (all_kept, _), (kept, estimate) = (
+        kept_and_estimated(model, {"gradient_checkpointing": on}) for on in (False, True)
+    )
+    # The estimate holds the layer, too, that is computed again in the backward pass.
+    assert kept < estimate < all_kept
+
+
+def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
+    data = write_set(tmp_path / "raw", 5)
+    (data / "images/0.png").unlink()
+    command = ["finetune", "--model", str(model), "--data", str(data), "--out", str(tmp_path / "out"), "--dry-run"]
+    assert cli.main([*command, "--preset", "paper-internvl", "--epochs", "2", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["samples"], facts["left_out"], facts["steps"]) == (4, 1, 2)
+    assert facts["reasons"] == {"MissingImage": 1}
+    assert facts["memory"]["total"] < facts["memory"]["free"]
+    assert cli.main(command) == 0
+    text = capsys.readouterr().out
+    assert "left out  record 0  0  MissingImage" in text
+    assert not (tmp_path / "out").exists()
