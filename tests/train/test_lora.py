@@ -136,7 +136,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, tmp_path, monkeypatch):
     whole = train(out="whole", epochs=2)
     with monkeypatch.context() as disk:
         full_disk(disk, 7)  # three files a checkpoint are saved so
-        with pytest.raises(NotSaved, match="No space left.*goes on from step 2"):
+        with pytest.raises(NotSaved, match=r"No space left.*goes on from step 2"):
             train(epochs=2, save_steps=1)
     root = checkpoints.root_of(tmp_path / "adapter")
     assert [path.name for path in checkpoints.all_of(root)] == ["checkpoint-2", "checkpoint-1"]
