@@ -54,6 +54,11 @@ def facts_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def marked(folder: Path) -> bool:
+    """Whether it was complete once; `facts_of` compares the hashes, too."""
+    return (folder / MARK).is_file()
+
+
 def all_of(root: Path) -> list[Path]:
     """Every checkpoint's folder, complete or not, the newest first."""
     found = [path for path in root.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit()]
@@ -71,9 +76,9 @@ def newest(root: Path) -> Path | None:
 
 def prune(root: Path) -> None:
     """Remove all but the last KEPT complete checkpoints."""
-    marked = [path for path in all_of(root) if (path / MARK).is_file()][:KEPT]
+    kept = [path for path in all_of(root) if marked(path)][:KEPT]
     for path in all_of(root):
-        if path not in marked:
+        if path not in kept:
             remove(path)
 
 

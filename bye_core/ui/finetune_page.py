@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -12,9 +13,10 @@ from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.runs.jobs import command_line
+from bye_core.train import words
 from bye_core.ui import job_card, outcome_page, scans, tuning
 from bye_core.ui.finetune_parts import Parts, Seen, Update, drawn, failure, open_run
-from bye_core.ui.messages import alert, note
+from bye_core.ui.messages import alert, clip, note
 from bye_core.ui.session import Session
 from bye_core.ui.visitors import Workplace, workplace
 
@@ -62,11 +64,13 @@ def _fill(parts: Parts, place: Workplace, run: runs.Run | None, session: Session
     data, settings = tuning.default_data(place, run), tuning.default_settings(run)
     values = [model, data, "", "", *(getattr(settings, name) for name in (*tuning.MAIN, *tuning.MORE))]
     update: Update = dict(zip(parts.form, values, strict=True)) | preview(parts, session, None, *values)
+    chosen = tuning.recipe_of(run, settings)
     if data == tuning.RAW and run:
         update[parts.notice] = note("This run is not exported yet: export it first to fine-tune on what is left.")
     return update | {
         parts.form[0]: gr.Dropdown(scans.models(place), value=model),
         parts.form[1]: gr.Dropdown(tuning.data_choices(place, run), value=data),
+        parts.recipe: gr.Dropdown(tuning.recipes(run), value=chosen),
         **outcome_page.fill(parts, place, run),
     }
 
@@ -74,12 +78,23 @@ def _fill(parts: Parts, place: Workplace, run: runs.Run | None, session: Session
 def preview(parts: Parts, session: Session, _: Any, *values: Any) -> Update:
     """The command as it would run now, or what is wrong with the form."""
     place, form = workplace(session.visitor), form_of(values)
-    shown = {parts.form[2]: gr.Textbox(visible=form.data == tuning.OTHER)}
+    shown: Update = {parts.form[2]: gr.Textbox(visible=form.data == tuning.OTHER)}
     try:
-        given = tuning.arguments(place, open_run(place, session), form)
+        run = open_run(place, session)
+        given = tuning.arguments(place, run, form)
+        shown[parts.recipe] = tuning.recipe_of(run, tuning.settings_of(form.settings))
         return {**shown, parts.command: command_line(tuning.KIND, given), parts.notice: ""}
     except ByeError as error:
         return {**shown, parts.command: "", parts.notice: alert(error)}
+
+
+def take_recipe(parts: Parts, session: Session, _: Any, name: str) -> Update:
+    """All settings of a recipe at once; the command follows the fields."""
+    settings = tuning.recipe(open_run(workplace(session.visitor), session), name)
+    names = (*tuning.MAIN, *tuning.MORE)
+    return {} if settings is None else {
+        field: getattr(settings, one) for one, field in zip(names, parts.form[-len(names) :], strict=True)
+    }  # fmt: skip
 
 
 def pick(parts: Parts, session: Session, seen: Seen, id: str | None) -> Update:
@@ -113,7 +128,10 @@ def _training(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, Seen]
     update: Update = {
         parts.status: status(job, state),
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
-        parts.again: gr.Button(visible=state in (jobs.FAILED, jobs.STOPPED, jobs.LOST)),
+        parts.again: gr.Button(
+            "Go on" if tuning.saved_step(job) else "Start again",
+            visible=state in (jobs.FAILED, jobs.STOPPED, jobs.LOST),
+        ),
         parts.log: gr.Textbox(tuning.log(job) or "(nothing yet)", visible=True),
         parts.job: gr.Dropdown([one.id for one in all_jobs], value=job.id, visible=len(all_jobs) > 1),
     }
@@ -125,23 +143,48 @@ def _training(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, Seen]
 def status(job: jobs.Job, state: str) -> str:
     """What is trained, how far it is, and why it failed."""
     standing, running = job.progress(), state == jobs.RUNNING
-    words = job_card.STATES[state]
+    state_words = job_card.STATES[state]
     if running and not standing.total:
-        words = "starting: the model is being loaded"
+        state_words = "starting: the model is being loaded, the data looked at"
     facts = [f"step {standing.done:,} of {standing.total:,}"] if standing.total else []
     if running:
         facts += [part for part in job_card.pace(standing, "steps").split(", ") if part]
     if (loss := standing.facts.get("loss")) is not None:
         facts.append(f"loss {loss:.3f}")
     where = f"<p class='bye-note'>adapter: {escape(tuning.argument(job, '--out'))}</p>" if state == jobs.DONE else ""
+    if state not in (jobs.RUNNING, jobs.DONE) and (saved := tuning.saved_step(job)):
+        where = f"<p class='bye-note'>Saved at step {saved:,}: it can be gone on with from there.</p>"
     cells = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     known = f"max='{standing.total}' value='{standing.done}'" if standing.total else "" if running else "value='0'"
     return (
         f"<section class='bye-job'><h4><bdi>{escape(job.title)}</bdi>"
-        f"<span class='bye-state bye-state-{state}'>{escape(words)}</span></h4>"
+        f"<span class='bye-state bye-state-{state}'>{escape(state_words)}</span></h4>"
         f"<progress aria-label='progress of the training' {known}></progress>"
-        f"<p class='bye-job-facts'>{cells}</p>{where}{failure(job.error())}</section>"
+        f"<p class='bye-job-facts'>{cells}</p>{where}{failure(job.error())}{found_before(job)}</section>"
     )
+
+
+def found_before(job: jobs.Job) -> str:
+    """What the training found before its first step: samples, those left out and why, lengths, memory."""
+    found = tuning.preflight(job)
+    if not found:
+        return ""
+    lines = {"Samples": f"{found['samples']:,}", "Tokens": words.tokens(found["tokens"])}
+    lines |= {"Trained weights": f"{found['trained_weights']:,}", "Memory": words.memory(found["memory"])}
+    cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in lines.items())
+    tight = f"<p class='bye-note'>{words.TIGHT}</p>" if found["memory"]["total"] > found["memory"]["free"] else ""
+    return f"<dl class='bye-found'>{cells}</dl>{tight}{_left_out(found)}"
+
+
+def _left_out(found: Mapping[str, Any]) -> str:
+    if not found["left_out"]:
+        return ""
+    told = [f"{fault['id']}: {fault['problem']} {fault['remedy']}" for fault in found["faults"]]
+    told += [", ".join(f"{count:,} x {kind}" for kind, count in found["reasons"].items())] * (
+        found["left_out"] > len(told)
+    )
+    lines = "".join(f"<li>{escape(clip(line, 400))}</li>" for line in told)
+    return f"<details><summary>{found['left_out']:,} left out, and why</summary><ul>{lines}</ul></details>"
 
 
 # --- what is done ----------------------------------------------------------------------------------------------
@@ -168,6 +211,6 @@ def stop(parts: Parts, session: Session, seen: Seen) -> Update:
 
 
 def again(parts: Parts, session: Session, seen: Seen) -> Update:
-    """Start the same training anew: nothing of an unfinished one is kept."""
+    """Start the same training once more: from its last checkpoint, if it has one."""
     tuning.restart(workplace(session.visitor), seen.job)
     return {**watch(parts, session, seen), parts.pulse: gr.Timer(active=True)}

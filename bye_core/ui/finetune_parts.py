@@ -47,6 +47,7 @@ class Parts:
     seen: gr.State
     pulse: gr.Timer
     form: tuple[Any, ...]
+    recipe: gr.Dropdown
     command: gr.Code
     notice: gr.HTML
     start: gr.Button

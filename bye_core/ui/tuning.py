@@ -14,17 +14,22 @@ from bye_core import runs
 from bye_core.errors import ByeError, DataError
 from bye_core.pipeline import source_arguments
 from bye_core.runs import jobs
-from bye_core.train.settings import CARD, FinetuneSettings, finished
+from bye_core.train import checkpoints
+from bye_core.train.settings import CARD, PRESETS, FinetuneSettings, finished
 from bye_core.ui import exports, scans, sets
 from bye_core.ui.limits import NotHere, limits
 from bye_core.ui.visitors import Workplace, hosted
 
 KIND = "finetune"
 CLEANED, RAW, OTHER = "cleaned:", "raw", "other"
+SCANNED_RECIPE, OWN_RECIPE = "scanned", "own"
 LOG_LINES, LOG_BYTES = 200, 1 << 15
 # The fields of the form, in its order; the first five are always in sight.
 MAIN = ("rank", "alpha", "rate", "epochs", "batch")
-MORE = ("micro_batch", "dropout", "projector", "weight_decay", "warmup", "clip", "seed", "device", "dtype")
+MORE = (
+    *("micro_batch", "dropout", "weight_decay", "warmup", "clip", "seed", "device", "dtype", "save_seconds"),
+    *("projector", "vision", "gradient_checkpointing", "qlora"),
+)
 # label, help: short, so that fields side by side stay level
 WORDS = {
     "rank": ("Rank", "LoRA's size"),
@@ -35,6 +40,10 @@ WORDS = {
     "micro_batch": ("In memory at once", "samples of a batch"),
     "dropout": ("Dropout", "of LoRA's input"),
     "projector": ("Projector", "train it too: small models need it"),
+    "vision": ("Vision tower", "train it too"),
+    "gradient_checkpointing": ("Gradient checkpointing", "less memory, slower"),
+    "qlora": ("QLoRA", "model in 4 bits; needs bitsandbytes"),
+    "save_seconds": ("Checkpoint", "every so many seconds"),
     "weight_decay": ("Weight decay", "AdamW's"),
     "warmup": ("Warm-up", "share of all steps"),
     "clip": ("Clip", "largest gradient norm"),
@@ -99,6 +108,25 @@ def default_settings(run: runs.Run | None) -> FinetuneSettings:
         return FinetuneSettings(**{**known, "device": "auto", "dtype": "auto"})
     except (OSError, ValueError, KeyError, TypeError, ByeError):
         return FinetuneSettings()
+
+
+def recipes(run: runs.Run | None) -> list[tuple[str, str]]:
+    """(label, value) of the settings that can be taken as a whole; OWN_RECIPE stands for none of them."""
+    found = [("the paper's, for LLaVA-1.5", "paper"), ("the paper's, for InternVL2.5", "paper-internvl")]
+    if default_settings(run) not in PRESETS.values():
+        found.insert(0, ("that of the scanned adapter", SCANNED_RECIPE))
+    return [*found, ("my own", OWN_RECIPE)]
+
+
+def recipe(run: runs.Run | None, name: str) -> FinetuneSettings | None:
+    """The settings of that name, None for one's own."""
+    return default_settings(run) if name == SCANNED_RECIPE else PRESETS.get(name)
+
+
+def recipe_of(run: runs.Run | None, settings: FinetuneSettings) -> str:
+    """The name of the recipe that these settings are."""
+    names = [name for _, name in recipes(run)]
+    return next((name for name in names if recipe(run, name) == settings), OWN_RECIPE)
 
 
 def settings_of(values: Mapping[str, Any]) -> FinetuneSettings:
@@ -188,7 +216,7 @@ def current(place: Workplace, id: str = "") -> jobs.Job | None:
 
 
 def restart(place: Workplace, id: str) -> None:
-    """Start a training that has ended before it was done once more, from its beginning."""
+    """Start a training that has ended before it was done once more: from its last checkpoint, if it has one."""
     check_allowed()
     job = current(place, id)
     if job:
@@ -206,6 +234,17 @@ def log(job: jobs.Job) -> str:
         text = ""
     lines = [*text.splitlines(), *job.log(LOG_LINES).splitlines()]
     return "\n".join(line for line in lines[-LOG_LINES:] if line.strip())
+
+
+def saved_step(job: jobs.Job) -> int:
+    """The step from which an unfinished training would go on, 0 for the beginning."""
+    root = checkpoints.root_of(Path(argument(job, "--out")))
+    return max((checkpoints.step_of(path) for path in checkpoints.all_of(root) if checkpoints.marked(path)), default=0)
+
+
+def preflight(job: jobs.Job) -> Mapping[str, Any]:
+    """What the training found before its first step, {} until it has looked."""
+    return next((step.facts for step in job.history().steps if step.facts.get("event") == "preflight"), {})
 
 
 def losses(job: jobs.Job) -> list[dict[str, Any]]:

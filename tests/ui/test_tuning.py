@@ -1,12 +1,15 @@
 """The form of a fine-tuning, and the measurements before and after, up to the command; nothing is run here."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from bye_core.runs import Run, jobs
-from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings
-from bye_core.ui import exports, outcome, outcome_table, tuning
+from bye_core.train import checkpoints
+from bye_core.train.settings import CARD, PRESETS, BadFinetuneSetting, FinetuneSettings
+from bye_core.ui import exports, finetune_page, outcome, outcome_table, tuning
 from bye_core.ui.limits import NotHere
 from bye_core.ui.visitors import new_token, workplace
 
@@ -91,6 +94,41 @@ def test_settings_are_those_of_the_scanned_adapter(run, tmp_path):
     adapter = make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003, device="cuda", rank=4, other=1)
     object.__setattr__(run.settings, "adapter", adapter)
     assert tuning.default_settings(run) == FinetuneSettings(epochs=6.0, rate=0.003, rank=4)
+
+
+def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
+    names = [name for _, name in tuning.recipes(run)]
+    assert names == [*PRESETS, tuning.OWN_RECIPE]
+    for name, settings in PRESETS.items():
+        assert tuning.recipe(run, name) == settings
+        assert tuning.recipe_of(run, settings) == name
+    mine = replace(FinetuneSettings(), epochs=6.0, rate=0.003)
+    assert tuning.recipe(run, tuning.OWN_RECIPE) is None
+    assert tuning.recipe_of(run, mine) == tuning.OWN_RECIPE
+    object.__setattr__(run.settings, "adapter", make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003))
+    assert tuning.recipes(run)[0][1] == tuning.recipe_of(run, mine) == tuning.SCANNED_RECIPE
+
+
+def test_what_was_found_before_the_first_step_is_shown(place, model):
+    sizes = {"weights": 2 * 10**9, "adapter": 10**8, "step": 10**9, "free": 2 * 10**9, "total": 3100 * 10**6}
+    fault = {"id": "<7>", "index": 7, "kind": "TooLong", "problem": "It has 900 tokens.", "remedy": "Split it."}
+    facts = {
+        "event": "preflight", "samples": 1186, "left_out": 3, "reasons": {"TooLong": 3}, "faults": [fault], "steps": 9,
+        "tokens": {"least": 5, "median": 7, "most": 9, "limit": None}, "trained_weights": 1234, "memory": sizes,
+    }  # fmt: skip
+    steps = [SimpleNamespace(facts=facts), SimpleNamespace(facts={"event": "begin"})]
+    job = SimpleNamespace(history=lambda: SimpleNamespace(steps=steps), arguments=("--out", str(place.adapters / "a")))
+    shown = finetune_page.found_before(job)
+    for words in ("1,186", "5 to 9, median 7", "about 3.1 GB of 2.0 GB", "&lt;7&gt;: It has 900 tokens", "3 left out"):
+        assert words in shown
+    assert "may not fit" in shown
+    assert finetune_page.found_before(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
+    assert tuning.saved_step(job) == 0
+    checkpoint = place.adapters / "a" / "checkpoints" / "checkpoint-12"
+    checkpoint.mkdir(parents=True)
+    assert tuning.saved_step(job) == 0, "not complete"
+    checkpoints.mark(checkpoint, {})
+    assert tuning.saved_step(job) == 12
 
 
 def test_a_public_host_trains_nothing(place, run, run_path, monkeypatch):

@@ -45,7 +45,7 @@ def build(frame: Frame) -> None:
 def _lay_out(frame: Frame) -> Parts:
     with gr.Row(elem_classes="bye-split-row"):
         with gr.Column(scale=2, min_width=320):
-            form = _form()
+            form, recipe = _form()
             command = gr.Code(
                 language="shell", label="What runs", interactive=False, show_line_numbers=False, wrap_lines=True,
                 lines=2, elem_id="finetune-command",
@@ -68,13 +68,13 @@ def _lay_out(frame: Frame) -> Parts:
     said, table = gr.HTML(elem_id="outcome-said"), gr.HTML(elem_id="outcome-table")
     compared = gr.Plot(visible=False, show_label=False, elem_id="outcome-figure")
     return Parts(
-        frame.session, gr.State(Seen()), frame.pulse, form, command, notice, start, job, status, figure, stop,
+        frame.session, gr.State(Seen()), frame.pulse, form, recipe, command, notice, start, job, status, figure, stop,
         again, log, test, measure, halt, said, table, compared,
     )  # fmt: skip
 
 
-def _form() -> tuple[Any, ...]:
-    """The fields in the order that page.form_of reads them in."""
+def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
+    """The fields in the order that page.form_of reads them in, and what fills in all settings at once."""
     model = gr.Dropdown(
         [], label="Base model", info="a folder, or owner/name on the hub", allow_custom_value=True, interactive=True,
         elem_id="finetune-model",
@@ -83,6 +83,10 @@ def _form() -> tuple[Any, ...]:
     path = gr.Textbox(
         "", label="Folder or annotation file", visible=False, max_lines=1, interactive=True, elem_id="finetune-path"
     )
+    recipe = gr.Dropdown(
+        tuning.recipes(None), value="paper", label="Recipe", info="fills in the settings below", interactive=True,
+        elem_id="finetune-recipe",
+    )  # fmt: skip
     usual = FinetuneSettings()
     with gr.Row():
         main = [_field(name, getattr(usual, name)) for name in tuning.MAIN]
@@ -93,7 +97,7 @@ def _form() -> tuple[Any, ...]:
         )  # fmt: skip
         with gr.Row():
             more = [_field(one, getattr(usual, one)) for one in tuning.MORE]
-    return model, data, path, name, *main, *more
+    return (model, data, path, name, *main, *more), recipe
 
 
 def _field(name: str, value: Any) -> Any:
@@ -158,9 +162,10 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.session.change(bound(page.arrive), known, outputs, **QUIET)
     for field in form:
         field.change(
-            bound(page.preview), [*known, *form], [parts.command, parts.notice, parts.form[2]],
+            bound(page.preview), [*known, *form], [parts.command, parts.notice, parts.form[2], parts.recipe],
             trigger_mode="always_last", **QUIET,
         )  # fmt: skip
+    parts.recipe.input(bound(page.take_recipe), [*known, parts.recipe], outputs, **QUIET)
     parts.start.click(bound(page.start), [*known, *form], outputs, **QUIET)
     parts.job.input(bound(page.pick), [*known, parts.job], outputs, **QUIET)
     parts.stop.click(bound(page.stop), known, outputs, **QUIET)
