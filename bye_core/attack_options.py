@@ -79,11 +79,11 @@ def attack_from(args: argparse.Namespace) -> Attack:
     return pipeline.plan_attack(args.trigger, {**size, **dict(args.set)}, target_from(args), args.mix)
 
 
-def known_attack(args: argparse.Namespace) -> tuple[Attack | None, int]:
-    """The attack that is to be measured, with its seed: from a truth file, by name, or none."""
+def known_attack(args: argparse.Namespace, seed: int) -> tuple[Attack | None, int]:
+    """The attack that is to be measured, with its seed: both from a truth file, or by name with `seed`, or none."""
     if args.attack:
         return pipeline.read_attack(args.attack)
-    return attack_from(args) if args.trigger else None, args.seed
+    return attack_from(args) if args.trigger else None, seed
 
 
 def catalogue() -> str:

@@ -24,8 +24,8 @@ def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
 
 def cleaning_of(args: argparse.Namespace) -> Cleaning:
     """Raises what makes no sense about it."""
-    attack, attack_seed = known_attack(args)
     settings = finetune_settings(args)
+    attack, attack_seed = known_attack(args, settings.seed)
     return Cleaning(
         args.model,
         args.data,
