@@ -22,7 +22,8 @@ class WhatToGuard(SettingError):
 
 def run_evaluate(args: argparse.Namespace, report: Report) -> int:
     how = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out}
-    steps = pipeline.evaluate(args.model, args.data, args.adapter, *known_attack(args, args.seed), **how, **source(args))
+    attack = known_attack(args, args.seed)
+    steps = pipeline.evaluate(args.model, args.data, args.adapter, *attack, **how, **source(args))
     facts = report.follow(steps, "answers").facts
     counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
     report.result(facts, counts | figure_table(facts), question_lines(facts))

@@ -29,8 +29,8 @@ NOTHING = (
 
 def form_of(values: tuple[Any, ...]) -> tuning.Form:
     model, data, path, name, *settings = values
-    names = (*tuning.MAIN, *tuning.MORE)
-    return tuning.Form(model or "", data or "", path or "", name or "", dict(zip(names, settings, strict=True)))
+    given = dict(zip(tuning.SETTINGS, settings, strict=True))
+    return tuning.Form(model or "", data or "", path or "", name or "", given)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def _fill(parts: Parts, place: Workplace, run: runs.Run | None, session: Session
     model = "" if run is None else run.settings.model
     model = scans.SHIPPED if model == str(scans.DEMO_MODEL) else model
     data, settings = tuning.default_data(place, run), tuning.default_settings(run)
-    values = [model, data, "", "", *(getattr(settings, name) for name in (*tuning.MAIN, *tuning.MORE))]
+    values = [model, data, "", "", *(getattr(settings, name) for name in tuning.SETTINGS)]
     update: Update = dict(zip(parts.form, values, strict=True)) | preview(parts, session, None, *values)
     chosen = tuning.recipe_of(run, settings)
     if data == tuning.RAW and run:
@@ -91,10 +91,10 @@ def preview(parts: Parts, session: Session, _: Any, *values: Any) -> Update:
 def take_recipe(parts: Parts, session: Session, _: Any, name: str) -> Update:
     """All settings of a recipe at once; the command follows the fields."""
     settings = tuning.recipe(open_run(workplace(session.visitor), session), name)
-    names = (*tuning.MAIN, *tuning.MORE)
-    return {} if settings is None else {
-        field: getattr(settings, one) for one, field in zip(names, parts.form[-len(names) :], strict=True)
-    }  # fmt: skip
+    if settings is None:
+        return {}
+    fields = parts.form[-len(tuning.SETTINGS) :]
+    return {field: getattr(settings, name) for name, field in zip(tuning.SETTINGS, fields, strict=True)}
 
 
 def pick(parts: Parts, session: Session, seen: Seen, id: str | None) -> Update:

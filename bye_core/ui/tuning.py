@@ -26,10 +26,9 @@ SCANNED_RECIPE, OWN_RECIPE = "scanned", "own"
 LOG_LINES, LOG_BYTES = 200, 1 << 15
 # The fields of the form, in its order; the first five are always in sight.
 MAIN = ("rank", "alpha", "rate", "epochs", "batch")
-MORE = (
-    *("micro_batch", "dropout", "weight_decay", "warmup", "clip", "seed", "device", "dtype", "save_seconds"),
-    *("projector", "vision", "gradient_checkpointing", "qlora"),
-)
+MORE = ("micro_batch", "dropout", "weight_decay", "warmup", "clip", "seed", "device", "dtype", "save_seconds")
+SWITCHES = ("projector", "vision", "gradient_checkpointing", "qlora")
+SETTINGS = (*MAIN, *MORE, *SWITCHES)
 # label, help: short, so that fields side by side stay level
 WORDS = {
     "rank": ("Rank", "LoRA's size"),
@@ -104,7 +103,7 @@ def default_settings(run: runs.Run | None) -> FinetuneSettings:
     card = Path(run.settings.adapter) / CARD if run and run.settings.adapter else None
     try:
         recorded = json.loads(card.read_text(encoding="utf-8"))["settings"] if card else {}
-        known = {name: recorded[name] for name in (*MAIN, *MORE) if name in recorded}
+        known = {name: recorded[name] for name in SETTINGS if name in recorded}
         return FinetuneSettings(**{**known, "device": "auto", "dtype": "auto"})
     except (OSError, ValueError, KeyError, TypeError, ByeError):
         return FinetuneSettings()
@@ -187,7 +186,7 @@ def arguments(place: Workplace, run: runs.Run | None, form: Form) -> list[str]:
     settings, usual = settings_of(form.settings), FinetuneSettings()
     found = ["--model", scans.model_of(form.model), "--data", data_of(place, run, form)]
     found += [*source_of(place, run, form), "--out", str(out_of(place, run, form))]
-    for name in (*MAIN, *MORE):
+    for name in SETTINGS:
         value, flag = getattr(settings, name), name.replace("_", "-")
         if value == getattr(usual, name):
             continue

@@ -97,13 +97,15 @@ def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
         )  # fmt: skip
         with gr.Row():
             more = [_field(one, getattr(usual, one)) for one in tuning.MORE]
+        with gr.Row():
+            more += [_field(one, getattr(usual, one), 200) for one in tuning.SWITCHES]
     return (model, data, path, name, *main, *more), recipe
 
 
-def _field(name: str, value: Any) -> Any:
+def _field(name: str, value: Any, width: int = 120) -> Any:
     label, info = tuning.WORDS[name]
     shown = {
-        "label": label, "info": info, "interactive": True, "elem_id": f"finetune-{name}", "min_width": 120,
+        "label": label, "info": info, "interactive": True, "elem_id": f"finetune-{name}", "min_width": width,
     }  # fmt: skip
     if isinstance(value, bool):
         return gr.Checkbox(value, **shown)
