@@ -19,6 +19,7 @@ from bye_core.data import load_dataset
 from bye_core.models import load_model
 from bye_core.pipeline import cleaning, whole
 from bye_core.records import Progress
+from bye_core.runs.errors import RunBusy
 from bye_core.train.lora import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
@@ -145,7 +146,11 @@ def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):
 
 def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wanted, tmp_path, model):
     out = tmp_path / "out"
-    next(pipeline.clean(wanted, out))
+    first = pipeline.clean(wanted, out)
+    next(first)
+    with pytest.raises(RunBusy, match="is being written by process"):
+        next(pipeline.clean(wanted, out))
+    first.close()
 
     def refused(reason, **changed):
         with pytest.raises(cleaning.CleaningMismatch, match=reason):

@@ -126,7 +126,7 @@ class Places:
 
 
 def begin(wanted: Cleaning, out: Path) -> dict[str, Any]:
-    """Write down what is cleaned, or check that an earlier call cleaned the same; returns the record.
+    """Write down in `out`, which exists, what is cleaned, or check that an earlier call cleaned the same; returns it.
 
     Raises CleaningMismatch, DamagedCleaning, NoSampleReady, and what is wrong with the model's folder.
     """
@@ -145,7 +145,6 @@ def begin(wanted: Cleaning, out: Path) -> dict[str, Any]:
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         named = {"model": wanted.model, "data": str(wanted.data), "created": created, "versions": runs.versions()}
         record = {**named, **now}
-        out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / RECORD, (json.dumps(record, indent=1) + "\n").encode("ascii"))
     if differences := list(_differences(record, now)):
         raise CleaningMismatch(out=out, differences="; ".join(differences))

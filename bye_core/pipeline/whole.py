@@ -32,7 +32,11 @@ from bye_core.pipeline.scanning import ScanSettings, scan
 from bye_core.pipeline.sets import ready
 from bye_core.pipeline.training import finetune
 from bye_core.records import Detection, Progress
+from bye_core.runs.errors import RunNotWritable
+from bye_core.runs.lock import locked
 from bye_core.train.settings import CARD, finished
+
+LOCK = "clean.lock"
 
 
 def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
@@ -40,8 +44,18 @@ def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
 
     Without evidence of poisoning nothing is removed, and the adapter tuned on everything is the result. A detection
     or decisions that a person made in `out`/run meanwhile stand. Stages as `cleaning.stages` names them; the last item,
-    "clean", holds the figures. Raises CleaningMismatch, StaleAdapter and what the stages raise.
+    "clean", holds the figures. Raises CleaningMismatch, StaleAdapter, RunBusy where another call is at work in the
+    folder, and what the stages raise.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunNotWritable(path=out, reason=error.strerror) from error
+    with locked(out / LOCK):
+        yield from _stages(wanted, out)
+
+
+def _stages(wanted: Cleaning, out: Path) -> Iterator[Progress]:
     place, record = Places.of(wanted, out), begin(wanted, out)
     yield from _tuned(wanted, place, "suspect", wanted.data)
     machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype)
