@@ -26,7 +26,7 @@ from bye_core.files import write_atomic
 from bye_core.pipeline.sets import ready
 from bye_core.records import Detection
 from bye_core.train.measures import check_metric
-from bye_core.train.settings import FinetuneSettings, finished
+from bye_core.train.settings import MACHINE, FinetuneSettings, finished
 
 RECORD = "clean.json"
 BASELINES = ("none", "random")
@@ -169,7 +169,7 @@ def _differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     pairs |= {
         name: (record["settings"].get(name, usual[name]), value)
         for name, value in now["settings"].items()
-        if name != "device"
+        if name not in MACHINE
     }
     return [
         f"{name.replace('_', ' ')} {then!r}, now {value!r}" for name, (then, value) in pairs.items() if then != value

@@ -7,7 +7,7 @@ from bye_core.ui.visitors import workplace
 from tests.made_run import make_data
 from tests.models.tiny import save_tiny
 
-JOB = 240_000  # milliseconds that a job may take on a busy machine
+JOB = 600_000  # milliseconds that a job of three processes in a row may take on a busy machine
 pytestmark = pytest.mark.usefixtures("chromium")
 
 
