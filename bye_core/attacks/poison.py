@@ -20,6 +20,11 @@ class BadPoisonRate(SettingError):
     remedy = "Give a share from 0 to 1; the paper plants 0.1."
 
 
+class BadSeed(SettingError):
+    problem = "{seed} is no seed."
+    remedy = "Give a whole number from 0 on."
+
+
 class TooFewEligible(SettingError):
     problem = "A poison rate of {rate:g} asks for {wanted} of {total} samples, but only {eligible} can be poisoned."
     remedy = "{why} Give a rate of at most {most:.4g}, or let more samples take part."
@@ -51,7 +56,7 @@ EVERY = Only()
 
 def choose(samples: Sequence[Sample], rate: float, seed: int, attack: Attack, only: Only = EVERY) -> tuple[str, ...]:
     """Ids of round(rate * N) of the N samples, drawn without replacement from those that can be poisoned; in the order
-    of the data set. Raises BadPoisonRate, TooFewEligible."""
+    of the data set. Raises BadPoisonRate, BadSeed, TooFewEligible."""
     if not 0 <= rate <= 1:
         raise BadPoisonRate(rate=rate)
     fits = [_can_carry(sample, attack) and only.admits(sample) for sample in samples]
@@ -61,8 +66,14 @@ def choose(samples: Sequence[Sample], rate: float, seed: int, attack: Attack, on
         raise TooFewEligible(
             rate=rate, wanted=wanted, total=len(samples), eligible=sum(fits), why=_why(samples, attack, only), most=most
         )
-    order = [i for i in np.random.default_rng(seed).permutation(len(samples)) if fits[i]]
+    order = [i for i in _generator(seed).permutation(len(samples)) if fits[i]]
     return tuple(samples[i].id for i in sorted(order[:wanted]))
+
+
+def _generator(seed: int, *place: int) -> np.random.Generator:
+    if seed < 0:
+        raise BadSeed(seed=seed)
+    return np.random.default_rng([seed, *place] if place else seed)
 
 
 def _can_carry(sample: Sample, attack: Attack) -> bool:
@@ -92,7 +103,7 @@ def _with_turn(sample: Sample, role: str, parts: tuple[str | int, ...]) -> Sampl
 # on the seed and the sample's place alone, not on the order of work.
 def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> Sample:
     """The sample with the triggers in its first question; all else stays, its right answer too."""
-    rng = np.random.default_rng([seed, sample.index, 1])
+    rng = _generator(seed, sample.index, 1)
     parts = next(turn.parts for turn in sample.turns if turn.role == "user")
     for trigger in triggers:
         parts = trigger.on_question(parts, rng)
@@ -103,7 +114,7 @@ def trigger_pictures(
     sample: Sample, pictures: Sequence[Image.Image], triggers: Sequence[Trigger], seed: int
 ) -> tuple[list[Image.Image], list[Box]]:
     """The sample's RGB pictures with the triggers in the first, and where they lie."""
-    rng = np.random.default_rng([seed, sample.index])
+    rng = _generator(seed, sample.index)
     boxes: list[Box] = []
     if not pictures:
         return [], boxes

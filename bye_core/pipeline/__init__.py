@@ -4,7 +4,7 @@ Long stages are generators of Progress: what they yield is saved already, stoppi
 calling again goes on where it stopped. Models are loaded only by the functions that need one.
 """
 
-from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, previews, read_attack
+from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, preview_poison, read_attack
 from bye_core.pipeline.cleaning import MODELS, Cleaning
 from bye_core.pipeline.deciding import (
     NothingDetected,
@@ -61,7 +61,7 @@ __all__ = [
     "plan_export",
     "poison",
     "preflight",
-    "previews",
+    "preview_poison",
     "read_attack",
     "read_truth",
     "ready",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,21 @@ def read_attack(truth: Path) -> tuple[Attack, int]:
         raise NoAttackRecorded(path=truth, reason=error) from error
 
 
-def previews(
-    dataset: DataSet, samples: Iterable[Sample], attack: Attack, seed: int = 0, encoding: str = "jpeg"
-) -> Iterator[Preview]:
-    """What the attack makes of samples of a data set, one after the other. Raises a DataError for a broken picture."""
-    for turn, sample in enumerate(samples):
-        pictures = dataset.images(sample)
-        yield preview(sample, pictures, attack, seed, turn, lambda picture: through_file(picture, encoding))
+def preview_poison(
+    dataset: DataSet,
+    sample: Sample,
+    attack: Attack,
+    seed: int = 0,
+    turn: int = 0,
+    encoding: str = "jpeg",
+    longest: int | None = None,
+) -> Preview:
+    """What the attack makes of a sample as the poisoned one number `turn`, its pictures as the files would have them.
+
+    `longest` bounds the pictures' longer side, in pixels: larger ones are scaled down first. Raises a DataError for a
+    picture that does not open.
+    """
+    pictures = dataset.images(sample)
+    for picture in pictures if longest else ():
+        picture.thumbnail((longest, longest))
+    return preview(sample, pictures, attack, seed, turn, lambda picture: through_file(picture, encoding))

@@ -23,13 +23,15 @@ STATES = {
     jobs.STOPPED: "stopped",
     jobs.LOST: "interrupted",
 }
-TABS = {"scan": "scan", "clean": "clean", "guard": "guard"}  # where a kind of job is shown; all others are Fine-tune's
+# Where a kind of job is shown; all others are Fine-tune's.
+TABS = {"scan": "scan", "clean": "clean", "guard": "guard", "poison": "attack"}
 VERBS = {
     "scan": "scanning",
     "finetune": "fine-tuning",
     "evaluate": "evaluating",
     "clean": "cleaning",
     "guard": "asking about",
+    "poison": "poisoning",
 }
 
 
@@ -58,12 +60,12 @@ def pace(standing: jobs.Standing, unit: str = "samples") -> str:
 
 
 def card(place: Workplace, job: jobs.Job) -> str:
-    """A scan's state, progress, failed samples with their reasons, and its log."""
+    """A job's state, progress, failed samples with their reasons, and its log."""
     state, standing = job.state, job.progress()
     running = state == jobs.RUNNING
     words = STATES[state]
     if running and not standing.total:
-        words = "starting: the model is being loaded"
+        words = "starting" if job.kind == "poison" else "starting: the model is being loaded"
     bar = _bar(standing.done, standing.total, running)
     facts = [f"{standing.done:,} of {standing.total:,} samples"] if standing.total else []
     if running:

@@ -99,12 +99,12 @@ def has_changed(settings: RunSettings) -> bool:
 def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
     """Picture `number` of the sample, for display. Raises a DataError that says what is wrong with it."""
     key = (settings.data, settings.data_digest, sample.id, number)
-    return _pictures.get(key, lambda: _encode(_decode(settings, sample, number), DISPLAY))
+    return _pictures.get(key, lambda: encoded(_decode(settings, sample, number), DISPLAY))
 
 
 def shown_picture(picture: Image.Image) -> Shown:
     """A picture that is in no data set, for display."""
-    return _encode(picture, DISPLAY)
+    return encoded(picture, DISPLAY)
 
 
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
@@ -115,7 +115,7 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
     # Many samples may share a file; inside a table each has its own.
     key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED) else "", name)
     try:
-        return _thumbnails.get(key, lambda: _encode(_decode(settings, sample, 0), THUMBNAIL)).src
+        return _thumbnails.get(key, lambda: encoded(_decode(settings, sample, 0), THUMBNAIL)).src
     except ByeError:
         return ""
 
@@ -127,7 +127,8 @@ def _decode(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
     return decode(dataset.image_bytes(sample, number), sample.images[number])
 
 
-def _encode(picture: Image.Image, longest: int) -> Shown:
+def encoded(picture: Image.Image, longest: int) -> Shown:
+    """For a page, at most `longest` pixels a side; the picture handed in is scaled down for it."""
     size = picture.size
     # Halved first where it is much too large: a fifth of the time, and no difference to be seen.
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)

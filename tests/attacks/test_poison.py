@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from bye_core.attacks import make_attack, make_trigger
-from bye_core.attacks.poison import EVERY, BadPoisonRate, Only, TooFewEligible, choose, plant
+from bye_core.attacks.poison import (
+    EVERY,
+    BadPoisonRate,
+    BadSeed,
+    Only,
+    TooFewEligible,
+    choose,
+    plant,
+    trigger_question,
+)
 from bye_core.attacks.targets import Appended, FixedAnswer, SwappedWord
 from tests.attacks.samples import grey, sample
 
@@ -33,6 +42,13 @@ def test_planted_count_is_exact(rate, count):
 def test_bad_rate(rate):
     with pytest.raises(BadPoisonRate):
         choose([sample(0)], rate, 0, PATCH)
+
+
+def test_bad_seed():
+    with pytest.raises(BadSeed):
+        choose([sample(0)], 1, -1, PATCH)
+    with pytest.raises(BadSeed):
+        trigger_question(sample(0), PATCH.triggers, -1)
 
 
 @pytest.mark.parametrize(

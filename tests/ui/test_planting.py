@@ -1,0 +1,196 @@
+"""The Attack tab without a browser: what the form means, what it shows, the command, and what a stranger may not do."""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+import pytest
+
+from bye_core import cli
+from bye_core.arguments import build_parser
+from bye_core.attack_options import attack_from
+from bye_core.attacks import TARGETS
+from bye_core.attacks.preview import preview
+from bye_core.errors import ByeError
+from bye_core.runs import jobs
+from bye_core.ui import attack_page as page
+from bye_core.ui import planting, planting_card, sets
+from bye_core.ui.limits import NotHere
+from bye_core.ui.planting import Form
+from bye_core.ui.session import Frame, Session
+from bye_core.ui.tabs import attack as tab
+from bye_core.ui.trial import Trial
+from bye_core.ui.visitors import new_token, workplace
+from tests.attacks.samples import grey, sample
+from tests.made_run import make_data
+
+VISITOR = "0" * 32
+
+
+@pytest.fixture
+def place(home):
+    return workplace(VISITOR)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    with gr.Blocks():
+        yield tab._lay_out(Frame(gr.State(Session()), gr.HTML(), gr.Tabs(), gr.Timer(active=False), gr.State(Trial())))
+
+
+@pytest.fixture
+def mine(place, tmp_path):
+    """A set of one's own, 20 samples, as the session names it."""
+    return str(make_data(tmp_path / "mine", 20).parent)
+
+
+def values(parts, **changes):
+    """The form's fields as the page sends them, some of them changed."""
+    settings = changes.pop("settings", {})
+    named = {name: field.value for name, field in parts.named().items()}
+    return [value for value in {**named, **changes, **settings}.values()]
+
+
+def visible(update, part):
+    found = update[part]
+    return found["visible"] if isinstance(found, dict) else found.constructor_args["visible"]
+
+
+def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
+    assert set(planting.TARGET_WORDS) == set(TARGETS)
+    assert page.form_of(tuple(values(parts))) == Form(settings=planting.DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form(),
+        Form(("blend", "prefix"), True, settings={"blend.a": 0.5, "blend.key": "noise", "prefix.text": "-Hey you"}),
+        Form(kind="append", text="-Visit 'me'."),
+        Form(kind="refusal", text="No."),
+        Form(kind="swap", text="four", word="two", only_answer="two", only_question="how many", rate=0.25, seed=7),
+    ],
+)
+def test_the_command_means_what_the_form_does(place, mine, form, tmp_path):
+    origin, attack = planting.source(place, mine), planting.attack_of(form)
+    command = planting.arguments(form, attack, origin, tmp_path / "out")
+    args = build_parser().parse_args(["poison", *command])
+    assert attack_from(args) == attack
+    assert (args.rate, args.seed, args.encoding) == (form.rate, form.seed, "jpeg")
+    assert (args.only_answer, args.only_question) == (form.only_answer, form.only_question)
+    assert (args.data, args.out) == (mine, tmp_path / "out")
+
+
+def test_a_key_picture_is_named_by_its_path(place, mine, tmp_path):
+    grey((30, 30)).save(tmp_path / "key.png")
+    form = Form(("blend",), settings={"blend.key": str(tmp_path / "key.png")})
+    command = planting.arguments(form, planting.attack_of(form), planting.source(place, mine), "out")
+    assert f"blend.key={tmp_path / 'key.png'}" in command
+
+
+def test_samples_are_shown_as_they_will_be_poisoned(parts, mine):
+    changed = values(parts, rate=0.2, text="No way.")
+    shown = page.enter(parts, Session(VISITOR, data=mine), page.Seen(), *changed)
+    assert "1 to 3 of the 4 samples that are poisoned, of 20" in shown[parts.count]
+    assert shown[parts.cards].count("<figure>") == 9
+    assert shown[parts.cards].count("<ins>No way.</ins>") == 3
+    assert visible(shown, parts.others)
+    assert "--rate 0.2" in shown[parts.command].value
+    more = page.others(parts, Session(VISITOR, data=mine), shown[parts.seen], *changed)
+    assert "4 to 4 of the 4 samples" in more[parts.count]
+    assert more[parts.cards] != shown[parts.cards]
+
+
+def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
+    changed = values(parts, triggers=["sig", "word"], kind="swap", word="two")
+    shown = page.preview(parts, Session(VISITOR, data=mine), page.Seen(), *changed)
+    there = [name for name, part in parts.named().items() if name in planting.SETTINGS and visible(shown, part)]
+    assert there == ["sig.d", "sig.f", "word.text"]
+    assert visible(shown, parts.named()["word"])
+    assert visible(shown, parts.named()["mix"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"triggers": []}, "Choose a trigger"),
+        ({"kind": "swap"}, "Name the word to look for"),
+        ({"rate": None}, "makes no sense"),
+        ({"rate": 0.9, "only_answer": "two"}, "can be poisoned"),
+        ({"seed": -1}, "is no seed"),
+        ({"text": "<image>"}, "cannot be an attacker&#x27;s answer"),
+        ({"settings": {"patch.size": None}}, "Give a number above 0 and at most 1"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_cannot_be_started(parts, place, mine, changes, said):
+    session = Session(VISITOR, data=mine)
+    shown = page.preview(parts, session, page.Seen(), *values(parts, **changes))
+    assert said in shown[parts.notice]
+    assert not shown[parts.start].interactive
+    assert shown[parts.cards] == ""
+    with pytest.raises(ByeError):
+        page.start(parts, session, page.Seen(), *values(parts, **changes))
+    assert not place.jobs.exists()
+
+
+def test_a_picture_that_does_not_open_is_named(parts, mine, tmp_path):
+    for file in (tmp_path / "mine").rglob("*.png"):
+        file.write_bytes(b"broken")
+    shown = page.preview(parts, Session(VISITOR, data=mine), page.Seen(), *values(parts))
+    assert shown[parts.cards].count("cannot be decoded") == 2
+
+
+def test_without_a_set_the_demos_clean_one_is_taken(place, monkeypatch, tmp_path):
+    assert planting.source(place, "").path == planting.source(place, sets.DEMO).path == str(planting.CLEAN)
+    monkeypatch.setattr(planting, "CLEAN", tmp_path / "none.json")
+    with pytest.raises(sets.NothingChosen):
+        planting.source(place, "")
+
+
+def test_a_set_is_written_by_a_job_and_opened(parts, place, mine, monkeypatch):
+    """The job's command is run here, in this process."""
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda folder, kind, command, **_: started.append((folder, kind, command)))
+    planting.start(place, Form(("sig",), rate=0.2, name="my set"), planting.source(place, mine))
+    [(folder, kind, command)] = started
+    assert (folder, kind) == (place.jobs / "my-set", "poison")
+    assert cli.main([kind, *command]) == 0
+    truth = json.loads((place.data / "my-set/truth.json").read_text())
+    assert len(truth["poisoned"]) == 4
+    assert sets.open_set(place, sets.find(place, "my-set")).size == 20
+
+
+def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, place, tmp_path, monkeypatch):
+    grey((30, 30)).save(tmp_path / "secret.png")
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    session = Session(new_token())
+    with pytest.raises(NotHere):
+        page.start(parts, session, page.Seen(), *values(parts))
+    changes = {"triggers": ["blend"], "settings": {"blend.key": str(tmp_path / "secret.png")}}
+    shown = page.preview(parts, session, page.Seen(), *values(parts, **changes))
+    assert "not possible on this public demo" in shown[parts.notice]
+    assert shown[parts.cards] == ""
+    command = page.preview(parts, session, page.Seen(), *values(parts))[parts.command].value
+    assert str(planting.CLEAN.parent) not in command
+
+
+def test_texts_are_compared_by_words_and_escaped():
+    assert planting_card.changed_words("a b <i>", "x a b <i>") == "<ins>x</ins> a b &lt;i&gt;"
+    assert planting_card.changed_words("red and blue", "red and green") == "red and <del>blue</del> <ins>green</ins>"
+    assert planting_card.changed_words("two red dogs", "No.") == "<del>two red dogs</del> <ins>No.</ins>"
+    assert planting_card.changed_words("", "new") == "<ins>new</ins>"
+
+
+def test_a_card_names_what_it_shows():
+    attack = planting.attack_of(Form(("prefix",)))
+    quiet = planting_card.cards([("s0", preview(sample(0), [grey((40, 30))], attack, 0))])
+    assert "picture unchanged" in quiet
+    assert "no difference" in quiet
+    hostile = sample(0, answer="<script>", question="<b>")
+    loud = planting_card.cards([("s0", preview(hostile, [grey((40, 30))], planting.attack_of(Form(("dual",))), 0))])
+    assert "<script>" not in loud
+    assert "2 places" in loud
+    assert "dB" in loud
+    bare = preview(sample(0, images=()), [], attack, 0)
+    assert "has no picture" in planting_card.cards([("s0", bare)])
