@@ -45,7 +45,7 @@ def _card(seen: Preview) -> str:
         pictures = "<p class='bye-note'>This sample has no picture.</p>"
     else:
         quiet = math.isinf(seen.psnr)
-        times = "" if seen.gain < 1.05 else f", {seen.gain:.2g} times"
+        times = "" if seen.gain < 1.05 else f" × {seen.gain:.2g}"
         titles = ("original", "poisoned", "no difference" if quiet else f"difference{times}")
         shown = zip(titles, (seen.original, seen.triggered, seen.difference), strict=True)
         pictures = "".join(_figure(title, picture, seen.id) for title, picture in shown)

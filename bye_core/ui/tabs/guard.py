@@ -75,7 +75,7 @@ def build(frame: Frame) -> None:
             with gr.Column(scale=3, min_width=300):
                 answer = gr.HTML(elem_id="guard-answer")
                 figure = gr.Plot(visible=False, show_label=False, elem_id="guard-figure")
-    parts = Parts(frame.session, gr.State(Watch()), frame.pulse, picture, question, notice, ask, answer, figure)
+        parts = Parts(frame.session, gr.State(Watch()), frame.pulse, picture, question, notice, ask, answer, figure)
     _listen(parts, frame, tab)
 
 
