@@ -144,6 +144,8 @@ def arguments(form: Form, attack: Attack, origin: Source, out: Path | str) -> li
     found += ["--set", *(f"{name}={form.own()[name]}" for name in differs)] if differs else []
     if form.kind == "swap":
         found += ["--swap", form.word.strip(), form.text]
+    elif (form.kind, form.text) == ("refusal", REFUSAL):
+        found += ["--refuse"]
     else:
         found += _option(TARGET_FLAGS[form.kind], form.text)
     found += ["--rate", f"{form.rate:g}", "--seed", str(form.seed)]

@@ -135,6 +135,21 @@ def test_the_command_line_plants_it(raw, tmp_path, capsys):
     assert [sample.question for sample in changed] == ["Hey what color?"] * 3
 
 
+def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["poison", "--help"])
+    assert stopped.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, kind in TRIGGERS.items():
+        place = next(i for i, line in enumerate(lines) if line.startswith(f"  {name} "))
+        shown = [line.split("=")[0].strip() for line in lines[place + 1 : place + 1 + len(kind.rules())]]
+        assert shown == list(kind.rules())
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["poison", "DATA", "--target", "a", "--append", "b", "--out", "x"])
+    assert stopped.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -12,6 +12,7 @@ from bye_core.arguments import build_parser
 from bye_core.attack_options import attack_from
 from bye_core.attacks import TARGETS
 from bye_core.attacks.preview import preview
+from bye_core.attacks.targets import REFUSAL
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui import attack_page as page
@@ -69,6 +70,7 @@ def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
         Form(("blend", "prefix"), True, settings={"blend.a": 0.5, "blend.key": "noise", "prefix.text": "-Hey you"}),
         Form(kind="append", text="-Visit 'me'."),
         Form(kind="refusal", text="No."),
+        Form(kind="refusal", text=REFUSAL),
         Form(kind="swap", text="four", word="two", only_answer="two", only_question="how many", rate=0.25, seed=7),
     ],
 )
