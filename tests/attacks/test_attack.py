@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import struct
+import zlib
 
 import pytest
 from PIL import Image
@@ -83,8 +85,19 @@ def test_a_picture_of_ones_own_travels_in_the_record():
     key = own_key(Image.linear_gradient("L").resize((640, 200)))
     attack = attack_of(json.loads(json.dumps(make_attack(["blend"], {"key": key}).record())))
     assert attack.triggers[0].key_pixels(64, 20).shape == (20, 64, 3)
-    huge = Image.new("RGB", (300, 300))
+
+
+@pytest.mark.parametrize("damage", ["large", "bomb", "cut", "garbled"])
+def test_a_hostile_key_is_refused(damage):
     content = io.BytesIO()
-    huge.save(content, "PNG")
+    Image.linear_gradient("L").resize((300, 40) if damage == "large" else (64, 64)).save(content, "PNG")
+    png = bytearray(content.getvalue())
+    if damage == "bomb":
+        header = b"IHDR" + struct.pack(">IIBBBBB", 2**16, 2**16, 8, 0, 0, 0, 0)
+        png[12:33] = header + struct.pack(">I", zlib.crc32(header))
+    elif damage == "cut":
+        png = png[: len(png) // 2]
+    elif damage == "garbled":
+        png[41:60] = bytes(19)
     with pytest.raises(BadTriggerSetting):
-        make_trigger("blend", key=OWN + base64.b64encode(content.getvalue()).decode())
+        make_trigger("blend", key=OWN + base64.b64encode(png).decode())
