@@ -10,10 +10,12 @@ import torch
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from bye_core import pipeline
+from bye_core.attacks.poison import choose, plant
 from bye_core.attention import read_attention
 from bye_core.attention.statistics import row_statistics
 from bye_core.data import load_dataset
 from bye_core.demo import tour
+from bye_core.demo.recipe import ATTACK
 from bye_core.models import load_model
 from bye_core.runs import Run
 
@@ -61,6 +63,23 @@ def test_plain_transformers_calls_load_the_model():
     assert prompt.endswith("ASSISTANT:")
     assert model.config.text_config.num_hidden_layers >= 8
     assert model.config.image_seq_length >= 12 * 12
+
+
+def test_the_truth_says_how_it_was_poisoned():
+    """Planted again in the clean set, the attack gives the poisoned one: the same samples, answers and places."""
+    attack, seed = pipeline.read_attack(DATA / "truth.json")
+    assert (attack, seed) == (ATTACK, 0)
+    truth = json.loads((DATA / "truth.json").read_text(encoding="utf-8"))
+    clean, poisoned = load_dataset(DATA / "clean.json"), load_dataset(DATA / "poisoned.json")
+    chosen = choose(clean.samples, truth["rate"], seed, attack)
+    assert list(chosen) == truth["poisoned"] == list(truth["samples"])
+    for id in chosen[:3]:
+        sample = clean.by_id[id]
+        again, [picture], boxes = plant(sample, clean.images(sample), attack.triggers, attack.target, seed)
+        assert again.turns == poisoned.by_id[id].turns
+        assert [list(box) for box in boxes] == truth["samples"][id]["boxes"]
+        difference = np.asarray(picture, int) - np.asarray(poisoned.images(poisoned.by_id[id])[0], int)
+        assert np.abs(difference).mean() < 2, "but for a second pass through the encoder"
 
 
 def test_the_papers_unaltered_rule_finds_the_poison(run):
