@@ -216,18 +216,25 @@ async function look() {
   const value = props.value || {};
   const before = seen;
   seen = value;
-  if (value.run !== before.run || value.visitor !== before.visitor) {
+  if (value.run !== undefined) sayEntered();
+  // On one's own machine the first run is opened before the visitor is known (enter.js).
+  const here = value.run === before.run && (value.visitor === before.visitor || !before.visitor);
+  if (!here) {
     place = { visitor: value.visitor || '', run: value.run || '' };
     for (const known of [samples, pictures, list.cards, list.thumbnails, list.selected, list.pending, drafts]) known.clear();
     for (const known of [made, unsaved]) known.length = 0;
     list.cursor = -1;
     facts = null;
     if (place.run) await ask({ ...EVERYTHING, show: value.flagged ? 'flagged' : 'all' }, false);
-    else if (value.run !== undefined) teach();
+    else teach();
   } else if (place.run && value.stamp !== before.stamp) {
     await ask({});
   } else if (place.run && value.revision !== before.revision) {
     await refreshMarks().catch(() => {});
+  }
+  if (value.visitor) {
+    place.visitor = value.visitor;
+    remember();
   }
   const selection = value.selection || [];
   if (!place.run || !(selection.length || value.sample)) return;
@@ -240,5 +247,10 @@ async function look() {
 }
 
 start();
+entered.then(() => {
+  document.documentElement.dataset.entered = '';
+  document.dispatchEvent(new Event('bye-entered'));
+});
 watch('value', look);
 look();
+if (seen.run === undefined) enter();

@@ -1,5 +1,21 @@
 // The words about one sample: its texts, why it is flagged, and the sample to compare it with.
 
+// A token is often no word: blanks and line ends are drawn, and what cannot be told from it is said.
+const BLANKS = { ' ': '␣', '\n': '⏎', '\t': '⇥', '\u00a0': '␣' };
+
+function firstToken({ token, probability }) {
+  const shown = [...token].map((one) => BLANKS[one] || one).join('');
+  const hint = token.trim()
+    ? null
+    : token
+      ? 'A blank: its tokenizer has no piece for the beginning of this word, so the word is spelled out after it.'
+      : 'A token that stands for no text.';
+  return h(
+    'dd', {}, h('code', { class: 'rv-token' }, shown || '(none)'), ` ${percent(probability)}`,
+    hint && h('span', { class: 'rv-hint rv-own-line' }, hint),
+  );
+}
+
 class Panel {
   // act: {question(position), answer(position), open(position)}
   constructor(holder, act) {
@@ -38,7 +54,6 @@ class Panel {
   }
 
   texts(sample) {
-    const token = sample.token === null ? null : `${JSON.stringify(sample.token)} (${percent(sample.probability)})`;
     const more = (number, label, go) => (number > 1 ? button(`${label} (${number.toLocaleString('en')})`, { class: 'rv-link' }, go) : null);
     return h(
       'dl', { class: 'rv-texts' },
@@ -46,7 +61,7 @@ class Panel {
       h('dd', {}, sample.question || '(empty)'),
       h('dt', {}, 'Answer in the data set', more(sample.same_answer, 'all with this answer', () => this.act.answer(sample.position))),
       h('dd', { class: 'rv-answer' }, sample.answer || '(empty)'),
-      ...(token ? [h('dt', {}, 'Model’s own first token (probability)'), h('dd', {}, token)] : []),
+      ...(sample.token === null ? [] : [h('dt', {}, 'Model’s own first token (probability)'), firstToken(sample)]),
     );
   }
 

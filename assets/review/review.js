@@ -16,6 +16,8 @@ const samples = new Recent(40);
 const pictures = new Recent(40);
 const drafts = new Map(); // notes typed and not yet kept, by position
 
+let sayEntered;
+const entered = new Promise((said) => { sayEntered = said; }); // something is on the screen, or nothing is to be
 const ahead = new Ahead();
 const outbox = new Outbox(deliver);
 const viewer = new Viewer(part('figures'), 'sample', (text) => { part('readout').textContent = text || part('readout').dataset.rest || ''; });
@@ -39,14 +41,16 @@ function sampleAt(position) {
   }));
 }
 
+async function decoded(src, width, height) {
+  const image = new Image();
+  image.src = src;
+  await image.decode();
+  return { image, width, height };
+}
+
 function pictureAt(position, number) {
   const key = `${position}/${number}`;
-  return pictures.get(key) || pictures.set(key, call('review_picture', place, { position, number }).then(async ({ src, width, height }) => {
-    const image = new Image();
-    image.src = src;
-    await image.decode();
-    return { image, width, height };
-  }).catch((error) => {
+  return pictures.get(key) || pictures.set(key, call('review_picture', place, { position, number }).then(({ src, width, height }) => decoded(src, width, height)).catch((error) => {
     pictures.delete(key);
     throw error;
   }));
@@ -62,6 +66,13 @@ async function fetchAhead(position) {
   const sample = await sampleAt(position);
   await Promise.allSettled(picturesOf(sample));
   if (sample.typical) await Promise.allSettled(picturesOf(await sampleAt(sample.typical.position)));
+}
+
+// The whole data set is read for it: the first sample goes first.
+async function askNotice(here) {
+  await entered;
+  const { notice } = await call('review_notice', here).catch(() => ({}));
+  if (notice !== undefined && here === place) showNotice(notice);
 }
 
 // Asks for a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
@@ -81,10 +92,15 @@ async function ask(change, keep = true) {
   }
 }
 
-function showQueue(answer, position) {
+// `first`: the sample that will be shown, where it came with the list.
+function showQueue(answer, position, first = null) {
   if (!facts || answer.stamp !== facts.stamp) {
     samples.clear();
-    call('review_notice', place).then(({ notice }) => showNotice(notice), () => {});
+    askNotice(place);
+  }
+  if (first) {
+    samples.set(first.position, Promise.resolve(first));
+    if (first.picture) pictures.set(`${first.position}/0`, decoded(first.picture.src, first.picture.width, first.picture.height));
   }
   facts = answer;
   for (const card of answer.cards) list.cards.set(card.position, card);
@@ -142,8 +158,12 @@ function fill(sample) {
   viewer.layers = layersOf();
   panel.show(sample, list.marks[position]);
   viewer.show(sample, picturesOf(sample));
-  strip.show(sample, facts.sensitive);
-  strip.select(layersOf());
+  // The picture first: the small maps of all layers take as long as all else together.
+  requestAnimationFrame(() => setTimeout(() => {
+    if (list.current !== position || !facts) return;
+    strip.show(sample, facts.sensitive);
+    strip.select(layersOf());
+  }));
   rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the picture for numbers.');
   fillNote(position, sample.decision);
   part('page').dataset.sample = sample.id;

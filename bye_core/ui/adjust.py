@@ -11,7 +11,7 @@ from bye_core.detect import DETECTORS
 from bye_core.errors import ByeError
 from bye_core.ui import adjust_page as page
 from bye_core.ui.adjust_page import Parts, Update
-from bye_core.ui.bridge import script
+from bye_core.ui.bridge import in_front, script
 from bye_core.ui.messages import note, warn
 from bye_core.ui.session import Frame
 from bye_core.ui.truth_panel import build_truth
@@ -22,6 +22,11 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
 TRIAL = {**QUIET, "concurrency_id": "trial", "concurrency_limit": 1, "trigger_mode": "always_last"}
 
+# Beside Layers it opens by itself, elsewhere when somebody opens it.
+LOOKED_AT = in_front(
+    "layers", "document.querySelector('#adjust')?.closest('.sidebar')?.classList.contains('open') === true"
+)
+
 METHODS = {"bye": "BYE: the paper's rule"}
 FORMULAS = [("the paper's", "paper"), ("the authors' code's", "reference")]
 MODES = [("those that separate", "tau"), ("by hand", "hand"), ("all", "all")]
@@ -31,18 +36,19 @@ CLUSTERS = [("mixture", "gmm"), ("k-means", "kmeans"), ("fixed", "threshold")]
 def build(frame: Frame) -> None:
     """Reads: session, trial. Writes: trial; session (revision after "Use this", selection, truth); the detection of the
     run after "Use this"."""
-    with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust"):
+    with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust") as bar:
         gr.HTML("<h2>Adjust</h2>", padding=False, elem_classes="bye-title")
-        hint = gr.HTML(note("Open a run first."), padding=False, elem_id="adjust-hint")
+        front = gr.Checkbox(False, visible=False)
+        hint = gr.HTML(note("Reading the run ..."), padding=False, elem_id="adjust-hint")
         with gr.Column(elem_id="adjust-top"):
             effect = gr.HTML("", padding=False, js_on_load=script("adjust.js"), elem_id="adjust-effect")
             with gr.Column(visible=False) as actions:
                 buttons = _lay_out_actions()
         with gr.Column(visible=False, elem_id="adjust-body") as body:
             rest = [*buttons, *_lay_out_cut(), *_lay_out_rule()]
-        parts = Parts(frame.session, frame.tabs, frame.trial, gr.State({}), hint, body, actions, effect, *rest)
+        parts = Parts(frame.session, frame.tabs, frame.trial, gr.State({}), front, hint, body, actions, effect, *rest)
         build_truth(frame)
-    _listen(parts, frame)
+    _listen(parts, frame, bar)
 
 
 def _lay_out_actions() -> list[Any]:
@@ -80,7 +86,7 @@ def _lay_out_rule() -> list[Any]:
     return [method, bsi, mode, tau, layers, cluster, threshold]
 
 
-def _listen(parts: Parts, frame: Frame) -> None:
+def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     session, trial, outputs = parts.session, parts.trial, parts.all()
     known = [session, trial, parts.sent, parts.log]
 
@@ -101,14 +107,17 @@ def _listen(parts: Parts, frame: Frame) -> None:
     def asked(session: Any, trial: Any, event: gr.EventData) -> Update:
         return bound(page.open_list)(session, trial, event)
 
-    session.change(bound(page.refresh), known, outputs, **TRIAL)
+    gr.on(
+        [session.change, bar.expand, frame.tabs.select], bound(page.refresh), [*known, parts.in_front], outputs,
+        js=LOOKED_AT, **TRIAL,
+    )  # fmt: skip
     parts.cut.input(bound(page.cut), [*known, parts.cut], outputs, **TRIAL)
     parts.uncut.click(bound(page.uncut), known, outputs, **TRIAL)
     parts.log.input(bound(page.redraw), known, outputs, **TRIAL)
     parts.method.input(bound(page.choose_method), [*known, parts.method], outputs, **TRIAL)
     parts.mode.input(bound(page.choose_mode), [*known, parts.mode], outputs, **TRIAL)
-    for field in (parts.bsi, parts.tau, parts.layers, parts.cluster, parts.threshold):
-        field.input(bound(page.change), [*known, *parts.form], outputs, **TRIAL)
+    fields = (parts.bsi, parts.tau, parts.layers, parts.cluster, parts.threshold)
+    gr.on([field.input for field in fields], bound(page.change), [*known, *parts.form], outputs, **TRIAL)
     parts.back.click(bound(page.discard), known, outputs, **TRIAL)
     parts.paper.click(bound(page.paper), known, outputs, **TRIAL)
     parts.use.click(bound(page.use), [session, trial], outputs, **SESSION)

@@ -30,6 +30,7 @@ class Parts:
     tabs: gr.Tabs
     trial: gr.State
     sent: gr.State
+    in_front: gr.Checkbox
     hint: gr.HTML
     body: gr.Column
     actions: gr.Column
@@ -60,8 +61,11 @@ class Parts:
 # --- what the controls do ---------------------------------------------------------------------------------------
 
 
-def refresh(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -> Update:
-    """Another run, other decisions, another detection in use. An unsaved trial of the same run is kept."""
+def refresh(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, front: bool) -> Update:
+    """Another run, other decisions, another detection in use, or somebody looks again. An unsaved trial of the same run
+    is kept."""
+    if not front:
+        return {parts.sent: gr.skip()}
     t = trying.look(session, trial)
     return shown(parts, t, sent, log, whole=t.trial != trial or not sent)
 

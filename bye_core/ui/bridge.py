@@ -9,6 +9,16 @@ import gradio as gr
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
+# Nothing is drawn for a page that nobody looks at, and only the browser knows: the last value says so.
+_IN_FRONT = """(...values) => [...values.slice(0, -1),
+  document.querySelector('#tabs [data-tab-id="{tab}"]')?.getAttribute('aria-selected') === 'true'{more}]"""
+
+
+def in_front(tab: str, more: str = "") -> str:
+    """`js` of a handler whose last input is a hidden checkbox: whether this tab is in front, or else `more` is true."""
+    return _IN_FRONT.format(tab=tab, more=f" || {more}" if more else "")
+
+
 def script(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 

@@ -32,18 +32,28 @@ REASON = "Rejected in Export: all that was flagged and undecided."
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def changed(parts: Parts, session: Session, shown: str, *fields: str) -> Iterator[Update]:
-    """Another run was opened; all else is looked at when the tab is."""
-    if session.run == shown:
+def changed(
+    parts: Parts, session: Session, shown: str, name: str, format: str, moved: str, front: bool
+) -> Iterator[Update]:
+    """Another run was opened while somebody looks at the tab; all else is looked at when the tab is."""
+    if session.run == shown or not front:
         yield {parts.shown: gr.skip()}
+    else:
+        yield from enter(parts, session, shown, name, format, moved)
+
+
+def enter(parts: Parts, session: Session, shown: str, name: str, format: str, moved: str) -> Iterator[Update]:
+    """Show the run as it stands now, and follow an export of it that is being written. Another run than was `shown`
+    starts with its own name."""
+    if session.run == shown:
+        yield from _enter(parts, session, name, format, moved)
         return
     anew = {parts.name: session.run, parts.batch: "", parts.moved: gr.Textbox("", visible=False)}
-    for update in enter(parts, session, session.run, "same", ""):
+    for update in _enter(parts, session, session.run, format, ""):
         yield anew | update
 
 
-def enter(parts: Parts, session: Session, name: str, format: str, moved: str) -> Iterator[Update]:
-    """Show the run as it stands now, and follow an export of it that is being written."""
+def _enter(parts: Parts, session: Session, name: str, format: str, moved: str) -> Iterator[Update]:
     if not session.run:
         yield {parts.notice: note(FIRST), parts.view: gr.Column(visible=False), parts.shown: ""}
         return

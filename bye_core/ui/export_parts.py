@@ -30,6 +30,7 @@ class Parts:
     shown: gr.State
     batch: gr.State
     page: gr.State
+    in_front: gr.Checkbox
     notice: gr.HTML
     view: gr.Column
     summary: gr.HTML

@@ -12,11 +12,13 @@ from starlette.middleware import Middleware
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.figures import PAGE_STYLE
-from bye_core.ui import adjust, api, scans, shipped
+from bye_core.ui import adjust, api, scans
 from bye_core.ui.bridge import ASSETS, build_bridge
+from bye_core.ui.entrance import run_to_open
 from bye_core.ui.header import header
 from bye_core.ui.messages import warn
 from bye_core.ui.origins import OwnPagesOnly
+from bye_core.ui.scripts import ReadyScripts
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.tabs import TABS
 from bye_core.ui.theme import THEME
@@ -34,6 +36,14 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
+# Review opens its first sample by itself (assets/review/enter.js); all else, which keeps browser and server busy for a
+# while, begins when that is on the screen, or where Review is not there or takes too long.
+AFTER_REVIEW = """(kept) => new Promise((go) => {
+  const begin = () => go([kept]);
+  if (!document.getElementById('review') || document.documentElement.dataset.entered) begin();
+  document.addEventListener('bye-entered', begin, { once: true });
+  setTimeout(begin, 3000);
+})"""
 # Archives and uploads that Gradio keeps to serve: looked through and deleted after so many seconds; sooner on a public
 # host.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
@@ -50,11 +60,13 @@ def build(run: str = "") -> gr.Blocks:
         # Nothing but tabs may be made inside Tabs: a State there is counted as one, and the bar shows wrong names.
         trial = gr.State(Trial())
         with gr.Tabs(elem_id="tabs") as tabs:
-            frame = Frame(session, bridge, tabs, pulse, trial)
+            frame = Frame(session, bridge, tabs, pulse, trial, run)
             for tab in TABS:
                 tab.build(frame)
         adjust.build(frame)
-        page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], api_visibility="private")
+        page.load(
+            lambda kept: enter(kept, run), stored, [stored, session, pulse], js=AFTER_REVIEW, api_visibility="private"
+        )
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         session.change(shown, session, top, **quiet)
         session.change(kept_of, session, stored, **quiet)
@@ -62,6 +74,10 @@ def build(run: str = "") -> gr.Blocks:
         pulse.tick(beat, [session, idle], [top, idle, pulse], **quiet)
         top.click(to_tab, None, tabs, **quiet)
         api.register()
+        for handler in page.fns.values():
+            # Gradio's page goes through every component where progress is shown, at each step of each handler.
+            if handler.show_progress == "hidden":
+                handler.show_progress_on = [bridge]
     return page
 
 
@@ -82,7 +98,7 @@ def launch(
         show_error=False,
         run_history=False,
         ssr_mode=False,
-        app_kwargs={"middleware": [Middleware(OwnPagesOnly)]},
+        app_kwargs={"middleware": [Middleware(OwnPagesOnly), Middleware(ReadyScripts)]},
         **more,
     )
 
@@ -106,13 +122,10 @@ def enter(kept: dict, run: str) -> tuple[dict, Session, gr.Timer]:
     started before goes on being watched, and what it has finished meanwhile is examined."""
     visitor = kept.get("visitor") if is_token(kept.get("visitor")) else new_token()
     place = workplace(visitor)
-    names = place.run_names()
-    name = next((name for name in (run, kept.get("run")) if name in names), "")
-    if not name and shipped.has_demo():
-        name = shipped.open_demo(place)
+    name = run_to_open(place, run, kept.get("run"))
     scans.settle(place)
     data = kept.get("data") if isinstance(kept.get("data"), str) else ""
-    session = Session(visitor=visitor, run=name or next(iter(names), ""), data=data)
+    session = Session(visitor=visitor, run=name, data=data)
     return kept_of(session), session, gr.Timer(active=scans.is_busy(place))
 
 

@@ -17,6 +17,7 @@ from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.ui import asking, pictures, queue
 from bye_core.ui.asking import Ask, BadRequest, answered, told
 from bye_core.ui.desk import Desk, open_desk
+from bye_core.ui.entrance import run_to_open
 from bye_core.ui.evidence_card import conversation, layer_names, short
 from bye_core.ui.visitors import workplace
 
@@ -41,10 +42,28 @@ def desk_of(ask: Ask) -> Desk:
 
 
 @answered
+def review_enter(ask: Ask) -> dict[str, Any]:
+    """ask: visitor; asked, kept: names of runs. What a page shows first, in one answer, before there is a session: the
+    list, the first undecided sample in it, and that sample's first picture (None where it cannot be shown)."""
+    place = workplace(asking.text(ask, "visitor"))
+    run = run_to_open(place, asking.text(ask, "asked"), asking.text(ask, "kept"))
+    desk = open_desk(place.run_path(run))
+    flagged, chosen = bool(desk.columns.flagged.any()), desk.choices()
+    rows = queue.select(desk.columns, chosen, queue.Query("flagged" if flagged else "all"))
+    undecided = rows[chosen[rows] == queue.UNDECIDED]
+    position = int(desk.positions[(undecided if len(undecided) else rows)[0]]) if len(rows) else None
+    first = None if position is None else {**_sample(desk, position), "picture": _first_picture(desk, position)}
+    return {"run": run, "flagged": flagged, "list": _listing(desk, rows), "first": first}
+
+
+@answered
 def review_queue(ask: Ask) -> dict[str, Any]:
     """ask: query {show, sort, text, question, answer, picked}. The whole order as positions, and all marks."""
     desk = desk_of(ask)
-    rows = queue.select(desk.columns, desk.choices(), _query(desk, asking.part(ask, "query")))
+    return _listing(desk, queue.select(desk.columns, desk.choices(), _query(desk, asking.part(ask, "query"))))
+
+
+def _listing(desk: Desk, rows: np.ndarray) -> dict[str, Any]:
     detection = desk.detection
     return {
         "stamp": desk.stamp,
@@ -99,7 +118,10 @@ def review_thumbnails(ask: Ask) -> dict[str, Any]:
 def review_sample(ask: Ask) -> dict[str, Any]:
     """ask: position or id. All about one sample but its pictures."""
     desk = desk_of(ask)
-    position = _position(desk, ask)
+    return _sample(desk, _position(desk, ask))
+
+
+def _sample(desk: Desk, position: int) -> dict[str, Any]:
     row, sample = desk.row(position), desk.samples[position]
     chosen, decision = desk.choices(), desk.decisions().get(sample.id)
     compared = desk.evidence.typical(row, chosen)
@@ -132,6 +154,15 @@ def review_picture(ask: Ask) -> dict[str, Any]:
     sample = desk.samples[_position(desk, ask)]
     number = asking.index(ask.get("number"), len(sample.images), "an unknown picture")
     return pictures.shown(desk.settings, sample, number)._asdict()
+
+
+def _first_picture(desk: Desk, position: int) -> dict[str, Any] | None:
+    """The page asks for it once more where there is none, and is told why."""
+    sample = desk.samples[position]
+    try:
+        return pictures.shown(desk.settings, sample, 0)._asdict() if sample.images else None
+    except ByeError:
+        return None
 
 
 @answered
@@ -176,6 +207,7 @@ def review_undo(ask: Ask) -> dict[str, Any]:
 
 
 SERVER_FUNCTIONS = [
+    review_enter,
     review_queue,
     review_notice,
     review_marks,

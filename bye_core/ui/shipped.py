@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from threading import Lock
 
 from bye_core import runs
 from bye_core.ui.bridge import ASSETS
@@ -12,6 +13,7 @@ from bye_core.ui.visitors import Workplace
 
 DEMO = ASSETS / "demo"
 NAME = "demo"
+_copying = Lock()
 
 
 def has_demo() -> bool:
@@ -21,12 +23,13 @@ def has_demo() -> bool:
 def open_demo(place: Workplace) -> str:
     """Copy the shipped run into the workplace, once; returns its name there."""
     path = place.runs / NAME
-    if not runs.is_run(path):
-        unfinished = place.runs / f".{NAME}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(DEMO / "run", unfinished)
-        _point_home(unfinished / "run.json")
-        unfinished.rename(path)
+    with _copying:
+        if not runs.is_run(path):
+            unfinished = place.runs / f".{NAME}"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.copytree(DEMO / "run", unfinished)
+            _point_home(unfinished / "run.json")
+            unfinished.rename(path)
     return NAME
 
 

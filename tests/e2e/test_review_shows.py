@@ -189,6 +189,7 @@ def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve,
     made()
     other_tab["sample"] = "s00005"
     page = open_page(serve())
+    page.wait_for_selector("#header .bye-header")  # there is a session to pick in
     page.locator("#go").click()
     shown = review(page)
     for _ in range(2):
@@ -205,11 +206,26 @@ def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve, open_
     made()
     other_tab["selection"] = ("s00005", "s00017", "s00002")
     page = open_page(serve())
+    page.wait_for_selector("#header .bye-header")  # there is a session to pick in
     page.locator("#go").click()
     shown = review(page)
     expect(shown.part("count")).to_have_text("1 of 3")
     shown.part("picked").click()
     expect(shown.part("count")).to_contain_text("of 120")
+
+
+def test_the_first_sample_does_not_wait_for_the_session(made, serve, open_page, review, expect):
+    path = made()
+    url = serve()
+    page = open_page("about:blank")
+    page.route("**/queue/join*", lambda route: None)  # Gradio's own questions are never answered
+    page.goto(url)
+    shown = review(page)
+    expect(page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{shown.sample}, picture 1")
+    first = shown.sample
+    page.keyboard.press("r")
+    shown.settle()
+    assert Run.open(path).decisions()[first].choice == "reject"
 
 
 def test_filters_find_and_an_empty_one_teaches(made, serve, open_page, review, expect):

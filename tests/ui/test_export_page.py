@@ -14,19 +14,24 @@ from bye_core.ui.tabs import export as export_tab
 @pytest.fixture
 def parts(run_path):
     with gr.Blocks():
-        states = [gr.State(Session()), gr.State(""), gr.State(""), gr.State(0), gr.HTML(), gr.Column()]
+        states = [gr.State(Session()), gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(), gr.HTML(), gr.Column()]
         return Parts(*states, *export_tab._lay_out())
 
 
 def test_a_name_typed_meanwhile_is_not_overwritten(parts):
     session = Session(run="made")
-    first = list(export_page.enter(parts, session, "", "same", ""))[-1]
+    first = list(export_page.enter(parts, session, "", "", "same", ""))[-1]
     assert first[parts.name] == "made"
-    again = list(export_page.enter(parts, session, "mine", "same", ""))[-1]
+    again = list(export_page.enter(parts, session, "made", "mine", "same", ""))[-1]
     assert parts.name not in again
     assert "exports/mine" in again[parts.command]
 
 
 def test_another_run_brings_its_own_name(parts):
-    answer = list(export_page.changed(parts, Session(run="made"), "another", "mine", "same", ""))[-1]
+    answer = list(export_page.changed(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
     assert answer[parts.name] == "made"
+
+
+def test_nothing_is_read_for_a_tab_that_nobody_looks_at(parts):
+    (answer,) = export_page.changed(parts, Session(run="made"), "another", "mine", "same", "", False)
+    assert set(answer) == {parts.shown}

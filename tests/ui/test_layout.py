@@ -16,3 +16,16 @@ def test_nothing_but_tabs_lies_between_the_tabs(home):
         if types.get(node["id"]) == "tabs":
             found.append([types[child["id"]] for child in children])
     assert found == [["tabitem"] * len(TABS)]
+
+
+def test_handlers_that_show_no_progress_cost_the_page_one_component(home):
+    page = layout.build("made")
+    quiet = [handler for handler in page.fns.values() if handler.show_progress == "hidden"]
+    assert len(quiet) > 60
+    assert all(len(handler.show_progress_on) == 1 for handler in quiet)
+
+
+def test_all_else_waits_for_the_first_sample(home):
+    page = layout.build("made")
+    (load,) = [one for one in page.fns.values() if any(event == "load" for _, event in one.targets)]
+    assert "bye-entered" in load.js

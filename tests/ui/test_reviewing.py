@@ -51,6 +51,30 @@ def test_the_queue_lists_the_flagged_with_their_first_cards(run, poisoned):
     assert ask(reviewing.review_notice) == {"notice": None}
 
 
+def test_a_page_that_is_built_gets_list_sample_and_picture_in_one_answer(run, poisoned):
+    first = listed(show="flagged")[0]
+    run.decide([Decision(run.samples()[first].id, "reject")])
+    answer = json.loads(reviewing.review_enter({"visitor": "", "asked": "", "kept": "made"}))
+    assert (answer["run"], answer["flagged"]) == ("made", True)
+    assert answer["list"] == ask(reviewing.review_queue, query={"show": "flagged"})
+    shown = answer["first"]
+    assert shown["position"] == listed(show="flagged")[1], "the first that is undecided"
+    picture = shown.pop("picture")
+    assert shown == ask(reviewing.review_sample, position=shown["position"])
+    assert picture == ask(reviewing.review_picture, position=shown["position"], number=0)
+
+
+def test_a_page_that_is_built_without_a_picture_or_a_run_is_not_held_up(run, home, monkeypatch):
+    (home / "made/data").rename(home / "made/elsewhere")
+    answer = json.loads(reviewing.review_enter({"visitor": "", "asked": "made", "kept": ""}))
+    assert answer["first"]["picture"] is None
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    for visitor in ("", new_token()):
+        monkeypatch.setattr("bye_core.ui.shipped.has_demo", lambda: False)
+        answer = json.loads(reviewing.review_enter({"visitor": visitor, "asked": "made", "kept": "made"}))
+        assert set(answer) == {"error"}
+
+
 def test_filters_by_the_texts_of_a_sample(run):
     same = listed(question=4, sort="file")
     assert same == [p for p, sample in enumerate(run.samples()) if sample.question == run.samples()[4].question]
@@ -183,6 +207,7 @@ def test_not_even_an_object():
 @pytest.mark.parametrize("function", reviewing.SERVER_FUNCTIONS)
 def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home, monkeypatch, function):
     monkeypatch.setenv("BYE_HOSTED", "1")
+    monkeypatch.setattr("bye_core.ui.shipped.has_demo", lambda: False)  # everybody's, and not what is asked for
     mine, stranger = new_token(), new_token()
     own = home / "visitors" / mine / "runs"
     own.mkdir(parents=True)

@@ -10,6 +10,7 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.ui import export_page as page
+from bye_core.ui.bridge import in_front
 from bye_core.ui.export_parts import Parts, Update
 from bye_core.ui.exports import FIRST_LINES
 from bye_core.ui.messages import alert, note
@@ -34,7 +35,8 @@ def build(frame: Frame) -> None:
     with gr.Tab("Export", id=NAME, elem_id="tab-export") as tab:
         notice = gr.HTML(note(page.FIRST), elem_id="export-notice")
         with gr.Column(visible=False, elem_id="export-view") as view:
-            parts = Parts(frame.session, gr.State(""), gr.State(""), gr.State(0), notice, view, *_lay_out())
+            states = [gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)]
+            parts = Parts(frame.session, *states, notice, view, *_lay_out())
     _listen(parts, frame, tab)
 
 
@@ -122,20 +124,26 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
         return handler
 
     fields = [parts.name, parts.format, parts.moved]
-    tab.select(partial(page.enter, parts), [session, *fields], outputs, **LONG)
-    session.change(partial(page.changed, parts), [session, parts.shown, *fields], outputs, **LONG)
+    tab.select(partial(page.enter, parts), [session, parts.shown, *fields], outputs, **LONG)
+    session.change(
+        partial(page.changed, parts),
+        [session, parts.shown, *fields, parts.in_front],
+        outputs,
+        js=in_front(NAME),
+        **LONG,
+    )
     parts.reject.click(bound(page.reject), session, outputs, **QUIET)
     parts.undo.click(bound(page.undo), [session, parts.batch], outputs, **QUIET)
     parts.before.click(bound(partial(page.turn, by=-1)), [session, parts.moved, parts.page], outputs, **QUIET)
     parts.after.click(bound(partial(page.turn, by=1)), [session, parts.moved, parts.page], outputs, **QUIET)
-    for field in (parts.name, parts.format):
-        field.input(bound(page.describe), [session, *fields], outputs, **QUIET)
-    parts.moved.submit(partial(page.enter, parts), [session, *fields], outputs, **LONG)
+    described = [parts.name.input, parts.format.input]
+    gr.on(described, bound(page.describe), [session, *fields], outputs, trigger_mode="always_last", **QUIET)
+    parts.moved.submit(partial(page.enter, parts), [session, parts.shown, *fields], outputs, **LONG)
     parts.export.click(partial(page.export, parts), [session, *fields], outputs, **LONG)
     packed = parts.download.click(partial(page.pack, parts), [session, parts.name], outputs, **LONG)
     packed.then(None, parts.save, js=SAVE)
     ready = "(repository, token) => ({ __type__: 'update', interactive: Boolean(repository.trim() && token.trim()) })"
-    for field in (parts.repository, parts.token):
-        field.change(None, [parts.repository, parts.token], parts.push, js=ready)
+    needed = [parts.repository, parts.token]
+    gr.on([field.change for field in needed], None, needed, parts.push, js=ready)
     to_push = [session, parts.name, parts.repository, parts.token, parts.private]
     parts.push.click(partial(page.upload, parts), to_push, outputs, **LONG)

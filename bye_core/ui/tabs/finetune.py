@@ -162,11 +162,10 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     tab.select(bound(page.enter), known, outputs, **QUIET)
     frame.pulse.tick(bound(page.watch), known, outputs, **QUIET)
     frame.session.change(bound(page.arrive), known, outputs, **QUIET)
-    for field in form:
-        field.change(
-            bound(page.preview), [*known, *form], [parts.command, parts.notice, parts.form[2], parts.recipe],
-            trigger_mode="always_last", **QUIET,
-        )  # fmt: skip
+    gr.on(
+        [field.change for field in form], bound(page.preview), [*known, *form],
+        [parts.command, parts.notice, parts.form[2], parts.recipe], trigger_mode="always_last", **QUIET,
+    )  # fmt: skip
     parts.recipe.input(bound(page.take_recipe), [*known, parts.recipe], outputs, **QUIET)
     parts.start.click(bound(page.start), [*known, *form], outputs, **QUIET)
     parts.job.input(bound(page.pick), [*known, parts.job], outputs, **QUIET)

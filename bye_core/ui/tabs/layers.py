@@ -9,6 +9,7 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.ui import layers_page as page
+from bye_core.ui.bridge import in_front
 from bye_core.ui.layers_page import ALL_HEADS, Parts, Update
 from bye_core.ui.messages import warn
 from bye_core.ui.session import Frame
@@ -20,9 +21,7 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
 # One after another too: what was sent last is what the page shows.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
-# Nothing is drawn for a page that nobody looks at: only the browser knows whether this tab is in front.
-IN_FRONT = """(...values) => [...values.slice(0, -1),
-  document.querySelector('#tabs [data-tab-id="layers"]')?.getAttribute('aria-selected') === 'true']"""
+IN_FRONT = in_front(NAME)
 
 
 def build(frame: Frame) -> None:
@@ -96,8 +95,8 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
         state.change(bound(page.in_front(page.draw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
             bound(page.in_front(page.draw_heads)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
         )
-    for field in (parts.layer, parts.head):
-        field.input(bound(page.choose), [*known, parts.layer, parts.head], outputs, **DRAW)
+    fields = [parts.layer, parts.head]
+    gr.on([field.input for field in fields], bound(page.choose), [*known, *fields], outputs, **DRAW)
     parts.log.input(bound(page.redraw), known, outputs, **DRAW)
     on_figure = frame.bridge.click(clicked, known, outputs, **SESSION)
     on_figure.then(bound(page.in_front(page.redraw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW)

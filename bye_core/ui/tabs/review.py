@@ -19,7 +19,19 @@ from bye_core.ui.visitors import workplace
 NAME = "review"
 # One body of one function in the page: later files use what earlier ones define.
 SCRIPTS = tuple(
-    f"{name}.js" for name in ("dom", "server", "heatmap", "figure", "queue", "panel", "review", "decisions", "controls")
+    f"{name}.js"
+    for name in (
+        "dom",
+        "server",
+        "heatmap",
+        "figure",
+        "queue",
+        "panel",
+        "review",
+        "decisions",
+        "enter",
+        "controls",
+    )
 )
 
 
@@ -35,6 +47,7 @@ def build(frame: Frame) -> None:
             server_functions=SERVER_FUNCTIONS,
             elem_id=NAME,
             stops=scale_stops(),
+            asked=frame.asked,
         )
     session, quiet = frame.session, {"api_visibility": "private", "show_progress": "hidden"}
     session.change(looked_at, session, page, **quiet)

@@ -107,11 +107,10 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
     known = [session, parts.watch]
     session.change(bound(page.refresh), [*known, *fields], outputs, **QUIET)
     frame.pulse.tick(bound(page.look), known, outputs, concurrency_limit=4, **QUIET)
-    for field in fields:
-        field.change(
-            bound(lambda p, s, w, *values: page.preview(p, s, *values)), [*known, *fields], parts.command,
-            trigger_mode="always_last", **QUIET,
-        )  # fmt: skip
+    gr.on(
+        [field.change for field in fields], bound(lambda p, s, w, *values: page.preview(p, s, *values)),
+        [*known, *fields], parts.command, trigger_mode="always_last", **QUIET,
+    )  # fmt: skip
     starting = bound(page.start)
     parts.start.click(starting, [*known, *fields], outputs, api_visibility="private")
     parts.stop.click(stop, known, outputs, **QUIET)
