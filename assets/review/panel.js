@@ -8,7 +8,7 @@ function firstToken({ token, probability }) {
   const hint = token.trim()
     ? null
     : token
-      ? 'A blank: its tokenizer has no piece for the beginning of this word, so the word is spelled out after it.'
+      ? 'A blank alone: the answer’s first word follows it, as where the tokenizer knows no piece that begins that word.'
       : 'A token that stands for no text.';
   return h(
     'dd', {}, h('code', { class: 'rv-token' }, shown || '(none)'), ` ${percent(probability)}`,
