@@ -1,6 +1,6 @@
 """Trainings to be killed: `forked_training.py MODEL DATA` loads both once and forks a training for every line it reads.
 
-    {"out", "settings", "die": [POINT, AFTER] | null, "kill": SECONDS | null, "stop": STEP | null}
+    {"out", "settings", "die": [POINT, AFTER] | null, "kill": SECONDS | null, "stop": STEP | null, "processes": N}
       -> {"status": exit code, negative for a signal}
 
 With `die` the training kills itself with signal 9 at call number AFTER of POINT; with `kill` it is killed from outside
@@ -15,6 +15,7 @@ import gc
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -63,8 +64,9 @@ def train(loaded, dataset, order) -> None:
         die_at(*order["die"])
     facts = {"model": loaded.identity, "data_digest": dataset.digest}
     settings = FinetuneSettings(**order["settings"])
+    more = {"processes": order["processes"]}
     with StopRequest() as stop:
-        lora.finetune(loaded, dataset.samples, dataset.images, settings, Path(order["out"]), facts, stop=stop)
+        lora.finetune(loaded, dataset.samples, dataset.images, settings, Path(order["out"]), facts, stop=stop, **more)
 
 
 def child(loaded, dataset, order) -> int:
@@ -91,6 +93,41 @@ def interfere(pid: int, order) -> None:
         os.kill(pid, signal.SIGTERM)
 
 
+def fork(loaded, dataset, order, rank: int, port: int) -> int:
+    """The number of the new process."""
+    pid = os.fork()
+    if pid:
+        return pid
+    os.dup2(2, 1)  # what libraries print is not an answer
+    code = 1
+    try:
+        if order["processes"] > 1:  # as torchrun tells it
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(order["processes"])}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        code = child(loaded, dataset, order)
+    except Exception:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(code)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def answer(loaded, dataset, order) -> int:
+    """The first process's exit code; the others must have ended the same way."""
+    (Path(order["out"]) / "progress.jsonl").unlink(missing_ok=True)
+    port = free_port()
+    pids = [fork(loaded, dataset, order, rank, port) for rank in range(order["processes"])]
+    interfere(pids[0], order)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    return codes[0] if len(set(codes)) == 1 else 1
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     logging.set_verbosity_error()
@@ -98,19 +135,6 @@ if __name__ == "__main__":
     loaded, dataset = load_model(sys.argv[1], device="cpu"), load_dataset(sys.argv[2])
     gc.freeze()  # the children collect their own garbage only
     for line in sys.stdin:
-        order = json.loads(line)
-        (Path(order["out"]) / "progress.jsonl").unlink(missing_ok=True)
-        pid = os.fork()
-        if not pid:
-            os.dup2(2, 1)  # what libraries print is not an answer
-            code = 1
-            try:
-                code = child(loaded, dataset, order)
-            except Exception:
-                traceback.print_exc()
-                raise
-            finally:
-                os._exit(code)
-        interfere(pid, order)
-        sys.stdout.write(json.dumps({"status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}) + "\n")
+        status = answer(loaded, dataset, json.loads(line))
+        sys.stdout.write(json.dumps({"status": status}) + "\n")
         sys.stdout.flush()

@@ -30,8 +30,9 @@ class Server:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, **pipes, text=True, env={**os.environ, "PYTHONPATH": path})
 
-    def train(self, out, die=None, kill=None, stop=None, **changed):
+    def train(self, out, die=None, kill=None, stop=None, processes=1, **changed):
         order = {"out": str(out), "settings": {**SETTINGS, **changed}, "die": die, "kill": kill, "stop": stop}
+        order["processes"] = processes
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())["status"]
@@ -126,4 +127,15 @@ def test_what_was_cut_off_or_damaged_is_ignored_and_removed(server, whole, tmp_p
     (newest / "optimizer.pt").write_bytes(data)
     assert checkpoints.newest(root) == older
     assert server.train(out) == 0
+    assert_same(out, whole)
+
+
+def test_two_processes_killed_and_stopped_go_on_together(server, tmp_path):
+    """In the second epoch, whose order is not the first's; one of them is asked to stop, and both do."""
+    whole, out, how = tmp_path / "whole", tmp_path / "adapter", {"processes": 2, "micro_batch": 1}
+    assert server.train(whole, save_steps=0, **how) == 0
+    assert server.train(out, die=["step", 9], **how) == -9
+    assert server.train(out, stop=5, **how) == 143
+    assert checkpoints.step_of(checkpoints.newest(checkpoints.root_of(out))) >= 5
+    assert server.train(out, **how) == 0
     assert_same(out, whole)
