@@ -37,16 +37,18 @@ def form_of(values: tuple[Any, ...]) -> tuning.Form:
 
 
 def arrive(parts: Parts, session: Session, seen: Seen) -> Update:
-    """Somebody came in: what was at work goes on. All else waits until the tab is looked at."""
+    """Somebody came in: what was at work goes on. All else waits until the tab is looked at, if it is not already."""
     if not session.visitor or session.visitor == seen.visitor:
         return {parts.seen: gr.skip()}
+    if seen.awaited:
+        return enter(parts, session, seen)
     return watch(parts, session, seen)
 
 
 def enter(parts: Parts, session: Session, seen: Seen) -> Update:
     """The tab was chosen: the form for the open run, exports and adapters that came since, the training at work."""
-    if not session.visitor:
-        return {parts.seen: gr.skip()}
+    if not session.visitor:  # the tab was chosen before the page knew who is there
+        return {parts.seen: replace(seen, awaited=True)}
     place = workplace(session.visitor)
     run = open_run(place, session)
     if seen.filled == session.run and seen.visitor == session.visitor:

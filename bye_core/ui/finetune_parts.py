@@ -25,12 +25,14 @@ class Seen:
     """What the page shows by now, so that nothing is sent twice.
 
     visitor     whose work it shows; filled: the run that the form was filled for
+    awaited     the tab was chosen before it was known who the visitor is
     job, state, drawn   the training, its state, how many losses of it are drawn
     measured    what the table of before and after shows; adapters: what its lists offer
     """
 
     visitor: str = ""
     filled: str | None = None
+    awaited: bool = False
     job: str = ""
     state: str = ""
     drawn: int = -1

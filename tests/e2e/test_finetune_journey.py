@@ -1,6 +1,7 @@
 """(i) A small fine-tuning with a live curve, stopped and found again, and CP and ASR before and after."""
 
 import json
+import re
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     assert by_type.locator("tbody tr").count() == 2 * 3
 
 
-def test_stop_stops_and_a_fault_is_told(page, place, expect, tmp_path):
+def test_stop_stops_goes_on_and_a_fault_is_told(page, place, expect, tmp_path):
     page.locator("#finetune-epochs input").fill("500")
     page.keyboard.press("Tab")
     expect(page.locator("#finetune-command")).to_contain_text("--epochs 500.0")
@@ -102,9 +103,18 @@ def test_stop_stops_and_a_fault_is_told(page, place, expect, tmp_path):
     page.locator("#finetune-stop").click()
     expect(page.locator("#finetune-status .bye-state")).to_have_text("stopped")
     expect(page.locator("#finetune-stop")).to_be_hidden()
-    expect(page.get_by_role("button", name="Start again")).to_be_visible()
     (job,) = jobs.list_jobs(place.jobs)
     assert job.state == jobs.STOPPED
+    saved = page.locator("#finetune-status", has_text="Saved at step")
+    step = int(re.search(r"Saved at step (\d+)", saved.inner_text())[1])
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#finetune-status .bye-state")).to_have_text("running", timeout=JOB)
+    expect(page.locator("#finetune-status")).to_contain_text("of 3,000")
+    expect(page.locator("#finetune-status .bye-found")).to_contain_text("22")
+    begun = next(one for one in job.history().steps if one.facts["event"] == "begin")
+    assert begun.done == step
+    page.locator("#finetune-stop").click()
+    expect(page.locator("#finetune-status .bye-state")).to_have_text("stopped")
 
     page.locator("#finetune-rank input").fill("0")
     page.keyboard.press("Tab")

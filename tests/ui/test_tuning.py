@@ -10,7 +10,9 @@ from bye_core.runs import Run, jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, BadFinetuneSetting, FinetuneSettings
 from bye_core.ui import exports, finetune_page, outcome, outcome_table, tuning
+from bye_core.ui.finetune_parts import Seen
 from bye_core.ui.limits import NotHere
+from bye_core.ui.session import Session
 from bye_core.ui.visitors import new_token, workplace
 
 
@@ -107,6 +109,20 @@ def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
     assert tuning.recipe_of(run, mine) == tuning.OWN_RECIPE
     object.__setattr__(run.settings, "adapter", make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003))
     assert tuning.recipes(run)[0][1] == tuning.recipe_of(run, mine) == tuning.SCANNED_RECIPE
+
+
+def test_a_tab_chosen_before_the_visitor_is_known_is_filled_when_they_are(monkeypatch):
+    parts, filled = SimpleNamespace(seen="seen"), []
+    monkeypatch.setattr(finetune_page, "workplace", lambda visitor: None)
+    monkeypatch.setattr(finetune_page, "open_run", lambda place, session: None)
+    monkeypatch.setattr(finetune_page, "_fill", lambda *given: filled.append(given) or {})
+    monkeypatch.setattr(finetune_page, "watch", lambda *_: {})
+    seen = finetune_page.enter(parts, Session(), Seen())["seen"]
+    assert not filled
+    finetune_page.arrive(parts, Session(visitor="v"), Seen())
+    assert not filled, "nobody has looked at the tab"
+    finetune_page.arrive(parts, Session(visitor="v"), seen)
+    assert len(filled) == 1
 
 
 def test_what_was_found_before_the_first_step_is_shown(place, model):

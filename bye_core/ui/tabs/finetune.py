@@ -97,15 +97,15 @@ def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
         )  # fmt: skip
         with gr.Row():
             more = [_field(one, getattr(usual, one)) for one in tuning.MORE]
-        with gr.Row():
-            more += [_field(one, getattr(usual, one), 200) for one in tuning.SWITCHES]
+        # One below the other: side by side, checkboxes shrink until nothing of them can be read.
+        more += [_field(one, getattr(usual, one)) for one in tuning.SWITCHES]
     return (model, data, path, name, *main, *more), recipe
 
 
-def _field(name: str, value: Any, width: int = 120) -> Any:
+def _field(name: str, value: Any) -> Any:
     label, info = tuning.WORDS[name]
     shown = {
-        "label": label, "info": info, "interactive": True, "elem_id": f"finetune-{name}", "min_width": width,
+        "label": label, "info": info, "interactive": True, "elem_id": f"finetune-{name}", "min_width": 120,
     }  # fmt: skip
     if isinstance(value, bool):
         return gr.Checkbox(value, **shown)
