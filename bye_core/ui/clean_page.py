@@ -68,9 +68,14 @@ def form_of(values: tuple[Any, ...]) -> cleaning.Form:
     return cleaning.Form(*words, trigger, size, target or "", bool(random), name or "", more)
 
 
+def chosen(session: Session) -> str:
+    """The set chosen in Data; where none is, the demo's poisoned one, as in Attack. "" where that is missing."""
+    return session.data or (sets.DEMO if sets.DEMO_FILE.is_file() else "")
+
+
 def arrive(parts: Parts, session: Session, watch: Watch) -> Update:
     """Somebody came in, or another set was chosen; any other change of the session is none of this tab's business."""
-    if not session.visitor or (session.visitor, session.data) == watch.seen:
+    if not session.visitor or (session.visitor, chosen(session)) == watch.seen:
         return {parts.watch: gr.skip()}
     return enter(parts, session, watch)
 
@@ -79,10 +84,10 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     """The tab was chosen, or there is a new set to fill the form for."""
     if not session.visitor:
         return {parts.watch: gr.skip()}
-    place, seen = workplace(session.visitor), (session.visitor, session.data)
+    place, seen = workplace(session.visitor), (session.visitor, chosen(session))
     if seen == watch.seen:
         return look(parts, session, watch)
-    form = cleaning.defaults(session.data)
+    form = cleaning.defaults(chosen(session))
     models = scans.models(place)
     model = form.model or next((value for _, value in models), "")
     settings = [form.settings[name] for name in SETTINGS]
@@ -91,27 +96,28 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
         **dict(zip(parts.fields, values, strict=True)),
         parts.fields[0]: gr.Dropdown(models, value=model),
         parts.data: _data_line(session),
-        parts.start: gr.Button(interactive=bool(session.data)),
+        parts.start: gr.Button(interactive=bool(chosen(session))),
         **preview(parts, session, watch, *values),
         **look(parts, session, replace(watch, seen=seen)),
     }
 
 
 def _data_line(session: Session) -> str:
-    if not session.data:
+    if not chosen(session):
         return note(NO_DATA)
-    choice = sets.find(workplace(session.visitor), session.data)
+    choice = sets.find(workplace(session.visitor), chosen(session))
     facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
+    facts = facts if choice.records else "choose another in Data"
     name = escape(clip(choice.name, 80))
     return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b> <span class='bye-note'>{escape(facts)}</span></p>"
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
     """The command as it would run now, or what is wrong with the form."""
-    if not session.data:
+    if not chosen(session):
         return {parts.command: "", parts.notice: ""}
     try:
-        given = cleaning.arguments(workplace(session.visitor), session.data, form_of(values))
+        given = cleaning.arguments(workplace(session.visitor), chosen(session), form_of(values))
     except ByeError as error:
         return {parts.command: "", parts.notice: alert(error)}
     return {parts.command: command_line(cleaning.KIND, given), parts.notice: ""}
@@ -147,7 +153,7 @@ def tick(parts: Parts, session: Session, watch: Watch) -> Update:
 
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
-    job = cleaning.start(workplace(session.visitor), session.data, form_of(values))
+    job = cleaning.start(workplace(session.visitor), chosen(session), form_of(values))
     name = parts.fields[6]
     return {
         **preview(parts, session, watch, *values[:6], "", *values[7:]),

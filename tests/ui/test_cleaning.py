@@ -7,8 +7,9 @@ import pytest
 from bye_core import pipeline
 from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD
-from bye_core.ui import cleaning, sets
+from bye_core.ui import clean_page, cleaning, sets
 from bye_core.ui.limits import NotHere
+from bye_core.ui.session import Session
 from bye_core.ui.visitors import new_token, workplace
 
 
@@ -55,6 +56,12 @@ def test_defaults_are_the_papers_but_for_the_demo():
     assert demo.test.endswith("test.json")
     assert demo.trigger != cleaning.NO_TRIGGER
     assert demo.settings["epochs"] > 0
+
+
+def test_without_a_choice_the_demos_poisoned_set_is_cleaned(place):
+    assert clean_page.chosen(Session(data="mine")) == "mine"
+    given = cleaning.arguments(place, clean_page.chosen(Session()), cleaning.defaults(sets.DEMO))
+    assert given[given.index("--data") + 1] == str(sets.DEMO_FILE)
 
 
 def test_the_command_names_only_what_differs(place, data, model):
