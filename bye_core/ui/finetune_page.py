@@ -124,7 +124,8 @@ def _training(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, Seen]
         empty: Update = {part: gr.update(visible=False) for part in hidden}
         return {**empty, parts.status: note(NOTHING)}, replace(seen, job="", state=NONE)
     state = job.state
-    if state != jobs.RUNNING and (job.id, state) == (seen.job, seen.state):
+    ended = state != jobs.RUNNING and (job.id, state) == (seen.job, seen.state)
+    if ended and seen.settled:
         return {}, seen
     losses, all_jobs = tuning.losses(job), tuning.trainings(place)
     update: Update = {
@@ -139,7 +140,7 @@ def _training(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, Seen]
     }
     if (job.id, len(losses)) != (seen.job, seen.drawn):
         update[parts.figure] = drawn(figures.loss_figure(losses))
-    return update, replace(seen, job=job.id, state=state, drawn=len(losses))
+    return update, replace(seen, job=job.id, state=state, settled=ended, drawn=len(losses))
 
 
 def status(job: jobs.Job, state: str) -> str:

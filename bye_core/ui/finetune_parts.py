@@ -27,6 +27,7 @@ class Seen:
     visitor     whose work it shows; filled: the run that the form was filled for
     awaited     the tab was chosen before it was known who the visitor is
     job, state, drawn   the training, its state, how many losses of it are drawn
+    settled     its end was told twice: a look that began before the end may reach the page after it
     measured    what the table of before and after shows; adapters: what its lists offer
     """
 
@@ -35,6 +36,7 @@ class Seen:
     awaited: bool = False
     job: str = ""
     state: str = ""
+    settled: bool = False
     drawn: int = -1
     measured: str = ""
     adapters: tuple[tuple[str, str], ...] | None = None

@@ -125,6 +125,25 @@ def test_a_tab_chosen_before_the_visitor_is_known_is_filled_when_they_are(monkey
     assert len(filled) == 1
 
 
+def test_the_end_of_a_training_is_told_twice_and_then_no_more(place, monkeypatch):
+    """A look that began while it ran may reach the page after the first telling; the second mends the buttons."""
+    names = ("status", "stop", "again", "log", "job", "figure")
+    parts = SimpleNamespace(**{name: name for name in names})
+    job = SimpleNamespace(id="a", state=jobs.STOPPED)
+    monkeypatch.setattr(tuning, "current", lambda *_: job)
+    monkeypatch.setattr(tuning, "losses", lambda _: [])
+    monkeypatch.setattr(tuning, "trainings", lambda _: [job])
+    monkeypatch.setattr(tuning, "saved_step", lambda _: 5)
+    monkeypatch.setattr(tuning, "log", lambda _: "")
+    monkeypatch.setattr(finetune_page, "status", lambda *_: "stopped")
+    monkeypatch.setattr(finetune_page, "drawn", lambda figure: figure)
+    seen, told = Seen(job="a", state=jobs.RUNNING), []
+    for _ in range(4):
+        update, seen = finetune_page._training(parts, place, seen)
+        told.append(update["stop"].visible if update else None)
+    assert told == [False, False, None, None]
+
+
 def test_what_was_found_before_the_first_step_is_shown(place, model):
     sizes = {"weights": 2 * 10**9, "adapter": 10**8, "step": 10**9, "free": 2 * 10**9, "total": 3100 * 10**6}
     fault = {"id": "<7>", "index": 7, "kind": "TooLong", "problem": "It has 900 tokens.", "remedy": "Split it."}
