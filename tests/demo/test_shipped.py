@@ -118,7 +118,9 @@ def test_captured_statistics_are_those_of_eager_attention(tuned, together):
                 output = tuned.model(**inputs, output_attentions=True)
             attention = np.stack([layer[0, :, -1].numpy() for layer in output.attentions])
             for name, values in row_statistics(attention, groups).items():
-                np.testing.assert_allclose(getattr(found, name), values, atol=1e-3 if name == "rows" else 1e-5)
+                # Relative as well: entropies reach 5 nats, and single precision has some six digits of them.
+                within = 1e-3 if name == "rows" else 1e-5
+                np.testing.assert_allclose(getattr(found, name), values, rtol=1e-5, atol=within)
     finally:
         tuned.base.set_attn_implementation({"text_config": before})
 

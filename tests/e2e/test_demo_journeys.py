@@ -30,7 +30,7 @@ def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open
         seen = page.page.evaluate(BRIGHT)
         scale = seen["width"] / 224  # pixels of the canvas a pixel of the picture
         left, top, right, bottom = (edge / scale for edge in seen["box"])
-        ((x, y, far_x, far_y),) = truth["boxes"][id]
+        ((x, y, far_x, far_y),) = truth["samples"][id]["boxes"]
         assert min(right, far_x) > max(left, x), "the brightest cells touch the trigger"
         assert min(bottom, far_y) > max(top, y), "the brightest cells touch the trigger"
         page.page.keyboard.press("j")
