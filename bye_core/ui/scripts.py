@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(gradio.__file__).parent / "templates/frontend/assets"
 PREFIX = "/assets/"
-KINDS = {".js", ".css"}
+KINDS = {".js": "text/javascript", ".css": "text/css"}  # not as mimetypes has it, which any package may change
 QUALITY = 5  # of 0..11: 4.6 MB of plotly in 0.1 s
 # Every name holds a hash of the content.
 HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
@@ -32,12 +31,12 @@ class ReadyScripts:
 
 def _answer(scope: Scope) -> Response | None:
     name = scope["path"].rpartition(PREFIX)[2] if PREFIX in scope["path"] else ""
-    if not name or name != PurePosixPath(name).name or PurePosixPath(name).suffix not in KINDS:
+    kind = KINDS.get(PurePosixPath(name).suffix)
+    if kind is None or name != PurePosixPath(name).name:
         return None
     if b"br" not in dict(scope["headers"]).get(b"accept-encoding", b""):
         return None
     content = _compressed(name)
-    kind = mimetypes.guess_type(name)[0]
     return Response(content, media_type=kind, headers={**HEADERS, "content-encoding": "br"}) if content else None
 
 

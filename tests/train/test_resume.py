@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,11 @@ def test_killed_at_the_worst_moments(server, whole, tmp_path, die, gone_on_from)
 
 def test_killed_at_random_times(server, whole, tmp_path):
     out, rng, ends = tmp_path / "adapter", random.Random(0), []
+    start = time.monotonic()
+    assert server.train(tmp_path / "timed") == 0  # how long it takes on this machine
+    seconds = time.monotonic() - start
     while not (out / CARD).exists() and len(ends) < 5:
-        ends.append(server.train(out, kill=rng.uniform(0.2, 1.0)))
+        ends.append(server.train(out, kill=rng.uniform(0.1, 0.6) * seconds))
     assert -9 in ends
     if ends[-1]:
         assert server.train(out) == 0
