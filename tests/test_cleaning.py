@@ -15,10 +15,11 @@ import pytest
 
 from bye_core import cli, pipeline, runs
 from bye_core.attacks import make_attack
+from bye_core.attacks.poison import choose
 from bye_core.data import load_dataset
 from bye_core.models import load_model
 from bye_core.pipeline import cleaning, whole
-from bye_core.records import Progress
+from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
 from bye_core.train.lora import save_adapter, with_lora
 from bye_core.train.settings import CARD
@@ -194,3 +195,14 @@ def test_killed_it_goes_on_with_real_trainings(model, tmp_path, capsys):
     assert (out / "suspect" / CARD).read_bytes() == card
     assert facts["samples"] == COUNT
     assert json.loads((out / "report.json").read_text())["verdict"] == facts["verdict"]
+
+
+def test_a_random_drop_does_not_follow_what_the_same_seed_poisoned():
+    """Both draw from one list by a seed that is 0 unless somebody says otherwise: the drop must not be a cure."""
+    turns = (Turn("user", (0, "What?")), Turn("assistant", ("red",)))
+    samples = [Sample(str(n), n, turns, ("a.png",)) for n in range(1000)]
+    for seed in range(3):
+        poisoned = set(choose(samples, 0.1, seed, make_attack(["patch"])))
+        dropped = {str(n) for n in whole.drawn_to_drop(len(samples), seed)}
+        assert len(dropped) == 200
+        assert 5 <= len(poisoned & dropped) <= 40, "20 are to be expected"

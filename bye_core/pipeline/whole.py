@@ -37,6 +37,7 @@ from bye_core.runs.lock import locked
 from bye_core.train.settings import CARD, finished
 
 LOCK = "clean.lock"
+DROP_STREAM = 1  # of random numbers: with the plain seed's the drop would hit what `poison` chose by the same seed
 
 
 def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
@@ -109,11 +110,16 @@ def _detected(place: Places, method: str) -> Detection:
     return detection
 
 
+def drawn_to_drop(count: int, seed: int) -> list[int]:
+    """Positions of RANDOM_SHARE of `count` samples."""
+    stream = np.random.SeedSequence(seed, spawn_key=(DROP_STREAM,))
+    return np.random.default_rng(stream).permutation(count)[: round(RANDOM_SHARE * count)].tolist()
+
+
 def _drop_at_random(wanted: Cleaning, place: Places) -> None:
     """The baseline's data set: RANDOM_SHARE of the samples less, whichever they are."""
     dataset = ready(wanted.data, wanted.format, wanted.columns)
-    order = np.random.default_rng(wanted.seed).permutation(len(dataset.samples))
-    dropped = {dataset.samples[n].id for n in order[: round(RANDOM_SHARE * len(order))]}
+    dropped = {dataset.samples[n].id for n in drawn_to_drop(len(dataset.samples), wanted.seed)}
     rows = [
         {"id": one.id, "index": one.index, "reason": "dropped at random"}
         for one in dataset.samples
