@@ -29,6 +29,7 @@ FIRST = (
     "Choose the data set that you want to examine before you fine-tune on it: a folder with its pictures and one "
     "annotation file. LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA tables are recognised."
 )
+OPENING = "One moment: the page is still opening. Try again in a second."
 Update = dict[Any, Any]
 
 
@@ -98,6 +99,9 @@ def listed(parts: Parts, session: Session, opened: str, removed: str) -> Update:
 def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]:
     """Unpack what was uploaded, then open it. The uploaded file itself is not kept."""
     if not file:
+        return
+    if not session.visitor:
+        yield {parts.upload: None, parts.notice: note(OPENING)}
         return
     try:
         place, key, then = workplace(session.visitor), "", 0.0

@@ -44,6 +44,9 @@ AFTER_REVIEW = """(kept) => new Promise((go) => {
   document.addEventListener('bye-entered', begin, { once: true });
   setTimeout(begin, 3000);
 })"""
+# What somebody chose before it is known who that is would be overwritten by `enter`: until then assets/style.css keeps
+# the pointer from all tabs but Review.
+KNOWN = "() => { document.documentElement.dataset.known = ''; }"
 # Archives and uploads that Gradio keeps to serve: looked through and deleted after so many seconds; sooner on a public
 # host.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
@@ -64,9 +67,10 @@ def build(run: str = "") -> gr.Blocks:
             for tab in TABS:
                 tab.build(frame)
         adjust.build(frame)
-        page.load(
+        coming = page.load(
             lambda kept: enter(kept, run), stored, [stored, session, pulse], js=AFTER_REVIEW, api_visibility="private"
         )
+        coming.then(None, js=KNOWN, api_visibility="private")
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         session.change(shown, session, top, **quiet)
         session.change(kept_of, session, stored, **quiet)

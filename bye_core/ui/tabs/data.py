@@ -82,6 +82,8 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
         """`function(parts, session, ...)` with its failures turned into words."""
 
         def handler(current: Session, *values: Any) -> page.Update:
+            if not current.visitor:
+                return {parts.notice: note(page.OPENING)}
             try:
                 return function(parts, current, *values)
             except ByeError as error:
