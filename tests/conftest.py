@@ -1,0 +1,6 @@
+"""Where pytest-xdist runs several workers, each takes its share of the cores, and so do the processes it starts."""
+
+import os
+
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
