@@ -169,6 +169,11 @@ def scan(parser: ArgumentParser) -> None:
     add_format(parser)
     add_run(parser)
     parser.add_argument("--batch", type=int, default=0, help="samples a forward pass (default: by the machine)")
+    parser.add_argument(
+        "--answers",
+        action="store_true",
+        help="also read how likely each answer is, before and after fine-tuning: `detect --method loss` needs it",
+    )
 
 
 def detect(parser: ArgumentParser) -> None:

@@ -83,7 +83,7 @@ def run_finetune(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_scan(args: argparse.Namespace, report: Report) -> int:
-    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype)
+    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers)
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, **source(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)

@@ -83,6 +83,9 @@ class AttentionRows:
     layer_entropy_reference [L] the same by the authors' code: -sum p ln(p + 1e-8)
     rows            [L, V] float16, head-mean attention on the image tokens, not renormalised
     token, token_text, probability: the first answer token the model would emit
+    hidden          [D] float16, the state from which that token is read; None in rows of earlier versions
+    nll, nll_before mean negative log-likelihood of the sample's answer, nats a token, under the scanned model and under
+                    the model before fine-tuning; None where the scan did not read answers (or there is no adapter)
     Layers in which an array cannot be defined (no image token visible) hold NaN.
     """
 
@@ -97,6 +100,9 @@ class AttentionRows:
     token: int
     token_text: str
     probability: float
+    hidden: np.ndarray | None = None
+    nll: float | None = None
+    nll_before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class ScanTable:
 
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
+    hidden [N, D] float16, nll [N], nll_before [N]: None where no sample has them, NaN in the samples that lack them.
     Tables read from a score file carry only ids and the two layer entropies; the rest is empty.
     """
 
@@ -118,6 +125,9 @@ class ScanTable:
     probability: np.ndarray | None = None
     questions: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    hidden: np.ndarray | None = None
+    nll: np.ndarray | None = None
+    nll_before: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ class NonFiniteAttention(SampleFailed):
     remedy = "Load the model with --dtype bfloat16 or float32; if it stays, the model or adapter is damaged."
 
 
+class NoAnswerToRead(SampleFailed):
+    problem = "The chat template lays out the answer of sample {id} apart from its question, or there is none."
+    remedy = "Scan without --answers, or use a template that appends answers to what was asked."
+
+
 class PromptTooLong(SampleFailed):
     problem = "The prompt of sample {id} has {tokens} tokens; the model has places for {limit}."
     remedy = "Shorten its text or leave it out."

@@ -12,6 +12,7 @@ from PIL import Image
 from transformers import BatchFeature
 
 from bye_core.attention.capture import LastRowCapture
+from bye_core.attention.head_input import HeadInput
 from bye_core.attention.problems import (
     NonFiniteAttention,
     OutOfMemory,
@@ -114,8 +115,8 @@ def forward(loaded: Any, batch: Batch) -> list[Outcome]:
 
 
 def run(loaded: Any, batch: Batch) -> list[Outcome]:
-    statistics = BatchStatistics(batch.groups, loaded.device)
-    with torch.inference_mode(), LastRowCapture(loaded.base, statistics):
+    statistics, hidden = BatchStatistics(batch.groups, loaded.device), HeadInput(loaded.base)
+    with torch.inference_mode(), LastRowCapture(loaded.base, statistics), hidden:
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
         logits = loaded.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]  # [B, vocabulary]
         chances = torch.softmax(logits.float(), dim=-1)
@@ -124,7 +125,7 @@ def run(loaded: Any, batch: Batch) -> list[Outcome]:
     if expected - seen:
         raise UnreadableAttention(reason=f"layers {sorted(expected - seen)} did not pass through it.")
     arrays = statistics.finish(loaded.base.config.get_text_config().num_hidden_layers)
-    best, tokens = best.cpu().numpy(), tokens.cpu().numpy()
+    best, tokens, states = best.cpu().numpy(), tokens.cpu().numpy(), hidden.last()
     decode: Callable[..., str] = loaded.processor.tokenizer.decode
     outcomes: list[Outcome] = []
     for i, sample in enumerate(batch.samples):
@@ -142,6 +143,7 @@ def run(loaded: Any, batch: Batch) -> list[Outcome]:
                 token=token,
                 token_text=decode([token]),
                 probability=float(best[i]),
+                hidden=states[i],
             )
         )
     return outcomes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,16 @@ BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """`batch` 0 and "auto" choose by the machine; a run that exists already goes on with its own."""
+    """`batch` 0 and "auto" choose by the machine; a run that exists already goes on with its own.
+
+    answers  also read how likely the answer of each sample is, under the model and under the model before fine-tuning:
+             one more forward pass, and one more again with an adapter
+    """
 
     batch: int = 0
     device: str = "auto"
     dtype: str = "auto"
+    answers: bool = False
 
 
 def scan(
@@ -39,7 +44,8 @@ def scan(
     """Read the attention rows of every sample that the run lacks; each yield is on disk already.
 
     Batches are cut from the data set's order alone and committed whole, so a scan that was killed and resumed stores
-    the same bytes as one that was not. Samples that fail are stored as faults and do not end the scan.
+    the same bytes as one that was not. Samples that fail are stored as faults and do not end the scan; those of which
+    only the answer cannot be read are scanned without it, with a fault that is not fatal.
     """
     from bye_core.attention import read_attention
     from bye_core.models import load_model
@@ -64,9 +70,30 @@ def scan(
                 for sample, result in zip(good, results, strict=True)
                 if isinstance(result, ByeError)
             ]
+            if run.settings.answers:
+                rows, unread = _with_answers(loaded, good, pictures, rows)
+                faults += unread
             run.append(rows, faults)
             done += len(batch)
             yield _scan_progress(run, done, total)
+
+
+def _with_answers(
+    loaded: Any, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
+) -> tuple[list[AttentionRows], list[Fault]]:
+    """The rows with the likelihoods of their samples' answers, and why some have none."""
+    from bye_core.attention import read_answers
+
+    by_id = {row.id: row for row in rows}
+    scanned = [sample for sample in samples if sample.id in by_id]
+    found = read_answers(loaded, scanned, [pictures[sample.id] for sample in scanned])
+    faults = []
+    for sample, outcome in zip(scanned, found, strict=True):
+        if isinstance(outcome, ByeError):
+            faults.append(replace(fault_of(sample, outcome), fatal=False))
+        else:
+            by_id[sample.id] = replace(by_id[sample.id], nll=outcome.nll, nll_before=outcome.nll_before)
+    return list(by_id.values()), faults
 
 
 def failed(run_path: Path) -> tuple[Fault, ...]:
@@ -119,8 +146,10 @@ def _run_settings(
     columns: Mapping[str, str] | None,
 ) -> runs.RunSettings:
     batch = settings.batch or BATCH[loaded.device.type]
-    if not settings.batch and runs.is_run(run_path):
-        batch = runs.Run.open(run_path).settings.batch_size
+    answers = settings.answers
+    if runs.is_run(run_path):
+        own = runs.Run.open(run_path).settings
+        batch, answers = settings.batch or own.batch_size, answers or own.answers
     return runs.RunSettings(
         model=loaded.identity["model"],
         model_digest=loaded.identity["model_digest"],
@@ -132,5 +161,6 @@ def _run_settings(
         batch_size=batch,
         dtype=str(loaded.dtype).removeprefix("torch."),
         device=loaded.device.type,
+        answers=answers,
         more={"columns": dict(columns)} if columns else {},
     )

@@ -12,7 +12,16 @@ from bye_core import __version__
 
 # Rows read under another of these are other rows: batch size, precision and device change the last digits too.
 # Names of folders may change (a moved model is the same model); digests may not.
-RESULT_SETTINGS = ("model_digest", "adapter_digest", "data_digest", "format", "batch_size", "dtype", "device")
+RESULT_SETTINGS = (
+    "model_digest",
+    "adapter_digest",
+    "data_digest",
+    "format",
+    "batch_size",
+    "dtype",
+    "device",
+    "answers",
+)
 
 PACKAGES = ("torch", "transformers", "peft", "numpy", "safetensors")
 
@@ -30,7 +39,10 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """`model`, `adapter` and `data` are paths as given; `created` is UTC, ISO 8601, filled in by Run.create."""
+    """`model`, `adapter` and `data` are paths as given; `created` is UTC, ISO 8601, filled in by Run.create.
+
+    `answers`: whether the likelihood of the samples' answers is read too.
+    """
 
     model: str
     model_digest: str
@@ -42,6 +54,7 @@ class RunSettings:
     batch_size: int = 1
     dtype: str = "float32"
     device: str = "cpu"
+    answers: bool = False
     seed: int = 0
     versions: Mapping[str, str] = field(default_factory=versions)
     created: str = ""

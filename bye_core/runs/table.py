@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,11 @@ import numpy as np
 from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
-from bye_core.runs.payload import STATISTICS
+from bye_core.runs.payload import OPTIONAL, STATISTICS
 
 DTYPES = {**dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64}
+# Left out where no sample has them.
+MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
 
 ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
@@ -52,24 +54,45 @@ def refresh(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
     if not kept:
         return empty_stack()
     sources = [old.get((entry.position, entry.batch)) for entry in kept]
-    arrays = {}
-    for name, dtype in DTYPES.items():
-        inner = next(iter(fresh.values()))[name].shape if fresh else stack.arrays[name].shape[1:]
-        arrays[name] = np.empty((len(kept), *inner), dtype)
-        for row, (entry, source) in enumerate(zip(kept, sources, strict=True)):
-            arrays[name][row] = fresh[entry][name] if source is None else stack.arrays[name][source]
+    pairs = list(zip(kept, sources, strict=True))
+    columns = {name: _column(name, dtype, stack, fresh, pairs) for name, dtype in {**DTYPES, **MAYBE}.items()}
+    arrays = {name: column for name, column in columns.items() if column is not None}
     positions, batches = zip(*((entry.position, entry.batch) for entry in kept), strict=True)
     return Stack(np.array(positions, np.int64), np.array(batches, np.int64), arrays)
 
 
+def _column(
+    name: str,
+    dtype: type,
+    stack: Stack,
+    fresh: Mapping[Entry, Mapping[str, np.ndarray]],
+    pairs: Sequence[tuple[Entry, int | None]],
+) -> np.ndarray | None:
+    """One array of the new stack, NaN in the samples that lack it; None where all do."""
+    shapes = (statistics[name].shape for statistics in fresh.values() if name in statistics)
+    old = stack.arrays.get(name) if len(stack.positions) else None
+    shape = next(shapes, None if old is None else old.shape[1:])
+    if shape is None:
+        return None
+    column = np.full((len(pairs), *shape), np.nan if name in MAYBE else 0, dtype)
+    for row, (entry, source) in enumerate(pairs):
+        if source is None:
+            column[row] = fresh[entry].get(name, np.nan)
+        elif old is not None:
+            column[row] = old[source]
+    return column
+
+
 def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
-    return {name: np.asarray(getattr(rows, name), dtype) for name, dtype in DTYPES.items()}
+    known = {name: dtype for name, dtype in MAYBE.items() if getattr(rows, name) is not None}
+    return {name: np.asarray(getattr(rows, name), dtype) for name, dtype in {**DTYPES, **known}.items()}
 
 
 def load_stack(path: Path) -> Stack | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in DTYPES}
+            names = [*DTYPES, *(name for name in MAYBE if name in file.files)]
+            arrays = {name: file[name] for name in names}
             return Stack(file["positions"], file["batches"], arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # Derived: an unreadable file is worth no more than a missing one.

@@ -84,6 +84,12 @@ class Family(ABC):
             raise NoQuestion(id=sample.id)
         return self.render(turns, generation=True)
 
+    def through_answer(self, sample: Sample) -> Prompt:
+        """The turns up to and with the first answer, its turn closed; all turns where there is no answer."""
+        roles = [turn.role for turn in sample.turns]
+        end = roles.index("assistant") + 1 if "assistant" in roles else len(roles)
+        return self.render(sample.turns[:end], generation=False)
+
     def prompt(self, sample: Sample) -> str:
         return self.question(sample).text
 

@@ -1,0 +1,52 @@
+"""What rows may lack: the hidden state and the answers' likelihoods, which earlier scans did not read."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bye_core.runs import Run
+from bye_core.runs.payload import decode, encode
+from tests.runs.made_rows import make_rows, make_run
+
+NAMES = ("hidden", "nll", "nll_before")
+
+
+def full(number):
+    hidden = np.arange(5, dtype=np.float16) + number
+    return replace(make_rows(number), hidden=hidden, nll=0.5 + number, nll_before=2.5 + number)
+
+
+def test_payloads_hold_them_or_are_as_before():
+    again = decode(encode(full(3)))
+    np.testing.assert_array_equal(again.hidden, full(3).hidden)
+    assert again.hidden.dtype == np.float16
+    assert (again.nll, again.nll_before) == (3.5, 5.5)
+    assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * 3
+    assert b"nll" not in encode(make_rows(3))
+
+
+def test_a_run_without_them_has_none_in_its_table(tmp_path):
+    table = make_run(tmp_path / "run", 4, 4).table()
+    assert [getattr(table, name) for name in NAMES] == [None] * 3
+
+
+def test_a_table_holds_what_there_is_and_nan_elsewhere(tmp_path):
+    """Also where only later samples have it, and whether it is read from shards or from the derived file."""
+    run = make_run(tmp_path / "run", 6, 2)
+    assert run.table().hidden is None
+    with run.writing():
+        run.append([full(2), replace(full(3), nll=None, nll_before=None)])
+    run.table()
+    with run.writing():
+        run.append([full(4), make_rows(5)])
+    grown, fresh = run.table(), Run.open(run.path).table()
+    (run.path / "statistics.npz").unlink()
+    built = Run.open(run.path).table()
+    nothing = np.full(5, np.nan, np.float16)
+    states = np.stack([nothing, nothing, full(2).hidden, full(3).hidden, full(4).hidden, nothing])
+    for table in (grown, fresh, built):
+        assert table.hidden.dtype == np.float16
+        np.testing.assert_array_equal(table.hidden, states)
+        np.testing.assert_array_equal(table.nll, [np.nan, np.nan, 2.5, np.nan, 4.5, np.nan])
+        np.testing.assert_array_equal(table.nll_before, [np.nan, np.nan, 4.5, np.nan, 6.5, np.nan])
+        np.testing.assert_array_equal(table.entropy, np.stack([make_rows(n).entropy for n in range(6)]))
