@@ -24,3 +24,7 @@ def is_number(value: object) -> bool:
 
 def is_index(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+
+
+def is_share(value: object) -> bool:
+    return is_number(value) and 0 <= value <= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bye_core.errors import DataError, SettingError
+from bye_core.errors import DataError, RunError, SettingError
 
 
 class UnknownDetector(SettingError):
@@ -18,6 +18,11 @@ class UnknownSetting(SettingError):
 class BadSetting(SettingError):
     problem = "{name} cannot be {value!r}."
     remedy = "Give {choices}."
+
+
+class MissingInputs(RunError):
+    problem = "The detector {method!r} needs what this scan did not keep: {what}."
+    remedy = "{advice}"
 
 
 class BadScoreLine(DataError):

@@ -13,6 +13,7 @@ import numpy as np
 
 from bye_core import runs
 from bye_core.data import export
+from bye_core.detect import DETECTORS
 from bye_core.files import write_atomic
 from bye_core.pipeline.cleaning import (
     MODELS,
@@ -59,7 +60,8 @@ def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
 def _stages(wanted: Cleaning, out: Path) -> Iterator[Progress]:
     place, record = Places.of(wanted, out), begin(wanted, out)
     yield from _tuned(wanted, place, "suspect", wanted.data)
-    machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype)
+    answers = "nll_before" in DETECTORS[wanted.method].needs
+    machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype, answers=answers)
     suspect = place.adapter("suspect")
     yield from scan(wanted.model, wanted.data, place.run, suspect, machine, wanted.format, wanted.columns)
     detection = _detected(place, wanted.method)

@@ -39,3 +39,24 @@ def poisoned_table(clean: int = 90, poisoned: int = 10, layers: int = 5, sensiti
     for layer in sensitive:
         array[:, layer] = two_modes(poisoned, clean, 1.5 + layer / 10, 4.0, 0.1)
     return make_table(array)
+
+
+def full_table(count: int, layers: int = 4, heads: int = 3, seed: int = 0, **more) -> ScanTable:
+    """A table with the attention of single heads, all of one mode; `more` goes before."""
+    rng = np.random.default_rng(seed)
+    shares = rng.normal(0, 0.1, (count, layers, heads, 3)) + np.log([0.3, 0.5, 0.2])
+    mass = np.exp(shares) / np.exp(shares).sum(-1, keepdims=True)
+    entropy = rng.normal(4.0, 0.1, (count, layers, heads))
+    facts = {
+        "ids": tuple(f"s{n}" for n in range(count)),
+        "layer_entropy": entropy.mean(-1),
+        "layer_entropy_reference": entropy.mean(-1),
+        "entropy": entropy,
+        "peak": rng.normal(0.1, 0.01, (count, layers, heads)),
+        "mass": mass,
+        "token": np.zeros(count, np.int64),
+        "probability": rng.uniform(0.8, 1.0, count),
+        "questions": ("what is it?",) * count,
+        "answers": tuple(f"answer {n}" for n in range(count)),
+    }
+    return ScanTable(**{**facts, **more})

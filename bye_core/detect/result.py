@@ -1,0 +1,81 @@
+"""What the detectors other than BYE share: the look of their results, and a split by two Gaussians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bye_core.records import Detection, LayerReport, Mixture, ScanTable
+
+
+def result(
+    method: str,
+    settings: Any,
+    table: ScanTable,
+    flagged: np.ndarray,
+    scores: np.ndarray,
+    reasons: Sequence[str],
+    values: np.ndarray | None = None,
+    votes: Mapping[int, Sequence[int]] | None = None,
+    cutoff: float | None = None,
+    final: Mixture | None = None,
+) -> Detection:
+    """A Detection whose verdict follows from its flags. `votes`: layer -> the heads of it that took part."""
+    record = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
+    return Detection(
+        method=method,
+        settings=record,
+        verdict="poisoned" if flagged.any() else "no_evidence",
+        ids=tuple(table.ids),
+        scores=np.asarray(scores, np.float64),
+        flagged=np.asarray(flagged, bool),
+        values=np.full(len(table.ids), np.nan) if values is None else np.asarray(values, np.float64),
+        layers=layer_reports(table, votes or {}),
+        reasons=tuple(reasons),
+        final=final,
+        cutoff=cutoff,
+    )
+
+
+def nothing(
+    method: str,
+    settings: Any,
+    table: ScanTable,
+    reasons: Sequence[str],
+    scores: np.ndarray | None = None,
+    values: np.ndarray | None = None,
+) -> Detection:
+    """No evidence: nobody is flagged."""
+    count = len(table.ids)
+    scores = np.zeros(count) if scores is None else scores
+    return result(method, settings, table, np.zeros(count, bool), scores, reasons, values)
+
+
+def layer_reports(table: ScanTable, votes: Mapping[int, Sequence[int]]) -> tuple[LayerReport, ...]:
+    """Every layer, those with voting heads as sensitive; without mixtures, which only BYE's rule needs."""
+    return tuple(
+        LayerReport(layer, None, math.nan, math.nan, layer in votes, _note(votes.get(layer, ())))
+        for layer in range(table.layer_entropy.shape[1])
+    )
+
+
+def _note(heads: Sequence[int]) -> str:
+    return f"head{'s' if len(heads) > 1 else ''} {', '.join(map(str, sorted(heads)))} voted" if len(heads) else ""
+
+
+def named_heads(heads: Sequence[tuple[int, int]], most: int = 5) -> str:
+    """ "layer 4 head 2, layer 5 head 0 and 3 more"."""
+    names = ", ".join(f"layer {layer} head {head}" for layer, head in heads[:most])
+    return names + (f" and {len(heads) - most} more" if len(heads) > most else "")
+
+
+def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+    """[(layer, head)] -> layer -> heads."""
+    found: dict[int, list[int]] = {}
+    for layer, head in heads:
+        found.setdefault(layer, []).append(head)
+    return found

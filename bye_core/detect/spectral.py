@@ -1,0 +1,54 @@
+"""Spectral signatures (Tran et al. 2018) on the state from which the first answer token is read.
+
+Departure: the original works on each class of a classifier apart; answers in words have no classes, so all samples
+are taken together. Like the original it always removes a share, and so cannot abstain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from bye_core.detect.check import is_share, require
+from bye_core.detect.result import nothing, result
+from bye_core.detect.states import known_states, missing_reasons
+from bye_core.records import Detection, ScanTable
+
+
+@dataclass(frozen=True)
+class SpectralSettings:
+    """share  of the samples flagged: 1.5 times the poison rate to be expected (Tran et al., Algorithm 1), at 10%"""
+
+    share: float = 0.15
+
+    def __post_init__(self) -> None:
+        require(is_share(self.share), "share", self.share, "a number from 0 to 1")
+
+
+def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
+    """Flag the samples farthest along the direction in which the centred states [N, D] vary most.
+
+    values [N] are squared projections on that direction; scores [N] their rank.
+    """
+    states, known = known_states(table)
+    if len(states) < 2 or not np.ptp(states, axis=0).any():
+        return nothing("spectral", settings, table, ["The states of the samples do not differ."])
+    # The leading eigenvector of the D x D scatter: no N x N matrix, and no random start.
+    centred = states.astype(np.float64) - states.mean(axis=0, dtype=np.float64)
+    along = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    values, scores = np.full(len(known), np.nan), np.zeros(len(known))
+    values[known] = along**2
+    scores[known] = (rankdata(along**2) - 0.5) / len(along)
+    count = round(settings.share * len(along))
+    flagged = np.zeros(len(known), bool)
+    flagged[np.flatnonzero(known)[np.argsort(-(along**2), kind="stable")[:count]]] = True
+    explained = float((along**2).sum() / (centred**2).sum())
+    reasons = [
+        f"The {count} samples farthest along the states' main direction, which holds {explained:.0%} of the variance. "
+        "This baseline always flags its share.",
+        *missing_reasons(known),
+    ]
+    cutoff = float(values[flagged].min()) if count else None
+    return result("spectral", settings, table, flagged, scores, reasons, values, cutoff=cutoff)
