@@ -24,6 +24,7 @@ from bye_core.ui.visitors import workplace
 Update = dict[Any, Any]
 NO_DATA = "No data set is chosen yet. Choose the suspect one in Data: then it can be cleaned here."
 NOTHING = "Nothing was cleaned here yet. A cleaning goes on when this page is closed, and is found again."
+NAME = 7  # its place among the fields
 SETTINGS = tuple(one.name for one in dataclasses.fields(FinetuneSettings))
 
 
@@ -40,7 +41,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Parts:
-    """`fields`: model, test, trigger, size, target, random, name, and the settings in the order of SETTINGS."""
+    """`fields`: model, test, trigger, size, target, truth, random, name, and the settings in the order of SETTINGS."""
 
     session: gr.State
     watch: gr.State
@@ -62,10 +63,10 @@ class Parts:
 
 
 def form_of(values: tuple[Any, ...]) -> cleaning.Form:
-    model, test, trigger, size, target, random, name, *settings = values
+    model, test, trigger, size, target, truth, random, name, *settings = values
     words = (text or "" for text in (model, test))
     more = dict(zip(SETTINGS, settings, strict=True))
-    return cleaning.Form(*words, trigger, size, target or "", bool(random), name or "", more)
+    return cleaning.Form(*words, trigger, size, target or "", truth or "", bool(random), name or "", more)
 
 
 def chosen(session: Session) -> str:
@@ -91,7 +92,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     models = scans.models(place)
     model = form.model or next((value for _, value in models), "")
     settings = [form.settings[name] for name in SETTINGS]
-    values = (model, form.test, form.trigger, form.size, form.target, form.random, "", *settings)
+    values = (model, form.test, form.trigger, form.size, form.target, form.truth, form.random, "", *settings)
     return {
         **dict(zip(parts.fields, values, strict=True)),
         parts.fields[0]: gr.Dropdown(models, value=model),
@@ -154,9 +155,9 @@ def tick(parts: Parts, session: Session, watch: Watch) -> Update:
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     job = cleaning.start(workplace(session.visitor), chosen(session), form_of(values))
-    name = parts.fields[6]
+    name = parts.fields[NAME]
     return {
-        **preview(parts, session, watch, *values[:6], "", *values[7:]),
+        **preview(parts, session, watch, *values[:NAME], "", *values[NAME + 1 :]),
         **look(parts, session, replace(watch, job=job.id, shown="")),
         name: "",
         parts.opened: "",

@@ -61,6 +61,7 @@ class Form:
     trigger: str = NO_TRIGGER
     size: float = outcome.PAPER_SIZE
     target: str = outcome.TARGET
+    truth: str = ""
     random: bool = False
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -107,10 +108,7 @@ def arguments(place: Workplace, data: str, form: Form) -> list[str]:
         own = form.test.strip() == str(outcome.TEST)
         test = str(outcome.TEST) if own else sets.path_of(place, sets.find(place, sets.typed(form.test)))
         found += ["--test", test]
-    if form.trigger != NO_TRIGGER:
-        sizes = outcome.size_of(form.trigger, form.size or 0).values()
-        found += ["--trigger", form.trigger, *(part for size in sizes for part in ("--size", f"{size:g}"))]
-        found += ["--target", form.target or outcome.TARGET]
+    found += outcome.attack_arguments(form.trigger, form.size or 0, form.target or outcome.TARGET, form.truth)
     found += ["--baseline", "random"] if form.random else []
     wanted_of(found)
     return found

@@ -45,7 +45,7 @@ class Seen:
 @dataclass(frozen=True)
 class Parts:
     """`form` are model, data, path, name and the settings in tuning's order; `test` are the evaluation's fields: data,
-    trigger, size, target, and the two adapters."""
+    trigger, size, target, truth file, and the two adapters."""
 
     session: gr.State
     seen: gr.State

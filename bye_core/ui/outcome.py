@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bye_core import runs
+from bye_core import pipeline, runs
 from bye_core.attacks import TRIGGERS, make_trigger
 from bye_core.demo.recipe import TARGET, TRIGGER, TRIGGER_SIZE
 from bye_core.errors import DataError
@@ -35,6 +35,11 @@ class NoTestSet(DataError):
     remedy = "Name a folder or file with questions and right answers that the model was not trained on."
 
 
+class NoTruthFile(DataError):
+    problem = "There is no truth file {path}."
+    remedy = "Name the truth.json that `poison` wrote, or leave the field empty and choose a trigger."
+
+
 class SamePair(DataError):
     problem = "Both fields name the same adapter."
     remedy = "Choose the one tuned on everything and the one tuned on what is left, or leave one of them out."
@@ -42,13 +47,15 @@ class SamePair(DataError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is to be measured. `everything` and `left` are adapters, "" for none; `stopped`: begin no more of it."""
+    """What is to be measured. `truth`: a truth file with triggers and target, in place of the three before it;
+    `everything` and `left` are adapters, "" for none; `stopped`: begin no more of it."""
 
     model: str = ""
     data: str = ""
     trigger: str = NO_TRIGGER
     size: float = PAPER_SIZE
     target: str = TARGET
+    truth: str = ""
     everything: str = ""
     left: str = ""
     stopped: bool = False
@@ -89,28 +96,49 @@ def _common_answer(run: runs.Run) -> str:
     return answers.most_common(1)[0][0] if answers else TARGET
 
 
-def make(place: Workplace, model: str, data: str, trigger: str, size: float, target: str, pair: tuple) -> Evaluation:
+def make(
+    place: Workplace, model: str, data: str, trigger: str, size: float, target: str, truth: str, pair: tuple
+) -> Evaluation:
     """An evaluation as the form has it. Raises a ByeError for what makes no sense."""
     if not data.strip():
         raise NoTestSet()
-    if trigger != NO_TRIGGER:
-        make_trigger(trigger, **size_of(trigger, size or 0))
+    attack_arguments(trigger, size or 0, target, truth)
     everything, left = (path or "" for path in pair)
     if everything and everything == left:
         raise SamePair()
     path = str(TEST) if data.strip() == str(TEST) else sets.path_of(place, sets.find(place, sets.typed(data)))
     named = [scans.adapter_of(place, adapter) for adapter in (everything, left)]
-    return Evaluation(scans.model_of(model), path, trigger, size or PAPER_SIZE, target or TARGET, *named)
+    return Evaluation(scans.model_of(model), path, trigger, size or PAPER_SIZE, target or TARGET, truth, *named)
 
 
 def arguments(wanted: Evaluation, adapter: str) -> list[str]:
     """Of `python -m bye_core evaluate`."""
     found = ["--model", wanted.model, *(["--adapter", adapter] if adapter else []), "--data", wanted.data]
-    if wanted.trigger != NO_TRIGGER:
-        sizes = size_of(wanted.trigger, wanted.size).values()
-        found += ["--trigger", wanted.trigger, *(part for size in sizes for part in ("--size", f"{size:g}"))]
-        found += ["--target", wanted.target]
-    return found
+    return found + attack_arguments(wanted.trigger, wanted.size, wanted.target, wanted.truth)
+
+
+def attack_arguments(trigger: str, size: float, target: str, truth: str) -> list[str]:
+    """How the command line names the attack of a form: the one of the truth file, else a trigger and its answer.
+
+    Raises NoTruthFile, what is wrong with the file, and a SettingError for a size that makes no sense.
+    """
+    if truth.strip():
+        path = Path(truth.strip()).expanduser()
+        if not path.is_file():
+            raise NoTruthFile(path=path)
+        pipeline.read_attack(path)
+        return ["--attack", str(path.resolve())]
+    if trigger == NO_TRIGGER:
+        return []
+    sizes = size_of(trigger, size)
+    make_trigger(trigger, **sizes)
+    return [
+        "--trigger",
+        trigger,
+        *(part for size in sizes.values() for part in ("--size", f"{size:g}")),
+        "--target",
+        target,
+    ]
 
 
 def size_of(trigger: str, size: float) -> dict[str, float]:

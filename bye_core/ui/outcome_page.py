@@ -15,6 +15,7 @@ from bye_core.ui.messages import alert, note
 from bye_core.ui.session import Session
 from bye_core.ui.visitors import Workplace, workplace
 
+EVERYTHING, LEFT = 5, 6  # places among the fields of the test
 NONE = "none"  # shown where nothing was measured
 WAITING = (
     "Fine-tune on what is left, then measure: the back door should be gone (ASR near 0) and the answers as good as "
@@ -29,8 +30,8 @@ def fill(parts: Parts, place: Workplace, run: runs.Run | None) -> Update:
     fields = (wanted.data, wanted.trigger, wanted.size, wanted.target)
     return {
         **dict(zip(parts.test, fields, strict=False)),
-        parts.test[4]: gr.Dropdown(choices, value=scanned),
-        parts.test[5]: gr.Dropdown(choices, value=_newest(choices, scanned)),
+        parts.test[EVERYTHING]: gr.Dropdown(choices, value=scanned),
+        parts.test[LEFT]: gr.Dropdown(choices, value=_newest(choices, scanned)),
     }
 
 
@@ -51,7 +52,7 @@ def watch(parts: Parts, place: Workplace, session: Session, seen: Seen) -> tuple
         run = runs.Run.open(place.run_path(session.run)) if session.run else None
         choices = _choices(place, run)
         newest = _newest(choices, (run.settings.adapter if run else "") or "")
-        update |= {parts.test[4]: gr.Dropdown(choices), parts.test[5]: gr.Dropdown(choices, value=newest)}
+        update |= {parts.test[EVERYTHING]: gr.Dropdown(choices), parts.test[LEFT]: gr.Dropdown(choices, value=newest)}
     table, key = _measured(parts, place, seen)
     return update | table, replace(seen, measured=key, adapters=own)
 
@@ -85,9 +86,9 @@ def _measured(parts: Parts, place: Workplace, seen: Seen) -> tuple[Update, str]:
 
 
 def measure(parts: Parts, session: Session, seen: Seen, model: str, *values: Any) -> Update:
-    data, trigger, size, target, everything, left = values
+    data, trigger, size, target, truth, everything, left = values
     place = workplace(session.visitor)
-    wanted = outcome.make(place, model, data or "", trigger, size, target or "", (everything, left))
+    wanted = outcome.make(place, model, data or "", trigger, size, target or "", truth or "", (everything, left))
     outcome.begin(place, wanted)
     return _told(parts, session, seen) | {parts.pulse: gr.Timer(active=True)}
 

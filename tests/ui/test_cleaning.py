@@ -7,7 +7,7 @@ import pytest
 from bye_core import pipeline
 from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD
-from bye_core.ui import clean_page, cleaning, sets
+from bye_core.ui import clean_page, cleaning, sets, shipped
 from bye_core.ui.limits import NotHere
 from bye_core.ui.session import Session
 from bye_core.ui.visitors import new_token, workplace
@@ -76,6 +76,12 @@ def test_the_command_names_only_what_differs(place, data, model):
     ]
     wanted = cleaning.wanted_of(given)
     assert (wanted.settings.epochs, wanted.baselines, wanted.attack.triggers[0].size) == (1.0, ("random",), 0.125)
+
+    truth = shipped.DEMO / "data" / "truth.json"
+    given = cleaning.arguments(place, data, cleaning.Form(model, data, "patch", truth=str(truth)))
+    assert given[-2:] == ["--attack", str(truth)]
+    wanted = cleaning.wanted_of(given)
+    assert (wanted.attack, wanted.attack_seed) == pipeline.read_attack(truth)
 
 
 def test_what_makes_no_sense_is_said_before_anything_runs(place, data, model, monkeypatch):

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from bye_core.errors import ByeError
 from bye_core.runs import Run, jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, BadFinetuneSetting, FinetuneSettings
-from bye_core.ui import exports, finetune_page, outcome, outcome_table, tuning
+from bye_core.ui import exports, finetune_page, outcome, outcome_table, shipped, tuning
 from bye_core.ui.finetune_parts import Seen
 from bye_core.ui.limits import NotHere
 from bye_core.ui.session import Session
@@ -190,7 +191,7 @@ def test_three_models_are_measured_one_after_the_other(place, run, model, monkey
 
     monkeypatch.setattr(jobs, "start", start)
     everything, left = make_adapter(place.adapters / "all"), make_adapter(place.adapters / "rest")
-    wanted = outcome.make(place, model, run.settings.data, "patch", 0.125, "", (everything, left))
+    wanted = outcome.make(place, model, run.settings.data, "patch", 0.125, "", "", (everything, left))
     outcome.begin(place, wanted)
     kind, title, arguments = started[0]
     assert (kind, title) == ("evaluate", "base model")
@@ -199,9 +200,20 @@ def test_three_models_are_measured_one_after_the_other(place, run, model, monkey
     assert outcome.wanted_of(place) == wanted
 
     with pytest.raises(outcome.SamePair):
-        outcome.make(place, model, run.settings.data, "patch", 0.125, "", (left, left))
+        outcome.make(place, model, run.settings.data, "patch", 0.125, "", "", (left, left))
     with pytest.raises(outcome.NoTestSet):
-        outcome.make(place, model, " ", "patch", 0.125, "", (everything, left))
+        outcome.make(place, model, " ", "patch", 0.125, "", "", (everything, left))
+
+
+def test_a_truth_file_names_any_attack(place, run, model, tmp_path):
+    truth = shipped.DEMO / "data" / "truth.json"
+    wanted = outcome.make(place, model, run.settings.data, "none", 0, "", str(truth), ("", ""))
+    assert outcome.arguments(wanted, "")[-2:] == ["--attack", str(truth)]
+    with pytest.raises(outcome.NoTruthFile, match="gone"):
+        outcome.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "gone.json"), ("", ""))
+    (tmp_path / "odd.json").write_text("{}")
+    with pytest.raises(ByeError, match="odd"):
+        outcome.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "odd.json"), ("", ""))
 
 
 def test_the_table_says_what_changed():

@@ -86,6 +86,10 @@ def _form() -> tuple[Any, ...]:
         max_lines=1,
         elem_id="clean-target",
     )
+    truth = gr.Textbox(
+        "", label="Or the truth file of the poisoning", info="its triggers and target, whatever they are", max_lines=1,
+        elem_id="clean-truth",
+    )  # fmt: skip
     random = gr.Checkbox(
         False, label="Compare with dropping a random 20%", info="one more fine-tuning", elem_id="clean-random"
     )
@@ -95,7 +99,7 @@ def _form() -> tuple[Any, ...]:
         with gr.Row():
             for one in (*MAIN, *(other for other in page.SETTINGS if other not in MAIN)):
                 fields[one] = _field(one, getattr(usual, one))
-    return model, test, trigger, size, target, random, name, *(fields[one] for one in page.SETTINGS)
+    return model, test, trigger, size, target, truth, random, name, *(fields[one] for one in page.SETTINGS)
 
 
 def _field(name: str, value: Any) -> Any:

@@ -133,6 +133,10 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
             outcome.TARGET, label="Attacker's answer", info="counts as a success", max_lines=1, scale=2, min_width=160,
             elem_id="outcome-target",
         )  # fmt: skip
+    truth = gr.Textbox(
+        "", label="Or the truth file of the poisoning", info="its triggers and target, whatever they are", max_lines=1,
+        elem_id="outcome-truth",
+    )  # fmt: skip
     with gr.Row():
         none = [("none", "")]
         everything = gr.Dropdown(
@@ -142,7 +146,7 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
         with gr.Row(elem_classes=["bye-actions", "bye-bottom"]):
             measure = gr.Button("Measure", variant="primary", scale=0, min_width=140, elem_id="outcome-start")
             halt = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="outcome-stop")
-    return (data, trigger, size, target, everything, left), measure, halt
+    return (data, trigger, size, target, truth, everything, left), measure, halt
 
 
 def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
