@@ -87,8 +87,8 @@ def _form() -> tuple[Any, ...]:
         elem_id="clean-target",
     )
     truth = gr.Textbox(
-        "", label="Or the truth file of the poisoning", info="its triggers and target, whatever they are", max_lines=1,
-        elem_id="clean-truth",
+        "", label="Or the truth file of the poisoning", placeholder="/path/to/truth.json",
+        info="its triggers and target, whatever they are", max_lines=1, elem_id="clean-truth",
     )  # fmt: skip
     random = gr.Checkbox(
         False, label="Compare with dropping a random 20%", info="one more fine-tuning", elem_id="clean-random"

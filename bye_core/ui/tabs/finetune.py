@@ -134,8 +134,8 @@ def _lay_out_test() -> tuple[tuple[Any, ...], gr.Button, gr.Button]:
             elem_id="outcome-target",
         )  # fmt: skip
     truth = gr.Textbox(
-        "", label="Or the truth file of the poisoning", info="its triggers and target, whatever they are", max_lines=1,
-        elem_id="outcome-truth",
+        "", label="Or the truth file of the poisoning", placeholder="/path/to/truth.json",
+        info="its triggers and target, whatever they are", max_lines=1, elem_id="outcome-truth",
     )  # fmt: skip
     with gr.Row():
         none = [("none", "")]
