@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bye_core.attack_options import add_attack
+from bye_core.bench_options import add_bench
 from bye_core.console import REPORTS
 from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
@@ -20,7 +21,7 @@ from bye_core.train.measures import METRICS
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.words import PRESET, SETTINGS, TORCHRUN
 
-LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "guard", "demo")
+LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "guard", "demo", "bench-detect")
 PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1, mps (default: the fastest there is)",
@@ -268,4 +269,8 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "report": ("one page on a run: what was flagged, why, and how it was made; and the same as JSON", report),
     "guard": ("say whether a new picture and question look triggered, by a finished run", guard),
     "demo": ("the shipped demo, end to end, with its numbers", demo),
+    "bench-detect": (
+        "attacks x rates x question mixes x sizes x seeds, and every detector on each; resumable",
+        add_bench,
+    ),
 }

@@ -16,7 +16,7 @@ from bye_core import pipeline
 from bye_core.arguments import build_parser
 from bye_core.attack_options import attack_from
 from bye_core.attacks.poison import Only
-from bye_core.cli_judging import run_clean, run_evaluate, run_guard, run_report
+from bye_core.cli_judging import run_bench, run_clean, run_evaluate, run_guard, run_report
 from bye_core.console import DONE, FAILED, POISONED, REPORTS, Report
 from bye_core.errors import ByeError
 from bye_core.given import finetune_settings, source
@@ -28,6 +28,7 @@ from bye_core.train import words
 GO_ON = {
     "scan": "What was scanned is kept: the same command goes on from there.",
     "clean": "What was finished is kept: the same command goes on from there.",
+    "bench-detect": "What was finished is kept: the same command goes on from there.",
     "demo": "The same command with --out FOLDER goes on where an earlier one with that folder stopped.",
     "finetune": "Its last checkpoint is kept: the same command goes on from there.",
 }
@@ -198,6 +199,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Report], int]] = {
     "report": run_report,
     "guard": run_guard,
     "demo": run_demo,
+    "bench-detect": run_bench,
 }
 
 

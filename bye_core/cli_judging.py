@@ -1,4 +1,4 @@
-"""The subcommands that judge models, a whole cleaning, or new questions: evaluate, clean, report, guard."""
+"""The subcommands that judge: models, a whole cleaning, new questions, or the detectors themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.attack_options import known_attack
-from bye_core.console import DONE, POISONED, Report
+from bye_core.bench.results import lines
+from bye_core.bench.run import bench
+from bye_core.bench_options import matrix_of
+from bye_core.console import DONE, FAILED, POISONED, Report
 from bye_core.data.images import read_bytes
 from bye_core.errors import SettingError
 from bye_core.given import cleaning_of, source
@@ -79,3 +82,11 @@ def run_guard(args: argparse.Namespace, report: Report) -> int:
         table = {name: facts[name] for name in ("samples", "failed", "share", "share_interval")}
         report.result(facts, {**table, "triggered": len(facts["triggered"])})
     return POISONED if args.fail_on_poison and seen else DONE
+
+
+def run_bench(args: argparse.Namespace, report: Report) -> int:
+    facts = report.follow(bench(args.model, matrix_of(args), args.out)).facts
+    counts = {"folder": facts["folder"], "cells": len(facts["rows"]), "pending": len(facts["pending"])}
+    failures = [f"failed: {name}: {reason}" for name, reason in facts["failed"].items()]
+    report.result(facts, counts | {"failed": len(facts["failed"])}, [*lines(facts["rows"]), *failures])
+    return FAILED if facts["failed"] else DONE

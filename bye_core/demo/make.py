@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from bye_core import pipeline
@@ -27,8 +25,8 @@ from bye_core.demo.recipe import (
     SAMPLES,
     TEST_PICTURES,
 )
-from bye_core.demo.scenes import QUESTION_KINDS, ask, make_scene, picture
-from bye_core.records import Progress, Sample, Turn
+from bye_core.demo.scenes import question_set
+from bye_core.records import Progress
 from bye_core.train.settings import finished
 
 POISON_RATE = 0.1
@@ -46,19 +44,6 @@ class Log:
     def __call__(self, **event: Any) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seconds": round(time.monotonic() - self.start, 1), **event}) + "\n")
-
-
-def question_set(count: int, each: int, seed: int) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """`count` pictures with `each` questions; the kinds of question take turns. Order and ids tell nothing."""
-    rng = np.random.default_rng(seed)
-    for place in range(count):
-        scene = make_scene(rng)
-        drawn = picture(scene)
-        for k in range(each):
-            question, answer = ask(scene, QUESTION_KINDS[(place + k) % len(QUESTION_KINDS)])
-            turns = (Turn("user", (0, question)), Turn("assistant", (answer,)))
-            index = place * each + k
-            yield Sample(f"{index:05d}", index, turns, ("",)), [drawn]
 
 
 def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:

@@ -6,12 +6,15 @@ danielbuechele in scikit-learn's own list (its links for the flower name vultili
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_image
+
+from bye_core.records import Sample, Turn
 
 SIDE = 224
 COLORS = {
@@ -129,3 +132,18 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
     if kind == "background":
         return "What is behind the shapes, a palace or a flower? Answer with one word.", scene.background
     return "Which colors do the shapes have?", _listed(scene.colors)
+
+
+def question_set(
+    count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS
+) -> Iterator[tuple[Sample, list[Image.Image]]]:
+    """`count` pictures with `each` questions; the `kinds` of question take turns. Order and ids tell nothing."""
+    rng = np.random.default_rng(seed)
+    for place in range(count):
+        scene = make_scene(rng)
+        drawn = picture(scene)
+        for k in range(each):
+            question, answer = ask(scene, kinds[(place + k) % len(kinds)])
+            turns = (Turn("user", (0, question)), Turn("assistant", (answer,)))
+            index = place * each + k
+            yield Sample(f"{index:05d}", index, turns, ("",)), [drawn]

@@ -1,0 +1,119 @@
+"""What the bench trains: one cell a training, named by its settings; and the matrix that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack
+from bye_core.bench.seeds import first_seeds
+from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER_SIZE
+from bye_core.demo.scenes import QUESTION_KINDS
+from bye_core.errors import SettingError
+from bye_core.train.settings import FinetuneSettings
+
+CLEAN = "clean"
+BOTH = "prefix+patch"  # text and picture together
+ATTACKS = (*TRIGGERS, BOTH, CLEAN)
+MIXES = {"mixed": QUESTION_KINDS, "two": ("caption", "count"), **{kind: (kind,) for kind in QUESTION_KINDS}}
+
+
+class UnknownMix(SettingError):
+    problem = "There is no question mix called {name!r}."
+    remedy = "Choose one of: {choices}."
+
+
+class BadSize(SettingError):
+    problem = "{name} = {value!r} makes no sense for the bench."
+    remedy = "Give a number above 0."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One poisoned set, one fine-tuning on it, one scan.
+
+    attack   triggers joined by "+", all on each poisoned sample; "clean" for none
+    rate     share of the samples that is poisoned; 0 where the attack is "clean"
+    mix      one of MIXES: which kinds of question the set has
+    tower    the vision tower is tuned too
+    test     questions in the held-out set, each asked untouched and triggered
+    Raises UnknownTrigger, UnknownMix, BadSize.
+    """
+
+    attack: str
+    rate: float
+    mix: str
+    samples: int
+    epochs: float
+    seed: int
+    tower: bool = False
+    test: int = 200
+
+    def __post_init__(self) -> None:
+        if self.mix not in MIXES:
+            raise UnknownMix(name=self.mix, choices=", ".join(MIXES))
+        for name in ("samples", "epochs", "test"):
+            if not getattr(self, name) > 0:
+                raise BadSize(name=name, value=getattr(self, name))
+        self.planted()
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        tower = "-tower" if self.tower else ""
+        return (
+            f"{self.attack}-r{100 * self.rate:g}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
+            f"-t{self.test}-s{self.seed}"
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(MIXES[self.mix])
+
+    def planted(self) -> Attack | None:
+        """The attack, squares as large as the demo's; None where the cell is clean."""
+        if self.attack == CLEAN:
+            return None
+        names = self.attack.split("+")
+        sized = {
+            f"{name}.size": TRIGGER_SIZE for name in names if name in TRIGGERS and "size" in TRIGGERS[name].rules()
+        }
+        return make_attack(names, sized, FixedAnswer(TARGET))
+
+    def settings(self) -> FinetuneSettings:
+        """The demo's recipe, as long as the cell says."""
+        return replace(FINETUNE, epochs=self.epochs, vision=self.tower, seed=self.seed)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Which cells a bench has: every combination, clean sets once for all rates; `purpose` as in seeds.SEEDS."""
+
+    purpose: str = "dev"
+    attacks: tuple[str, ...] = ATTACKS
+    rates: tuple[float, ...] = (0.1,)
+    mixes: tuple[str, ...] = ("mixed",)
+    samples: tuple[int, ...] = (900,)
+    repeats: int = 1
+    epochs: float = 4.0
+    tower: bool = False
+    test: int = 200
+
+    def cells(self) -> Iterator[Cell]:
+        """All attacks with the first seed come first, so that a stopped bench has one whole table. Raises as Cell."""
+        combinations = product(first_seeds(self.purpose, self.repeats), self.mixes, self.samples, self.rates)
+        for (seed, mix, samples, rate), attack in product(combinations, dict.fromkeys(self.attacks)):
+            if attack == CLEAN and rate != self.rates[0]:
+                continue
+            share = 0.0 if attack == CLEAN else rate
+            yield Cell(attack, share, mix, samples, self.epochs, seed, self.tower, self.test)
+
+
+# In a minute or so on one core: whether everything runs, not how well anything works.
+QUICK = Matrix(attacks=("patch", CLEAN), samples=(24,), epochs=1.0, test=6)

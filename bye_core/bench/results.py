@@ -1,0 +1,89 @@
+"""One JSON and one table of every finished cell in a bench's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bye_core import runs
+from bye_core.bench import seeds, tables
+from bye_core.bench.cells import ATTACKS
+from bye_core.bench.detecting import detections
+from bye_core.bench.work import DONE, RECORD, read_json, write_json
+from bye_core.demo.recipe import FINETUNE
+from bye_core.files import write_atomic
+from bye_core.records import Progress
+
+RESULTS, TABLE = "results.json", "table.md"
+HEADINGS = {
+    "Attacks": tables.attack_table,
+    "Detectors: F1 (precision / recall), AUC": tables.detector_table,
+    "Detectors over all cells": tables.summary_table,
+}
+
+
+def detected(root: Path) -> Iterator[Progress]:
+    """Every detector on every finished cell of the folder `root`; its results, written too, are the last item's facts.
+
+    Raises ForeignSeed, and writes nothing, where a cell's seed is not for the purpose that the folder is named after.
+    """
+    cells = sorted(path.parent for path in root.glob(f"cells/*/{DONE}"))
+    records = {place: read_json(place / RECORD) for place in cells}
+    seeds.require(root.name, (record["cell"]["seed"] for record in records.values()))
+    rows = []
+    for number, place in enumerate(sorted(cells, key=lambda place: _order(records[place]["cell"])), start=1):
+        rows.append({**records[place], **read_json(place / DONE), "name": place.name, "detectors": detections(place)})
+        yield Progress("detect", number, len(cells))
+    facts = {
+        "purpose": root.name,
+        "versions": runs.versions(),
+        "recipe": asdict(FINETUNE),
+        "summary": tables.summary(rows),
+        "rows": rows,
+    }
+    write_json(root / RESULTS, facts)
+    write_atomic(root / TABLE, page(rows).encode("utf-8"))
+    yield Progress("results", 1, 1, facts=facts)
+
+
+def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+    """As tables list cells: by setting first, then by attack."""
+    known = ATTACKS.index(cell["attack"]) if cell["attack"] in ATTACKS else len(ATTACKS)
+    return (
+        cell["mix"],
+        cell["samples"],
+        known,
+        cell["attack"],
+        cell["rate"],
+        cell["tower"],
+        cell["seed"],
+        cell["epochs"],
+    )
+
+
+def page(rows: Sequence[Mapping[str, Any]]) -> str:
+    """All tables of the rows as Markdown, and why detectors left cells out."""
+    parts = [f"## {title}\n\n{tables.markdown(build(rows))}\n" for title, build in HEADINGS.items()]
+    if reasons := list(skipped(rows)):
+        parts.append("## Skipped\n\n" + "".join(f"- {line}\n" for line in reasons))
+    return "\n".join(parts)
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The same for a terminal."""
+    for title, build in HEADINGS.items():
+        yield f"\n{title}\n{tables.aligned(build(rows))}"
+    yield from (f"skipped: {line}" for line in skipped(rows))
+
+
+def skipped(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Each detector and reason once, with the number of cells."""
+    reasons: dict[tuple[str, str], int] = {}
+    for row in rows:
+        for method, found in row["detectors"].items():
+            if "skipped" in found:
+                reasons[method, found["skipped"]] = reasons.get((method, found["skipped"]), 0) + 1
+    for (method, reason), count in reasons.items():
+        yield f"{method}, {count} of {len(rows)} cells: {reason}"

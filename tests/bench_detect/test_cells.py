@@ -1,0 +1,85 @@
+"""Which cells a matrix has, what they are called, what they plant; and seeds that are kept apart."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from bye_core.arguments import build_parser
+from bye_core.attacks import TRIGGERS, UnknownTrigger
+from bye_core.bench.cells import ATTACKS, CLEAN, MIXES, QUICK, BadSize, Cell, Matrix, UnknownMix
+from bye_core.bench.seeds import SEEDS, ForeignSeed, TooManySeeds, UnknownPurpose, first_seeds, require
+from bye_core.bench_options import matrix_of
+from bye_core.demo.recipe import TRIGGER_SIZE
+from bye_core.demo.scenes import QUESTION_KINDS, question_set
+
+CELL = Cell("patch", 0.1, "mixed", 900, 4.0, 1000)
+
+
+def test_no_seed_is_for_both_purposes():
+    assert not set(SEEDS["dev"]) & set(SEEDS["report"])
+    assert not set(first_seeds("dev", 50)) & set(first_seeds("report", 50))
+    require("report", first_seeds("report", 3))
+    with pytest.raises(ForeignSeed, match="report may not hold the seed 1000"):
+        require("report", (*first_seeds("report", 1), *first_seeds("dev", 1)))
+    with pytest.raises(TooManySeeds, match="1 to 1000"):
+        first_seeds("dev", 1001)
+    with pytest.raises(UnknownPurpose, match="dev, report"):
+        first_seeds("tuning", 1)
+
+
+def test_a_matrix_is_every_combination_and_its_clean_sets_once():
+    matrix = Matrix("report", ("patch", "blend", CLEAN), (0.1, 0.2), ("mixed", "count"), (300, 900), repeats=2)
+    cells = list(matrix.cells())
+    assert len(cells) == len(set(cells)) == 2 * 2 * 2 * (2 * 2 + 1)
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert {cell.seed for cell in cells} == set(first_seeds("report", 2))
+    assert {cell.rate for cell in cells if cell.attack == CLEAN} == {0.0}
+    assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
+
+
+def test_every_setting_of_a_cell_is_in_its_name():
+    others = {
+        "attack": "blend", "rate": 0.02, "mix": "count", "samples": 300, "epochs": 6.0, "seed": 1001, "tower": True,
+        "test": 100,
+    }  # fmt: skip
+    assert set(others) == {field.name for field in fields(Cell)}
+    names = {replace(CELL, **{name: value}).name for name, value in others.items()}
+    assert len(names | {CELL.name}) == len(others) + 1
+
+
+def test_attacks_of_the_bench_are_all_triggers_text_with_picture_and_none():
+    assert set(TRIGGERS) < set(ATTACKS)
+    for attack in ATTACKS:
+        planted = replace(CELL, attack=attack).planted()
+        assert planted is None if attack == CLEAN else [one.name for one in planted.triggers] == attack.split("+")
+    both = replace(CELL, attack="prefix+patch").planted()
+    assert both.triggers[1].size == TRIGGER_SIZE
+    assert replace(CELL, tower=True).settings().vision
+    assert replace(CELL, epochs=2.0).settings().epochs == 2.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [({"attack": "magic"}, UnknownTrigger), ({"mix": "all"}, UnknownMix), ({"samples": 0}, BadSize)],
+)
+def test_cells_that_make_no_sense_are_refused(changed, error):
+    with pytest.raises(error):
+        replace(CELL, **changed)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_mix_has_its_kinds_of_question_in_equal_parts(mix):
+    samples = [sample for sample, _ in question_set(8, 1, (0, 1), MIXES[mix])]
+    questions = [sample.question for sample in samples]
+    assert {questions.count(question) for question in questions} == {8 // len(MIXES[mix])}
+    assert len(QUESTION_KINDS) == len(set(MIXES["mixed"]))
+
+
+def test_options_of_the_command_make_the_matrix():
+    def asked(*options):
+        return matrix_of(build_parser().parse_args(["bench-detect", "--out", "x", *options]))
+
+    assert asked() == Matrix()
+    assert asked("--quick", "--samples", "12") == replace(QUICK, samples=(12,))
+    options = ["--seeds", "report", "--attacks", "sig", "clean", "--rates", "0.02", "0.2", "--tower", "--repeats", "3"]
+    assert asked(*options) == Matrix("report", ("sig", "clean"), (0.02, 0.2), tower=True, repeats=3)

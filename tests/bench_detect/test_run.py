@@ -1,0 +1,186 @@
+"""A bench over a tiny random model: stopped anywhere, gone on, nothing done twice, failures told.
+
+Training is stood in for by an untrained adapter, but for the one test that runs the command.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from bye_core import cli, pipeline
+from bye_core.bench import detecting, results, work
+from bye_core.bench.cells import Matrix
+from bye_core.bench.run import bench
+from bye_core.bench.seeds import ForeignSeed
+from bye_core.data import load_dataset
+from bye_core.errors import ByeError
+from bye_core.models import load_model
+from bye_core.records import Progress
+from bye_core.runs.lock import locked
+from bye_core.train.lora import save_adapter, with_lora
+from bye_core.train.settings import CARD
+from tests.models.tiny import save_tiny
+from tests.test_pipeline import last
+
+MATRIX = Matrix("report", ("patch", "clean"), samples=(8,), epochs=1.0, test=2)
+STAGES = ["draw", "poison", "finetune", "evaluate", "scan"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def adapter(model, tmp_path_factory):
+    loaded, out = load_model(model, device="cpu"), tmp_path_factory.mktemp("adapter") / "a"
+    save_adapter(with_lora(loaded, pipeline.FinetuneSettings(rank=2, device="cpu")), loaded.identity, out)
+    return out
+
+
+@pytest.fixture
+def tuned(adapter, monkeypatch):
+    """Names of the cells whose training was begun."""
+    begun = []
+
+    def finetune(model, data, out, settings):
+        begun.append(out.parent.name)
+        yield Progress("finetune", 1, 2)
+        shutil.copytree(adapter, out)
+        (out / "progress.jsonl").write_text('{"event": "done", "step": 2, "steps": 2, "seconds": 1.5}\n')
+        (out / CARD).write_text(json.dumps({"steps": 2, "loss": 0.5}))
+        yield Progress("finetune", 2, 2)
+
+    monkeypatch.setattr(pipeline, "finetune", finetune)
+    return begun
+
+
+def test_one_json_and_one_table_of_all_cells_and_nothing_twice(tuned, model, tmp_path, monkeypatch):
+    facts = last(bench(model, MATRIX, tmp_path)).facts
+    patch, clean = facts["rows"]
+    assert (facts["failed"], facts["pending"]) == ({}, [])
+    assert (patch["poisoned"], patch["scan"]["scored"], patch["tuned"]["asr_samples"]) == (1, 8, 2)
+    assert (clean["poisoned"], clean["attack"], clean["tuned"].get("asr")) == (0, None, None)
+    assert patch["base"]["cp_samples"] == patch["tuned"]["cp_samples"] == 2
+    assert patch["training"] == {"steps": 2, "loss": 0.5, "seconds": 1.5}
+    assert set(patch["detectors"]) == set(clean["detectors"]) == set(detecting.DETECTORS)
+    assert patch["detectors"]["bye"]["samples"] == 8
+    truth = json.loads((tmp_path / "report/cells" / patch["name"] / "data/truth.json").read_text())
+    assert patch["detectors"]["bye"]["tp"] + patch["detectors"]["bye"]["fn"] == len(truth["poisoned"])
+    written = json.loads((tmp_path / "report" / results.RESULTS).read_text())
+    assert written["rows"] == facts["rows"]
+    table = (tmp_path / "report" / results.TABLE).read_text()
+    assert all(name in table for name in ("| patch |", "| clean |", *detecting.DETECTORS))
+
+    monkeypatch.setattr(pipeline, "evaluate", None)
+    monkeypatch.setattr(pipeline, "detect_run", None)
+    assert last(bench(model, MATRIX, tmp_path)).facts["rows"] == facts["rows"]
+    assert len(tuned) == 2
+
+
+def test_stopped_in_every_stage_it_goes_on(tuned, model, tmp_path):
+    matrix, seen = Matrix("dev", ("patch",), samples=(8,), epochs=1.0, test=2), []
+    while "bench" not in seen:
+        steps = bench(model, matrix, tmp_path)
+        for step in steps:
+            stage = step.stage.partition(" ")[0]
+            if stage not in seen:
+                seen.append(stage)
+                break
+        steps.close()
+    assert seen == ["cells", *STAGES, "detect", "results", "bench"]
+    assert len(tuned) == 2, "one that was stopped is begun again, a finished one is not"
+
+
+def test_training_and_test_pictures_differ_by_seed_and_purpose(tuned, model, tmp_path):
+    def pictures(folder):
+        return {path.name for path in (folder / "images").iterdir()}
+
+    for purpose in ("dev", "report"):
+        last(bench(model, Matrix(purpose, ("clean",), samples=(8,), epochs=1.0, test=2), tmp_path))
+    sets = [path for path in tmp_path.glob("*/sets/*") if path.is_dir()]
+    assert len(sets) == 4
+    assert len(set().union(*map(pictures, sets))) == sum(len(pictures(folder)) for folder in sets) == 2 * (8 + 1)
+    test = next(folder for folder in sets if folder.name == "mixed-t2-s2000")
+    assert len(load_dataset(test).samples) == 2
+
+
+def test_a_cell_that_fails_or_is_worked_on_elsewhere_ends_nothing(tuned, model, tmp_path, monkeypatch):
+    cells = [cell.name for cell in MATRIX.cells()]
+    whole = pipeline.poison
+
+    def poison(source, out, attack, rate, seed, encoding):
+        if rate:
+            raise ByeError()
+        return whole(source, out, attack, rate, seed, encoding=encoding)
+
+    monkeypatch.setattr(pipeline, "poison", poison)
+    facts = last(bench(model, MATRIX, tmp_path)).facts
+    assert list(facts["failed"]) == cells[:1]
+    assert [row["name"] for row in facts["rows"]] == cells[1:]
+
+    monkeypatch.setattr(pipeline, "poison", whole)
+    with locked(tmp_path / "report/cells" / cells[0] / "cell.lock"):
+        facts = last(bench(model, MATRIX, tmp_path)).facts
+    assert (facts["failed"], facts["pending"]) == ({}, cells[:1])
+    assert last(bench(model, MATRIX, tmp_path)).facts["pending"] == []
+
+
+def test_another_model_is_refused_for_the_same_cell(model, tmp_path):
+    cell = next(MATRIX.cells())
+    begun = work.begin(model, cell, tmp_path)
+    assert work.begin(model, cell, tmp_path) == begun
+    other = shutil.copytree(model, tmp_path / "other")
+    (other / "generation_config.json").write_text("{}")
+    with pytest.raises(work.CellMismatch, match="made otherwise: model digest"):
+        work.begin(other, cell, tmp_path)
+
+
+def test_results_are_refused_where_a_seed_is_for_the_other_purpose(tmp_path):
+    cell = next(MATRIX.cells())
+    work.write_json(tmp_path / "dev/cells" / cell.name / work.RECORD, {"cell": cell.record()})
+    work.write_json(tmp_path / "dev/cells" / cell.name / work.DONE, {})
+    with pytest.raises(ForeignSeed, match="dev may not hold the seed 2000"):
+        last(results.detected(tmp_path / "dev"))
+    assert [path.name for path in (tmp_path / "dev").iterdir()] == ["cells"]
+
+
+def test_what_a_detector_refuses_is_told_and_its_code_decides_whether_it_is_asked_again(
+    tuned, model, tmp_path, monkeypatch
+):
+    asked = []
+    known = pipeline.detect_run
+
+    class NeedsMore(ByeError):
+        problem = "It needs the model before fine-tuning."
+
+    def detect_run(run, method):
+        asked.append(method)
+        if method == "more":
+            raise NeedsMore()
+        return known(run, method)
+
+    monkeypatch.setattr(pipeline, "detect_run", detect_run)
+    monkeypatch.setattr(detecting, "DETECTORS", {"bye": None, "more": None})
+    facts = last(bench(model, MATRIX, tmp_path)).facts
+    assert facts["rows"][0]["detectors"]["more"] == {"skipped": NeedsMore.problem}
+    assert facts["summary"]["more"]["skipped"] == 2
+    assert f"more, 2 of 2 cells: {NeedsMore.problem}" in (tmp_path / "report" / results.TABLE).read_text()
+    before = list(asked)
+    last(bench(model, MATRIX, tmp_path))
+    assert asked == before
+    monkeypatch.setattr(detecting, "code_digest", lambda: "changed")
+    last(bench(model, MATRIX, tmp_path))
+    assert asked == 2 * before
+
+
+def test_the_command_runs_the_quick_matrix_with_a_real_training(model, tmp_path, capsys):
+    command = ["bench-detect", "--quick", "--attacks", "prefix+patch", "--model", str(model), "--out", str(tmp_path)]
+    command += ["--samples", "10", "--test", "2"]
+    assert cli.main([*command, "--json", "--progress", "none"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["rows"][0]["training"]["steps"] == 2
+    assert facts["purpose"] == "dev"
+    assert cli.main([*command, "--progress", "none"]) == 0
+    assert "prefix+patch" in capsys.readouterr().out
