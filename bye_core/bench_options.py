@@ -16,12 +16,12 @@ LISTS = {
     "attacks": (str, f"triggers, joined by + where samples carry several, or clean (default: {' '.join(ATTACKS)})"),
     "rates": (float, "shares of the samples that are poisoned (default: 0.1)"),
     "mixes": (str, f"kinds of question in the sets: {', '.join(MIXES)} (default: mixed)"),
-    "samples": (int, "sizes of the sets (default: 900)"),
+    "samples": (int, "sizes of the sets (default: 600)"),
 }
 NUMBERS = {
     "repeats": (int, "how many seeds (default: 1)"),
-    "epochs": (float, "length of each fine-tuning (default: 4)"),
-    "test": (int, "held-out questions for CP and ASR (default: 200)"),
+    "epochs": (float, "length of each fine-tuning (default: 5)"),
+    "test": (int, "held-out questions for CP and ASR (default: 100)"),
 }
 
 

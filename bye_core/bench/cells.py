@@ -17,6 +17,9 @@ from bye_core.train.settings import FinetuneSettings
 CLEAN = "clean"
 BOTH = "prefix+patch"  # text and picture together
 ATTACKS = (*TRIGGERS, BOTH, CLEAN)
+# Chosen with the patch alone on the development seed 1001: at the demo's rate the back door is not learned within 300
+# steps (ASR 0%), at this one its loss is gone by the 250th. Longer trainings are nearer to the paper's, and cost more.
+RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
 MIXES = {"mixed": QUESTION_KINDS, "two": ("caption", "count"), **{kind: (kind,) for kind in QUESTION_KINDS}}
 
 
@@ -49,7 +52,7 @@ class Cell:
     epochs: float
     seed: int
     tower: bool = False
-    test: int = 200
+    test: int = 100
 
     def __post_init__(self) -> None:
         if self.mix not in MIXES:
@@ -83,8 +86,8 @@ class Cell:
         return make_attack(names, sized, FixedAnswer(TARGET))
 
     def settings(self) -> FinetuneSettings:
-        """The demo's recipe, as long as the cell says."""
-        return replace(FINETUNE, epochs=self.epochs, vision=self.tower, seed=self.seed)
+        """RECIPE, as long as the cell says."""
+        return replace(RECIPE, epochs=self.epochs, vision=self.tower, seed=self.seed)
 
     def record(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -99,11 +102,11 @@ class Matrix:
     attacks: tuple[str, ...] = ATTACKS
     rates: tuple[float, ...] = (0.1,)
     mixes: tuple[str, ...] = ("mixed",)
-    samples: tuple[int, ...] = (900,)
+    samples: tuple[int, ...] = (600,)
     repeats: int = 1
-    epochs: float = 4.0
+    epochs: float = 5.0
     tower: bool = False
-    test: int = 200
+    test: int = 100
 
     def cells(self) -> Iterator[Cell]:
         """All attacks with the first seed come first, so that a stopped bench has one whole table. Raises as Cell."""

@@ -9,10 +9,9 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.bench import seeds, tables
-from bye_core.bench.cells import ATTACKS
+from bye_core.bench.cells import ATTACKS, RECIPE
 from bye_core.bench.detecting import detections
 from bye_core.bench.work import DONE, RECORD, read_json, write_json
-from bye_core.demo.recipe import FINETUNE
 from bye_core.files import write_atomic
 from bye_core.records import Progress
 
@@ -39,7 +38,7 @@ def detected(root: Path) -> Iterator[Progress]:
     facts = {
         "purpose": root.name,
         "versions": runs.versions(),
-        "recipe": asdict(FINETUNE),
+        "recipe": asdict(RECIPE),
         "summary": tables.summary(rows),
         "rows": rows,
     }

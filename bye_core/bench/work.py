@@ -117,7 +117,8 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
         if not base.is_file():
             yield from measured(pipeline.evaluate(str(model), test, metric="exact"), base)
     scan = Progress("scan", 0, 0)
-    for scan in pipeline.scan(str(model), data, place / "run", adapter):
+    # What detectors may need, and no scan can add later: the likelihoods of the answers before and after.
+    for scan in pipeline.scan(str(model), data, place / "run", adapter, pipeline.ScanSettings(answers=True)):
         yield scan
     write_json(place / DONE, _facts(place, read_json(base), scan))
 

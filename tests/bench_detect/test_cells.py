@@ -40,7 +40,7 @@ def test_a_matrix_is_every_combination_and_its_clean_sets_once():
 def test_every_setting_of_a_cell_is_in_its_name():
     others = {
         "attack": "blend", "rate": 0.02, "mix": "count", "samples": 300, "epochs": 6.0, "seed": 1001, "tower": True,
-        "test": 100,
+        "test": 50,
     }  # fmt: skip
     assert set(others) == {field.name for field in fields(Cell)}
     names = {replace(CELL, **{name: value}).name for name, value in others.items()}
