@@ -21,7 +21,9 @@ from bye_core.train.measures import METRICS
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.words import PRESET, SETTINGS, TORCHRUN
 
-LONG = ("check", "poison", "finetune", "scan", "export", "evaluate", "clean", "guard", "demo", "bench-detect")
+LONG = (
+    "check", "poison", "finetune", "scan", "export", "evaluate", "clean", "evidence", "guard", "demo", "bench-detect",
+)  # fmt: skip
 PROGRESS = "how a person or a program can follow: a bar, or JSON lines on standard output, the result as the last"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1, mps (default: the fastest there is)",
@@ -236,6 +238,17 @@ def report(parser: ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=EXHIBITS, help="flagged samples to show with their pictures")
 
 
+def evidence(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument(
+        "--check", action="store_true", help="ask the model too, with the suspected spot covered; resumable"
+    )
+    parser.add_argument("--model", help="likewise, and where the scanned model is now, if it has moved")
+    parser.add_argument("--adapter", help="likewise the scanned adapter")
+    parser.add_argument("--data", help="where the data set is now, if it has moved since the scan")
+    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+
+
 def guard(parser: ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--image", type=Path, help="a picture, to be asked --question about")
@@ -267,6 +280,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "score": ("precision, recall, F1, AUC of the last detection", score),
     "clean": ("the whole of Algorithm 1: fine-tune, scan, detect, export, fine-tune again", clean),
     "report": ("one page on a run: what was flagged, why, and how it was made; and the same as JSON", report),
+    "evidence": ("why samples are flagged: where they look, what they answer; and, asked, the model", evidence),
     "guard": ("say whether a new picture and question look triggered, by a finished run", guard),
     "demo": ("the shipped demo, end to end, with its numbers", demo),
     "bench-detect": (

@@ -16,6 +16,7 @@ from bye_core import pipeline
 from bye_core.arguments import build_parser
 from bye_core.attack_options import attack_from
 from bye_core.attacks.poison import Only
+from bye_core.cli_evidence import run_evidence
 from bye_core.cli_judging import run_bench, run_clean, run_evaluate, run_guard, run_report
 from bye_core.console import DONE, FAILED, POISONED, REPORTS, Report
 from bye_core.errors import ByeError
@@ -30,6 +31,7 @@ GO_ON = {
     "clean": "What was finished is kept: the same command goes on from there.",
     "bench-detect": "What was finished is kept: the same command goes on from there.",
     "demo": "The same command with --out FOLDER goes on where an earlier one with that folder stopped.",
+    "evidence": "What was asked is kept: the same command goes on from there.",
     "finetune": "Its last checkpoint is kept: the same command goes on from there.",
 }
 START_AGAIN = "Nothing half done is kept: the same command starts again."
@@ -197,6 +199,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Report], int]] = {
     "score": run_score,
     "clean": run_clean,
     "report": run_report,
+    "evidence": run_evidence,
     "guard": run_guard,
     "demo": run_demo,
     "bench-detect": run_bench,

@@ -29,7 +29,7 @@ DONE, FAILED, POISONED = 0, 1, 3  # exit codes
 UNITS = {"finetune": "steps", "evaluate": "answers"}
 
 # Stages whose every step saves work that would have to be done again: a request to stop waits for the next step.
-SAVING_STAGES = ("scan",)
+SAVING_STAGES = ("scan", "evidence")
 
 
 class Report:

@@ -195,6 +195,22 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class CausalCheck:
+    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causes).
+
+    key    changes with what was covered or left out, and with the target: a check with another key answers another
+           question
+    given  answers by way of asking
+    fault  why it could not be asked, "" where it could
+    """
+
+    id: str
+    key: str
+    given: Mapping[str, str]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where a long stage stands; `message` is for people, `facts` for machines."""
 

@@ -30,6 +30,11 @@ def change(pair: tuple[float | None, float | None], key: str) -> str:
     return f"{100 * difference:+.1f} points" if key in SHARES else f"{difference:+.2f}"
 
 
+def count(number: int, noun: str) -> str:
+    """ "1 sample", "1,200 samples"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def clip(text: str, length: int) -> str:
     """Foreign text made fit to be shown: one line, bounded, without controls; not yet escaped."""
     cut = text[: 4 * length]

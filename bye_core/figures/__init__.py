@@ -6,10 +6,11 @@ from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
 from bye_core.figures.modes import suspicious_side
 from bye_core.figures.outcome import outcome_bars, outcome_figure, outcome_rows
-from bye_core.figures.overlay import cell_at, cell_box, overlay_payload, scale_stops
+from bye_core.figures.overlay import overlay_payload, scale_stops
 from bye_core.figures.scatter import Points, scatter_figure, score_points
 from bye_core.figures.strip import layer_strip, png_uri, scale_css, strip_uris
 from bye_core.figures.theme import PAGE_STYLE, as_json, empty_figure
+from bye_core.grids import cell_at, cell_box
 
 __all__ = [
     "PAGE_STYLE",

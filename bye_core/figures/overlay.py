@@ -1,46 +1,17 @@
-"""What the page's canvas needs to lay attention over a picture, and where a grid's cells lie on it.
-
-`cell_box` and `cell_at` are the whole geometry; the page's script repeats them line by line.
-"""
+"""What the page's canvas needs to lay attention over a picture."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from bye_core.figures.strip import image_shares, on_grid, scale_colors
+from bye_core.figures.strip import scale_colors
+from bye_core.grids import image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
 
 # Shares travel as whole millionths: half the size of decimals, and exact enough for 0.001%.
 UNIT = 1e-6
-
-
-def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of a cell in pixels of a picture `width` x `height`.
-
-    Beyond the picture where the processor padded; the cells of a cropped picture leave a margin free.
-    """
-    left, top, right, bottom = grid.box
-    across, down = (right - left) / grid.columns, (bottom - top) / grid.rows
-    return (
-        (left + column * across) * width,
-        (top + row * down) * height,
-        (left + (column + 1) * across) * width,
-        (top + (row + 1) * down) * height,
-    )
-
-
-def cell_at(grid: Grid, x: float, y: float, width: float, height: float) -> tuple[int, int] | None:
-    """(row, column) of the cell under pixel (x, y) of a picture `width` x `height`; None outside of the grid.
-
-    A cell owns its left and top edge.
-    """
-    left, top, right, bottom = grid.box
-    column = math.floor((x / width - left) / (right - left) * grid.columns)
-    row = math.floor((y / height - top) / (bottom - top) * grid.rows)
-    return (row, column) if 0 <= row < grid.rows and 0 <= column < grid.columns else None
 
 
 def overlay_payload(rows: AttentionRows) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from bye_core.figures.theme import SCALE
+from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
 
 NORMALISATIONS = ("layer", "sample")
@@ -19,19 +20,6 @@ NORMALISATIONS = ("layer", "sample")
 # Palette entry 0 is transparent (a layer without a visible image token), the others are the scale: fewer than a
 # palette could hold, since it travels with every image.
 MISSING, LEVELS = 0, 128
-
-
-def image_shares(rows: np.ndarray) -> np.ndarray:
-    """Head-mean image attention [L, V] -> its share among the image tokens [L, V], float64, NaN where there is none."""
-    rows = np.asarray(rows, np.float64)
-    total = rows.sum(axis=-1, keepdims=True)
-    return np.divide(rows, total, out=np.full_like(rows, np.nan), where=total > 0)
-
-
-def on_grid(shares: np.ndarray, grid: Grid) -> np.ndarray:
-    """The part of `shares` [L, V] that one grid covers -> [L, rows, columns]."""
-    stop = grid.start + grid.rows * grid.columns
-    return shares[:, grid.start : stop].reshape(-1, grid.rows, grid.columns)
 
 
 def layer_strip(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[np.ndarray]]:

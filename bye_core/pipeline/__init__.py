@@ -5,6 +5,7 @@ calling again goes on where it stopped. Models are loaded only by the functions 
 """
 
 from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, preview_poison, read_attack
+from bye_core.pipeline.causing import check_causes
 from bye_core.pipeline.cleaning import MODELS, Cleaning
 from bye_core.pipeline.deciding import (
     NothingDetected,
@@ -18,6 +19,7 @@ from bye_core.pipeline.deciding import (
     undo,
 )
 from bye_core.pipeline.evaluating import evaluate
+from bye_core.pipeline.explaining import evidence
 from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.guarding import Guard, guard_one, guard_set, open_guard
 from bye_core.pipeline.reporting import report
@@ -42,12 +44,14 @@ __all__ = [
     "ScanSettings",
     "UnreadableTruth",
     "check",
+    "check_causes",
     "check_unchanged",
     "clean",
     "decide",
     "detect_entropies",
     "detect_run",
     "evaluate",
+    "evidence",
     "export_entropies",
     "export_run",
     "failed",

@@ -14,15 +14,11 @@ from bye_core import guard, runs
 from bye_core.data import images
 from bye_core.errors import ByeError, RunError
 from bye_core.pipeline.deciding import last_detection
+from bye_core.pipeline.scanned import load_scanned
 from bye_core.pipeline.scanning import BATCH
 from bye_core.pipeline.sets import ready
 from bye_core.records import AttentionRows, Detection, Progress, Sample, Turn
 from bye_core.train.measures import as_facts, share
-
-
-class AnotherModel(RunError):
-    problem = "The run was scanned with another {part}: its statistics say nothing about {given}."
-    remedy = "Name the {part} that was scanned (the run has {path}), or scan with this one and detect first."
 
 
 class CannotWriteReadings(RunError):
@@ -62,15 +58,9 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
     Raises NothingDetected, guard.NoMode, guard.GuardNeedsBye before a model is loaded, AnotherModel after.
     """
     run = runs.Run.open(run_path)
-    detection, settings = last_detection(run), run.settings
+    detection = last_detection(run)
     guard.check_detection(detection)
-    from bye_core.models import load_model
-
-    adapter = adapter or (settings.adapter if settings.adapter_digest else None)
-    loaded = load_model(model or settings.model, adapter, device=device, dtype=settings.dtype)
-    for part, given in (("model", model), ("adapter", adapter)):
-        if loaded.identity[f"{part}_digest"] != getattr(settings, f"{part}_digest"):
-            raise AnotherModel(part=part, given=given or settings.model, path=getattr(settings, part))
+    loaded = load_scanned(run, model, adapter, device)
     table = run.table()
     column = table.layer_entropy_reference if guard.variant(detection) == "reference" else table.layer_entropy
     return Guard(loaded, detection, _means(np.asarray(column, float)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bye_core.figures.strip import image_shares, on_grid
+from bye_core.grids import image_shares, on_grid
 from bye_core.records import AttentionRows, Decision, Detection, Sample, ScanTable
 
 VERSION = 1  # of report.json

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from bye_core.figures import png_uri
-from bye_core.figures.strip import image_shares, on_grid
+from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
 from bye_core.reports.case import Case, Exhibit, reason, telling_layer
 from bye_core.wording import clip

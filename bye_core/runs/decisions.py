@@ -6,16 +6,15 @@ A batch is one line, so a kill leaves it whole or not at all. Undo is a line too
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from bye_core.files import sync_folder, write_all
 from bye_core.records import Decision
-from bye_core.runs.errors import DamagedRun, RunNotWritable, UnknownChoice
+from bye_core.runs.appended import append_line, whole_lines
+from bye_core.runs.errors import DamagedRun, UnknownChoice
 from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
@@ -51,7 +50,7 @@ class DecisionFile:
             lines, end = self._read()
             batch = f"{sum('decisions' in line for line in lines) + 1:06d}"
             stamped = [asdict(replace(d, batch=batch, time=d.time or now)) for d in decisions]
-            self._append({"batch": batch, "decisions": stamped}, end)
+            append_line(self.path, {"batch": batch, "decisions": stamped}, end)
         return batch
 
     def undo(self, batch: str = "") -> Batch | None:
@@ -61,7 +60,7 @@ class DecisionFile:
             standing = [one for one in _standing(lines) if not batch or one.id == batch]
             if not standing:
                 return None
-            self._append({"undo": standing[-1].id}, end)
+            append_line(self.path, {"undo": standing[-1].id}, end)
         return standing[-1]
 
     def standing(self) -> list[Batch]:
@@ -75,10 +74,8 @@ class DecisionFile:
         return {id: decision for id, decision in newest.items() if decision.choice != "none"}
 
     def _read(self) -> tuple[list[dict], int]:
-        """The whole lines and where they end: what follows the last line break was never acknowledged."""
-        content = self.path.read_bytes() if self.path.exists() else b""
-        end = content.rfind(b"\n") + 1
-        return [self._line(number, text) for number, text in enumerate(content[:end].splitlines(), 1)], end
+        lines, end = whole_lines(self.path)
+        return [self._line(number, text) for number, text in enumerate(lines, 1)], end
 
     def _line(self, number: int, text: bytes) -> dict:
         try:
@@ -90,25 +87,6 @@ class DecisionFile:
             advice = f"Or take out line {number}, and decide that batch again."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
         return line
-
-    def _append(self, line: dict, end: int) -> None:
-        try:
-            new = not self.path.exists()
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            try:
-                os.ftruncate(descriptor, end)
-                os.lseek(descriptor, end, os.SEEK_SET)
-                write_all(descriptor, json.dumps(line).encode("ascii") + b"\n")
-                os.fsync(descriptor)
-            except BaseException:
-                os.ftruncate(descriptor, end)
-                raise
-            finally:
-                os.close(descriptor)
-            if new:
-                sync_folder(self.path.parent)
-        except OSError as error:
-            raise RunNotWritable(path=self.path.parent, reason=error.strerror) from error
 
 
 def _standing(lines: Sequence[dict]) -> list[Batch]:

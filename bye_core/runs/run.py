@@ -7,6 +7,7 @@
     statistics.npz    derived: the numbers of all samples, stacked
     detection.json    the last detection
     decisions.jsonl   what a person decided, append-only
+    checks.jsonl      what a model answered when a suspected spot was covered, append-only
 
 One process writes the scan at a time; any number may read, detect and decide meanwhile.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -24,7 +25,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bye_core.files import write_atomic
-from bye_core.records import AttentionRows, Decision, Detection, Fault, Sample, ScanTable
+from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
+from bye_core.runs.checks_file import CheckFile
 from bye_core.runs.decisions import Batch, DecisionFile
 from bye_core.runs.detection_file import dump_detection, load_detection
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
@@ -35,6 +37,7 @@ from bye_core.runs.shards import SHARD_BYTES
 from bye_core.runs.store import INDEX_FILES, LOCK, SHARDS, Store, create_store
 
 SETTINGS, SAMPLES, DETECTION, DECISIONS = "run.json", "samples.jsonl", "detection.json", "decisions.jsonl"
+CHECKS = "checks.jsonl"
 
 # What a creation that was cut off may have left behind.
 UNFINISHED = {SAMPLES, SHARDS, LOCK, *INDEX_FILES, f"{INDEX_FILES[0]}-journal"}
@@ -52,15 +55,16 @@ class Stamps(NamedTuple):
     scan: tuple
     detection: tuple
     decisions: tuple
+    checks: tuple
 
 
 def stamps(path: Path | str) -> Stamps:
     """A look at the files, no reading: tells cheaply whether what was read before is still so."""
-    settings, index, log, detection, decisions = (
-        _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS)
+    settings, index, log, detection, decisions, checks = (
+        _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS, CHECKS)
     )
     # A reader makes and deletes an empty log beside the index: only what is in it counts.
-    return Stamps((settings, index, log if log and log[1] else ()), detection, decisions)
+    return Stamps((settings, index, log if log and log[1] else ()), detection, decisions, checks)
 
 
 def _stamp(file: Path) -> tuple:
@@ -86,6 +90,7 @@ class Run:
         self._samples_digest = samples_digest
         self._store = Store(path, self.samples)
         self._decisions = DecisionFile(path / DECISIONS)
+        self._checks = CheckFile(path / CHECKS)
 
     @classmethod
     def create(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
@@ -214,6 +219,14 @@ class Run:
     def decisions(self) -> dict[str, Decision]:
         """The decision that stands for each id; samples without one, or with "none", are not in it."""
         return self._decisions.current()
+
+    def checking(self) -> AbstractContextManager[CheckFile]:
+        """Be the one that adds causal checks: what `append` is given is on disk when it returns. Raises RunBusy."""
+        return self._checks.writing()
+
+    def checks(self) -> dict[str, CausalCheck]:
+        """The newest causal check of each sample, whatever it was about: see its `key`."""
+        return self._checks.current()
 
     def save_detection(self, detection: Detection) -> None:
         try:

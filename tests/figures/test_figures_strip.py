@@ -10,7 +10,7 @@ from PIL import Image
 from plotly.colors import sequential
 
 from bye_core.figures import layer_strip, png_uri, scale_css, scale_stops, strip_uris
-from bye_core.figures.strip import image_shares
+from bye_core.grids import image_shares
 from bye_core.records import Grid
 
 ROWS = np.array([[0.1, 0.1, 0.2, 0.0, 0.3, 0.1], [0.0] * 6, [0.02, 0.02, 0.02, 0.02, 0.01, 0.01]], np.float16)

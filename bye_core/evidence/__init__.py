@@ -1,0 +1,50 @@
+"""Why samples are flagged: where they look, what they answer, and what happens when the spot is covered. Pure."""
+
+from bye_core.evidence.answers import ENDING, Shared, reaches, same_answer, shared_answers
+from bye_core.evidence.causes import OUTCOMES, WAYS, Cause, cause, totals
+from bye_core.evidence.consensus import Consensus, consensus, picture_map, raster_of
+from bye_core.evidence.cover import cover
+from bye_core.evidence.crops import crop, crop_box, mean_crop
+from bye_core.evidence.dossier import Dossier
+from bye_core.evidence.excess import ALPHA, LEAST_P, Excess, Strata
+from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
+from bye_core.evidence.questions import Question, question_of
+from bye_core.evidence.words import OddWord, mark_inserted, odd_words, without
+
+__all__ = [
+    "ALPHA",
+    "ENDING",
+    "LEAST_P",
+    "OUTCOMES",
+    "WAYS",
+    "Box",
+    "Cause",
+    "Consensus",
+    "Dossier",
+    "Excess",
+    "LayerChoice",
+    "Look",
+    "OddWord",
+    "Question",
+    "Shared",
+    "Strata",
+    "cause",
+    "choose_layer",
+    "consensus",
+    "cover",
+    "crop",
+    "crop_box",
+    "look",
+    "mark_inserted",
+    "mean_crop",
+    "odd_words",
+    "peak_shares",
+    "picture_map",
+    "question_of",
+    "raster_of",
+    "reaches",
+    "same_answer",
+    "shared_answers",
+    "totals",
+    "without",
+]

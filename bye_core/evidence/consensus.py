@@ -1,0 +1,77 @@
+"""Where flagged samples look that others do not: one map over all of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bye_core.evidence.places import Look, on_picture
+from bye_core.grids import image_shares
+from bye_core.records import AttentionRows, Grid
+
+# No finer than any model's own grid, so that maps of different grids can be laid over each other (ours).
+FINEST = 24
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Maps [rows, columns] over the first picture of a sample, in shares of the attention on the image tokens.
+
+    flagged   mean of the flagged samples; others: of unflagged ones, the questions weighted as among the flagged
+    agreement 0..1 of the flagged samples whose peak cell lies where `flagged` is highest above `others`, or beside it
+    samples, compared  how many of each were read
+    """
+
+    flagged: np.ndarray
+    others: np.ndarray
+    agreement: float
+    samples: int
+    compared: int
+
+    @property
+    def excess(self) -> np.ndarray:
+        return self.flagged - self.others
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(row, column) where flagged samples look most that others do not."""
+        row, column = np.unravel_index(self.excess.argmax(), self.excess.shape)
+        return int(row), int(column)
+
+
+def raster_of(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
+    """The raster that maps of these samples are laid on: the coarsest of their grids, at most FINEST a side."""
+    first = [own[0] for own in grids if own]
+    sizes = [(grid.rows, grid.columns) for grid in first] or [(1, 1)]
+    return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
+
+
+def picture_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
+    """One sample's map, None where no image token is visible in `layer`."""
+    shares = image_shares(rows.rows)[layer]
+    return on_picture(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
+
+
+def consensus(
+    flagged: Sequence[tuple[str, np.ndarray]], others: Sequence[tuple[str, np.ndarray]], looks: Sequence[Look]
+) -> Consensus:
+    """(kind of question, map) of flagged samples, one at least, and of others; and where the flagged ones look.
+
+    Each flagged sample is held against the mean of others with its kind of question, or of all where none has it.
+    """
+    everything = np.mean([own for _, own in others] or [np.zeros_like(flagged[0][1])], axis=0)
+    kinds = {kind for kind, _ in others}
+    usual = {kind: np.mean([own for one, own in others if one == kind], axis=0) for kind in kinds}
+    against = np.mean([usual.get(kind, everything) for kind, _ in flagged], axis=0)
+    found = Consensus(np.mean([own for _, own in flagged], axis=0), against, 0.0, len(flagged), len(others))
+    return replace(found, agreement=float(np.mean([_near(one, found) for one in looks] or [0.0])))
+
+
+def _near(one: Look, found: Consensus) -> bool:
+    """Whether the middle of the peak cell lies in the consensus peak's part of the picture, or in one beside it."""
+    (row, column), (rows, columns) = found.peak, found.excess.shape
+    left, top, right, bottom = one.cell
+    down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
+    return one.image == 0 and max(abs(down), abs(across)) <= 1.5

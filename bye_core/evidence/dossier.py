@@ -1,0 +1,94 @@
+"""All that the evidence on one flagged set comes to, and the same as plain facts for machines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bye_core.evidence.answers import Shared
+from bye_core.evidence.consensus import Consensus
+from bye_core.evidence.excess import Strata
+from bye_core.evidence.places import LayerChoice, Look
+from bye_core.evidence.words import OddWord
+
+LISTED = 20  # answers and words that facts name
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Why a set is flagged.
+
+    samples    how many were judged; flagged_ids: the flagged, the most suspicious first
+    strata     the samples by kind of question, inserted words left out
+    shared     answers and endings, the most over-represented among the flagged first
+    question_words, answer_words  words over-represented among the flagged (in answers: given the questions)
+    layer      which layer `looks` and `consensus` are read in; None where nothing is flagged or no rows can be read
+    looks      of the flagged samples that were read, by id
+    """
+
+    samples: int
+    flagged_ids: tuple[str, ...]
+    strata: Strata
+    shared: tuple[Shared, ...] = ()
+    question_words: tuple[OddWord, ...] = ()
+    answer_words: tuple[OddWord, ...] = ()
+    layer: LayerChoice | None = None
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    consensus: Consensus | None = None
+
+    @property
+    def flagged(self) -> int:
+        return len(self.flagged_ids)
+
+    @property
+    def target(self) -> Shared | None:
+        """The suspected target: the answer or ending most over-represented; None where none is beyond chance."""
+        return self.shared[0] if self.shared and self.shared[0].excess.significant else None
+
+    @property
+    def trigger_words(self) -> tuple[str, ...]:
+        """Words that were put into the questions of flagged samples, and may be a trigger."""
+        return tuple(one.word for one in self.question_words if one.inserted)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "samples": self.samples,
+            "flagged": self.flagged,
+            "target": _shared(self.target) if self.target else None,
+            "answers": [_shared(one) for one in self.shared[:LISTED]],
+            "question_words": [_word(one) for one in self.question_words[:LISTED]],
+            "answer_words": [_word(one) for one in self.answer_words[:LISTED]],
+            "layer": asdict(self.layer) if self.layer else None,
+            "looks": {id: asdict(one) for id, one in self.looks.items()},
+            "consensus": _consensus(self.consensus) if self.consensus else None,
+        }
+
+
+def _shared(one: Shared) -> dict[str, Any]:
+    return {
+        "text": one.text,
+        "kind": one.kind,
+        "questions": one.questions,
+        **asdict(one.excess),
+        "significant": one.excess.significant,
+    }
+
+
+def _word(one: OddWord) -> dict[str, Any]:
+    return {"word": one.word, **asdict(one.excess), "inserted": one.inserted}
+
+
+def _consensus(found: Consensus) -> dict[str, Any]:
+    rows, columns = found.excess.shape
+    (row, column), excess = found.peak, found.excess
+    return {
+        "rows": rows,
+        "columns": columns,
+        "flagged": found.flagged.round(6).tolist(),
+        "others": found.others.round(6).tolist(),
+        "peak": {"row": row, "column": column, "excess": round(float(excess[row, column]), 6)},
+        "agreement": found.agreement,
+        "samples": found.samples,
+        "compared": found.compared,
+    }

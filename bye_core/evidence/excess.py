@@ -1,0 +1,80 @@
+"""Whether flagged samples have something more often than their questions explain: an exact stratified test. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import hypergeom
+
+# Smaller chances are not told apart: what is below is called this (ours).
+LEAST_P = 1e-30
+# What is left out of a sum of chances must not show at LEAST_P.
+NEGLIGIBLE = 1e-40
+ALPHA = 0.01  # what is called over-represented, after correction for the number of things that were looked at (ours)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """How often something is found among the flagged.
+
+    flagged, total  how many flagged samples, and how many of all, have it
+    expected        how many flagged ones would, were the flags drawn by lot among samples with that kind of question
+    p               one-sided chance of so many by that lot; corrected where several things were looked at
+    """
+
+    flagged: int
+    total: int
+    expected: float
+    p: float
+
+    @property
+    def significant(self) -> bool:
+        return self.p <= ALPHA and self.flagged > self.expected
+
+
+class Strata:
+    """Samples by kind of question, and which of them are flagged."""
+
+    def __init__(self, kinds: Sequence[str], flagged: np.ndarray) -> None:
+        number = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
+        self._of = np.array([number[kind] for kind in kinds], int)
+        self.flagged, count = np.asarray(flagged, bool), len(number)
+        self._sizes = np.bincount(self._of, minlength=count)
+        self._marked = np.bincount(self._of[self.flagged], minlength=count)
+
+    def kinds(self, rows: np.ndarray) -> int:
+        """How many kinds of question the samples in `rows` are asked."""
+        return len(np.unique(self._of[rows]))
+
+    def expected(self, rows: np.ndarray) -> float:
+        """Flagged samples among those in `rows` (row numbers), were the flags drawn by lot within each kind."""
+        return float((self._marked[self._of[rows]] / self._sizes[self._of[rows]]).sum())
+
+    def test(self, rows: np.ndarray, tests: int = 1) -> Excess:
+        """One-sided exact test that the samples in `rows` are flagged no more often than others of their kind.
+
+        Fisher's test where all questions are of one kind; of several, the numbers of flagged ones are independent
+        hypergeometric ones, and the chance is that of their sum (exact conditional test of stratified 2 x 2 tables,
+        Gart 1970). `tests`: how many things are looked at (Bonferroni).
+        """
+        observed = int(self.flagged[rows].sum())
+        having = np.bincount(self._of[rows], minlength=len(self._sizes))
+        chances, least = np.ones(1), 0
+        for stratum in np.flatnonzero(having):
+            drawn = hypergeom(self._sizes[stratum], self._marked[stratum], having[stratum])
+            low, high = drawn.support()
+            own = drawn.pmf(np.arange(low, high + 1))
+            known = np.flatnonzero(own > NEGLIGIBLE)
+            chances = np.convolve(chances, own[known[0] : known[-1] + 1])
+            least += low + int(known[0])
+        tail = float(chances[max(observed - least, 0) :].sum())
+        p = min(1.0, max(tests * tail, LEAST_P))
+        return Excess(observed, len(rows), self.expected(rows), float(f"{p:.9g}"))  # beyond are rounding errors
+
+
+def most_in_excess(strata: Strata, having: Sequence[np.ndarray], limit: int) -> list[int]:
+    """Of things, each by the rows that have it, the places of the `limit` that are most in excess among the flagged."""
+    excess = np.array([strata.flagged[rows].sum() - strata.expected(rows) for rows in having])
+    return np.argsort(-excess, kind="stable")[:limit].tolist()

@@ -1,0 +1,156 @@
+"""Where a sample's first answer token looks: its peak cell, and the spot around it that may hold a trigger. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import find_objects, label
+
+from bye_core.grids import cell_box, image_shares, on_grid
+from bye_core.records import AttentionRows, Grid
+
+# A part of a picture, (left, top, right, bottom) as fractions of it.
+Box = tuple[float, float, float, float]
+
+# The spot is what looks at least half as bright as the peak and hangs together with it, and one cell around it, as a
+# trigger is rarely where the cells' edges are (ours).
+BRIGHT, MARGIN = 0.5, 1
+# No side of a spot takes more of the grid: what is spread over more is no spot (ours).
+WIDEST = 1 / 3
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where one sample looks in `layer`.
+
+    grid, row, column  the peak cell, in which of the sample's grids; share: 0..1 of the attention on the image tokens
+    image              number of the picture that the cell lies on
+    cell, spot         the cell and the suspected spot around it on that picture; a cell may lie on padding, beyond 0..1
+    """
+
+    layer: int
+    grid: int
+    image: int
+    row: int
+    column: int
+    share: float
+    cell: Box
+    spot: Box
+
+    @property
+    def on_padding(self) -> bool:
+        """Whether no part of the cell is part of the picture."""
+        left, top, right, bottom = self.cell
+        return left >= 1 or top >= 1 or right <= 0 or bottom <= 0
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """The layer that evidence is read in, and why.
+
+    flagged, others  medians of the largest share of one cell there, NaN where there is nothing to tell it from
+    """
+
+    layer: int
+    flagged: float
+    others: float
+    reason: str
+
+
+def peak_shares(rows: AttentionRows) -> np.ndarray:
+    """Largest share of one image token in every layer [L], NaN where a layer is undefined."""
+    shares = image_shares(rows.rows)
+    return shares.max(axis=1) if shares.shape[1] else np.full(len(shares), np.nan)
+
+
+def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int] = ()) -> LayerChoice:
+    """The layer in which the flagged samples stare most, compared with the others: peaks [N, L], flagged [N] -> one of
+    `sensitive`, or of all layers where there is none.
+
+    Judged by the medians of the largest share of one cell (ours): a collapse onto a trigger raises it wherever the
+    trigger is, and no truth is needed to see it.
+    """
+    candidates = list(sensitive) or list(range(peaks.shape[1]))
+    medians = [(_median(peaks[flagged, layer]), _median(peaks[~flagged, layer])) for layer in candidates]
+    best = int(np.argmax([np.nan_to_num(own - others, nan=-np.inf) for own, others in medians]))
+    layer, (own, others) = candidates[best], medians[best]
+    if len(candidates) == 1:
+        among = "the only sensitive one" if sensitive else "the only one"
+    else:
+        among = (
+            f"of {len(candidates)} sensitive ones" if sensitive else f"of all {len(candidates)}, as none is sensitive,"
+        )
+        among += " the one where flagged samples stare most"
+    measured = (
+        f"their largest share on one cell has the median {own:.1%}, that of others {others:.1%}"
+        if np.isfinite(own - others)
+        else "there is nothing to hold it against"
+    )
+    return LayerChoice(layer, own, others, f"Read in layer {layer}, {among}: {measured}.")
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def look(rows: AttentionRows, layer: int) -> Look | None:
+    """Where one sample looks in `layer`; None where no image token is visible there."""
+    shares = image_shares(rows.rows)[[layer]]
+    if not rows.grids or not np.isfinite(shares).all():
+        return None
+    cells = [on_grid(shares, grid)[0] for grid in rows.grids]
+    best = int(np.argmax([own.max() for own in cells]))
+    grid, own = rows.grids[best], cells[best]
+    row, column = (int(place) for place in np.unravel_index(own.argmax(), own.shape))
+    spot = _spot(own, row, column)
+    edges = cell_box(grid, *spot[:2], 1, 1)[:2] + cell_box(grid, *spot[2:], 1, 1)[2:]
+    cell = cell_box(grid, row, column, 1, 1)
+    return Look(layer, best, grid.image, row, column, float(own[row, column]), cell, _inside(edges))
+
+
+def _spot(cells: np.ndarray, row: int, column: int) -> tuple[int, int, int, int]:
+    """Shares [rows, columns] -> first row and column, last row and column of the spot around the peak."""
+    parts, _ = label(cells >= BRIGHT * cells[row, column], structure=np.ones((3, 3)))
+    found = find_objects(parts)[parts[row, column] - 1]
+    edges = []
+    for along, peak, size in zip(found, (row, column), cells.shape, strict=True):
+        widest = max(2 * MARGIN + 1, math.ceil(WIDEST * size))
+        first, last = along.start - MARGIN, along.stop - 1 + MARGIN
+        if last - first + 1 > widest:
+            first = min(max(first, peak - widest // 2), last - widest + 1)
+            last = first + widest - 1
+        edges.append((max(first, 0), min(last, size - 1)))
+    (top, bottom), (left, right) = edges
+    return top, left, bottom, right
+
+
+def _inside(box: Box) -> Box:
+    left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in box)
+    return left, top, right, bottom
+
+
+def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tuple[int, int]) -> np.ndarray:
+    """Shares [V] of one layer -> their part on each of rows x columns equal parts of the whole picture `image`.
+
+    A cell's share is spread evenly over the part of the picture that it covers; what lies on padding is left out.
+    """
+    found = np.zeros(raster)
+    for grid in grids:
+        if grid.image == image:
+            left, top, right, bottom = grid.box
+            down = _overlap(raster[0], grid.rows, top, bottom)
+            across = _overlap(raster[1], grid.columns, left, right)
+            found += down @ on_grid(shares[None], grid)[0] @ across.T
+    return found
+
+
+def _overlap(parts: int, cells: int, start: float, stop: float) -> np.ndarray:
+    """Of each of `cells` from `start` to `stop`, the share on each of `parts` of 0..1, all equal [parts, cells]."""
+    edges = np.linspace(start, stop, cells + 1)
+    bounds = np.linspace(0, 1, parts + 1)
+    common = np.minimum(bounds[1:, None], edges[None, 1:]) - np.maximum(bounds[:-1, None], edges[None, :-1])
+    return common.clip(0) / ((stop - start) / cells)

@@ -1,0 +1,68 @@
+"""How one sample is asked in a causal check: as it is, with the suspect gone, and with as much else gone. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from bye_core.evidence.answers import Shared
+from bye_core.evidence.causes import COVERED, ELSEWHERE, OTHERS, PLAIN, WAYS, WITHOUT
+from bye_core.evidence.cover import cover, elsewhere
+from bye_core.evidence.places import Box, Look
+from bye_core.evidence.words import drop, plain
+from bye_core.records import Sample
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about one sample. What is None or empty is not asked.
+
+    spot, elsewhere  parts of picture number `image` to cover: the suspected one, and one as large
+    words, others    words to leave out of the question: the suspected ones, and as many others
+    """
+
+    sample: Sample
+    image: int = 0
+    spot: Box | None = None
+    elsewhere: Box | None = None
+    words: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        asked = {PLAIN: True, COVERED: self.spot, ELSEWHERE: self.elsewhere, WITHOUT: self.words, OTHERS: self.others}
+        return tuple(way for way in WAYS if asked[way])
+
+    def asked(self, way: str) -> Sample:
+        """The sample as it is asked that way."""
+        return drop(self.sample, {WITHOUT: self.words, OTHERS: self.others}.get(way, ()))
+
+    def shown(self, way: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+        """Its pictures as they are shown that way."""
+        box = {COVERED: self.spot, ELSEWHERE: self.elsewhere}.get(way)
+        return [cover(one, box) if box and n == self.image else one for n, one in enumerate(pictures)]
+
+    def key(self, target: Shared | None, *model: str | None) -> str:
+        """Another for another spot, other words, another target or another `model` (its digests)."""
+        about = [self.image, self.spot, self.elsewhere, self.words, self.others, model]
+        about.append(target and (target.kind, target.text))
+        return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
+
+
+def question_of(sample: Sample, seen: Look | None, suspected: Sequence[str], seed: int = 0) -> Question:
+    """How to ask about a sample that looks where `seen` says; `suspected`: words that may be a trigger."""
+    here = list(dict.fromkeys(plain(word) for word in sample.question.split()))
+    words = tuple(word for word in here if word in suspected)
+    rest = [word for word in here if word not in suspected]
+    rng = np.random.default_rng([seed, zlib.crc32(sample.id.encode("utf-8", "replace"))])
+    # Something must be left to ask.
+    others = tuple(rng.permutation(rest)[: len(words)].tolist()) if len(rest) > len(words) else ()
+    if seen is None or seen.on_padding:
+        return Question(sample, words=words, others=others)
+    return Question(sample, seen.image, seen.spot, elsewhere(seen.spot, sample.id, seed), words, others)

@@ -1,0 +1,159 @@
+"""Covering a spot, a spot elsewhere, crops of one size; and what answers to them mean."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bye_core.evidence import (
+    OUTCOMES,
+    Excess,
+    Look,
+    Shared,
+    cause,
+    cover,
+    crop,
+    crop_box,
+    mean_crop,
+    question_of,
+    totals,
+)
+from bye_core.evidence.cover import elsewhere
+from bye_core.records import Sample, Turn
+
+BOX = (0.25, 0.25, 0.5, 0.5)
+TARGET = Shared("Owned!", "answer", Excess(9, 9, 1.0, 1e-9), 1)
+
+
+def ramp(width=64, height=48):
+    """A picture whose colours change evenly: what a cover should bring back."""
+    x, y = np.meshgrid(np.linspace(40, 200, width), np.linspace(30, 120, height))
+    return np.dstack([x, y, x / 2 + y / 2])
+
+
+def picture(values):
+    return Image.fromarray(values.round().astype(np.uint8))
+
+
+def test_a_covered_spot_looks_as_its_surroundings_do_and_nothing_else_changes():
+    marked = ramp()
+    marked[12:24, 16:32] = 0
+    covered = np.asarray(cover(picture(marked), BOX), int)
+    np.testing.assert_allclose(covered[12:24, 16:32], ramp()[12:24, 16:32], atol=6)
+    outside = np.ones((48, 64), bool)
+    outside[12:24, 16:32] = False
+    assert (covered == np.asarray(picture(marked), int))[outside].all()
+
+
+@pytest.mark.parametrize("box", [(0.0, 0.0, 0.25, 0.25), (0.75, 0.75, 1.0, 1.0), (0.0, 0.4, 1.0, 0.6)])
+def test_a_spot_at_the_border_is_filled_from_its_other_sides(box):
+    marked = ramp()
+    left, top, right, bottom = (round(edge * size) for edge, size in zip(box, (64, 48, 64, 48), strict=True))
+    marked[top:bottom, left:right] = 255
+    covered = np.asarray(cover(picture(marked), box), int)
+    assert covered[top:bottom, left:right].max() < 210
+
+
+def test_a_spot_that_is_the_whole_picture_becomes_its_mean():
+    covered = np.asarray(cover(picture(ramp()), (0.0, 0.0, 1.0, 1.0)), int)
+    assert np.ptp(covered, axis=(0, 1)).max() == 0
+
+
+def test_a_spot_elsewhere_is_as_large_does_not_touch_and_is_always_the_same():
+    for n in range(50):
+        left, top, right, bottom = found = elsewhere(BOX, f"s{n}")
+        assert found == elsewhere(BOX, f"s{n}")
+        assert (right - left, bottom - top) == pytest.approx((0.25, 0.25))
+        assert left >= 0.5 or right <= 0.25 + 1e-9 or top >= 0.5 or bottom <= 0.25 + 1e-9
+        assert min(found) >= 0
+        assert max(found) <= 1
+    assert len({elsewhere(BOX, f"s{n}") for n in range(50)}) > 40
+
+
+def test_where_hardly_anything_fits_a_corner_does_and_where_nothing_fits_there_is_none():
+    third = (1 / 3, 1 / 3, 2 / 3, 2 / 3)
+    corners = [pytest.approx(corner) for corner in itertools.product((0.0, 2 / 3), repeat=2)]
+    assert elsewhere(third, "a")[:2] in corners
+    corners = [pytest.approx(corner) for corner in itertools.product((0.0, 0.4), repeat=2)]
+    assert elsewhere((0.2, 0.2, 0.8, 0.8), "a")[:2] in corners
+    assert elsewhere((0.0, 0.0, 1.0, 1.0), "a") is None
+
+
+def test_crops_are_of_one_size_around_their_cells_and_their_mean_shows_what_they_share():
+    shown = []
+    for n, (x, y) in enumerate([(0, 0), (40, 10), (56, 40)]):
+        values = np.full((48, 64, 3), 90.0 + 20 * n)
+        values[y : y + 8, x : x + 8] = 0
+        cell = (x / 64, y / 48, (x + 8) / 64, (y + 8) / 48)
+        shown.append(crop(picture(values), cell, crop_box([cell, cell, (0, 0, 0.125, 1 / 6)]), side=32))
+    assert {one.size for one in shown} == {(32, 32)}
+    mean = np.asarray(mean_crop(shown), int)
+    assert mean.max() < 10, "the square alone is in every crop"
+    assert mean_crop([]) is None
+
+
+def test_crops_at_the_border_move_in():
+    found = np.asarray(crop(picture(ramp()), (0.9, 0.9, 1.0, 1.0), (0.5, 0.5), side=32), int)
+    np.testing.assert_allclose(found[-1, -1], ramp()[-1, -1], atol=4)
+
+
+def given(plain, covered=None, elsewhere=None, without=None, others=None):
+    names = {"plain": plain, "covered": covered, "elsewhere": elsewhere, "without": without, "others": others}
+    return {name: text for name, text in names.items() if text is not None}
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "suspect"),
+    [
+        (given("Owned!", "two", "owned!"), "flips", "spot"),
+        (given("Owned!", "two", "three"), "any", "spot"),
+        (given("Owned!", "Owned!", "Owned!"), "stays", "spot"),
+        (given("two", "three", "two"), "off", ""),
+        (given("Owned!"), "unknown", ""),
+        (given("Owned!", "two"), "unknown", ""),
+        (given("Owned!", "Owned!", "Owned!", "two", "Owned!"), "flips", "words"),
+        (given("Owned!", "two", "two", "two", "Owned!"), "flips", "words"),
+        (given("Owned!", "two", "Owned!", "two", "Owned!"), "flips", "spot"),
+        ({}, "unknown", ""),
+    ],
+)
+def test_what_answers_mean(answers, outcome, suspect):
+    found = cause(answers, TARGET, "two")
+    assert (found.outcome, found.suspect) == (outcome, suspect)
+    assert "{" not in found.words
+
+
+def test_without_a_common_target_the_samples_own_answer_counts():
+    assert cause(given("A cat.", "a dog", "a cat"), None, "a cat").flips
+    assert cause(given("a dog", "a cat", "a dog"), None, "a cat").outcome == "off"
+
+
+def test_outcomes_are_counted():
+    found = totals(cause(one, TARGET, "") for one in (given("Owned!", "two", "Owned!"), given("two")))
+    assert found == {"checked": 2, **dict.fromkeys(OUTCOMES, 0), "flips": 1, "off": 1}
+
+
+def test_the_key_changes_with_all_that_a_check_depends_on():
+    sample = Sample("a", 0, (Turn("user", (0, "what is it")),), ("a.png",))
+    asked = question_of(sample, Look(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
+    other = question_of(sample, Look(1, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), (0.25, 0.25, 0.5, 0.6)), [])
+    keys = {
+        asked.key(TARGET, "m", "a"),
+        other.key(TARGET, "m", "a"),
+        asked.key(None, "m", "a"),
+        asked.key(TARGET, "m", None),
+    }
+    assert len(keys) == 4
+    assert asked.key(TARGET, "m", "a") == asked.key(TARGET, "m", "a")
+
+
+def test_only_the_picture_that_is_looked_at_is_covered():
+    sample = Sample("a", 0, (Turn("user", (0, 1, "what is it")),), ("a.png", "b.png"))
+    asked = question_of(sample, Look(0, 1, 1, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
+    marked = ramp()
+    marked[12:24, 16:32] = 0
+    first, second = asked.shown("covered", [picture(marked), picture(marked)])
+    assert np.asarray(first)[14, 18].max() == 0
+    assert np.asarray(second)[14, 18].max() > 30
+    assert all(np.asarray(one)[14, 18].max() == 0 for one in asked.shown("plain", [picture(marked)] * 2))
