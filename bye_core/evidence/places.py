@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import find_objects, label
@@ -148,6 +149,7 @@ def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tu
     return found
 
 
+@lru_cache(maxsize=64)
 def _overlap(parts: int, cells: int, start: float, stop: float) -> np.ndarray:
     """Of each of `cells` from `start` to `stop`, the share on each of `parts` of 0..1, all equal [parts, cells]."""
     edges = np.linspace(start, stop, cells + 1)

@@ -12,7 +12,6 @@ from bye_core import evidence, runs
 from bye_core.evidence import Dossier, Strata
 from bye_core.pipeline.deciding import last_detection
 from bye_core.records import AttentionRows, Detection, ScanTable
-from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.train.questions import OTHER, question_types
 
 READ = 1000  # flagged samples whose rows are read, the most suspicious first (ours: some seconds, 100 MB of a 7B model)
@@ -89,10 +88,6 @@ def _places(count: int) -> list[int]:
 
 def _read(run: runs.Run, rows: Sequence[int]) -> list[tuple[int, AttentionRows]]:
     """Those whose rows can be read; a scan tells of the others."""
-    table, read = run.table(), []
-    for row in rows:
-        try:
-            read.append((row, run.rows(table.ids[row])))
-        except (DamagedSample, NotScanned):
-            continue
-    return read
+    ids = run.table().ids
+    place = {ids[row]: row for row in rows}
+    return [(place[one.id], one) for one in run.rows_of(place)]

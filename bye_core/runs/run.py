@@ -190,6 +190,10 @@ class Run:
     def rows(self, id: str) -> AttentionRows:
         return self._store.rows(id)
 
+    def rows_of(self, ids: Iterable[str]) -> Iterator[AttentionRows]:
+        """The rows of several samples, in that order; those not scanned or damaged are left out."""
+        return self._store.rows_of(ids)
+
     def table(self) -> ScanTable:
         """The statistics of what is scored so far, in data set order; damaged samples are left out."""
         return self._store.table()

@@ -153,6 +153,12 @@ class Store:
             return rows
         raise DamagedSample(id=id)
 
+    def rows_of(self, ids: Iterable[str]) -> Iterator[AttentionRows]:
+        positions = [self.position(id) for id in ids]
+        with index.reading(self._index) as connection:
+            found = [entry for position in positions for entry in index.entries(connection, position)]
+        return (rows for _, rows in self._read(found))
+
     def verify(self) -> tuple[str, ...]:
         with index.reading(self._index) as connection:
             entries = index.entries(connection)

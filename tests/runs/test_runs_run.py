@@ -291,3 +291,12 @@ def test_homes(tmp_path, monkeypatch):
     assert list_runs() == (second,)
     monkeypatch.delenv("BYE_HOME")
     assert home().is_absolute()
+
+
+def test_rows_of_several_samples_come_in_the_order_asked_for_and_only_those_scanned(tmp_path):
+    run = make_run(tmp_path / "run", 10)
+    scan(run, 0, 6)
+    assert [rows.id for rows in run.rows_of(["s4", "s8", "s1"])] == ["s4", "s1"]
+    assert_same_rows(next(run.rows_of(["s4"])), run.rows("s4"))
+    with pytest.raises(UnknownSample):
+        run.rows_of(["s4", "nobody"])
