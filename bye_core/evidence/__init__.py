@@ -4,7 +4,7 @@ from bye_core.evidence.answers import ENDING, Shared, reaches, same_answer, shar
 from bye_core.evidence.causes import OUTCOMES, WAYS, Cause, cause, totals
 from bye_core.evidence.consensus import Consensus, consensus, picture_map, raster_of
 from bye_core.evidence.cover import cover
-from bye_core.evidence.crops import crop, crop_box, mean_crop
+from bye_core.evidence.crops import Gallery, crop, crop_box, mean_crop
 from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.excess import ALPHA, LEAST_P, Excess, Strata
 from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
@@ -22,6 +22,7 @@ __all__ = [
     "Consensus",
     "Dossier",
     "Excess",
+    "Gallery",
     "LayerChoice",
     "Look",
     "OddWord",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,23 @@ from bye_core.evidence.cover import pixels
 from bye_core.evidence.places import Box
 
 SIDE = 96  # pixels of a crop's longer side (ours: a few cells of a model at twice a page's density)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The suspected spots of flagged samples as pictures of one size.
+
+    crops   the most suspicious samples' spots, by id
+    mean    of all that were cut out, `cut` in number: what they share shows, all else blurs
+    others  the mean of as many samples that are not flagged, cut out at the same places
+    missing why some or all could not be cut out, "" where all could
+    """
+
+    crops: tuple[tuple[str, Image.Image], ...] = ()
+    mean: Image.Image | None = None
+    others: Image.Image | None = None
+    cut: int = 0
+    missing: str = ""
 
 
 def crop_box(spots: Sequence[Box]) -> tuple[float, float]:

@@ -103,13 +103,11 @@ ANSWER_HEAD = ("answer", "of", "flagged", "expected", "in all", "chance")
 def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:
     """The most over-represented answers as cells of text, under ANSWER_HEAD."""
     return [
-        (
-            clip(one["text"], SHOWN),
-            "its end" if one["kind"] == "ending" else "the whole",
-            f"{one['flagged']:,}",
-            f"{one['expected']:,.1f}",
-            f"{one['total']:,}",
-            chance(one["p"]),
-        )
+        (clip(one["text"], SHOWN), "its end" if one["kind"] == "ending" else "the whole", *numbers(one))
         for one in facts["answers"][:most]
     ]
+
+
+def numbers(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Flagged, expected, in all, chance."""
+    return f"{found['flagged']:,}", f"{found['expected']:,.1f}", f"{found['total']:,}", chance(found["p"])

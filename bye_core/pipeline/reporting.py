@@ -12,11 +12,14 @@ import numpy as np
 
 from bye_core import runs
 from bye_core.console import plain
-from bye_core.data import DataSet, load_dataset
+from bye_core.data import DataSet
 from bye_core.errors import ByeError, RunError
 from bye_core.files import write_atomic
+from bye_core.pipeline.causing import causes
 from bye_core.pipeline.cleaning import MODELS, Places
 from bye_core.pipeline.deciding import last_detection
+from bye_core.pipeline.dossiers import dossier
+from bye_core.pipeline.galleries import gallery, scanned_set
 from bye_core.records import Detection
 
 EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and what a person looks through (ours)
@@ -47,7 +50,8 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
     from bye_core.reports.case import Case
 
     run = runs.Run.open(run_path)
-    detection = last_detection(run)
+    detection, told = last_detection(run), dossier(run)
+    dataset, missing = scanned_set(run, data)
     return Case(
         title=title,
         run=run.settings.record(),
@@ -56,17 +60,18 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
         detection=detection,
         decisions=run.decisions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        exhibits=tuple(_exhibits(run, detection, data, exhibits)),
+        exhibits=tuple(_exhibits(run, detection, dataset, missing, exhibits)),
+        evidence=told.facts() | {"causes": causes(run, told)},
+        gallery=gallery(run, told, dataset, missing),
         versions=runs.versions(),
         **more,
     )
 
 
-def _exhibits(run: runs.Run, detection: Detection, data: str | Path | None, count: int) -> Iterator[Any]:
+def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, missing: str, count: int) -> Iterator[Any]:
     """The most suspicious of the flagged samples, with pictures where they can still be opened."""
     from bye_core.reports.case import Exhibit
 
-    dataset, missing = _data_set(run, data)
     order = np.lexsort((detection.values, -detection.scores))
     for at in order[detection.flagged[order]][:count]:
         sample, rows = run.sample(detection.ids[at]), run.rows(detection.ids[at])
@@ -77,16 +82,6 @@ def _exhibits(run: runs.Run, detection: Detection, data: str | Path | None, coun
             except ByeError as error:
                 why = error.problem
         yield Exhibit(sample, rows, pictures, why)
-
-
-def _data_set(run: runs.Run, data: str | Path | None) -> tuple[DataSet | None, str]:
-    """The set that was scanned; None where it is not there any more as it was, and why."""
-    try:
-        dataset = load_dataset(data or run.settings.data, run.settings.format, run.settings.more.get("columns") or {})
-    except ByeError as error:
-        return None, error.problem
-    changed = dataset.digest != run.settings.data_digest
-    return (None, "The data set has changed since the scan.") if changed else (dataset, "")
 
 
 def _losses(adapter: Path) -> list[dict[str, Any]]:

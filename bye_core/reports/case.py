@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bye_core.evidence import Gallery
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import AttentionRows, Decision, Detection, Sample, ScanTable
 
@@ -37,6 +38,7 @@ class Case:
     cleaning   the record of the cleaning that the run is part of, None for a run alone
     models     figures of `pipeline.evaluate` by model, with `labels` for people
     losses     loss curves by model: what the trainings wrote
+    evidence   facts of the dossier, with `causes`; gallery: the suspected spots
     """
 
     title: str
@@ -52,6 +54,8 @@ class Case:
     labels: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Any] | None = None
+    gallery: Gallery = field(default_factory=Gallery)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ def facts(case: Case) -> dict[str, Any]:
             "reasons": list(detection.reasons),
         },
         "flagged": flagged_rows(case),
+        "evidence": dict(case.evidence) if case.evidence else None,
         "run": dict(case.run),
         "cleaning": dict(case.cleaning) if case.cleaning else None,
         "models": {name: {"label": case.labels.get(name, name), **own} for name, own in case.models.items()},

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from bye_core.evidence import Cause
 from bye_core.figures import png_uri
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
@@ -30,8 +31,14 @@ def exhibit_card(case: Case, exhibit: Exhibit) -> str:
         f"<p class='id'><bdi>{escape(clip(sample.id, 80))}</bdi> score {case.detection.scores[at]:.3f}</p>"
         f"<p dir='auto'><b>Asked:</b> {escape(clip(sample.question, 300))}</p>"
         f"<p dir='auto'><b>Its answer:</b> {escape(clip(sample.answer, 200))}</p>"
-        f"<p>{escape(why.words())}</p><p class='note'>{escape(clip(told, 120))}</p></li>"
+        f"<p>{escape(why.words())}</p>{_cause(case, sample.id)}<p class='note'>{escape(clip(told, 120))}</p></li>"
     )
+
+
+def _cause(case: Case, id: str) -> str:
+    """What a causal check found on it, nothing where there is none."""
+    found = case.evidence["causes"]["samples"].get(id) if case.evidence else None
+    return f"<p>{escape(Cause(found['outcome'], found['suspect']).words)}</p>" if found else ""
 
 
 def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:

@@ -13,6 +13,7 @@ from bye_core.reports.case import Case, decided, flagged_rows
 from bye_core.reports.exhibits import exhibit_card
 from bye_core.reports.style import STYLE
 from bye_core.reports.svg import svg
+from bye_core.reports.why import why_section
 from bye_core.wording import MEASURES, clip, measured
 
 LISTED = 2000  # flagged samples named on the page; report.json has all
@@ -23,7 +24,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(case: Case) -> str:
-    parts = [_head(case), _outcome(case), _found(case), _exhibits(case), _flagged(case), _trainings(case), _made(case)]
+    sections = (_head, _outcome, why_section, _found, _exhibits, _flagged, _trainings, _made)
+    parts = [section(case) for section in sections]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

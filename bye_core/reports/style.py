@@ -32,5 +32,18 @@ svg text { fill: var(--text); } .grid { stroke: var(--line); } .axis { stroke: v
 .frame img { position: absolute; inset: 0; width: 100%; height: 100%; } .frame img.heat { inset: auto; opacity: .6;
   image-rendering: pixelated; }
 .id { color: var(--soft); font-variant-numeric: tabular-nums; }
+h3 { font-size: .95rem; margin: 1.1rem 0 .3rem; }
+.why-told li { margin: .2rem 0; overflow-wrap: anywhere; }
+.why-places { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .8rem 1rem;
+  max-width: 44rem; margin: .6rem 0 .2rem; }
+.why-places img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 4px; background: #8883; }
+.why-map img { object-fit: fill; } .why-map img, .why-mean img { image-rendering: pixelated; }
+.why-note { color: var(--soft); font-size: .87rem; }
+.why-crops { list-style: none; padding: 0; display: grid; gap: .5rem;
+  grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)); }
+.why-crops img { width: 100%; border-radius: 4px; image-rendering: pixelated; display: block; }
+.why-crops span { color: var(--soft); font-size: .78rem; overflow-wrap: anywhere; }
+.why-scroll { overflow-x: auto; } .why-table td { text-align: right; white-space: nowrap; }
+.why-table td:first-of-type { text-align: left; } .why-table th:nth-child(n + 3) { text-align: right; }
 @media print { details > * { display: block; } .cards li { break-inside: avoid; } }
 """

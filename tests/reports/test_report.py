@@ -60,6 +60,26 @@ def test_all_that_is_flagged_with_numbers_and_decisions(run, tmp_path, capsys):
     assert "ada a real one" in page.text
 
 
+def test_why_they_are_flagged_with_the_suspected_spots(run, tmp_path):
+    facts = pipeline.report(run, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert facts["evidence"]["target"]["text"] == "Backdoor Attack!"
+    assert "They look at one place: 100% of the peak cells lie in or beside row 4, column 4" in page.text
+    spots = [own["alt"] for tag, own in page.elements if tag == "img" and own["alt"].startswith("suspected spot of")]
+    flagged = runs.Run.open(run).detection().flagged_ids
+    assert sorted(spots) == [f"suspected spot of {id}" for id in sorted(flagged)]
+    assert "Mean of 6 suspected spots" in page.text
+
+
+def test_pictures_that_are_gone_cost_only_the_spots(run, tmp_path):
+    for number in range(40):
+        (tmp_path / "data" / "images" / f"{number}.png").unlink()
+    pipeline.report(run, tmp_path / "report.html")
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "6 of 6 pictures do not open." in text
+    assert "They answer" in text
+
+
 def test_the_page_needs_nothing_and_runs_nothing(run, tmp_path):
     pipeline.report(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
@@ -99,7 +119,8 @@ def test_without_the_data_set_the_numbers_remain(run, tmp_path):
     (tmp_path / "data/data.json").unlink()
     pipeline.report(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
-    assert not [tag for tag, _ in page.elements if tag == "img"]
+    seen = [own["alt"] for tag, own in page.elements if tag == "img"]
+    assert seen == ["Where flagged samples look", "Where others with the same questions look"]
     assert "Entropy" in page.text
 
 

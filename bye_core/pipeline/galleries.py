@@ -1,0 +1,70 @@
+"""The suspected spots of a flagged set, cut out of its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bye_core import evidence, runs
+from bye_core.data import DataSet, load_dataset
+from bye_core.errors import ByeError
+from bye_core.evidence import Dossier, Gallery, Look
+
+CROPS, MEANT = 24, 100  # crops shown, and samples that means are taken over (ours: a second's work)
+
+
+def scanned_set(run: runs.Run, data: str | Path | None = None) -> tuple[DataSet | None, str]:
+    """The set that was scanned; None where it is not there any more as it was, and why."""
+    try:
+        dataset = load_dataset(data or run.settings.data, run.settings.format, run.settings.more.get("columns") or {})
+    except ByeError as error:
+        return None, error.problem
+    changed = dataset.digest != run.settings.data_digest
+    return (None, "The data set has changed since the scan.") if changed else (dataset, "")
+
+
+def gallery(run: runs.Run, told: Dossier, dataset: DataSet | None, missing: str = "") -> Gallery:
+    """Crops of the most suspicious samples, and the means of flagged and of other samples at the same places.
+
+    `missing` says why there is no `dataset`. Pictures that do not open are left out.
+    """
+    looks = {id: seen for id, seen in told.looks.items() if not seen.on_padding}
+    if dataset is None or not looks:
+        return Gallery(missing=missing)
+    size = evidence.crop_box([seen.spot for seen in looks.values()])
+    wanted = list(looks.items())[:MEANT]
+    crops = list(_crops(run, dataset, wanted, size))
+    others = _crops(run, dataset, list(zip(_others(run, told, len(wanted)), looks.values(), strict=False)), size)
+    lost = len(wanted) - len(crops)
+    return Gallery(
+        tuple(crops[:CROPS]),
+        evidence.mean_crop(one for _, one in crops),
+        evidence.mean_crop(one for _, one in others),
+        len(crops),
+        f"{lost} of {len(wanted)} pictures do not open." if lost else "",
+    )
+
+
+def _others(run: runs.Run, told: Dossier, count: int) -> list[str]:
+    """Samples that are not flagged, evenly spread over the set."""
+    rows = np.flatnonzero(~told.strata.flagged)
+    spread = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+    return [run.table().ids[row] for row in spread]
+
+
+def _crops(
+    run: runs.Run, dataset: DataSet, looks: Sequence[tuple[str, Look]], size: tuple[float, float]
+) -> Iterator[tuple[str, Image.Image]]:
+    """(id, crop) of those whose picture opens."""
+    for id, seen in looks:
+        sample = run.sample(id)
+        if seen.image >= len(sample.images):
+            continue
+        try:
+            picture = dataset.images(sample)[seen.image]
+        except ByeError:
+            continue
+        yield id, evidence.crop(picture, seen.cell, size)
