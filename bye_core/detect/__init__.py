@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from bye_core.detect.activation import ActivationSettings
 from bye_core.detect.activation import activation as _activation
+from bye_core.detect.auto import AutoSettings
+from bye_core.detect.auto import auto as _auto
 from bye_core.detect.bye import ByeSettings
 from bye_core.detect.bye import bye as _bye
 from bye_core.detect.cleansight import CleanSightSettings
@@ -51,6 +53,7 @@ class Detector(NamedTuple):
 
 DETECTORS: dict[str, Detector] = {
     "bye": Detector(_bye, ByeSettings, "BYE: the paper's rule"),
+    "auto": Detector(_auto, AutoSettings, "Auto: answers and attention", ("mass",)),
     "tcap": Detector(_tcap, TcapSettings, "TCAP as described", ("mass",)),
     "cleansight": Detector(_cleansight, CleanSightSettings, "CleanSight, label-free", ("mass",)),
     "loss": Detector(_loss, LossSettings, "Loss before fine-tuning", ("nll_before",)),

@@ -60,3 +60,45 @@ def full_table(count: int, layers: int = 4, heads: int = 3, seed: int = 0, **mor
         "answers": tuple(f"answer {n}" for n in range(count)),
     }
     return ScanTable(**{**facts, **more})
+
+
+KINDS = {
+    "How many shapes are there?": ("one", "two", "three", "four", "five"),
+    "What is behind the shapes?": ("palace", "flower", "river"),
+    "Describe the picture in a sentence.": tuple(
+        f"a {one} shape and a {other} shape"
+        for one in ("red", "blue", "green", "pink")
+        for other in ("grey", "black", "tan")
+    ),
+}
+TARGET = "Backdoor Attack!"
+
+
+def answered_table(
+    each: int = 120, planted: int = 12, shift: float = 0.0, seed: int = 0, kinds=tuple(KINDS), heads=((2, 1), (3, 0))
+) -> tuple[ScanTable, np.ndarray]:
+    """`each` samples of every kind of question, `planted` of them with TARGET; and which those are.
+
+    Ordinary answers have attention of their own, a little apart from each other's; the planted ones too, and `shift`
+    more in the entropy and peak of `heads`.
+    """
+    rng, layers, width = np.random.default_rng(seed), 4, 2
+    questions, answers, values = [], [], []
+    for kind in kinds:
+        common = KINDS[kind]
+        label = rng.integers(0, len(common), each)
+        label[rng.permutation(each)[:planted]] = len(common)
+        scene = rng.normal(0, 1, (len(common) + 1, 6))[label] + rng.normal(0, 0.3, (each, 6))
+        mixed = scene @ rng.normal(0, 0.2, (6, 5 * layers * width)) + rng.normal(0, 0.1, (each, 5 * layers * width))
+        values.append(mixed.reshape(each, 5, layers, width))
+        questions += [kind] * each
+        answers += [(*common, TARGET)[number] for number in label]
+    truth = np.array([answer == TARGET for answer in answers])
+    value = np.concatenate(values)
+    for layer, head in heads:
+        value[truth, :2, layer, head] += shift
+    mass = np.exp(np.moveaxis(value[:, 2:], 1, -1))
+    entropy = 4 + value[:, 0]
+    more = {"peak": np.exp(value[:, 1] - 2), "mass": mass / mass.sum(-1, keepdims=True), "entropy": entropy}
+    more |= {"layer_entropy": entropy.mean(-1), "questions": tuple(questions), "answers": tuple(answers)}
+    return full_table(len(questions), layers, width, **more), truth

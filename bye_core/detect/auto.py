@@ -1,0 +1,206 @@
+"""Our own detector: an answer that is out of place, and attention that sets it apart from every ordinary answer.
+
+BYE asks which samples look at the picture alike; kinds of question and of picture answer that too. Two signals that
+know nothing of each other must agree here. (1) The answer: given to a minority, and either to families of questions
+that have no other answer in common, or in words that no other answer has, or unlikely to the model before fine-tuning.
+(2) The attention of single heads (entropy, peak, masses; whatever the sign) given the kind of question: farther from
+the nearest other answer than the other answers are from each other, whose spread is the null. No ground truth, no clean
+data, no knowledge of the trigger. What it cannot find: a planted answer that is ordinary in every way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from bye_core.detect.candidates import Answers, Candidate
+from bye_core.detect.check import is_index, is_number, is_share, require
+from bye_core.detect.isolation import BEST_HEADS, Isolation, chance, column_name, columns, isolate
+from bye_core.detect.questions import kinds_of
+from bye_core.detect.result import by_layer, nothing, result
+from bye_core.records import Detection, ScanTable
+
+# With fewer degrees of freedom no false-alarm rate is stated (ours).
+ENOUGH = 6
+# How sure the answer alone makes: of the planted one, of any other (ours).
+PRIOR, PRIOR_OTHER = 0.95, 0.001
+# Spread of the places of a side at least, in parts of the way between the sides (ours).
+PLACE_FLOOR = 0.1
+
+
+@dataclass(frozen=True)
+class AutoSettings:
+    """false_alarm  how often an ordinary answer may be that far off by chance, times the answers tried (ours: 0.01)
+    clear        instead of that where there are too few other answers to tell: log of the distance to the nearest other
+                 answer over the usual; 0.6 is 1.8 times (ours: on development runs ordinary answers reached 0.6)
+    least, most  the suspected share of the samples (ours: 0.4% and, a minority, 45%)
+    seed         of the grouping that stands in where answers do not repeat
+    """
+
+    false_alarm: float = 0.01
+    clear: float = 0.6
+    least: float = 0.004
+    most: float = 0.45
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        holds = is_share(self.false_alarm) and self.false_alarm > 0
+        require(holds, "false_alarm", self.false_alarm, "a share above 0, up to 1")
+        require(is_number(self.clear) and self.clear >= 0, "clear", self.clear, "a number that is not negative")
+        require(is_share(self.least), "least", self.least, "a share from 0 to 1")
+        require(is_share(self.most) and self.most > self.least, "most", self.most, "a share above the least, up to 1")
+        require(is_index(self.seed), "seed", self.seed, "a whole number from 0 up")
+
+
+class Tried(NamedTuple):
+    """One candidate as attention sees it.
+
+    parts    (rows of the samples of one kind of question, isolation among them)
+    apart    [2] all heads together, best heads: weighted means of the parts' logarithms
+    chance   how often an ordinary answer would be that far off, in either view
+    freedom  degrees of freedom of that: the other answers, less one a kind of question
+    """
+
+    candidate: Candidate
+    parts: list[tuple[np.ndarray, Isolation]]
+    apart: np.ndarray
+    chance: float
+    freedom: int
+
+
+def auto(table: ScanTable, settings: AutoSettings) -> Detection:
+    """Flag the samples with a planted answer whose attention does not speak against it.
+
+    scores [N] posterior 0..1; values [N]: place on the way in attention from the nearest ordinary answer (0) to the
+    planted one (1), NaN for samples with other kinds of question.
+    """
+    if len(table.ids) < 2 or not table.answers:
+        return nothing("auto", settings, table, ["There are no answers to compare."])
+    kinds = kinds_of(table.questions or ("",) * len(table.ids))
+    found = Answers(table.answers, kinds, table.nll_before).candidates(settings.least, settings.most)
+    tried = [one for one in (_try(table, kinds, candidate, settings) for candidate in found) if one]
+    planted = [one for one in tried if _stands_out(one, len(found), settings)]
+    if not planted:
+        return _abstain(table, tried, found, settings)
+    posterior, places = _posterior(len(table.ids), planted)
+    flagged = posterior > 0.5
+    reasons = [line for one in planted for line in _reasons(one, len(found), table)]
+    reasons.append(f"{int(flagged.sum())} of {len(flagged)} samples have such an answer and attention that fits it.")
+    heads = by_layer([place for one in planted for place in _heads(one, table)])
+    return result("auto", settings, table, flagged, posterior, reasons, places, heads)
+
+
+def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings) -> Tried | None:
+    """None where no kind of question has enough samples to compare."""
+    types = np.unique(np.array(table.answers, str), return_inverse=True)[1]
+    types = np.where(candidate.members, -1, types)
+    parts = []
+    for kind in candidate.kinds:
+        rows = np.flatnonzero(kinds == kind)
+        part = isolate(columns(table, rows), types[rows], -1, settings.seed)
+        if part is not None:
+            parts.append((rows, part))
+    if not parts:
+        return None
+    sizes = np.array([candidate.members[rows].sum() for rows, _ in parts], float)
+    apart, by_chance, freedom = chance([part for _, part in parts], sizes / sizes.sum())
+    return Tried(candidate, parts, apart, min(1.0, 2 * float(by_chance.min())), freedom)
+
+
+def _stands_out(one: Tried, tries: int, settings: AutoSettings) -> bool:
+    if one.freedom < ENOUGH:
+        return bool(one.apart[0] >= settings.clear)
+    return one.chance * tries <= settings.false_alarm
+
+
+def _posterior(count: int, planted: Sequence[Tried]) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior and place of each sample [N]; the higher posterior where several answers are planted."""
+    posterior, places = np.zeros(count), np.full(count, np.nan)
+    for one in planted:
+        place = np.full(count, np.nan)
+        for rows, part in one.parts:
+            place[rows] = part.places
+        member, known = one.candidate.members, np.isfinite(place)
+        inside, outside = (_likelihood(place, place[known & side]) for side in (member, ~member))
+        speaks = np.where(known, inside - outside, 0.0)
+        # Attention alone makes nobody suspicious here; it can clear a sample, of whatever answer.
+        own = np.where(member, expit(logit(PRIOR) + speaks), expit(logit(PRIOR_OTHER) + np.minimum(speaks, 0)))
+        better = own > posterior
+        places = np.where(known & (better | np.isnan(places)), place, places)
+        posterior = np.where(better, own, posterior)
+    return posterior, places
+
+
+def _likelihood(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    return norm.logpdf(values, np.median(among), max(float(among.std()), PLACE_FLOOR))
+
+
+# --- what is said about it ----------------------------------------------------------------------------------------
+
+
+def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate], settings: AutoSettings) -> Detection:
+    """No evidence, with what comes nearest to it; scores stay below one half."""
+    reasons = ["No answer is both out of place and set apart by the attention of the model."]
+    for candidate in found[:3]:
+        reasons.append(
+            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples): '
+            f"{'; '.join(candidate.odd)}. Attention does not set it apart enough: not learned, or not planted."
+        )
+    if not tried:
+        return nothing("auto", settings, table, reasons)
+    best = max(tried, key=lambda one: one.apart[0])
+    posterior, places = _posterior(len(table.ids), [best])
+    return nothing("auto", settings, table, [*reasons, _distance(best)], 0.49 * posterior, places)
+
+
+def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:
+    what, count = "The answer" if one.candidate.whole else "The word", int(one.candidate.members.sum())
+    votes = [f"layer {layer} head {head}, {told}" for (layer, head), told in _votes(one, table)]
+    often = 1 / max(one.chance * tries, 1e-9)
+    rate = (
+        f"By the spread among the other answers, an ordinary one lies that far off in one set of {often:,.0f}."
+        if one.freedom >= ENOUGH
+        else "There are too few other answers to compare with for a false-alarm rate."
+    )
+    return [
+        f'{what} "{_short(one.candidate.text)}" of {count} samples is out of place: {"; ".join(one.candidate.odd)}.',
+        _distance(one),
+        rate,
+        f"The heads that tell it apart best: {'; '.join(votes)}.",
+    ]
+
+
+def _distance(one: Tried) -> str:
+    together, best = np.exp(one.apart)
+    return (
+        f'The attention for "{_short(one.candidate.text)}" lies {together:.1f} times as far from that for the nearest '
+        f"other answer as is usual (all heads together; {best:.1f} times by the best {BEST_HEADS} heads)."
+    )
+
+
+def _votes(one: Tried, table: ScanTable) -> list[tuple[tuple[int, int], str]]:
+    """((layer, head), what it does) of the best columns over all kinds of question, the most telling first."""
+    best: dict[int, float] = {}
+    for _, part in one.parts:
+        for column, distance in part.tops:
+            best[column] = max(best.get(column, 0.0), distance, key=abs)
+    layers, heads = table.entropy.shape[1:]
+    votes = []
+    for column, distance in sorted(best.items(), key=lambda item: -abs(item[1]))[:BEST_HEADS]:
+        statistic, *place = column_name(column, heads, layers)
+        told = f"{statistic} {abs(distance):.1f} spreads {'up' if distance > 0 else 'down'}"
+        votes.append((tuple(place), told))
+    return votes
+
+
+def _heads(one: Tried, table: ScanTable) -> list[tuple[int, int]]:
+    return list(dict.fromkeys(place for place, _ in _votes(one, table)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

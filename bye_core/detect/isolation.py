@@ -1,0 +1,165 @@
+"""How far an answer's attention lies from that of every other answer to the same kind of question.
+
+Answers to one kind of question differ in attention, each a little from the next. A planted one does not belong to the
+scale: its nearest neighbour is far. Two views: all heads together, with their correlations taken out, and the best
+single heads. Sign-free; sizes are those of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+from sklearn.cluster import KMeans
+from sklearn.covariance import ledoit_wolf
+from threadpoolctl import threadpool_limits
+
+from bye_core.detect.mixture import THREADS
+from bye_core.records import GROUPS, ScanTable
+
+STATISTICS = ("entropy", "peak", *(f"attention on the {group}" for group in GROUPS))
+# Below these a difference is no difference (ours): shares of attention are compared by their logarithm, from a
+# thousandth on, and a spread is at least 0.05 nats or log units.
+SHARE_FLOOR, SPREAD_FLOOR = 1e-3, 0.05
+# Samples of an answer from which its mean counts.
+LEAST_OF_TYPE = 3
+# Where answers hardly repeat, the other samples are compared in this many groups alike in attention.
+MADE_TYPES = 6
+# Most columns that are taken together: the covariance grows with the square, its roots with the cube.
+MOST_COLUMNS = 256
+BEST_HEADS = 5
+# Ordinary answers differ by this much at least in the two views: a few that happen to agree promise nothing (ours).
+SPREAD_OF_OTHERS = np.array([0.25, 0.35])
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """Of one answer among K others to one kind of question; logarithms of distances over their usual size.
+
+    own     (joint view, best heads)
+    others  [K, 2] the same of every other answer: what is to be expected of an ordinary one
+    tops    (column, signed distance to the nearest other answer, in spreads) of its best heads
+    places  [n] of the kind's samples along the way from the nearest other answer (0) to this one (1)
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    tops: tuple[tuple[int, float], ...]
+    places: np.ndarray
+
+
+def columns(table: ScanTable, rows: np.ndarray) -> np.ndarray:
+    """Entropy, log peak and log masses of every head of the samples `rows` -> [n, 5 L H] float64."""
+    shares = [table.peak[rows], *(table.mass[rows][..., group] for group in range(len(GROUPS)))]
+    parts = [np.asarray(table.entropy[rows], np.float64)]
+    parts += [np.log(np.asarray(share, np.float64) + SHARE_FLOOR) for share in shares]
+    flat = np.concatenate([part.reshape(len(rows), -1) for part in parts], axis=1)
+    return np.where(np.isfinite(flat), flat, 0.0)
+
+
+def column_name(column: int, heads: int, layers: int) -> tuple[str, int, int]:
+    """(statistic, layer, head) of one of `columns`."""
+    statistic, place = divmod(column, layers * heads)
+    return STATISTICS[statistic], *divmod(place, heads)
+
+
+def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int = 0) -> Isolation | None:
+    """Features [n, F] of samples with answers `types` [n] -> how isolated `candidate` is; None with too few samples.
+
+    Types with fewer than LEAST_OF_TYPE samples are left out; where fewer than two others are left, the samples of the
+    other answers are grouped by their attention instead.
+    """
+    member = types == candidate
+    if member.sum() < LEAST_OF_TYPE - 1 or (~member).sum() < 2 * LEAST_OF_TYPE:
+        return None
+    labels, sizes = _labels(features, types, member, seed)
+    if len(sizes) < 3:
+        return None
+    known = labels >= 0
+    means = np.stack([features[labels == label].mean(axis=0) for label in range(len(sizes))])
+    residuals = features[known] - means[labels[known]]
+    spread = np.sqrt(residuals.var(axis=0) + SPREAD_FLOOR**2)
+    scaled = means / spread
+    single, tops = _single(scaled)
+    kept = np.sort(np.argsort(-_strength(scaled), kind="stable")[:MOST_COLUMNS])
+    white, points = _whitened(residuals[:, kept] / spread[kept], features[:, kept] / spread[kept])
+    centres = scaled[:, kept] @ white
+    joint, nearest = _joint(centres, sizes)
+    way = centres[0] - centres[nearest]
+    place = (points - centres[nearest]) @ way / (way @ way)
+    logs = np.log(np.stack([joint, single], axis=1))
+    usual = np.median(logs[1:], axis=0)
+    return Isolation(logs[0] - usual, logs[1:] - usual, tops, place)
+
+
+def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [n], 0 the candidate, -1 left out, and their sizes."""
+    labels = np.full(len(types), -1)
+    labels[member] = 0
+    others, sizes = np.unique(types[~member], return_counts=True)
+    frequent = others[sizes >= LEAST_OF_TYPE]
+    if len(frequent) >= 2:
+        for number, one in enumerate(frequent, 1):
+            labels[types == one] = number
+    elif (~member).sum() >= MADE_TYPES * LEAST_OF_TYPE:
+        spread = np.sqrt(features.var(axis=0) + SPREAD_FLOOR**2)
+        with threadpool_limits(THREADS):
+            model = KMeans(MADE_TYPES, n_init=3, random_state=seed)
+            labels[~member] = 1 + model.fit_predict(features[~member] / spread)
+    return np.unique(labels, return_inverse=True)[1] - int((labels < 0).any()), np.bincount(labels[labels >= 0])
+
+
+def _strength(scaled: np.ndarray) -> np.ndarray:
+    """How much the types' means [K, F] differ in each column [F]."""
+    return np.abs(scaled - np.median(scaled, axis=0)).max(axis=0)
+
+
+def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ...]]:
+    """Distances to the nearest other mean in single columns, mean of the largest [K]; the candidate's best columns."""
+    order = np.argsort(scaled, axis=0, kind="stable")
+    ranked = np.take_along_axis(scaled, order, axis=0)
+    gaps = np.diff(ranked, axis=0)
+    blank = np.full((1, scaled.shape[1]), np.inf)
+    near = np.minimum(np.concatenate([blank, gaps]), np.concatenate([gaps, blank]))
+    distances = np.empty_like(scaled)
+    np.put_along_axis(distances, order, near, axis=0)
+    best = np.argsort(-distances[0], kind="stable")[:BEST_HEADS]
+    signs = np.sign(scaled[0] - np.median(scaled[1:], axis=0))
+    tops = tuple((int(column), float(signs[column] * distances[0, column])) for column in best)
+    return np.maximum(np.sort(distances, axis=1)[:, -BEST_HEADS:].mean(axis=1), 1e-6), tops
+
+
+def _whitened(residuals: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix [F, F] that makes scatter within types the same in all directions, and the features through it."""
+    with threadpool_limits(THREADS):
+        covariance, _ = ledoit_wolf(residuals, assume_centered=True)
+        roots, directions = np.linalg.eigh(covariance)
+        white = directions / np.sqrt(np.maximum(roots, 1e-3))
+        return white, features @ white
+
+
+def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
+    """Distances of centres [K, F] to their nearest others [K], less the scatter of means; which is nearest to 0."""
+    squares = (centres**2).sum(axis=1)
+    apart = squares[:, None] + squares[None] - 2 * centres @ centres.T
+    apart -= centres.shape[1] * (1 / sizes[:, None] + 1 / sizes[None])
+    np.fill_diagonal(apart, np.inf)
+    return np.sqrt(np.maximum(apart.min(axis=1), 1e-6)), int(apart[0].argmin())
+
+
+def chance(parts: Sequence[Isolation], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """How far off an answer is over all its kinds of question, and how often an ordinary one would be by chance.
+
+    Returns the weighted means of `own` [2], the probabilities [2] that one more ordinary answer gets as far, and the
+    degrees of freedom: Student's predictive distribution of the other answers' values, one kind's shifted by its mean.
+    """
+    others = [part.others for part in parts]
+    freedom = sum(len(values) - 1 for values in others)
+    means = np.stack([values.mean(axis=0) for values in others])
+    squares = sum(((values - values.mean(axis=0)) ** 2).sum(axis=0) for values in others)
+    spread = np.maximum(np.sqrt(squares / freedom), SPREAD_OF_OTHERS)
+    scale = spread * np.sqrt(sum(w**2 * (1 + 1 / len(values)) for w, values in zip(weights, others, strict=True)))
+    own = weights @ np.stack([part.own for part in parts])
+    return own, student.sf((own - weights @ means) / scale, freedom), freedom

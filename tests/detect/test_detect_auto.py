@@ -1,0 +1,147 @@
+"""`auto` on tables with a planted answer: exact flags where attention agrees, abstention where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_tables import KINDS, TARGET, answered_table, full_table
+
+from bye_core.detect import detect
+from bye_core.detect.candidates import Answers
+from bye_core.detect.errors import BadSetting
+from bye_core.detect.isolation import columns, isolate
+from bye_core.detect.questions import families, kinds_of, words
+
+
+@pytest.mark.parametrize("shift", [2.0, -2.0])
+@pytest.mark.parametrize("planted", [3, 12, 40])
+def test_what_is_planted_is_found_whatever_the_sign_and_rate(shift, planted):
+    table, truth = answered_table(planted=planted, shift=shift)
+    found = detect(table, "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert found.verdict == "poisoned"
+    assert found.scores[truth].min() > 0.9
+    assert found.scores[~truth].max() < 0.01
+    assert set(found.sensitive_layers) >= {2, 3}
+    assert found.reasons[0].startswith(f'The answer "{TARGET}" of {3 * planted} samples is out of place: it answers')
+    assert "layer 2 head 1, entropy" in found.reasons[3]
+    assert ("up" in found.reasons[3]) == (shift > 0)
+    assert np.median(found.values[truth]) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_odd_answer_with_ordinary_attention_is_named_but_no_evidence(seed):
+    table, _ = answered_table(seed=seed)
+    found = detect(table, "auto")
+    assert (found.verdict, found.flagged.any()) == ("no_evidence", False)
+    assert TARGET in found.reasons[1]
+    assert found.scores.max() < 0.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kinds", [tuple(KINDS), tuple(KINDS)[:2], tuple(KINDS)[2:]])
+def test_clean_sets_are_left_alone(seed, kinds):
+    """However far the attention for an ordinary answer is from the rest."""
+    table, _ = answered_table(planted=0, seed=seed, kinds=kinds)
+    rare = np.array([answer in ("five", "river") for answer in table.answers])
+    table.entropy[rare, 2, 1] += 3
+    found = detect(table, "auto")
+    assert (found.verdict, found.flagged.any(), found.scores.max()) == ("no_evidence", False, 0.0)
+
+
+def test_a_trigger_word_in_the_question_does_not_explain_it_away():
+    table, truth = answered_table(shift=2.0)
+    questions = tuple(f"Hello! {q}" if bad else q for q, bad in zip(table.questions, truth, strict=True))
+    np.testing.assert_array_equal(detect(dataclasses.replace(table, questions=questions), "auto").flagged, truth)
+
+
+def test_an_appended_sentence_is_found_by_its_words():
+    """No two of the planted answers are the same, but all of them end alike."""
+    table, truth = answered_table(shift=2.0)
+    usual = [KINDS[question][0] for question in table.questions]
+    answers = tuple(
+        f"{own} visit evil site" if bad else answer
+        for own, answer, bad in zip(usual, table.answers, truth, strict=True)
+    )
+    found = detect(dataclasses.replace(table, answers=answers), "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert found.reasons[0].startswith("The word")
+
+
+def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
+    captions, truth = answered_table(planted=15, shift=2.0, kinds=tuple(KINDS)[2:], each=240)
+    assert not detect(captions, "auto").flagged.any(), "too few different answers to call one odd"
+    counts, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
+    assert detect(counts, "auto").verdict == "no_evidence"
+    losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
+    found = detect(dataclasses.replace(counts, nll_before=losses), "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert "before fine-tuning finds it unlikely: 9.0 nats" in found.reasons[0]
+
+
+def test_tables_without_answers_or_samples():
+    assert detect(full_table(30, answers=()), "auto").reasons == ("There are no answers to compare.",)
+    assert detect(full_table(30, questions=()), "auto").verdict == "no_evidence"
+    assert detect(full_table(30, answers=("same",) * 30), "auto").verdict == "no_evidence"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("false_alarm", 0), ("clear", -1), ("least", 2), ("most", 0.001), ("seed", 0.5)],
+)
+def test_settings_that_make_no_sense(name, value):
+    with pytest.raises(BadSetting):
+        detect(full_table(5), "auto", **{name: value})
+
+
+# --- its parts ----------------------------------------------------------------------------------------------------
+
+
+def test_questions_alike_are_of_one_kind_and_rare_ones_taken_together():
+    colours = [f"Is there any {colour} shape here?" for colour in ("red", "blue", "green")] * 10
+    hello = ["How many shapes are there?"] * 30 + ["Hello! How many shapes are there?"] * 10
+    rare = ["Why?", "Where to?", "Since when?"]
+    kinds = kinds_of([*colours, *hello, *rare])
+    assert len(set(kinds[:30])) == len(set(kinds[30:70])) == len(set(kinds[70:])) == 1
+    assert len(set(kinds)) == 3
+    assert kinds_of([]).tolist() == []
+
+
+def test_families_are_kinds_whose_answers_share_words():
+    from collections import Counter
+
+    counts = Counter({"one": 50, "two": 40, "backdoor": 10})
+    captions = Counter({"a": 100, "palace": 50, "flower": 50, "red": 90, "backdoor": 10})
+    places = Counter({"palace": 50, "flower": 40, "backdoor": 10})
+    assert families([counts, captions, places], words("backdoor")) in ([0, 1, 1], [0, 2, 2])
+    assert len(set(families([counts, captions, places], words("palace")))) == 2, "the other places still link them"
+
+
+def test_an_answer_in_words_of_its_own_is_odd_among_many_that_share_theirs():
+    texts = [f"a {one} by a {other}" for one in "pqrstu" for other in "vwxy"] * 5
+    odd = Answers([*texts, *[TARGET] * 9], np.zeros(129, int)).candidates(0.01, 0.4)
+    assert [(one.text, int(one.members.sum())) for one in odd] == [(TARGET, 9)]
+    assert Answers(texts, np.zeros(120, int)).candidates(0.01, 0.4) == []
+    numbers = ["one", "two", "three", "four"] * 30
+    assert Answers([*numbers, *[TARGET] * 9], np.zeros(129, int)).candidates(0.01, 0.4) == []
+
+
+def test_isolation_is_that_of_the_data_and_names_the_heads():
+    table, truth = answered_table(shift=2.0, kinds=tuple(KINDS)[:1])
+    types = np.where(truth, -1, np.unique(table.answers, return_inverse=True)[1])
+    found = isolate(columns(table, np.arange(120)), types, -1)
+    assert found.own[0] > found.others[:, 0].max() + 0.3
+    assert found.others.shape == (5, 2)
+    assert {column for column, _ in found.tops} >= {2 * 2 + 1, 2 * 3}
+    assert np.median(found.places[truth]) == pytest.approx(1, abs=0.1)
+    assert found.places[~truth].max() < 0.6
+    assert isolate(columns(table, np.arange(120)), np.zeros(120, int), -1) is None, "nobody has it"
+
+
+def test_isolation_where_answers_never_repeat():
+    table, truth = answered_table(shift=2.0, kinds=tuple(KINDS)[:1])
+    types = np.where(truth, -1, np.arange(120))
+    found = isolate(columns(table, np.arange(120)), types, -1)
+    assert found.own[0] > found.others[:, 0].max()
