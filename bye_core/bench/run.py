@@ -14,7 +14,8 @@ from bye_core.runs.errors import RunBusy
 
 
 def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
-    """Work off the matrix in `out`; what is finished there is not done again, and a killed bench goes on.
+    """Work off the matrix in `out`; what is finished there is not done again, and a killed bench goes on. Its results
+    are written anew after every cell, so that one that is stopped has those of what is done.
 
     A cell that fails is told with its reason; one that another process is at is left to it, so that the same command
     can run twice at once. The last item's facts: the results over every finished cell in the folder, `failed` (cell ->
@@ -32,6 +33,8 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
             continue
         except ByeError as error:
             failed[cell.name] = f"{error.problem} {error.remedy}"
+        else:
+            yield from detected(root)
     for step in detected(root):
         yield step
     pending = [cell.name for cell in cells if cell.name not in failed and not is_done(root, cell)]

@@ -57,6 +57,10 @@ def tuned(adapter, monkeypatch):
 
 
 def test_one_json_and_one_table_of_all_cells_and_nothing_twice(tuned, model, tmp_path, monkeypatch):
+    steps = bench(model, MATRIX, tmp_path)
+    next(step for step in steps if (step.stage, step.done) == ("cells", 1))
+    steps.close()
+    assert len(json.loads((tmp_path / "report" / results.RESULTS).read_text())["rows"]) == 1, "that of what is done"
     facts = last(bench(model, MATRIX, tmp_path)).facts
     patch, clean = facts["rows"]
     assert (facts["failed"], facts["pending"]) == ({}, [])
