@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bye_core.attack_options import add_attack
 from bye_core.bench_options import add_bench
@@ -60,6 +62,17 @@ def column(text: str) -> tuple[str, str]:
     if not name or not yours:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=YOURS, such as question=my_question")
     return name, yours
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE -> (NAME, value), the value read as JSON where it is JSON."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as heads=4")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def layer_list(text: str) -> tuple[int, ...]:
@@ -118,7 +131,8 @@ def add_metric(parser: ArgumentParser) -> None:
 
 
 def add_method(parser: ArgumentParser) -> None:
-    parser.add_argument("--method", choices=list(DETECTORS), default="bye")
+    methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
+    parser.add_argument("--method", choices=list(DETECTORS), default="bye", help=methods)
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
 
 
@@ -133,6 +147,11 @@ def add_detect_settings(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
     )
+    own = "; ".join(
+        f"{name}: {', '.join(field.name for field in dataclasses.fields(detector.settings))}"
+        for name, detector in DETECTORS.items()
+    )
+    parser.add_argument("--setting", type=setting, nargs="+", metavar="NAME=VALUE", help=f"of any method. {own}")
 
 
 # --- one function a subcommand ---------------------------------------------------------------------------------

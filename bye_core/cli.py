@@ -101,7 +101,7 @@ def run_detect(args: argparse.Namespace, report: Report) -> int:
         name: value
         for name in ("bsi", "tau", "cluster", "threshold", "layers", "select")
         if (value := getattr(args, name)) is not None
-    }
+    } | dict(args.setting or [])
     if args.entropy:
         detection = pipeline.detect_entropies(args.entropy, args.method, **settings)
     else:
@@ -129,10 +129,11 @@ def _layer_object(report: Any) -> dict[str, Any]:
 
 
 def detection_lines(detection: Detection) -> Iterator[str]:
-    yield "layer    low mode         high mode        share low    BSI     KL"
+    if any(report.mixture for report in detection.layers):
+        yield "layer    low mode         high mode        share low    BSI     KL"
     for report in detection.layers:
         if report.mixture is None:
-            yield f"{report.layer:>5}  {report.note}"
+            yield from [f"{report.layer:>5}  {report.note}"] if report.note else []
             continue
         mixture = report.mixture
         modes = "  ".join(f"{m:6.3f} ± {s:5.3f}" for m, s in zip(mixture.means, mixture.stds, strict=True))

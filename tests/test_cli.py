@@ -1,7 +1,10 @@
 """The command line's own part: every subcommand has options and work."""
 
+import json
+
 from bye_core import arguments, cli, pipeline
 from bye_core.pipeline import training
+from tests import made_run
 
 
 def test_every_subcommand_is_parsed_and_run():
@@ -32,3 +35,25 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
     assert cli.finetune_settings(parsed) == settings
     untouched = pipeline.FinetuneSettings()
     assert not [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]
+
+
+def test_settings_of_any_method_by_name(tmp_path, capsys):
+    run = made_run.make_run(tmp_path, samples=60)
+    command = ["detect", "--run", str(run), "--json", "--method"]
+    assert cli.main([*command, "tcap", "--setting", "heads=3", "depth=1.0"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["method"], found["settings"]["heads"], found["settings"]["depth"]) == ("tcap", 3, 1.0)
+    assert set(found["layers"][0]) == {"layer", "mixture", "bsi", "kl", "sensitive", "note"}
+    assert cli.main([*command, "auto", "--setting", "heads=3"]) == 1
+    assert "has no setting 'heads'" in capsys.readouterr().err
+    assert cli.main([*command, "loss"]) == 1
+    assert "--answers and --adapter" in capsys.readouterr().err
+
+
+def test_a_detection_without_mixtures_is_told_in_lines(tmp_path, capsys):
+    run = made_run.make_run(tmp_path, samples=60)
+    assert cli.main(["detect", "--run", str(run), "--method", "auto"]) == 0
+    told = capsys.readouterr().out
+    assert "low mode" not in told
+    assert 'The answer "Backdoor Attack!" of 6 samples is out of place' in told
+    assert "voted" in told

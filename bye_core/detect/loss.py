@@ -19,15 +19,16 @@ from bye_core.records import Detection, ScanTable
 
 @dataclass(frozen=True)
 class LossSettings:
-    """tau    how far the two modes must be apart, as BYE's BSI (Eq. 7): 2.0
-    share  the unlikely mode is suspicious up to this share of the samples; 0.5: a minority (ours)
+    """separation  how far the two modes must be apart, as BYE's BSI (Eq. 7): 2.0
+    share       the unlikely mode is suspicious up to this share of the samples; 0.5: a minority (ours)
     """
 
-    tau: float = 2.0
+    separation: float = 2.0
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        require(is_number(self.tau) and self.tau >= 0, "tau", self.tau, "a number that is not negative")
+        holds = is_number(self.separation) and self.separation >= 0
+        require(holds, "separation", self.separation, "a number that is not negative")
         require(is_share(self.share), "share", self.share, "a number from 0 to 1")
 
 
@@ -46,8 +47,8 @@ def loss(table: ScanTable, settings: LossSettings) -> Detection:
         f"The untuned model's loss on the answers has modes at {low:.2f} and {high:.2f} nats a token, "
         f"{share:.0%} of the samples in the upper one (separation {bsi:.2f})"
     )
-    if bsi < settings.tau or share > settings.share:
-        needed = f"{settings.tau:g} and at most {settings.share:.0%} are needed."
+    if bsi < settings.separation or share > settings.share:
+        needed = f"{settings.separation:g} and at most {settings.share:.0%} are needed."
         return nothing("loss", settings, table, [f"{said}; {needed}", *more], scores, raw)
     flagged = np.zeros(len(raw), bool)
     flagged[known] = ~found.low

@@ -31,21 +31,21 @@ POINTS = 2001
 @dataclass(frozen=True)
 class TcapSettings:
     """heads    H_sens, the most separated heads that vote (ours: 8)
-    layers   L_sens, as the share of the last layers among which they are chosen (ours: the later half)
+    depth    L_sens, as the share of the last layers among which they are chosen (ours: the later half)
     vote     tau_vote, the posterior of the minority group from which a head votes for a sample (ours: 0.5)
     weight   a mixture component up to this weight may belong to the minority group (ours: 0.35)
     epsilon  of the separation score (ours: 1e-6)
     """
 
     heads: int = 8
-    layers: float = 0.5
+    depth: float = 0.5
     vote: float = 0.5
     weight: float = 0.35
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
         require(is_index(self.heads) and self.heads > 0, "heads", self.heads, "a whole number from 1 up")
-        require(is_share(self.layers) and self.layers > 0, "layers", self.layers, "a share above 0, up to 1")
+        require(is_share(self.depth) and self.depth > 0, "depth", self.depth, "a share above 0, up to 1")
         require(is_share(self.vote), "vote", self.vote, "a number from 0 to 1")
         holds = is_share(self.weight) and self.weight < 0.5
         require(holds, "weight", self.weight, "a number from 0 to below 0.5")
@@ -65,13 +65,13 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
 
     values and scores [N] are the consensus' posterior.
     """
-    count, depth, width = table.mass.shape[:3]
-    first = depth - max(1, round(settings.layers * depth))
-    places = [(layer, head) for layer in range(first, depth) for head in range(width)]
+    count, layers, width = table.mass.shape[:3]
+    first = layers - max(1, round(settings.depth * layers))
+    places = [(layer, head) for layer in range(first, layers) for head in range(width)]
     found = [split_head(table.mass[:, layer, head, SYSTEM], (layer, head), settings) for layer, head in places]
     voting = sorted((one for one in found if one), key=lambda one: -one.separation)[: settings.heads]
     if not voting:
-        reason = f"No head of layers {first} to {depth - 1} has a minority mode in its attention on the system tokens."
+        reason = f"No head of layers {first} to {layers - 1} has a minority mode in its attention on the system tokens."
         return nothing("tcap", settings, table, [reason])
     votes = np.stack([head.posterior > settings.vote for head in voting], axis=1)
     posterior = dawid_skene(votes).posterior

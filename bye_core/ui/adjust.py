@@ -13,6 +13,7 @@ from bye_core.ui import adjust_page as page
 from bye_core.ui.adjust_page import Parts, Update
 from bye_core.ui.bridge import in_front, script
 from bye_core.ui.messages import note, warn
+from bye_core.ui.method_settings import SLOTS
 from bye_core.ui.session import Frame
 from bye_core.ui.truth_panel import build_truth
 from bye_core.ui.trying import NotReady
@@ -27,7 +28,6 @@ LOOKED_AT = in_front(
     "layers", "document.querySelector('#adjust')?.closest('.sidebar')?.classList.contains('open') === true"
 )
 
-METHODS = {"bye": "BYE: the paper's rule"}
 FORMULAS = [("the paper's", "paper"), ("the authors' code's", "reference")]
 MODES = [("those that separate", "tau"), ("by hand", "hand"), ("all", "all")]
 CLUSTERS = [("mixture", "gmm"), ("k-means", "kmeans"), ("fixed", "threshold")]
@@ -68,7 +68,7 @@ def _lay_out_cut() -> list[Any]:
 
 
 def _lay_out_rule() -> list[Any]:
-    choices = [(METHODS.get(name, name), name) for name in DETECTORS]
+    choices = [(detector.title, name) for name, detector in DETECTORS.items()]
     method = gr.Dropdown(choices, value="bye", label="Method", elem_id="adjust-method")
     bsi = gr.Radio(FORMULAS, value="paper", label="Separation (BSI)", elem_id="adjust-bsi")
     mode = gr.Radio(MODES, value="tau", label="Layers", elem_id="adjust-mode")
@@ -83,7 +83,8 @@ def _lay_out_rule() -> list[Any]:
         4.5, label="Fixed cut-off [nats]", info="4.5 in the paper, for 576 image tokens", visible=False, step=0.1,
         elem_id="adjust-threshold",
     )  # fmt: skip
-    return [method, bsi, mode, tau, layers, cluster, threshold]
+    slots = [gr.Number(visible=False, elem_id=f"adjust-slot-{place}") for place in range(SLOTS)]
+    return [method, bsi, mode, tau, layers, cluster, threshold, slots]
 
 
 def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
@@ -118,6 +119,7 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     parts.mode.input(bound(page.choose_mode), [*known, parts.mode], outputs, **TRIAL)
     fields = (parts.bsi, parts.tau, parts.layers, parts.cluster, parts.threshold)
     gr.on([field.input for field in fields], bound(page.change), [*known, *parts.form], outputs, **TRIAL)
+    gr.on([slot.input for slot in parts.slots], bound(page.fill), [*known, *parts.slots], outputs, **TRIAL)
     parts.back.click(bound(page.discard), known, outputs, **TRIAL)
     parts.paper.click(bound(page.paper), known, outputs, **TRIAL)
     parts.use.click(bound(page.use), [session, trial], outputs, **SESSION)

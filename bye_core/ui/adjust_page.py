@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from bye_core.detect import DETECTORS, missing_inputs
 from bye_core.figures import final_histogram
-from bye_core.records import Detection
-from bye_core.ui import trying
+from bye_core.records import Detection, ScanTable
+from bye_core.ui import method_settings, trying
 from bye_core.ui.effect_card import LISTS, effect_card, listed
-from bye_core.ui.messages import note
+from bye_core.ui.messages import note, warn
 from bye_core.ui.plots import Sent, fresh
 from bye_core.ui.session import Session
 from bye_core.ui.trial import Trial, defaults, trial_of
@@ -49,13 +51,14 @@ class Parts:
     layers: gr.Dropdown
     cluster: gr.Radio
     threshold: gr.Number
+    slots: list[gr.Number]
 
     @property
     def form(self) -> list[Any]:
         return [self.bsi, self.mode, self.tau, self.layers, self.cluster, self.threshold]
 
     def all(self) -> list[Any]:
-        return list(vars(self).values())
+        return [part for part in vars(self).values() if part is not self.slots] + self.slots
 
 
 # --- what the controls do ---------------------------------------------------------------------------------------
@@ -88,7 +91,23 @@ def uncut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -
 
 
 def choose_method(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, method: str) -> Update:
+    """A method that this scan lacks something for says so, and the one before stays."""
+    t = trying.look(session, trial)
+    if error := missing_inputs(t.table, method):
+        warn(error)
+        return {parts.method: t.trial.method, parts.sent: gr.skip()}
     return shown(parts, trying.look(session, Trial(session.run, method)), sent, log, whole=True)
+
+
+def fill(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *values: Any) -> Update:
+    """The number fields of a method other than BYE; one that is half filled in is not tried out yet."""
+    own = _own(session, trial)
+    named = method_settings.settings_of(own.method)
+    given = dict(zip((one.name for one in named), values[: len(named)], strict=True))
+    changes = method_settings.typed(own.method, given)
+    if not changes:
+        return {parts.sent: gr.skip()}
+    return shown(parts, trying.look(session, own.having(**changes)), sent, log)
 
 
 def choose_mode(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, mode: str) -> Update:
@@ -156,7 +175,8 @@ def not_ready(parts: Parts, error: NotReady) -> Update:
 def shown(parts: Parts, t: Trying, sent: Sent, log: bool, whole: bool = False) -> Update:
     """The effect of the trial; the `whole` form only where its fields were not what changed the trial."""
     effect = t.effect()
-    axis = "mean entropy [nats]" if t.tried.method == "bye" else f"value clustered by {t.tried.method}"
+    known = DETECTORS.get(t.tried.method)
+    axis = known.value if known else f"value clustered by {t.tried.method}"
     plots, now = fresh({parts.histogram: final_histogram(t.tried, t.truth, axis, log)}, sent)
     return {
         parts.hint: gr.HTML(visible=False),
@@ -169,7 +189,7 @@ def shown(parts: Parts, t: Trying, sent: Sent, log: bool, whole: bool = False) -
         parts.back: gr.Button(interactive=not effect.saved),
         parts.paper: gr.Button(interactive=t.trial != Trial(t.trial.run)),
         parts.cut: _slider(t),
-        parts.uncut: gr.Button(interactive=t.trial["cutoff"] is not None),
+        parts.uncut: gr.Button(interactive=t.trial["cutoff"] is not None, visible="cutoff" in defaults(t.trial.method)),
         **plots,
         **_form(parts, t, whole),
     }
@@ -188,18 +208,32 @@ def _form(parts: Parts, t: Trying, whole: bool) -> Update:
         parts.threshold: "threshold" in has and trial["cluster"] == "threshold",
     }
     values: Update = {parts.method: trial.method} if whole else {}
+    named = method_settings.settings_of(trial.method)
     if whole:
         values |= {
             parts.bsi: trial["bsi"], parts.mode: mode, parts.tau: trial["tau"], parts.cluster: trial["cluster"],
             parts.layers: list(trial["layers"] or ()), parts.threshold: trial["threshold"],
         }  # fmt: skip
-    choices = [(layer_name(report.layer, report.bsi), report.layer) for report in t.tried.layers]
+    choices = [(layer_name(report.layer, report.bsi), report.layer) for report in t.reports]
     update = {part: {"visible": shown} for part, shown in visible.items()}
     update[parts.layers]["choices"] = choices
+    if whole:
+        update[parts.method] = {"choices": method_choices(t.table)}
+        for slot, one in zip_longest(parts.slots, named):
+            held = {"label": one.label, "info": one.info or None, "value": trial[one.name]} if one else {}
+            update[slot] = {"visible": one is not None, **held}
     for part, value in values.items():
         if value is not None:
             update.setdefault(part, {})["value"] = value
     return {part: gr.update(**changes) for part, changes in update.items()}
+
+
+def method_choices(table: ScanTable) -> list[tuple[str, str]]:
+    """(label, name) of every method; one that this scan lacks something for says so."""
+    return [
+        (detector.title + (" (not with this scan)" if missing_inputs(table, name) else ""), name)
+        for name, detector in DETECTORS.items()
+    ]
 
 
 def layer_name(layer: int, bsi: float) -> str:

@@ -127,12 +127,13 @@ async def detect(
     layers: list[int] | None = None,
     select: bool = True,
     visitor: str = "",
+    more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Find the poisoned samples of a scanned run; the result is kept in the run, for the page too.
 
     bsi: paper or reference; cluster: gmm, kmeans or threshold (in nats); layers by hand; select off averages all
-    layers. What is left out is as the method has it. Answers verdict, flagged, scores, layers, method, settings,
-    reasons.
+    layers; more: settings of other methods by name. What is left out is as the method has it. Answers verdict,
+    flagged, scores, layers, method, settings, reasons.
     """
     place, mine = _place(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}
@@ -141,6 +142,7 @@ async def detect(
         settings["layers"] = tuple(layers)
     if not select:
         settings["select"] = False
+    settings |= more or {}
     path = _run_path(place, run)
     return {**detection_object(await asyncio.to_thread(pipeline.detect_run, path, method, **settings)), **mine}
 

@@ -103,7 +103,8 @@ class Evidence:
         flagged = bool(columns.flagged[row])
         word = "Flagged" if flagged else "Not flagged"
         if detection.method != "bye" or cut is None or not np.isfinite(value):
-            return f"{word}: score {columns.scores[row]:.3f}."
+            why = f" {detection.reasons[0]}" if flagged and detection.method != "bye" and detection.reasons else ""
+            return f"{word}: score {columns.scores[row]:.3f}.{why}"
         side = "below" if value < cut else "above"
         tail = "its attention collapses onto few cells" if flagged else "its attention is spread like most samples'"
         return f"{word}: {tail}. Entropy {value:.2f} nats, {side} the cut-off {cut:.2f}."

@@ -26,7 +26,7 @@ from bye_core.ui import shipped, trying
 from bye_core.ui.messages import note
 from bye_core.ui.plots import Sent, fresh
 from bye_core.ui.session import Session
-from bye_core.ui.trial import Trial, is_same
+from bye_core.ui.trial import DEFAULT_METHOD, Trial, is_same
 from bye_core.ui.trying import NotReady, Trying
 from bye_core.ui.visitors import workplace
 
@@ -88,10 +88,14 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
     t = trying.look(session, trial)
     trial, tried, begun = t.trial, t.tried, at
     at = chosen_at(session, t, at)
-    tau = trial["tau"] if trial["layers"] is None and trial["select"] is not False else None
+    tau = (
+        trial["tau"]
+        if trial.method == DEFAULT_METHOD and trial["layers"] is None and trial["select"] is not False
+        else None
+    )
     figures = {
-        parts.bsi: tall(bsi_figure(tried.layers, tau, trial["bsi"] or "paper")),
-        parts.entropy: tall(entropy_figure(tried.layers, t.entropies, suspicious_side(tried))),
+        parts.bsi: tall(bsi_figure(t.reports, tau, trial["bsi"] or "paper")),
+        parts.entropy: tall(entropy_figure(t.reports, t.entropies, suspicious_side(tried))),
         parts.histogram: histogram(t, at, log),
         parts.scatter: scatter_figure(score_points(t.table, tried), t.decisions),
     }
@@ -189,7 +193,7 @@ def chosen_at(session: Session, t: Trying, at: ChosenAt) -> ChosenAt:
     """What was chosen if it is of this run, else its most separated layer."""
     run, layer, head = at
     heads = t.table.entropy.shape[2] if t.table.entropy is not None else 0
-    if run != session.run or not isinstance(layer, int) or not 0 <= layer < len(t.tried.layers):
+    if run != session.run or not isinstance(layer, int) or not 0 <= layer < len(t.reports):
         return session.run, t.best.layer, ALL_HEADS
     return run, layer, head if isinstance(head, int) and 0 <= head < heads else ALL_HEADS
 
@@ -202,7 +206,7 @@ def tall(figure: go.Figure) -> go.Figure:
 def histogram(t: Trying, at: ChosenAt, log: bool) -> go.Figure:
     """Of a layer, or of one of its heads; split by the truth if there is one, else by the flags."""
     _, layer, head = at
-    values, report, side = t.entropies[:, layer], t.tried.layers[layer], suspicious_side(t.tried)
+    values, report, side = t.entropies[:, layer], t.reports[layer], suspicious_side(t.tried)
     if head != ALL_HEADS:
         values = t.table.entropy[:, layer, head]
         report = head_report(layer, values)
@@ -237,15 +241,19 @@ def _unsaved(t: Trying) -> str:
 def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = None) -> Update:
     """The fields that name what the histogram shows."""
     _, layer, head = at
-    layers = [(layer_label(report), report.layer) for report in t.tried.layers]
+    layers = [(layer_label(report), report.layer) for report in t.reports]
     count = t.table.entropy.shape[2] if t.table.entropy is not None else 0
     known = np.full(count, np.nan) if heads is None else heads[layer]
     names = [("mean of all", ALL_HEADS)]
     names += [(f"{n}" + ("" if np.isnan(known[n]) else f": BSI {known[n]:.2f}"), n) for n in range(count)]
     what = f"Layer {layer}" + (f", head {head}" if head != ALL_HEADS else "")
-    part = "takes part" if t.tried.layers[layer].sensitive else "takes no part"
+    report = t.reports[layer]
+    part = "takes part" if report.sensitive else "takes no part"
+    role = f"This layer {part} in the mean entropy."
+    if t.trial.method != DEFAULT_METHOD:
+        role = f"This layer {part}{f': {report.note}' if report.sensitive and report.note else ''}."
     return {
-        parts.chosen: heading(what, f"This layer {part} in the mean entropy."),
+        parts.chosen: heading(what, role),
         parts.layer: gr.Dropdown(choices=layers, value=layer),
         parts.head: gr.Dropdown(choices=names, value=head),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bye_core.detect.mixture import bsi_paper, modes
 from bye_core.errors import RunError
 from bye_core.figures import head_bsi
 from bye_core.records import Decision, Detection, LayerReport, ScanTable
@@ -57,10 +58,17 @@ class Trying:
         kind = self.tried.settings.get("entropy")
         return self.table.layer_entropy_reference if kind == "reference" else self.table.layer_entropy
 
+    @cached_property
+    def reports(self) -> tuple[LayerReport, ...]:
+        """The method's own layers; those of methods that judge no layer as a whole, with BYE's mixtures to look at."""
+        if any(report.mixture for report in self.tried.layers):
+            return self.tried.layers
+        return tuple(with_mixture(report, self.entropies[:, report.layer]) for report in self.tried.layers)
+
     @property
     def best(self) -> LayerReport:
         """The most separated layer."""
-        return max(self.tried.layers, key=lambda report: -np.inf if np.isnan(report.bsi) else report.bsi)
+        return max(self.reports, key=lambda report: -np.inf if np.isnan(report.bsi) else report.bsi)
 
     def effect(self) -> Effect:
         return effect(self.used, self.tried, self.decisions, self.poisoned)
@@ -68,6 +76,14 @@ class Trying:
     def heads(self) -> np.ndarray | None:
         """Separation of every head [L, H], None where single heads are not known."""
         return _heads(self.view.path, self.view.stamp)
+
+
+def with_mixture(report: LayerReport, values: np.ndarray) -> LayerReport:
+    """`report` with the two modes of a layer's entropies [N], nats, those that are known."""
+    found = modes(np.asarray(values[np.isfinite(values)], np.float64))
+    if found.mixture is None:
+        return replace(report, note=report.note or found.note)
+    return replace(report, mixture=found.mixture, bsi=bsi_paper(found.mixture))
 
 
 def look(session: Session, trial: Trial) -> Trying:

@@ -74,8 +74,8 @@ def test_a_table_without_the_inputs_is_refused_with_the_remedy(method):
     ("method", "name", "value"),
     [
         ("random", "share", 1.5), ("random", "seed", -1), ("spectral", "share", "no"), ("activation", "components", 0),
-        ("activation", "silhouette", None), ("loss", "tau", -1), ("loss", "share", 2), ("cleansight", "first", 0.9),
-        ("cleansight", "cut", 0), ("tcap", "heads", 0), ("tcap", "layers", 0), ("tcap", "vote", 2),
+        ("activation", "silhouette", None), ("loss", "separation", -1), ("loss", "share", 2), ("cleansight", "cut", 0),
+        ("cleansight", "first", 0.9), ("tcap", "heads", 0), ("tcap", "depth", 0), ("tcap", "vote", 2),
         ("tcap", "weight", 0.5), ("tcap", "epsilon", 0),
     ],
 )  # fmt: skip
@@ -164,7 +164,7 @@ def test_tcap_flags_a_minority_on_either_side(value):
 
 def test_tcap_looks_at_the_last_layers_only():
     table = planted_mass(slice(0, 40), [(0, 0), (1, 1)], 0.9)
-    assert flagged(detect(table, "tcap", heads=2, layers=1.0)) == list(range(40))
+    assert flagged(detect(table, "tcap", heads=2, depth=1.0)) == list(range(40))
     assert flagged(detect(table, "tcap", heads=2)) != list(range(40))
 
 

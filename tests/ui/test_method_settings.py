@@ -1,0 +1,62 @@
+"""Other methods in Adjust: their settings as number fields, what a scan lacks, and layers to look at all the same."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from bye_core.detect import DETECTORS
+from bye_core.runs import Run
+from bye_core.ui import adjust_page, trying
+from bye_core.ui.evidence_card import Evidence
+from bye_core.ui.method_settings import SLOTS, settings_of, typed
+from bye_core.ui.queue import columns
+from bye_core.ui.session import Session
+from bye_core.ui.trial import Trial
+
+SESSION = Session(run="made")
+
+
+@pytest.mark.parametrize("method", DETECTORS)
+def test_every_setting_shown_is_one_of_the_method(method):
+    names = [field.name for field in fields(DETECTORS[method].settings)]
+    shown = settings_of(method)
+    assert len(shown) <= SLOTS
+    assert {one.name for one in shown} <= set(names)
+    assert bool(shown) == (method != "bye")
+
+
+def test_numbers_take_the_types_of_the_settings():
+    assert typed("tcap", {"heads": 4.0, "vote": 0.5}) == {"heads": 4, "vote": 0.5}
+    assert typed("tcap", {"heads": 4.5}) == {"heads": 4.5}, "for the method to refuse"
+    assert typed("random", {"share": None, "seed": 1}) is None
+
+
+def test_methods_that_the_scan_lacks_something_for_are_marked(run_path):
+    labels = {name: label for label, name in adjust_page.method_choices(Run.open(run_path).table())}
+    lacking = {name for name, label in labels.items() if label.endswith("(not with this scan)")}
+    assert lacking == {"loss", "spectral", "activation"}
+
+
+@pytest.mark.parametrize("method", ["tcap", "cleansight", "auto", "random"])
+def test_layers_can_be_looked_at_whatever_the_method(run_path, method):
+    t = trying.look(SESSION, Trial("made", method))
+    assert t.tried.method == method
+    assert [report.layer for report in t.reports] == list(range(8))
+    assert all(report.mixture is not None for report in t.reports)
+    assert [report.sensitive for report in t.reports] == [report.sensitive for report in t.tried.layers]
+    assert t.best.bsi == max(report.bsi for report in t.reports)
+    assert not t.effect().saved
+    assert trying.look(SESSION, Trial("made")).reports is trying.look(SESSION, Trial("made")).tried.layers
+
+
+def test_review_tells_why_in_the_methods_own_words(run_path):
+    run = Run.open(run_path)
+    t = trying.look(SESSION, Trial("made", "auto"))
+    assert t.tried.verdict == "poisoned"
+    evidence = Evidence(t.table, t.tried, columns(t.table, t.tried))
+    row = int(np.flatnonzero(t.tried.flagged)[0])
+    assert evidence.summary(row).startswith("Flagged: score ")
+    assert "is out of place" in evidence.summary(row)
+    assert "out of place" not in evidence.summary(int(np.flatnonzero(~t.tried.flagged)[0]))
+    assert run.detection().method == "bye", "only tried out"
