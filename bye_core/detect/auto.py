@@ -161,9 +161,8 @@ def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate
 def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:
     what, count = "The answer" if one.candidate.whole else "The word", int(one.candidate.members.sum())
     votes = [f"layer {layer} head {head}, {told}" for (layer, head), told in _votes(one, table)]
-    often = 1 / max(one.chance * tries, 1e-9)
     rate = (
-        f"By the spread among the other answers, an ordinary one lies that far off in one set of {often:,.0f}."
+        f"By the spread among the other answers, an ordinary one lies that far off in {_often(one.chance * tries)}."
         if one.freedom >= ENOUGH
         else "There are too few other answers to compare with for a false-alarm rate."
     )
@@ -173,6 +172,11 @@ def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:
         rate,
         f"The heads that tell it apart best: {'; '.join(votes)}.",
     ]
+
+
+def _often(chance: float) -> str:
+    """As far as a tail can be trusted."""
+    return "fewer than one set of a million" if chance < 1e-6 else f"one set of {1 / chance:,.0f}"
 
 
 def _distance(one: Tried) -> str:

@@ -95,7 +95,7 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
     )
     figures = {
         parts.bsi: tall(bsi_figure(t.reports, tau, trial["bsi"] or "paper")),
-        parts.entropy: tall(entropy_figure(t.reports, t.entropies, suspicious_side(tried))),
+        parts.entropy: tall(entropy_figure(t.reports, t.entropies, side_of(t))),
         parts.histogram: histogram(t, at, log),
         parts.scatter: scatter_figure(score_points(t.table, tried), t.decisions),
     }
@@ -203,10 +203,15 @@ def tall(figure: go.Figure) -> go.Figure:
     return figure.update_layout(height=TALL)
 
 
+def side_of(t: Trying) -> str | None:
+    """The suspicious mode of the entropies; none of them where the method judged something else."""
+    return suspicious_side(t.tried) if t.tried.method == DEFAULT_METHOD else None
+
+
 def histogram(t: Trying, at: ChosenAt, log: bool) -> go.Figure:
     """Of a layer, or of one of its heads; split by the truth if there is one, else by the flags."""
     _, layer, head = at
-    values, report, side = t.entropies[:, layer], t.reports[layer], suspicious_side(t.tried)
+    values, report, side = t.entropies[:, layer], t.reports[layer], side_of(t)
     if head != ALL_HEADS:
         values = t.table.entropy[:, layer, head]
         report = head_report(layer, values)
