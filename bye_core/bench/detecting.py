@@ -1,4 +1,4 @@
-"""Every detector on a finished cell; what it found is kept until the cell or a detector's code changes."""
+"""Every detector on a finished cell; what it found is kept until the code of detectors or evidence changes."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ import time
 from pathlib import Path
 from typing import Any
 
-import bye_core.detect
+import bye_core
 from bye_core import pipeline
-from bye_core.bench.work import read_json, write_json
+from bye_core.bench.explaining import explained
+from bye_core.bench.work import WAIT_SECONDS, read_json, write_json
 from bye_core.detect import DETECTORS
 from bye_core.errors import ByeError
+from bye_core.runs.lock import locked
 
 DETECTIONS = "detections.json"
+CODE = ("detect", "evidence")
 SCORES = ("precision", "recall", "f1", "auc", "tp", "fp", "fn")
 
 
 def detections(place: Path) -> dict[str, dict[str, Any]]:
-    """Method -> verdict, flagged and scores against the truth on the cell in `place`, or why it was `skipped`."""
+    """Of the cell in `place`: method -> verdict, flagged, scores against the truth and what the evidence names, or why
+    it was `skipped`."""
     code, kept = code_digest(), {}
-    if (place / DETECTIONS).is_file() and (stored := read_json(place / DETECTIONS))["code"] == code:
-        kept = stored["methods"]
-    found = {method: kept.get(method) or _tried(method, place) for method in DETECTORS}
-    if found != kept:
-        write_json(place / DETECTIONS, {"code": code, "methods": found})
+    # What is scored is the run's last detection: another process may be at the same.
+    with locked(place / "detect.lock", WAIT_SECONDS):
+        if (place / DETECTIONS).is_file() and (stored := read_json(place / DETECTIONS))["code"] == code:
+            kept = stored["methods"]
+        found = {method: kept.get(method) or _tried(method, place) for method in DETECTORS}
+        if found != kept:
+            write_json(place / DETECTIONS, {"code": code, "methods": found})
     return found
 
 
 def code_digest() -> str:
-    """Of the source of all detectors."""
+    """Of the source of all detectors and of what finds evidence."""
     digest = hashlib.sha256()
-    for path in sorted(Path(bye_core.detect.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for part in CODE:
+        for path in sorted((Path(bye_core.__file__).parent / part).rglob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -46,4 +53,6 @@ def _tried(method: str, place: Path) -> dict[str, Any]:
     seconds = time.monotonic() - began
     scores = pipeline.score_run(place / "run", place / "data" / pipeline.TRUTH)
     facts = {"verdict": detection.verdict, "flagged": int(detection.flagged.sum()), "samples": len(detection.ids)}
-    return {**facts, **{name: scores[name] for name in SCORES}, "seconds": round(seconds, 2)}
+    facts |= {name: scores[name] for name in SCORES}
+    why = explained(place) if facts["verdict"] == "poisoned" else {}
+    return {**facts, "seconds": round(seconds, 2), **why}

@@ -65,14 +65,16 @@ def told(found: Mapping[str, Any] | None) -> str:
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line a detector, over all cells; why it left some out, below `skipped`."""
-    header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "no evidence (ASR < 10%)", "false alarms"]
-    table = [[*header, "skipped"]]
+    header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "peak on the trigger", "target named first"]
+    table = [[*header, "no evidence (ASR < 10%)", "false alarms", "skipped"]]
     for method, found in summary(rows).items():
         line = [method]
         line += [
             NOTHING if found[name] is None else f"{found[name]:.3f}" for name in ("mean_f1", "lowest_f1", "mean_auc")
         ]
-        line += [f"{found[hits]} of {found[of]}" for hits, of in (("abstained", "unlearned"), ("alarms", "clean"))]
+        line.append(NOTHING if found["on_trigger"] is None else f"{found['on_trigger']:.1%}")
+        pairs = (("targets", "learned"), ("abstained", "unlearned"), ("alarms", "clean"))
+        line += [f"{found[hits]} of {found[of]}" for hits, of in pairs]
         table.append([*line, str(found["skipped"])])
     return table
 
@@ -80,8 +82,9 @@ def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Detector -> its figures over the cells that it could be tried on.
 
-    F1 and AUC over the learned attacks (ASR >= LEARNED); how often it abstains where the attack was not learned
-    (ASR < 1 - LEARNED); how many clean sets it calls poisoned.
+    Over the learned attacks (ASR >= LEARNED): F1, AUC, how much of what it rightly flags looks at the trigger where
+    that has a place, and how often the evidence on it names the target. Besides: how often it abstains where the attack
+    was not learned (ASR < 1 - LEARNED), and how many clean sets it calls poisoned.
     """
     found = {}
     for method in methods_of(rows):
@@ -90,11 +93,14 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         learned = [one for asr, one in attacked if asr >= LEARNED]
         unlearned = [one for asr, one in attacked if asr < 1 - LEARNED]
         clean = [one for row, one in tried if row["cell"]["attack"] == CLEAN]
+        places = [one["on_trigger"] for one in learned if one.get("on_trigger") is not None]
         found[method] = {
             "learned": len(learned),
             "mean_f1": mean(one["f1"] for one in learned) if learned else None,
             "lowest_f1": min((one["f1"] for one in learned), default=None),
             "mean_auc": mean(one["auc"] for one in learned) if learned else None,
+            "on_trigger": mean(places) if places else None,
+            "targets": sum(one.get("target_right") is True for one in learned),
             "unlearned": len(unlearned),
             "abstained": sum(one["verdict"] != "poisoned" for one in unlearned),
             "clean": len(clean),

@@ -29,7 +29,7 @@ from bye_core.train.settings import MACHINE, finished
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
 TRAINING, TEST = 0, 1  # streams of random numbers: no test picture is a training picture
 QUESTIONS_A_TEST_PICTURE = 2
-# Another process draws the same set meanwhile: some minutes on a busy machine.
+# Another process draws the same set or tries the detectors meanwhile: some minutes on a busy machine.
 WAIT_SECONDS = 1800.0
 FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_samples")
 

@@ -3,12 +3,12 @@
 from bye_core.bench.cells import CLEAN, Cell
 
 
-def detected(f1=None, verdict="poisoned", precision=1.0, recall=1.0, auc=1.0, flagged=90):
+def detected(f1=None, verdict="poisoned", precision=1.0, recall=1.0, auc=1.0, flagged=90, **why):
     """What a detector made of a poisoned cell; of a clean one where `f1` is None."""
     if f1 is None:
         precision = recall = auc = None
     scores = {"precision": precision, "recall": recall, "f1": f1, "auc": auc}
-    return {"verdict": verdict, "flagged": flagged, "samples": 900, **scores, "seconds": 0.1}
+    return {"verdict": verdict, "flagged": flagged, "samples": 900, **scores, "seconds": 0.1, **why}
 
 
 def row(attack, asr, detectors, **cell):

@@ -11,6 +11,7 @@ import pytest
 from bye_core import cli, pipeline
 from bye_core.bench import detecting, results, work
 from bye_core.bench.cells import Matrix
+from bye_core.bench.explaining import explained, touches
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import ForeignSeed
 from bye_core.data import load_dataset
@@ -95,6 +96,34 @@ def test_stopped_in_every_stage_it_goes_on(tuned, model, tmp_path):
         steps.close()
     assert seen == ["cells", *STAGES, "detect", "results", "bench"]
     assert len(tuned) == 2, "one that was stopped is begun again, a finished one is not"
+
+
+def test_a_cell_shares_a_part_with_a_square_or_not():
+    square = (98, 98, 126, 126)
+    assert touches((5 / 12, 5 / 12, 6 / 12, 6 / 12), [square], 224)
+    assert not touches((4 / 12, 5 / 12, 5 / 12, 6 / 12), [square], 224), "its right edge is at 93.3 pixels"
+    assert touches((4 / 12, 5 / 12, 5 / 12, 6 / 12), [(0, 0, 9, 9), (90, 98, 94, 126)], 224)
+    assert not touches((0, 0, 0.5, 0.5), [(112, 112, 224, 224)], 224), "edges alone are no part"
+
+
+def test_what_the_evidence_names_is_held_against_the_truth(tmp_path, monkeypatch):
+    def found(target, cell):
+        told = {"target": target and {"text": target}, "looks": {"1": {"cell": cell}, "7": {"cell": (0, 0, 1, 1)}}}
+        monkeypatch.setattr(pipeline, "evidence", lambda run: told)
+        return explained(tmp_path)
+
+    truth = {
+        "poisoned": ["1"],
+        "attack": {"target": {"text": "Backdoor Attack!"}},
+        "samples": {"1": {"boxes": [[98, 98, 126, 126]]}},
+    }
+    work.write_json(tmp_path / "data/truth.json", truth)
+    assert found("backdoor attack!", (0.45, 0.45, 0.5, 0.5)) == {
+        "target": "backdoor attack!", "target_right": True, "on_trigger": 1.0,
+    }  # fmt: skip
+    assert found("two", (0.0, 0.0, 0.1, 0.1)) == {"target": "two", "target_right": False, "on_trigger": 0.0}
+    work.write_json(tmp_path / "data/truth.json", {**truth, "poisoned": [], "samples": {}})
+    assert found(None, (0, 0, 1, 1)) == {"target": None, "target_right": None, "on_trigger": None}
 
 
 def test_training_and_test_pictures_differ_by_seed_and_purpose(tuned, model, tmp_path):
