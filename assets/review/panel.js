@@ -29,6 +29,7 @@ class Panel {
       this.scale.textContent = `Not flagged, ${this.same ? 'same' : 'nearest'} question${top ? `; largest share ${percent(top.share)}` : ''}`;
     };
     this.crop = h('canvas', { class: 'rv-crop', width: 160, height: 160, role: 'img' });
+    this.why = new Why();
     this.peak = h('div', { class: 'rv-peak' }, h('h3', {}, 'Peak'), this.crop, h('p', { class: 'rv-caption' }));
   }
 
@@ -39,8 +40,9 @@ class Panel {
     this.holder.replaceChildren(
       h('h2', { class: 'rv-title' }, sample.id), this.state, this.texts(sample),
       h('p', {}, sample.summary), h('div', { class: 'rv-compare' }, this.typical, this.peak),
-      this.numbers(sample), this.details(sample),
+      this.numbers(sample), this.why.holder, this.details(sample),
     );
+    this.why.show(sample);
   }
 
   mark(bits) {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bye_core.evidence.places import Look, on_picture
+from bye_core.evidence.places import Box, Look, on_picture
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 
@@ -40,6 +40,24 @@ class Consensus:
         row, column = np.unravel_index(self.excess.argmax(), self.excess.shape)
         return int(row), int(column)
 
+    @property
+    def middle(self) -> Box:
+        """The middle of what flagged samples look at there, as fractions of the picture: a box without size."""
+        (row, column), excess = self.peak, self.excess.clip(0)
+        top, left = max(row - 1, 0), max(column - 1, 0)
+        part = excess[top : row + 2, left : column + 2]
+        weight = part.sum() or 1.0
+        down = (part.sum(axis=1) @ (np.arange(part.shape[0]) + top + 0.5)) / weight / excess.shape[0]
+        across = (part.sum(axis=0) @ (np.arange(part.shape[1]) + left + 0.5)) / weight / excess.shape[1]
+        return float(across), float(down), float(across), float(down)
+
+    def near(self, one: Look) -> bool:
+        """Whether the middle of a peak cell lies in the common peak's part of the picture, or in one beside it."""
+        (row, column), (rows, columns) = self.peak, self.excess.shape
+        left, top, right, bottom = one.cell
+        down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
+        return one.image == 0 and max(abs(down), abs(across)) <= 1.5
+
 
 def raster_of(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
     """The raster that maps of these samples are laid on: the coarsest of their grids, at most FINEST a side."""
@@ -66,12 +84,4 @@ def consensus(
     usual = {kind: np.mean([own for one, own in others if one == kind], axis=0) for kind in kinds}
     against = np.mean([usual.get(kind, everything) for kind, _ in flagged], axis=0)
     found = Consensus(np.mean([own for _, own in flagged], axis=0), against, 0.0, len(flagged), len(others))
-    return replace(found, agreement=float(np.mean([_near(one, found) for one in looks] or [0.0])))
-
-
-def _near(one: Look, found: Consensus) -> bool:
-    """Whether the middle of the peak cell lies in the consensus peak's part of the picture, or in one beside it."""
-    (row, column), (rows, columns) = found.peak, found.excess.shape
-    left, top, right, bottom = one.cell
-    down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
-    return one.image == 0 and max(abs(down), abs(across)) <= 1.5
+    return replace(found, agreement=float(np.mean([found.near(one) for one in looks] or [0.0])))

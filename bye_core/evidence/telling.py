@@ -97,7 +97,7 @@ def outcome_rows(causes: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [(OUTCOME_LABELS[name], causes[name]) for name in OUTCOMES if causes[name]]
 
 
-ANSWER_HEAD = ("answer", "of", "flagged", "expected", "in all", "chance")
+ANSWER_HEAD = ("answer", "part", "flagged", "expected", "in all", "chance")
 
 
 def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:

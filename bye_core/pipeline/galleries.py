@@ -11,7 +11,7 @@ from PIL import Image
 from bye_core import evidence, runs
 from bye_core.data import DataSet, load_dataset
 from bye_core.errors import ByeError
-from bye_core.evidence import Dossier, Gallery, Look
+from bye_core.evidence import Box, Dossier, Gallery, Look
 
 CROPS, MEANT = 24, 100  # crops shown, and samples that means are taken over (ours: a second's work)
 
@@ -35,9 +35,10 @@ def gallery(run: runs.Run, told: Dossier, dataset: DataSet | None, missing: str 
     if dataset is None or not looks:
         return Gallery(missing=missing)
     size = evidence.crop_box([seen.spot for seen in looks.values()])
-    wanted = list(looks.items())[:MEANT]
+    wanted = [(id, seen, _middle(told, seen)) for id, seen in list(looks.items())[:MEANT]]
     crops = list(_crops(run, dataset, wanted, size))
-    others = _crops(run, dataset, list(zip(_others(run, told, len(wanted)), looks.values(), strict=False)), size)
+    same_places = [(id, *where) for id, (_, *where) in zip(_others(run, told, len(wanted)), wanted, strict=False)]
+    others = _crops(run, dataset, same_places, size)
     lost = len(wanted) - len(crops)
     return Gallery(
         tuple(crops[:CROPS]),
@@ -48,6 +49,11 @@ def gallery(run: runs.Run, told: Dossier, dataset: DataSet | None, missing: str 
     )
 
 
+def _middle(told: Dossier, seen: Look) -> Box:
+    """Where a sample looks at the common place, all are cut out around that: peaks vary by a cell, triggers do not."""
+    return told.consensus.middle if told.consensus and told.consensus.near(seen) else seen.cell
+
+
 def _others(run: runs.Run, told: Dossier, count: int) -> list[str]:
     """Samples that are not flagged, evenly spread over the set."""
     rows = np.flatnonzero(~told.strata.flagged)
@@ -56,10 +62,10 @@ def _others(run: runs.Run, told: Dossier, count: int) -> list[str]:
 
 
 def _crops(
-    run: runs.Run, dataset: DataSet, looks: Sequence[tuple[str, Look]], size: tuple[float, float]
+    run: runs.Run, dataset: DataSet, looks: Sequence[tuple[str, Look, Box]], size: tuple[float, float]
 ) -> Iterator[tuple[str, Image.Image]]:
-    """(id, crop) of those whose picture opens."""
-    for id, seen in looks:
+    """(id, crop around its middle) of those whose picture opens."""
+    for id, seen, middle in looks:
         sample = run.sample(id)
         if seen.image >= len(sample.images):
             continue
@@ -67,4 +73,4 @@ def _crops(
             picture = dataset.images(sample)[seen.image]
         except ByeError:
             continue
-        yield id, evidence.crop(picture, seen.cell, size)
+        yield id, evidence.crop(picture, middle, size)

@@ -24,7 +24,7 @@ STATES = {
     jobs.LOST: "interrupted",
 }
 # Where a kind of job is shown; all others are Fine-tune's.
-TABS = {"scan": "scan", "clean": "clean", "guard": "guard", "poison": "attack"}
+TABS = {"scan": "scan", "clean": "clean", "guard": "guard", "poison": "attack", "evidence": "dossier"}
 VERBS = {
     "scan": "scanning",
     "finetune": "fine-tuning",
@@ -32,6 +32,7 @@ VERBS = {
     "clean": "cleaning",
     "guard": "asking about",
     "poison": "poisoning",
+    "evidence": "asking again on",
 }
 
 

@@ -28,7 +28,7 @@ from bye_core.ui.visitors import hosted, is_token, new_token, workplace
 TITLE = "BYE - does this data set carry a back door?"
 # Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
-STYLES = ("style.css", "review.css", "data.css", "export.css", "layers.css", "attack.css")
+STYLES = ("style.css", "review.css", "data.css", "export.css", "layers.css", "attack.css", "dossier.css")
 PULSE_SECONDS = 1.5
 LAST_BEATS = 2  # beats without a job at work until they end
 # The header's buttons name the tab to go to.

@@ -99,7 +99,7 @@ def has_changed(settings: RunSettings) -> bool:
 def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
     """Picture `number` of the sample, for display. Raises a DataError that says what is wrong with it."""
     key = (settings.data, settings.data_digest, sample.id, number)
-    return _pictures.get(key, lambda: encoded(_decode(settings, sample, number), DISPLAY))
+    return _pictures.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
 
 
 def shown_picture(picture: Image.Image) -> Shown:
@@ -115,12 +115,13 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
     # Many samples may share a file; inside a table each has its own.
     key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED) else "", name)
     try:
-        return _thumbnails.get(key, lambda: encoded(_decode(settings, sample, 0), THUMBNAIL)).src
+        return _thumbnails.get(key, lambda: encoded(opened(settings, sample, 0), THUMBNAIL)).src
     except ByeError:
         return ""
 
 
-def _decode(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
+def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
+    """Picture `number` of the sample as it is. Raises a DataError that says what is wrong with it."""
     dataset = data_set(settings)
     if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED):
         raise SampleChanged()

@@ -129,3 +129,13 @@ def test_flagged_samples_are_held_against_others_with_their_question():
     assert (found.samples, found.compared) == (3, 2)
     away = consensus(maps, usual, [*looks, look(rows_of(bright((5, 0))), 0)])
     assert away.agreement == pytest.approx(0.75)
+
+
+def test_the_common_middle_lies_between_the_cells_that_are_looked_at():
+    pair = np.maximum(bright((2, 2)), bright((2, 3)))
+    raster, flagged = (6, 6), [rows_of(bright((2, 2))), rows_of(pair), rows_of(bright((2, 3)))]
+    found = consensus([("q", picture_map(rows, 0, raster)) for rows in flagged], [], [])
+    across, down, *_ = found.middle
+    assert (across, down) == pytest.approx((3 / 6, 2.5 / 6), abs=0.02)
+    assert found.near(look(flagged[0], 0))
+    assert not found.near(look(rows_of(bright((5, 5))), 0))

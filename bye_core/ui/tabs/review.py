@@ -15,6 +15,7 @@ from bye_core.ui.messages import warn
 from bye_core.ui.reviewing import SERVER_FUNCTIONS
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.visitors import workplace
+from bye_core.ui.why import review_why
 
 NAME = "review"
 # One body of one function in the page: later files use what earlier ones define.
@@ -26,6 +27,7 @@ SCRIPTS = tuple(
         "heatmap",
         "figure",
         "queue",
+        "why",
         "panel",
         "review",
         "decisions",
@@ -44,7 +46,7 @@ def build(frame: Frame) -> None:
             html_template=script("review.html"),
             js_on_load="\n".join(script(f"review/{name}") for name in SCRIPTS),
             apply_default_css=False,
-            server_functions=SERVER_FUNCTIONS,
+            server_functions=[*SERVER_FUNCTIONS, review_why],
             elem_id=NAME,
             stops=scale_stops(),
             asked=frame.asked,
@@ -55,6 +57,7 @@ def build(frame: Frame) -> None:
     alone = {**quiet, "concurrency_limit": 1, "concurrency_id": "session"}
     page.decided(decided, session, session, **alone)
     page.opened(opened, session, session, **alone)
+    page.dossier(lambda: gr.Tabs(selected="dossier"), None, frame.tabs, **quiet)
 
 
 def looked_at(session: Session) -> dict[str, Any]:

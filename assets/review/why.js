@@ -1,0 +1,67 @@
+// Why the sample shown is flagged: its suspected spot beside the mean of all, its answer among theirs, and what the
+// model said when the spot was covered. Asked for when the sample has been on the screen for a moment.
+
+const WHY_AFTER = 500; // ms: who goes through samples quickly asks for nothing
+
+class Why {
+  constructor() {
+    this.holder = h('section', { class: 'rv-why', 'data-part': 'why', 'aria-label': 'Why', hidden: true });
+    this.known = new Recent(40);
+    this.shown = 0;
+  }
+
+  async show(sample) {
+    const number = ++this.shown;
+    this.holder.hidden = false;
+    this.holder.replaceChildren(h('h3', {}, 'Why'), h('p', { class: 'rv-hint' }, 'Looking at the flagged samples ...'));
+    await entered;
+    await new Promise((go) => { setTimeout(go, WHY_AFTER); });
+    if (number !== this.shown) return;
+    const key = `${place.run}/${facts ? facts.stamp : ''}/${sample.position}`;
+    try {
+      const answer = this.known.get(key) || await call('review_why', place, { position: sample.position });
+      // A check may end at any time: what has none yet is asked for again.
+      if (answer.cause) this.known.set(key, answer);
+      if (number === this.shown) this.fill(sample, answer);
+    } catch (error) {
+      if (number !== this.shown) return;
+      const words = wordsOf(error);
+      this.holder.replaceChildren(h('h3', {}, 'Why'), h('p', { class: 'rv-hint' }, `${words.problem} ${words.remedy}`));
+    }
+  }
+
+  fill(sample, why) {
+    this.holder.hidden = Boolean(why.nothing);
+    if (why.nothing) return;
+    const more = button('the whole set', { class: 'rv-link' }, () => trigger('dossier'));
+    this.holder.replaceChildren(
+      h('h3', {}, 'Why', more), this.spots(sample, why),
+      h('p', {}, h('b', {}, 'Its answer: '), `${why.answer}.`), this.cause(why),
+    );
+  }
+
+  spots(sample, { spot, mean, layer }) {
+    const figure = (src, words, alt) => h('figure', {}, src ? h('img', { src, alt }) : null, h('figcaption', {}, words));
+    const own = !spot
+      ? h('p', { class: 'rv-hint' }, 'No attention to see where it looks.')
+      : figure(
+        spot.src,
+        spot.error ? spot.error.problem : spot.padding ? 'It looks at padding outside the picture.' : `Where it looks in layer ${layer}: ${percent(spot.share)} on one cell`,
+        `Suspected spot of ${sample.id}`,
+      );
+    return h('div', { class: 'rv-spots' }, own, mean ? figure(mean.src, `Mean of ${count(mean.of, 'flagged sample')}`, 'Mean of the suspected spots') : null);
+  }
+
+  cause({ cause, can_check: can }) {
+    if (!cause) {
+      return can
+        ? h('p', { class: 'rv-hint' }, 'Not checked yet what happens when the spot is covered. ', button('Ask the model', { class: 'rv-link' }, () => trigger('dossier')))
+        : null;
+    }
+    const rows = cause.given.map(([way, said]) => h('tr', {}, h('th', { scope: 'row' }, way), h('td', {}, said || '(nothing)')));
+    return h(
+      'div', { class: 'rv-cause', 'data-outcome': cause.outcome },
+      h('p', {}, cause.words), h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
+    );
+  }
+}

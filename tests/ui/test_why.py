@@ -1,0 +1,116 @@
+"""What Review and Dossier say about why samples are flagged, without a browser."""
+
+import json
+
+import pytest
+
+from bye_core import pipeline, runs
+from bye_core.pipeline import causing
+from bye_core.runs import jobs
+from bye_core.ui import dossier_page as page
+from bye_core.ui import explaining
+from bye_core.ui.limits import NotHere
+from bye_core.ui.session import Session
+from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.why import review_why
+from tests.made_run import TARGET, make_run
+
+PARTS = page.Parts(*page.Parts.__dataclass_fields__)
+
+
+@pytest.fixture
+def run(home):
+    path = make_run(home / "made", samples=60, layers=4, heads=2, side=6)
+    pipeline.detect_run(path)
+    (home / "runs").mkdir(exist_ok=True)
+    path.rename(home / "runs" / "made")
+    return runs.Run.open(home / "runs" / "made")
+
+
+@pytest.fixture
+def asked(run, monkeypatch):
+    """The run checked by a model that gives the target wherever the spot is in sight."""
+
+    class Device:
+        type = "cpu"
+
+    class Loaded:
+        device = Device
+
+    def given(loaded, dataset, batch):
+        said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
+        return {one.sample.id: {way: said[way] for way in one.ways} for one in batch}, {}
+
+    monkeypatch.setattr(causing, "load_scanned", lambda *_: Loaded)
+    monkeypatch.setattr(causing, "_given", given)
+    list(pipeline.check_causes(run.path))
+    return run
+
+
+def why(run, id):
+    position = [sample.id for sample in run.samples()].index(id)
+    return json.loads(review_why({"visitor": "", "run": "made", "position": position}))
+
+
+def test_the_panel_shows_the_spot_beside_the_mean_and_how_odd_the_answer_is(run):
+    flagged = run.detection().flagged_ids
+    found = why(run, flagged[0])
+    assert found["spot"]["src"].startswith("data:image/webp;base64,")
+    assert found["spot"]["share"] > 0.5
+    assert (found["mean"]["of"], found["layer"]) == (len(flagged), explaining.told(run).layer.layer)
+    assert found["answer"].startswith(f"6 of {len(flagged)} flagged samples")
+    assert found["cause"] is None
+    assert found["can_check"]
+    ordinary = next(sample.id for sample in run.samples() if sample.id not in flagged)
+    assert why(run, ordinary)["answer"].startswith("0 of 6")
+    assert not why(run, ordinary)["can_check"]
+
+
+def test_the_panel_shows_what_the_model_said(asked):
+    found = why(asked, asked.detection().flagged_ids[0])["cause"]
+    assert found["outcome"] == "flips"
+    assert found["given"] == [["as it is", TARGET], ["spot covered", "two"], ["covered elsewhere", TARGET]]
+
+
+def test_a_picture_that_is_gone_costs_only_the_spot(run, home):
+    for file in (home / "made" / "data" / "images").iterdir():
+        file.write_bytes(b"")
+    found = why(run, run.detection().flagged_ids[0])
+    assert found["spot"]["src"] is None
+    assert "cannot be decoded" in found["spot"]["error"]["problem"]
+    assert found["answer"]
+
+
+def test_nothing_flagged_is_no_panel(run):
+    pipeline.detect_run(run.path, tau=1e9)
+    assert why(run, run.samples()[0].id) == {"nothing": True}
+
+
+def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
+    session = Session(visitor=new_token(), run="made")
+    first = page.look(PARTS, session, page.Watch())
+    assert f'They answer "{TARGET}"' in first["told"].replace("&quot;", '"')
+    assert "Of 6 samples asked again, 6 leave the target" in first["told"]
+    assert "evidence --run" in first["about"]
+    assert set(page.look(PARTS, session, first["watch"])) == {"watch"}
+    pipeline.detect_run(asked.path, tau=1e9)
+    again = page.look(PARTS, session, first["watch"])
+    assert "Nothing is flagged" in again["told"]
+    assert again["check"].visible is False
+
+
+def test_without_a_run_the_tab_says_what_to_do(home):
+    found = page.look(PARTS, Session(visitor=new_token()), page.Watch())
+    assert "No run is open" in found["told"]
+
+
+def test_the_check_is_a_job_of_the_workplace(run, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        jobs, "start", lambda folder, *rest, **more: started.append((folder.name, *rest, more["title"]))
+    )
+    explaining.start(workplace(new_token()), run)
+    assert started == [("made-why", "evidence", ["--run", str(run.path), "--check"], "made")]
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    with pytest.raises(NotHere):
+        explaining.start(workplace(new_token()), run)
