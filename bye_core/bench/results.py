@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bye_core import runs
 from bye_core.bench import seeds, tables
-from bye_core.bench.cells import ATTACKS, RECIPE
+from bye_core.bench.cells import ATTACKS
 from bye_core.bench.detecting import detections
 from bye_core.bench.work import DONE, RECORD, read_json, write_json
 from bye_core.files import write_atomic
@@ -38,7 +37,6 @@ def detected(root: Path) -> Iterator[Progress]:
     facts = {
         "purpose": root.name,
         "versions": runs.versions(),
-        "recipe": asdict(RECIPE),
         "summary": tables.summary(rows),
         "rows": rows,
     }

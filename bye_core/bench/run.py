@@ -25,15 +25,15 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     failed: dict[str, str] = {}
     for number, cell in enumerate(cells, start=1):
         yield Progress("cells", number - 1, len(cells), facts={"failed": len(failed)})
-        if is_done(root, cell):
-            continue
+        done = is_done(root, cell)
         try:
             yield from work(model, cell, root)
         except RunBusy:
             continue
         except ByeError as error:
             failed[cell.name] = f"{error.problem} {error.remedy}"
-        else:
+            continue
+        if not done:
             yield from detected(root)
     for step in detected(root):
         yield step

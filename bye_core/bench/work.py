@@ -58,7 +58,7 @@ def folder_of(root: Path, cell: Cell) -> Path:
 
 
 def work(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
-    """Everything of a cell before its detections, in `root`/cells/NAME.
+    """Everything of a cell before its detections, in `root`/cells/NAME; nothing where all of it is there.
 
     Stages are named "poison NAME" and so on. Raises RunBusy where another process is at it, CellMismatch, and what the
     stages raise.
@@ -67,6 +67,8 @@ def work(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
     place.mkdir(parents=True, exist_ok=True)
     with locked(place / "cell.lock"):
         record = begin(model, cell, place)
+        if is_done(root, cell):
+            return
         for step in _stages(model, cell, root, record["model_digest"]):
             yield replace(step, stage=f"{step.stage} {cell.name}")
 

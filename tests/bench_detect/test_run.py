@@ -168,6 +168,12 @@ def test_another_model_is_refused_for_the_same_cell(model, tmp_path):
     (other / "generation_config.json").write_text("{}")
     with pytest.raises(work.CellMismatch, match="made otherwise: model digest"):
         work.begin(other, cell, tmp_path)
+    finished = work.folder_of(tmp_path, cell)
+    work.write_json(finished / work.RECORD, begun)
+    work.write_json(finished / work.DONE, {})
+    assert list(work.work(model, cell, tmp_path)) == []
+    with pytest.raises(work.CellMismatch):
+        list(work.work(other, cell, tmp_path))
 
 
 def test_results_are_refused_where_a_seed_is_for_the_other_purpose(tmp_path):
