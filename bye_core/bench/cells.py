@@ -18,7 +18,7 @@ CLEAN = "clean"
 BOTH = "prefix+patch"  # text and picture together
 ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Chosen with the patch alone on the development seed 1001: at the demo's rate the back door is not learned by step 298
-# of 452 on 900 samples (ASR 0%), at this one it is after 375 on 600 (100%). Longer is nearer to the paper's, and dearer.
+# of 452 on 900 samples (ASR 0%), at this one it is after 375 on 600 (100%). Longer would be nearer to the paper's.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
 MIXES = {"mixed": QUESTION_KINDS, "two": ("caption", "count"), **{kind: (kind,) for kind in QUESTION_KINDS}}
 
