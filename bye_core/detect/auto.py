@@ -97,8 +97,10 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
 
 def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings) -> Tried | None:
     """None where no kind of question has enough samples to compare."""
-    types = np.unique(np.array(table.answers, str), return_inverse=True)[1]
-    types = np.where(candidate.members, -1, types)
+    # Numbered by hand: an array of texts would give each the room of the longest.
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(table.answers))}
+    types = np.array([numbers[text] for text in table.answers])
+    types[candidate.members] = -1
     parts = []
     for kind in candidate.kinds:
         rows = np.flatnonzero(kinds == kind)

@@ -81,6 +81,12 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
     assert "before fine-tuning finds it unlikely: 9.0 nats" in found.reasons[0]
 
 
+def test_one_endless_answer_takes_no_room_for_all():
+    table, truth = answered_table(shift=2.0)
+    answers = ("no " * 10_000_000, *table.answers[1:])
+    np.testing.assert_array_equal(detect(dataclasses.replace(table, answers=answers), "auto").flagged[1:], truth[1:])
+
+
 def test_tables_without_answers_or_samples():
     assert detect(full_table(30, answers=()), "auto").reasons == ("There are no answers to compare.",)
     assert detect(full_table(30, questions=()), "auto").verdict == "no_evidence"
