@@ -40,7 +40,7 @@ SCRIPTS = tuple(
 def build(frame: Frame) -> None:
     """Reads: session. Writes: session.revision after decisions; clears session.sample and session.selection once they
     are shown. Decisions go to the run."""
-    with gr.Tab("Review", id=NAME):
+    with gr.Tab("Review", id=NAME, elem_id="tab-review"):
         page = gr.HTML(
             {},
             html_template=script("review.html"),
