@@ -1,9 +1,11 @@
-"""Whole files that are either old or new, never half: temp file, fsync, rename."""
+"""Files that are either old or new, never half: written anew beside the old one, or at an end that is known."""
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,6 +25,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def appending(path: Path, end: int) -> Iterator[int]:
+    """A descriptor that writes at `end` of a file, what a killed writer left there cut off; synced afterwards. On a
+    failure the file ends at `end` again."""
+    new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        os.ftruncate(descriptor, end)
+        os.lseek(descriptor, end, os.SEEK_SET)
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        except BaseException:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

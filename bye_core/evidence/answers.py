@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bye_core.answers import normalised
 from bye_core.evidence.excess import Excess, Strata, most_in_excess
 
 TESTED = 100  # of the things most in excess; the correction counts all (ours)
@@ -27,11 +27,6 @@ class Shared:
     kind: str
     excess: Excess
     questions: int
-
-
-def normalised(text: str) -> str:
-    """Lower case, single spaces, no full stop or blanks at the ends: what counts as the same answer (VQA custom)."""
-    return re.sub(r"\s+", " ", text).strip().strip(".").strip().lower()
 
 
 def shared_answers(answers: Sequence[str], strata: Strata) -> list[Shared]:

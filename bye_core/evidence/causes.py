@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bye_core.evidence.answers import Shared, normalised, reaches
+from bye_core.answers import normalised
+from bye_core.evidence.answers import Shared, reaches
 
 # Ways in which a sample is asked: as it is; spot covered, or as large a spot elsewhere; odd words left out, or as many
 # others.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from bye_core.files import sync_folder, write_all
+from bye_core.files import appending, write_all
 from bye_core.runs.errors import RunNotWritable
 
 
@@ -22,20 +21,8 @@ def append_line(path: Path, value: Any, end: int) -> int:
     """Write one line at `end`, cutting off what a killed writer left there; returns the new end."""
     line = json.dumps(value).encode("ascii") + b"\n"
     try:
-        new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            os.ftruncate(descriptor, end)
-            os.lseek(descriptor, end, os.SEEK_SET)
+        with appending(path, end) as descriptor:
             write_all(descriptor, line)
-            os.fsync(descriptor)
-        except BaseException:
-            os.ftruncate(descriptor, end)
-            raise
-        finally:
-            os.close(descriptor)
-        if new:
-            sync_folder(path.parent)
     except OSError as error:
         raise RunNotWritable(path=path.parent, reason=error.strerror) from error
     return end + len(line)

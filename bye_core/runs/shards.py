@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bye_core.files import sync_folder, write_all
+from bye_core.files import appending, write_all
 
 # Large enough that a million samples are some hundred files, small enough to copy singly (our choice).
 SHARD_BYTES = 256 * 2**20
@@ -47,26 +47,12 @@ def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard
     shard, end = last
     if end and end + sum(map(len, payloads)) + FRAME.size * len(payloads) > shard_bytes:
         shard, end = shard + 1, 0
-    path = shard_path(folder, shard)
-    new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        places = []
-        os.ftruncate(descriptor, end)
-        os.lseek(descriptor, end, os.SEEK_SET)
-        try:
-            for payload in payloads:
-                crc = zlib.crc32(payload)
-                write_all(descriptor, FRAME.pack(MAGIC, crc, len(payload)) + payload)
-                places.append(Place(shard, (places[-1].end if places else end) + FRAME.size, len(payload), crc))
-            os.fsync(descriptor)
-        except BaseException:
-            os.ftruncate(descriptor, end)
-            raise
-    finally:
-        os.close(descriptor)
-    if new:
-        sync_folder(folder)
+    places: list[Place] = []
+    with appending(shard_path(folder, shard), end) as descriptor:
+        for payload in payloads:
+            crc = zlib.crc32(payload)
+            write_all(descriptor, FRAME.pack(MAGIC, crc, len(payload)) + payload)
+            places.append(Place(shard, (places[-1].end if places else end) + FRAME.size, len(payload), crc))
     return places
 
 

@@ -5,7 +5,6 @@ Every figure comes with the interval that its number of samples allows. Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
+from bye_core.answers import normalised
 from bye_core.errors import SettingError
 from bye_core.train.cider import cider, words
 from bye_core.train.questions import question_types
@@ -58,11 +58,6 @@ class Figure:
     low: float
     high: float
     samples: int
-
-
-def normalised(answer: str) -> str:
-    """Lower case, single spaces, no full stop or blanks at the ends: what counts as the same answer (VQA custom)."""
-    return re.sub(r"\s+", " ", answer).strip().strip(".").strip().lower()
 
 
 def exact_match(answered: Answered) -> bool:
