@@ -1,4 +1,5 @@
-"""Gradio's own scripts and styles, compressed once and not for every visitor: a page asks for some eighty."""
+"""Answers that need not wait for Gradio: its own scripts and styles, compressed once and not for every visitor (a page
+asks for some eighty), and that the app is there."""
 
 from __future__ import annotations
 
@@ -19,17 +20,22 @@ HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Acce
 
 
 class ReadyScripts:
-    """Answers for what lies in FOLDER; all else, and browsers that do not take brotli, go on to Gradio."""
+    """Answers for what lies in FOLDER, and HEAD / at once; all else, and browsers that do not take brotli, go on to
+    Gradio. Its `launch` gives up where HEAD / takes more than 3 seconds, and would make the whole page for it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _answer(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        answer = _answer(scope) if scope["type"] == "http" else None
         await (answer or self._app)(scope, receive, send)
 
 
 def _answer(scope: Scope) -> Response | None:
+    if scope["method"] == "HEAD" and scope["path"] == "/":
+        return Response(media_type="text/html")
+    if scope["method"] != "GET":
+        return None
     name = scope["path"].rpartition(PREFIX)[2] if PREFIX in scope["path"] else ""
     kind = KINDS.get(PurePosixPath(name).suffix)
     if kind is None or name != PurePosixPath(name).name:

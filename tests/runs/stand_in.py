@@ -22,13 +22,19 @@ def step(done, total=1000, **facts):
     say(time=time.time(), stage="count", done=done, total=total, message="", facts=facts)
 
 
+def write(file, text):
+    """It may be killed at any time, and goes on from what it wrote."""
+    Path(file + ".part").write_text(text)
+    os.replace(file + ".part", file)
+
+
 def count(file, total=1_000_000):
     """Goes on where FILE says that it stopped."""
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     done = int(Path(file).read_text()) if os.path.exists(file) else 0
     while done < total:
         done += 1
-        Path(file).write_text(str(done))
+        write(file, str(done))
         step(done, total, loss=1 / done)
         if asked:
             say(stopped=True)
@@ -42,8 +48,7 @@ def deaf(file):
     """Hears no SIGTERM, and has a child in a session of its own that hears none either."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    Path(file + ".part").write_text(f"{os.getpid()} {child.pid}")
-    os.replace(file + ".part", file)
+    write(file, f"{os.getpid()} {child.pid}")
     step(1)
     time.sleep(600)
     return 0
@@ -68,7 +73,7 @@ def crashes():
 def orphan(file):
     """Ends while a process that it started is still at work."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    Path(file).write_text(str(child.pid))
+    write(file, str(child.pid))
     say(result={})
     return 0
 

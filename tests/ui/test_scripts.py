@@ -1,4 +1,4 @@
-"""Gradio's scripts come compressed, and only they do."""
+"""Gradio's scripts come compressed, and only they do; that the app is there is said at once."""
 
 import brotli
 import pytest
@@ -38,3 +38,10 @@ def test_all_else_is_gradios(client, path):
 
 def test_who_does_not_take_brotli_gets_it_from_gradio(client, name):
     assert client.get(f"/assets/{name}", headers={"accept-encoding": "gzip"}).text == "passed on"
+
+
+def test_that_the_app_is_there_is_said_without_making_the_page(client):
+    answer = client.head("/")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert client.get("/").text == client.post("/").text == "passed on"
+    assert client.head("/config").headers["content-length"] == str(len("passed on"))
