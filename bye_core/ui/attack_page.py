@@ -39,6 +39,7 @@ class Parts:
 
     session: gr.State
     seen: gr.State
+    due: gr.Number
     pulse: gr.Timer
     data: gr.HTML
     choose: gr.Button
@@ -77,13 +78,11 @@ def form_of(values: tuple[Any, ...]) -> Form:
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def arrive(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
-    """Somebody came in, or another set was chosen. Samples wait until the tab is looked at for the first time."""
-    if not session.visitor or seen.data is None:
-        return {parts.seen: gr.skip()}
-    if (seen.visitor, seen.data) == (session.visitor, session.data):
-        return {parts.seen: gr.skip()}
-    return enter(parts, session, replace(seen, data=None), *values)
+def arrive(parts: Parts, session: Session, seen: Seen, due: int) -> Update:
+    """Somebody came in, or another set was chosen: `due` then grows, and `enter` follows. Samples wait until the tab is
+    looked at for the first time."""
+    stale = seen.data is not None and (seen.visitor, seen.data) != (session.visitor, session.data)
+    return {parts.due: due + 1 if session.visitor and stale else gr.skip()}
 
 
 def enter(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:

@@ -31,7 +31,7 @@ SETTINGS = tuple(one.name for one in dataclasses.fields(FinetuneSettings))
 @dataclass(frozen=True)
 class Watch:
     """The cleaning that the page follows, its state, and what it shows of it; `seen`: the session that the form was
-    made for."""
+    made for, () before the tab was looked at."""
 
     job: str = ""
     state: str = ""
@@ -75,16 +75,16 @@ def chosen(session: Session) -> str:
 
 
 def arrive(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Somebody came in, or another set was chosen; any other change of the session is none of this tab's business."""
-    if not session.visitor or (session.visitor, chosen(session)) == watch.seen:
+    """Somebody came in, or another set was chosen. The form waits until the tab is looked at for the first time."""
+    if not session.visitor or not watch.seen or (session.visitor, chosen(session)) == watch.seen:
         return {parts.watch: gr.skip()}
     return enter(parts, session, watch)
 
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     """The tab was chosen, or there is a new set to fill the form for."""
-    if not session.visitor:
-        return {parts.watch: gr.skip()}
+    if not session.visitor:  # the tab was chosen before the page knew who is there
+        return {parts.watch: replace(watch, seen=("", ""))}
     place, seen = workplace(session.visitor), (session.visitor, chosen(session))
     if seen == watch.seen:
         return look(parts, session, watch)

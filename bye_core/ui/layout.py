@@ -60,26 +60,27 @@ def build(run: str = "") -> gr.Blocks:
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
         bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
+        opened = gr.State({})
         # Nothing but tabs may be made inside Tabs: a State there is counted as one, and the bar shows wrong names.
         trial = gr.State(Trial())
         with gr.Tabs(elem_id="tabs") as tabs:
-            frame = Frame(session, bridge, tabs, pulse, trial, run)
+            frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
             for tab in TABS:
                 tab.build(frame)
         adjust.build(frame)
-        coming = page.load(
-            lambda kept: enter(kept, run), stored, [stored, session, pulse], js=AFTER_REVIEW, api_visibility="private"
-        )
-        coming.then(None, js=KNOWN, api_visibility="private")
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
+        coming = page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], js=AFTER_REVIEW, **quiet)
+        coming.then(None, js=KNOWN, **quiet)
         session.change(shown, session, top, **quiet)
-        session.change(kept_of, session, stored, **quiet)
+        # The page takes as long for a listener as for what it is told: decisions reach only those that count them.
+        session.change(kept_of, session, opened, **quiet)
+        opened.change(dict, opened, stored, **quiet)
         idle = gr.State(0)
         pulse.tick(beat, [session, idle], [top, idle, pulse], **quiet)
         top.click(to_tab, None, tabs, **quiet)
         api.register()
         for handler in page.fns.values():
-            # Gradio's page goes through every component where progress is shown, at each step of each handler.
+            # At each step of each handler Gradio's page looks for every component where progress was ever shown.
             if handler.show_progress == "hidden":
                 handler.show_progress_on = [bridge]
     return page

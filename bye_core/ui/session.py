@@ -34,12 +34,14 @@ class Session:
 class Frame:
     """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python; `pulse`
     ticks while a job of the workplace runs: a tab that starts one returns `gr.Timer(active=True)` for it. `trial` holds
-    the settings that Adjust tries out on the open run (bye_core.ui.trial), not saved yet; `asked` names the run that
-    the app was started with."""
+    the settings that Adjust tries out on the open run (bye_core.ui.trial), not saved yet; `opened` changes with who is
+    there and what is open, not with every decision: for tabs that need no more; `asked` names the run that the app was
+    started with."""
 
     session: gr.State
     bridge: gr.HTML
     tabs: gr.Tabs
     pulse: gr.Timer
     trial: gr.State
+    opened: gr.State
     asked: str = ""

@@ -26,7 +26,7 @@ VISITOR = "0" * 32
 @pytest.fixture
 def frame(home):
     with gr.Blocks():
-        yield Frame(gr.State(Session()), gr.HTML(), gr.Tabs(), gr.Timer(active=False), gr.State(Trial()))
+        yield Frame(gr.State(Session()), gr.HTML(), gr.Tabs(), gr.Timer(active=False), gr.State(Trial()), gr.State({}))
 
 
 @pytest.fixture

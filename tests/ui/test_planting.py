@@ -37,7 +37,9 @@ def place(home):
 @pytest.fixture(scope="module")
 def parts():
     with gr.Blocks():
-        yield tab._lay_out(Frame(gr.State(Session()), gr.HTML(), gr.Tabs(), gr.Timer(active=False), gr.State(Trial())))
+        yield tab._lay_out(
+            Frame(gr.State(Session()), gr.HTML(), gr.Tabs(), gr.Timer(active=False), gr.State(Trial()), gr.State({}))
+        )
 
 
 @pytest.fixture

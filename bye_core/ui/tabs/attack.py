@@ -42,6 +42,8 @@ def build(frame: Frame) -> None:
 
 def _lay_out(frame: Frame) -> Parts:
     gr.HTML(f"<p class='bye-note'>{escape(INTRO)}</p>", elem_id="attack-intro")
+    # No State: the page takes the first answer about a State for a change of it, whatever it is.
+    due = gr.Number(0, visible=False)
     with gr.Row(elem_classes="bye-split-row"):
         with gr.Column(scale=2, min_width=320):
             data = gr.HTML(elem_id="attack-data")
@@ -69,8 +71,8 @@ def _lay_out(frame: Frame) -> Parts:
                 )
             cards = gr.HTML(elem_id="attack-cards")
     return Parts(
-        frame.session, gr.State(Seen()), frame.pulse, data, choose, fields, command, notice, start, job, stop, opening,
-        count, others, cards,
+        frame.session, gr.State(Seen()), due, frame.pulse, data, choose, fields, command, notice, start, job,
+        stop, opening, count, others, cards,
     )  # fmt: skip
 
 
@@ -152,12 +154,16 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 
     entering = {"concurrency_limit": 2, **QUIET}
     tab.select(bound(page.enter), [*known, *fields], outputs, **entering)
-    frame.session.change(bound(page.arrive), [*known, *fields], outputs, **entering)
+    # Once a field went with a listener, the page sees to it at every step of all others: none goes with this one.
+    frame.opened.change(partial(page.arrive, parts), [*known, parts.due], parts.due, **QUIET)
+    parts.due.change(bound(page.enter), [*known, *fields], outputs, **entering)
     frame.pulse.tick(bound(page.watch), known, outputs, **QUIET)
     named = parts.named()
     named["kind"].input(partial(page.aim, parts), [named["kind"], named["text"]], [named["text"]], **QUIET)
-    for field in fields:
-        field.change(bound(page.preview), [*known, *fields], outputs, trigger_mode="always_last", **entering)
+    gr.on(
+        [field.change for field in fields], bound(page.preview), [*known, *fields], outputs,
+        trigger_mode="always_last", **entering,
+    )  # fmt: skip
     parts.others.click(bound(page.others), [*known, *fields], outputs, **entering)
     parts.start.click(bound(page.start), [*known, *fields], outputs, **QUIET)
     parts.stop.click(bound(page.stop), known, outputs, **QUIET)

@@ -136,12 +136,12 @@ def _listen(parts: page.Parts, frame: Frame, tab: gr.Tab) -> None:
         return bound(lambda p, s, w: page.open_stage(p, s, w, str(event.stage)))(current, watch)
 
     tab.select(bound(page.enter), known, outputs, **QUIET)
-    frame.session.change(bound(page.arrive), known, outputs, **QUIET)
+    frame.opened.change(bound(page.arrive), known, outputs, **QUIET)
     frame.pulse.tick(bound(page.tick), known, outputs, **QUIET)
-    for one in fields:
-        one.change(
-            bound(page.preview), [*known, *fields], [parts.command, parts.notice], trigger_mode="always_last", **QUIET
-        )
+    gr.on(
+        [field.change for field in fields], bound(page.preview), [*known, *fields], [parts.command, parts.notice],
+        trigger_mode="always_last", **QUIET,
+    )  # fmt: skip
     parts.start.click(bound(page.start), [*known, *fields], outputs, **QUIET)
     parts.jobs.input(bound(page.pick), [*known, parts.jobs], outputs, **QUIET)
     parts.stop.click(stop, known, outputs, **QUIET)

@@ -94,13 +94,14 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
     def listed(current: Session, event: gr.EventData) -> page.Update:
         return bound(page.listed)(current, event.open, event.remove)
 
-    session.change(bound(page.restore), [session, parts.shown], outputs, **QUIET)
+    frame.opened.change(bound(page.restore), [session, parts.shown], outputs, **QUIET)
+    told = {"api_visibility": "private", "show_progress_on": [parts.listing]}
     for event in (parts.load.click, parts.path.submit):
-        event(bound(page.load), [session, parts.path], outputs, api_visibility="private")
+        event(bound(page.load), [session, parts.path], outputs, **told)
     parts.listing.click(listed, session, outputs, **QUIET)
-    parts.upload.upload(partial(page.upload, parts), [session, parts.upload], outputs, api_visibility="private")
+    parts.upload.upload(partial(page.upload, parts), [session, parts.upload], outputs, **told)
     reading = [parts.file, parts.format, *parts.columns]
-    parts.again.click(bound(page.read_again), [session, parts.trying, *reading], outputs, api_visibility="private")
+    parts.again.click(bound(page.read_again), [session, parts.trying, *reading], outputs, **told)
     parts.format.input(bound(page.other_format), [session, parts.trying, parts.file, parts.format], outputs, **QUIET)
     parts.before.click(bound(lambda p, s, n: page.turn(p, s, n - 1)), [session, parts.page], outputs, **QUIET)
     parts.after.click(bound(lambda p, s, n: page.turn(p, s, n + 1)), [session, parts.page], outputs, **QUIET)

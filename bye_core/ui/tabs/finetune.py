@@ -165,7 +165,7 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bound(page.enter), known, outputs, **QUIET)
     frame.pulse.tick(bound(page.watch), known, outputs, **QUIET)
-    frame.session.change(bound(page.arrive), known, outputs, **QUIET)
+    frame.opened.change(bound(page.arrive), known, outputs, **QUIET)
     gr.on(
         [field.change for field in form], bound(page.preview), [*known, *form],
         [parts.command, parts.notice, parts.form[2], parts.recipe], trigger_mode="always_last", **QUIET,

@@ -105,14 +105,14 @@ def _listen(parts: page.Parts, frame: Frame) -> None:
         return bound(lambda p, s, w: page.open_run(p, s, event.run))(current, watch)
 
     known = [session, parts.watch]
-    session.change(bound(page.refresh), [*known, *fields], outputs, **QUIET)
+    frame.opened.change(bound(page.refresh), [*known, *fields], outputs, **QUIET)
     frame.pulse.tick(bound(page.look), known, outputs, concurrency_limit=4, **QUIET)
     gr.on(
         [field.change for field in fields], bound(lambda p, s, w, *values: page.preview(p, s, *values)),
         [*known, *fields], parts.command, trigger_mode="always_last", **QUIET,
     )  # fmt: skip
     starting = bound(page.start)
-    parts.start.click(starting, [*known, *fields], outputs, api_visibility="private")
+    parts.start.click(starting, [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command])
     parts.stop.click(stop, known, outputs, **QUIET)
     parts.resume.click(bound(page.resume), known, outputs, **QUIET)
     parts.runs.click(listed, known, outputs, **QUIET)
