@@ -214,9 +214,10 @@ function start() {
 // The session has changed: another run, a sample to open, another detection, or decisions made elsewhere.
 async function look() {
   const value = props.value || {};
+  if (value.run === undefined) return; // the session is not there yet
   const before = seen;
   seen = value;
-  if (value.run !== undefined) sayEntered();
+  sayEntered();
   // On one's own machine the first run is opened before the visitor is known (enter.js).
   const here = value.run === before.run && (value.visitor === before.visitor || !before.visitor);
   if (!here) {

@@ -1,5 +1,4 @@
 // Texts of a data set are hostile: they reach the page only through `h` and textContent, never as HTML.
-'use strict';
 
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 

@@ -195,7 +195,7 @@ function layersOf() {
   return layer === 'sensitive' ? facts.sensitive : [layer];
 }
 
-const layerWords = () => (typeof layer === 'number' ? `layer ${layer}` : layer === 'sensitive' && facts.sensitive.length ? 'mean of the sensitive layers' : 'mean of all layers');
+const layerWords = () => (typeof layer === 'number' ? `layer ${layer}` : layer === 'sensitive' && facts && facts.sensitive.length ? 'mean of the sensitive layers' : 'mean of all layers');
 
 function choose(chosen) {
   layer = chosen;

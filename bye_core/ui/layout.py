@@ -15,6 +15,7 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.ui import adjust, api, scans
 from bye_core.ui.bridge import ASSETS, build_bridge
 from bye_core.ui.entrance import run_to_open
+from bye_core.ui.first_screen import FirstScreen
 from bye_core.ui.header import header
 from bye_core.ui.messages import warn
 from bye_core.ui.origins import OwnPagesOnly
@@ -91,6 +92,7 @@ def launch(
 ) -> Any:
     """Serve the page; `more` goes to Gradio's launch."""
     page.queue(max_size=WAITING)
+    middleware = [Middleware(OwnPagesOnly), Middleware(ReadyScripts), Middleware(FirstScreen, page=page)]
     return page.launch(
         server_name=host,
         server_port=port,
@@ -103,7 +105,7 @@ def launch(
         show_error=False,
         run_history=False,
         ssr_mode=False,
-        app_kwargs={"middleware": [Middleware(OwnPagesOnly), Middleware(ReadyScripts)]},
+        app_kwargs={"middleware": middleware},
         **more,
     )
 

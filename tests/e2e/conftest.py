@@ -180,7 +180,8 @@ class Review:
 
     def __init__(self, page) -> None:
         self.page = page
-        page.wait_for_selector("[data-part=page][data-sample]")
+        # It is there before Gradio is, and moves once: see test_entering.py.
+        page.wait_for_selector("#review [data-part=page][data-sample]")
 
     def part(self, name):
         return self.page.locator(f"[data-part={name}]")

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from bye_core.runs import Run
 from bye_core.ui import layout
 from tests.made_run import make_data
 
@@ -31,3 +32,26 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
     page.wait_for_selector(".bye-card")
     page.get_by_role("tab", name="Clean", exact=True).click()
     expect(page.locator("#clean-data")).to_contain_text("suspect")
+
+
+def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, review, expect):
+    """Gradio's page is held back: what was decided until then is saved, and stays on the screen when it comes."""
+    path, page, held = made(), open_page("about:blank"), []
+    page.route("**/assets/Blocks-*.js", held.append)
+    page.goto(serve(), wait_until="commit")
+    page.wait_for_selector("#first .rv-main .rv-picture")
+    sample = page.locator("[data-part=page]").get_attribute("data-sample")
+    page.keyboard.press("r")
+    expect(page.locator("[data-part=progress]")).to_contain_text(f"Saved: rejected {sample}")
+    assert {id: one.choice for id, one in Run.open(path).decisions().items()} == {sample: "reject"}
+    where = page.locator("[data-part=page]").bounding_box()
+    for route in held:
+        route.continue_()
+    shown = review(page)
+    expect(page.locator("#first")).to_have_count(0)
+    expect(page.locator("#header")).to_contain_text("1 of")  # told once Gradio was there
+    assert shown.sample != sample
+    assert page.locator("[data-part=page]").bounding_box() == pytest.approx(where, abs=2)
+    page.keyboard.press("u")
+    expect(shown.part("messages")).to_contain_text(f"Undone: {sample}")
+    assert not Run.open(path).decisions()

@@ -9,32 +9,15 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.figures import scale_stops
-from bye_core.ui.bridge import script
 from bye_core.ui.desk import open_desk
+from bye_core.ui.first_screen import COMPONENT, TAKES_OVER
 from bye_core.ui.messages import warn
 from bye_core.ui.reviewing import SERVER_FUNCTIONS
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.visitors import workplace
 from bye_core.ui.why import review_why
 
-NAME = "review"
-# One body of one function in the page: later files use what earlier ones define.
-SCRIPTS = tuple(
-    f"{name}.js"
-    for name in (
-        "dom",
-        "server",
-        "heatmap",
-        "figure",
-        "queue",
-        "why",
-        "panel",
-        "review",
-        "decisions",
-        "enter",
-        "controls",
-    )
-)
+NAME = COMPONENT
 
 
 def build(frame: Frame) -> None:
@@ -43,8 +26,8 @@ def build(frame: Frame) -> None:
     with gr.Tab("Review", id=NAME, elem_id="tab-review"):
         page = gr.HTML(
             {},
-            html_template=script("review.html"),
-            js_on_load="\n".join(script(f"review/{name}") for name in SCRIPTS),
+            html_template="<div></div>",
+            js_on_load=TAKES_OVER,
             apply_default_css=False,
             server_functions=[*SERVER_FUNCTIONS, review_why],
             elem_id=NAME,
