@@ -40,6 +40,11 @@ class NoPicture(DataError):
     remedy = "Drop one, or choose one of the run's."
 
 
+class NotAPicture(DataError):
+    problem = "The file is no picture that can be read."
+    remedy = "Choose a complete JPEG, PNG, WEBP, GIF, BMP or TIFF file."
+
+
 class NoQuestion(DataError):
     problem = "No question is given."
     remedy = "Ask what a user of the model would ask about the picture."

@@ -1,7 +1,7 @@
 """Review and Adjust with 10,000 samples of 32 layers x 32 heads, in a real browser: `pytest -m bench -s tests/bench`.
 
-Bars of the issue: page ready 1.5 s, a decision's key to the next sample shown 150 ms (median) and 400 ms (95%), a
-filter or sort 300 ms, a new clustering 1 s.
+Bars: page ready (the first sample with its heatmap is there and can be decided) 1.5 s, a decision's key to the next
+sample shown 150 ms (median) and 400 ms (95%), a filter or sort 300 ms, a new clustering 1 s.
 """
 
 import sys
@@ -28,6 +28,19 @@ DECIDE = """async (key) => {
   await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
   return performance.now() - start;
 }"""
+# When the first sample stands on the screen, and when all other tabs are there, in the page's own clock.
+READY = """
+window.ready = {};
+const watch = () => {
+  const picture = document.querySelector('.rv-main .rv-picture');
+  const named = document.querySelector('[data-part=page][data-sample]');
+  const shown = named && picture && picture.complete && picture.clientWidth;
+  if (shown && !ready.sample) setTimeout(() => { ready.sample = performance.now(); });
+  if (document.querySelector('#header .bye-header')) ready.tabs = performance.now();
+  else requestAnimationFrame(watch);
+};
+watch();
+"""
 LIST = """async ([name, value]) => {
   const page = document.querySelector('[data-part=page]');
   const field = document.querySelector(`[data-part=${name}]`);
@@ -81,9 +94,12 @@ def test_ten_thousand_samples(made, serve, open_page, review):  # noqa: F811
     made(**SIZES)
     url = serve()
     review(open_page(url))  # what is read once, by whoever comes first
-    page = review(open_page(url))
-    page.page.wait_for_selector(".rv-main .rv-picture")
-    ready = page.page.evaluate("performance.now()")
+    browser = open_page("about:blank")
+    browser.add_init_script(READY)
+    browser.goto(url)
+    browser.wait_for_function("() => window.ready.sample && window.ready.tabs")
+    ready = browser.evaluate("ready")
+    page = review(browser)
     page.page.wait_for_timeout(2000)
     keys = []
     for number in range(DECISIONS):
@@ -95,9 +111,15 @@ def test_ten_thousand_samples(made, serve, open_page, review):  # noqa: F811
         lists.append(page.page.evaluate(LIST, change))
         page.page.wait_for_timeout(300)
     middle, worst = np.percentile(keys, [50, 95])
-    figures = {"ready": ready, "key p50": middle, "key p95": worst, "slowest list": max(lists)}
+    figures = {
+        "ready": ready["sample"],
+        "all tabs": ready["tabs"],
+        "key p50": middle,
+        "key p95": worst,
+        "slowest list": max(lists),
+    }
     report(figures)
-    assert ready <= 1500
+    assert ready["sample"] <= 1500
     assert middle <= 150
     assert worst <= 400
     assert max(lists) <= 300

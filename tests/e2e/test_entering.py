@@ -37,7 +37,7 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
 def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, review, expect):
     """Gradio's page is held back: what was decided until then is saved, and stays on the screen when it comes."""
     path, page, held = made(), open_page("about:blank"), []
-    page.route("**/assets/Blocks-*.js", held.append)
+    page.route("**/assets/Blocks-*.js", lambda route: held.append(route))
     page.goto(serve(), wait_until="commit")
     page.wait_for_selector("#first .rv-main .rv-picture")
     sample = page.locator("[data-part=page]").get_attribute("data-sample")

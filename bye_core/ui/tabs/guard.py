@@ -26,6 +26,10 @@ ABOUT = (
     "Drop a picture and ask what a user would ask: the model that this run scanned is asked once, and where its first "
     "answer token looks is held against the run's flagged and other samples."
 )
+NOTHING = (
+    "What comes of a question stands here: whether it looks triggered, how far it is from the run's flagged and other "
+    "samples, and where in the picture the judging layers look."
+)
 Update = dict[Any, Any]
 
 
@@ -73,7 +77,7 @@ def build(frame: Frame) -> None:
                 notice = gr.HTML(elem_id="guard-notice")
                 ask = gr.Button("Ask", variant="primary", elem_id="guard-ask")
             with gr.Column(scale=3, min_width=300):
-                answer = gr.HTML(elem_id="guard-answer")
+                answer = gr.HTML(note(NOTHING), elem_id="guard-answer")
                 figure = gr.Plot(visible=False, show_label=False, elem_id="guard-figure")
         parts = Parts(frame.session, gr.State(Watch()), frame.pulse, picture, question, notice, ask, answer, figure)
     _listen(parts, frame, tab)
@@ -95,7 +99,9 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bound(enter), known, outputs, **QUIET)
     frame.pulse.tick(bound(look), known, outputs, **QUIET)
-    parts.ask.click(bound(start), [*known, parts.picture, parts.question], outputs, **QUIET)
+    asking = parts.ask.click(bound(start), [*known, parts.picture, parts.question], outputs, **QUIET)
+    # Gradio does not hand on a file that is no picture, and says no more than "Error".
+    asking.failure(lambda: alert(guarding.NotAPicture()), None, parts.notice, **QUIET)
 
 
 def _run(session: Session) -> Run | None:
@@ -131,7 +137,7 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
         return {parts.watch: watch}
     watch = replace(watch, shown=now)
     if job is None:
-        return {parts.answer: "", parts.figure: gr.Plot(visible=False), parts.watch: watch}
+        return {parts.answer: note(NOTHING), parts.figure: gr.Plot(visible=False), parts.watch: watch}
     facts = job.result() if now[1] == jobs.DONE else None
     if facts is None:
         words = note("The model is being loaded and asked.") if now[1] == jobs.RUNNING else failure(job.error())
