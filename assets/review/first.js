@@ -50,6 +50,9 @@ window.byeReview = (component) => {
   for (const [name, facts] of events.splice(0)) component.trigger(name, facts);
 };
 
+// Gradio's page is there, with another tab in front: Review waits for its own.
+new MutationObserver(() => first.remove()).observe(document.documentElement, { attributeFilter: ['data-known'] });
+
 // Dark or light as Gradio will decide.
 const theme = new URL(location).searchParams.get('__theme');
 const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
