@@ -28,7 +28,7 @@ function watch(names, act) {
 // The functions of Python, asked as Gradio's own page asks them; none of them looks at the session.
 const server = new Proxy({}, {
   get: (_, name) => async (data) => {
-    const answer = await fetch('gradio_api/component_server/', {
+    const answer = await fetch(`${location.pathname.replace(/\/?$/, '/')}gradio_api/component_server/`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ data, component_id: byeFirst.component, fn_name: name, session_hash: 'review' }),
