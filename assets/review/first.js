@@ -4,7 +4,7 @@
 const first = document.getElementById('first');
 const element = document.getElementById('first-review');
 let gradio = null; // {element, trigger, props, watch} of the component, once it is there
-const events = []; // triggered before
+const events = []; // triggered before there was a session to hear of them
 const watched = [];
 
 const props = {
@@ -16,8 +16,12 @@ const props = {
 };
 
 function trigger(name, facts) {
-  if (gradio) gradio.trigger(name, facts);
-  else events.push([name, facts]);
+  events.push([name, facts]);
+  pass();
+}
+
+function pass() {
+  if (gradio && gradio.props.value?.run !== undefined) for (const event of events.splice(0)) gradio.trigger(...event);
 }
 
 function watch(names, act) {
@@ -47,7 +51,8 @@ window.byeReview = (component) => {
     component.watch(names, act);
     act();
   }
-  for (const [name, facts] of events.splice(0)) component.trigger(name, facts);
+  component.watch('value', pass);
+  pass();
 };
 
 // Gradio's page is there, with another tab in front: Review waits for its own.
