@@ -30,7 +30,7 @@ FLAGS = [
 ]
 ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
   (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
-START_SECONDS, WAIT_MILLISECONDS = 90, 90_000
+START_SECONDS, WAIT_MILLISECONDS = 180, 180_000
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 

@@ -11,7 +11,7 @@ from bye_core.ui.exports import path_of
 from bye_core.ui.visitors import workplace
 
 SOME = 24  # samples, so that it takes seconds
-JOB = 240_000  # milliseconds that a job may take on a busy machine
+JOB = 600_000  # milliseconds that a job may take on a busy machine
 
 
 @pytest.fixture

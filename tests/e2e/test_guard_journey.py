@@ -4,6 +4,8 @@ import re
 
 from bye_core.demo.tour import ASSETS
 
+JOB = 600_000  # milliseconds that a job may take on a busy machine
+
 
 def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page, review, expect, fresh, tmp_path):
     page = review(open_page(serve(""))).page
@@ -27,7 +29,9 @@ def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page,
     page.wait_for_selector("#guard-picture img")
     page.click("#guard-ask")
     expect(page.locator("#guard-notice")).to_be_empty()
-    expect(page.locator("#guard-answer .bye-big")).to_have_text(re.compile("It looks (triggered|ordinary)"))
+    expect(page.locator("#guard-answer .bye-big")).to_have_text(
+        re.compile("It looks (triggered|ordinary)"), timeout=JOB
+    )
     expect(page.locator("#guard-answer li").first).to_have_text(re.compile(r"score [01]\.\d{3}"))
     expect(page.locator("#guard-answer li")).to_have_count(3)
     maps = page.locator("#guard-answer [aria-label^='attention of layer'] img")
