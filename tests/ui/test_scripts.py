@@ -42,6 +42,7 @@ def test_who_does_not_take_brotli_gets_it_from_gradio(client, name):
 
 def test_that_the_app_is_there_is_said_without_making_the_page(client):
     answer = client.head("/")
-    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
     assert client.get("/").text == client.post("/").text == "passed on"
     assert client.head("/config").headers["content-length"] == str(len("passed on"))
