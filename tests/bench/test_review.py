@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import chromium, expect, home, made, open_page, review, serve  # noqa: F401
+from tests.e2e.conftest import NOWHERE, chromium, expect, home, made, open_page, review, serve  # noqa: F401
 
 pytestmark = pytest.mark.bench
 DECISIONS = 60
@@ -94,7 +94,7 @@ def test_ten_thousand_samples(made, serve, open_page, review):  # noqa: F811
     made(**SIZES)
     url = serve()
     review(open_page(url))  # what is read once, by whoever comes first
-    browser = open_page("about:blank")
+    browser = open_page(NOWHERE)
     browser.add_init_script(READY)
     browser.goto(url)
     browser.wait_for_function("() => window.ready.sample && window.ready.tabs")

@@ -31,6 +31,7 @@ FLAGS = [
 ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
   (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
 START_SECONDS, WAIT_MILLISECONDS = 180, 180_000
+NOWHERE = "about:blank"
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
@@ -49,7 +50,9 @@ def chromium():
 
 @pytest.fixture
 def open_page(chromium):
-    """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error fails the test."""
+    """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error fails the test.
+
+    It is known there who came in: what is typed sooner may be overwritten (test_entering.py)."""
     contexts, errors = [], []
 
     def opened(url, **more):
@@ -59,6 +62,8 @@ def open_page(chromium):
         page.set_default_timeout(WAIT_MILLISECONDS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
+        if url != NOWHERE:
+            page.wait_for_selector("html[data-known]")
         return page
 
     yield opened

@@ -6,6 +6,7 @@ import pytest
 
 from bye_core.runs import Run
 from bye_core.ui import layout
+from tests.e2e.conftest import NOWHERE
 from tests.made_run import make_data
 
 pytestmark = pytest.mark.usefixtures("chromium")
@@ -22,7 +23,8 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
 
     made()
     monkeypatch.setattr(layout, "enter", late)
-    page = open_page(serve())
+    page = open_page(NOWHERE)
+    page.goto(serve())
     page.get_by_role("tab", name="Data", exact=True).click()
     fresh(page, "#data-path input").fill(str(folder))
     page.keyboard.press("Enter")
@@ -42,7 +44,7 @@ def corner(page):
 
 def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, review, expect):
     """Gradio's page is held back: what was decided until then is saved, and stays on the screen when it comes."""
-    path, page, held = made(), open_page("about:blank"), []
+    path, page, held = made(), open_page(NOWHERE), []
     page.route("**/assets/Blocks-*.js", lambda route: held.append(route))
     page.goto(serve(), wait_until="commit")
     page.wait_for_selector("#first .rv-main .rv-picture")

@@ -20,10 +20,8 @@ def path(made):
 
 
 @pytest.fixture
-def page(path, serve, open_page, expect, tmp_path):
+def page(path, serve, open_page, tmp_path):
     page = open_page(serve(), accept_downloads=True)
-    # Who opens the tab sooner, and types at once, may find the run's name in its field again.
-    expect(page.locator("#header .bye-header")).to_be_visible()
     page.get_by_role("tab", name="Export", exact=True).click()
     return page
 

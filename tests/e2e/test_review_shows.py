@@ -15,6 +15,7 @@ from bye_core.records import Grid
 from bye_core.runs import Run, RunSettings
 from bye_core.ui import layout
 from bye_core.ui.tabs import review as review_tab
+from tests.e2e.conftest import NOWHERE
 from tests.made_run import make_rows
 
 # The box of the brightest pixels of the canvas, and what the canvas stands for.
@@ -189,7 +190,6 @@ def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve,
     made()
     other_tab["sample"] = "s00005"
     page = open_page(serve())
-    page.wait_for_selector("#header .bye-header")  # there is a session to pick in
     page.locator("#go").click()
     shown = review(page)
     for _ in range(2):
@@ -206,7 +206,6 @@ def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve, open_
     made()
     other_tab["selection"] = ("s00005", "s00017", "s00002")
     page = open_page(serve())
-    page.wait_for_selector("#header .bye-header")  # there is a session to pick in
     page.locator("#go").click()
     shown = review(page)
     expect(shown.part("count")).to_have_text("1 of 3")
@@ -217,7 +216,7 @@ def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve, open_
 def test_the_first_sample_does_not_wait_for_the_session(made, serve, open_page, review, expect):
     path = made()
     url = serve()
-    page = open_page("about:blank")
+    page = open_page(NOWHERE)
     page.route("**/queue/join*", lambda route: None)  # Gradio's own questions are never answered
     page.goto(url)
     shown = review(page)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 
+import psutil
 import pytest
 
 from bye_core.runs import Run, jobs
@@ -11,7 +13,7 @@ from tests.made_run import make_data
 from tests.models.tiny import save_tiny
 
 SAMPLES = 400
-SLOW = 120_000  # milliseconds: a model takes its time to load on a busy machine
+SLOW = 240_000  # milliseconds: a model takes its time to load on a busy machine
 pytestmark = pytest.mark.usefixtures("chromium")
 
 
@@ -48,6 +50,19 @@ def start(page, expect, fresh, model, folder):
     return shown
 
 
+def hold(job):
+    """Its processes, paused with a few samples scanned: it must not end while a page opens."""
+    deadline = time.monotonic() + SLOW / 1000
+    while job.progress().done < 3:
+        assert time.monotonic() < deadline, job.log()
+        time.sleep(0.05)
+    leader = psutil.Process(job.pid)
+    family = [leader, *leader.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    return family
+
+
 def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     serve_apart, open_page, expect, fresh, tmp_path, home, ended
 ):
@@ -59,6 +74,7 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     assert job.command == shown, "what is shown is what runs"
     page.close()
     server.kill()
+    family = hold(job)
     assert job.state == jobs.RUNNING
 
     page = open_page(serve_apart(run="").url)
@@ -67,6 +83,8 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     expect(card).to_contain_text("mine-tiny")
     expect(page.locator("#header")).to_contain_text("scanning mine-tiny")
     expect(card).to_contain_text("samples/s", timeout=SLOW)
+    for process in family:
+        process.resume()
     stop.click()
     expect(card).to_contain_text("stopped", timeout=SLOW)
     expect(stop).to_be_hidden()
