@@ -31,6 +31,7 @@ class Candidate:
 
     kinds  the kinds of question to which it is given at least twice
     odd    what is odd about it, in words
+    sure   its text and the model before fine-tuning, which know nothing of each other, both say so
     """
 
     text: str
@@ -38,6 +39,7 @@ class Candidate:
     members: np.ndarray
     kinds: tuple[int, ...]
     odd: tuple[str, ...]
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,11 @@ class Answers:
         members = np.zeros(len(self.texts), bool)
         members[rows] = True
         kinds = self._kinds_of(rows)
-        odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ()), *self._unlikely(members)]
-        return Candidate(text, whole, members, tuple(kinds.tolist()), tuple(odd))
+        odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
+        unlikely = list(self._unlikely(members))
+        return Candidate(
+            text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), sure=bool(odd) and bool(unlikely)
+        )
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:

@@ -21,6 +21,7 @@ class Named(NamedTuple):
 WORDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "auto": (
         ("false_alarm", "False-alarm rate", "how often chance may set an ordinary answer apart"),
+        ("agreed", "The same, where surer", "for an answer that its text and the model before both call odd"),
         ("clear", "Clear distance", "log; where there are too few answers for a rate"),
         ("least", "Smallest share", "of the samples that may be planted"),
         ("most", "Largest share", "of the samples that may be planted"),

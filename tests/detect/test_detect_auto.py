@@ -81,6 +81,16 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
     assert "before fine-tuning finds it unlikely: 9.0 nats" in found.reasons[0]
 
 
+def test_less_attention_is_asked_for_where_text_and_model_agree():
+    table, truth = answered_table(shift=0.7)
+    assert detect(table, "auto").verdict == "no_evidence"
+    losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
+    sure = dataclasses.replace(table, nll_before=losses)
+    np.testing.assert_array_equal(detect(sure, "auto").flagged, truth)
+    assert detect(sure, "auto", agreed=0.01).verdict == "no_evidence"
+    assert detect(dataclasses.replace(answered_table()[0], nll_before=losses), "auto").verdict == "no_evidence"
+
+
 def test_one_endless_answer_takes_no_room_for_all():
     table, truth = answered_table(shift=2.0)
     answers = ("no " * 10_000_000, *table.answers[1:])
@@ -95,7 +105,7 @@ def test_tables_without_answers_or_samples():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("false_alarm", 0), ("clear", -1), ("least", 2), ("most", 0.001), ("seed", 0.5)],
+    [("false_alarm", 0), ("agreed", 2), ("clear", -1), ("least", 2), ("most", 0.001), ("seed", 0.5)],
 )
 def test_settings_that_make_no_sense(name, value):
     with pytest.raises(BadSetting):
