@@ -4,7 +4,7 @@ const WIDE = 1024;
 const bar = element.closest('.sidebar');
 const handle = bar.querySelector('.toggle-button');
 const wanted = { layers: true, review: false };
-let last = null; // tab and whether there is something to adjust
+let last = null; // [tab, whether there is something to adjust]
 
 const wide = () => window.innerWidth >= WIDE;
 const isOpen = () => bar.classList.contains('open');
@@ -28,12 +28,14 @@ function label() {
 const hasEffect = () => element.querySelector('.bye-effect') !== null;
 
 function follow() {
-  const now = `${tab()} ${hasEffect()}`;
-  if (now === last) return;
+  const [now, before] = [[tab(), hasEffect()], last];
+  if (String(now) === String(before)) return;
   last = now;
-  const useful = tab() in wanted;
+  const useful = now[0] in wanted;
   bar.toggleAttribute('data-away', !useful);
-  setOpen(useful && hasEffect() && wide() && wanted[tab()]);
+  // Opened by hand while its numbers were on the way, it stays.
+  if (useful && hasEffect() && isOpen() && before && before[0] === now[0]) return;
+  setOpen(useful && hasEffect() && wide() && wanted[now[0]]);
 }
 
 element.addEventListener('click', (event) => {

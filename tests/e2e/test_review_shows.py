@@ -15,7 +15,7 @@ from bye_core.records import Grid
 from bye_core.runs import Run, RunSettings
 from bye_core.ui import layout
 from bye_core.ui.tabs import review as review_tab
-from tests.e2e.conftest import NOWHERE
+from tests.e2e.conftest import FRAMES, NOWHERE
 from tests.made_run import make_rows
 
 # The box of the brightest pixels of the canvas, and what the canvas stands for.
@@ -273,7 +273,7 @@ def test_a_moved_data_set_is_said_in_the_pictures_place(made, home, serve, open_
     assert len(Run.open(path).decisions()) == 1
 
 
-def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve, open_page, review):
+def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve, open_page, review, expect):
     made()
     page = review(open_page(serve(), viewport={"width": 420, "height": 860}, has_touch=True))
     page.page.wait_for_selector(".rv-main .rv-picture")
@@ -285,3 +285,10 @@ def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve,
         assert box["width"] >= 150
         assert box["y"] + box["height"] <= 860
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 420
+
+    # Adjust's numbers come when it is opened first, and leave it open.
+    handle = page.page.get_by_role("button", name="Adjust: method, layers, cut-off")
+    handle.click()
+    page.page.wait_for_selector("#adjust-effect .bye-effect")
+    page.page.evaluate(FRAMES)
+    expect(handle).to_have_attribute("aria-expanded", "true")
