@@ -1,0 +1,51 @@
+"""How much of a trigger the demo's untuned vision tower passes on to the language model.
+
+python -m tests.bench.triggers
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from bye_core.attacks.poison import plant
+from bye_core.bench.cells import ATTACKS, Cell
+from bye_core.data import load_dataset
+from bye_core.demo.tour import ASSETS
+
+PICTURES = 40
+SEED = 1000  # of development
+
+
+def tokens_of(pictures: list[Image.Image]) -> np.ndarray:
+    """Image tokens [pictures, tokens, features] as the language model gets them."""
+    model = LlavaForConditionalGeneration.from_pretrained(ASSETS / "model", dtype=torch.float32).eval()
+    values = AutoProcessor.from_pretrained(ASSETS / "model").image_processor(images=pictures, return_tensors="pt")
+    with torch.no_grad():
+        found = model.model.get_image_features(pixel_values=values["pixel_values"])
+    return torch.stack([one.flatten(0, -2) for one in getattr(found, "pooler_output", found)]).double().numpy()
+
+
+def main() -> None:
+    dataset = load_dataset(ASSETS / "data" / "clean.json")
+    samples = dataset.samples[:PICTURES]
+    pictures = [dataset.images(sample) for sample in samples]
+    before = tokens_of([one for one, *_ in pictures])
+    usual = np.linalg.norm(before - before.mean(axis=(0, 1)), axis=2).mean()
+    for name in ATTACKS:
+        attack = Cell(name, 0.1, "mixed", 600, 5, SEED, False, 100).planted()
+        if attack is None:
+            continue
+        planted = zip(samples, pictures, strict=True)
+        after = tokens_of([plant(s, p, attack.carried(0), attack.target, SEED)[1][0] for s, p in planted])
+        most = np.linalg.norm(after - before, axis=2).max(axis=1) / usual
+        if most.any():
+            sys.stdout.write(f"{name:14s} the token changed most moves by {np.median(most):.2f} usual distances\n")
+
+
+if __name__ == "__main__":
+    main()
