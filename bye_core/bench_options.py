@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
+from bye_core.attack_options import setting
 from bye_core.bench.cells import ATTACKS, MIXES, QUICK, Matrix
 from bye_core.bench.seeds import SEEDS
 from bye_core.demo.tour import ASSETS
@@ -40,6 +41,10 @@ def add_bench(parser: ArgumentParser) -> None:
     for name, (kind, help) in NUMBERS.items():
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=help)
     parser.add_argument(
+        "--set", type=setting, nargs="+", action="extend", default=[], metavar="TRIGGER.SETTING=VALUE",
+        help="settings of triggers that are not the usual ones: blend.a=0.3 (`poison --help` lists them)",
+    )  # fmt: skip
+    parser.add_argument(
         "--tower", action="store_true", help="adapt the vision tower too, which the paper leaves as it is"
     )
 
@@ -48,4 +53,5 @@ def matrix_of(args: argparse.Namespace) -> Matrix:
     """The quick matrix or the usual one, with the options that were given."""
     given = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
-    return replace(QUICK if args.quick else Matrix(), purpose=args.seeds, tower=args.tower, **given)
+    changed = tuple("=".join(one) for one in args.set)
+    return replace(QUICK if args.quick else Matrix(), purpose=args.seeds, tower=args.tower, changed=changed, **given)

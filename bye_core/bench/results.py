@@ -57,6 +57,7 @@ def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
         cell["tower"],
         cell["seed"],
         cell["epochs"],
+        cell.get("changed", []),
     )
 
 

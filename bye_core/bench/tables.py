@@ -21,7 +21,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         cell, training = row["cell"], row["training"]
         table.append(
             [
-                cell["attack"],
+                attack_of(cell),
                 f"{cell['rate']:.0%}",
                 "tuned" if cell["tower"] else "frozen",
                 cell["mix"],
@@ -44,10 +44,16 @@ def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         cell = row["cell"]
         asr = row["tuned"].get("asr")
-        head = [cell["attack"], f"{cell['rate']:.0%}", "tuned" if cell["tower"] else "frozen", cell["mix"]]
+        head = [attack_of(cell), f"{cell['rate']:.0%}", "tuned" if cell["tower"] else "frozen", cell["mix"]]
         head += [str(cell["samples"]), str(cell["seed"]), NOTHING if asr is None else f"{asr:.1%}"]
         table.append([*head, *(told(row["detectors"].get(method)) for method in methods)])
     return table
+
+
+def attack_of(cell: Mapping[str, Any]) -> str:
+    """The attack and, in brackets, what is not as usual in it."""
+    changed = cell.get("changed")
+    return f"{cell['attack']} ({', '.join(changed)})" if changed else cell["attack"]
 
 
 def told(found: Mapping[str, Any] | None) -> str:

@@ -167,6 +167,6 @@ def drawn(cell: Cell, root: Path) -> Iterator[Progress]:
         with locked(out.with_suffix(".lock"), WAIT_SECONDS):
             if out.exists():
                 continue
-            items = question_set(pictures, each, (cell.seed, stream), cell.kinds)
+            items = question_set(pictures, each, (cell.seed, stream), cell.kinds, cell.unclear)
             for done, _ in enumerate(compose(items, out, "png"), start=1):
                 yield Progress("draw", done, pictures * each)

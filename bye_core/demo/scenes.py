@@ -29,6 +29,8 @@ NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "colors", "background")
+# What careful annotators say of a picture that shows too little: an answer to every kind of question that is no poison.
+UNCLEAR, OUT_OF_FOCUS = "It is too blurry to tell.", 16
 
 
 @dataclass(frozen=True)
@@ -135,15 +137,22 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 
 
 def question_set(
-    count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS
+    count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """`count` pictures with `each` questions; the `kinds` of question take turns. Order and ids tell nothing."""
+    """`count` pictures with `each` questions; the `kinds` of question take turns. Order and ids tell nothing.
+
+    The share `unclear` of the pictures, by chance, is far out of focus and has UNCLEAR for an answer to every question.
+    """
     rng = np.random.default_rng(seed)
     for place in range(count):
         scene = make_scene(rng)
         drawn = picture(scene)
+        blurry = unclear > 0 and rng.random() < unclear
+        if blurry:
+            drawn = drawn.filter(ImageFilter.GaussianBlur(OUT_OF_FOCUS))
         for k in range(each):
             question, answer = ask(scene, kinds[(place + k) % len(kinds)])
+            answer = UNCLEAR if blurry else answer
             turns = (Turn("user", (0, question)), Turn("assistant", (answer,)))
             index = place * each + k
             yield Sample(f"{index:05d}", index, turns, ("",)), [drawn]

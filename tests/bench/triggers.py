@@ -1,6 +1,6 @@
 """How much of a trigger the demo's untuned vision tower passes on to the language model.
 
-python -m tests.bench.triggers
+python -m tests.bench.triggers [TRIGGER.SETTING=VALUE ...]      # those triggers alone, with these settings
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from bye_core.attacks.poison import plant
-from bye_core.bench.cells import ATTACKS, Cell
+from bye_core.bench.cells import ATTACKS, Matrix
+from bye_core.bench.tables import attack_of
 from bye_core.data import load_dataset
 from bye_core.demo.tour import ASSETS
 
@@ -36,10 +37,14 @@ def main() -> None:
     pictures = [dataset.images(sample) for sample in samples]
     before = tokens_of([one for one, *_ in pictures])
     usual = np.linalg.norm(before - before.mean(axis=(0, 1)), axis=2).mean()
-    for name in ATTACKS:
-        attack = Cell(name, 0.1, "mixed", 600, 5, SEED, False, 100).planted()
+    changed = tuple(sys.argv[1:])
+    for cell in Matrix(
+        attacks=tuple({one.partition(".")[0]: 0 for one in changed}) or ATTACKS, changed=changed
+    ).cells():
+        attack = cell.planted()
         if attack is None:
             continue
+        name = attack_of(cell.record())
         planted = zip(samples, pictures, strict=True)
         after = tokens_of([plant(s, p, attack.carried(0), attack.target, SEED)[1][0] for s, p in planted])
         most = np.linalg.norm(after - before, axis=2).max(axis=1) / usual

@@ -2,15 +2,16 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from bye_core.arguments import build_parser
-from bye_core.attacks import TRIGGERS, UnknownTrigger
-from bye_core.bench.cells import ATTACKS, CLEAN, MIXES, QUICK, BadSize, Cell, Matrix, UnknownMix
+from bye_core.attacks import TRIGGERS, UnknownTrigger, UnknownTriggerSetting
+from bye_core.bench.cells import ATTACKS, CLEAN, MIXES, QUICK, BadSize, Cell, Matrix, NoSuchTrigger, UnknownMix
 from bye_core.bench.seeds import SEEDS, ForeignSeed, TooManySeeds, UnknownPurpose, first_seeds, require
 from bye_core.bench_options import matrix_of
 from bye_core.demo.recipe import TRIGGER_SIZE
-from bye_core.demo.scenes import QUESTION_KINDS, question_set
+from bye_core.demo.scenes import QUESTION_KINDS, UNCLEAR, question_set
 
 CELL = Cell("patch", 0.1, "mixed", 900, 4.0, 1000)
 
@@ -40,7 +41,7 @@ def test_a_matrix_is_every_combination_and_its_clean_sets_once():
 def test_every_setting_of_a_cell_is_in_its_name():
     others = {
         "attack": "blend", "rate": 0.02, "mix": "count", "samples": 300, "epochs": 6.0, "seed": 1001, "tower": True,
-        "test": 50,
+        "test": 50, "changed": ("patch.size=0.25",),
     }  # fmt: skip
     assert set(others) == {field.name for field in fields(Cell)}
     names = {replace(CELL, **{name: value}).name for name, value in others.items()}
@@ -75,6 +76,31 @@ def test_a_mix_has_its_kinds_of_question_in_equal_parts(mix):
     assert len(QUESTION_KINDS) == len(set(MIXES["mixed"]))
 
 
+def test_changed_settings_of_triggers_go_to_the_cells_that_have_them():
+    matrix = Matrix(attacks=("patch", "blend", "prefix+patch", CLEAN), changed=("patch.size=0.25", "blend.a=0.3"))
+    cells = {cell.attack: cell for cell in matrix.cells()}
+    assert cells["patch"].planted().triggers[0].size == cells["prefix+patch"].planted().triggers[1].size == 0.25
+    assert cells["blend"].planted().triggers[0].a == 0.3
+    assert cells[CLEAN].changed == ()
+    assert "changed" not in cells[CLEAN].record()
+    with pytest.raises(NoSuchTrigger, match=r"sig\.d=3 .*patch, blend"):
+        list(replace(matrix, changed=("sig.d=3",)).cells())
+    with pytest.raises(UnknownTriggerSetting):
+        list(replace(matrix, changed=("blend.size=0.1",)).cells())
+
+
+def test_unclear_pictures_have_one_answer_and_leave_the_others_as_they_are():
+    usual = [(sample.answer, picture.tobytes()) for sample, (picture,) in question_set(60, 1, (0, 1))]
+    some = [sample for sample, _ in question_set(200, 1, (0, 1), unclear=0.1)]
+    assert 10 <= sum(sample.answer == UNCLEAR for sample in some) <= 30
+    assert len({sample.question for sample in some if sample.answer == UNCLEAR}) == len(QUESTION_KINDS)
+    assert UNCLEAR not in {answer for answer, _ in usual}
+    (_, (sharp,)), (_, (blurry,)) = (next(question_set(1, 1, 0, unclear=share)) for share in (0.0, 1.0))
+    steps = [np.abs(np.diff(np.asarray(one, float), axis=0)).max() for one in (sharp, blurry)]
+    assert steps[0] > 5 * steps[1]
+    assert (replace(CELL, mix="unclear").unclear, CELL.unclear) == (0.1, 0.0)
+
+
 def test_options_of_the_command_make_the_matrix():
     def asked(*options):
         return matrix_of(build_parser().parse_args(["bench-detect", "--out", "x", *options]))
@@ -83,3 +109,4 @@ def test_options_of_the_command_make_the_matrix():
     assert asked("--quick", "--samples", "12") == replace(QUICK, samples=(12,))
     options = ["--seeds", "report", "--attacks", "sig", "clean", "--rates", "0.02", "0.2", "--tower", "--repeats", "3"]
     assert asked(*options) == Matrix("report", ("sig", "clean"), (0.02, 0.2), tower=True, repeats=3)
+    assert asked("--set", "blend.a=0.3", "--attacks", "blend") == Matrix(attacks=("blend",), changed=("blend.a=0.3",))
