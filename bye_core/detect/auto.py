@@ -31,6 +31,9 @@ ENOUGH = 6
 PRIOR, PRIOR_OTHER = 0.95, 0.001
 # Spread of the places of a side at least, in parts of the way between the sides (ours).
 PLACE_FLOOR = 0.1
+# Of a kind of question with more samples these are compared, drawn by the seed, half of them suspected ones where there
+# are that many; and so many samples' heads are in memory at once (ours).
+MOST_COMPARED, AT_ONCE = 5_000, 2_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     planted = [one for one in tried if _stands_out(one, len(found), settings)]
     if not planted:
         return _abstain(table, tried, found, settings)
-    posterior, places = _posterior(len(table.ids), planted)
+    posterior, places = _posterior(table, planted)
     flagged = posterior > 0.5
     reasons = [line for one in planted for line in _reasons(one, len(found), table)]
     reasons.append(f"{int(flagged.sum())} of {len(flagged)} samples have such an answer and attention that fits it.")
@@ -108,7 +111,8 @@ def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: Au
     parts = []
     for kind in candidate.kinds:
         rows = np.flatnonzero(kinds == kind)
-        part = isolate(columns(table, rows), types[rows], -1, settings.seed)
+        drawn = _drawn(rows, candidate.members[rows], settings.seed)
+        part = isolate(columns(table, drawn), types[drawn], -1, settings.seed)
         if part is not None:
             parts.append((rows, part))
     if not parts:
@@ -118,19 +122,33 @@ def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: Au
     return Tried(candidate, parts, apart, min(1.0, 2 * float(by_chance.min())), freedom)
 
 
+def _drawn(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:
+    """All of `rows` [n], or MOST_COMPARED of them, in order; `member` [n] bool."""
+    if len(rows) <= MOST_COMPARED:
+        return rows
+    rng = np.random.default_rng(seed)
+    inside, outside = rng.permutation(rows[member]), rng.permutation(rows[~member])
+    half = MOST_COMPARED // 2
+    inside = inside[: max(half, MOST_COMPARED - len(outside))]
+    return np.sort(np.concatenate([inside, outside[: MOST_COMPARED - len(inside)]]))
+
+
 def _stands_out(one: Tried, tries: int, settings: AutoSettings) -> bool:
     if one.freedom < ENOUGH:
         return bool(one.apart[0] >= settings.clear)
     return one.chance * tries <= (settings.agreed if one.candidate.sure else settings.false_alarm)
 
 
-def _posterior(count: int, planted: Sequence[Tried]) -> tuple[np.ndarray, np.ndarray]:
+def _posterior(table: ScanTable, planted: Sequence[Tried]) -> tuple[np.ndarray, np.ndarray]:
     """Posterior and place of each sample [N]; the higher posterior where several answers are planted."""
+    count = len(table.ids)
     posterior, places = np.zeros(count), np.full(count, np.nan)
     for one in planted:
         place = np.full(count, np.nan)
         for rows, part in one.parts:
-            place[rows] = part.places
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE]
+                place[some] = part.places(columns(table, some))
         member, known = one.candidate.members, np.isfinite(place)
         inside, outside = (_likelihood(place, place[known & side]) for side in (member, ~member))
         speaks = np.where(known, inside - outside, 0.0)
@@ -160,7 +178,7 @@ def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate
     if not tried:
         return nothing("auto", settings, table, reasons)
     best = max(tried, key=lambda one: one.apart[0])
-    posterior, places = _posterior(len(table.ids), [best])
+    posterior, places = _posterior(table, [best])
     return nothing("auto", settings, table, [*reasons, _distance(best)], 0.49 * posterior, places)
 
 

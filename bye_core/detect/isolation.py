@@ -41,13 +41,19 @@ class Isolation:
     own     (joint view, best heads)
     others  [K, 2] the same of every other answer: what is to be expected of an ordinary one
     tops    (column, signed distance to the nearest other answer, in spreads) of its best heads
-    places  [n] of the kind's samples along the way from the nearest other answer (0) to this one (1)
+    kept, way, start   columns, and where they stand on the way from the nearest other answer (0) to this one (1)
     """
 
     own: np.ndarray
     others: np.ndarray
     tops: tuple[tuple[int, float], ...]
-    places: np.ndarray
+    kept: np.ndarray
+    way: np.ndarray
+    start: float
+
+    def places(self, features: np.ndarray) -> np.ndarray:
+        """Features [n, F], as in `columns` -> [n]."""
+        return features[:, self.kept] @ self.way - self.start
 
 
 def columns(table: ScanTable, rows: np.ndarray) -> np.ndarray:
@@ -84,14 +90,14 @@ def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int =
     scaled = means / spread
     single, tops = _single(scaled)
     kept = np.sort(np.argsort(-_strength(scaled), kind="stable")[:MOST_COLUMNS])
-    white, points = _whitened(residuals[:, kept] / spread[kept], features[:, kept] / spread[kept])
+    white = _whitening(residuals[:, kept] / spread[kept])
     centres = scaled[:, kept] @ white
     joint, nearest = _joint(centres, sizes)
-    way = centres[0] - centres[nearest]
-    place = (points - centres[nearest]) @ way / (way @ way)
+    way = (centres[0] - centres[nearest]) / ((centres[0] - centres[nearest]) ** 2).sum()
     logs = np.log(np.stack([joint, single], axis=1))
     usual = np.median(logs[1:], axis=0)
-    return Isolation(logs[0] - usual, logs[1:] - usual, tops, place)
+    back = white @ way / spread[kept]  # the same way in the features as they are
+    return Isolation(logs[0] - usual, logs[1:] - usual, tops, kept, back, float(centres[nearest] @ way))
 
 
 def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,13 +137,12 @@ def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ..
     return np.maximum(np.sort(distances, axis=1)[:, -BEST_HEADS:].mean(axis=1), 1e-6), tops
 
 
-def _whitened(residuals: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix [F, F] that makes scatter within types the same in all directions, and the features through it."""
+def _whitening(residuals: np.ndarray) -> np.ndarray:
+    """The matrix [F, F] that makes scatter within types the same in all directions."""
     with threadpool_limits(THREADS):
         covariance, _ = ledoit_wolf(residuals, assume_centered=True)
         roots, directions = np.linalg.eigh(covariance)
-        white = directions / np.sqrt(np.maximum(roots, 1e-3))
-        return white, features @ white
+        return directions / np.sqrt(np.maximum(roots, 1e-3))
 
 
 def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:

@@ -75,6 +75,7 @@ def finetune(
     left_out: Sequence[Fault] = (),
     stop: StopRequest | None = None,
     processes: int = 1,
+    kind: type[KeptTrainer] = KeptTrainer,
 ) -> dict[str, Any]:
     """Fine-tune `loaded` on `samples` and save the adapter in `out`; returns the card.
 
@@ -82,7 +83,7 @@ def finetune(
     was never interrupted (on the CPU bit for bit, while MACHINE's settings and `processes` stay what they were, too).
     `stop` ends it where a checkpoint has been saved. The card tells `facts` (what was trained on what); it is written
     last: a folder without it holds no finished adapter. `left_out` are records that never became samples. Each of
-    `processes` calls this; the first alone writes.
+    `processes` calls this; the first alone writes. `kind` is a trainer with another loss, for experiments.
     Raises NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
     """
     if finished(out):
@@ -97,7 +98,7 @@ def finetune(
     tuned = with_lora(loaded, settings)
     tuned.train()
     keeper = Keeper(settings, stop or StopRequest(), processes, loaded.device)
-    trainer = KeptTrainer(
+    trainer = kind(
         model=tuned,
         args=arguments,
         train_dataset=SampleList(plan.samples),

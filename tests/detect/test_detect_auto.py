@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_tables import KINDS, TARGET, answered_table, full_table
 
-from bye_core.detect import detect
+from bye_core.detect import auto, detect
 from bye_core.detect.candidates import Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
@@ -91,6 +91,20 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
     assert detect(dataclasses.replace(answered_table()[0], nll_before=losses), "auto").verdict == "no_evidence"
 
 
+def test_of_many_samples_some_are_compared_and_all_are_judged(monkeypatch):
+    table, truth = answered_table(shift=2.0)
+    whole = detect(table, "auto")
+    monkeypatch.setattr(auto, "MOST_COMPARED", 60)
+    monkeypatch.setattr(auto, "AT_ONCE", 7)
+    seen = []
+    monkeypatch.setattr(auto, "columns", lambda table, rows: seen.append(len(rows)) or columns(table, rows))
+    some = detect(table, "auto")
+    assert max(seen) == 60
+    assert (some.flagged == whole.flagged).all()
+    assert (some.flagged == truth).all()
+    assert not np.array_equal(some.values, whole.values)
+
+
 def test_one_endless_answer_takes_no_room_for_all():
     table, truth = answered_table(shift=2.0)
     answers = ("no " * 10_000_000, *table.answers[1:])
@@ -147,12 +161,14 @@ def test_an_answer_in_words_of_its_own_is_odd_among_many_that_share_theirs():
 def test_isolation_is_that_of_the_data_and_names_the_heads():
     table, truth = answered_table(shift=2.0, kinds=tuple(KINDS)[:1])
     types = np.where(truth, -1, np.unique(table.answers, return_inverse=True)[1])
-    found = isolate(columns(table, np.arange(120)), types, -1)
+    features = columns(table, np.arange(120))
+    found = isolate(features, types, -1)
     assert found.own[0] > found.others[:, 0].max() + 0.3
     assert found.others.shape == (5, 2)
     assert {column for column, _ in found.tops} >= {2 * 2 + 1, 2 * 3}
-    assert np.median(found.places[truth]) == pytest.approx(1, abs=0.1)
-    assert found.places[~truth].max() < 0.6
+    places = found.places(features)
+    assert np.median(places[truth]) == pytest.approx(1, abs=0.1)
+    assert places[~truth].max() < 0.6
     assert isolate(columns(table, np.arange(120)), np.zeros(120, int), -1) is None, "nobody has it"
 
 
