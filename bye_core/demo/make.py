@@ -82,8 +82,8 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         log(stage="further seed", **result)
     for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
         named_from_here(path, model)
-    for name in ("scan.lock", "statistics.npz"):  # made again by whoever opens the run
-        (out / "run" / name).unlink(missing_ok=True)
+    (out / "run" / "scan.lock").unlink(missing_ok=True)
+    shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # made again by whoever opens the run
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     log(stage="done", **numbers)
 

@@ -148,7 +148,7 @@ def _posterior(table: ScanTable, planted: Sequence[Tried]) -> tuple[np.ndarray, 
         for rows, part in one.parts:
             for start in range(0, len(rows), AT_ONCE):
                 some = rows[start : start + AT_ONCE]
-                place[some] = part.places(columns(table, some))
+                place[some] = part.places(columns(table, some, part.kept))
         member, known = one.candidate.members, np.isfinite(place)
         inside, outside = (_likelihood(place, place[known & side]) for side in (member, ~member))
         speaks = np.where(known, inside - outside, 0.0)

@@ -52,17 +52,22 @@ class Isolation:
     start: float
 
     def places(self, features: np.ndarray) -> np.ndarray:
-        """Features [n, F], as in `columns` -> [n]."""
-        return features[:, self.kept] @ self.way - self.start
+        """The `kept` columns of samples [n, kept] -> [n]."""
+        return features @ self.way - self.start
 
 
-def columns(table: ScanTable, rows: np.ndarray) -> np.ndarray:
-    """Entropy, log peak and log masses of every head of the samples `rows` -> [n, 5 L H] float64."""
-    shares = [table.peak[rows], *(table.mass[rows][..., group] for group in range(len(GROUPS)))]
-    parts = [np.asarray(table.entropy[rows], np.float64)]
-    parts += [np.log(np.asarray(share, np.float64) + SHARE_FLOOR) for share in shares]
-    flat = np.concatenate([part.reshape(len(rows), -1) for part in parts], axis=1)
-    return np.where(np.isfinite(flat), flat, 0.0)
+def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+    """Entropy, log peak and log masses of every head of the samples `rows` -> [n, 5 L H] float64; or `kept` of them."""
+    own = (table.entropy, table.peak, *(table.mass[..., group] for group in range(len(GROUPS))))
+    width = table.entropy[0].size
+    kept = np.arange(len(own) * width) if kept is None else kept
+    features = np.empty((len(rows), len(kept)))
+    for number, statistic in enumerate(own):
+        there = np.flatnonzero(kept // width == number)
+        layers, heads = np.unravel_index(kept[there] % width, table.entropy.shape[1:])
+        values = np.asarray(statistic[rows[:, None], layers, heads], np.float64)
+        features[:, there] = np.log(values + SHARE_FLOOR) if number else values
+    return np.where(np.isfinite(features), features, 0.0)
 
 
 def column_name(column: int, heads: int, layers: int) -> tuple[str, int, int]:

@@ -4,7 +4,7 @@
     samples.jsonl     the samples as they were when the run began
     shards/00000.bin  what the model looks at, append-only
     index.sqlite      which samples are scored and where, which failed
-    statistics.npz    derived: the numbers of all samples, stacked
+    statistics/       derived: the numbers of all samples, stacked, mapped where they are read
     detection.json    the last detection
     decisions.jsonl   what a person decided, append-only
     checks.jsonl      what a model answered when a suspected spot was covered, append-only

@@ -22,7 +22,7 @@ from bye_core.runs.errors import (
 from bye_core.runs.lock import locked
 from bye_core.runs.payload import decode, encode, payload_id
 
-SHARDS, INDEX, STATISTICS, LOCK = "shards", "index.sqlite", "statistics.npz", "scan.lock"
+SHARDS, INDEX, STATISTICS, LOCK = "shards", "index.sqlite", "statistics", "scan.lock"
 
 # SQLite's own companions of a database in WAL mode.
 INDEX_FILES = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
@@ -170,11 +170,10 @@ class Store:
         with index.reading(self._index) as connection:
             entries = index.entries(connection)
         if self._table is None or not table.is_current(self._stack, entries):
-            file = self._folder / STATISTICS
-            stack = self._stack or table.load_stack(file) or table.empty_stack()
+            folder = self._folder / STATISTICS
+            stack = self._stack or table.load_stack(folder) or table.empty_stack()
             if not table.is_current(stack, entries):
-                stack = table.refresh(stack, entries, self._read)
-                table.save_stack(file, stack)
+                stack = table.refresh(folder, stack, entries, self._read)
             self._stack, self._table = stack, table.as_table(stack, self._samples())
         return self._table
 

@@ -1,19 +1,27 @@
-"""The statistics of all scored samples stacked, and kept in a derived file so that reopening is instant.
+"""The statistics of all scored samples stacked, and kept in derived files so that reopening is instant.
 
-The file only saves time: it is written anew from the shards whenever it is missing, stale or unreadable.
+Those of a million samples are more than fits into memory: from a size on they stay on disk, mapped, and only what is
+looked at is read. The files only save time: they are made anew from the shards whenever they are missing, stale or
+unreadable, and where they cannot be written the arrays are in memory, whatever their size.
+
+statistics/NAME/   one state of the scan: a file of plain numbers for every array, facts.json once all of them are there
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import math
+import secrets
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, STATISTICS
@@ -22,65 +30,127 @@ DTYPES = {**dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probabili
 # Left out where no sample has them.
 MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
+KEYS, FACTS = "keys.npy", "facts.json"
+AT_ONCE = 1024  # samples that are copied at once
+# Bytes of all arrays from which they are mapped. Smaller ones are read: what happens to the files then hurts nobody.
+MAPPED_FROM = 2**30
+ABANDONED = 86_400  # seconds after which half a state is taken for that of a process that was killed
 
 ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
 
 
 class Stack(NamedTuple):
-    """Positions in the run's list and commit numbers [N], and the arrays of a ScanTable."""
+    """Position in the run's list and commit number of each row, `keys` [N, 2], and the arrays of a ScanTable."""
 
-    positions: np.ndarray
-    batches: np.ndarray
+    keys: np.ndarray
     arrays: dict[str, np.ndarray]
+
+
+class _Shape(NamedTuple):
+    """Of a stack that is written: its keys, and the axes of each array behind the first."""
+
+    keys: np.ndarray
+    widths: dict[str, tuple[int, ...]]
 
 
 def empty_stack() -> Stack:
     arrays = {name: np.empty((0,) * AXES.get(name, 1), dtype) for name, dtype in DTYPES.items()}
-    return Stack(np.empty(0, np.int64), np.empty(0, np.int64), arrays)
+    return Stack(np.empty((0, 2), np.int64), arrays)
 
 
 def is_current(stack: Stack, entries: Sequence[Entry]) -> bool:
-    keys = list(zip(stack.positions.tolist(), stack.batches.tolist(), strict=True))
-    return keys == [(entry.position, entry.batch) for entry in entries]
+    return np.array_equal(stack.keys, _keys(entries))
 
 
-def refresh(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
-    """The stack of `entries`: rows that `stack` has are taken over, the others read. Unreadable ones are left out."""
-    keys = zip(stack.positions.tolist(), stack.batches.tolist(), strict=True)
-    old = {key: row for row, key in enumerate(keys)}
-    missing = [entry for entry in entries if (entry.position, entry.batch) not in old]
-    fresh = {entry: _statistics(rows) for entry, rows in read(missing)}
-    kept = [entry for entry in entries if (entry.position, entry.batch) in old or entry in fresh]
-    if not kept:
-        return empty_stack()
-    sources = [old.get((entry.position, entry.batch)) for entry in kept]
-    pairs = list(zip(kept, sources, strict=True))
-    columns = {name: _column(name, dtype, stack, fresh, pairs) for name, dtype in {**DTYPES, **MAYBE}.items()}
-    arrays = {name: column for name, column in columns.items() if column is not None}
-    positions, batches = zip(*((entry.position, entry.batch) for entry in kept), strict=True)
-    return Stack(np.array(positions, np.int64), np.array(batches, np.int64), arrays)
+def _keys(entries: Sequence[Entry]) -> np.ndarray:
+    return np.array([(entry.position, entry.batch) for entry in entries], np.int64).reshape(-1, 2)
 
 
-def _column(
-    name: str,
-    dtype: type,
-    stack: Stack,
-    fresh: Mapping[Entry, Mapping[str, np.ndarray]],
-    pairs: Sequence[tuple[Entry, int | None]],
-) -> np.ndarray | None:
-    """One array of the new stack, NaN in the samples that lack it; None where all do."""
-    shapes = (statistics[name].shape for statistics in fresh.values() if name in statistics)
-    old = stack.arrays.get(name) if len(stack.positions) else None
-    shape = next(shapes, None if old is None else old.shape[1:])
-    if shape is None:
-        return None
-    column = np.full((len(pairs), *shape), np.nan if name in MAYBE else 0, dtype)
-    for row, (entry, source) in enumerate(pairs):
-        if source is None:
-            column[row] = fresh[entry].get(name, np.nan)
-        elif old is not None:
-            column[row] = old[source]
-    return column
+def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
+    """The stack of `entries`: rows that `stack` has are taken over, the others read. Unreadable ones are left out.
+
+    It is kept in `folder` in place of older ones, if that can be written.
+    """
+    own = folder / secrets.token_hex(6)
+    try:
+        own.mkdir(parents=True)
+        made = _on_disk(own, _blocks(stack, entries, read))
+    except OSError:
+        # A full disk or a read-only run costs the next reader some seconds and this one memory, nothing else.
+        shutil.rmtree(own, ignore_errors=True)
+        return _in_memory(_blocks(stack, entries, read))
+    for other in folder.iterdir():
+        if other != own and ((other / FACTS).is_file() or time.time() - other.stat().st_mtime > ABANDONED):
+            # Whoever has it open keeps it (Windows refuses then, and the next one tries again).
+            shutil.rmtree(other, ignore_errors=True)
+    return made
+
+
+def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterator[Stack]:
+    """The new stack in parts, each with the arrays that some of its rows have."""
+    old = {key: row for row, key in enumerate(map(tuple, stack.keys.tolist()))}
+    for start in range(0, len(entries), AT_ONCE):
+        some = entries[start : start + AT_ONCE]
+        sources = {entry: old.get((entry.position, entry.batch)) for entry in some}
+        fresh = {entry: _statistics(rows) for entry, rows in read([one for one in some if sources[one] is None])}
+        kept = [entry for entry in some if entry in fresh or sources[entry] is not None]
+        if not kept:
+            continue
+        known = np.array([sources[entry] is not None for entry in kept], bool)
+        taken = [sources[entry] for entry in kept if sources[entry] is not None]
+        arrays = {}
+        for name, dtype in {**DTYPES, **MAYBE}.items():
+            new = {entry: own[name] for entry, own in fresh.items() if name in own}
+            before = stack.arrays[name][taken] if taken and name in stack.arrays else None
+            if not new and before is None:
+                continue
+            shape = next(iter(new.values())).shape if new else before.shape[1:]
+            arrays[name] = np.full((len(kept), *shape), np.nan if name in MAYBE else 0, dtype)
+            if before is not None:
+                arrays[name][known] = before
+            for row in np.flatnonzero(~known).tolist():
+                arrays[name][row] = new.get(kept[row], np.nan)
+        yield Stack(_keys(kept), arrays)
+
+
+def _gathered(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Shape:
+    """Hand each array's rows, in order, to what `begin` gives for its name; NaN for samples that lack them."""
+    keys, takers, widths = np.empty((0, 2), np.int64), {}, {}
+    for block in blocks:
+        for name, array in block.arrays.items():
+            if name not in takers:
+                takers[name], widths[name] = begin(name), array.shape[1:]
+                for start in range(0, len(keys), AT_ONCE):
+                    takers[name](_unknown(name, (min(AT_ONCE, len(keys) - start), *widths[name])))
+        for name, take in takers.items():
+            own = block.arrays.get(name)
+            take(_unknown(name, (len(block.keys), *widths[name])) if own is None else own)
+        keys = np.concatenate([keys, block.keys])
+    return _Shape(keys, widths)
+
+
+def _unknown(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, np.nan, MAYBE[name])
+
+
+def _in_memory(blocks: Iterable[Stack]) -> Stack:
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
+    keys, _ = _gathered(blocks, lambda name: parts[name].append)
+    return Stack(keys, {name: np.concatenate(own) for name, own in parts.items()}) if len(keys) else empty_stack()
+
+
+def _on_disk(folder: Path, blocks: Iterable[Stack]) -> Stack:
+    """Plain writes: where a mapped file is written, a full disk is the end of the process."""
+    with ExitStack() as files:
+
+        def begin(name: str) -> Callable[[np.ndarray], Any]:
+            file = files.enter_context((folder / name).open("wb"))
+            return lambda array: array.tofile(file)
+
+        keys, widths = _gathered(blocks, begin)
+    np.save(folder / KEYS, keys)
+    (folder / FACTS).write_text(json.dumps(widths), encoding="ascii")
+    return _opened(folder)
 
 
 def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
@@ -88,30 +158,35 @@ def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
     return {name: np.asarray(getattr(rows, name), dtype) for name, dtype in {**DTYPES, **known}.items()}
 
 
-def load_stack(path: Path) -> Stack | None:
+def load_stack(folder: Path) -> Stack | None:
+    """None where there is none that can be read: derived files are worth no more than missing ones."""
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            names = [*DTYPES, *(name for name in MAYBE if name in file.files)]
-            arrays = {name: file[name] for name in names}
-            return Stack(file["positions"], file["batches"], arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # Derived: an unreadable file is worth no more than a missing one.
+        return _opened(next(path.parent for path in sorted(folder.glob(f"*/{FACTS}"))))
+    except (OSError, ValueError, KeyError, EOFError, StopIteration):
+        return None
 
 
-def save_stack(path: Path, stack: Stack) -> None:
-    content = io.BytesIO()
-    np.savez(content, positions=stack.positions, batches=stack.batches, **stack.arrays)
-    try:
-        write_atomic(path, content.getvalue())
-    except OSError:
-        return  # A full disk or a read-only run costs the next reader some seconds, nothing else.
+def _opened(folder: Path) -> Stack:
+    """Raises OSError, ValueError, KeyError, EOFError where it is not whole."""
+    keys = np.load(folder / KEYS, allow_pickle=False)
+    widths = json.loads((folder / FACTS).read_text(encoding="ascii"))
+    if not len(keys):
+        return empty_stack()
+    arrays = {}
+    for name, dtype in {**DTYPES, **{name: MAYBE[name] for name in MAYBE if name in widths}}.items():
+        shape = (len(keys), *widths[name])
+        if (folder / name).stat().st_size != math.prod(shape) * np.dtype(dtype).itemsize:
+            raise ValueError(f"{name} has another size")
+        arrays[name] = np.memmap(folder / name, dtype, "r", shape=shape).view(np.ndarray)
+    small = sum(array.nbytes for array in arrays.values()) < MAPPED_FROM
+    return Stack(keys, {name: array.copy() for name, array in arrays.items()} if small else arrays)
 
 
 def as_table(stack: Stack, samples: Sequence[Sample]) -> ScanTable:
     """Shared by all who ask for it, hence read-only."""
     for array in stack.arrays.values():
         array.setflags(write=False)
-    scored = [samples[position] for position in stack.positions]
+    scored = [samples[position] for position in stack.keys[:, 0].tolist()]
     return ScanTable(
         ids=tuple(sample.id for sample in scored),
         questions=tuple(sample.question for sample in scored),

@@ -97,7 +97,9 @@ def test_of_many_samples_some_are_compared_and_all_are_judged(monkeypatch):
     monkeypatch.setattr(auto, "MOST_COMPARED", 60)
     monkeypatch.setattr(auto, "AT_ONCE", 7)
     seen = []
-    monkeypatch.setattr(auto, "columns", lambda table, rows: seen.append(len(rows)) or columns(table, rows))
+    monkeypatch.setattr(
+        auto, "columns", lambda table, rows, *kept: seen.append(len(rows)) or columns(table, rows, *kept)
+    )
     some = detect(table, "auto")
     assert max(seen) == 60
     assert (some.flagged == whole.flagged).all()
@@ -162,11 +164,12 @@ def test_isolation_is_that_of_the_data_and_names_the_heads():
     table, truth = answered_table(shift=2.0, kinds=tuple(KINDS)[:1])
     types = np.where(truth, -1, np.unique(table.answers, return_inverse=True)[1])
     features = columns(table, np.arange(120))
+    np.testing.assert_array_equal(columns(table, np.arange(7, 9), np.array([30, 3])), features[7:9][:, [30, 3]])
     found = isolate(features, types, -1)
     assert found.own[0] > found.others[:, 0].max() + 0.3
     assert found.others.shape == (5, 2)
     assert {column for column, _ in found.tops} >= {2 * 2 + 1, 2 * 3}
-    places = found.places(features)
+    places = found.places(columns(table, np.arange(120), found.kept))
     assert np.median(places[truth]) == pytest.approx(1, abs=0.1)
     assert places[~truth].max() < 0.6
     assert isolate(columns(table, np.arange(120)), np.zeros(120, int), -1) is None, "nobody has it"

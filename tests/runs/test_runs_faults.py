@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_rows import make_rows, make_run, make_samples, make_settings, scan
 
 from bye_core.errors import RunError
-from bye_core.runs import Run
+from bye_core.runs import Run, table
 from bye_core.runs.errors import DamagedRun, DamagedSample, NotScanned, RunBusy, RunNotWritable
 from bye_core.runs.payload import encode
 from bye_core.runs.store import INDEX, SHARDS, STATISTICS
@@ -114,13 +116,59 @@ def test_index_is_built_again_from_the_shards(tmp_path, how):
     assert again.table().mass.tobytes() == before.mass.tobytes()
 
 
-def test_damaged_statistics_file_is_made_again(tmp_path):
+@pytest.mark.parametrize("name", ["entropy", "keys.npy", "facts.json"])
+def test_damaged_statistics_are_made_again(tmp_path, name):
     run = make_run(tmp_path / "run", 10, 10)
     before = run.table()
-    file = run.path / STATISTICS
-    for content in (b"", b"nothing like it", file.read_bytes()[:-50]):
-        file.write_bytes(content)
+    for damage in (lambda file: file.write_bytes(b""), lambda file: os.truncate(file, 50), Path.unlink):
+        (file,) = (run.path / STATISTICS).glob(f"*/{name}")
+        damage(file)
         assert Run.open(run.path).table().entropy.tobytes() == before.entropy.tobytes()
+        whole = [path for path in (run.path / STATISTICS).iterdir() if (path / "facts.json").is_file()]
+        assert len(whole) == 1, "the damaged ones are gone"
+        for other in set((run.path / STATISTICS).iterdir()) - set(whole):
+            shutil.rmtree(other)
+
+
+def test_statistics_of_a_killed_process_are_cleared_away_in_time(tmp_path):
+    run = make_run(tmp_path / "run", 10, 4)
+    (run.path / STATISTICS / "young").mkdir(parents=True)
+    (run.path / STATISTICS / "old").mkdir()
+    os.utime(run.path / STATISTICS / "old", (1, 1))
+    run.table()
+    names = {path.name for path in (run.path / STATISTICS).iterdir()}
+    assert "young" in names
+    assert len(names) == 2
+
+
+def test_statistics_that_cannot_be_written_are_held_in_memory(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", 10, 10)
+
+    def full(folder, blocks):
+        next(iter(blocks))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(table, "_on_disk", full)
+    held = run.table()
+    assert list((run.path / STATISTICS).iterdir()) == []
+    monkeypatch.undo()
+    assert held.mass.tobytes() == Run.open(run.path).table().mass.tobytes()
+
+
+@pytest.mark.parametrize(("at_once", "mapped_from"), [(1, 0), (3, 2**30), (1024, 0)])
+def test_statistics_are_copied_in_parts_and_without_what_is_damaged(tmp_path, monkeypatch, at_once, mapped_from):
+    monkeypatch.setattr(table, "AT_ONCE", at_once)
+    monkeypatch.setattr(table, "MAPPED_FROM", mapped_from)
+    run = make_run(tmp_path / "run", 10, 4)
+    run.table()
+    with run.writing():
+        run.append([make_rows(n) for n in range(4, 8)])
+    flip(shard(run), sum(place_of(run, 7)) - 20)
+    again = Run.open(run.path)
+    for one in (again.table(), again.table(), Run.open(run.path).table()):
+        assert one.ids == tuple(f"s{n}" for n in range(7))
+        assert (not one.peak.flags.owndata) == (mapped_from == 0)
+        np.testing.assert_array_equal(one.peak, np.stack([make_rows(n).peak for n in range(7)]))
 
 
 def test_full_disk_while_writing_a_shard(tmp_path, monkeypatch):

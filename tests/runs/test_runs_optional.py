@@ -1,5 +1,6 @@
 """What rows may lack: the hidden state and the answers' likelihoods, which earlier scans did not read."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_table_holds_what_there_is_and_nan_elsewhere(tmp_path):
     with run.writing():
         run.append([full(4), make_rows(5)])
     grown, fresh = run.table(), Run.open(run.path).table()
-    (run.path / "statistics.npz").unlink()
+    shutil.rmtree(run.path / "statistics")
     built = Run.open(run.path).table()
     nothing = np.full(5, np.nan, np.float16)
     states = np.stack([nothing, nothing, full(2).hidden, full(3).hidden, full(4).hidden, nothing])
