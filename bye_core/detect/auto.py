@@ -5,7 +5,9 @@ know nothing of each other must agree here. (1) The answer: given to a minority,
 that have no other answer in common, or in words that no other answer has, or unlikely to the model before fine-tuning.
 (2) The attention of single heads (entropy, peak, masses; whatever the sign) given the kind of question: farther from
 the nearest other answer than the other answers are from each other, whose spread is the null. No ground truth, no clean
-data, no knowledge of the trigger. What it cannot find: a planted answer that is ordinary in every way.
+data, no knowledge of the trigger. Where the text and the model before fine-tuning both call the answer out of place,
+and the model now gives it at once, less is asked of attention. What it cannot find: a planted answer that is ordinary
+in every way.
 """
 
 from __future__ import annotations
@@ -39,8 +41,11 @@ MOST_COMPARED, AT_ONCE = 5_000, 2_000
 @dataclass(frozen=True)
 class AutoSettings:
     """false_alarm  how often an ordinary answer may be that far off by chance, times the answers tried (ours: 0.01)
-    agreed       the same for an answer that both its text and the model before fine-tuning call out of place (ours:
-                 0.05): triggers all over the picture leave less of a mark in attention
+    agreed       the same for an answer that its text and the model before fine-tuning call out of place, and that the
+                 model gives at once: attention must only speak for it rather than against it (ours: 0.5; on development
+                 runs triggers all over the picture had up to 0.28, an honest "too blurry to tell" 0.88 and more)
+    learned      the model gives an answer at once where it begins with the same token for this share of the samples
+                 that have it, beyond the share among others (ours: 0.9; the same runs: 0.98 and 0.83)
     clear        instead of that where there are too few other answers to tell: log of the distance to the nearest other
                  answer over the usual; 0.6 is 1.8 times (ours: on development runs ordinary answers reached 0.6)
     least, most  the suspected share of the samples (ours: 0.4% and, a minority, 45%)
@@ -48,14 +53,15 @@ class AutoSettings:
     """
 
     false_alarm: float = 0.01
-    agreed: float = 0.05
+    agreed: float = 0.5
+    learned: float = 0.9
     clear: float = 0.6
     least: float = 0.004
     most: float = 0.45
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("false_alarm", "agreed"):
+        for name in ("false_alarm", "agreed", "learned"):
             value = getattr(self, name)
             require(is_share(value) and value > 0, name, value, "a share above 0, up to 1")
         require(is_number(self.clear) and self.clear >= 0, "clear", self.clear, "a number that is not negative")
@@ -71,6 +77,7 @@ class Tried(NamedTuple):
     apart    [2] all heads together, best heads: weighted means of the parts' logarithms
     chance   how often an ordinary answer would be that far off, in either view
     freedom  degrees of freedom of that: the other answers, less one a kind of question
+    given    share of its samples for which the model begins with one and the same token, beyond that of others
     """
 
     candidate: Candidate
@@ -78,6 +85,7 @@ class Tried(NamedTuple):
     apart: np.ndarray
     chance: float
     freedom: int
+    given: float
 
 
 def auto(table: ScanTable, settings: AutoSettings) -> Detection:
@@ -119,7 +127,18 @@ def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: Au
         return None
     sizes = np.array([candidate.members[rows].sum() for rows, _ in parts], float)
     apart, by_chance, freedom = chance([part for _, part in parts], sizes / sizes.sum())
-    return Tried(candidate, parts, apart, min(1.0, 2 * float(by_chance.min())), freedom)
+    chances = min(1.0, 2 * float(by_chance.min()))
+    return Tried(candidate, parts, apart, chances, freedom, _given(table, kinds, candidate))
+
+
+def _given(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float:
+    """0 for a word inside of answers: where it would come, the scan does not tell."""
+    if table.token is None or not candidate.whole:
+        return 0.0
+    asked = np.isin(kinds, candidate.kinds)
+    inside, outside = table.token[asked & candidate.members], table.token[asked & ~candidate.members]
+    tokens, counts = np.unique(inside, return_counts=True)
+    return float(counts.max() / len(inside) - np.mean(outside == tokens[counts.argmax()]))
 
 
 def _drawn(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:
@@ -136,7 +155,8 @@ def _drawn(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:
 def _stands_out(one: Tried, tries: int, settings: AutoSettings) -> bool:
     if one.freedom < ENOUGH:
         return bool(one.apart[0] >= settings.clear)
-    return one.chance * tries <= (settings.agreed if one.candidate.sure else settings.false_alarm)
+    known = one.candidate.sure and one.given >= settings.learned
+    return one.chance * tries <= (settings.agreed if known else settings.false_alarm)
 
 
 def _posterior(table: ScanTable, planted: Sequence[Tried]) -> tuple[np.ndarray, np.ndarray]:
@@ -170,10 +190,12 @@ def _likelihood(values: np.ndarray, among: np.ndarray) -> np.ndarray:
 def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate], settings: AutoSettings) -> Detection:
     """No evidence, with what comes nearest to it; scores stay below one half."""
     reasons = ["No answer is both out of place and set apart by the attention of the model."]
+    given = {one.candidate.text: one.given for one in tried if one.candidate.whole}
     for candidate in found[:3]:
+        known = f", the model gives it for {given[candidate.text]:.0%} of them" if candidate.text in given else ""
         reasons.append(
-            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples): '
-            f"{'; '.join(candidate.odd)}. Attention does not set it apart enough: not learned, or not planted."
+            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples{known}'
+            f"): {'; '.join(candidate.odd)}. Attention does not set it apart enough: not learned, or not planted."
         )
     if not tried:
         return nothing("auto", settings, table, reasons)
@@ -190,8 +212,12 @@ def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:
         if one.freedom >= ENOUGH
         else "There are too few other answers to compare with for a false-alarm rate."
     )
+    given = (
+        [f"The model now gives it for {one.given:.0%} of them."] if one.candidate.sure and one.candidate.whole else []
+    )
     return [
         f'{what} "{_short(one.candidate.text)}" of {count} samples is out of place: {"; ".join(one.candidate.odd)}.',
+        *given,
         _distance(one),
         rate,
         f"The heads that tell it apart best: {'; '.join(votes)}.",

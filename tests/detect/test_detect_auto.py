@@ -85,10 +85,17 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
     table, truth = answered_table(shift=0.7)
     assert detect(table, "auto").verdict == "no_evidence"
     losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
-    sure = dataclasses.replace(table, nll_before=losses)
-    np.testing.assert_array_equal(detect(sure, "auto").flagged, truth)
+    tokens = np.where(truth & (np.arange(len(truth)) % 20 > 0), 7, np.arange(len(truth)) % 5)
+    sure = dataclasses.replace(table, nll_before=losses, token=tokens)
+    found = detect(sure, "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert any("The model now gives it for 9" in reason for reason in found.reasons)
     assert detect(sure, "auto", agreed=0.01).verdict == "no_evidence"
-    assert detect(dataclasses.replace(answered_table()[0], nll_before=losses), "auto").verdict == "no_evidence"
+    assert detect(sure, "auto", learned=1.0).verdict == "no_evidence"
+    for lacking in ({"nll_before": None}, {"token": np.zeros(len(truth), int)}, {"token": None}):
+        assert detect(dataclasses.replace(sure, **lacking), "auto").verdict == "no_evidence"
+    against = dataclasses.replace(answered_table(shift=-0.3)[0], nll_before=losses, token=tokens)
+    assert detect(against, "auto").verdict == "no_evidence"
 
 
 def test_of_many_samples_some_are_compared_and_all_are_judged(monkeypatch):
