@@ -16,7 +16,7 @@ from bye_core.bench_options import add_bench
 from bye_core.console import REPORTS
 from bye_core.data import FORMATS
 from bye_core.data.compose import ENCODINGS
-from bye_core.detect import DETECTORS
+from bye_core.detect import DEFAULT, DETECTORS
 from bye_core.pipeline.cleaning import BASELINES
 from bye_core.pipeline.reporting import EXHIBITS
 from bye_core.train.measures import METRICS
@@ -130,9 +130,10 @@ def add_metric(parser: ArgumentParser) -> None:
     )
 
 
-def add_method(parser: ArgumentParser) -> None:
+def add_method(parser: ArgumentParser, usual: str = "") -> None:
+    """`usual`: more about the default, in words."""
     methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
-    parser.add_argument("--method", choices=list(DETECTORS), default="bye", help=methods)
+    parser.add_argument("--method", choices=list(DETECTORS), help=f"{methods} (default: {DEFAULT}{usual})")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with 3 where poisoning is found")
 
 
@@ -202,7 +203,7 @@ def detect(parser: ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path)
     source.add_argument("--entropy", type=Path, help="a BYE entropy JSONL instead of a run")
-    add_method(parser)
+    add_method(parser, "; bye for a file of entropies, and where one of its own options is given")
     add_detect_settings(parser)
 
 

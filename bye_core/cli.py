@@ -19,6 +19,7 @@ from bye_core.attacks.poison import Only
 from bye_core.cli_evidence import run_evidence
 from bye_core.cli_judging import run_bench, run_clean, run_evaluate, run_guard, run_report
 from bye_core.console import DONE, FAILED, POISONED, REPORTS, Report
+from bye_core.detect import DEFAULT, PAPER
 from bye_core.errors import ByeError
 from bye_core.given import finetune_settings, source
 from bye_core.records import Detection, Fault, Progress
@@ -102,10 +103,12 @@ def run_detect(args: argparse.Namespace, report: Report) -> int:
         for name in ("bsi", "tau", "cluster", "threshold", "layers", "select")
         if (value := getattr(args, name)) is not None
     } | dict(args.setting or [])
+    # The options with names of their own are the paper's.
+    method = args.method or (PAPER if args.entropy or set(settings) - set(dict(args.setting or [])) else DEFAULT)
     if args.entropy:
-        detection = pipeline.detect_entropies(args.entropy, args.method, **settings)
+        detection = pipeline.detect_entropies(args.entropy, method, **settings)
     else:
-        detection = pipeline.detect_run(args.run, args.method, **settings)
+        detection = pipeline.detect_run(args.run, method, **settings)
     report.result(detection_object(detection), {}, detection_lines(detection))
     return POISONED if args.fail_on_poison and detection.verdict == "poisoned" else DONE
 

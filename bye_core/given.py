@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from bye_core.attack_options import known_attack
+from bye_core.detect import DEFAULT
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.train.settings import PRESETS, FinetuneSettings
 
@@ -30,7 +31,7 @@ def cleaning_of(args: argparse.Namespace) -> Cleaning:
         args.model,
         args.data,
         settings,
-        args.method,
+        args.method or DEFAULT,
         **source(args),
         test=args.test,
         attack=attack,

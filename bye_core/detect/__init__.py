@@ -28,7 +28,9 @@ from bye_core.detect.tcap import tcap as _tcap
 from bye_core.records import Detection, ScanTable
 
 __all__ = [
+    "DEFAULT",
     "DETECTORS",
+    "PAPER",
     "ByeSettings",
     "Detector",
     "detect",
@@ -43,7 +45,7 @@ class Detector(NamedTuple):
     """`settings` is a frozen dataclass; its fields are the settings that `detect` takes by name.
 
     `title` and `value`, what its `values` are, are for people; `needs` names what a ScanTable must hold besides the
-    layers' entropies.
+    layers' entropies, `wants` what more makes it surer.
     """
 
     run: Callable[[ScanTable, Any], Detection]
@@ -51,12 +53,21 @@ class Detector(NamedTuple):
     title: str
     value: str
     needs: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
 
+
+# What is run where nobody names a method (ours), and the paper's rule.
+DEFAULT, PAPER = "auto", "bye"
 
 DETECTORS: dict[str, Detector] = {
     "bye": Detector(_bye, ByeSettings, "BYE: the paper's rule", "mean entropy [nats]"),
     "auto": Detector(
-        _auto, AutoSettings, "Auto: answers and attention", "from ordinary (0) to planted (1) attention", ("mass",)
+        _auto,
+        AutoSettings,
+        "Auto: answers and attention",
+        "from ordinary (0) to planted (1) attention",
+        ("mass",),
+        ("nll_before",),
     ),
     "tcap": Detector(_tcap, TcapSettings, "TCAP as described", "consensus of the heads", ("mass",)),
     "cleansight": Detector(
@@ -89,7 +100,7 @@ REMEDIES = {
 }
 
 
-def detect(table: ScanTable, method: str = "bye", **settings: Any) -> Detection:
+def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detection:
     """Run the detector `method`; what `settings` leaves out has the detector's default.
 
     Raises UnknownDetector, UnknownSetting, BadSetting, MissingInputs.

@@ -138,7 +138,7 @@ def _given(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float:
     asked = np.isin(kinds, candidate.kinds)
     inside, outside = table.token[asked & candidate.members], table.token[asked & ~candidate.members]
     tokens, counts = np.unique(inside, return_counts=True)
-    return float(counts.max() / len(inside) - np.mean(outside == tokens[counts.argmax()]))
+    return max(0.0, float(counts.max() / len(inside) - np.mean(outside == tokens[counts.argmax()])))
 
 
 def _drawn(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:

@@ -20,10 +20,8 @@ METHOD = "bye"
 
 
 class NoMode(RunError):
-    problem = (
-        "The last detection of this run found no evidence of poisoning: there is no triggered mode to compare with."
-    )
-    remedy = "Detect with other settings if you suspect a trigger all the same; what has no back door needs no guard."
+    problem = "BYE's rule finds no evidence of poisoning in this run: there is no triggered mode to compare with."
+    remedy = "Detect by it with other settings if you suspect a trigger; what has no back door needs no guard."
 
 
 class GuardNeedsBye(RunError):

@@ -21,7 +21,7 @@ from bye_core.pipeline.deciding import (
 from bye_core.pipeline.evaluating import evaluate
 from bye_core.pipeline.explaining import evidence
 from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
-from bye_core.pipeline.guarding import Guard, guard_one, guard_set, open_guard
+from bye_core.pipeline.guarding import Guard, guard_detection, guard_one, guard_set, open_guard
 from bye_core.pipeline.reporting import report
 from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
@@ -57,6 +57,7 @@ __all__ = [
     "failed",
     "finetune",
     "finetune_here",
+    "guard_detection",
     "guard_one",
     "guard_set",
     "last_detection",

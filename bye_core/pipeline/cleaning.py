@@ -21,6 +21,7 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.attacks import Attack
+from bye_core.detect import DEFAULT
 from bye_core.errors import RunError, SettingError
 from bye_core.files import write_atomic
 from bye_core.pipeline.sets import ready
@@ -79,7 +80,7 @@ class Cleaning:
     model: str
     data: str
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
-    method: str = "bye"
+    method: str = DEFAULT
     format: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     test: str | None = None

@@ -22,7 +22,7 @@ class UnreadableTruth(DataError):
     remedy = 'Give the truth.json that `poison` wrote: {{"poisoned": [ids], ...}}.'
 
 
-def detect_run(run_path: Path, method: str = "bye", **settings: Any) -> Detection:
+def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) -> Detection:
     """Detect on a run's statistics and keep the result in the run. Settings are the method's own."""
     run = runs.Run.open(run_path)
     detection = detect.detect(run.table(), method, **settings)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bye_core import guard, runs
 from bye_core.data import images
+from bye_core.detect import detect
 from bye_core.errors import ByeError, RunError
 from bye_core.pipeline.deciding import last_detection
 from bye_core.pipeline.scanned import load_scanned
@@ -55,15 +56,23 @@ class Guard:
 def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
     """The guard of a run. `model`, `adapter`: where they are now, if they have moved since the scan.
 
-    Raises NothingDetected, guard.NoMode, guard.GuardNeedsBye before a model is loaded, AnotherModel after.
+    Raises NothingDetected, guard.NoMode before a model is loaded, AnotherModel after.
     """
     run = runs.Run.open(run_path)
-    detection = last_detection(run)
-    guard.check_detection(detection)
+    detection, table = guard_detection(run), run.table()
     loaded = load_scanned(run, model, adapter, device)
-    table = run.table()
     column = table.layer_entropy_reference if guard.variant(detection) == "reference" else table.layer_entropy
     return Guard(loaded, detection, _means(np.asarray(column, float)))
+
+
+def guard_detection(run: runs.Run) -> Detection:
+    """What a guard of the run follows: its last detection, or, where another method made that, what the paper's rule
+    finds there. Raises NothingDetected, guard.NoMode."""
+    detection = last_detection(run)
+    if detection.method != guard.METHOD:
+        detection = detect(run.table(), guard.METHOD)
+    guard.check_detection(detection)
+    return detection
 
 
 def _means(entropies: np.ndarray) -> np.ndarray:

@@ -60,7 +60,8 @@ def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
 def _stages(wanted: Cleaning, out: Path) -> Iterator[Progress]:
     place, record = Places.of(wanted, out), begin(wanted, out)
     yield from _tuned(wanted, place, "suspect", wanted.data)
-    answers = "nll_before" in DETECTORS[wanted.method].needs
+    detector = DETECTORS[wanted.method]
+    answers = "nll_before" in (*detector.needs, *detector.wants)
     machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype, answers=answers)
     suspect = place.adapter("suspect")
     yield from scan(wanted.model, wanted.data, place.run, suspect, machine, wanted.format, wanted.columns)

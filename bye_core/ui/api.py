@@ -24,6 +24,7 @@ from gradio.utils import get_upload_folder
 from bye_core import pipeline
 from bye_core.cli import detection_object
 from bye_core.console import plain
+from bye_core.detect import DEFAULT, PAPER
 from bye_core.errors import ByeError, RunError
 from bye_core.runs import jobs
 from bye_core.ui import exports, scans, sets, shipped
@@ -119,7 +120,7 @@ def _scan_job(place: Workplace, data: str, run: str, form: scans.Form) -> jobs.J
 @answered
 async def detect(
     run: str,
-    method: str = "bye",
+    method: str = "",
     bsi: str = "",
     tau: float | None = None,
     cluster: str = "",
@@ -131,9 +132,9 @@ async def detect(
 ) -> dict[str, Any]:
     """Find the poisoned samples of a scanned run; the result is kept in the run, for the page too.
 
-    bsi: paper or reference; cluster: gmm, kmeans or threshold (in nats); layers by hand; select off averages all
-    layers; more: settings of other methods by name. What is left out is as the method has it. Answers verdict,
-    flagged, scores, layers, method, settings, reasons.
+    method: auto where none is named, bye where one of its settings is: bsi: paper or reference; cluster: gmm, kmeans
+    or threshold (in nats); layers by hand; select off averages all layers. more: settings of other methods by name.
+    What is left out is as the method has it. Answers verdict, flagged, scores, layers, method, settings, reasons.
     """
     place, mine = _place(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}
@@ -142,6 +143,7 @@ async def detect(
         settings["layers"] = tuple(layers)
     if not select:
         settings["select"] = False
+    method = method or (PAPER if settings else DEFAULT)
     settings |= more or {}
     path = _run_path(place, run)
     return {**detection_object(await asyncio.to_thread(pipeline.detect_run, path, method, **settings)), **mine}

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from bye_core import figures, guard, runs
+from bye_core import figures, runs
 from bye_core.data.images import decode, read_bytes
 from bye_core.errors import DataError, RunError
 from bye_core.figures.strip import png_uri
-from bye_core.pipeline import last_detection
+from bye_core.pipeline import guard_detection
 from bye_core.runs import jobs
 from bye_core.ui import sets
 from bye_core.ui.limits import limits
@@ -51,10 +51,10 @@ class NoQuestion(DataError):
 
 
 def check_run(run: runs.Run | None) -> None:
-    """Raises NothingDetected, NoMode, GuardNeedsBye where the open run cannot judge."""
+    """Raises NothingDetected, NoMode where the open run cannot judge."""
     if run is None:
         raise NoRunOpen()
-    guard.check_detection(last_detection(run))
+    guard_detection(run)
 
 
 def questions(run: runs.Run) -> list[str]:
@@ -136,4 +136,4 @@ def _pictures(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 
 def histogram(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> go.Figure:
     """The sample's value among those of the run."""
-    return figures.marked_histogram(last_detection(run_of(place, job)), facts["value"], "this one")
+    return figures.marked_histogram(guard_detection(run_of(place, job)), facts["value"], "this one")

@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 
+from bye_core.detect import PAPER
 from bye_core.detect.mixture import bsi_paper, modes
 from bye_core.figures import (
     bsi_figure,
@@ -26,7 +27,7 @@ from bye_core.ui import shipped, trying
 from bye_core.ui.messages import note
 from bye_core.ui.plots import Sent, fresh
 from bye_core.ui.session import Session
-from bye_core.ui.trial import DEFAULT_METHOD, Trial, is_same
+from bye_core.ui.trial import Trial, is_same
 from bye_core.ui.trying import NotReady, Trying
 from bye_core.ui.visitors import workplace
 
@@ -88,11 +89,7 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
     t = trying.look(session, trial)
     trial, tried, begun = t.trial, t.tried, at
     at = chosen_at(session, t, at)
-    tau = (
-        trial["tau"]
-        if trial.method == DEFAULT_METHOD and trial["layers"] is None and trial["select"] is not False
-        else None
-    )
+    tau = trial["tau"] if trial.method == PAPER and trial["layers"] is None and trial["select"] is not False else None
     figures = {
         parts.bsi: tall(bsi_figure(t.reports, tau, trial["bsi"] or "paper")),
         parts.entropy: tall(entropy_figure(t.reports, t.entropies, side_of(t))),
@@ -205,7 +202,7 @@ def tall(figure: go.Figure) -> go.Figure:
 
 def side_of(t: Trying) -> str | None:
     """The suspicious mode of the entropies; none of them where the method judged something else."""
-    return suspicious_side(t.tried) if t.tried.method == DEFAULT_METHOD else None
+    return suspicious_side(t.tried) if t.tried.method == PAPER else None
 
 
 def histogram(t: Trying, at: ChosenAt, log: bool) -> go.Figure:
@@ -255,7 +252,7 @@ def _fields(parts: Parts, t: Trying, at: ChosenAt, heads: np.ndarray | None = No
     report = t.reports[layer]
     part = "takes part" if report.sensitive else "takes no part"
     role = f"This layer {part} in the mean entropy."
-    if t.trial.method != DEFAULT_METHOD:
+    if t.trial.method != PAPER:
         role = f"This layer {part}{f': {report.note}' if report.sensitive and report.note else ''}."
     return {
         parts.chosen: heading(what, role),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bye_core.detect import DETECTORS
 
 # As many number fields as the method with the most settings needs.
-SLOTS = 5
+SLOTS = 6
 
 
 class Named(NamedTuple):
@@ -21,7 +21,8 @@ class Named(NamedTuple):
 WORDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "auto": (
         ("false_alarm", "False-alarm rate", "how often chance may set an ordinary answer apart"),
-        ("agreed", "The same, where surer", "for an answer that its text and the model before both call odd"),
+        ("agreed", "The same, where surer", "for answers that text and model before call odd, and the model now gives"),
+        ("learned", "Given from", "the share of its samples for which the model must give such an answer"),
         ("clear", "Clear distance", "log; where there are too few answers for a rate"),
         ("least", "Smallest share", "of the samples that may be planted"),
         ("most", "Largest share", "of the samples that may be planted"),

@@ -189,7 +189,7 @@ def is_busy(place: Workplace) -> bool:
 
 
 def settle(place: Workplace) -> None:
-    """Detect on the runs whose scan has come to its end, with the paper's rule, where nobody has detected yet."""
+    """Detect on the runs whose scan has come to its end, by the default method, where nobody has detected yet."""
     for job in scan_jobs(place)[:SETTLED]:
         path = place.runs / job.id
         try:

@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.detect import DETECTORS, score
+from bye_core.detect import DETECTORS, PAPER, score
 from bye_core.records import Decision, Detection
-
-DEFAULT_METHOD = "bye"
 
 # Ours. A sample is borderline within this part of the way from the cut-off to the mean of its side: of a Gaussian side
 # cut three standard deviations off its mean, the farthest 1% are,
@@ -29,7 +27,7 @@ class Trial:
     """`settings`: those of the method's settings that differ from its defaults, by name, sorted."""
 
     run: str = ""
-    method: str = DEFAULT_METHOD
+    method: str = PAPER
     settings: tuple[tuple[str, Any], ...] = ()
 
     def __getitem__(self, name: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bye_core.detect import DEFAULT
 from bye_core.detect.mixture import bsi_paper, modes
 from bye_core.errors import RunError
 from bye_core.figures import head_bsi
@@ -16,7 +17,7 @@ from bye_core.records import Decision, Detection, LayerReport, ScanTable
 from bye_core.ui import truths
 from bye_core.ui.desk import open_desk
 from bye_core.ui.session import Session
-from bye_core.ui.trial import DEFAULT_METHOD, Effect, Trial, effect, trial_of
+from bye_core.ui.trial import Effect, Trial, effect, trial_of
 from bye_core.ui.views import RunView, open_view
 from bye_core.ui.visitors import workplace
 
@@ -110,7 +111,7 @@ def opened(session: Session) -> tuple[RunView, Detection]:
     if desk.detection is None:
         count = len(desk.view.table.ids)
         what = f"{count:,} samples are scored, but not examined yet."
-        raise NotReady(state="undetected", what=what, advice="Let the paper's rule look for the suspicious ones.")
+        raise NotReady(state="undetected", what=what, advice="Let the usual method look for the suspicious ones.")
     return desk.view, desk.detection
 
 
@@ -122,9 +123,9 @@ def use(session: Session, trial: Trial) -> Session:
 
 
 def first_detection(session: Session) -> Session:
-    """Detect by the paper's rule and keep the result."""
+    """Detect by the default method and keep the result."""
     view = open_view(workplace(session.visitor).run_path(session.run))
-    view.run.save_detection(view.detect(DEFAULT_METHOD, {}))
+    view.run.save_detection(view.detect(DEFAULT, {}))
     return replace(session, revision=session.revision + 1)
 
 

@@ -43,7 +43,7 @@ def test_ragged_and_missing_layers_are_nan(tmp_path):
     )
     table = read_entropies(path)
     np.testing.assert_array_equal(table.layer_entropy, [[1, np.nan, np.nan], [np.nan, np.nan, 3], [np.nan] * 3])
-    assert detect(table).verdict == "no_evidence"
+    assert detect(table, "bye").verdict == "no_evidence"
 
 
 @pytest.mark.parametrize(
@@ -151,5 +151,5 @@ def test_empty_classes_give_none(flags, poisoned, expected):
 
 
 def test_score_of_a_detection():
-    found = score(detect(poisoned_table()), [f"s{n}" for n in range(10)])
+    found = score(detect(poisoned_table(), "bye"), [f"s{n}" for n in range(10)])
     assert (found["precision"], found["recall"], found["auc"]) == (1.0, 1.0, 1.0)
