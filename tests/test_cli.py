@@ -50,6 +50,20 @@ def test_settings_of_any_method_by_name(tmp_path, capsys):
     assert "--answers and --adapter" in capsys.readouterr().err
 
 
+def test_auto_is_the_usual_method_and_the_papers_options_mean_its_rule(tmp_path, capsys):
+    run = made_run.make_run(tmp_path, samples=60)
+
+    def method(*options):
+        assert cli.main(["detect", "--json", *map(str, options)]) == 0
+        return json.loads(capsys.readouterr().out)["method"]
+
+    assert method("--run", run) == method("--run", run, "--setting", "clear=0.7") == "auto"
+    assert method("--run", run, "--tau", 1) == method("--run", run, "--no-select") == "bye"
+    assert cli.main(["export", "--run", str(run), "--format", "bye-entropy", "--out", str(tmp_path / "e.jsonl")]) == 0
+    capsys.readouterr()
+    assert method("--entropy", tmp_path / "e.jsonl") == "bye"
+
+
 def test_a_detection_without_mixtures_is_told_in_lines(tmp_path, capsys):
     run = made_run.make_run(tmp_path, samples=60)
     assert cli.main(["detect", "--run", str(run), "--method", "auto"]) == 0

@@ -19,7 +19,7 @@ from tests.models.tiny import picture, save_tiny
 @pytest.fixture
 def run(tmp_path):
     path = make_run(tmp_path, samples=60, layers=4, heads=2, side=6)
-    pipeline.detect_run(path)
+    pipeline.detect_run(path, "bye")
     return path
 
 
@@ -50,7 +50,7 @@ def test_people_are_told_in_sentences(run, capsys):
 
 def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
     path = make_run(tmp_path, samples=30, layers=4, heads=2, side=6)
-    pipeline.detect_run(path, tau=1e9)
+    pipeline.detect_run(path, "bye", tau=1e9)
     assert told(capsys, "--run", str(path))["target"] is None
     assert cli.main(["evidence", "--run", str(path)]) == 0
     assert "Nothing is flagged" in capsys.readouterr().out
@@ -93,7 +93,7 @@ def scanned(model, tmp_path, monkeypatch):
     data, path = tmp_path / "data.json", tmp_path / "run"
     data.write_text(json.dumps(records))
     list(pipeline.scan(str(model), data, path))
-    detection = pipeline.detect_run(path)
+    detection = pipeline.detect_run(path, "bye")
     flagged = [id in FLAGGED for id in detection.ids]
     opened = runs.Run.open(path)
     opened.save_detection(_with_flags(detection, flagged))

@@ -107,7 +107,7 @@ def test_an_export_says_what_flagged_sample_stays_undecided(tmp_path, model, cap
     text, undecided, counts = exported()
     assert (undecided, counts) == (0, everything), "nothing was detected yet"
     assert "decided on" not in text
-    first, second, *others = pipeline.detect_run(run, tau=0).flagged_ids
+    first, second, *others = pipeline.detect_run(run, "bye", tau=0).flagged_ids
     text, undecided, counts = exported()
     assert (undecided, counts) == (2 + len(others), everything)
     assert f"{undecided} of the samples kept were flagged and not decided on" in text

@@ -87,7 +87,7 @@ def made(home):
 
     def make(**sizes):
         path = make_run(home / "made", **sizes)
-        pipeline.detect_run(path)
+        pipeline.detect_run(path, "bye")
         return path.rename(home / "runs" / "made")
 
     return make

@@ -148,7 +148,7 @@ def test_hostile_texts_are_shown_as_text(home, serve, open_page, review, expect)
     records = [record(f"{SCRIPT}{n}", "a.png", SCRIPT + TEMPLATE, TEMPLATE + SCRIPT) for n in range(3)]
     dataset = made_set(home, records, {"a.png": (60, 40)})
     run = made_run(home, dataset, [Grid(0, 4, 4, 0)] * 3)
-    pipeline.detect_run(run.path)
+    pipeline.detect_run(run.path, "bye")
     page = review(open_page(serve()))
     page.settle()
     assert page.sample in [one["id"] for one in records]

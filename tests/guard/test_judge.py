@@ -22,7 +22,7 @@ def table(poisoned=30, clean=170, seed=0):
 )
 def test_the_runs_own_samples_are_judged_as_the_detection_judged_them(settings):
     scanned = table()
-    detection = detect.detect(scanned, **settings)
+    detection = detect.detect(scanned, "bye", **settings)
     readings = judge(detection, scanned.layer_entropy, scanned.layer_entropy.mean(axis=0))
     assert [one.triggered for one in readings] == detection.flagged.tolist()
     assert [one.score for one in readings] == pytest.approx(detection.scores.tolist(), abs=1e-9)
@@ -30,7 +30,7 @@ def test_the_runs_own_samples_are_judged_as_the_detection_judged_them(settings):
 
 
 def test_a_new_sample_is_held_against_both_modes():
-    detection = detect.detect(table())
+    detection = detect.detect(table(), "bye")
     (low, high), (s1, s2) = detection.final.means, detection.final.stds
     collapsed, ordinary = judge(detection, np.array([[low, 9.0, low], [high, 0.0, high]]), np.full(3, 4.3))
     assert (collapsed.triggered, ordinary.triggered) == (True, False)
@@ -42,27 +42,27 @@ def test_a_new_sample_is_held_against_both_modes():
 
 
 def test_what_lies_above_both_modes_is_not_called_like_the_triggered():
-    detection = detect.detect(table())
+    detection = detect.detect(table(), "bye")
     (odd,) = judge(detection, np.full((1, 3), 9.0), np.full(3, 4.3))
     assert odd.triggered, "the wider component wins far out, as in the detection"
     assert "above both" in odd.reason
 
 
 def test_a_missing_layer_counts_as_the_runs_mean():
-    detection = detect.detect(table())
+    detection = detect.detect(table(), "bye")
     (reading,) = judge(detection, np.array([[np.nan, np.nan, 1.6]]), np.array([4.0, 4.3, 4.0]))
     assert reading.value == pytest.approx(2.8)
 
 
 def test_the_authors_variant_is_read_where_it_was_clustered():
-    assert variant(detect.detect(table(), bsi="reference", tau=1.0)) == "reference"
-    assert variant(detect.detect(table())) == "paper"
+    assert variant(detect.detect(table(), "bye", bsi="reference", tau=1.0)) == "reference"
+    assert variant(detect.detect(table(), "bye")) == "paper"
 
 
 def test_without_evidence_or_by_another_method_nothing_is_judged():
-    clean = detect.detect(table(poisoned=0), tau=50.0)
+    clean = detect.detect(table(poisoned=0), "bye", tau=50.0)
     with pytest.raises(NoMode, match="no evidence"):
         judge(clean, np.zeros((1, 3)), np.zeros(3))
-    other = detect.detect(table())
+    other = detect.detect(table(), "bye")
     with pytest.raises(GuardNeedsBye, match="by tcap"):
         judge(type(other)(**{**vars(other), "method": "tcap"}), np.zeros((1, 3)), np.zeros(3))

@@ -32,7 +32,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def run(tmp_path):
     path = make_run(tmp_path, samples=60, layers=4, heads=2, side=6)
-    pipeline.detect_run(path)
+    pipeline.detect_run(path, "bye")
     return path
 
 
@@ -103,7 +103,7 @@ def test_hostile_text_stays_text(tmp_path):
     record = json.loads((path / "run.json").read_text())
     record |= {"samples_digest": hashlib.sha256(data).hexdigest(), "model": HOSTILE}
     (path / "run.json").write_text(json.dumps(record))
-    flagged = pipeline.detect_run(path).flagged_ids
+    flagged = pipeline.detect_run(path, "bye").flagged_ids
     assert flagged
     pipeline.decide(path, {flagged[0]: "reject"}, reviewer=HOSTILE, note=HOSTILE)
     pipeline.report(path, tmp_path / "report.html")

@@ -19,7 +19,7 @@ def home(tmp_path, monkeypatch):
 def run_path(home):
     """The folder of the run named "made"."""
     made = make_run(home / "made")
-    pipeline.detect_run(made)
+    pipeline.detect_run(made, "bye")
     (home / "runs").mkdir()
     return made.rename(home / "runs" / "made")
 

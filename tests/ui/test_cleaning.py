@@ -113,7 +113,7 @@ def test_stages_stand_as_their_files_do(place, data, model, run_path):
         "report": "waiting",
     }
 
-    pipeline.detect_run(cleaning.wanted_of(given).run, tau=1e9)
+    pipeline.detect_run(cleaning.wanted_of(given).run, "bye", tau=1e9)
     assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
 
 

@@ -160,7 +160,7 @@ def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):
 
 
 def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, home):
-    pipeline.detect_run(home / "runs" / "made")
+    pipeline.detect_run(home / "runs" / "made", "bye")
     values = ("", "", "", "auto", "auto", "auto")
     first = scan_page.refresh(scan, Session(VISITOR), Watch(), *values)
     assert scan.command in first

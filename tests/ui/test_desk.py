@@ -19,7 +19,7 @@ def test_the_same_desk_until_something_changes(run_path):
     assert desk.decisions()["s00003"].choice == "reject"
     assert desk.choices().sum() == 2
 
-    pipeline.detect_run(run_path, cutoff=1.0)
+    pipeline.detect_run(run_path, "bye", cutoff=1.0)
     other = open_desk(run_path)
     assert other.stamp != desk.stamp
     assert other.view is desk.view

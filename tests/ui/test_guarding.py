@@ -60,7 +60,7 @@ def test_what_cannot_be_asked(place, run, picture, started, monkeypatch, tmp_pat
         guarding.start(place, run, tmp_path / "bad.png", "what?")
     with pytest.raises(guarding.NoRunOpen):
         guarding.check_run(None)
-    pipeline.detect_run(run.path, tau=1e9)
+    pipeline.detect_run(run.path, "bye", tau=1e9)
     with pytest.raises(NoMode):
         guarding.start(place, run, picture, "what?")
     monkeypatch.setenv("BYE_HOSTED", "1")

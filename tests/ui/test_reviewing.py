@@ -152,10 +152,10 @@ def test_decisions_survive_another_detection_and_contradictions_show(run, run_pa
     ask(reviewing.review_decide, id=kept, choice="accept")
     ask(reviewing.review_decide, id="s00000", choice="reject")
     before = ask(reviewing.review_queue)["stamp"]
-    pipeline.detect_run(run_path, cutoff=0.5)
+    pipeline.detect_run(run_path, "bye", cutoff=0.5)
     assert ask(reviewing.review_queue)["stamp"] != before
     assert [run.samples()[p].id for p in listed(show="contrary")] == ["s00000"]
-    pipeline.detect_run(run_path)
+    pipeline.detect_run(run_path, "bye")
     assert {run.samples()[p].id for p in listed(show="contrary")} == {"s00000", kept}
 
 

@@ -21,7 +21,7 @@ PARTS = page.Parts(*page.Parts.__dataclass_fields__)
 @pytest.fixture
 def run(home):
     path = make_run(home / "made", samples=60, layers=4, heads=2, side=6)
-    pipeline.detect_run(path)
+    pipeline.detect_run(path, "bye")
     (home / "runs").mkdir(exist_ok=True)
     path.rename(home / "runs" / "made")
     return runs.Run.open(home / "runs" / "made")
@@ -82,7 +82,7 @@ def test_a_picture_that_is_gone_costs_only_the_spot(run, home):
 
 
 def test_nothing_flagged_is_no_panel(run):
-    pipeline.detect_run(run.path, tau=1e9)
+    pipeline.detect_run(run.path, "bye", tau=1e9)
     assert why(run, run.samples()[0].id) == {"nothing": True}
 
 
@@ -93,7 +93,7 @@ def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
     assert "Of 6 samples asked again, 6 leave the target" in first["told"]
     assert "evidence --run" in first["about"]
     assert set(page.look(PARTS, session, first["watch"])) == {"watch"}
-    pipeline.detect_run(asked.path, tau=1e9)
+    pipeline.detect_run(asked.path, "bye", tau=1e9)
     again = page.look(PARTS, session, first["watch"])
     assert "Nothing is flagged" in again["told"]
     assert again["check"].visible is False
