@@ -195,7 +195,8 @@ def scan(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--answers",
         action="store_true",
-        help="also read how likely each answer is, before and after fine-tuning: `detect --method loss` needs it",
+        help="also read how likely each answer is, before and after fine-tuning, in two more passes: "
+        "`detect` is surer then, and --method loss needs it",
     )
 
 
