@@ -84,16 +84,18 @@ async def scan(
     batch: int = 0,
     device: str = "auto",
     dtype: str = "auto",
+    answers: bool = True,
     wait: bool = True,
     visitor: str = "",
 ) -> dict[str, Any]:
-    """Read where the first answer token looks, for every sample of `data`, into the run named `run`.
+    """Read where the first answer token looks, for every sample of `data`, into the run named `run`; with `answers` and
+    an adapter also how likely the answers are, before and after fine-tuning.
 
     The scan is a job: it goes on when the caller leaves, and another call of the same run goes on with it. With
     `wait` off the answer is the job's state at once. Answers run, samples, scanned, failed.
     """
     place, mine = _place(visitor)
-    form = scans.Form(model, adapter, run, str(batch) if batch else scans.AUTO, device, dtype)
+    form = scans.Form(model, adapter, run, str(batch) if batch else scans.AUTO, device, dtype, answers)
     job = await asyncio.to_thread(_scan_job, place, data, run, form)
     while wait and job.state == jobs.RUNNING:
         await asyncio.sleep(LOOK_SECONDS)

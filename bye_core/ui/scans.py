@@ -45,6 +45,7 @@ class Form:
     batch: str = AUTO
     device: str = AUTO
     dtype: str = AUTO
+    answers: bool = True
 
 
 def models(place: Workplace) -> list[tuple[str, str]]:
@@ -127,6 +128,9 @@ def arguments(place: Workplace, choice: sets.Choice, form: Form, run: Path) -> l
     for name in ("batch", "device", "dtype"):
         if (value := getattr(form, name)) != AUTO:
             found += [f"--{name}", value]
+    # Without an adapter there is no model before fine-tuning to ask.
+    if form.answers and adapter:
+        found += ["--answers"]
     return [*found, "--run", str(run)]
 
 

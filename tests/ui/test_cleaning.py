@@ -104,6 +104,7 @@ def test_stages_stand_as_their_files_do(place, data, model, run_path):
     (out / "suspect").mkdir(parents=True)
     (out / "suspect" / CARD).write_text("{}")
     shutil.copytree(run_path, cleaning.wanted_of(given).run)
+    pipeline.detect_run(cleaning.wanted_of(given).run)
     found = states(Job(given, "finetune cleaned"), jobs.RUNNING)
     done = ("finetune suspect", "scan", "detect")
     assert found == {
@@ -113,7 +114,7 @@ def test_stages_stand_as_their_files_do(place, data, model, run_path):
         "report": "waiting",
     }
 
-    pipeline.detect_run(cleaning.wanted_of(given).run, "bye", tau=1e9)
+    pipeline.detect_run(cleaning.wanted_of(given).run, false_alarm=1e-300)
     assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
 
 

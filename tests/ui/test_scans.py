@@ -78,6 +78,15 @@ def test_the_command_is_one_that_the_command_line_takes(place, choice, model, tm
     assert args.run == place.runs / "data-tiny"
     plain = scans.arguments(place, choice, Form(model), tmp_path / "run")
     assert not {"--batch", "--device", "--dtype"} & set(plain), "auto is left to the machine"
+    assert "--answers" not in plain, "there is no model before fine-tuning"
+
+
+def test_answers_are_read_where_there_is_an_adapter_unless_unwanted(place, choice, model, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    for wanted in (True, False):
+        form = Form(model, str(tmp_path / "adapter"), answers=wanted)
+        found = scans.arguments(place, choice, form, tmp_path / "run")
+        assert build_parser().parse_args(["scan", *found]).answers == wanted
 
 
 def test_names_of_runs_are_free_ones(place, choice, model):
@@ -164,7 +173,7 @@ def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in,
         scans.start(places[2], Choice("mine"), Form("owner/model"))
 
 
-def test_a_finished_scan_is_examined_with_the_papers_rule(place, home, choice, model, standing_in):
+def test_a_finished_scan_is_examined_by_the_default_method(place, home, choice, model, standing_in):
     job = scans.start(place, choice, Form(model, name="made"))
     standing_in(job)
     place.runs.mkdir(exist_ok=True)
@@ -179,7 +188,7 @@ def test_a_finished_scan_is_examined_with_the_papers_rule(place, home, choice, m
     scans.settle(place)
     found = runs.Run.open(place.runs / "made").detection()
     assert found.verdict == "poisoned"
-    assert found.settings["bsi"] == "paper"
+    assert found.method == "auto"
 
 
 def test_the_list_of_runs(run_path, place):

@@ -70,13 +70,13 @@ def test_what_is_missing_is_said(home, run, scanned, state):
     assert caught.value.remedy
 
 
-def test_the_first_detection_is_the_papers_rule(home):
+def test_the_first_detection_is_by_the_default_method(home):
     made = make_run(home / "made", samples=40)
     (home / "runs").mkdir()
     made.rename(home / "runs" / "made")
     session = trying.first_detection(SESSION)
     assert session.revision == 1
-    assert trying.look(session, Trial("made")).effect().saved
+    assert trying.look(session, Trial("made", "auto")).effect().saved
 
 
 @pytest.mark.parametrize("name", ["no-such-run", "../made", "made/..", "/etc"])

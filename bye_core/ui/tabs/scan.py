@@ -76,7 +76,11 @@ def _form() -> tuple[Any, ...]:
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Samples at a time", elem_id="scan-batch")
         device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
-    return model, adapter, name, batch, device, dtype
+        answers = gr.Checkbox(
+            True, label="Read the answers too", elem_id="scan-answers",
+            info="How likely each is, before and after fine-tuning: two more passes; faint triggers show only then",
+        )  # fmt: skip
+    return model, adapter, name, batch, device, dtype, answers
 
 
 def _listen(parts: page.Parts, frame: Frame) -> None:
