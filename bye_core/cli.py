@@ -98,13 +98,12 @@ def run_scan(args: argparse.Namespace, report: Report) -> int:
 
 
 def run_detect(args: argparse.Namespace, report: Report) -> int:
-    settings = {
+    own = {
         name: value
         for name in ("bsi", "tau", "cluster", "threshold", "layers", "select")
         if (value := getattr(args, name)) is not None
-    } | dict(args.setting or [])
-    # The options with names of their own are the paper's.
-    method = args.method or (PAPER if args.entropy or set(settings) - set(dict(args.setting or [])) else DEFAULT)
+    }
+    method, settings = args.method or (PAPER if args.entropy or own else DEFAULT), own | dict(args.setting or [])
     if args.entropy:
         detection = pipeline.detect_entropies(args.entropy, method, **settings)
     else:

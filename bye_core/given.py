@@ -8,7 +8,7 @@ from typing import Any
 
 from bye_core.attack_options import known_attack
 from bye_core.detect import DEFAULT
-from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.cleaning import Cleaning, read
 from bye_core.train.settings import PRESETS, FinetuneSettings
 
 
@@ -24,14 +24,14 @@ def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
 
 
 def cleaning_of(args: argparse.Namespace) -> Cleaning:
-    """Raises what makes no sense about it."""
+    """Raises what makes no sense about it. Without a method a cleaning that was begun goes on with its own."""
     settings = finetune_settings(args)
     attack, attack_seed = known_attack(args, settings.seed)
     return Cleaning(
         args.model,
         args.data,
         settings,
-        args.method or DEFAULT,
+        args.method or (read(args.out) or {}).get("method", DEFAULT),
         **source(args),
         test=args.test,
         attack=attack,

@@ -10,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from bye_core import cli, pipeline, runs
+from bye_core.arguments import build_parser
 from bye_core.attacks import make_attack
 from bye_core.attacks.poison import choose
 from bye_core.data import load_dataset
+from bye_core.given import cleaning_of
 from bye_core.models import load_model
 from bye_core.pipeline import cleaning, whole
 from bye_core.records import Progress, Sample, Turn
@@ -67,7 +70,7 @@ def tuned(adapter, monkeypatch):
 def wanted(model, tmp_path):
     data, test = write_set(tmp_path / "raw"), write_set(tmp_path / "test", 4)
     more = {"test": str(test), "attack": make_attack(["patch"]), "baselines": ("none", "random"), "seed": 3}
-    return pipeline.Cleaning(str(model), str(data), SETTINGS, **more)
+    return pipeline.Cleaning(str(model), str(data), SETTINGS, "bye", **more)
 
 
 def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
@@ -121,7 +124,7 @@ def test_stopped_in_every_stage_it_goes_on(tuned, wanted, tmp_path, monkeypatch)
 def test_without_evidence_nothing_is_removed(tuned, wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(whole, "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
     out = tmp_path / "out"
-    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS), out)).facts
+    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS, "bye"), out)).facts
     assert (facts["verdict"], facts["flagged"], facts["models"]) == ("no_evidence", 0, {})
     assert facts["adapter"] == str(out / "suspect")
     assert tuned == ["suspect"]
@@ -130,7 +133,7 @@ def test_without_evidence_nothing_is_removed(tuned, wanted, tmp_path, monkeypatc
 
 
 def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):
-    out, plain = tmp_path / "out", pipeline.Cleaning(wanted.model, wanted.data, SETTINGS)
+    out, plain = tmp_path / "out", pipeline.Cleaning(wanted.model, wanted.data, SETTINGS, "bye")
     for step in (steps := pipeline.clean(plain, out)):
         if step.stage == "detect":
             break
@@ -206,3 +209,26 @@ def test_a_random_drop_does_not_follow_what_the_same_seed_poisoned():
         dropped = {str(n) for n in whole.drawn_to_drop(len(samples), seed)}
         assert len(dropped) == 200
         assert 5 <= len(poisoned & dropped) <= 40, "20 are to be expected"
+
+
+def test_auto_has_the_answers_read_unless_there_is_a_scan_without_them(tuned, wanted, tmp_path):
+    def scanned(name, **changed):
+        for step in pipeline.clean(replace(wanted, run=tmp_path / name, **changed), tmp_path / f"{name}-{changed}"):
+            if step.stage == "scan" and step.done == step.total:
+                break
+        return runs.Run.open(tmp_path / name).settings.answers
+
+    assert scanned("one", method="auto")
+    assert not scanned("two", method="bye")
+    assert not scanned("two", method="auto"), "goes on with the scan that is there"
+
+
+def test_without_a_method_a_cleaning_goes_on_with_its_own(tmp_path):
+    def method(*options):
+        command = ["clean", "--model", "m", "--data", "d", "--out", str(tmp_path), *options]
+        return cleaning_of(build_parser().parse_args(command)).method
+
+    assert method() == "auto"
+    (tmp_path / "clean.json").write_text('{"method": "bye", "settings": {}}')
+    assert method() == "bye"
+    assert method("--method", "tcap") == "tcap"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -28,6 +29,7 @@ MIXES = {
     "unclear": QUESTION_KINDS,
 }
 UNCLEAR_SHARE = 0.1
+UNFIT = re.compile(r"[^\w.=+-]")  # for the name of a folder
 
 
 class UnknownMix(SettingError):
@@ -80,7 +82,8 @@ class Cell:
     def name(self) -> str:
         """Of its folder."""
         tower = "-tower" if self.tower else ""
-        changed = "".join(f"-{one}" for one in self.changed)
+        # Two texts that differ in other signs alone would meet in one folder, where the cell's record tells them apart.
+        changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in self.changed)
         return (
             f"{self.attack}-r{100 * self.rate:g}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
             f"-t{self.test}-s{self.seed}{changed}"

@@ -42,8 +42,9 @@ MOST_COMPARED, AT_ONCE = 5_000, 2_000
 class AutoSettings:
     """false_alarm  how often an ordinary answer may be that far off by chance, times the answers tried (ours: 0.01)
     agreed       the same for an answer that its text and the model before fine-tuning call out of place, and that the
-                 model gives at once: attention must only speak for it rather than against it (ours: 0.5; on development
-                 runs triggers all over the picture had up to 0.28, an honest "too blurry to tell" 0.88 and more)
+                 model gives at once: of a single candidate attention must only speak for it rather than against it
+                 (ours: 0.5; on development runs triggers all over the picture had up to 0.28, an honest "too blurry to
+                 tell" 0.88 and more). Not for words inside of answers: whether those are given, a scan does not tell
     learned      the model gives an answer at once where it begins with the same token for this share of the samples
                  that have it, beyond the share among others (ours: 0.9; the same runs: 0.98 and 0.83)
     clear        instead of that where there are too few other answers to tell: log of the distance to the nearest other
@@ -77,7 +78,8 @@ class Tried(NamedTuple):
     apart    [2] all heads together, best heads: weighted means of the parts' logarithms
     chance   how often an ordinary answer would be that far off, in either view
     freedom  degrees of freedom of that: the other answers, less one a kind of question
-    given    share of its samples for which the model begins with one and the same token, beyond that of others
+    given    share of its samples for which the model begins with one and the same token, beyond that of others; None
+             where the scan does not tell
     """
 
     candidate: Candidate
@@ -85,7 +87,7 @@ class Tried(NamedTuple):
     apart: np.ndarray
     chance: float
     freedom: int
-    given: float
+    given: float | None
 
 
 def auto(table: ScanTable, settings: AutoSettings) -> Detection:
@@ -131,10 +133,10 @@ def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: Au
     return Tried(candidate, parts, apart, chances, freedom, _given(table, kinds, candidate))
 
 
-def _given(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float:
-    """0 for a word inside of answers: where it would come, the scan does not tell."""
+def _given(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
+    """None for a word inside of answers: where it would come, the scan does not tell."""
     if table.token is None or not candidate.whole:
-        return 0.0
+        return None
     asked = np.isin(kinds, candidate.kinds)
     inside, outside = table.token[asked & candidate.members], table.token[asked & ~candidate.members]
     tokens, counts = np.unique(inside, return_counts=True)
@@ -155,7 +157,7 @@ def _drawn(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:
 def _stands_out(one: Tried, tries: int, settings: AutoSettings) -> bool:
     if one.freedom < ENOUGH:
         return bool(one.apart[0] >= settings.clear)
-    known = one.candidate.sure and one.given >= settings.learned
+    known = one.candidate.sure and (one.given or 0.0) >= settings.learned
     return one.chance * tries <= (settings.agreed if known else settings.false_alarm)
 
 
@@ -190,12 +192,13 @@ def _likelihood(values: np.ndarray, among: np.ndarray) -> np.ndarray:
 def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate], settings: AutoSettings) -> Detection:
     """No evidence, with what comes nearest to it; scores stay below one half."""
     reasons = ["No answer is both out of place and set apart by the attention of the model."]
-    given = {one.candidate.text: one.given for one in tried if one.candidate.whole}
+    given = {one.candidate.text: one.given for one in tried if one.given is not None}
     for candidate in found[:3]:
-        known = f", the model gives it for {given[candidate.text]:.0%} of them" if candidate.text in given else ""
+        learned = given.get(candidate.text, 0.0) >= settings.learned
         reasons.append(
-            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples{known}'
-            f"): {'; '.join(candidate.odd)}. Attention does not set it apart enough: not learned, or not planted."
+            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples): '
+            f"{'; '.join((*candidate.odd, *_begun(given.get(candidate.text))))}. Attention does not set it apart "
+            f"enough: {'not planted, or a trigger that hides well' if learned else 'not learned, or not planted'}."
         )
     if not tried:
         return nothing("auto", settings, table, reasons)
@@ -206,22 +209,23 @@ def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate
 
 def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:
     what, count = "The answer" if one.candidate.whole else "The word", int(one.candidate.members.sum())
+    odd = (*one.candidate.odd, *_begun(one.given))
     votes = [f"layer {layer} head {head}, {told}" for (layer, head), told in _votes(one, table)]
     rate = (
         f"By the spread among the other answers, an ordinary one lies that far off in {_often(one.chance * tries)}."
         if one.freedom >= ENOUGH
         else "There are too few other answers to compare with for a false-alarm rate."
     )
-    given = (
-        [f"The model now gives it for {one.given:.0%} of them."] if one.candidate.sure and one.candidate.whole else []
-    )
     return [
-        f'{what} "{_short(one.candidate.text)}" of {count} samples is out of place: {"; ".join(one.candidate.odd)}.',
-        *given,
+        f'{what} "{_short(one.candidate.text)}" of {count} samples is out of place: {"; ".join(odd)}.',
         _distance(one),
         rate,
         f"The heads that tell it apart best: {'; '.join(votes)}.",
     ]
+
+
+def _begun(given: float | None) -> list[str]:
+    return [] if given is None else [f"the model begins it for {given:.0%} more of them than of others"]
 
 
 def _often(chance: float) -> str:

@@ -61,7 +61,9 @@ def _stages(wanted: Cleaning, out: Path) -> Iterator[Progress]:
     place, record = Places.of(wanted, out), begin(wanted, out)
     yield from _tuned(wanted, place, "suspect", wanted.data)
     detector = DETECTORS[wanted.method]
-    answers = "nll_before" in (*detector.needs, *detector.wants)
+    # A scan that was made without the answers goes on without them where they are not needed.
+    wished = "nll_before" in detector.wants and not runs.is_run(place.run)
+    answers = wished or "nll_before" in detector.needs
     machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype, answers=answers)
     suspect = place.adapter("suspect")
     yield from scan(wanted.model, wanted.data, place.run, suspect, machine, wanted.format, wanted.columns)

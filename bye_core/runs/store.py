@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from threading import Lock
 
 from bye_core.records import AttentionRows, Fault, Sample, ScanTable
 from bye_core.runs import index, shards, table
@@ -46,6 +47,7 @@ class Store:
         self._known: Mapping[str, int] | None = None
         self._stack: table.Stack | None = None
         self._table: ScanTable | None = None
+        self._stacking = Lock()
         self._connection: sqlite3.Connection | None = None
         self._shard_bytes = shards.SHARD_BYTES
 
@@ -169,13 +171,14 @@ class Store:
     def table(self) -> ScanTable:
         with index.reading(self._index) as connection:
             entries = index.entries(connection)
-        if self._table is None or not table.is_current(self._stack, entries):
-            folder = self._folder / STATISTICS
-            stack = self._stack or table.load_stack(folder) or table.empty_stack()
-            if not table.is_current(stack, entries):
-                stack = table.refresh(folder, stack, entries, self._read)
-            self._stack, self._table = stack, table.as_table(stack, self._samples())
-        return self._table
+        with self._stacking:
+            if self._table is None or not table.is_current(self._stack, entries):
+                folder = self._folder / STATISTICS
+                stack = self._stack or table.load_stack(folder) or table.empty_stack()
+                if not table.is_current(stack, entries):
+                    stack = table.refresh(folder, stack, entries, self._read)
+                self._stack, self._table = stack, table.as_table(stack, self._samples())
+            return self._table
 
     def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
         """The sound ones, each as soon as read; the damaged are then dropped from the index, to be scanned again."""

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
 import shutil
-import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, STATISTICS
@@ -73,17 +75,32 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
     """
     own = folder / secrets.token_hex(6)
     try:
-        own.mkdir(parents=True)
+        folder.mkdir(exist_ok=True)
+        own.mkdir()
         made = _on_disk(own, _blocks(stack, entries, read))
-    except OSError:
+        _clear(own)
+    except (OSError, ValueError):
         # A full disk or a read-only run costs the next reader some seconds and this one memory, nothing else.
         shutil.rmtree(own, ignore_errors=True)
         return _in_memory(_blocks(stack, entries, read))
-    for other in folder.iterdir():
-        if other != own and ((other / FACTS).is_file() or time.time() - other.stat().st_mtime > ABANDONED):
-            # Whoever has it open keeps it (Windows refuses then, and the next one tries again).
-            shutil.rmtree(other, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
     return made
+
+
+def _clear(own: Path) -> None:
+    """Remove the states beside `own` that are older; of two that end at once, the newer one stays."""
+    made = (own / FACTS).stat().st_mtime_ns
+    for other in own.parent.iterdir():
+        try:
+            whole = other / FACTS
+            time_of, least = (whole, 0) if whole.is_file() else (other, ABANDONED * 10**9)
+            if other != own and made - time_of.stat().st_mtime_ns > least:
+                # Whoever has it open keeps it (Windows refuses then, and the next one tries again).
+                shutil.rmtree(other, ignore_errors=True)
+        except FileNotFoundError:
+            continue  # another process was faster
 
 
 def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterator[Stack]:
@@ -115,18 +132,18 @@ def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterat
 
 def _gathered(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Shape:
     """Hand each array's rows, in order, to what `begin` gives for its name; NaN for samples that lack them."""
-    keys, takers, widths = np.empty((0, 2), np.int64), {}, {}
+    keys, takers, widths = [np.empty((0, 2), np.int64)], {}, {}
     for block in blocks:
         for name, array in block.arrays.items():
             if name not in takers:
                 takers[name], widths[name] = begin(name), array.shape[1:]
-                for start in range(0, len(keys), AT_ONCE):
-                    takers[name](_unknown(name, (min(AT_ONCE, len(keys) - start), *widths[name])))
+                for before in keys[1:]:
+                    takers[name](_unknown(name, (len(before), *widths[name])))
         for name, take in takers.items():
             own = block.arrays.get(name)
             take(_unknown(name, (len(block.keys), *widths[name])) if own is None else own)
-        keys = np.concatenate([keys, block.keys])
-    return _Shape(keys, widths)
+        keys.append(block.keys)
+    return _Shape(np.concatenate(keys), widths)
 
 
 def _unknown(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -136,20 +153,32 @@ def _unknown(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def _in_memory(blocks: Iterable[Stack]) -> Stack:
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
     keys, _ = _gathered(blocks, lambda name: parts[name].append)
-    return Stack(keys, {name: np.concatenate(own) for name, own in parts.items()}) if len(keys) else empty_stack()
+    return Stack(keys, {name: np.concatenate(parts.pop(name)) for name in list(parts)}) if len(keys) else empty_stack()
 
 
 def _on_disk(folder: Path, blocks: Iterable[Stack]) -> Stack:
     """Plain writes: where a mapped file is written, a full disk is the end of the process."""
-    with ExitStack() as files:
+    sums: dict[str, int] = {}
+    with ExitStack() as open_files:
+        files: list[BinaryIO] = []
 
         def begin(name: str) -> Callable[[np.ndarray], Any]:
-            file = files.enter_context((folder / name).open("wb"))
-            return lambda array: array.tofile(file)
+            file = open_files.enter_context((folder / name).open("wb"))
+            files.append(file)
+
+            def take(array: np.ndarray) -> None:
+                data = array.tobytes()
+                sums[name] = zlib.crc32(data, sums.get(name, 0))
+                file.write(data)
+
+            return take
 
         keys, widths = _gathered(blocks, begin)
+        for file in files:
+            file.flush()
+            os.fsync(file.fileno())
     np.save(folder / KEYS, keys)
-    (folder / FACTS).write_text(json.dumps(widths), encoding="ascii")
+    write_atomic(folder / FACTS, json.dumps({"widths": widths, "sums": sums}).encode("ascii"))
     return _opened(folder)
 
 
@@ -159,17 +188,27 @@ def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
 
 
 def load_stack(folder: Path) -> Stack | None:
-    """None where there is none that can be read: derived files are worth no more than missing ones."""
-    try:
-        return _opened(next(path.parent for path in sorted(folder.glob(f"*/{FACTS}"))))
-    except (OSError, ValueError, KeyError, EOFError, StopIteration):
-        return None
+    """The newest that can be read, or None: derived files are worth no more than missing ones."""
+    found = []
+    for path in folder.glob(f"*/{FACTS}"):
+        try:
+            found.append((path.stat().st_mtime_ns, path.parent))
+        except FileNotFoundError:
+            continue  # a process that has made a newer one was faster
+    for _, own in sorted(found, reverse=True):
+        try:
+            return _opened(own)
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
+            continue
+    return None
 
 
 def _opened(folder: Path) -> Stack:
-    """Raises OSError, ValueError, KeyError, EOFError where it is not whole."""
+    """Raises OSError, ValueError, KeyError, TypeError, IndexError, EOFError where it is not whole. Of mapped arrays the
+    sizes are compared, of others the contents."""
     keys = np.load(folder / KEYS, allow_pickle=False)
-    widths = json.loads((folder / FACTS).read_text(encoding="ascii"))
+    facts = json.loads((folder / FACTS).read_text(encoding="ascii"))
+    widths, sums = facts["widths"], facts["sums"]
     if not len(keys):
         return empty_stack()
     arrays = {}
@@ -178,8 +217,12 @@ def _opened(folder: Path) -> Stack:
         if (folder / name).stat().st_size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise ValueError(f"{name} has another size")
         arrays[name] = np.memmap(folder / name, dtype, "r", shape=shape).view(np.ndarray)
-    small = sum(array.nbytes for array in arrays.values()) < MAPPED_FROM
-    return Stack(keys, {name: array.copy() for name, array in arrays.items()} if small else arrays)
+    if sum(array.nbytes for array in arrays.values()) >= MAPPED_FROM:
+        return Stack(keys, arrays)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    if wrong := [name for name, array in arrays.items() if zlib.crc32(array) != sums[name]]:
+        raise ValueError(f"the checksums of {', '.join(wrong)} do not match")
+    return Stack(keys, arrays)
 
 
 def as_table(stack: Stack, samples: Sequence[Sample]) -> ScanTable:

@@ -135,7 +135,7 @@ async def detect(
     """Find the poisoned samples of a scanned run; the result is kept in the run, for the page too.
 
     method: auto where none is named, bye where one of its settings is: bsi: paper or reference; cluster: gmm, kmeans
-    or threshold (in nats); layers by hand; select off averages all layers. more: settings of other methods by name.
+    or threshold (in nats); layers by hand; select off averages all layers. more: settings by name, of the method named.
     What is left out is as the method has it. Answers verdict, flagged, scores, layers, method, settings, reasons.
     """
     place, mine = _place(visitor)

@@ -47,8 +47,9 @@ NUMBERS = (
     ("ASR", "attack success rate: share of triggered test pictures that draw the attacker's answer; should go to 0"),
 )
 LIMITS = (
-    "It looks for a mark in one spot. A trigger spread over the whole picture (a blend, a wave, a warp) or hidden in "
-    "the question does not narrow attention, and goes unseen.",
+    "The paper's rule looks for a mark in one spot. A trigger spread over the whole picture (a blend, a wave, a warp) "
+    "or hidden in the question does not narrow attention, and goes unseen. Auto, which looks first, compares answers "
+    "and all heads instead and finds many of these; it cannot find an answer that is ordinary in every way.",
     "Two hills are not proof. Layers also split by kind of question, or by picture size: then harmless samples are "
     "flagged. Compare with a typical sample of the same question before you reject.",
     "In some models, small ones most of all, a trigger widens attention instead. The low hill is then the harmless "
@@ -171,6 +172,7 @@ def limits() -> str:
     link = f"<a href='{PAPER}' target='_blank' rel='noopener noreferrer'>arXiv 2505.16916</a>"
     return (
         f"<h3>What it misses</h3><ul class='bye-limits'>{items}</ul>"
-        f"<p class='bye-note'>The method is BYE, \"Believe Your Eyes\" (NeurIPS 2025): {link}. The rule here is the "
-        "paper's, unaltered; where the authors' code differs, both can be chosen in Layers.</p>"
+        f"<p class='bye-note'>The method is BYE, \"Believe Your Eyes\" (NeurIPS 2025): {link}. The rule shown "
+        "here is the paper's, unaltered; where the authors' code differs, both can be chosen in Layers. New scans are "
+        "first looked at by Auto, our own method; Adjust has both, and others.</p>"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bye_core.data.images import decode, read_bytes
 from bye_core.errors import DataError, RunError
 from bye_core.figures.strip import png_uri
 from bye_core.pipeline import guard_detection
+from bye_core.records import Detection
 from bye_core.runs import jobs
 from bye_core.ui import sets
 from bye_core.ui.limits import limits
@@ -54,7 +56,18 @@ def check_run(run: runs.Run | None) -> None:
     """Raises NothingDetected, NoMode where the open run cannot judge."""
     if run is None:
         raise NoRunOpen()
-    guard_detection(run)
+    followed(run.path)
+
+
+def followed(path: Path) -> Detection:
+    """What the guard of the run follows. Raises NothingDetected, NoMode."""
+    return _followed(path, runs.stamps(path)[:2])
+
+
+@lru_cache(maxsize=8)
+def _followed(path: Path, seen: tuple) -> Detection:
+    """Remembered while scan and detection stay as they are."""
+    return guard_detection(runs.Run.open(path))
 
 
 def questions(run: runs.Run) -> list[str]:
@@ -136,4 +149,4 @@ def _pictures(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 
 def histogram(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> go.Figure:
     """The sample's value among those of the run."""
-    return figures.marked_histogram(guard_detection(run_of(place, job)), facts["value"], "this one")
+    return figures.marked_histogram(followed(run_of(place, job).path), facts["value"], "this one")

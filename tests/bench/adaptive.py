@@ -3,6 +3,8 @@
 python -m tests.bench.adaptive --out DIR [--seeds report] [--attack patch] [--weight 1]
 python -m bye_core bench-detect --out DIR --seeds report --attacks patch      # what each detector makes of it
 
+One folder a weight: the cells have the bench's own names.
+
 Besides the usual loss, the squared distances (nats) of the poisoned samples' entropies, of every head and of every
 layer's mean row, to the running mean of the other samples', `weight` times: it undoes what BYE looks for. The bench's
 cell is otherwise the usual one; the attacker tells poisoned samples by their answer.
@@ -21,14 +23,14 @@ from torch import Tensor
 from bye_core import pipeline, runs
 from bye_core.bench.cells import ATTACKS, Cell
 from bye_core.bench.seeds import SEEDS, first_seeds
-from bye_core.bench.work import begin, drawn, folder_of, training_set, work
+from bye_core.bench.work import begin, drawn, folder_of, read_json, training_set, work
 from bye_core.data import load_dataset
 from bye_core.demo.recipe import TARGET
 from bye_core.demo.tour import ASSETS
 from bye_core.models import load_model
 from bye_core.train.collate import IGNORED
 from bye_core.train.lora import finetune
-from bye_core.train.settings import finished
+from bye_core.train.settings import CARD, finished
 from bye_core.train.trainer import KeptTrainer
 
 MEMORY = 0.9  # of the running mean: what is kept of it at each step
@@ -84,6 +86,8 @@ def train(cell: Cell, root: Path, weight: float) -> None:
         for _ in pipeline.poison(training_set(root, cell), data, cell.planted(), cell.rate, cell.seed, encoding="webp"):
             pass
     if finished(adapter):
+        if (before := read_json(adapter / CARD).get("hiding")) != weight:
+            raise SystemExit(f"{adapter} was trained with the weight {before}; name another folder with --out.")
         return
     loaded = load_model(str(ASSETS / "model"))
     loaded.base.set_attn_implementation("eager")

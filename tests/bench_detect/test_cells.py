@@ -1,5 +1,6 @@
 """Which cells a matrix has, what they are called, what they plant; and seeds that are kept apart."""
 
+import re
 from dataclasses import fields, replace
 
 import numpy as np
@@ -83,6 +84,9 @@ def test_changed_settings_of_triggers_go_to_the_cells_that_have_them():
     assert cells["blend"].planted().triggers[0].a == 0.3
     assert cells[CLEAN].changed == ()
     assert "changed" not in cells[CLEAN].record()
+    odd = replace(CELL, attack="prefix", changed=("prefix.text=a/../b? c",))
+    assert odd.planted().triggers[0].text == "a/../b? c"
+    assert re.fullmatch(r"[\w.=+-]+", odd.name)
     with pytest.raises(NoSuchTrigger, match=r"sig\.d=3 .*patch, blend"):
         list(replace(matrix, changed=("sig.d=3",)).cells())
     with pytest.raises(UnknownTriggerSetting):

@@ -101,7 +101,7 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     expect(page.locator("#scan-figure .js-plotly-plot")).to_be_visible()
     run = Run.open(home / "runs/mine-tiny")
     assert run.counts().scored == SAMPLES
-    assert run.detection().settings["bsi"] == "paper"
+    assert run.detection().method == "auto"
     steps = [json.loads(line) for line in (home / "jobs/mine-tiny/progress.jsonl").read_text().splitlines() if line]
     again = [step for step in steps if step.get("done", 0) > done]
     assert len(again) <= SAMPLES - done + 1, "what was there was not scanned again"

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,9 @@ def test_index_is_built_again_from_the_shards(tmp_path, how):
 def test_damaged_statistics_are_made_again(tmp_path, name):
     run = make_run(tmp_path / "run", 10, 10)
     before = run.table()
-    for damage in (lambda file: file.write_bytes(b""), lambda file: os.truncate(file, 50), Path.unlink):
+    damages = [lambda file: file.write_bytes(b""), lambda file: os.truncate(file, 50), Path.unlink]
+    damages += [lambda file: flip(file, 100)] if name == "entropy" else [lambda file: file.write_bytes(b"null")]
+    for damage in damages:
         (file,) = (run.path / STATISTICS).glob(f"*/{name}")
         damage(file)
         assert Run.open(run.path).table().entropy.tobytes() == before.entropy.tobytes()
@@ -139,6 +142,20 @@ def test_statistics_of_a_killed_process_are_cleared_away_in_time(tmp_path):
     names = {path.name for path in (run.path / STATISTICS).iterdir()}
     assert "young" in names
     assert len(names) == 2
+
+
+def test_many_who_stack_at_once_all_get_the_table_and_one_state_stays(tmp_path):
+    run = make_run(tmp_path / "run", 10, 10)
+    whole = run.table().mass.tobytes()
+
+    def stack(number):
+        shutil.rmtree(run.path / STATISTICS, ignore_errors=True) if number % 8 == 0 else None
+        return Run.open(run.path).table().mass.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(stack, range(80))) == {whole}
+    Run.open(run.path).table()
+    assert table.load_stack(run.path / STATISTICS) is not None
 
 
 def test_statistics_that_cannot_be_written_are_held_in_memory(tmp_path, monkeypatch):
