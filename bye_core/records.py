@@ -5,7 +5,7 @@ Axes named throughout: N samples, L decoder layers, H heads, V image tokens of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,14 +200,18 @@ class CausalCheck:
 
     key    changes with what was covered or left out, and with the target: a check with another key answers another
            question
-    given  answers by way of asking
-    fault  why it could not be asked, "" where it could
+    given    answers by way of asking
+    fault    why it could not be asked, "" where it could
+    covered  (left, top, right, bottom), fractions of the picture: what was covered in the end
+    carried  answers of other samples, by id, with what these parts show pasted into their pictures
     """
 
     id: str
     key: str
     given: Mapping[str, str]
     fault: str = ""
+    covered: Sequence[Sequence[float]] = ()
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

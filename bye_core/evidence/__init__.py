@@ -1,23 +1,31 @@
 """Why samples are flagged: where they look, what they answer, and what happens when the spot is covered. Pure."""
 
 from bye_core.evidence.answers import ENDING, Shared, reaches, same_answer, shared_answers
-from bye_core.evidence.causes import OUTCOMES, WAYS, Cause, cause, totals
+from bye_core.evidence.carriers import Carriers
+from bye_core.evidence.causes import ASIDE, COVERED, ELSEWHERE, OUTCOMES, WAYS, WIDER, Cause, at_target, cause, totals
 from bye_core.evidence.consensus import Consensus, consensus, picture_map, raster_of
-from bye_core.evidence.cover import cover
+from bye_core.evidence.cover import cover, paste
 from bye_core.evidence.crops import Gallery, crop, crop_box, mean_crop
 from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.excess import ALPHA, LEAST_P, Excess, Strata
 from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
 from bye_core.evidence.questions import Question, question_of
+from bye_core.evidence.widening import ROUNDS, controlled, widened
 from bye_core.evidence.words import OddWord, mark_inserted, odd_words, without
 
 __all__ = [
     "ALPHA",
+    "ASIDE",
+    "COVERED",
+    "ELSEWHERE",
     "ENDING",
     "LEAST_P",
     "OUTCOMES",
+    "ROUNDS",
     "WAYS",
+    "WIDER",
     "Box",
+    "Carriers",
     "Cause",
     "Consensus",
     "Dossier",
@@ -29,9 +37,11 @@ __all__ = [
     "Question",
     "Shared",
     "Strata",
+    "at_target",
     "cause",
     "choose_layer",
     "consensus",
+    "controlled",
     "cover",
     "crop",
     "crop_box",
@@ -39,6 +49,7 @@ __all__ = [
     "mark_inserted",
     "mean_crop",
     "odd_words",
+    "paste",
     "peak_shares",
     "picture_map",
     "question_of",
@@ -47,5 +58,6 @@ __all__ = [
     "same_answer",
     "shared_answers",
     "totals",
+    "widened",
     "without",
 ]

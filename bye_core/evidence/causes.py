@@ -1,6 +1,7 @@
 """What happens to a model's answer when the suspected spot is covered, or the suspected words are left out. Pure.
 
-As SentiNet (Chou et al. 2018) tests what drives a classifier, but on generated answers, and against a cover elsewhere.
+As SentiNet (Chou et al. 2018) tests what drives a classifier: whether a region is needed, and whether it takes other
+pictures over; but on generated answers, and against a cover elsewhere.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ from bye_core.answers import normalised
 from bye_core.evidence.answers import Shared, reaches
 
 # Ways in which a sample is asked: as it is; spot covered, or as large a spot elsewhere; odd words left out, or as many
-# others.
+# others; and where covering the spot changed nothing, what else is looked at covered too, or as much elsewhere.
 PLAIN, COVERED, ELSEWHERE, WITHOUT, OTHERS = WAYS = ("plain", "covered", "elsewhere", "without", "others")
+WIDER, ASIDE = "wider", "aside"
 # What is changed, and what it is held against.
-SUSPECTS = {"spot": (COVERED, ELSEWHERE), "words": (WITHOUT, OTHERS)}
+SUSPECTS = {"spots": (WIDER, ASIDE), "spot": (COVERED, ELSEWHERE), "words": (WITHOUT, OTHERS)}
+CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
+    "content": "The answer leaves the target when {suspect}, and stays when {control}. But pasted into other pictures "
+    "the suspect does not bring the target along: it may be just what the question is about.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
     "unknown": "Nothing is suspected that could be taken away here and held against as much of something else.",
 }
 WORDS = {
+    "spots": {"suspect": "all that it looks at in turn is covered", "control": "as much elsewhere is"},
     "spot": {"suspect": "the suspected spot is covered", "control": "as large a spot elsewhere is"},
     "words": {"suspect": "the suspected words are left out", "control": "as many other words are"},
 }
@@ -32,8 +38,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Cause:
-    """What was found out on one sample. `outcome`: a key of OUTCOMES; `suspect`: "spot" or "words", "" where neither
-    tells."""
+    """What was found out on one sample, a key of OUTCOMES; `suspect`: which of SUSPECTS tells it, "" if none does."""
 
     outcome: str
     suspect: str = ""
@@ -47,29 +52,42 @@ class Cause:
         return OUTCOMES[self.outcome].format(**WORDS.get(self.suspect, {}))
 
 
-def cause(given: Mapping[str, str], aim: Shared | None, expected: str) -> Cause:
-    """The answers `given` by way of asking -> what brings the target about.
+def cause(
+    given: Mapping[str, str], aim: Shared | None, expected: str, carried: Mapping[str, str] | None = None
+) -> Cause:
+    """The answers `given` by way of asking -> what brings the target about. `carried`: answers of other samples with
+    the suspected spots pasted into their pictures.
 
     The target is `aim`, or where nothing is over-represented among the flagged, the sample's own answer `expected`.
     A suspect counts only where its control holds: any cover, or any missing word, may upset a model. Where spot and
     words are suspected, the more telling outcome counts, of two alike the spot's.
     """
 
-    def at_target(way: str) -> bool:
-        said = given[way]
-        return reaches(aim, said) if aim else normalised(said) == normalised(expected)
+    def outcome(suspect: str, changed: str, control: str) -> str:
+        if at_target(aim, expected, changed):
+            return "stays"
+        if not at_target(aim, expected, control):
+            return "any"
+        brought = [at_target(aim, expected, said) for said in (carried or {}).values()]
+        alone = suspect == "words" or not brought or sum(brought) >= CARRIED * len(brought)
+        return "flips" if alone else "content"
 
     if PLAIN not in given:
         return Cause("unknown")
-    if not at_target(PLAIN):
+    if not at_target(aim, expected, given[PLAIN]):
         return Cause("off")
-    found = []
-    for suspect, (changed, control) in SUSPECTS.items():
-        if changed in given and control in given:
-            leaves, holds = not at_target(changed), at_target(control)
-            found.append(Cause("stays" if not leaves else "flips" if holds else "any", suspect))
+    found = [
+        Cause(outcome(suspect, given[changed], given[control]), suspect)
+        for suspect, (changed, control) in SUSPECTS.items()
+        if changed in given and control in given
+    ]
     order = list(OUTCOMES)
     return min(found, key=lambda one: order.index(one.outcome), default=Cause("unknown"))
+
+
+def at_target(aim: Shared | None, expected: str, said: str) -> bool:
+    """Whether the model says the suspected target; the sample's own answer where none is known."""
+    return reaches(aim, said) if aim else normalised(said) == normalised(expected)
 
 
 def totals(causes: Iterable[Cause]) -> dict[str, int]:

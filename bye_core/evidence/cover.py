@@ -1,8 +1,10 @@
-"""Covering a spot of a picture as if it had never been there, and a spot elsewhere to hold it against. Pure."""
+"""Covering spots of a picture as if they had never been there, spots elsewhere to hold that against, and pasting spots
+into other pictures. Pure."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -22,13 +24,29 @@ def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def cover(picture: Image.Image, box: Box) -> Image.Image:
-    """The picture with `box` filled from what surrounds it: between the edges colours change evenly, from left to right
-    and from top to bottom, and the mean of both is taken. Each edge is known by the mean of a few pixels' depth.
+def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """The picture with each box filled from what surrounds it: between the edges colours change evenly, from left to
+    right and from top to bottom, and the mean of both is taken. Each edge is known by the mean of a few pixels' depth.
 
     A box that touches the picture's border is filled from its other sides; one that is all of it, with its mean colour.
     """
     values = np.asarray(picture.convert("RGB"), np.float64).copy()
+    for box in boxes:
+        _fill(values, box)
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """The picture with what `source` has in each box, at the same places, scaled as the pictures differ."""
+    pasted = picture.convert("RGB")
+    for box in boxes:
+        left, top, right, bottom = pixels(box, *picture.size)
+        part = source.convert("RGB").crop(pixels(box, *source.size))
+        pasted.paste(part.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))
+    return pasted
+
+
+def _fill(values: np.ndarray, box: Box) -> None:
     height, width = values.shape[:2]
     left, top, right, bottom = pixels(box, width, height)
     depth = max(2, min(right - left, bottom - top) // 8)  # deep enough that single bright pixels draw no stripes (ours)
@@ -43,7 +61,6 @@ def cover(picture: Image.Image, box: Box) -> Image.Image:
     across, down = fills
     known = [one for one in (across, None if down is None else down.swapaxes(0, 1)) if one is not None]
     values[top:bottom, left:right] = np.mean(known, axis=0) if known else values.mean(axis=(0, 1))
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 
 def _between(first: np.ndarray | None, last: np.ndarray | None, steps: int) -> np.ndarray | None:
@@ -55,22 +72,26 @@ def _between(first: np.ndarray | None, last: np.ndarray | None, steps: int) -> n
     return first[:, None] * (1 - share) + last[:, None] * share
 
 
-def elsewhere(box: Box, name: str, seed: int = 0) -> Box | None:
-    """A box of the same size that does not touch `box`, at a place drawn by `name` and `seed`.
+def elsewhere(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
+    """Boxes of the same sizes that touch neither `boxes` nor each other, at places drawn by `name` and `seed`.
 
     Of the places tried, in an order that is always the same for one sample, the first that fits is taken; last of all
-    come the corners, where half of the box at most may be covered too. None where not even that fits.
+    come the corners, where half of a box at most may be covered too. None where not even that fits.
     """
-    left, top, right, bottom = box
-    width, height = right - left, bottom - top
     rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "replace"))])
-    places = [(x, y) for x, y in (rng.random((TRIES, 2)) * (1 - width, 1 - height)).tolist()]
-    corners = [(x, y) for x in (0.0, 1 - width) for y in (0.0, 1 - height)]
-    found = [(x, y, x + width, y + height) for x, y in places + [corners[n] for n in rng.permutation(4)]]
-    overlaps = [_overlap(one, box) for one in found]
-    free = next((one for one, overlap in zip(found, overlaps, strict=True) if overlap < 1e-9), None)
-    last = min(range(TRIES, TRIES + 4), key=overlaps.__getitem__)
-    return free or (found[last] if overlaps[last] <= width * height / 2 else None)
+    found: list[Box] = []
+    for left, top, right, bottom in boxes:
+        width, height = right - left, bottom - top
+        places = [(x, y) for x, y in (rng.random((TRIES, 2)) * (1 - width, 1 - height)).tolist()]
+        corners = [(x, y) for x in (0.0, 1 - width) for y in (0.0, 1 - height)]
+        tried = [(x, y, x + width, y + height) for x, y in places + [corners[n] for n in rng.permutation(4)]]
+        overlaps = [sum(_overlap(one, other) for other in (*boxes, *found)) for one in tried]
+        free = next((one for one, overlap in zip(tried, overlaps, strict=True) if overlap < 1e-9), None)
+        last = min(range(TRIES, TRIES + 4), key=overlaps.__getitem__)
+        if free is None and overlaps[last] > width * height / 2:
+            return None
+        found.append(free or tried[last])
+    return tuple(found)
 
 
 def _overlap(one: Box, other: Box) -> float:

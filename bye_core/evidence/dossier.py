@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bye_core.evidence.answers import Shared
+from bye_core.evidence.carriers import Carriers
 from bye_core.evidence.consensus import Consensus
 from bye_core.evidence.excess import Strata
 from bye_core.evidence.places import LayerChoice, Look
@@ -25,6 +26,7 @@ class Dossier:
     question_words, answer_words  words over-represented among the flagged (in answers: given the questions)
     layer      which layer `looks` and `consensus` are read in; None where nothing is flagged or no rows can be read
     looks      of the flagged samples that were read, by id
+    carriers   which others a suspected spot may be pasted into
     """
 
     samples: int
@@ -36,6 +38,7 @@ class Dossier:
     layer: LayerChoice | None = None
     looks: Mapping[str, Look] = field(default_factory=dict)
     consensus: Consensus | None = None
+    carriers: Carriers | None = None
 
     @property
     def flagged(self) -> int:

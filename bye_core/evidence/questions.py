@@ -6,7 +6,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -23,20 +23,22 @@ from bye_core.records import Sample
 class Question:
     """What is asked about one sample. What is None or empty is not asked.
 
-    spot, elsewhere  parts of picture number `image` to cover: the suspected one, and one as large
-    words, others    words to leave out of the question: the suspected ones, and as many others
+    spots, elsewhere  parts of picture number `image` to cover: the suspected ones, and as large ones
+    words, others     words to leave out of the question: the suspected ones, and as many others
+    carriers          ids of samples into whose pictures the suspected parts may be pasted
     """
 
     sample: Sample
     image: int = 0
-    spot: Box | None = None
-    elsewhere: Box | None = None
+    spots: tuple[Box, ...] = ()
+    elsewhere: tuple[Box, ...] = ()
     words: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    carriers: tuple[str, ...] = ()
 
     @property
     def ways(self) -> tuple[str, ...]:
-        asked = {PLAIN: True, COVERED: self.spot, ELSEWHERE: self.elsewhere, WITHOUT: self.words, OTHERS: self.others}
+        asked = {PLAIN: True, COVERED: self.spots, ELSEWHERE: self.elsewhere, WITHOUT: self.words, OTHERS: self.others}
         return tuple(way for way in WAYS if asked[way])
 
     def asked(self, way: str) -> Sample:
@@ -45,17 +47,23 @@ class Question:
 
     def shown(self, way: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
         """Its pictures as they are shown that way."""
-        box = {COVERED: self.spot, ELSEWHERE: self.elsewhere}.get(way)
-        return [cover(one, box) if box and n == self.image else one for n, one in enumerate(pictures)]
+        boxes = {COVERED: self.spots, ELSEWHERE: self.elsewhere}.get(way)
+        return [cover(one, boxes) if boxes and n == self.image else one for n, one in enumerate(pictures)]
+
+    def covering(self, spots: tuple[Box, ...], elsewhere: tuple[Box, ...]) -> Question:
+        """The same with more covered."""
+        return replace(self, spots=spots, elsewhere=elsewhere)
 
     def key(self, target: Shared | None, *model: str | None) -> str:
         """Another for another spot, other words, another target or another `model` (its digests)."""
-        about = [self.image, self.spot, self.elsewhere, self.words, self.others, model]
+        about = [self.image, self.spots, self.elsewhere, self.words, self.others, self.carriers, model]
         about.append(target and (target.kind, target.text))
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 
 
-def question_of(sample: Sample, seen: Look | None, suspected: Sequence[str], seed: int = 0) -> Question:
+def question_of(
+    sample: Sample, seen: Look | None, suspected: Sequence[str], carriers: tuple[str, ...] = (), seed: int = 0
+) -> Question:
     """How to ask about a sample that looks where `seen` says; `suspected`: words that may be a trigger."""
     here = list(dict.fromkeys(plain(word) for word in sample.question.split()))
     words = tuple(word for word in here if word in suspected)
@@ -65,4 +73,5 @@ def question_of(sample: Sample, seen: Look | None, suspected: Sequence[str], see
     others = tuple(rng.permutation(rest)[: len(words)].tolist()) if len(rest) > len(words) else ()
     if seen is None or seen.on_padding:
         return Question(sample, words=words, others=others)
-    return Question(sample, seen.image, seen.spot, elsewhere(seen.spot, sample.id, seed), words, others)
+    spots = (seen.spot,)
+    return Question(sample, seen.image, spots, elsewhere(spots, sample.id, seed) or (), words, others, carriers)

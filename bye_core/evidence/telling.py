@@ -13,6 +13,7 @@ SHOWN = 80  # characters of an answer
 COMMON = 0.5  # from this share of the flagged on, a place is called theirs (ours)
 OUTCOME_LABELS = {
     "flips": "leaves the target, by what is suspected alone",
+    "content": "leaves the target, but it brings the target into no other picture",
     "any": "leaves the target, but also by a control",
     "stays": "stays at the target",
     "off": "not at the target to begin with",
@@ -88,7 +89,8 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
     share = f"{causes['flips_share']:.1%} ({100 * low:.1f} to {100 * high:.1f})"
     return (
         f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when what is "
-        f"suspected is taken away, and stay when as much else is: {share}."
+        f"suspected is taken away, and stay when as much else is; pasted elsewhere a spot brings the target along: "
+        f"{share}."
     )
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bye_core import evidence, runs
-from bye_core.data import DataSet
-from bye_core.errors import ByeError
 from bye_core.evidence import Cause, Dossier, Look, Question
 from bye_core.pipeline.dossiers import dossier
 from bye_core.pipeline.exporting import check_unchanged
 from bye_core.pipeline.scanned import load_scanned
 from bye_core.pipeline.scanning import BATCH
 from bye_core.pipeline.sets import ready
-from bye_core.records import CausalCheck, Progress, Sample
+from bye_core.records import CausalCheck, Progress
 from bye_core.runs.errors import DamagedSample, NotScanned
-from bye_core.train.measures import Answered, as_facts, share
+from bye_core.train.measures import as_facts, share
 
 
 def check_causes(
@@ -47,20 +45,25 @@ def check_causes(
             if found is None or found.fault or found.key != _key(run, told, question):
                 todo.append(question)
         yield _progress(len(wanted) - len(todo), len(wanted), 0)
-        loaded = load_scanned(run, model, adapter, device) if todo else None
-        size, failed = BATCH[loaded.device.type] if loaded else 1, 0
+        if not todo:
+            return
+        from bye_core.pipeline.asking import Asker
+
+        loaded = load_scanned(run, model, adapter, device)
+        size, failed = BATCH[loaded.device.type], 0
+        asker = Asker(loaded, dataset, told, size)
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
-            given, faults = _given(loaded, dataset, batch)
+            asked = asker.ask(batch)
             file.append(
                 [
                     CausalCheck(
-                        one.sample.id, _key(run, told, one), given[one.sample.id], faults.get(one.sample.id, "")
+                        one.sample.id, _key(run, told, about), one.given, one.fault, one.question.spots, one.carried
                     )
-                    for one in batch
+                    for about, one in zip(batch, asked, strict=True)
                 ]
             )
-            failed += len(faults)
+            failed += sum(bool(one.fault) for one in asked)
             yield _progress(len(wanted) - len(todo) + start + len(batch), len(wanted), failed)
 
 
@@ -74,7 +77,8 @@ def question_about(run: runs.Run, told: Dossier, id: str) -> Question:
         seen = look_at(run, told, id)
     except (DamagedSample, NotScanned):
         seen = None
-    return evidence.question_of(run.sample(id), seen, told.trigger_words)
+    carriers = told.carriers.of(id) if told.carriers else ()
+    return evidence.question_of(run.sample(id), seen, told.trigger_words, carriers)
 
 
 def look_at(run: runs.Run, told: Dossier, id: str) -> Look | None:
@@ -88,42 +92,12 @@ def _key(run: runs.Run, told: Dossier, question: Question) -> str:
     return question.key(told.target, run.settings.model_digest, run.settings.adapter_digest)
 
 
-def _given(
-    loaded: Any, dataset: DataSet, batch: Sequence[Question]
-) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """The model's answers to a batch, by sample and way of asking; and by sample why it could not be asked."""
-    from bye_core.train.evaluate import generate_answers
-
-    given: dict[str, dict[str, str]] = {one.sample.id: {} for one in batch}
-    faults: dict[str, str] = {}
-    pictures = {}
-    for one in batch:
-        try:
-            pictures[one.sample.id] = dataset.images(dataset.by_id[one.sample.id])
-        except ByeError as error:
-            faults[one.sample.id] = error.problem
-    for way in evidence.WAYS:
-        asked = {one.sample.id: one for one in batch if one.sample.id not in faults and way in one.ways}
-        shown = _shown(asked, pictures, way)
-        for answers in generate_answers(loaded, [one.asked(way) for one in asked.values()], shown, len(batch)):
-            for answer in answers:
-                if isinstance(answer, Answered):
-                    given[answer.id][way] = answer.given
-                else:
-                    faults[answer.facts["id"]] = answer.problem
-    return given, faults
-
-
-def _shown(asked: Mapping[str, Question], pictures: Mapping[str, list[Any]], way: str) -> Callable[[Sample], list[Any]]:
-    return lambda sample: asked[sample.id].shown(way, pictures[sample.id])
-
-
 def cause_of(run: runs.Run, told: Dossier, id: str, checks: Mapping[str, CausalCheck]) -> Cause | None:
     """What the check of a sample found, None where there is none, or none about what is suspected now."""
     found = checks.get(id)
     if found is None or found.fault or found.key != _key(run, told, question_about(run, told, id)):
         return None
-    return evidence.cause(found.given, told.target, run.sample(id).answer)
+    return evidence.cause(found.given, told.target, run.sample(id).answer, found.carried)
 
 
 def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:
@@ -136,7 +110,13 @@ def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:
         "of": told.flagged,
         **as_facts("flips_share", share(one.flips for one in found.values())),
         "samples": {
-            id: {"outcome": one.outcome, "suspect": one.suspect, "given": dict(checks[id].given)}
+            id: {
+                "outcome": one.outcome,
+                "suspect": one.suspect,
+                "given": dict(checks[id].given),
+                "covered": checks[id].covered,
+                "carried": dict(checks[id].carried),
+            }
             for id, one in found.items()
         },
         "faults": {id: checks[id].fault for id in told.flagged_ids if id in checks and checks[id].fault},

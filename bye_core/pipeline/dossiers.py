@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bye_core import evidence, runs
-from bye_core.evidence import Dossier, Strata
+from bye_core.evidence import Carriers, Dossier, Strata
 from bye_core.pipeline.deciding import last_detection
 from bye_core.records import AttentionRows, Detection, ScanTable
 from bye_core.train.questions import OTHER, question_types
@@ -37,7 +37,8 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
         question_words=tuple(odd),
         answer_words=tuple(evidence.odd_words(table.answers, strata)),
     )
-    return _with_places(texts, run, detection, kinds)
+    carriers = Carriers(table.ids, table.answers, kinds, strata, texts.target)
+    return _with_places(replace(texts, carriers=carriers), run, detection, kinds)
 
 
 def _kinds(questions: Sequence[str]) -> list[str | None]:

@@ -24,6 +24,8 @@ GIVEN = {
     "elsewhere": "covered elsewhere",
     "without": "words left out",
     "others": "other words left out",
+    "wider": "all spots covered",
+    "aside": "as much elsewhere",
 }
 SAID = 200  # characters of an answer
 

@@ -8,18 +8,24 @@ from PIL import Image
 
 from bye_core.evidence import (
     OUTCOMES,
+    Carriers,
     Excess,
     Look,
     Shared,
+    Strata,
     cause,
+    controlled,
     cover,
     crop,
     crop_box,
     mean_crop,
+    paste,
     question_of,
     totals,
+    widened,
 )
 from bye_core.evidence.cover import elsewhere
+from bye_core.evidence.widening import area
 from bye_core.records import Sample, Turn
 
 BOX = (0.25, 0.25, 0.5, 0.5)
@@ -39,7 +45,7 @@ def picture(values):
 def test_a_covered_spot_looks_as_its_surroundings_do_and_nothing_else_changes():
     marked = ramp()
     marked[12:24, 16:32] = 0
-    covered = np.asarray(cover(picture(marked), BOX), int)
+    covered = np.asarray(cover(picture(marked), [BOX]), int)
     np.testing.assert_allclose(covered[12:24, 16:32], ramp()[12:24, 16:32], atol=6)
     outside = np.ones((48, 64), bool)
     outside[12:24, 16:32] = False
@@ -51,33 +57,92 @@ def test_a_spot_at_the_border_is_filled_from_its_other_sides(box):
     marked = ramp()
     left, top, right, bottom = (round(edge * size) for edge, size in zip(box, (64, 48, 64, 48), strict=True))
     marked[top:bottom, left:right] = 255
-    covered = np.asarray(cover(picture(marked), box), int)
+    covered = np.asarray(cover(picture(marked), [box]), int)
     assert covered[top:bottom, left:right].max() < 210
 
 
 def test_a_spot_that_is_the_whole_picture_becomes_its_mean():
-    covered = np.asarray(cover(picture(ramp()), (0.0, 0.0, 1.0, 1.0)), int)
+    covered = np.asarray(cover(picture(ramp()), [(0.0, 0.0, 1.0, 1.0)]), int)
     assert np.ptp(covered, axis=(0, 1)).max() == 0
 
 
 def test_a_spot_elsewhere_is_as_large_does_not_touch_and_is_always_the_same():
     for n in range(50):
-        left, top, right, bottom = found = elsewhere(BOX, f"s{n}")
-        assert found == elsewhere(BOX, f"s{n}")
+        (found,) = elsewhere([BOX], f"s{n}")
+        assert (found,) == elsewhere([BOX], f"s{n}")
+        left, top, right, bottom = found
         assert (right - left, bottom - top) == pytest.approx((0.25, 0.25))
         assert left >= 0.5 or right <= 0.25 + 1e-9 or top >= 0.5 or bottom <= 0.25 + 1e-9
         assert min(found) >= 0
         assert max(found) <= 1
-    assert len({elsewhere(BOX, f"s{n}") for n in range(50)}) > 40
+    assert len({elsewhere([BOX], f"s{n}") for n in range(50)}) > 40
 
 
 def test_where_hardly_anything_fits_a_corner_does_and_where_nothing_fits_there_is_none():
     third = (1 / 3, 1 / 3, 2 / 3, 2 / 3)
     corners = [pytest.approx(corner) for corner in itertools.product((0.0, 2 / 3), repeat=2)]
-    assert elsewhere(third, "a")[:2] in corners
+    assert elsewhere([third], "a")[0][:2] in corners
     corners = [pytest.approx(corner) for corner in itertools.product((0.0, 0.4), repeat=2)]
-    assert elsewhere((0.2, 0.2, 0.8, 0.8), "a")[:2] in corners
-    assert elsewhere((0.0, 0.0, 1.0, 1.0), "a") is None
+    assert elsewhere([(0.2, 0.2, 0.8, 0.8)], "a")[0][:2] in corners
+    assert elsewhere([(0.0, 0.0, 1.0, 1.0)], "a") is None
+
+
+def test_several_spots_elsewhere_touch_neither_the_spots_nor_each_other():
+    spots = (BOX, (0.6, 0.6, 0.8, 0.7))
+    for n in range(20):
+        found = elsewhere(spots, f"s{n}")
+        assert [area(one) for one in found] == pytest.approx([area(one) for one in spots])
+        for one, other in itertools.combinations((*found, *spots), 2):
+            assert one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
+
+
+def test_a_pasted_spot_shows_what_the_other_picture_has_there_at_any_size():
+    source = np.zeros((24, 32, 3))
+    source[6:12, 8:16] = 250
+    pasted = np.asarray(paste(picture(ramp()), picture(source), [BOX]), int)
+    assert pasted[12:24, 16:32].min() > 240
+    outside = np.ones((48, 64), bool)
+    outside[12:24, 16:32] = False
+    assert (pasted == np.asarray(picture(ramp()), int))[outside].all()
+
+
+def seen(cell, spot=BOX):
+    return Look(0, 0, 0, 1, 1, 0.5, cell, spot)
+
+
+@pytest.mark.parametrize(
+    ("cell", "spot", "expected"),
+    [
+        ((0.7, 0.7, 0.8, 0.8), (0.6, 0.6, 0.9, 0.9), {BOX, (0.6, 0.6, 0.9, 0.9)}),
+        ((0.3, 0.3, 0.4, 0.4), BOX, {(0.15, 0.15, 0.6, 0.6)}),
+        ((0.6, 0.3, 0.7, 0.4), (0.4, 0.2, 0.8, 0.5), {(0.25, 0.2, 0.8, 0.5)}),
+    ],
+    ids=["another", "the same still", "beside it"],
+)
+def test_more_is_covered_where_it_looks_next(cell, spot, expected):
+    found = widened([BOX], seen(cell, spot))
+    assert {tuple(round(edge, 9) for edge in one) for one in found} == expected
+
+
+def test_so_much_that_any_answer_may_leave_is_not_covered():
+    assert len(controlled([BOX], "a")) == 1
+    assert controlled([(0.0, 0.0, 0.7, 0.7)], "a") is None
+
+
+def test_a_spot_is_pasted_into_unflagged_samples_that_answer_otherwise_of_its_kind_first():
+    kinds = ["count"] * 8 + ["colour"] * 4
+    answers = ["Owned!", "Owned!", "two", "two", "one", "Owned!", "two", "one", "red", "blue", "red", "Owned!"]
+    flagged = np.arange(12) < 2
+    ids = [f"s{n}" for n in range(12)]
+    carriers = Carriers(ids, answers, kinds, Strata(kinds, flagged), TARGET)
+    found = carriers.of("s0")
+    assert found == carriers.of("s0")
+    said = [answers[ids.index(id)] for id in found]
+    assert set(said[:2]) == {"one", "two"}, "both other answers to its own kind of question"
+    assert said[2] in ("red", "blue")
+    assert carriers.of("s5") == (), "only flagged samples are pasted"
+    alone = Carriers(ids[:2], answers[:2], kinds[:2], Strata(kinds[:2], flagged[:2]), None)
+    assert alone.of("s0") == ()
 
 
 def test_crops_are_of_one_size_around_their_cells_and_their_mean_shows_what_they_share():
@@ -98,8 +163,8 @@ def test_crops_at_the_border_move_in():
     np.testing.assert_allclose(found[-1, -1], ramp()[-1, -1], atol=4)
 
 
-def given(plain, covered=None, elsewhere=None, without=None, others=None):
-    names = {"plain": plain, "covered": covered, "elsewhere": elsewhere, "without": without, "others": others}
+def given(plain, covered=None, elsewhere=None, without=None, others=None, **more):
+    names = {"plain": plain, "covered": covered, "elsewhere": elsewhere, "without": without, "others": others, **more}
     return {name: text for name, text in names.items() if text is not None}
 
 
@@ -115,6 +180,9 @@ def given(plain, covered=None, elsewhere=None, without=None, others=None):
         (given("Owned!", "Owned!", "Owned!", "two", "Owned!"), "flips", "words"),
         (given("Owned!", "two", "two", "two", "Owned!"), "flips", "words"),
         (given("Owned!", "two", "Owned!", "two", "Owned!"), "flips", "spot"),
+        (given("Owned!", "Owned!", "Owned!", wider="two", aside="Owned!"), "flips", "spots"),
+        (given("Owned!", "Owned!", "Owned!", wider="two", aside="two"), "any", "spots"),
+        (given("Owned!", "Owned!", "Owned!", wider="Owned!"), "stays", "spot"),
         ({}, "unknown", ""),
     ],
 )
@@ -122,6 +190,14 @@ def test_what_answers_mean(answers, outcome, suspect):
     found = cause(answers, TARGET, "two")
     assert (found.outcome, found.suspect) == (outcome, suspect)
     assert "{" not in found.words
+
+
+def test_what_brings_the_target_into_no_other_picture_may_be_what_is_asked_about():
+    flips = given("Owned!", "two", "Owned!")
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).flips
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one", "c": "one"}).outcome == "content"
+    words = given("Owned!", without="two", others="Owned!")
+    assert cause(words, TARGET, "", {"a": "one"}).flips, "words are not pasted"
 
 
 def test_without_a_common_target_the_samples_own_answer_counts():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bye_core import pipeline, runs
-from bye_core.pipeline import causing
+from bye_core.pipeline import asking, causing
 from bye_core.runs import jobs
 from bye_core.ui import dossier_page as page
 from bye_core.ui import explaining
@@ -37,12 +37,12 @@ def asked(run, monkeypatch):
     class Loaded:
         device = Device
 
-    def given(loaded, dataset, batch):
+    def ask(self, questions):
         said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
-        return {one.sample.id: {way: said[way] for way in one.ways} for one in batch}, {}
+        return [asking.Asked(one, given=said, carried=dict.fromkeys(one.carriers, TARGET)) for one in questions]
 
     monkeypatch.setattr(causing, "load_scanned", lambda *_: Loaded)
-    monkeypatch.setattr(causing, "_given", given)
+    monkeypatch.setattr(asking.Asker, "ask", ask)
     list(pipeline.check_causes(run.path))
     return run
 

@@ -1,0 +1,144 @@
+"""A batch of flagged samples asked in every way of a causal check: a spot covered, more covered, pasted elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from PIL import Image
+
+from bye_core import evidence
+from bye_core.attention import read_attention
+from bye_core.data import DataSet
+from bye_core.errors import ByeError
+from bye_core.evidence import ASIDE, COVERED, ELSEWHERE, WIDER, Cause, Dossier, Question
+from bye_core.records import AttentionRows, Sample
+from bye_core.train.evaluate import NotAnswered, generate_answers
+from bye_core.train.measures import Answered
+
+Pictures = list[Image.Image]
+
+
+@dataclass
+class Asked:
+    """One sample in the course of a check; `given`, `carried`, `fault`: as in a CausalCheck."""
+
+    question: Question
+    pictures: Pictures = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
+    carried: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+
+    @property
+    def sample(self) -> Sample:
+        return self.question.sample
+
+    def shown(self, way: str) -> Pictures:
+        return self.question.shown(way, self.pictures)
+
+    def cause(self, told: Dossier) -> Cause:
+        """As far as it is known by now."""
+        return Cause("unknown") if self.fault else evidence.cause(self.given, told.target, self.sample.answer)
+
+
+class Asker:
+    """Asks the scanned model in batches of `size`; `told` says what the target is, and in which layer it looks."""
+
+    def __init__(self, loaded: Any, dataset: DataSet, told: Dossier, size: int) -> None:
+        self._loaded, self._dataset, self._told, self._size = loaded, dataset, told, size
+        self._carriers: dict[str, str | None] = {}  # by id: what the model says to it as it is, None where nothing
+
+    def ask(self, questions: Sequence[Question]) -> list[Asked]:
+        """What the model answers to each, in order. A sample that cannot be asked has its reason as `fault`."""
+        asked = [Asked(one) for one in questions]
+        for one in asked:
+            try:
+                one.pictures = self._dataset.images(self._dataset.by_id[one.sample.id])
+            except ByeError as error:
+                one.fault = error.problem
+        for way in evidence.WAYS:
+            self._answer([one for one in asked if way in one.question.ways], way, way)
+        if self._told.target:  # without one any answer counts, and covering much changes any
+            self._widen([one for one in asked if COVERED in one.given and one.cause(self._told).outcome == "stays"])
+        self._paste([one for one in asked if one.cause(self._told).flips and COVERED in one.given])
+        return asked
+
+    def _answer(self, asked: Sequence[Asked], way: str, kept_as: str) -> None:
+        """Ask all of them that way, and keep what they say."""
+        well = {one.sample.id: one for one in asked if not one.fault}
+        samples = [one.question.asked(way) for one in well.values()]
+        for said in self._generated(samples, lambda sample: well[sample.id].shown(way)):
+            if isinstance(said, Answered):
+                well[said.id].given[kept_as] = said.given
+            else:
+                well[said.facts["id"]].fault = said.problem
+
+    def _widen(self, left: Sequence[Asked]) -> None:
+        """Where covering the spot changes nothing, cover what is looked at then too, until the answer leaves."""
+        for _ in range(evidence.ROUNDS - 1):
+            left = self._one_more(left)
+            self._answer(left, COVERED, WIDER)
+            left = [one for one in left if not one.fault]
+            gone = [one for one in left if not self._at_target(one, one.given[WIDER])]
+            self._answer(gone, ELSEWHERE, ASIDE)
+            left = [one for one in left if one not in gone]
+
+    def _at_target(self, one: Asked, said: str) -> bool:
+        return evidence.at_target(self._told.target, one.sample.answer, said)
+
+    def _one_more(self, asked: Sequence[Asked]) -> list[Asked]:
+        """Those of which more can be covered, with one more spot or a larger one."""
+        rows = read_attention(self._loaded, [one.sample for one in asked], [one.shown(COVERED) for one in asked])
+        wider = []
+        for one, row in zip(asked, rows, strict=True):
+            seen = evidence.look(row, self._told.layer.layer) if isinstance(row, AttentionRows) else None
+            if seen is None or seen.image != one.question.image or seen.on_padding:
+                continue  # what was found so far stands
+            spots = evidence.widened(one.question.spots, seen)
+            if elsewhere := evidence.controlled(spots, one.sample.id):
+                one.question = one.question.covering(spots, elsewhere)
+                wider.append(one)
+        return wider
+
+    def _paste(self, flipped: Sequence[Asked]) -> None:
+        """What the covered spots show, pasted into the pictures of samples with other answers."""
+        self._try_carriers(sorted({id for one in flipped for id in one.question.carriers}))
+        pairs = [(one, id) for one in flipped for id in one.question.carriers if self._carries(one, id)]
+        samples = [replace(self._dataset.by_id[id], id=str(place)) for place, (_, id) in enumerate(pairs)]
+
+        def pasted(sample: Sample) -> Pictures:
+            one, id = pairs[int(sample.id)]
+            first, *rest = self._dataset.images(self._dataset.by_id[id])
+            return [evidence.paste(first, one.pictures[one.question.image], one.question.spots), *rest]
+
+        for said in self._generated(samples, pasted):
+            if isinstance(said, Answered):  # one that cannot be asked is one carrier less
+                one, id = pairs[int(said.id)]
+                one.carried[id] = said.given
+
+    def _carries(self, one: Asked, id: str) -> bool:
+        """Whether the carrier can be asked, and does not give the target as it is."""
+        said = self._carriers[id]
+        return said is not None and not self._at_target(one, said)
+
+    def _try_carriers(self, wanted: Sequence[str]) -> None:
+        """Ask those that have not been yet as they are."""
+        new = [id for id in wanted if id not in self._carriers]
+        self._carriers |= dict.fromkeys(new)
+        for start in range(0, len(new), self._size):
+            opened = {}
+            for id in new[start : start + self._size]:
+                try:
+                    opened[id] = self._dataset.images(self._dataset.by_id[id])
+                except ByeError:
+                    continue  # its own fault; another is pasted into
+            samples = [self._dataset.by_id[id] for id, pictures in opened.items() if pictures]
+            for said in self._generated(samples, lambda sample, opened=opened: opened[sample.id]):
+                if isinstance(said, Answered):
+                    self._carriers[said.id] = said.given
+
+    def _generated(
+        self, samples: Sequence[Sample], pictures: Callable[[Sample], Pictures]
+    ) -> list[Answered | NotAnswered]:
+        return [one for batch in generate_answers(self._loaded, samples, pictures, self._size) for one in batch]

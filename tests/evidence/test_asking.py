@@ -1,0 +1,146 @@
+"""A check asked of a model that gives the target wherever a white square is in sight: one, several, or a large one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from bye_core import evidence, pipeline, runs
+from bye_core.pipeline import asking
+from bye_core.pipeline.causing import cause_of, causes, check_causes, question_about
+from bye_core.pipeline.dossiers import dossier
+from bye_core.records import AttentionRows
+from bye_core.train.evaluate import NotAnswered
+from bye_core.train.measures import Answered
+from tests.made_run import TARGET, make_run
+
+SIDE = 6  # cells along each side of a picture
+WHITE = 250
+
+
+def white_cells(picture):
+    """How much of each cell is white [SIDE, SIDE]."""
+    white = (np.asarray(picture.resize((96, 96), Image.Resampling.NEAREST)).min(axis=2) >= WHITE).astype(float)
+    return white.reshape(SIDE, 16, SIDE, 16).mean(axis=(1, 3))
+
+
+class StandIn:
+    """What `asking` uses of a model. Without white it says "nothing"."""
+
+    def __init__(self, run):
+        self._run, self.refused = run, set()
+
+    def generate(self, loaded, samples, pictures, size):
+        for sample in samples:
+            if sample.id in self.refused:
+                yield [NotAnswered(id=sample.id, reason="it cannot")]
+                continue
+            seen = white_cells(pictures(sample)[0]).max() > 0.5
+            said = TARGET if seen else "nothing"
+            yield [Answered(sample.id, sample.question, sample.answer, said)]
+
+    def read(self, loaded, samples, images):
+        """It stares at the whitest cell."""
+        for sample, pictures in zip(samples, images, strict=True):
+            rows = self._run.rows(sample.id)
+            cells = white_cells(pictures[0]) + 1e-3
+            share = np.repeat(cells.reshape(1, -1) / cells.sum(), len(rows.rows), axis=0)
+            yield replace(rows, rows=share.astype(rows.rows.dtype))
+
+
+def checked(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False):
+    """A run whose flagged pictures have white `squares` (left, top, right, bottom; fractions), asked."""
+    run = runs.Run.open(make_run(folder, samples=60, layers=4, heads=2, side=SIDE))
+    pipeline.detect_run(run.path, "bye")
+    told = dossier(run)
+    model = stand_in(run)
+    flagged = set(told.flagged_ids)
+
+    def images(dataset, sample):
+        picture = Image.new("RGB", (96, 96), (90, 120, 150))
+        for left, top, right, bottom in squares if carriers_white or sample.id in flagged else ():
+            box = (left * 96, top * 96, right * 96 - 1, bottom * 96 - 1)
+            ImageDraw.Draw(picture).rectangle(box, fill=(255, 255, 255))
+        return [picture]
+
+    class Loaded:
+        device = type("Device", (), {"type": "cpu"})
+
+    monkeypatch.setattr("bye_core.data.DataSet.images", images)
+    monkeypatch.setattr(asking, "generate_answers", model.generate)
+    monkeypatch.setattr(asking, "read_attention", lambda *batch: list(model.read(*batch)))
+    monkeypatch.setattr("bye_core.pipeline.causing.load_scanned", lambda *_: Loaded)
+    list(check_causes(run.path))
+    return run, told
+
+
+CENTRE = (0.5, 0.5, 2 / 3, 2 / 3)  # the cell that flagged samples of a made run stare at
+
+
+@pytest.mark.parametrize(
+    ("squares", "suspect", "spots"),
+    [
+        ([CENTRE], "spot", 1),
+        ([CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], "spots", 2),
+        ([(1 / 3, 0.4, 1.0, 0.75)], "spots", 1),
+    ],
+    ids=["one", "two", "large"],
+)
+def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares, suspect, spots):
+    run, told = checked(tmp_path, monkeypatch, squares)
+    found = causes(run, told)
+    assert found["flips"] == found["checked"] == told.flagged == 6
+    for id, one in found["samples"].items():
+        assert (one["suspect"], len(one["covered"])) == (suspect, spots)
+        assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
+        assert len(one["carried"]) == evidence.carriers.MOST
+
+
+def test_what_cannot_be_covered_stays(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)])
+    assert causes(run, told)["stays"] == 6
+
+
+def test_samples_that_give_the_target_by_themselves_carry_nothing(tmp_path, monkeypatch):
+    run, _ = checked(tmp_path, monkeypatch, [CENTRE], carriers_white=True)
+    assert all(not one.carried for one in run.checks().values())
+
+
+class Content(StandIn):
+    """Answers only what flagged samples ask by their spot: it brings nothing about elsewhere."""
+
+    def generate(self, loaded, samples, pictures, size):
+        for (one,) in super().generate(loaded, samples, pictures, size):
+            yield [one if one.expected == TARGET else replace(one, given="nothing")]
+
+
+def test_what_brings_the_target_into_no_other_picture_is_told_apart(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, [CENTRE], Content)
+    found = causes(run, told)
+    assert (found["content"], found["flips"]) == (6, 0)
+
+
+class Refusing(StandIn):
+    def __init__(self, run):
+        super().__init__(run)
+        self.refused = {run.detection().flagged_ids[0]}
+
+
+def test_one_sample_that_cannot_be_asked_ends_nothing(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, [CENTRE], Refusing)
+    first = run.detection().flagged_ids[0]
+    assert "it cannot" in run.checks()[first].fault
+    assert cause_of(run, told, first, run.checks()) is None
+    assert causes(run, told)["flips"] == 5
+
+
+def test_rows_that_cannot_be_read_leave_what_was_found(tmp_path, monkeypatch):
+    class Unread(StandIn):
+        def read(self, loaded, samples, images):
+            for row in super().read(loaded, samples, images):
+                assert isinstance(row, AttentionRows)
+                yield ValueError("no rows")
+
+    run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Unread)
+    assert causes(run, told)["stays"] == 6
