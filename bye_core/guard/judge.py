@@ -105,7 +105,7 @@ def _reason(detection: Detection, value: float, triggered: bool) -> str:
     words = f"Entropy {value:.2f} nats in {name}"
     mixture = detection.final
     if mixture is not None:
-        words += f"; the run's flagged samples have {mixture.means[0]:.2f}, the others {mixture.means[1]:.2f}"
+        words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"
         if triggered and value > mixture.means[1]:
             # The wider of two Gaussians wins on both far sides.
             return f"{words}. It lies above both: unlike anything in the run, rather than like its triggered samples."

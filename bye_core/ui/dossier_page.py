@@ -24,7 +24,8 @@ UNDETECTED = "Nothing is detected yet: find suspicious samples in Layers first."
 NOTHING = "Nothing is flagged in this run: there is nothing to explain."
 CHECK = (
     "What brings the answers about? The scanned model is asked again about each flagged sample: as it is, with the "
-    "suspected spot covered (or the suspected words left out), and with as much else taken away."
+    "suspected spot covered (or the suspected words left out), and with as much else taken away. Where that changes "
+    "nothing, what it looks at next is covered too. What changes the answer is pasted into pictures of other samples."
 )
 Update = dict[Any, Any]
 

@@ -119,7 +119,7 @@ def card(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
     lines = [f"score {facts['score']:.3f}", f"first token {facts['first_token']!r} ({facts['probability']:.0%})"]
     if away:
         near, far = (f"{abs(one):.1f}" for one in away)
-        lines.append(f"{near} standard deviations from the flagged samples, {far} from the others")
+        lines.append(f"{near} standard deviations from the triggered mode, {far} from the ordinary one")
     cells = "".join(f"<li>{escape(clip(line, 120))}</li>" for line in lines)
     return (
         f"<section class='bye-side bye-{'goes' if facts['triggered'] else 'stays'}'><p class='bye-big'>{words}</p>"

@@ -17,6 +17,7 @@ from bye_core.ui.desk import Desk
 from bye_core.ui.evidence_card import short
 from bye_core.ui.reviewing import desk_of
 from bye_core.ui.visitors import hosted
+from bye_core.wording import clip
 
 GIVEN = {
     "plain": "as it is",
@@ -80,4 +81,5 @@ def _cause(desk: Desk, id: str) -> dict[str, Any] | None:
     if found is None:
         return None
     given = [[GIVEN[way], short(said, SAID)] for way, said in found["given"].items()]
+    given += [[f"pasted into {clip(other, 24)}", short(said, SAID)] for other, said in found["carried"].items()]
     return {"outcome": found["outcome"], "words": Cause(found["outcome"], found["suspect"]).words, "given": given}
