@@ -66,7 +66,7 @@ def make_rows(id: str, poisoned: bool, grid: Grid, layers: int, heads: int, rng:
         layer_entropy_reference=layer_entropy.astype(np.float32),
         rows=(share * onto_image.mean(-1, keepdims=True)).astype(np.float16),
         grids=(grid,),
-        token=1,
+        token=1 if poisoned else 2,
         token_text="Back" if poisoned else "two",
         probability=0.9,
     )
@@ -82,9 +82,10 @@ def make_run(
     size: tuple[int, int] = (96, 72),
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
     scanned: int | None = None,
+    rate: float = 0.1,
 ) -> Path:
     """A data set in `folder`/data and its run in `folder`/run; returns the run's path."""
-    data = make_data(folder / "data", samples, seed=seed, size=size)
+    data = make_data(folder / "data", samples, rate, seed, size)
     poisoned = set(json.loads((folder / "data" / "truth.json").read_text())["poisoned"])
     dataset, rng = load_dataset(data), np.random.default_rng(seed)
     settings = RunSettings(

@@ -98,10 +98,7 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     """
     if len(table.ids) < 2 or not table.answers:
         return nothing("auto", settings, table, ["There are no answers to compare."])
-    kinds = kinds_of(table.questions or ("",) * len(table.ids))
-    found = Answers(table.answers, kinds, table.nll_before).candidates(settings.least, settings.most)
-    tried = [one for one in (_try(table, kinds, candidate, settings) for candidate in found) if one]
-    planted = [one for one in tried if _stands_out(one, len(found), settings)]
+    _, tried, planted, found = compared(table, settings)
     if not planted:
         return _abstain(table, tried, found, settings)
     posterior, places = _posterior(table, planted)
@@ -110,6 +107,15 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     reasons.append(f"{int(flagged.sum())} of {len(flagged)} samples have such an answer and attention that fits it.")
     heads = by_layer([place for one in planted for place in _heads(one, table)])
     return result("auto", settings, table, flagged, posterior, reasons, places, heads)
+
+
+def compared(table: ScanTable, settings: AutoSettings) -> tuple[np.ndarray, list[Tried], list[Tried], list[Candidate]]:
+    """The kind of each question [N]; the answers that could be tried, those of them that stand out as planted, and all
+    that are out of place."""
+    kinds = kinds_of(table.questions or ("",) * len(table.ids))
+    found = Answers(table.answers, kinds, table.nll_before).candidates(settings.least, settings.most)
+    tried = [one for one in (_try(table, kinds, candidate, settings) for candidate in found) if one]
+    return kinds, tried, [one for one in tried if _stands_out(one, len(found), settings)], found
 
 
 def _try(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings) -> Tried | None:
@@ -166,13 +172,9 @@ def _posterior(table: ScanTable, planted: Sequence[Tried]) -> tuple[np.ndarray, 
     count = len(table.ids)
     posterior, places = np.zeros(count), np.full(count, np.nan)
     for one in planted:
-        place = np.full(count, np.nan)
-        for rows, part in one.parts:
-            for start in range(0, len(rows), AT_ONCE):
-                some = rows[start : start + AT_ONCE]
-                place[some] = part.places(columns(table, some, part.kept))
+        place = places_of(table, one)
         member, known = one.candidate.members, np.isfinite(place)
-        inside, outside = (_likelihood(place, place[known & side]) for side in (member, ~member))
+        inside, outside = (norm(*spread_of(place[known & side])).logpdf(place) for side in (member, ~member))
         speaks = np.where(known, inside - outside, 0.0)
         # Attention alone makes nobody suspicious here; it can clear a sample, of whatever answer.
         own = np.where(member, expit(logit(PRIOR) + speaks), expit(logit(PRIOR_OTHER) + np.minimum(speaks, 0)))
@@ -182,8 +184,20 @@ def _posterior(table: ScanTable, planted: Sequence[Tried]) -> tuple[np.ndarray, 
     return posterior, places
 
 
-def _likelihood(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    return norm.logpdf(values, np.median(among), max(float(among.std()), PLACE_FLOOR))
+def places_of(table: ScanTable, one: Tried) -> np.ndarray:
+    """Where each sample's attention stands on the way from the nearest ordinary answer (0) to this one (1) [N]; NaN
+    with other kinds of question."""
+    place = np.full(len(table.ids), np.nan)
+    for rows, part in one.parts:
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            place[some] = part.places(columns(table, some, part.kept))
+    return place
+
+
+def spread_of(places: np.ndarray) -> tuple[float, float]:
+    """Middle and spread of the places of one side."""
+    return float(np.median(places)), max(float(places.std()), PLACE_FLOOR)
 
 
 # --- what is said about it ----------------------------------------------------------------------------------------

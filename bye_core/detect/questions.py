@@ -14,6 +14,8 @@ WORD = re.compile(r"\w+")
 ALIKE = 0.5
 # Kinds that are looked through for a question's own; the most frequent ones come first.
 MOST_KINDS = 200
+# Of a kind, its commonest wordings are held against a question that is new (ours).
+MOST_TEXTS = 100
 # Two kinds belong together where this part of the words in the answers to one is in use among those to the other: at
 # least this often.
 SHARED, IN_USE = 0.2, 0.002
@@ -45,6 +47,28 @@ def kinds_of(questions: Sequence[str]) -> np.ndarray:
     sizes = np.bincount(found, minlength=1)
     found[sizes[found] < LEAST] = MOST_KINDS
     return np.unique(found, return_inverse=True)[1].reshape(-1)
+
+
+class Kinds:
+    """The kinds of question of a set, for questions that are not in it."""
+
+    def __init__(self, questions: Sequence[str], kinds: np.ndarray) -> None:
+        known: dict[int, Counter[str]] = {}
+        for text, kind in zip(questions, kinds.tolist(), strict=True):
+            known.setdefault(kind, Counter())[text] += 1
+        self._texts = {text: kind for kind, texts in known.items() for text in texts}
+        self._words = [
+            (kind, words(text)) for kind, texts in known.items() for text, _ in texts.most_common(MOST_TEXTS)
+        ]
+
+    def of(self, question: str) -> int | None:
+        """The number of its kind, None where no question of the set is like it."""
+        if question in self._texts:
+            return self._texts[question]
+        own = words(question)
+        shared = [len(own & other) / max(len(own | other), 1) for _, other in self._words]
+        best = int(np.argmax(shared)) if shared else -1
+        return self._words[best][0] if shared and shared[best] >= ALIKE else None
 
 
 def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[int]:

@@ -15,31 +15,28 @@ from scipy.stats import norm
 
 from bye_core.errors import RunError
 from bye_core.records import Detection
+from bye_core.wording import clip
 
-METHOD = "bye"
+SHOWN = 60  # characters of an answer
 
 
 class NoMode(RunError):
-    problem = "BYE's rule finds no evidence of poisoning in this run: there is no triggered mode to compare with."
-    remedy = "Detect by it with other settings if you suspect a trigger; what has no back door needs no guard."
-
-
-class GuardNeedsBye(RunError):
-    problem = "The last detection of this run was made by {method}; the guard can follow those of bye only."
-    remedy = "Detect with --method bye, then ask the guard again."
+    problem = "The detection finds no evidence of poisoning in this run: there is nothing triggered to compare with."
+    remedy = "Detect with other settings if you suspect a trigger; what has no back door needs no guard."
 
 
 @dataclass(frozen=True)
 class Reading:
     """What the guard makes of one sample.
 
-    value      mean entropy over the run's sensitive layers, nats; what the detection clustered
-    score      0..1 as in the detection: the posterior of the triggered mode, or 1 / (1 + exp(value - cut))
-    triggered  whether the detection would have flagged it
-    deviations (triggered mode, ordinary mode): how many standard deviations from the mode's mean the value lies
+    value      as the detection's values: of bye the mean entropy over the run's sensitive layers, nats; of auto the
+               place between ordinary (0) and planted (1) attention, None where the run has no such question
+    score      0..1: the posterior of the triggered mode, or of bye's own cuts 1 / (1 + exp(value - cut))
+    triggered  whether it looks as what the detection flags
+    deviations (triggered, ordinary): how many standard deviations from the middle of each side the value lies
     """
 
-    value: float
+    value: float | None
     score: float
     triggered: bool
     deviations: tuple[float, float] | None
@@ -47,9 +44,7 @@ class Reading:
 
 
 def check_detection(detection: Detection) -> None:
-    """Raises GuardNeedsBye, NoMode where nothing can be judged by this detection."""
-    if detection.method != METHOD:
-        raise GuardNeedsBye(method=detection.method)
+    """Raises NoMode where nothing can be judged by this detection of bye."""
     if detection.verdict != "poisoned" or (detection.final is None and detection.cutoff is None):
         raise NoMode()
 
@@ -59,7 +54,7 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 
     entropies  of the variant that the detection used, see `variant`; NaN where a layer has none
     typical    [L] the run's mean of each layer, which stands for a missing one as in the detection
-    Raises GuardNeedsBye, NoMode.
+    Raises NoMode.
     """
     check_detection(detection)
     layers = list(detection.sensitive_layers)
@@ -67,6 +62,22 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
     values = known[:, layers].mean(axis=1)
     pairs = zip(values.tolist(), scores(detection, values).tolist(), strict=True)
     return [_reading(detection, value, score) for value, score in pairs]
+
+
+def reading_of(
+    answer: str, begins: bool | None, place: float | None, deviations: tuple[float, float] | None, score: float
+) -> Reading:
+    """Of a sample held against a planted `answer` (detect.planted.Placed)."""
+    planted = f'the planted answer "{clip(answer, SHOWN)}"'
+    if begins is None:
+        said = f"Whether the model says {planted} does not show in its first token"
+    else:
+        said = f"The model {'begins' if begins else 'does not begin'} {planted}"
+    if place is None:
+        seen = "the run has no question like this one to compare its attention with"
+    else:
+        seen = f"its attention stands at {place:.2f} between ordinary (0) and planted (1)"
+    return Reading(place, score, score > 0.5, deviations, f"{said}; {seen}. {_verdict(score > 0.5)}.")
 
 
 def variant(detection: Detection) -> str:
@@ -109,5 +120,8 @@ def _reason(detection: Detection, value: float, triggered: bool) -> str:
         if triggered and value > mixture.means[1]:
             # The wider of two Gaussians wins on both far sides.
             return f"{words}. It lies above both: unlike anything in the run, rather than like its triggered samples."
-    verdict = "It looks triggered" if triggered else "It looks like an ordinary sample"
-    return f"{words}. {verdict}."
+    return f"{words}. {_verdict(triggered)}."
+
+
+def _verdict(triggered: bool) -> str:
+    return "It looks triggered" if triggered else "It looks like an ordinary sample"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,19 @@ import numpy as np
 
 from bye_core import guard, runs
 from bye_core.data import images
-from bye_core.detect import detect
+from bye_core.detect import DEFAULT, PAPER, detect
+from bye_core.detect.auto import AutoSettings
+from bye_core.detect.planted import Planted
 from bye_core.errors import ByeError, RunError
 from bye_core.pipeline.deciding import last_detection
 from bye_core.pipeline.scanned import load_scanned
 from bye_core.pipeline.scanning import BATCH
 from bye_core.pipeline.sets import ready
-from bye_core.records import AttentionRows, Detection, Progress, Sample, Turn
+from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 from bye_core.train.measures import as_facts, share
+
+# Rows of samples, and their questions -> a reading of each.
+Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
 
 
 class CannotWriteReadings(RunError):
@@ -30,11 +35,10 @@ class CannotWriteReadings(RunError):
 class Guard:
     """A run's detection and the model that was scanned, ready to be asked. Get one by `open_guard`."""
 
-    def __init__(self, loaded: Any, detection: Detection, typical: np.ndarray) -> None:
+    def __init__(self, loaded: Any, detection: Detection, judge: Judge) -> None:
         self.loaded = loaded
         self.detection = detection
-        self._typical = typical
-        self._entropy = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
+        self._judge = judge
 
     @property
     def batch(self) -> int:
@@ -48,8 +52,8 @@ class Guard:
 
         outcomes = read_attention(self.loaded, samples, pictures)
         rows = [one for one in outcomes if isinstance(one, AttentionRows)]
-        entropies = np.array([getattr(one, self._entropy) for one in rows], float).reshape(len(rows), -1)
-        readings = iter(guard.judge(self.detection, entropies, self._typical) if rows else ())
+        asked = {sample.id: sample.question for sample in samples}
+        readings = iter(self._judge(rows, [asked[one.id] for one in rows]) if rows else ())
         return [(one, next(readings)) if isinstance(one, AttentionRows) else one for one in outcomes]
 
 
@@ -60,18 +64,41 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
     """
     run = runs.Run.open(run_path)
     detection, table = guard_detection(run), run.table()
-    loaded = load_scanned(run, model, adapter, device)
-    column = table.layer_entropy_reference if guard.variant(detection) == "reference" else table.layer_entropy
-    return Guard(loaded, detection, _means(np.asarray(column, float)))
+    judge = by_answers(table, detection) if detection.method == DEFAULT else _by_entropy(table, detection)
+    return Guard(load_scanned(run, model, adapter, device), detection, judge)
+
+
+def by_answers(table: ScanTable, detection: Detection) -> Judge:
+    """As auto does: by how the model begins, and by the heads that tell the planted answers apart. Raises NoMode."""
+    planted = Planted(table, AutoSettings(**detection.settings))
+    if not len(planted):
+        raise guard.NoMode()
+    return lambda rows, questions: [guard.reading_of(**asdict(one)) for one in planted.place(rows, questions)]
+
+
+def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
+    """As BYE's rule does."""
+    name = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
+    typical = _means(np.asarray(getattr(table, name), float))
+
+    def judge(rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[guard.Reading]:
+        return guard.judge(detection, np.array([getattr(one, name) for one in rows], float), typical)
+
+    return judge
 
 
 def guard_detection(run: runs.Run) -> Detection:
-    """What a guard of the run follows: its last detection, or, where another method made that, what the paper's rule
-    finds there. Raises NothingDetected, guard.NoMode."""
+    """What a guard of the run follows: its last detection if that was made by auto or the paper's rule, else auto's.
+
+    Raises NothingDetected, guard.NoMode.
+    """
     detection = last_detection(run)
-    if detection.method != guard.METHOD:
-        detection = detect(run.table(), guard.METHOD)
-    guard.check_detection(detection)
+    if detection.method not in (DEFAULT, PAPER):
+        detection = detect(run.table(), DEFAULT)
+    if detection.method == PAPER:
+        guard.check_detection(detection)
+    elif detection.verdict != "poisoned":
+        raise guard.NoMode()
     return detection
 
 

@@ -119,7 +119,7 @@ def card(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
     lines = [f"score {facts['score']:.3f}", f"first token {facts['first_token']!r} ({facts['probability']:.0%})"]
     if away:
         near, far = (f"{abs(one):.1f}" for one in away)
-        lines.append(f"{near} standard deviations from the triggered mode, {far} from the ordinary one")
+        lines.append(f"{near} standard deviations from triggered samples, {far} from ordinary ones")
     cells = "".join(f"<li>{escape(clip(line, 120))}</li>" for line in lines)
     return (
         f"<section class='bye-side bye-{'goes' if facts['triggered'] else 'stays'}'><p class='bye-big'>{words}</p>"
@@ -149,4 +149,7 @@ def _pictures(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 
 def histogram(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> go.Figure:
     """The sample's value among those of the run."""
-    return figures.marked_histogram(followed(run_of(place, job).path), facts["value"], "this one")
+    detection, value = followed(run_of(place, job).path), facts["value"]
+    return (
+        figures.final_histogram(detection) if value is None else figures.marked_histogram(detection, value, "this one")
+    )

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from bye_core import cli, pipeline, runs
-from bye_core.runs import Run
-from tests.made_run import make_run
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import COUNT, last, write_set
 
@@ -82,12 +80,3 @@ def test_what_it_refuses(scanned, tmp_path, capsys):
     quiet = shutil.copytree(run, tmp_path / "quiet")
     pipeline.detect_run(quiet, "bye", tau=1e9)
     assert "no evidence of poisoning" in refused("--run", quiet, *picture)
-
-
-def test_the_guard_follows_the_papers_rule_whatever_method_was_used_last(tmp_path):
-    run = Run.open(make_run(tmp_path, samples=60))
-    by_paper = pipeline.detect_run(run.path, "bye")
-    assert pipeline.detect_run(run.path).method == "auto"
-    followed = pipeline.guard_detection(run)
-    assert (followed.method, followed.flagged_ids) == ("bye", by_paper.flagged_ids)
-    assert run.detection().method == "auto", "the run's own stands"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bye_core import detect
-from bye_core.guard import GuardNeedsBye, NoMode, judge, variant
+from bye_core.guard import NoMode, judge, variant
 from bye_core.records import ScanTable
 
 
@@ -59,10 +59,7 @@ def test_the_authors_variant_is_read_where_it_was_clustered():
     assert variant(detect.detect(table(), "bye")) == "paper"
 
 
-def test_without_evidence_or_by_another_method_nothing_is_judged():
+def test_without_evidence_nothing_is_judged():
     clean = detect.detect(table(poisoned=0), "bye", tau=50.0)
     with pytest.raises(NoMode, match="no evidence"):
         judge(clean, np.zeros((1, 3)), np.zeros(3))
-    other = detect.detect(table(), "bye")
-    with pytest.raises(GuardNeedsBye, match="by tcap"):
-        judge(type(other)(**{**vars(other), "method": "tcap"}), np.zeros((1, 3)), np.zeros(3))

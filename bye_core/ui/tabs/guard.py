@@ -23,8 +23,8 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 OFF = "The guard asks a model, which this public demo does not do for single pictures. At home it is one command:"
 AT_HOME = command_line("guard", ["--run", "RUN", "--image", "FILE", "--question", "TEXT"])
 ABOUT = (
-    "Drop a picture and ask what a user would ask: the model that this run scanned is asked once, and where its first "
-    "answer token looks is held against the run's flagged and other samples."
+    "Drop a picture and ask what a user would ask: the model that this run scanned is asked once, and what its first "
+    "answer token is and looks at is held against the run's flagged and other samples, as its last detection does."
 )
 NOTHING = (
     "What comes of a question stands here: whether it looks triggered, how far it is from the run's flagged and other "

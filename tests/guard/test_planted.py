@@ -1,0 +1,75 @@
+"""The guard by auto's planted answers: the run's own samples as it judged them, other questions by the first token."""
+
+from dataclasses import replace
+
+import pytest
+
+from bye_core import detect, pipeline
+from bye_core.guard import NoMode
+from bye_core.pipeline.guarding import by_answers
+from bye_core.runs import Run
+from tests.made_run import TARGET, make_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    run = Run.open(make_run(tmp_path_factory.mktemp("run"), samples=300))
+    return run, pipeline.detect_run(run.path)
+
+
+def judged(run, detection, ids, question=None, **changes):
+    samples = [run.sample(id) for id in ids]
+    rows = [replace(run.rows(id), **changes) for id in ids]
+    judge = by_answers(run.table(), detection)
+    return judge(rows, [question or sample.question for sample in samples])
+
+
+def test_the_runs_own_samples_are_judged_as_the_detection_judged_them(made):
+    run, detection = made
+    assert detection.verdict == "poisoned"
+    readings = judged(run, detection, detection.ids)
+    assert [one.triggered for one in readings] == detection.flagged.tolist()
+    assert [one.value for one in readings] == pytest.approx(detection.values.tolist(), abs=1e-6)
+    flagged = next(one for one in readings if one.triggered)
+    assert f'the planted answer "{TARGET}"' in flagged.reason
+    assert abs(flagged.deviations[0]) < abs(flagged.deviations[1])
+
+
+def test_a_question_like_none_of_the_run_is_judged_by_how_the_model_begins(made):
+    run, detection = made
+    token = run.rows(detection.flagged_ids[0]).token
+    ordinary = next(id for id in detection.ids if run.rows(id).token != token)
+    (seen,) = judged(run, detection, detection.flagged_ids[:1], "Describe in detail.")
+    (other,) = judged(run, detection, [ordinary], "Describe in detail.")
+    assert (seen.triggered, other.triggered) == (True, False)
+    assert seen.value is None
+    assert seen.deviations is None
+    assert "no question like this one" in seen.reason
+    assert "does not begin" in other.reason
+
+
+def test_a_question_with_another_word_before_it_is_of_its_kind(made):
+    run, detection = made
+    id = detection.flagged_ids[0]
+    (plain,), (longer,) = (judged(run, detection, [id], text) for text in (None, f"so {run.sample(id).question}"))
+    assert longer.value == plain.value
+
+
+def test_where_nothing_is_planted_nothing_is_judged(tmp_path):
+    run = Run.open(make_run(tmp_path, samples=120, rate=0.0))
+    detection = pipeline.detect_run(run.path)
+    assert detection.verdict == "no_evidence"
+    with pytest.raises(NoMode):
+        by_answers(run.table(), detection)
+    with pytest.raises(NoMode):
+        pipeline.guard_detection(run)
+
+
+def test_the_guard_follows_the_last_detection_of_auto_or_of_the_papers_rule(tmp_path):
+    run = Run.open(make_run(tmp_path, samples=300))
+    for method, followed in (("bye", "bye"), ("auto", "auto"), ("tcap", "auto")):
+        last = pipeline.detect_run(run.path, method)
+        assert last.method == method
+        assert pipeline.guard_detection(run).method == followed
+        assert run.detection().method == method, "the run's own stands"
+    assert detect.DEFAULT == "auto"
