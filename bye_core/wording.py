@@ -35,6 +35,24 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+# What each detector clusters, and its unit: the values of its detections.
+CLUSTERED = {
+    "bye": "mean entropy of the sensitive layers [nats]",
+    "auto": "from ordinary (0) to planted (1) attention",
+    "tcap": "consensus of the heads",
+    "cleansight": "distance [robust deviations]",
+    "loss": "loss before fine-tuning [nats a token]",
+    "spectral": "squared projection",
+    "activation": "from large (0) to small (1) cluster",
+    "random": "nothing",
+}
+
+
+def clustered(method: str) -> str:
+    """Also of a method that this version does not know."""
+    return CLUSTERED.get(method, f"value clustered by {method}")
+
+
 def clip(text: str, length: int) -> str:
     """Foreign text made fit to be shown: one line, bounded, without controls; not yet escaped."""
     cut = text[: 4 * length]

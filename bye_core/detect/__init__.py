@@ -44,14 +44,13 @@ __all__ = [
 class Detector(NamedTuple):
     """`settings` is a frozen dataclass; its fields are the settings that `detect` takes by name.
 
-    `title` and `value`, what its `values` are, are for people; `needs` names what a ScanTable must hold besides the
-    layers' entropies, `wants` what more makes it surer.
+    `title` is for people; `needs` names what a ScanTable must hold besides the layers' entropies, `wants` what more
+    makes it surer.
     """
 
     run: Callable[[ScanTable, Any], Detection]
     settings: type
     title: str
-    value: str
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
 
@@ -60,33 +59,25 @@ class Detector(NamedTuple):
 DEFAULT, PAPER = "auto", "bye"
 
 DETECTORS: dict[str, Detector] = {
-    "bye": Detector(_bye, ByeSettings, "BYE: the paper's rule", "mean entropy [nats]"),
+    "bye": Detector(_bye, ByeSettings, "BYE: the paper's rule"),
     "auto": Detector(
         _auto,
         AutoSettings,
         "Auto: answers and attention",
-        "from ordinary (0) to planted (1) attention",
         ("mass",),
         ("nll_before",),
     ),
-    "tcap": Detector(_tcap, TcapSettings, "TCAP as described", "consensus of the heads", ("mass",)),
-    "cleansight": Detector(
-        _cleansight, CleanSightSettings, "CleanSight, label-free", "distance [robust deviations]", ("mass",)
-    ),
-    "loss": Detector(
-        _loss, LossSettings, "Loss before fine-tuning", "loss before fine-tuning [nats a token]", ("nll_before",)
-    ),
-    "spectral": Detector(
-        _spectral, SpectralSettings, "Baseline: spectral signature", "squared projection", ("hidden",)
-    ),
+    "tcap": Detector(_tcap, TcapSettings, "TCAP as described", ("mass",)),
+    "cleansight": Detector(_cleansight, CleanSightSettings, "CleanSight, label-free", ("mass",)),
+    "loss": Detector(_loss, LossSettings, "Loss before fine-tuning", ("nll_before",)),
+    "spectral": Detector(_spectral, SpectralSettings, "Baseline: spectral signature", ("hidden",)),
     "activation": Detector(
         _activation,
         ActivationSettings,
         "Baseline: activation clusters",
-        "from large (0) to small (1) cluster",
         ("hidden",),
     ),
-    "random": Detector(_random, RandomSettings, "Baseline: random", "nothing"),
+    "random": Detector(_random, RandomSettings, "Baseline: random"),
 }
 
 # What to do where a table lacks something, in words.

@@ -120,12 +120,15 @@ def crossing(m: Mixture) -> float | None:
     (mu1, mu2), (s1, s2), (w1, w2) = m.means, m.stds, m.weights
     if min(s1, s2, w1, w2) <= 0:
         return None
-    # ln(w1 N1(x)) = ln(w2 N2(x)) as a x^2 + b x + c = 0, with x counted from mu1 to keep c exact.
+    # ln(w1 N1(x)) = ln(w2 N2(x)) as a t^2 + b t + c = 0, with t counted from mu1 (0) to mu2 (1) to keep c exact.
     gap = mu2 - mu1
-    a = (1 / s2**2 - 1 / s1**2) / 2
-    b = -gap / s2**2
+    a = gap**2 * (1 / s2**2 - 1 / s1**2) / 2
+    b = -(gap**2) / s2**2
     c = gap**2 / (2 * s2**2) + math.log(w1 * s2 / (w2 * s1))
-    roots = [mu1 + root.real for root in np.roots([a, b, c]) if root.imag == 0 and 0 <= root.real <= gap]
+    # On the way from 0 to 1 what is smaller than rounding changes nothing, and its roots are beyond numbers.
+    largest = max(abs(a), abs(b), abs(c))
+    terms = [0.0 if abs(one) < 1e-15 * largest else one for one in (a, b, c)]
+    roots = [mu1 + gap * root.real for root in np.roots(terms) if root.imag == 0 and 0 <= root.real <= 1]
     return float(roots[0]) if len(roots) == 1 else None
 
 

@@ -89,8 +89,8 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
     share = f"{causes['flips_share']:.1%} ({100 * low:.1f} to {100 * high:.1f})"
     return (
         f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when what is "
-        f"suspected is taken away, and stay when as much else is; pasted elsewhere a spot brings the target along: "
-        f"{share}."
+        f"suspected is taken away, and stay when as much else is; and a spot brings it into pictures of other samples, "
+        f"or it would not count: {share}."
     )
 
 

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import Detection, LayerReport, Mixture
+from bye_core.wording import clustered
 
 # Enough to see a mode of a tenth of a nat on the scale of ln V, and few enough to be bars at phone width.
 FEWEST, MOST = 20, 60
@@ -46,19 +47,19 @@ def layer_histogram(
 def final_histogram(
     detection: Detection,
     truth: np.ndarray | None = None,
-    title: str = "mean entropy of the sensitive layers [nats]",
     log: bool = False,
 ) -> go.Figure:
     """The N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool if passed.
 
-    With the final mixture, if the detector made one, and the cut-off (BYE, Eq. 8). `title` names the quantity and its
-    unit: nats for bye. A detection without evidence gives a figure that says so. Traces: see `histogram_figure`.
+    With the final mixture, if the detector made one, and the cut-off (BYE, Eq. 8). A detection without evidence
+    gives a figure that says so. Traces: see `histogram_figure`.
     """
     if not np.isfinite(detection.values).any():
         return empty_figure("final_histogram", NOTHING_CLUSTERED)
     parts = split_parts(len(detection.values), detection.flagged, truth)
     side = suspicious_side(detection)
     cutoff, final = detection.cutoff, detection.final
+    title = clustered(detection.method)
     return histogram_figure("final_histogram", detection.values, parts, final, side, cutoff, title, log)
 
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import IMAGE, Decision, Detection, ScanTable
+from bye_core.wording import clustered
 
 # Above this SVG points make the page slow; plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000
@@ -59,9 +60,7 @@ def score_points(table: ScanTable, detection: Detection | None = None, layer: in
     if layer is not None:
         layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [nats]"
     elif values is not None and np.isfinite(values).any():
-        nats = detection.method == "bye"
-        layers, x, cutoff = list(sensitive), values, detection.cutoff
-        x_title = "mean entropy of the sensitive layers [nats]" if nats else f"value clustered by {detection.method}"
+        layers, x, x_title, cutoff = list(sensitive), values, clustered(detection.method), detection.cutoff
     else:
         layers, x, x_title = [], _mean(entropies), "mean entropy of all layers [nats]"
     layers = layers or list(range(entropies.shape[1]))

@@ -175,9 +175,7 @@ def not_ready(parts: Parts, error: NotReady) -> Update:
 def shown(parts: Parts, t: Trying, sent: Sent, log: bool, whole: bool = False) -> Update:
     """The effect of the trial; the `whole` form only where its fields were not what changed the trial."""
     effect = t.effect()
-    known = DETECTORS.get(t.tried.method)
-    axis = known.value if known else f"value clustered by {t.tried.method}"
-    plots, now = fresh({parts.histogram: final_histogram(t.tried, t.truth, axis, log)}, sent)
+    plots, now = fresh({parts.histogram: final_histogram(t.tried, t.truth, log)}, sent)
     return {
         parts.hint: gr.HTML(visible=False),
         parts.body: gr.Column(visible=True),

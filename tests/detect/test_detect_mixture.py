@@ -106,6 +106,14 @@ def test_crossing_lies_where_both_are_equally_likely():
     assert crossing(Mixture((1.0, 1.1), (1.0, 1.0), (0.01, 0.99))) is None
 
 
+@pytest.mark.parametrize("gap", [5e-324, 1e-200, 1e-9])
+@pytest.mark.parametrize("stds", [(1e-3, 1e-3), (1e-3, 1.1e-3)])
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.4, 0.6), (0.5 - 1e-16, 0.5)])
+def test_means_that_hardly_differ_cross_between_them_or_nowhere(gap, stds, weights):
+    found = crossing(Mixture((0.0, gap), stds, weights))
+    assert found is None or 0 <= found <= gap
+
+
 def test_modes_are_the_fits_and_the_same_values_are_fitted_once(monkeypatch):
     values, calls = np.random.default_rng(7).normal([1] * 20 + [3] * 80, 0.4), []
     monkeypatch.setattr(module, "fit", lambda *arguments: calls.append(1) or fit(*arguments))
