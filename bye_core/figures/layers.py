@@ -16,6 +16,7 @@ from bye_core.figures.theme import ACCENT, NEUTRAL, faded, layer_axis, make_figu
 from bye_core.records import LayerReport
 
 QUANTILES = (0.1, 0.9)
+BAR_WIDTH = 0.8  # layers; left to plotly, the bars of a few chosen layers grow over their neighbours
 BSI_NAMES = {"paper": "BSI", "reference": "BSI, authors' code"}
 
 
@@ -52,6 +53,7 @@ def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]]) -> go.
         uid=name,
         x=[report.layer for report, _ in chosen],
         y=[height for _, height in chosen],
+        width=BAR_WIDTH,
         customdata=[report.layer for report, _ in chosen],
         text=[_hover(report) for report, _ in chosen],
         textposition="none",
@@ -70,6 +72,7 @@ def _marks(
         mode="markers",
         x=[report.layer for report, _ in chosen],
         y=[height for _, height in chosen],
+        width=BAR_WIDTH,
         customdata=[report.layer for report, _ in chosen],
         text=[_hover(report) for report, _ in chosen],
         hovertemplate="%{text}<extra></extra>",

@@ -21,6 +21,7 @@ def test_bars_hold_their_layers_and_indices():
     assert (sensitive.x, sensitive.customdata) == ((1, 3), (1, 3))
     assert sensitive.y == pytest.approx((4.0, 4.4))  # an infinite index ends a tenth above the highest finite one
     assert other.marker.color != sensitive.marker.color
+    assert other.width == sensitive.width < 1, "bars of layers far apart stay beside their neighbours'"
 
 
 def test_chosen_layers_and_those_without_a_mixture_are_marked_by_shape():
