@@ -72,7 +72,6 @@ def _marks(
         mode="markers",
         x=[report.layer for report, _ in chosen],
         y=[height for _, height in chosen],
-        width=BAR_WIDTH,
         customdata=[report.layer for report, _ in chosen],
         text=[_hover(report) for report, _ in chosen],
         hovertemplate="%{text}<extra></extra>",
