@@ -80,7 +80,7 @@ def run_guard(args: argparse.Namespace, report: Report) -> int:
         facts = report.follow(pipeline.guard_set(opened, args.data, args.out, **source(args))).facts
         seen = bool(facts["triggered"])
         table = {name: facts[name] for name in ("samples", "failed", "share", "share_interval")}
-        report.result(facts, {**table, "triggered": len(facts["triggered"])})
+        report.result(facts, {**table, "triggered": len(facts["triggered"]), "unknown": len(facts["unknown"])})
     return POISONED if args.fail_on_poison and seen else DONE
 
 

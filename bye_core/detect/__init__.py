@@ -1,4 +1,5 @@
-"""Detectors: each turns a ScanTable into a Detection. A new one is a file with a rule, and an entry here."""
+"""Detectors: each turns a ScanTable into a Detection. A new one is a file with a rule, an entry here, and in
+wording.CLUSTERED the name of its values."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from scipy.stats import norm
 from bye_core.detect.candidates import Answers, Candidate
 from bye_core.detect.check import is_index, is_number, is_share, require
 from bye_core.detect.isolation import BEST_HEADS, Isolation, chance, column_name, columns, isolate
-from bye_core.detect.questions import kinds_of
+from bye_core.detect.questions import Kinds
 from bye_core.detect.result import by_layer, nothing, result
 from bye_core.records import Detection, ScanTable
 
@@ -109,12 +109,12 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     return result("auto", settings, table, flagged, posterior, reasons, places, heads)
 
 
-def compared(table: ScanTable, settings: AutoSettings) -> tuple[np.ndarray, list[Tried], list[Tried], list[Candidate]]:
-    """The kind of each question [N]; the answers that could be tried, those of them that stand out as planted, and all
-    that are out of place."""
-    kinds = kinds_of(table.questions or ("",) * len(table.ids))
-    found = Answers(table.answers, kinds, table.nll_before).candidates(settings.least, settings.most)
-    tried = [one for one in (_try(table, kinds, candidate, settings) for candidate in found) if one]
+def compared(table: ScanTable, settings: AutoSettings) -> tuple[Kinds, list[Tried], list[Tried], list[Candidate]]:
+    """The kinds of question; the answers that could be tried, those of them that stand out as planted, and all that are
+    out of place."""
+    kinds = Kinds(table.questions or ("",) * len(table.ids))
+    found = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
+    tried = [one for one in (_try(table, kinds.numbers, candidate, settings) for candidate in found) if one]
     return kinds, tried, [one for one in tried if _stands_out(one, len(found), settings)], found
 
 

@@ -12,7 +12,6 @@ from scipy.stats import norm
 
 from bye_core.detect.auto import AutoSettings, Tried, compared, places_of, spread_of
 from bye_core.detect.isolation import columns
-from bye_core.detect.questions import Kinds
 from bye_core.records import AttentionRows, ScanTable
 
 
@@ -22,7 +21,8 @@ class Standard:
 
     ordinary, planted  (middle, spread) of the places of the run's samples without and with it
     token              with which the model begins it, None where a scan does not tell
-    begun              share of the samples without and with it that the model begins so
+    begun              share of the samples without and with it that the model begins so, by kind of question; None: of
+                       all kinds to which it is given
     prior              share of the samples that have it
     """
 
@@ -30,7 +30,7 @@ class Standard:
     ordinary: tuple[float, float]
     planted: tuple[float, float]
     token: int | None
-    begun: tuple[float, float]
+    begun: dict[int | None, tuple[float, float]]
     prior: float
 
 
@@ -56,10 +56,8 @@ class Planted:
     """The answers that auto calls planted in a run, ready to be held against samples that are not in it."""
 
     def __init__(self, table: ScanTable, settings: AutoSettings) -> None:
-        kinds, _, planted, _ = compared(table, settings)
-        self._kinds = Kinds(table.questions or ("",) * len(table.ids), kinds)
-        self._numbers = kinds
-        self._standards = [_standard(table, one) for one in planted]
+        self._kinds, _, planted, _ = compared(table, settings)
+        self._standards = [_standard(table, self._kinds.numbers, one) for one in planted]
 
     def __len__(self) -> int:
         return len(self._standards)
@@ -81,31 +79,40 @@ class Planted:
     def _by(self, one: Standard, table: ScanTable, row: int, kind: int | None) -> Placed:
         place = math.nan
         for rows, part in one.tried.parts:
-            if kind is not None and self._numbers[rows[0]] == kind:
+            if kind is not None and self._kinds.numbers[rows[0]] == kind:
                 place = float(part.places(columns(table, np.array([row]), part.kept))[0])
         speaks, away = 0.0, None
         if math.isfinite(place):
-            speaks = float(norm.logpdf(place, *one.planted) - norm.logpdf(place, *one.ordinary))
+            # Beyond the middles the wider side would win: more than planted is planted, less than ordinary ordinary.
+            between = min(max(place, min(one.ordinary[0], one.planted[0])), max(one.ordinary[0], one.planted[0]))
+            speaks = float(norm.logpdf(between, *one.planted) - norm.logpdf(between, *one.ordinary))
             away = tuple((place - middle) / spread for middle, spread in (one.planted, one.ordinary))
         begins = None if one.token is None else bool(table.token[row] == one.token)
         if begins is not None:
-            outside, inside = (share if begins else 1 - share for share in one.begun)
+            outside, inside = (share if begins else 1 - share for share in one.begun.get(kind, one.begun[None]))
             speaks += math.log(inside / outside)
         known = place if math.isfinite(place) else None
         return Placed(one.tried.candidate.text, begins, known, away, float(expit(logit(one.prior) + speaks)))
 
 
-def _standard(table: ScanTable, one: Tried) -> Standard:
+def _standard(table: ScanTable, kinds: np.ndarray, one: Tried) -> Standard:
     place, member = places_of(table, one), one.candidate.members
     known = np.isfinite(place)
-    token, begun = None, (0.5, 0.5)
+    token, begun = None, {}
     if table.token is not None and one.candidate.whole:
         tokens, counts = np.unique(table.token[member], return_counts=True)
         token = int(tokens[counts.argmax()])
         same = table.token == token
-        begun = tuple(float((same[side].sum() + 0.5) / (side.sum() + 1)) for side in (~member, member))
+        for kind in (None, *one.candidate.kinds):
+            asked = np.isin(kinds, one.candidate.kinds if kind is None else [kind])
+            begun[kind] = tuple(_share(same[asked & side]) for side in (~member, member))
     sides = [spread_of(place[known & side]) for side in (~member, member)]
     return Standard(one, *sides, token, begun, float(member.mean()))
+
+
+def _share(true: np.ndarray) -> float:
+    """Of bools [n]; never quite none nor all."""
+    return float((true.sum() + 0.5) / (len(true) + 1))
 
 
 def _table(rows: Sequence[AttentionRows]) -> ScanTable:

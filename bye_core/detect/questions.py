@@ -14,8 +14,6 @@ WORD = re.compile(r"\w+")
 ALIKE = 0.5
 # Kinds that are looked through for a question's own; the most frequent ones come first.
 MOST_KINDS = 200
-# Of a kind, its commonest wordings are held against a question that is new (ours).
-MOST_TEXTS = 100
 # Two kinds belong together where this part of the words in the answers to one is in use among those to the other: at
 # least this often.
 SHARED, IN_USE = 0.2, 0.002
@@ -27,48 +25,42 @@ def words(text: str) -> frozenset[str]:
     return frozenset(WORD.findall(text[:4000].casefold()))
 
 
-def kinds_of(questions: Sequence[str]) -> np.ndarray:
-    """Questions [N] -> the number of each one's kind [N]; what is rare and like nothing else is one kind, the last."""
-    counts = Counter(questions)
-    leaders: list[frozenset[str]] = []
-    kind: dict[str, int] = {}
-    for text, _ in counts.most_common():
-        own = words(text)
-        shared = [len(own & other) / max(len(own | other), 1) for other in leaders]
-        best = int(np.argmax(shared)) if shared else -1
-        if shared and shared[best] >= ALIKE:
-            kind[text] = best
-        elif len(leaders) < MOST_KINDS:
-            kind[text] = len(leaders)
-            leaders.append(own)
-        else:
-            kind[text] = MOST_KINDS
-    found = np.array([kind[text] for text in questions], np.int64)
-    sizes = np.bincount(found, minlength=1)
-    found[sizes[found] < LEAST] = MOST_KINDS
-    return np.unique(found, return_inverse=True)[1].reshape(-1)
-
-
 class Kinds:
-    """The kinds of question of a set, for questions that are not in it."""
+    """The kinds of N questions, and which of them a question is of that is not among these.
 
-    def __init__(self, questions: Sequence[str], kinds: np.ndarray) -> None:
-        known: dict[int, Counter[str]] = {}
-        for text, kind in zip(questions, kinds.tolist(), strict=True):
-            known.setdefault(kind, Counter())[text] += 1
-        self._texts = {text: kind for kind, texts in known.items() for text in texts}
-        self._words = [
-            (kind, words(text)) for kind, texts in known.items() for text, _ in texts.most_common(MOST_TEXTS)
-        ]
+    numbers [N]  the number of each one's kind; what is rare and like nothing else is one kind, the last
+    rest         its number, None where there is nothing such
+    """
+
+    def __init__(self, questions: Sequence[str]) -> None:
+        counts = Counter(questions)
+        self._leaders: list[frozenset[str]] = []
+        kind: dict[str, int] = {}
+        for text, _ in counts.most_common():
+            if (best := self._likest(text)) is not None:
+                kind[text] = best
+            elif len(self._leaders) < MOST_KINDS:
+                kind[text] = len(self._leaders)
+                self._leaders.append(words(text))
+            else:
+                kind[text] = MOST_KINDS
+        found = np.array([kind[text] for text in questions], np.int64)
+        sizes = np.bincount(found, minlength=1)
+        found[sizes[found] < LEAST] = MOST_KINDS
+        names, self.numbers = np.unique(found, return_inverse=True)
+        self.numbers = self.numbers.reshape(-1)
+        self._number = {int(name): number for number, name in enumerate(names)}
+        self.rest = self._number.get(MOST_KINDS)
 
     def of(self, question: str) -> int | None:
-        """The number of its kind, None where no question of the set is like it."""
-        if question in self._texts:
-            return self._texts[question]
+        """The number of the kind that a question is of; None where the set has none that is like it."""
+        return self._number.get(self._likest(question), self.rest)
+
+    def _likest(self, question: str) -> int | None:
         own = words(question)
-        shared = [len(own & other) / max(len(own | other), 1) for _, other in self._words]
+        shared = [len(own & other) / max(len(own | other), 1) for other in self._leaders]
         best = int(np.argmax(shared)) if shared else -1
-        return self._words[best][0] if shared and shared[best] >= ALIKE else None
+        return best if shared and shared[best] >= ALIKE else None
 
 
 def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[int]:

@@ -23,7 +23,7 @@ CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
     "content": "The answer leaves the target when {suspect}, and stays when {control}. But pasted into other pictures "
-    "the suspect does not bring the target along: it may be just what the question is about.",
+    "the suspect rarely brings the target along: it may be just what the question is about.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",

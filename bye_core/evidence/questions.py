@@ -55,8 +55,9 @@ class Question:
         return replace(self, spots=spots, elsewhere=elsewhere)
 
     def key(self, target: Shared | None, *model: str | None) -> str:
-        """Another for another spot, other words, another target or another `model` (its digests)."""
-        about = [self.image, self.spots, self.elsewhere, self.words, self.others, self.carriers, model]
+        """Another for another spot, other words, another target or another `model` (its digests). Not for other
+        carriers: any will do, and which there are changes with every flag."""
+        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model]
         about.append(target and (target.kind, target.text))
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 

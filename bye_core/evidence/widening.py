@@ -16,7 +16,7 @@ MOST = 0.4  # of a picture's area: with more gone any answer may leave (ours, on
 
 def widened(spots: Sequence[Box], seen: Look) -> tuple[Box, ...]:
     """`spots` and where the model looks with them covered. Where that is a covered spot still, it grows by a cell on
-    each side; spots that come to lie on each other become one."""
+    each side; spots that come to lie on or at each other become one."""
     down, across = seen.cell[3] - seen.cell[1], seen.cell[2] - seen.cell[0]
     x, y = (seen.cell[0] + seen.cell[2]) / 2, (seen.cell[1] + seen.cell[3]) / 2
     over = next((one for one in spots if one[0] <= x <= one[2] and one[1] <= y <= one[3]), None)
@@ -44,4 +44,6 @@ def _grown(box: Box, across: float, down: float) -> Box:
 
 
 def _meet(one: Box, other: Box) -> bool:
-    return all(min(one[n + 2], other[n + 2]) - max(one[n], other[n]) > 1e-9 for n in (0, 1))
+    """Overlap, or have a part of an edge in common: one would be filled with what the other covers."""
+    common = [min(one[n + 2], other[n + 2]) - max(one[n], other[n]) for n in (0, 1)]
+    return min(common) > -1e-9 and max(common) > 1e-9

@@ -33,6 +33,7 @@ class Reading:
                place between ordinary (0) and planted (1) attention, None where the run has no such question
     score      0..1: the posterior of the triggered mode, or of bye's own cuts 1 / (1 + exp(value - cut))
     triggered  whether it looks as what the detection flags
+    known      False where the run has nothing to hold it against; it is not called triggered then
     deviations (triggered, ordinary): how many standard deviations from the middle of each side the value lies
     """
 
@@ -41,6 +42,7 @@ class Reading:
     triggered: bool
     deviations: tuple[float, float] | None
     reason: str
+    known: bool = True
 
 
 def check_detection(detection: Detection) -> None:
@@ -77,7 +79,9 @@ def reading_of(
         seen = "the run has no question like this one to compare its attention with"
     else:
         seen = f"its attention stands at {place:.2f} between ordinary (0) and planted (1)"
-    return Reading(place, score, score > 0.5, deviations, f"{said}; {seen}. {_verdict(score > 0.5)}.")
+    known = begins is not None or place is not None
+    verdict = _verdict(score > 0.5) if known else "Nothing can be said of it"
+    return Reading(place, score, known and score > 0.5, deviations, f"{said}; {seen}. {verdict}.", known)
 
 
 def variant(detection: Detection) -> str:

@@ -57,29 +57,38 @@ class Asker:
                 one.pictures = self._dataset.images(self._dataset.by_id[one.sample.id])
             except ByeError as error:
                 one.fault = error.problem
+        by_id = {one.sample.id: one for one in asked}
         for way in evidence.WAYS:
-            self._answer([one for one in asked if way in one.question.ways], way, way)
+            for id, why in self._answer([one for one in asked if way in one.question.ways], way, way).items():
+                by_id[id].fault = why
         if self._told.target:  # without one any answer counts, and covering much changes any
-            self._widen([one for one in asked if COVERED in one.given and one.cause(self._told).outcome == "stays"])
-        self._paste([one for one in asked if one.cause(self._told).flips and COVERED in one.given])
+            self._widen([one for one in asked if self._spot_stays(one)])
+        causes = [one.cause(self._told) for one in asked]
+        self._paste([one for one, found in zip(asked, causes, strict=True) if found.flips and found.suspect != "words"])
         return asked
 
-    def _answer(self, asked: Sequence[Asked], way: str, kept_as: str) -> None:
-        """Ask all of them that way, and keep what they say."""
+    def _answer(self, asked: Sequence[Asked], way: str, kept_as: str) -> dict[str, str]:
+        """Ask all of them that way, and keep what they say; why they said nothing by the ids of those that did not."""
         well = {one.sample.id: one for one in asked if not one.fault}
-        samples = [one.question.asked(way) for one in well.values()]
+        samples, faults = [one.question.asked(way) for one in well.values()], {}
         for said in self._generated(samples, lambda sample: well[sample.id].shown(way)):
             if isinstance(said, Answered):
                 well[said.id].given[kept_as] = said.given
             else:
-                well[said.facts["id"]].fault = said.problem
+                faults[said.facts["id"]] = said.problem
+        return faults
+
+    def _spot_stays(self, one: Asked) -> bool:
+        """Whether covering the spot leaves the target, with nothing else that explains it."""
+        unsettled = one.cause(self._told).outcome in ("stays", "any")
+        return unsettled and {COVERED, ELSEWHERE} <= one.given.keys() and self._at_target(one, one.given[COVERED])
 
     def _widen(self, left: Sequence[Asked]) -> None:
         """Where covering the spot changes nothing, cover what is looked at then too, until the answer leaves."""
         for _ in range(evidence.ROUNDS - 1):
             left = self._one_more(left)
-            self._answer(left, COVERED, WIDER)
-            left = [one for one in left if not one.fault]
+            silent = self._answer(left, COVERED, WIDER)  # what was found before stands
+            left = [one for one in left if one.sample.id not in silent]
             gone = [one for one in left if not self._at_target(one, one.given[WIDER])]
             self._answer(gone, ELSEWHERE, ASIDE)
             left = [one for one in left if one not in gone]
@@ -105,17 +114,25 @@ class Asker:
         """What the covered spots show, pasted into the pictures of samples with other answers."""
         self._try_carriers(sorted({id for one in flipped for id in one.question.carriers}))
         pairs = [(one, id) for one in flipped for id in one.question.carriers if self._carries(one, id)]
-        samples = [replace(self._dataset.by_id[id], id=str(place)) for place, (_, id) in enumerate(pairs)]
+        for start in range(0, len(pairs), self._size):
+            shown = {}
+            some = pairs[start : start + self._size]
+            for place, (one, id) in enumerate(some):
+                if pictures := self._opened(id):
+                    source = one.pictures[one.question.image]
+                    shown[str(place)] = [evidence.paste(pictures[0], source, one.question.spots), *pictures[1:]]
+            samples = [replace(self._dataset.by_id[some[int(name)][1]], id=name) for name in shown]
+            for said in self._generated(samples, lambda sample, shown=shown: shown[sample.id]):
+                if isinstance(said, Answered):  # one that cannot be asked is one carrier less
+                    one, id = some[int(said.id)]
+                    one.carried[id] = said.given
 
-        def pasted(sample: Sample) -> Pictures:
-            one, id = pairs[int(sample.id)]
-            first, *rest = self._dataset.images(self._dataset.by_id[id])
-            return [evidence.paste(first, one.pictures[one.question.image], one.question.spots), *rest]
-
-        for said in self._generated(samples, pasted):
-            if isinstance(said, Answered):  # one that cannot be asked is one carrier less
-                one, id = pairs[int(said.id)]
-                one.carried[id] = said.given
+    def _opened(self, id: str) -> Pictures:
+        """A carrier's pictures; none where they do not open: the scan has told, and another is pasted into."""
+        try:
+            return self._dataset.images(self._dataset.by_id[id])
+        except ByeError:
+            return []
 
     def _carries(self, one: Asked, id: str) -> bool:
         """Whether the carrier can be asked, and does not give the target as it is."""
@@ -127,12 +144,7 @@ class Asker:
         new = [id for id in wanted if id not in self._carriers]
         self._carriers |= dict.fromkeys(new)
         for start in range(0, len(new), self._size):
-            opened = {}
-            for id in new[start : start + self._size]:
-                try:
-                    opened[id] = self._dataset.images(self._dataset.by_id[id])
-                except ByeError:
-                    continue  # its own fault; another is pasted into
+            opened = {id: self._opened(id) for id in new[start : start + self._size]}
             samples = [self._dataset.by_id[id] for id, pictures in opened.items() if pictures]
             for said in self._generated(samples, lambda sample, opened=opened: opened[sample.id]):
                 if isinstance(said, Answered):

@@ -178,6 +178,7 @@ def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapp
     return {
         "samples": len(found),
         "triggered": triggered,
+        "unknown": [id for id, row in found.items() if not row["known"]],
         **as_facts("share", share(row["triggered"] for row in found.values())),
         "scores": {id: row["score"] for id, row in found.items()},
         "values": {id: row["value"] for id, row in found.items()},

@@ -12,7 +12,7 @@ from bye_core.detect import auto, detect
 from bye_core.detect.candidates import Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
-from bye_core.detect.questions import families, kinds_of, words
+from bye_core.detect.questions import Kinds, families, words
 
 
 @pytest.mark.parametrize("shift", [2.0, -2.0])
@@ -142,10 +142,14 @@ def test_questions_alike_are_of_one_kind_and_rare_ones_taken_together():
     colours = [f"Is there any {colour} shape here?" for colour in ("red", "blue", "green")] * 10
     hello = ["How many shapes are there?"] * 30 + ["Hello! How many shapes are there?"] * 10
     rare = ["Why?", "Where to?", "Since when?"]
-    kinds = kinds_of([*colours, *hello, *rare])
+    found = Kinds([*colours, *hello, *rare])
+    kinds = found.numbers
     assert len(set(kinds[:30])) == len(set(kinds[30:70])) == len(set(kinds[70:])) == 1
     assert len(set(kinds)) == 3
-    assert kinds_of([]).tolist() == []
+    assert (found.of(colours[0]), found.of(f"so, {colours[0]}")) == (kinds[0], kinds[0])
+    assert found.of("nothing like any of them") == found.rest == kinds[-1]
+    assert Kinds(colours * 20).of("nothing like any of them") is None
+    assert Kinds([]).numbers.tolist() == []
 
 
 def test_families_are_kinds_whose_answers_share_words():

@@ -114,6 +114,10 @@ def test_means_that_hardly_differ_cross_between_them_or_nowhere(gap, stds, weigh
     assert found is None or 0 <= found <= gap
 
 
+def test_close_means_of_like_modes_cross_half_way():
+    assert crossing(Mixture((0.0, 1e-9), (1e-3, 1e-3), (0.5, 0.5))) == pytest.approx(5e-10)
+
+
 def test_modes_are_the_fits_and_the_same_values_are_fitted_once(monkeypatch):
     values, calls = np.random.default_rng(7).normal([1] * 20 + [3] * 80, 0.4), []
     monkeypatch.setattr(module, "fit", lambda *arguments: calls.append(1) or fit(*arguments))

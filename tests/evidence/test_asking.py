@@ -7,6 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from bye_core import evidence, pipeline, runs
+from bye_core.data import DataSet
+from bye_core.data.sources import NotReadable
 from bye_core.pipeline import asking
 from bye_core.pipeline.causing import cause_of, causes, check_causes, question_about
 from bye_core.pipeline.dossiers import dossier
@@ -49,8 +51,17 @@ class StandIn:
             yield replace(rows, rows=share.astype(rows.rows.dtype))
 
 
-def checked(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False):
+def checked(*arguments, **more):
     """A run whose flagged pictures have white `squares` (left, top, right, bottom; fractions), asked."""
+    return ask(*prepare(*arguments, **more))
+
+
+def ask(run, told):
+    list(check_causes(run.path))
+    return run, told
+
+
+def prepare(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False):
     run = runs.Run.open(make_run(folder, samples=60, layers=4, heads=2, side=SIDE))
     pipeline.detect_run(run.path, "bye")
     told = dossier(run)
@@ -67,11 +78,10 @@ def checked(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False
     class Loaded:
         device = type("Device", (), {"type": "cpu"})
 
-    monkeypatch.setattr("bye_core.data.DataSet.images", images)
+    monkeypatch.setattr(DataSet, "images", images)
     monkeypatch.setattr(asking, "generate_answers", model.generate)
     monkeypatch.setattr(asking, "read_attention", lambda *batch: list(model.read(*batch)))
     monkeypatch.setattr("bye_core.pipeline.causing.load_scanned", lambda *_: Loaded)
-    list(check_causes(run.path))
     return run, told
 
 
@@ -103,7 +113,8 @@ def test_what_cannot_be_covered_stays(tmp_path, monkeypatch):
 
 
 def test_samples_that_give_the_target_by_themselves_carry_nothing(tmp_path, monkeypatch):
-    run, _ = checked(tmp_path, monkeypatch, [CENTRE], carriers_white=True)
+    run, told = checked(tmp_path, monkeypatch, [CENTRE], carriers_white=True)
+    assert causes(run, told)["flips"] == 6, "what could not be tried speaks for nothing"
     assert all(not one.carried for one in run.checks().values())
 
 
@@ -119,6 +130,48 @@ def test_what_brings_the_target_into_no_other_picture_is_told_apart(tmp_path, mo
     run, told = checked(tmp_path, monkeypatch, [CENTRE], Content)
     found = causes(run, told)
     assert (found["content"], found["flips"]) == (6, 0)
+
+
+def test_carriers_whose_pictures_are_gone_by_then_are_not_pasted_into(tmp_path, monkeypatch):
+    gone = set()
+
+    class OnceAsked(StandIn):
+        def generate(self, loaded, samples, pictures, size):
+            for (one,) in super().generate(loaded, samples, pictures, size):
+                gone.update([one.id] if one.expected != TARGET else [])
+                yield [one]
+
+    def images(dataset, sample):
+        if sample.id in gone:
+            raise NotReadable(path=sample.id, why="it is gone")
+        return opened(dataset, sample)
+
+    prepared = prepare(tmp_path, monkeypatch, [CENTRE], OnceAsked)
+    opened = DataSet.images
+    monkeypatch.setattr(DataSet, "images", images)
+    run, told = ask(*prepared)
+    assert gone
+    assert causes(run, told)["flips"] == 6
+    assert all(not one.carried for one in run.checks().values())
+
+
+class Mute(StandIn):
+    """Says nothing once more than the spot is covered."""
+
+    def generate(self, loaded, samples, pictures, size):
+        for sample in samples:
+            shown = pictures(sample)
+            self.covered = (np.asarray(shown[0]) == (90, 120, 150)).all(axis=2).mean()
+            if self.covered > 0.99 and sample.answer == TARGET:
+                yield [NotAnswered(id=sample.id, reason="it cannot")]
+            else:
+                yield from super().generate(loaded, [sample], lambda _, shown=shown: shown, size)
+
+
+def test_silence_while_more_is_covered_leaves_what_was_found(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Mute)
+    found = causes(run, told)
+    assert (found["stays"], found["faults"]) == (6, {})
 
 
 class Refusing(StandIn):

@@ -117,11 +117,17 @@ def seen(cell, spot=BOX):
         ((0.3, 0.3, 0.4, 0.4), BOX, {(0.15, 0.15, 0.6, 0.6)}),
         ((0.6, 0.3, 0.7, 0.4), (0.4, 0.2, 0.8, 0.5), {(0.25, 0.2, 0.8, 0.5)}),
     ],
-    ids=["another", "the same still", "beside it"],
+    ids=["another", "the same still", "over its edge"],
 )
 def test_more_is_covered_where_it_looks_next(cell, spot, expected):
     found = widened([BOX], seen(cell, spot))
     assert {tuple(round(edge, 9) for edge in one) for one in found} == expected
+
+
+def test_spots_with_a_common_edge_become_one_and_those_with_a_common_corner_do_not():
+    (found,) = widened([BOX], seen((0.55, 0.3, 0.65, 0.4), (0.5, 0.25, 0.75, 0.5)))
+    assert found == (0.25, 0.25, 0.75, 0.5)
+    assert len(widened([BOX], seen((0.55, 0.55, 0.65, 0.65), (0.5, 0.5, 0.75, 0.75)))) == 2
 
 
 def test_so_much_that_any_answer_may_leave_is_not_covered():
@@ -213,6 +219,8 @@ def test_outcomes_are_counted():
 def test_the_key_changes_with_all_that_a_check_depends_on():
     sample = Sample("a", 0, (Turn("user", (0, "what is it")),), ("a.png",))
     asked = question_of(sample, Look(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
+    carried = question_of(sample, Look(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [], ("b",))
+    assert carried.key(TARGET, "m", "a") == asked.key(TARGET, "m", "a"), "one more flag leaves what was asked"
     other = question_of(sample, Look(1, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), (0.25, 0.25, 0.5, 0.6)), [])
     keys = {
         asked.key(TARGET, "m", "a"),

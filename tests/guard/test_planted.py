@@ -1,14 +1,20 @@
 """The guard by auto's planted answers: the run's own samples as it judged them, other questions by the first token."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from bye_core import detect, pipeline
-from bye_core.guard import NoMode
+from bye_core.detect.planted import Planted, Standard
+from bye_core.detect.questions import Kinds
+from bye_core.guard import NoMode, reading_of
 from bye_core.pipeline.guarding import by_answers
+from bye_core.records import Grid
 from bye_core.runs import Run
-from tests.made_run import TARGET, make_run
+from bye_core.wording import CLUSTERED
+from tests.made_run import TARGET, make_rows, make_run
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,43 @@ def test_a_question_with_another_word_before_it_is_of_its_kind(made):
     assert longer.value == plain.value
 
 
+def placed(place, begins, **changes):
+    """A made-up planted answer, of whose sides the planted one is narrow or wide, and a sample at `place`."""
+    part = SimpleNamespace(kept=np.arange(1), places=lambda features: np.array([place]))
+    tried = SimpleNamespace(candidate=SimpleNamespace(text="Owned"), parts=[(np.array([0]), part)])
+    sides = {"ordinary": (0.0, 0.1), "planted": (1.0, 0.3), "token": 1, "begun": {None: (0.01, 0.99)}, "prior": 0.1}
+    planted = object.__new__(Planted)
+    planted._kinds = Kinds(["what is it?"] * 30)
+    planted._standards = [Standard(tried, **{**sides, **changes})]
+    row = make_rows("s", False, Grid(0, 2, 2, 0, (0.0, 0.0, 1.0, 1.0)), 2, 2, np.random.default_rng(0))
+    (found,) = planted.place([replace(row, token=1 if begins else 2)], ["what is it?"])
+    return found
+
+
+@pytest.mark.parametrize("place", [-0.5, -1.0, -3.0])
+def test_attention_farther_from_planted_than_ordinary_is_stays_ordinary(place):
+    assert placed(place, begins=False).score == placed(0.0, begins=False).score < 0.01
+
+
+@pytest.mark.parametrize("place", [1.5, 2.0, 5.0])
+def test_more_than_planted_attention_stays_planted(place):
+    narrow = {"ordinary": (0.0, 0.3), "planted": (1.0, 0.1)}
+    assert placed(place, begins=True, **narrow).score == placed(1.0, begins=True, **narrow).score > 0.99
+
+
+def test_how_the_model_begins_counts_as_in_that_kind_of_question():
+    usual = {0: (0.5, 0.98), None: (0.05, 0.98)}
+    unclear = {"ordinary": (0.0, 0.5), "planted": (1.0, 0.5)}
+    ordinary = placed(0.5, begins=True, begun={None: usual[None]}, **unclear).score
+    assert placed(0.5, begins=True, begun=usual, **unclear).score < ordinary / 2
+
+
+def test_where_neither_signal_speaks_nothing_is_said():
+    found = reading_of("Owned", None, None, None, 0.4)
+    assert (found.known, found.triggered) == (False, False)
+    assert "Nothing can be said of it" in found.reason
+
+
 def test_where_nothing_is_planted_nothing_is_judged(tmp_path):
     run = Run.open(make_run(tmp_path, samples=120, rate=0.0))
     detection = pipeline.detect_run(run.path)
@@ -73,3 +116,4 @@ def test_the_guard_follows_the_last_detection_of_auto_or_of_the_papers_rule(tmp_
         assert pipeline.guard_detection(run).method == followed
         assert run.detection().method == method, "the run's own stands"
     assert detect.DEFAULT == "auto"
+    assert set(CLUSTERED) == set(detect.DETECTORS)
