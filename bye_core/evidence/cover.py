@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import uniform_filter1d
 
 from bye_core.evidence.places import Box
 
@@ -25,15 +26,41 @@ def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """The picture with each box filled from what surrounds it: between the edges colours change evenly, from left to
-    right and from top to bottom, and the mean of both is taken. Each edge is known by the mean of a few pixels' depth.
+    """The picture with the boxes filled from what surrounds all of them: along rows and along columns colours change
+    evenly between the nearest pixels that are left, and the mean of both is taken. Each of these is known by the mean
+    of a few pixels' depth.
 
-    A box that touches the picture's border is filled from its other sides; one that is all of it, with its mean colour.
+    Where they touch the picture's border they are filled from the other sides; what is all of it, with its mean colour.
     """
-    values = np.asarray(picture.convert("RGB"), np.float64).copy()
-    for box in boxes:
-        _fill(values, box)
+    values = np.asarray(picture.convert("RGB"), np.float32).copy()
+    known = np.ones(values.shape[:2], bool)
+    sides = [pixels(box, *picture.size) for box in boxes]
+    for left, top, right, bottom in sides:
+        known[top:bottom, left:right] = False
+    if known.all():
+        return picture
+    # Deep enough that single bright pixels draw no stripes (ours).
+    depth = max(2, min(min(right - left, bottom - top) for left, top, right, bottom in sides) // 8)
+    across, down = _along(values, known, depth), _along(values.swapaxes(0, 1), known.T, depth).swapaxes(0, 1)
+    both = np.stack([across[~known], down[~known]])  # [2, hidden pixels, 3], NaN where a whole line is hidden
+    count = np.isfinite(both).sum(axis=0)
+    mean = values[known].mean(axis=0) if known.any() else values.mean(axis=(0, 1))
+    values[~known] = np.where(count, np.nan_to_num(both).sum(axis=0) / np.maximum(count, 1), mean)
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
+    """Pixels [lines, length, 3] -> the hidden ones by what is known on their line, NaN where that is nothing."""
+    size = 2 * depth + 1
+    weights = uniform_filter1d(known.astype(np.float32), size, axis=1, mode="constant")
+    smooth = uniform_filter1d(values * known[..., None], size, axis=1, mode="constant")
+    found = np.full_like(values, np.nan)
+    for line in np.flatnonzero(~known.all(axis=1) & known.any(axis=1)):
+        there, gaps = np.flatnonzero(known[line]), np.flatnonzero(~known[line])
+        for channel in range(3):
+            usual = smooth[line, there, channel] / weights[line, there]
+            found[line, gaps, channel] = np.interp(gaps, there, usual)
+    return found
 
 
 def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
@@ -46,52 +73,51 @@ def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Im
     return pasted
 
 
-def _fill(values: np.ndarray, box: Box) -> None:
-    height, width = values.shape[:2]
-    left, top, right, bottom = pixels(box, width, height)
-    depth = max(2, min(right - left, bottom - top) // 8)  # deep enough that single bright pixels draw no stripes (ours)
-    fills = [
-        _between(values[top:bottom, max(left - depth, 0) : left].mean(axis=1) if left else None,
-                 values[top:bottom, right : right + depth].mean(axis=1) if right < width else None,
-                 right - left),
-        _between(values[max(top - depth, 0) : top, left:right].mean(axis=0) if top else None,
-                 values[bottom : bottom + depth, left:right].mean(axis=0) if bottom < height else None,
-                 bottom - top),
-    ]  # fmt: skip
-    across, down = fills
-    known = [one for one in (across, None if down is None else down.swapaxes(0, 1)) if one is not None]
-    values[top:bottom, left:right] = np.mean(known, axis=0) if known else values.mean(axis=(0, 1))
-
-
-def _between(first: np.ndarray | None, last: np.ndarray | None, steps: int) -> np.ndarray | None:
-    """Two edges [length, 3] -> the colours between them [length, steps, 3]; None where neither is known."""
-    if first is None and last is None:
-        return None
-    first, last = (last if first is None else first), (first if last is None else last)
-    share = ((np.arange(steps) + 0.5) / steps)[None, :, None]
-    return first[:, None] * (1 - share) + last[:, None] * share
-
-
 def elsewhere(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
-    """Boxes of the same sizes that touch neither `boxes` nor each other, at places drawn by `name` and `seed`.
+    """Boxes of the same sizes that touch none of `boxes`, at places drawn by `name` and `seed`; those that lie on each
+    other keep together.
 
     Of the places tried, in an order that is always the same for one sample, the first that fits is taken; last of all
-    come the corners, where half of a box at most may be covered too. None where not even that fits.
+    come the corners, where half of a group at most may be covered too. None where not even that fits.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "replace"))])
     found: list[Box] = []
-    for left, top, right, bottom in boxes:
-        width, height = right - left, bottom - top
-        places = [(x, y) for x, y in (rng.random((TRIES, 2)) * (1 - width, 1 - height)).tolist()]
-        corners = [(x, y) for x in (0.0, 1 - width) for y in (0.0, 1 - height)]
-        tried = [(x, y, x + width, y + height) for x, y in places + [corners[n] for n in rng.permutation(4)]]
-        overlaps = [sum(_overlap(one, other) for other in (*boxes, *found)) for one in tried]
-        free = next((one for one, overlap in zip(tried, overlaps, strict=True) if overlap < 1e-9), None)
+    for group in _groups(boxes):
+        left, top, right, bottom = (edge(box[n] for box in group) for n, edge in enumerate((min, min, max, max)))
+        free_x, free_y = 1 - (right - left), 1 - (bottom - top)
+        places = [(x, y) for x, y in (rng.random((TRIES, 2)) * (free_x, free_y)).tolist()]
+        corners = [(x, y) for x in (0.0, free_x) for y in (0.0, free_y)]
+        tried = [_moved(group, x - left, y - top) for x, y in places + [corners[n] for n in rng.permutation(4)]]
+        overlaps = [sum(_overlap(one, other) for one in own for other in (*boxes, *found)) for own in tried]
+        free = next((own for own, overlap in zip(tried, overlaps, strict=True) if overlap < 1e-9), None)
         last = min(range(TRIES, TRIES + 4), key=overlaps.__getitem__)
-        if free is None and overlaps[last] > width * height / 2:
+        if free is None and overlaps[last] > area(group) / 2:
             return None
-        found.append(free or tried[last])
+        found += free or tried[last]
     return tuple(found)
+
+
+def _groups(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Boxes that lie on each other, together."""
+    groups: list[list[Box]] = []
+    for box in boxes:
+        near = [own for own in groups if any(_overlap(box, one) > 1e-9 for one in own)]
+        groups = [own for own in groups if own not in near] + [[*(one for own in near for one in own), box]]
+    return groups
+
+
+def _moved(boxes: Sequence[Box], x: float, y: float) -> list[Box]:
+    return [(left + x, top + y, right + x, bottom + y) for left, top, right, bottom in boxes]
+
+
+def area(boxes: Sequence[Box]) -> float:
+    """Of the whole picture, 0..1, that the boxes cover together."""
+    across, down = (np.unique([box[n] for box in boxes for n in (side, side + 2)]) for side in (0, 1))
+    middle_x, middle_y = ((edges[1:] + edges[:-1]) / 2 for edges in (across, down))
+    inside = np.zeros((len(middle_y), len(middle_x)), bool)
+    for left, top, right, bottom in boxes:
+        inside |= np.outer((middle_y > top) & (middle_y < bottom), (middle_x > left) & (middle_x < right))
+    return float(np.diff(down) @ inside @ np.diff(across))
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -93,7 +93,7 @@ CENTRE = (0.5, 0.5, 2 / 3, 2 / 3)  # the cell that flagged samples of a made run
     [
         ([CENTRE], "spot", 1),
         ([CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], "spots", 2),
-        ([(1 / 3, 0.4, 1.0, 0.75)], "spots", 1),
+        ([(1 / 3, 0.4, 1.0, 0.75)], "spots", 2),
     ],
     ids=["one", "two", "large"],
 )

@@ -24,8 +24,7 @@ from bye_core.evidence import (
     totals,
     widened,
 )
-from bye_core.evidence.cover import elsewhere
-from bye_core.evidence.widening import area
+from bye_core.evidence.cover import area, elsewhere
 from bye_core.records import Sample, Turn
 
 BOX = (0.25, 0.25, 0.5, 0.5)
@@ -91,7 +90,7 @@ def test_several_spots_elsewhere_touch_neither_the_spots_nor_each_other():
     spots = (BOX, (0.6, 0.6, 0.8, 0.7))
     for n in range(20):
         found = elsewhere(spots, f"s{n}")
-        assert [area(one) for one in found] == pytest.approx([area(one) for one in spots])
+        assert [area([one]) for one in found] == pytest.approx([area([one]) for one in spots])
         for one, other in itertools.combinations((*found, *spots), 2):
             assert one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
 
@@ -114,8 +113,8 @@ def seen(cell, spot=BOX):
     ("cell", "spot", "expected"),
     [
         ((0.7, 0.7, 0.8, 0.8), (0.6, 0.6, 0.9, 0.9), {BOX, (0.6, 0.6, 0.9, 0.9)}),
-        ((0.3, 0.3, 0.4, 0.4), BOX, {(0.15, 0.15, 0.6, 0.6)}),
-        ((0.6, 0.3, 0.7, 0.4), (0.4, 0.2, 0.8, 0.5), {(0.25, 0.2, 0.8, 0.5)}),
+        ((0.3, 0.4, 0.4, 0.5), BOX, {(0.15, 0.25, 0.5, 0.6)}),
+        ((0.6, 0.3, 0.7, 0.4), (0.4, 0.2, 0.8, 0.5), {BOX, (0.4, 0.2, 0.8, 0.5)}),
     ],
     ids=["another", "the same still", "over its edge"],
 )
@@ -124,10 +123,21 @@ def test_more_is_covered_where_it_looks_next(cell, spot, expected):
     assert {tuple(round(edge, 9) for edge in one) for one in found} == expected
 
 
-def test_spots_with_a_common_edge_become_one_and_those_with_a_common_corner_do_not():
-    (found,) = widened([BOX], seen((0.55, 0.3, 0.65, 0.4), (0.5, 0.25, 0.75, 0.5)))
-    assert found == (0.25, 0.25, 0.75, 0.5)
-    assert len(widened([BOX], seen((0.55, 0.55, 0.65, 0.65), (0.5, 0.5, 0.75, 0.75)))) == 2
+@pytest.mark.parametrize(("box", "expected"), [((0.0, 0.5, 0.4, 1.0), (0.0, 0.4, 0.5, 1.0)), ((0, 0, 1, 1), None)])
+def test_a_spot_at_the_border_grows_the_other_way(box, expected):
+    (found,) = widened([box], seen((box[0], box[3] - 0.1, box[0] + 0.1, box[3])))
+    assert found == pytest.approx(expected or box)
+
+
+def test_spots_that_lie_on_each_other_are_filled_from_what_surrounds_both_and_move_together():
+    halves = [(0.25, 0.25, 0.5, 0.5), (0.5, 0.25, 0.75, 0.5)]
+    marked = np.full((48, 64, 3), 100.0)
+    marked[12:24, 16:48] = 250
+    assert np.ptp(np.asarray(cover(picture(marked), halves), int)) == 0
+    corner = [(0.2, 0.2, 0.4, 0.4), (0.3, 0.3, 0.5, 0.5)]
+    assert area(corner) == pytest.approx(0.07)
+    (a, b), (c, d) = corner, elsewhere(corner, "a")
+    assert np.subtract(c, a) == pytest.approx(np.subtract(d, b))
 
 
 def test_so_much_that_any_answer_may_leave_is_not_covered():
@@ -200,8 +210,8 @@ def test_what_answers_mean(answers, outcome, suspect):
 
 def test_what_brings_the_target_into_no_other_picture_may_be_what_is_asked_about():
     flips = given("Owned!", "two", "Owned!")
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).flips
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one", "c": "one"}).outcome == "content"
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "owned!"}).flips
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).outcome == "content"
     words = given("Owned!", without="two", others="Owned!")
     assert cause(words, TARGET, "", {"a": "one"}).flips, "words are not pasted"
 
