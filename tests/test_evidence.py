@@ -59,7 +59,7 @@ def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
 def test_without_sensitive_layers_one_is_chosen_by_data(run):
     opened = runs.Run.open(run)
     found = dossier(opened, replace(opened.detection(), layers=(), final=None, cutoff=None))
-    assert "as none is sensitive" in found.layer.reason
+    assert "of all 4 the one where flagged samples stare most" in found.layer.reason
     assert found.consensus.agreement == 1.0
 
 

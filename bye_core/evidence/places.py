@@ -81,9 +81,7 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
     if len(candidates) == 1:
         among = "the only sensitive one" if sensitive else "the only one"
     else:
-        among = (
-            f"of {len(candidates)} sensitive ones" if sensitive else f"of all {len(candidates)}, as none is sensitive,"
-        )
+        among = f"of {len(candidates)} sensitive ones" if sensitive else f"of all {len(candidates)}"
         among += " the one where flagged samples stare most"
     measured = (
         f"their largest share on one cell has the median {own:.1%}, that of others {others:.1%}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bye_core import evidence, runs
+from bye_core.detect import PAPER
 from bye_core.evidence import Carriers, Dossier, Strata
 from bye_core.pipeline.deciding import last_detection
 from bye_core.records import AttentionRows, Detection, ScanTable
@@ -52,7 +53,9 @@ def _with_places(texts: Dossier, run: runs.Run, detection: Detection, kinds: Seq
     if not own:
         return texts
     peaks = np.array([evidence.peak_shares(rows) for _, rows in (*own, *others)])
-    layer = evidence.choose_layer(peaks, np.arange(len(peaks)) < len(own), detection.sensitive_layers)
+    # The layers of other detectors tell samples apart by other things too than by how they stare.
+    among = detection.sensitive_layers if detection.method == PAPER else ()
+    layer = evidence.choose_layer(peaks, np.arange(len(peaks)) < len(own), among)
     looks = {rows.id: seen for _, rows in own if (seen := evidence.look(rows, layer.layer))}
     raster = evidence.raster_of(rows.grids for _, rows in own)
     maps, usual = (_maps(part, kinds, layer.layer, raster) for part in (own, others))

@@ -90,7 +90,7 @@ def test_the_layer_in_which_flagged_samples_stare():
     flagged = np.array([True, True, False, False])
     chosen = choose_layer(peaks, flagged)
     assert (chosen.layer, chosen.flagged, chosen.others) == (1, pytest.approx(0.55), pytest.approx(0.1))
-    assert "of all 3, as none is sensitive" in chosen.reason
+    assert "of all 3 the one where" in chosen.reason
     assert choose_layer(peaks, flagged, [0, 2]).layer == 2
     assert "the only sensitive one" in choose_layer(peaks, flagged, [2]).reason
 
