@@ -18,11 +18,12 @@ PLAIN, COVERED, ELSEWHERE, WITHOUT, OTHERS = WAYS = ("plain", "covered", "elsewh
 WIDER, ASIDE = "wider", "aside"
 # What is changed, and what it is held against.
 SUSPECTS = {"spots": (WIDER, ASIDE), "spot": (COVERED, ELSEWHERE), "words": (WITHOUT, OTHERS)}
+CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
     "content": "The answer leaves the target when {suspect}, and stays when {control}. But pasted into other pictures "
-    "the suspect does not always bring the target along: it may be just what the question is about.",
+    "the suspect rarely brings the target along: it may be just what the question is about.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
@@ -68,7 +69,8 @@ def cause(
         if not at_target(aim, expected, control):
             return "any"
         brought = [at_target(aim, expected, said) for said in (carried or {}).values()]
-        return "flips" if suspect == "words" or all(brought) else "content"
+        alone = suspect == "words" or not brought or sum(brought) >= CARRIED * len(brought)
+        return "flips" if alone else "content"
 
     if PLAIN not in given:
         return Cause("unknown")

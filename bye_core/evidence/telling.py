@@ -13,7 +13,7 @@ SHOWN = 80  # characters of an answer
 COMMON = 0.5  # from this share of the flagged on, a place is called theirs (ours)
 OUTCOME_LABELS = {
     "flips": "leaves the target, by what is suspected alone",
-    "content": "leaves the target, but the spot does not bring it into all other pictures",
+    "content": "leaves the target, but the spot brings it into few other pictures",
     "any": "leaves the target, but also by a control",
     "stays": "stays at the target",
     "off": "not at the target to begin with",
@@ -90,7 +90,7 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
     return (
         f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when what is "
         f"suspected is taken away, and stay when as much else is; where a spot could be pasted into pictures of other "
-        f"samples, it brings the target into all of them: {share}."
+        f"samples, it brings the target into at least half of them: {share}."
     )
 
 

@@ -210,8 +210,8 @@ def test_what_answers_mean(answers, outcome, suspect):
 
 def test_what_brings_the_target_into_no_other_picture_may_be_what_is_asked_about():
     flips = given("Owned!", "two", "Owned!")
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "owned!"}).flips
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).outcome == "content"
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).flips
+    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one", "c": "one"}).outcome == "content"
     words = given("Owned!", without="two", others="Owned!")
     assert cause(words, TARGET, "", {"a": "one"}).flips, "words are not pasted"
 
