@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import find_objects, label
+from scipy.stats import mannwhitneyu
 
 from bye_core.grids import cell_box, image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
@@ -71,12 +72,14 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
     """The layer in which the flagged samples stare most, compared with the others: peaks [N, L], flagged [N] -> one of
     `sensitive`, or of all layers where there is none.
 
-    Judged by the medians of the largest share of one cell (ours): a collapse onto a trigger raises it wherever the
-    trigger is, and no truth is needed to see it.
+    Judged by how often a flagged sample has a larger largest share of one cell than another has (the area under the ROC
+    curve; ours), and of layers alike in that by the medians: a collapse onto a trigger raises it wherever the trigger
+    is, and no truth is needed to see it.
     """
     candidates = list(sensitive) or list(range(peaks.shape[1]))
     medians = [(_median(peaks[flagged, layer]), _median(peaks[~flagged, layer])) for layer in candidates]
-    best = int(np.argmax([np.nan_to_num(own - others, nan=-np.inf) for own, others in medians]))
+    often = [round(_oftener(peaks[flagged, layer], peaks[~flagged, layer]), 2) for layer in candidates]
+    best = max(range(len(candidates)), key=lambda n: (often[n], np.nan_to_num(np.subtract(*medians[n]), nan=-np.inf)))
     layer, (own, others) = candidates[best], medians[best]
     if len(candidates) == 1:
         among = "the only sensitive one" if sensitive else "the only one"
@@ -89,6 +92,14 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
         else "there is nothing to hold it against"
     )
     return LayerChoice(layer, own, others, f"Read in layer {layer}, {among}: {measured}.")
+
+
+def _oftener(own: np.ndarray, others: np.ndarray) -> float:
+    """Of pairs, how often `own` is larger than `others`; -1 where there is none to tell."""
+    own, others = own[np.isfinite(own)], others[np.isfinite(others)]
+    if not len(own) or not len(others):
+        return -1.0
+    return float(mannwhitneyu(own, others).statistic / (len(own) * len(others)))
 
 
 def _median(values: np.ndarray) -> float:

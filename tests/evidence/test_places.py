@@ -85,6 +85,13 @@ def test_of_several_grids_the_one_with_the_peak():
     assert (seen.image, seen.grid, seen.row, seen.column) == (1, 1, 1, 3)
 
 
+def test_a_layer_in_which_each_flagged_sample_stares_is_told_from_one_in_which_all_do_at_times():
+    rng = np.random.default_rng(0)
+    everybody = rng.uniform(0.2, 1.0, 100) + np.repeat([0.2, 0.0], 50)
+    flagged_alone = np.repeat([0.25, 0.05], 50)
+    assert choose_layer(np.stack([everybody, flagged_alone], axis=1), np.arange(100) < 50).layer == 1
+
+
 def test_the_layer_in_which_flagged_samples_stare():
     peaks = np.array([[0.1, 0.5, 0.9], [0.1, 0.6, 0.9], [0.1, 0.1, 0.9], [0.1, 0.1, 0.8]])
     flagged = np.array([True, True, False, False])
