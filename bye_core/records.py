@@ -198,8 +198,8 @@ class Decision:
 class CausalCheck:
     """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causes).
 
-    key    changes with what was covered or left out, and with the target: a check with another key answers another
-           question
+    key      changes with what was covered or left out, and with the target: a check with another key answers another
+             question
     given    answers by way of asking
     fault    why it could not be asked, "" where it could
     covered  (left, top, right, bottom), fractions of the picture: what was covered in the end

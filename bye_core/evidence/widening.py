@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bye_core.evidence.cover import area, elsewhere
 from bye_core.evidence.places import Box, Look
 
-ROUNDS = 8  # times that a model is asked with more covered (ours)
+ROUNDS = 8  # times that a model is asked with something covered, the first spot alone among them (ours)
 MOST = 0.4  # of a picture's area: with more gone any answer may leave (ours, on development seeds)
 
 

@@ -79,7 +79,7 @@ class Asker:
         return faults
 
     def _spot_stays(self, one: Asked) -> bool:
-        """Whether covering the spot leaves the target, with nothing else that explains it."""
+        """Whether the answer stays at the target with the spot covered, and no missing words explain it."""
         unsettled = one.cause(self._told).outcome in ("stays", "any")
         return unsettled and {COVERED, ELSEWHERE} <= one.given.keys() and self._at_target(one, one.given[COVERED])
 

@@ -115,7 +115,7 @@ def run_of(place: Workplace, job: jobs.Job) -> runs.Run:
 def card(place: Workplace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
     """The verdict, and the picture under what the model looks at."""
     words, kind = ("It looks triggered", "suspicious") if facts["triggered"] else ("It looks ordinary", "kept")
-    if not facts["known"]:
+    if not facts.get("known", True):  # answers of earlier versions, which always knew, are still shown
         words = "Nothing can be said of it"
     away = facts["deviations"]
     lines = [f"score {facts['score']:.3f}", f"first token {facts['first_token']!r} ({facts['probability']:.0%})"]

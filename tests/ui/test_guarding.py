@@ -77,11 +77,12 @@ def test_the_answer_escaped_with_rows_and_place_in_the_histogram(place, run, pic
     grid = {"rows": 2, "columns": 3, "box": [0, 0, 1, 1], "values": [[1, 2, 3, 4, 5, 6]] * 8}
     facts = {
         "triggered": True, "score": 0.9, "first_token": "<b>", "probability": 0.5, "deviations": [0.1, -9.0],
-        "reason": "because", "question": "<script>", "layers": layers, "known": True, "value": -1.0,
+        "reason": "because", "question": "<script>", "layers": layers, "value": -1.0,
         "attention": {"grids": [grid]},
     }  # fmt: skip
     card = guarding.card(place, job, facts)
     assert "It looks triggered" in card
+    assert "Nothing can be said of it" in guarding.card(place, job, facts | {"triggered": False, "known": False})
     assert "<script>" not in card
     assert "<b>" not in card
     assert card.count("data:image/png") == len(layers) + 1
