@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,6 +87,18 @@ def test_final_values_with_cut_off_and_mixture():
     assert [shape.x0 for shape in figure.layout.shapes] == [3.0]
     assert figure.layout.annotations[0].text == "cut-off 3.000"
     assert trace(figure, "low mode").line.color == bars(figure)["flagged"].marker.color
+
+
+@pytest.mark.parametrize(
+    ("method", "title"),
+    [
+        ("bye", "mean entropy of the sensitive layers [nats]"),
+        ("auto", "from ordinary (0) to planted (1) attention"),
+        ("of another version", "value clustered by of another version"),
+    ],
+)
+def test_the_axis_names_what_the_method_clustered(method, title):
+    assert final_histogram(replace(make_detection(), method=method)).layout.xaxis.title.text == title
 
 
 def test_final_values_split_by_truth():
