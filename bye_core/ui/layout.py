@@ -41,7 +41,7 @@ TO_TAB = """element.addEventListener('click', (event) => {
 # while, begins when that is on the screen, or where Review is not there or takes too long.
 AFTER_REVIEW = """(kept) => new Promise((go) => {
   const begin = () => go([kept]);
-  if (!document.getElementById('review') || document.documentElement.dataset.entered) begin();
+  if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
   document.addEventListener('bye-entered', begin, { once: true });
   setTimeout(begin, 3000);
 })"""

@@ -63,3 +63,14 @@ def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, revi
     page.keyboard.press("u")
     expect(shown.part("messages")).to_contain_text(f"Undone: {sample}")
     assert not Run.open(path).decisions()
+
+
+def test_a_page_whose_review_is_on_the_screen_waits_for_nothing_more(made, serve, open_page):
+    """The longest that the page waits for Review is 3 s: here that time never ends, and it is known who came in."""
+    made()
+    page = open_page(NOWHERE)
+    page.add_init_script(
+        "const later = setTimeout; window.setTimeout = (then, ms, ...a) => ms === 3000 ? 0 : later(then, ms, ...a)"
+    )
+    page.goto(serve())
+    page.wait_for_selector("html[data-known]", timeout=30_000)
