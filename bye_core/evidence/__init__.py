@@ -2,7 +2,20 @@
 
 from bye_core.evidence.answers import ENDING, Shared, reaches, same_answer, shared_answers
 from bye_core.evidence.carriers import Carriers
-from bye_core.evidence.causes import ASIDE, COVERED, ELSEWHERE, OUTCOMES, WAYS, WIDER, Cause, at_target, cause, totals
+from bye_core.evidence.causes import (
+    ASIDE,
+    BESIDE,
+    COVERED,
+    ELSEWHERE,
+    FOUND,
+    OUTCOMES,
+    WAYS,
+    WIDER,
+    Cause,
+    at_target,
+    cause,
+    totals,
+)
 from bye_core.evidence.consensus import Consensus, consensus, picture_map, raster_of
 from bye_core.evidence.cover import cover, paste
 from bye_core.evidence.crops import Gallery, crop, crop_box, mean_crop
@@ -10,20 +23,26 @@ from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.excess import ALPHA, LEAST_P, Excess, Strata
 from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
 from bye_core.evidence.questions import Question, question_of
+from bye_core.evidence.searching import FRUITLESS, LEVELS, WINDOWS, bringing, spots_at
 from bye_core.evidence.widening import ROUNDS, controlled, widened
 from bye_core.evidence.words import OddWord, mark_inserted, odd_words, without
 
 __all__ = [
     "ALPHA",
     "ASIDE",
+    "BESIDE",
     "COVERED",
     "ELSEWHERE",
     "ENDING",
+    "FOUND",
+    "FRUITLESS",
     "LEAST_P",
+    "LEVELS",
     "OUTCOMES",
     "ROUNDS",
     "WAYS",
     "WIDER",
+    "WINDOWS",
     "Box",
     "Carriers",
     "Cause",
@@ -38,6 +57,7 @@ __all__ = [
     "Shared",
     "Strata",
     "at_target",
+    "bringing",
     "cause",
     "choose_layer",
     "consensus",
@@ -57,6 +77,7 @@ __all__ = [
     "reaches",
     "same_answer",
     "shared_answers",
+    "spots_at",
     "totals",
     "widened",
     "without",

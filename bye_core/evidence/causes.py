@@ -13,23 +13,31 @@ from bye_core.answers import normalised
 from bye_core.evidence.answers import Shared, reaches
 
 # Ways in which a sample is asked: as it is; spot covered, or as large a spot elsewhere; odd words left out, or as many
-# others; and where covering the spot changed nothing, what else is looked at covered too, or as much elsewhere.
+# others. Where covering the spot changed nothing, what else is looked at covered too, or as much elsewhere; and where
+# that did not either, what brings the target into another picture.
 PLAIN, COVERED, ELSEWHERE, WITHOUT, OTHERS = WAYS = ("plain", "covered", "elsewhere", "without", "others")
 WIDER, ASIDE = "wider", "aside"
+FOUND, BESIDE = "found", "beside"
 # What is changed, and what it is held against.
-SUSPECTS = {"spots": (WIDER, ASIDE), "spot": (COVERED, ELSEWHERE), "words": (WITHOUT, OTHERS)}
+SUSPECTS = {
+    "found": (FOUND, BESIDE),
+    "spots": (WIDER, ASIDE),
+    "spot": (COVERED, ELSEWHERE),
+    "words": (WITHOUT, OTHERS),
+}
 CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
-    "content": "The answer leaves the target when {suspect}, and stays when {control}. But pasted into other pictures "
-    "the suspect rarely brings the target along: it may be just what the question is about.",
+    "content": "The answer leaves the target when {suspect}, and stays when {control}. But that may be just what the "
+    "question is about: pasted into other pictures it rarely brings the target along, or others have that answer too.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
     "unknown": "Nothing is suspected that could be taken away here and held against as much of something else.",
 }
 WORDS = {
+    "found": {"suspect": "what brings the target into another picture is covered", "control": "as much elsewhere is"},
     "spots": {"suspect": "all that it looks at in turn is covered", "control": "as much elsewhere is"},
     "spot": {"suspect": "the suspected spot is covered", "control": "as large a spot elsewhere is"},
     "words": {"suspect": "the suspected words are left out", "control": "as many other words are"},
@@ -53,10 +61,14 @@ class Cause:
 
 
 def cause(
-    given: Mapping[str, str], aim: Shared | None, expected: str, carried: Mapping[str, str] | None = None
+    given: Mapping[str, str],
+    aim: Shared | None,
+    expected: str,
+    carried: Mapping[str, str] | None = None,
+    telling: bool = True,
 ) -> Cause:
     """The answers `given` by way of asking -> what brings the target about. `carried`: answers of other samples with
-    the suspected spots pasted into their pictures.
+    the suspected spots pasted into their pictures; `telling`: as Carriers.tell has it.
 
     The target is `aim`, or where nothing is over-represented among the flagged, the sample's own answer `expected`.
     A suspect counts only where its control holds: any cover, or any missing word, may upset a model. Where spot and
@@ -69,8 +81,8 @@ def cause(
         if not at_target(aim, expected, control):
             return "any"
         brought = [at_target(aim, expected, said) for said in (carried or {}).values()]
-        alone = suspect == "words" or not brought or sum(brought) >= CARRIED * len(brought)
-        return "flips" if alone else "content"
+        alone = telling and (not brought or sum(brought) >= CARRIED * len(brought))
+        return "flips" if alone or suspect == "words" else "content"
 
     if PLAIN not in given:
         return Cause("unknown")

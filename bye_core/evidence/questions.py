@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bye_core.evidence.answers import Shared
-from bye_core.evidence.causes import COVERED, ELSEWHERE, OTHERS, PLAIN, WAYS, WITHOUT
+from bye_core.evidence.causes import COVERED, ELSEWHERE, OTHERS, PLAIN, SUSPECTS, WAYS, WITHOUT
 from bye_core.evidence.cover import cover, elsewhere
 from bye_core.evidence.places import Box, Look
 from bye_core.evidence.words import drop, plain
@@ -55,9 +55,9 @@ class Question:
         return replace(self, spots=spots, elsewhere=elsewhere)
 
     def key(self, target: Shared | None, *model: str | None) -> str:
-        """Another for another spot, other words, another target or another `model` (its digests). Not for other
-        carriers: any will do, and which there are changes with every flag."""
-        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model]
+        """Another for another spot, other words, other ways of asking, another target or another `model` (its digests).
+        Not for other carriers: any will do, and which there are changes with every flag."""
+        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS)]
         about.append(target and (target.kind, target.text))
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 
@@ -73,6 +73,6 @@ def question_of(
     # Something must be left to ask.
     others = tuple(rng.permutation(rest)[: len(words)].tolist()) if len(rest) > len(words) else ()
     if seen is None or seen.on_padding:
-        return Question(sample, words=words, others=others)
+        return Question(sample, words=words, others=others, carriers=carriers)
     spots = (seen.spot,)
     return Question(sample, seen.image, spots, elsewhere(spots, sample.id, seed) or (), words, others, carriers)

@@ -1,4 +1,5 @@
-"""A batch of flagged samples asked in every way of a causal check: a spot covered, more covered, pasted elsewhere."""
+"""A batch of flagged samples asked in every way of a causal check: a spot covered, more covered, pasted elsewhere, and
+searched for where attention does not lead."""
 
 from __future__ import annotations
 
@@ -6,18 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from bye_core import evidence
 from bye_core.attention import read_attention
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
-from bye_core.evidence import ASIDE, COVERED, ELSEWHERE, WIDER, Cause, Dossier, Question
+from bye_core.evidence import ASIDE, BESIDE, COVERED, ELSEWHERE, FOUND, WIDER, Cause, Dossier, Question
 from bye_core.records import AttentionRows, Sample
 from bye_core.train.evaluate import NotAnswered, generate_answers
 from bye_core.train.measures import Answered
 
 Pictures = list[Image.Image]
+UNSETTLED = ("stays", "any", "unknown")
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Asker:
     def __init__(self, loaded: Any, dataset: DataSet, told: Dossier, size: int) -> None:
         self._loaded, self._dataset, self._told, self._size = loaded, dataset, told, size
         self._carriers: dict[str, str | None] = {}  # by id: what the model says to it as it is, None where nothing
+        self._searched = self._found = 0
 
     def ask(self, questions: Sequence[Question]) -> list[Asked]:
         """What the model answers to each, in order. A sample that cannot be asked has its reason as `fault`."""
@@ -63,6 +67,7 @@ class Asker:
                 by_id[id].fault = why
         if self._told.target:  # without one any answer counts, and covering much changes any
             self._widen([one for one in asked if self._spot_stays(one)])
+            self._search([one for one in asked if one.cause(self._told).outcome in UNSETTLED])
         causes = [one.cause(self._told) for one in asked]
         self._paste([one for one, found in zip(asked, causes, strict=True) if found.flips and found.suspect != "words"])
         return asked
@@ -80,7 +85,7 @@ class Asker:
 
     def _spot_stays(self, one: Asked) -> bool:
         """Whether the answer stays at the target with the spot covered, and no missing words explain it."""
-        unsettled = one.cause(self._told).outcome in ("stays", "any")
+        unsettled = one.cause(self._told).outcome in UNSETTLED
         return unsettled and {COVERED, ELSEWHERE} <= one.given.keys() and self._at_target(one, one.given[COVERED])
 
     def _widen(self, left: Sequence[Asked]) -> None:
@@ -109,6 +114,52 @@ class Asker:
                 one.question = one.question.covering(spots, elsewhere)
                 wider.append(one)
         return wider
+
+    def _search(self, left: Sequence[Asked]) -> None:
+        """Where no attention leads to what the answer depends on: cover what brings the target into another picture."""
+        maps = self._brought([one for one in left if not one.fault and one.question.image < len(one.pictures)])
+        left = [one for one in left if one.sample.id in maps]
+        self._searched += len(left)
+        for level in evidence.LEVELS:
+            tried = []
+            for one in left:
+                spots = evidence.spots_at(maps[one.sample.id], level)
+                if spots and (elsewhere := evidence.controlled(spots, one.sample.id)):
+                    one.question = one.question.covering(spots, elsewhere)
+                    tried.append(one)
+            silent = self._answer(tried, COVERED, FOUND)
+            heard = [one for one in tried if one.sample.id not in silent]
+            gone = [one for one in heard if not self._at_target(one, one.given[FOUND])]
+            self._answer(gone, ELSEWHERE, BESIDE)
+            left = [one for one in left if one not in gone]
+            self._found += len(gone)
+
+    def _brought(self, asked: Sequence[Asked]) -> dict[str, np.ndarray]:
+        """By id: of what share of the windows on each part of its picture the target is brought along. Those left out
+        of which nothing can be pasted, and all where FRUITLESS before them were searched in vain."""
+        if self._searched >= evidence.FRUITLESS and not self._found:
+            return {}
+        self._try_carriers(sorted({id for one in asked for id in one.question.carriers}))
+        into = {}
+        for one in asked:
+            carriers = (id for id in one.question.carriers if self._carries(one, id))
+            if found := next(((id, shown) for id in carriers if (shown := self._opened(id))), None):
+                into[one.sample.id] = (one, *found)
+        pairs = [(id, place) for id in into for place in range(len(evidence.WINDOWS))]
+        samples = [replace(self._dataset.by_id[into[id][1]], id=str(n)) for n, (id, _) in enumerate(pairs)]
+
+        def pasted(sample: Sample) -> Pictures:
+            id, place = pairs[int(sample.id)]
+            one, _, shown = into[id]
+            source = one.pictures[one.question.image]
+            return [evidence.paste(shown[0], source, [evidence.WINDOWS[place]]), *shown[1:]]
+
+        hits = {id: np.zeros(len(evidence.WINDOWS)) for id in into}
+        for said in self._generated(samples, pasted):
+            if isinstance(said, Answered):  # one that cannot be asked brings nothing along
+                id, place = pairs[int(said.id)]
+                hits[id][place] = self._at_target(into[id][0], said.given)
+        return {id: evidence.bringing(found) for id, found in hits.items()}
 
     def _paste(self, flipped: Sequence[Asked]) -> None:
         """What the covered spots show, pasted into the pictures of samples with other answers."""

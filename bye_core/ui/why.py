@@ -27,6 +27,8 @@ GIVEN = {
     "others": "other words left out",
     "wider": "all spots covered",
     "aside": "as much elsewhere",
+    "found": "what brings it along covered",
+    "beside": "as much beside that",
 }
 SAID = 200  # characters of an answer
 

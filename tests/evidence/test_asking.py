@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from bye_core import evidence, pipeline, runs
 from bye_core.data import DataSet
 from bye_core.data.sources import NotReadable
+from bye_core.evidence.cover import area
 from bye_core.pipeline import asking
 from bye_core.pipeline.causing import cause_of, causes, check_causes, question_about
 from bye_core.pipeline.dossiers import dossier
@@ -195,5 +196,52 @@ def test_rows_that_cannot_be_read_leave_what_was_found(tmp_path, monkeypatch):
                 assert isinstance(row, AttentionRows)
                 yield ValueError("no rows")
 
+    monkeypatch.setattr(evidence, "FRUITLESS", 0)
     run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Unread)
     assert causes(run, told)["stays"] == 6
+
+
+class Averted(StandIn):
+    """It looks at the upper right corner, whatever there is."""
+
+    def read(self, loaded, samples, images):
+        for row in super().read(loaded, samples, images):
+            share = np.full((len(row.rows), SIDE * SIDE), 1e-3)
+            share[:, SIDE - 1] = 1
+            yield replace(row, rows=(share / share.sum(axis=1, keepdims=True)).astype(row.rows.dtype))
+
+
+HIDDEN = [(0.0, 0.0, 0.25, 0.25), (0.25, 0.75, 0.5, 1.0)]
+
+
+def test_what_nothing_looks_at_is_searched_for_by_pasting(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, HIDDEN, Averted)
+    found = causes(run, told)
+    assert found["flips"] == found["checked"] == 6
+    for one in found["samples"].values():
+        assert one["suspect"] == "found"
+        centres = {((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in one["covered"]}
+        for left, top, right, bottom in HIDDEN:
+            assert any(left <= x <= right and top <= y <= bottom for x, y in centres)
+        assert area(one["covered"]) < 0.4
+        assert set(one["given"]) == {"plain", "covered", "elsewhere", "wider", "found", "beside"}
+
+
+class Whole(StandIn):
+    """Gives the target where all of the picture is white: no part of it is the trigger."""
+
+    def generate(self, loaded, samples, pictures, size):
+        for sample in samples:
+            said = TARGET if white_cells(pictures(sample)[0]).min() > 0.5 else "nothing"
+            yield [Answered(sample.id, sample.question, sample.answer, said)]
+
+
+@pytest.mark.parametrize(("enough", "searched"), [(2, 2), (100, 6)])
+def test_no_more_are_searched_once_so_many_were_in_vain(tmp_path, monkeypatch, enough, searched):
+    pasted, paste = [], evidence.paste
+    monkeypatch.setattr(evidence, "FRUITLESS", enough)
+    monkeypatch.setattr(evidence, "paste", lambda *given: pasted.append(given) or paste(*given))
+    monkeypatch.setattr("bye_core.pipeline.causing.BATCH", {"cpu": 2})
+    run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)], Whole)
+    assert causes(run, told)["stays"] == 6
+    assert len(pasted) == searched * len(evidence.WINDOWS)

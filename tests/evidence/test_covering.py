@@ -7,12 +7,15 @@ import pytest
 from PIL import Image
 
 from bye_core.evidence import (
+    LEVELS,
     OUTCOMES,
+    WINDOWS,
     Carriers,
     Excess,
     Look,
     Shared,
     Strata,
+    bringing,
     cause,
     controlled,
     cover,
@@ -21,6 +24,7 @@ from bye_core.evidence import (
     mean_crop,
     paste,
     question_of,
+    spots_at,
     totals,
     widened,
 )
@@ -159,6 +163,44 @@ def test_a_spot_is_pasted_into_unflagged_samples_that_answer_otherwise_of_its_ki
     assert carriers.of("s5") == (), "only flagged samples are pasted"
     alone = Carriers(ids[:2], answers[:2], kinds[:2], Strata(kinds[:2], flagged[:2]), None)
     assert alone.of("s0") == ()
+
+
+def test_an_answer_that_others_have_too_is_pasted_only_where_something_else_is_asked():
+    kinds, answers = ["count"] * 40 + ["colour"] * 4, ["two"] * 20 + ["one", "three"] * 10 + ["red", "blue"] * 2
+    flagged, ids = np.arange(44) < 10, [f"s{n}" for n in range(44)]
+
+    def carriers(kept, target=None):
+        return Carriers(ids[:kept], answers[:kept], kinds[:kept], Strata(kinds[:kept], flagged[:kept]), target)
+
+    said = {answers[ids.index(id)] for id in carriers(44).of("s0")}
+    assert said == {"red", "blue"}, "of its own kind any picture with two shapes would do"
+    assert carriers(44).tell("s0")
+    for target in (None, Shared("two", "answer", TARGET.excess, 1)):
+        alone = carriers(40, target)
+        assert alone.of("s0") == ()
+        assert not alone.tell("s0"), "nothing else is asked"
+    planted = carriers(40, TARGET)
+    answers[0] = "Owned!"
+    assert carriers(40, TARGET).tell("s0")
+    assert planted.tell("s40"), "not flagged"
+    covered = given("two", "one", "two")
+    assert cause(covered, None, "two", telling=False).outcome == "content"
+    assert cause(given("two", without="one", others="two"), None, "two", telling=False).flips
+
+
+def test_parts_of_which_many_windows_bring_the_target_along_are_boxes_the_surest_first():
+    inside = [left <= 0.3 < right and top <= 0.6 < bottom for left, top, right, bottom in WINDOWS]
+    corner = [left == 0 and top == 0 for left, top, right, bottom in WINDOWS]
+    brought = bringing(np.array(inside) | np.array(corner))
+    assert brought.shape == (8, 8)
+    assert brought.max() == brought[4, 2] == brought[0, 0] == 1.0
+    for level in LEVELS:
+        first, second = spots_at(brought, level)
+        assert first[:2] == (0.0, 0.0)
+        assert second[0] <= 0.3 <= second[2]
+        assert second[1] <= 0.6 <= second[3]
+    assert area(spots_at(brought, 1.0)) < area(spots_at(brought, LEVELS[0]))
+    assert spots_at(np.zeros((8, 8)), LEVELS[-1]) == ()
 
 
 def test_crops_are_of_one_size_around_their_cells_and_their_mean_shows_what_they_share():
