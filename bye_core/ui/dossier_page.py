@@ -25,7 +25,8 @@ NOTHING = "Nothing is flagged in this run: there is nothing to explain."
 CHECK = (
     "What brings the answers about? The scanned model is asked again about each flagged sample: as it is, with the "
     "suspected spot covered (or the suspected words left out), and with as much else taken away. Where that changes "
-    "nothing, what it looks at next is covered too. What changes the answer is pasted into pictures of other samples."
+    "nothing, what it looks at next is covered too, then what brings the target along when it is pasted into another "
+    "picture. What changes the answer is pasted into three."
 )
 Update = dict[Any, Any]
 

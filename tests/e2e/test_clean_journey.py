@@ -59,6 +59,7 @@ def test_one_button_cleans_and_every_stage_can_be_opened(place, serve, open_page
     stages.locator("[data-open=report]").click()
     report = page.frame_locator("#clean-opened iframe")
     expect(report.locator(".verdict")).to_be_visible()
+    expect(page.locator("#clean-opened iframe")).to_be_in_viewport(ratio=0.5)
     stages.locator("[data-open=detect]").click()
     expect(page.get_by_role("tab", name="Layers", exact=True)).to_have_attribute("aria-selected", "true")
     expect(page.locator("#header")).to_contain_text("suspect-cleaning")

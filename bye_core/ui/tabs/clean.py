@@ -25,6 +25,9 @@ CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-open]');
   if (button) trigger('click', { stage: button.dataset.open });
 });"""
+# It is below a form that is higher than many screens.
+SHOW_OPENED = """() => requestAnimationFrame(() => setTimeout(() =>
+  document.getElementById('clean-opened').scrollIntoView({ behavior: 'smooth' })))"""
 MAIN = ("epochs", "rate", "batch", "rank", "alpha")
 
 
@@ -146,4 +149,4 @@ def _listen(parts: page.Parts, frame: Frame, tab: gr.Tab) -> None:
     parts.jobs.input(bound(page.pick), [*known, parts.jobs], outputs, **QUIET)
     parts.stop.click(stop, known, outputs, **QUIET)
     parts.again.click(bound(page.again), known, outputs, **QUIET)
-    parts.stages.click(opened, known, outputs, **QUIET)
+    parts.stages.click(opened, known, outputs, **QUIET).then(None, js=SHOW_OPENED, **QUIET)
