@@ -31,6 +31,8 @@ class Carriers:
     brings its target whatever is asked and shown, an object that is counted only where one is missing. Where the answer
     is usual with its kind of question, a part of the picture with all that is asked about brings it along just as well:
     there only other kinds are asked.
+
+    one_kind  whether there is but one kind of question
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Carriers:
             if len(pool) < POOL and not at_target:
                 pool.setdefault(said, ids[row])
         self._target = target
+        self.one_kind = len(set(kinds)) < 2
 
     def of(self, id: str) -> tuple[str, ...]:
         """The ids of MOST carriers at most, always the same for one flagged sample; none has its answer."""
@@ -63,11 +66,6 @@ class Carriers:
                 if len(chosen) <= MOST:
                     chosen.setdefault(*pool[place])
         return tuple(chosen.values())[1:]
-
-    def tell(self, id: str) -> bool:
-        """Whether it tells anything that what a flagged sample shows brings its answer along: not where that answer is
-        usual with the only kind of question there is."""
-        return id not in self._flagged or bool(self.of(id)) or not self._usual(*self._flagged[id])
 
     def _usual(self, kind: str, answer: str) -> bool:
         said = self._said[kind]

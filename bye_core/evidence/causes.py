@@ -18,6 +18,14 @@ from bye_core.evidence.answers import Shared, reaches
 PLAIN, COVERED, ELSEWHERE, WITHOUT, OTHERS = WAYS = ("plain", "covered", "elsewhere", "without", "others")
 WIDER, ASIDE = "wider", "aside"
 FOUND, BESIDE = "found", "beside"
+# Asked of the same pictures where a set has but one kind of question: a trigger brings its target whatever is asked,
+# and what that question is about does not (ours).
+ELSE = {
+    "what": "What is in this picture?",
+    "colors": "Which colors are there?",
+    "day": "Is it day or night?",
+    "behind": "What is in the background?",
+}
 # What is changed, and what it is held against.
 SUSPECTS = {
     "found": (FOUND, BESIDE),
@@ -26,11 +34,12 @@ SUSPECTS = {
     "words": (WITHOUT, OTHERS),
 }
 CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
+CARRIED_ELSE = 0.75  # and of other questions, where they are asked (ours, on development seeds)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
     "content": "The answer leaves the target when {suspect}, and stays when {control}. But that may be just what the "
-    "question is about: pasted into other pictures it rarely brings the target along, or others have that answer too.",
+    "question is about: pasted into other pictures, or asked something else, it rarely brings the target along.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
@@ -61,14 +70,10 @@ class Cause:
 
 
 def cause(
-    given: Mapping[str, str],
-    aim: Shared | None,
-    expected: str,
-    carried: Mapping[str, str] | None = None,
-    telling: bool = True,
+    given: Mapping[str, str], aim: Shared | None, expected: str, carried: Mapping[str, str] | None = None
 ) -> Cause:
     """The answers `given` by way of asking -> what brings the target about. `carried`: answers of other samples with
-    the suspected spots pasted into their pictures; `telling`: as Carriers.tell has it.
+    the suspected spots pasted into their pictures.
 
     The target is `aim`, or where nothing is over-represented among the flagged, the sample's own answer `expected`.
     A suspect counts only where its control holds: any cover, or any missing word, may upset a model. Where spot and
@@ -81,7 +86,8 @@ def cause(
         if not at_target(aim, expected, control):
             return "any"
         brought = [at_target(aim, expected, said) for said in (carried or {}).values()]
-        alone = telling and (not brought or sum(brought) >= CARRIED * len(brought))
+        besides = [at_target(aim, expected, given[way]) for way in ELSE if way in given]
+        alone = sum(brought) >= CARRIED * len(brought) and sum(besides) >= CARRIED_ELSE * len(besides)
         return "flips" if alone or suspect == "words" else "content"
 
     if PLAIN not in given:

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from bye_core.evidence.answers import Shared
-from bye_core.evidence.causes import COVERED, ELSEWHERE, OTHERS, PLAIN, SUSPECTS, WAYS, WITHOUT
+from bye_core.evidence.causes import COVERED, ELSE, ELSEWHERE, OTHERS, PLAIN, SUSPECTS, WAYS, WITHOUT
 from bye_core.evidence.cover import cover, elsewhere
 from bye_core.evidence.places import Box, Look
-from bye_core.evidence.words import drop, plain
+from bye_core.evidence.words import asked_else, drop, plain
 from bye_core.records import Sample
 
 
@@ -43,6 +43,8 @@ class Question:
 
     def asked(self, way: str) -> Sample:
         """The sample as it is asked that way."""
+        if way in ELSE:
+            return asked_else(self.sample, ELSE[way])
         return drop(self.sample, {WITHOUT: self.words, OTHERS: self.others}.get(way, ()))
 
     def shown(self, way: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
@@ -57,7 +59,7 @@ class Question:
     def key(self, target: Shared | None, *model: str | None) -> str:
         """Another for another spot, other words, other ways of asking, another target or another `model` (its digests).
         Not for other carriers: any will do, and which there are changes with every flag."""
-        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS)]
+        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS), ELSE]
         about.append(target and (target.kind, target.text))
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 

@@ -81,9 +81,18 @@ def without(text: str, words: Collection[str]) -> str:
 
 def drop(sample: Sample, words: Collection[str]) -> Sample:
     """The sample with those words gone from its question, the first turn of the user; all else as it was."""
+    return _retold(sample, lambda part: without(part, words))
+
+
+def asked_else(sample: Sample, question: str) -> Sample:
+    """The sample with another question in its place."""
+    return _retold(sample, lambda part: question)
+
+
+def _retold(sample: Sample, told: Callable[[str], str]) -> Sample:
     place = next((n for n, turn in enumerate(sample.turns) if turn.role == "user"), None)
     if place is None:
         return sample
     turn = sample.turns[place]
-    parts = tuple(without(part, words) if isinstance(part, str) else part for part in turn.parts)
+    parts = tuple(told(part) if isinstance(part, str) else part for part in turn.parts)
     return replace(sample, turns=(*sample.turns[:place], replace(turn, parts=parts), *sample.turns[place + 1 :]))

@@ -69,7 +69,11 @@ class Asker:
             self._widen([one for one in asked if self._spot_stays(one)])
             self._search([one for one in asked if one.cause(self._told).outcome in UNSETTLED])
         causes = [one.cause(self._told) for one in asked]
-        self._paste([one for one, found in zip(asked, causes, strict=True) if found.flips and found.suspect != "words"])
+        flipped = [one for one, found in zip(asked, causes, strict=True) if found.flips and found.suspect != "words"]
+        self._paste(flipped)
+        if self._told.carriers and self._told.carriers.one_kind:
+            for way in evidence.ELSE:
+                self._answer(flipped, way, way)  # one that says nothing to it tells nothing
         return asked
 
     def _answer(self, asked: Sequence[Asked], way: str, kept_as: str) -> dict[str, str]:

@@ -97,8 +97,7 @@ def cause_of(run: runs.Run, told: Dossier, id: str, checks: Mapping[str, CausalC
     found = checks.get(id)
     if found is None or found.fault or found.key != _key(run, told, question_about(run, told, id)):
         return None
-    telling = told.carriers is None or told.carriers.tell(id)
-    return evidence.cause(found.given, told.target, run.sample(id).answer, found.carried, telling)
+    return evidence.cause(found.given, told.target, run.sample(id).answer, found.carried)
 
 
 def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:

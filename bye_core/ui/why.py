@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bye_core.errors import ByeError
-from bye_core.evidence import Cause, Dossier, Look, crop, crop_box, same_answer
+from bye_core.evidence import ELSE, Cause, Dossier, Look, crop, crop_box, same_answer
 from bye_core.evidence.telling import excess_words
 from bye_core.pipeline.causing import look_at
 from bye_core.records import Sample
@@ -29,6 +29,7 @@ GIVEN = {
     "aside": "as much elsewhere",
     "found": "what brings it along covered",
     "beside": "as much beside that",
+    **{way: f"asked “{question}”" for way, question in ELSE.items()},
 }
 SAID = 200  # characters of an answer
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from bye_core.evidence import (
+    ELSE,
     LEVELS,
     OUTCOMES,
     WINDOWS,
@@ -174,18 +175,24 @@ def test_an_answer_that_others_have_too_is_pasted_only_where_something_else_is_a
 
     said = {answers[ids.index(id)] for id in carriers(44).of("s0")}
     assert said == {"red", "blue"}, "of its own kind any picture with two shapes would do"
-    assert carriers(44).tell("s0")
+    assert not carriers(44).one_kind
     for target in (None, Shared("two", "answer", TARGET.excess, 1)):
         alone = carriers(40, target)
-        assert alone.of("s0") == ()
-        assert not alone.tell("s0"), "nothing else is asked"
-    planted = carriers(40, TARGET)
+        assert (alone.of("s0"), alone.one_kind) == ((), True)
     answers[0] = "Owned!"
-    assert carriers(40, TARGET).tell("s0")
-    assert planted.tell("s40"), "not flagged"
-    covered = given("two", "one", "two")
-    assert cause(covered, None, "two", telling=False).outcome == "content"
-    assert cause(given("two", without="one", others="two"), None, "two", telling=False).flips
+    assert {answers[ids.index(id)] for id in carriers(40, TARGET).of("s0")} == {"two", "one", "three"}
+
+
+@pytest.mark.parametrize(("said", "outcome"), [("Owned!", "flips"), ("two", "content")])
+def test_whatever_is_asked_a_trigger_brings_its_target(said, outcome):
+    answers = given("Owned!", "one", "Owned!", **dict.fromkeys(ELSE, "Owned!")) | {"colors": said, "day": said}
+    assert cause(answers, TARGET, "").outcome == outcome
+    words = given("Owned!", without="one", others="Owned!", **dict.fromkeys(ELSE, "red"))
+    assert cause(words, TARGET, "").flips
+    sample = Sample("a", 0, (Turn("user", (0, "How many?")), Turn("assistant", ("two",))), ("a.png",))
+    asked = question_of(sample, None, ()).asked("day")
+    assert (asked.question, asked.answer) == (ELSE["day"], "two")
+    assert asked.turns[0].parts[0] == 0, "the picture stays where it is"
 
 
 def test_parts_of_which_many_windows_bring_the_target_along_are_boxes_the_surest_first():
