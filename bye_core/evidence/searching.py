@@ -19,7 +19,7 @@ WINDOWS: tuple[Box, ...] = tuple(
     for column in range(PLACES)
 )
 # Parts are covered of whose windows so many bring the target along: the surest first, then more (ours).
-LEVELS = (1 / 2, 1 / 4, 1 / 8)
+LEVELS = (1.0, 3 / 4, 1 / 2, 1 / 4, 1 / 8)
 FRUITLESS = 32  # samples searched in vain until no more are: the trigger is no part of the picture (ours)
 
 

@@ -206,7 +206,7 @@ def test_parts_of_which_many_windows_bring_the_target_along_are_boxes_the_surest
         assert first[:2] == (0.0, 0.0)
         assert second[0] <= 0.3 <= second[2]
         assert second[1] <= 0.6 <= second[3]
-    assert area(spots_at(brought, 1.0)) < area(spots_at(brought, LEVELS[0]))
+    assert area(spots_at(brought, LEVELS[0])) < area(spots_at(brought, LEVELS[-1]))
     assert spots_at(np.zeros((8, 8)), LEVELS[-1]) == ()
 
 
