@@ -3,6 +3,7 @@ searched for where attention does not lead."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -68,12 +69,14 @@ class Asker:
         if self._told.target:  # without one any answer counts, and covering much changes any
             self._widen([one for one in asked if self._spot_stays(one)])
             self._search([one for one in asked if one.cause(self._told).outcome in UNSETTLED])
-        causes = [one.cause(self._told) for one in asked]
-        flipped = [one for one, found in zip(asked, causes, strict=True) if found.flips and found.suspect != "words"]
-        self._paste(flipped)
+        by_suspect = defaultdict(list)
+        for one in asked:
+            if (found := one.cause(self._told)).flips:
+                by_suspect[found.suspect].append(one)
+        self._paste([one for suspect, some in by_suspect.items() if suspect != "words" for one in some])
         if self._told.carriers and self._told.carriers.one_kind:
-            for way in evidence.ELSE:
-                self._answer(flipped, way, way)  # one that says nothing to it tells nothing
+            for way in evidence.ELSE:  # one that says nothing to it tells nothing
+                self._answer([one for suspect in evidence.MANY for one in by_suspect[suspect]], way, way)
         return asked
 
     def _answer(self, asked: Sequence[Asked], way: str, kept_as: str) -> dict[str, str]:

@@ -133,6 +133,29 @@ def test_what_brings_the_target_into_no_other_picture_is_told_apart(tmp_path, mo
     assert (found["content"], found["flips"]) == (6, 0)
 
 
+@pytest.mark.parametrize(
+    ("squares", "said", "outcome"), [(2, TARGET, "flips"), (2, "two", "content"), (1, "two", "flips")]
+)
+def test_where_nothing_else_is_asked_in_the_set_something_else_is(tmp_path, monkeypatch, squares, said, outcome):
+    class OneTrack(StandIn):
+        """Answers questions that are not of its set's kind as `said`."""
+
+        def generate(self, loaded, samples, pictures, size):
+            for (one,) in super().generate(loaded, samples, pictures, size):
+                yield [replace(one, given=said) if one.question in evidence.ELSE.values() else one]
+
+    prepared = prepare(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)][:squares], OneTrack)
+    made = evidence.Carriers.__init__
+    monkeypatch.setattr(
+        evidence.Carriers, "__init__", lambda own, *how: (made(own, *how), setattr(own, "one_kind", True))[0]
+    )
+    run, told = ask(*prepared)
+    found = causes(run, told)
+    assert found[outcome] == found["checked"] == 6
+    for one in found["samples"].values():
+        assert (set(evidence.ELSE) <= set(one["given"])) == (squares == 2), "one spot is enough"
+
+
 def test_carriers_whose_pictures_are_gone_by_then_are_not_pasted_into(tmp_path, monkeypatch):
     gone = set()
 

@@ -185,8 +185,10 @@ def test_an_answer_that_others_have_too_is_pasted_only_where_something_else_is_a
 
 @pytest.mark.parametrize(("said", "outcome"), [("Owned!", "flips"), ("two", "content")])
 def test_whatever_is_asked_a_trigger_brings_its_target(said, outcome):
-    answers = given("Owned!", "one", "Owned!", **dict.fromkeys(ELSE, "Owned!")) | {"colors": said, "day": said}
+    besides = dict.fromkeys(ELSE, "Owned!") | {"colors": said, "day": said}
+    answers = given("Owned!", "Owned!", "Owned!", wider="one", aside="Owned!", **besides)
     assert cause(answers, TARGET, "").outcome == outcome
+    assert cause(given("Owned!", "one", "Owned!", **besides), TARGET, "").flips, "one spot is enough"
     words = given("Owned!", without="one", others="Owned!", **dict.fromkeys(ELSE, "red"))
     assert cause(words, TARGET, "").flips
     sample = Sample("a", 0, (Turn("user", (0, "How many?")), Turn("assistant", ("two",))), ("a.png",))
