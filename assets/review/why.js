@@ -52,6 +52,12 @@ class Why {
     return h('div', { class: 'rv-spots' }, own, mean ? figure(mean.src, `Mean of ${count(mean.of, 'flagged sample')}`, 'Mean of the suspected spots') : null);
   }
 
+  covered(parts) {
+    if (!parts.length) return null;
+    const shown = parts.map((src) => h('img', { src, alt: 'A part that was covered' }));
+    return h('figure', { class: 'rv-covered' }, ...shown, h('figcaption', {}, 'What was covered'));
+  }
+
   cause({ cause, can_check: can }) {
     if (!cause) {
       return can
@@ -61,7 +67,7 @@ class Why {
     const rows = cause.given.map(([way, said]) => h('tr', {}, h('th', { scope: 'row' }, way), h('td', {}, said || '(nothing)')));
     return h(
       'div', { class: 'rv-cause', 'data-outcome': cause.outcome },
-      h('p', {}, cause.words), h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
+      h('p', {}, cause.words), this.covered(cause.covered), h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
     );
   }
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bye_core.errors import ByeError
-from bye_core.evidence import ELSE, Cause, Dossier, Look, crop, crop_box, same_answer
+from bye_core.evidence import ELSE, MANY, Box, Cause, Dossier, Look, crop, crop_box, same_answer
 from bye_core.evidence.telling import excess_words
 from bye_core.pipeline.causing import look_at
 from bye_core.records import Sample
@@ -32,6 +33,7 @@ GIVEN = {
     **{way: f"asked “{question}”" for way, question in ELSE.items()},
 }
 SAID = 200  # characters of an answer
+PARTS = 6  # pictures of what was covered
 
 
 @answered
@@ -53,7 +55,7 @@ def review_why(ask: Ask) -> dict[str, Any]:
         "spot": _spot(desk, dossier, sample, seen) if seen else None,
         "mean": {"src": picture_uri(mean.mean), "of": mean.cut} if mean.mean else None,
         "answer": _answer(desk, dossier, position),
-        "cause": _cause(desk, sample.id),
+        "cause": _cause(desk, sample, seen),
         "can_check": not hosted() and sample.id in dossier.flagged_ids,
     }
 
@@ -79,10 +81,21 @@ def _answer(desk: Desk, dossier: Dossier, position: int) -> str:
     return excess_words(numbers, dossier.flagged)
 
 
-def _cause(desk: Desk, id: str) -> dict[str, Any] | None:
-    found = explaining.facts(desk.view.run)["causes"]["samples"].get(id)
+def _cause(desk: Desk, sample: Sample, seen: Look | None) -> dict[str, Any] | None:
+    found = explaining.facts(desk.view.run)["causes"]["samples"].get(sample.id)
     if found is None:
         return None
     given = [[GIVEN[way], short(said, SAID)] for way, said in found["given"].items()]
     given += [[f"pasted into {clip(other, 24)}", short(said, SAID)] for other, said in found["carried"].items()]
-    return {"outcome": found["outcome"], "words": Cause(found["outcome"], found["suspect"]).words, "given": given}
+    words = Cause(found["outcome"], found["suspect"]).words
+    parts = _parts(desk, sample, seen, found["covered"]) if found["suspect"] in MANY else []
+    return {"outcome": found["outcome"], "words": words, "given": given, "covered": parts}
+
+
+def _parts(desk: Desk, sample: Sample, seen: Look | None, covered: Sequence[Box]) -> list[str]:
+    """What was covered, cut out; nothing where the picture is gone, which its own place says."""
+    try:
+        picture = pictures.opened(desk.settings, sample, seen.image if seen else 0)
+    except ByeError:
+        return []
+    return [picture_uri(crop(picture, box, crop_box([box]))) for box in covered[:PARTS]]

@@ -1,8 +1,11 @@
 """What Review and Dossier say about why samples are flagged, without a browser."""
 
+import io
 import json
+from base64 import b64decode
 
 import pytest
+from PIL import Image
 
 from bye_core import pipeline, runs
 from bye_core.pipeline import asking, causing
@@ -73,6 +76,29 @@ def test_the_panel_shows_what_the_model_said(asked):
     pasted = found["given"][3:]
     assert len(pasted) == 3
     assert all(way.startswith("pasted into s") and said == TARGET for way, said in pasted)
+    assert found["covered"] == [], "the spot is shown already"
+
+
+@pytest.mark.parametrize("suspect", ["wider", "found"])
+def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, monkeypatch, suspect):
+    boxes = ((0.0, 0.0, 0.25, 0.25), (0.5, 0.5, 1.0, 0.75))
+
+    def ask(self, questions):
+        said = dict.fromkeys(("plain", "covered", "elsewhere", "aside", "beside"), TARGET) | {suspect: "two"}
+        return [asking.Asked(one.covering(boxes, boxes), given=said) for one in questions]
+
+    monkeypatch.setattr(
+        causing, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})
+    )
+    monkeypatch.setattr(asking.Asker, "ask", ask)
+    list(pipeline.check_causes(run.path))
+    id = run.detection().flagged_ids[0]
+    square, wide = why(run, id)["cause"]["covered"]
+    sizes = [Image.open(io.BytesIO(b64decode(uri.partition(",")[2]))).size for uri in (square, wide)]
+    assert [width // height for width, height in sizes] == [1, 2]
+    for file in (home / "made" / "data" / "images").iterdir():
+        file.write_bytes(b"")
+    assert why(run, id)["cause"]["covered"] == []
 
 
 def test_a_picture_that_is_gone_costs_only_the_spot(run, home):
