@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import evidence, runs
-from bye_core.evidence import Cause, Dossier, Look, Question
+from bye_core.evidence import Box, Cause, Dossier, Look, Question
 from bye_core.pipeline.dossiers import dossier
 from bye_core.pipeline.exporting import check_unchanged
 from bye_core.pipeline.scanned import load_scanned
@@ -98,6 +98,16 @@ def cause_of(run: runs.Run, told: Dossier, id: str, checks: Mapping[str, CausalC
     if found is None or found.fault or found.key != _key(run, told, question_about(run, told, id)):
         return None
     return evidence.cause(found.given, told.target, run.sample(id).answer, found.carried)
+
+
+def proved(found: Mapping[str, Any]) -> dict[str, Sequence[Box]]:
+    """Of what `causes` says: what was covered of each sample whose answer that brings about, where it is not the spot
+    that the sample looks at."""
+    return {
+        id: one["covered"]
+        for id, one in found["samples"].items()
+        if one["outcome"] == "flips" and one["suspect"] in evidence.MANY
+    }
 
 
 def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:

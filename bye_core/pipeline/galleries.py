@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +26,24 @@ def scanned_set(run: runs.Run, data: str | Path | None = None) -> tuple[DataSet 
     return (None, "The data set has changed since the scan.") if changed else (dataset, "")
 
 
-def gallery(run: runs.Run, told: Dossier, dataset: DataSet | None, missing: str = "") -> Gallery:
+def gallery(
+    run: runs.Run,
+    told: Dossier,
+    dataset: DataSet | None,
+    missing: str = "",
+    proved: Mapping[str, Sequence[Box]] | None = None,
+) -> Gallery:
     """Crops of the most suspicious samples, and the means of flagged and of other samples at the same places.
 
-    `missing` says why there is no `dataset`. Pictures that do not open are left out.
+    `missing` says why there is no `dataset`; `proved` where a check found the answer to come from, by id, where that is
+    not where the sample looks. Pictures that do not open are left out.
     """
     looks = {id: seen for id, seen in told.looks.items() if not seen.on_padding}
     if dataset is None or not looks:
         return Gallery(missing=missing)
-    size = evidence.crop_box([seen.spot for seen in looks.values()])
-    wanted = [(id, seen, _middle(told, seen)) for id, seen in list(looks.items())[:MEANT]]
+    known = {id: boxes[0] for id, boxes in (proved or {}).items() if boxes}
+    size = evidence.crop_box([known.get(id, seen.spot) for id, seen in looks.items()])
+    wanted = [(id, seen, known.get(id) or _middle(told, seen)) for id, seen in list(looks.items())[:MEANT]]
     crops = list(_crops(run, dataset, wanted, size))
     same_places = [(id, *where) for id, (_, *where) in zip(_others(run, told, len(wanted)), wanted, strict=False)]
     others = _crops(run, dataset, same_places, size)

@@ -15,7 +15,7 @@ from bye_core.console import plain
 from bye_core.data import DataSet
 from bye_core.errors import ByeError, RunError
 from bye_core.files import write_atomic
-from bye_core.pipeline.causing import causes
+from bye_core.pipeline.causing import causes, proved
 from bye_core.pipeline.cleaning import MODELS, Places
 from bye_core.pipeline.deciding import last_detection
 from bye_core.pipeline.dossiers import dossier
@@ -52,6 +52,7 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
     run = runs.Run.open(run_path)
     detection, told = last_detection(run), dossier(run)
     dataset, missing = scanned_set(run, data)
+    found = causes(run, told)
     return Case(
         title=title,
         run=run.settings.record(),
@@ -61,8 +62,8 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
         decisions=run.decisions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         exhibits=tuple(_exhibits(run, detection, dataset, missing, exhibits)),
-        evidence=told.facts() | {"causes": causes(run, told)},
-        gallery=gallery(run, told, dataset, missing),
+        evidence=told.facts() | {"causes": found},
+        gallery=gallery(run, told, dataset, missing, proved(found)),
         versions=runs.versions(),
         **more,
     )

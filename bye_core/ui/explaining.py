@@ -7,7 +7,7 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.evidence import Dossier, Gallery
-from bye_core.pipeline.causing import causes
+from bye_core.pipeline.causing import causes, proved
 from bye_core.pipeline.dossiers import dossier
 from bye_core.pipeline.galleries import gallery, scanned_set
 from bye_core.runs import jobs
@@ -29,7 +29,8 @@ def told(run: runs.Run) -> Dossier:
 def spots(run: runs.Run) -> Gallery:
     """The suspected spots, as far as their pictures can still be opened."""
     seen = runs.stamps(run.path)
-    return _galleries.get((run.path, seen.scan, seen.detection), lambda: gallery(run, told(run), *scanned_set(run)))
+    key = (run.path, seen.scan, seen.detection, seen.checks)
+    return _galleries.get(key, lambda: gallery(run, told(run), *scanned_set(run), proved(facts(run)["causes"])))
 
 
 def facts(run: runs.Run) -> dict[str, Any]:

@@ -4,14 +4,15 @@ import io
 import json
 from base64 import b64decode
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from bye_core import pipeline, runs
+from bye_core import evidence, pipeline, runs
 from bye_core.pipeline import asking, causing
 from bye_core.runs import jobs
 from bye_core.ui import dossier_page as page
-from bye_core.ui import explaining
+from bye_core.ui import explaining, pictures
 from bye_core.ui.limits import NotHere
 from bye_core.ui.session import Session
 from bye_core.ui.visitors import new_token, workplace
@@ -96,6 +97,11 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
     square, wide = why(run, id)["cause"]["covered"]
     sizes = [Image.open(io.BytesIO(b64decode(uri.partition(",")[2]))).size for uri in (square, wide)]
     assert [width // height for width, height in sizes] == [1, 2]
+    shown = explaining.spots(run)
+    assert len(shown.crops) == 6
+    picture = pictures.opened(run.settings, run.sample(id), 0)
+    here = evidence.crop(picture, boxes[0], (0.25, 0.25))
+    assert np.array_equal(dict(shown.crops)[id], here), "the set's gallery shows it too"
     for file in (home / "made" / "data" / "images").iterdir():
         file.write_bytes(b"")
     assert why(run, id)["cause"]["covered"] == []
