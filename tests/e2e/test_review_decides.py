@@ -7,6 +7,14 @@ import pytest
 from bye_core.runs import Run
 
 # Ten keys in one breath of the page, in turn r and a.
+TEN_KEYS = """async () => {
+  const start = performance.now();
+  for (let n = 0; n < 10; n += 1) {
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'r', bubbles: true }));
+    await new Promise((next) => setTimeout(next, 20));
+  }
+  return performance.now() - start;
+}"""
 BURST = """() => {
   for (let i = 0; i < 10; i++) {
     document.body.dispatchEvent(new KeyboardEvent('keydown', { key: i % 2 ? 'a' : 'r', bubbles: true }));
@@ -38,10 +46,10 @@ def page(path, serve, open_page, review):
     return review(open_page(serve()))
 
 
-def test_ten_rejections_at_once_are_recorded_in_order_and_three_undone(page, path, expect):
+def test_ten_rejections_within_two_seconds_are_recorded_in_order_and_three_undone(page, path, expect):
     order = [(id, "reject") for id in page.ids(10)]
-    for _ in range(10):
-        page.page.keyboard.press("r")
+    # Pressed in the page and timed there: what Playwright needs for a key is not the app's.
+    assert page.page.evaluate(TEN_KEYS) < 2000
     expect(page.part("progress")).to_contain_text("10 of 12 flagged reviewed")
     page.settle()
     assert decided(path) == order
