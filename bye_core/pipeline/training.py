@@ -16,7 +16,7 @@ from bye_core.records import Progress
 from bye_core.runs.lock import locked
 from bye_core.stopping import StopRequest
 from bye_core.train.child import run_child
-from bye_core.train.settings import AdapterExists, FinetuneSettings, finished
+from bye_core.train.settings import FinetuneSettings, refuse_finished
 
 LOCK = "training.lock"
 
@@ -37,8 +37,7 @@ def finetune_here(
     """
     from bye_core.train.lora import finetune as train
 
-    if finished(out):
-        raise AdapterExists(out=out)
+    refuse_finished(out)
     first = int(os.environ.get("RANK", 0)) == 0
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK) if first else nullcontext():
@@ -98,8 +97,7 @@ def finetune(
 
     One that was stopped or killed goes on from its last checkpoint when called again.
     """
-    if finished(out):
-        raise AdapterExists(out=out)
+    refuse_finished(out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
     arguments += source_arguments(format, columns)
     for name, value in asdict(settings or FinetuneSettings()).items():

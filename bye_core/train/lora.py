@@ -24,7 +24,7 @@ from bye_core.train.collate import Collator
 from bye_core.train.order import SampleList
 from bye_core.train.problems import NotSaved, OutOfMemory
 from bye_core.train.progress import PROGRESS, JsonLines
-from bye_core.train.settings import CARD, MACHINE, AdapterExists, BadFinetuneSetting, FinetuneSettings, finished
+from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings, refuse_finished
 from bye_core.train.trainer import Keeper, KeptTrainer
 
 LOGGED_STEPS = 5
@@ -86,8 +86,7 @@ def finetune(
     `processes` calls this; the first alone writes. `kind` is a trainer with another loss, for experiments.
     Raises NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
     """
-    if finished(out):
-        raise AdapterExists(out=out)
+    refuse_finished(out)
     arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
     plan = preflight.look(loaded, samples, pictures, settings, processes)
     facts = {**facts, "samples": len(plan.samples), "left_out": len(plan.faults) + len(left_out)}

@@ -37,13 +37,15 @@ def die() -> None:
 
 def die_at(point: str, after: int) -> None:
     """POINT: "step" in the middle of one; "saving" with the adapter on disk and nothing else; "marking" just before the
-    mark; "removing" in the middle of the removal of an old checkpoint; "finishing" before the card is there."""
+    mark; "removing" in the middle of the removal of an old checkpoint; "finishing" before the card is there, "finished"
+    just after."""
     holder, name, late = {
         "step": (trainer.KeptTrainer, "training_step", True),
         "saving": (trainer, "save_adapter", True),
         "marking": (checkpoints, "write_atomic", False),
         "removing": (checkpoints.shutil, "rmtree", False),
         "finishing": (lora, "write_atomic", False),
+        "finished": (lora, "write_atomic", True),
     }[point]
     original, calls = getattr(holder, name), iter(range(after, -1, -1))
 

@@ -106,7 +106,18 @@ def test_killed_at_random_times(server, whole, tmp_path):
         ends.append(server.train(out, kill=rng.uniform(0.1, 0.6) * seconds))
     assert -9 in ends
     if ends[-1]:
-        assert server.train(out) == 0
+        finished = (out / CARD).exists()  # killed just before it would have ended by itself: nothing is left to train
+        assert server.train(out) == (1 if finished else 0)
+    assert_same(out, whole)
+
+
+def test_killed_once_it_is_finished(server, whole, tmp_path):
+    """Its checkpoints are of no use: the next attempt is refused, as with any finished one, and removes them."""
+    out = tmp_path / "adapter"
+    assert server.train(out, die=["finished", 0]) == -9
+    assert (out / CARD).exists()
+    assert checkpoints.all_of(checkpoints.root_of(out))
+    assert server.train(out) == 1
     assert_same(out, whole)
 
 
