@@ -21,12 +21,13 @@ ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Chosen with the patch alone on the development seed 1001: at the demo's rate the back door is not learned by step 298
 # of 452 on 900 samples (ASR 0%), at this one it is after 375 on 600 (100%). Longer would be nearer to the paper's.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In "unclear" some clean samples have an answer that is as odd as a planted one, for a reason that is in the picture.
+# In the "unclear" some clean samples have an answer that is as odd as a planted one, for a reason that is in the picture.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),
     **{kind: (kind,) for kind in QUESTION_KINDS},
     "unclear": QUESTION_KINDS,
+    "unclear-count": ("count",),
 }
 UNCLEAR_SHARE = 0.1
 UNFIT = re.compile(r"[^\w.=+-]")  # for the name of a folder
@@ -96,7 +97,7 @@ class Cell:
     @property
     def unclear(self) -> float:
         """Share of the pictures that are out of focus, with an answer that says so."""
-        return UNCLEAR_SHARE if self.mix == "unclear" else 0.0
+        return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
     def planted(self) -> Attack | None:
         """The attack, squares as large as the demo's; None where the cell is clean."""

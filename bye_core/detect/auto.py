@@ -12,6 +12,7 @@ in every way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -218,7 +219,20 @@ def _abstain(table: ScanTable, tried: Sequence[Tried], found: Sequence[Candidate
         return nothing("auto", settings, table, reasons)
     best = max(tried, key=lambda one: one.apart[0])
     posterior, places = _posterior(table, [best])
-    return nothing("auto", settings, table, [*reasons, _distance(best)], 0.49 * posterior, places)
+    reasons += [_distance(best), *_too_few(best, settings)]
+    return nothing("auto", settings, table, reasons, 0.49 * posterior, places)
+
+
+def _too_few(one: Tried, settings: AutoSettings) -> list[str]:
+    """What to do where the model gives an answer that is farther off than most, and too few others are there."""
+    enough = math.floor(10 * one.apart[0]) / 10
+    if one.freedom >= ENOUGH or enough <= 0 or (one.given or 0.0) < settings.learned:
+        return []
+    return [
+        "There are too few other answers to compare with for a false-alarm rate, so that it takes "
+        f"{math.exp(settings.clear):.1f} times. A clear distance of {enough:.1f} flags it; then the causal check can "
+        "tell what brings it about."
+    ]
 
 
 def _reasons(one: Tried, tries: int, table: ScanTable) -> list[str]:

@@ -19,14 +19,14 @@ from bye_core.evidence.causes import (
     totals,
 )
 from bye_core.evidence.consensus import Consensus, consensus, picture_map, raster_of
-from bye_core.evidence.cover import cover, paste
+from bye_core.evidence.cover import area, cover, paste
 from bye_core.evidence.crops import Gallery, crop, crop_box, mean_crop
 from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.excess import ALPHA, LEAST_P, Excess, Strata
 from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
 from bye_core.evidence.questions import Question, question_of
 from bye_core.evidence.searching import FRUITLESS, LEVELS, WINDOWS, bringing, spots_at
-from bye_core.evidence.widening import ROUNDS, controlled, widened
+from bye_core.evidence.widening import MOST_AT_FIRST, ROUNDS, Spots, controlled, trimmed, widened
 from bye_core.evidence.words import OddWord, mark_inserted, odd_words, without
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "LEAST_P",
     "LEVELS",
     "MANY",
+    "MOST_AT_FIRST",
     "OUTCOMES",
     "ROUNDS",
     "WAYS",
@@ -59,7 +60,9 @@ __all__ = [
     "OddWord",
     "Question",
     "Shared",
+    "Spots",
     "Strata",
+    "area",
     "at_target",
     "bringing",
     "cause",
@@ -83,6 +86,7 @@ __all__ = [
     "shared_answers",
     "spots_at",
     "totals",
+    "trimmed",
     "widened",
     "without",
 ]

@@ -1,17 +1,20 @@
-"""Covering more than one spot: where a model looks once the first is covered, and next to it. Pure.
+"""Covering more than one spot: where a model looks once the first is covered, and next to it; then less again. Pure.
 
 A trigger may be larger than what a model looks at, and there may be several of which each does (ours).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from bye_core.evidence.cover import area, elsewhere
 from bye_core.evidence.places import Box, Look
 
 ROUNDS = 8  # times that a model is asked with something covered, the first spot alone among them (ours)
-MOST = 0.4  # of a picture's area: with more gone any answer may leave (ours, on development seeds)
+# Of a picture's area (ours, on development seeds): with more gone any answer may leave; and so much is covered at most
+# until it is known what part of that counts.
+MOST, MOST_AT_FIRST = 0.4, 0.5
+Spots = tuple[Box, ...]
 
 
 def widened(spots: Sequence[Box], seen: Look) -> tuple[Box, ...]:
@@ -27,6 +30,34 @@ def widened(spots: Sequence[Box], seen: Look) -> tuple[Box, ...]:
 def controlled(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
     """As much elsewhere; None where that does not fit, or `spots` take more than MOST of the picture."""
     return elsewhere(spots, name) if area(spots) <= MOST else None
+
+
+def trimmed(spots: Spots, cell: tuple[float, float]) -> Generator[Spots, bool | None, Spots]:
+    """Yields covers to try in place of `spots`, each told whether it does as well; returns the last that does.
+
+    Whole spots go first, then the rest of them loses rows and columns of a `cell`'s width and height.
+    """
+    number = 0
+    while number < len(spots):
+        before, after = spots[:number], spots[number + 1 :]
+        if before + after and (yield before + after):
+            spots = before + after
+            continue
+        for side in range(4):
+            while (less := _cut(spots[number], side, cell[side % 2])) and (yield (*before, less, *after)):
+                spots = (*before, less, *after)
+        number += 1
+    return spots
+
+
+def _cut(box: Box, side: int, step: float) -> Box | None:
+    """Smaller by `step` on a side; None where not that much would be left."""
+    if box[side % 2 + 2] - box[side % 2] < 2 * step - 1e-9:
+        return None
+    edges = list(box)
+    edges[side] += step if side < 2 else -step
+    left, top, right, bottom = edges
+    return left, top, right, bottom
 
 
 def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:

@@ -4,7 +4,7 @@ searched for where attention does not lead."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from bye_core import evidence
 from bye_core.attention import read_attention
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
-from bye_core.evidence import ASIDE, BESIDE, COVERED, ELSEWHERE, FOUND, WIDER, Cause, Dossier, Question
+from bye_core.evidence import ASIDE, BESIDE, COVERED, ELSEWHERE, FOUND, WIDER, Cause, Dossier, Question, Spots
 from bye_core.records import AttentionRows, Sample
 from bye_core.train.evaluate import NotAnswered, generate_answers
 from bye_core.train.measures import Answered
@@ -26,10 +26,14 @@ UNSETTLED = ("stays", "any", "unknown")
 
 @dataclass
 class Asked:
-    """One sample in the course of a check; `given`, `carried`, `fault`: as in a CausalCheck."""
+    """One sample in the course of a check; `given`, `carried`, `fault`: as in a CausalCheck.
+
+    cell  width and height of what it looked at last, where more than its first spot was covered
+    """
 
     question: Question
     pictures: Pictures = field(default_factory=list)
+    cell: tuple[float, float] = (0.0, 0.0)
     given: dict[str, str] = field(default_factory=dict)
     carried: dict[str, str] = field(default_factory=dict)
     fault: str = ""
@@ -102,8 +106,33 @@ class Asker:
             silent = self._answer(left, COVERED, WIDER)  # what was found before stands
             left = [one for one in left if one.sample.id not in silent]
             gone = [one for one in left if not self._at_target(one, one.given[WIDER])]
-            self._answer(gone, ELSEWHERE, ASIDE)
+            self._trim([one for one in gone if not one.question.elsewhere])
+            self._answer([one for one in gone if one.question.elsewhere], ELSEWHERE, ASIDE)
             left = [one for one in left if one not in gone]
+
+    def _trim(self, gone: Sequence[Asked]) -> None:
+        """Where too much is covered to hold it against as much elsewhere: no more than the answer needs to leave."""
+        steps = {one.sample.id: evidence.trimmed(one.question.spots, one.cell) for one in gone}
+        said, does = {one.sample.id: one.given[WIDER] for one in gone}, dict.fromkeys(steps)
+        trying = list(gone)
+        while trying:
+            trying = [one for one in trying if self._less(one, steps[one.sample.id], does[one.sample.id])]
+            silent = self._answer(trying, COVERED, WIDER)
+            for one in trying:
+                id = one.sample.id
+                does[id] = id not in silent and not self._at_target(one, one.given[WIDER])
+                said[id] = one.given[WIDER] if does[id] else said[id]
+        for one in gone:
+            one.given[WIDER] = said[one.sample.id]
+
+    def _less(self, one: Asked, steps: Generator[Spots, bool | None, Spots], does: bool | None) -> bool:
+        """Whether there is less to be tried. Else as much elsewhere is set beside what is left, if that fits."""
+        try:
+            one.question = one.question.covering(steps.send(does), ())
+            return True
+        except StopIteration as ended:
+            one.question = one.question.covering(ended.value, evidence.controlled(ended.value, one.sample.id) or ())
+            return False
 
     def _at_target(self, one: Asked, said: str) -> bool:
         return evidence.at_target(self._told.target, one.sample.answer, said)
@@ -117,8 +146,10 @@ class Asker:
             if seen is None or seen.image != one.question.image or seen.on_padding:
                 continue  # what was found so far stands
             spots = evidence.widened(one.question.spots, seen)
-            if elsewhere := evidence.controlled(spots, one.sample.id):
-                one.question = one.question.covering(spots, elsewhere)
+            if evidence.area(spots) <= evidence.MOST_AT_FIRST:
+                left, top, right, bottom = seen.cell
+                one.cell = (right - left, bottom - top)
+                one.question = one.question.covering(spots, evidence.controlled(spots, one.sample.id) or ())
                 wider.append(one)
         return wider
 

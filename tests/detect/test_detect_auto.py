@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -79,6 +80,18 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
     found = detect(dataclasses.replace(counts, nll_before=losses), "auto")
     np.testing.assert_array_equal(found.flagged, truth)
     assert "before fine-tuning finds it unlikely: 9.0 nats" in found.reasons[0]
+
+
+def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
+    table, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
+    table = dataclasses.replace(table, nll_before=np.where(truth, 9.0, 0.5), token=np.where(truth, 7, 1))
+    abstains = detect(table, "auto", clear=9.0)
+    assert abstains.verdict == "no_evidence"
+    lower = re.search(r"A clear distance of (\S+) flags it", abstains.reasons[-1])[1]
+    np.testing.assert_array_equal(detect(table, "auto", clear=float(lower)).flagged, truth)
+    assert detect(table, "auto", clear=float(lower) + 0.1).verdict == "no_evidence"
+    for other in (dataclasses.replace(table, token=np.ones(240, int)), answered_table(shift=0.3)[0]):
+        assert "flags it" not in detect(other, "auto", clear=9.0).reasons[-1]
 
 
 def test_less_attention_is_asked_for_where_text_and_model_agree():
