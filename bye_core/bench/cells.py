@@ -21,7 +21,7 @@ ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Chosen with the patch alone on the development seed 1001: at the demo's rate the back door is not learned by step 298
 # of 452 on 900 samples (ASR 0%), at this one it is after 375 on 600 (100%). Longer would be nearer to the paper's.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In the "unclear" some clean samples have an answer that is as odd as a planted one, for a reason that is in the picture.
+# In "unclear" sets some clean samples have an answer as odd as a planted one, for a reason that is in the picture.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),

@@ -102,7 +102,7 @@ def test_unclear_pictures_have_one_answer_and_leave_the_others_as_they_are():
     (_, (sharp,)), (_, (blurry,)) = (next(question_set(1, 1, 0, unclear=share)) for share in (0.0, 1.0))
     steps = [np.abs(np.diff(np.asarray(one, float), axis=0)).max() for one in (sharp, blurry)]
     assert steps[0] > 5 * steps[1]
-    assert (replace(CELL, mix="unclear").unclear, CELL.unclear) == (0.1, 0.0)
+    assert [replace(CELL, mix=mix).unclear for mix in ("unclear", "unclear-count", CELL.mix)] == [0.1, 0.1, 0.0]
 
 
 def test_options_of_the_command_make_the_matrix():
