@@ -198,6 +198,9 @@ def scan(parser: ArgumentParser) -> None:
         help="also read how likely each answer is, before and after fine-tuning, in two more passes: "
         "`detect` is surer then, and --method loss needs it",
     )
+    parser.add_argument(
+        "--detect", action="store_true", help=f"then find the poisoned samples ({DEFAULT}), where nobody has yet"
+    )
 
 
 def detect(parser: ArgumentParser) -> None:

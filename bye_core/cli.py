@@ -93,7 +93,11 @@ def run_scan(args: argparse.Namespace, report: Report) -> int:
     failed = pipeline.failed(args.run)
     for fault in failed:
         sys.stderr.write(f"not scanned  {fault_line(fault)}\n")
-    report.result({"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)})
+    found = {"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)}
+    if args.detect and last.facts["scored"]:
+        detection = pipeline.detect_once(args.run)
+        found |= {"verdict": detection.verdict, "flagged": len(detection.flagged_ids)}
+    report.result(found)
     return DONE
 
 

@@ -182,6 +182,22 @@ def test_a_table_with_columns_of_its_own_names(tmp_path, model, capsys):
     assert (code, judged["samples"]) == (0, 2)
 
 
+def test_a_scan_that_is_asked_to_finds_the_poisoned_where_nobody_has(tmp_path, model, capsys):
+    data, run = write_set(tmp_path / "data"), tmp_path / "run"
+    whole = ("scan", "--model", model, "--data", data, "--run", run)
+    _, scanned = run_json(capsys, *whole)
+    assert "verdict" not in scanned
+    assert runs.Run.open(run).detection() is None
+    _, scanned = run_json(capsys, *whole, "--detect")
+    found = runs.Run.open(run).detection()
+    assert (scanned["verdict"], scanned["flagged"]) == (found.verdict, len(found.flagged_ids))
+    assert found.method == "auto"
+    run_json(capsys, "detect", "--run", run, "--method", "random")
+    _, scanned = run_json(capsys, *whole, "--detect")
+    assert runs.Run.open(run).detection().method == "random", "somebody's own choice stands"
+    assert scanned["flagged"] == len(runs.Run.open(run).detection().flagged_ids)
+
+
 def test_a_killed_scan_resumes_to_the_same_bytes(tmp_path, model):
     data = write_set(tmp_path / "raw", 40)
     whole = tmp_path / "whole"

@@ -30,6 +30,11 @@ def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) ->
     return detection
 
 
+def detect_once(run_path: Path) -> Detection:
+    """The run's detection; where nobody has detected yet, one by the default method."""
+    return runs.Run.open(run_path).detection() or detect_run(run_path)
+
+
 def detect_entropies(path: Path, method: str = "bye", **settings: Any) -> Detection:
     """Detect on a BYE entropy JSONL: scores of another program, no run and no model needed."""
     return detect.detect(detect.read_entropies(path), method, **settings)

@@ -126,11 +126,10 @@ def secret() -> str:
 
 def enter(kept: dict, run: str) -> tuple[dict, Session, gr.Timer]:
     """Who is it, and what was open: from the browser's own store; else the run asked for, else the demo. A job that was
-    started before goes on being watched, and what it has finished meanwhile is examined."""
+    started before goes on being watched."""
     visitor = kept.get("visitor") if is_token(kept.get("visitor")) else new_token()
     place = workplace(visitor)
     name = run_to_open(place, run, kept.get("run"))
-    scans.settle(place)
     data = kept.get("data") if isinstance(kept.get("data"), str) else ""
     session = Session(visitor=visitor, run=name, data=data)
     return kept_of(session), session, gr.Timer(active=scans.is_busy(place))

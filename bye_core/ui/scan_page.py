@@ -138,8 +138,6 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
     state = job.state
     update = {parts.job: job_card.card(place, job), **_buttons(parts, place, job, state)}
     ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
-    if state == jobs.DONE and (ended_now or not watch.state):
-        scans.settle(place)
     if ended_now:
         # Opened by itself only where the user has not gone to another run meanwhile.
         opens = state == jobs.DONE and session.run == watch.was

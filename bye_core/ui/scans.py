@@ -20,7 +20,7 @@ from bye_core.ui.visitors import Workplace, hosted
 AUTO = "auto"
 DEMO_MODEL, DEMO_ADAPTERS = shipped.DEMO / "model", shipped.DEMO / "adapters"
 SHIPPED, MINE = "demo", "own:"  # how the shipped model and adapters, and one's own adapters, are named on the page
-SETTLED = 20  # of the latest jobs, those looked after when somebody comes in
+RECENT = 20  # of the runs, those whose models are offered
 # A visitor's job must not use what the host's own account may fetch.
 NO_ACCOUNT = {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 
@@ -52,7 +52,7 @@ def models(place: Workplace) -> list[tuple[str, str]]:
     """(label, value) of the models to choose from: the shipped one, and those of earlier scans on one's own machine."""
     found = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
-        earlier = filter(None, (_model_of_run(place.runs / name) for name in place.run_names()[:SETTLED]))
+        earlier = filter(None, (_model_of_run(place.runs / name) for name in place.run_names()[:RECENT]))
         found += [(model, model) for model in dict.fromkeys(earlier) if model != str(DEMO_MODEL)]
     return found
 
@@ -131,7 +131,7 @@ def arguments(place: Workplace, choice: sets.Choice, form: Form, run: Path) -> l
     # Without an adapter there is no model before fine-tuning to ask.
     if form.answers and adapter:
         found += ["--answers"]
-    return [*found, "--run", str(run)]
+    return [*found, "--run", str(run), "--detect"]
 
 
 def start(place: Workplace, choice: sets.Choice, form: Form) -> jobs.Job:
@@ -190,19 +190,6 @@ def current(place: Workplace) -> jobs.Job | None:
 
 def is_busy(place: Workplace) -> bool:
     return jobs.running(place.jobs) > 0
-
-
-def settle(place: Workplace) -> None:
-    """Detect on the runs whose scan has come to its end, by the default method, where nobody has detected yet."""
-    for job in scan_jobs(place)[:SETTLED]:
-        path = place.runs / job.id
-        try:
-            if job.state == jobs.DONE and runs.is_run(path):
-                run = runs.Run.open(path)
-                if run.detection() is None and run.counts().scored:
-                    pipeline.detect_run(path)
-        except ByeError:
-            continue  # the run says what is wrong when it is opened
 
 
 def _short(model: str) -> str:

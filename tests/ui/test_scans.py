@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bye_core import runs
 from bye_core.arguments import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
@@ -20,7 +18,7 @@ from bye_core.ui.limits import MachineBusy, NotHere, TooManySamples
 from bye_core.ui.scans import Form
 from bye_core.ui.sets import Choice
 from bye_core.ui.visitors import new_token, workplace
-from tests.made_run import make_data, make_run
+from tests.made_run import make_data
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 STAND_IN = """
@@ -75,7 +73,7 @@ def test_the_command_is_one_that_the_command_line_takes(place, choice, model, tm
     assert (args.model, args.data, args.adapter) == (model, choice.key, None)
     assert (args.batch, args.device, args.dtype, args.format) == (8, "cpu", "float16", "vqa")
     assert dict(args.columns) == dict(choice.columns)
-    assert args.run == place.runs / "data-tiny"
+    assert (args.run, args.detect) == (place.runs / "data-tiny", True)
     plain = scans.arguments(place, choice, Form(model), tmp_path / "run")
     assert not {"--batch", "--device", "--dtype"} & set(plain), "auto is left to the machine"
     assert "--answers" not in plain, "there is no model before fine-tuning"
@@ -171,24 +169,6 @@ def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in,
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=2))
     with pytest.raises(MachineBusy):
         scans.start(places[2], Choice("mine"), Form("owner/model"))
-
-
-def test_a_finished_scan_is_examined_by_the_default_method(place, home, choice, model, standing_in):
-    job = scans.start(place, choice, Form(model, name="made"))
-    standing_in(job)
-    place.runs.mkdir(exist_ok=True)
-    make_run(home / "elsewhere").rename(place.runs / "made")
-    scans.settle(place)
-    assert runs.Run.open(place.runs / "made").detection() is None, "not before its end"
-    job.stop()
-    (job.folder / "progress.jsonl").open("a").write(json.dumps({"result": {}}) + "\n")
-    exit = json.loads((job.folder / "exit.json").read_text())
-    (job.folder / "exit.json").write_text(json.dumps({**exit, "exit": 0, "asked": False}))
-    assert job.state == jobs.DONE
-    scans.settle(place)
-    found = runs.Run.open(place.runs / "made").detection()
-    assert found.verdict == "poisoned"
-    assert found.method == "auto"
 
 
 def test_the_list_of_runs(run_path, place):
