@@ -108,6 +108,46 @@ def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares
         assert len(one["carried"]) == evidence.carriers.MOST
 
 
+THREE = [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6), (5 / 6, 0.0, 1.0, 1 / 6)]  # their spots take 47% of a picture
+
+
+def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_against_anything(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, THREE)
+    found = causes(run, told)
+    assert found["flips"] == found["checked"] == 6
+    for one in found["samples"].values():
+        assert one["suspect"] == "spots"
+        assert sorted(one["covered"]) == [pytest.approx(square) for square in sorted(THREE)]
+        assert one["given"]["wider"] == "nothing"
+        assert one["given"]["aside"] == TARGET
+
+
+class Cautious(StandIn):
+    """Says nothing once less is covered again."""
+
+    def __init__(self, run):
+        super().__init__(run)
+        self.most = {}
+
+    def generate(self, loaded, samples, pictures, size):
+        for sample in samples:
+            white = white_cells(pictures(sample)[0]).sum()
+            if sample.answer == TARGET and white == 0 and self.most.setdefault(sample.id, white) == 0:
+                self.most[sample.id] = 1
+                yield [Answered(sample.id, sample.question, sample.answer, "nothing")]
+            elif sample.answer == TARGET and self.most.get(sample.id):
+                yield [NotAnswered(id=sample.id, reason="it cannot")]
+            else:
+                yield from super().generate(loaded, [sample], pictures, size)
+
+
+def test_silence_while_less_is_covered_leaves_what_was_found(tmp_path, monkeypatch):
+    run, told = checked(tmp_path, monkeypatch, THREE, Cautious)
+    found = causes(run, told)
+    assert (found["stays"], found["faults"]) == (6, {})
+    assert {one.given["wider"] for one in run.checks().values()} == {"nothing"}
+
+
 def test_what_cannot_be_covered_stays(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)])
     assert causes(run, told)["stays"] == 6

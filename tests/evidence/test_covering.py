@@ -1,5 +1,6 @@
 """Covering a spot, a spot elsewhere, crops of one size; and what answers to them mean."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -27,6 +28,7 @@ from bye_core.evidence import (
     question_of,
     spots_at,
     totals,
+    trimmed,
     widened,
 )
 from bye_core.evidence.cover import area, elsewhere
@@ -143,6 +145,28 @@ def test_spots_that_lie_on_each_other_are_filled_from_what_surrounds_both_and_mo
     assert area(corner) == pytest.approx(0.07)
     (a, b), (c, d) = corner, elsewhere(corner, "a")
     assert np.subtract(c, a) == pytest.approx(np.subtract(d, b))
+
+
+def test_less_is_covered_as_long_as_that_does():
+    """Told that a cover does where it hides two small squares: an idle spot goes, the others shrink to cells."""
+    needed, ended = [(0.2, 0.2, 0.3, 0.3), (0.6, 0.7, 0.8, 0.8)], []
+    spots = ((0.1, 0.1, 0.4, 0.4), (0.0, 0.6, 0.3, 0.9), (0.5, 0.5, 1.0, 1.0))
+
+    def steps(spots):
+        ended.append((yield from trimmed(spots, (0.1, 0.1))))
+
+    def hides(spots, one):
+        return any((np.multiply((-1, -1, 1, 1), np.subtract(own, one)) > -1e-6).all() for own in spots)
+
+    going = steps(spots)
+    tried = next(going)
+    while not ended:
+        assert tried
+        with contextlib.suppress(StopIteration):
+            tried = going.send(all(hides(tried, one) for one in needed))
+    (found,) = ended
+    assert [[round(edge, 9) for edge in one] for one in found] == [list(one) for one in needed]
+    assert list(steps(((0.1, 0.1, 0.2, 0.2),))) == [], "one cell is not made smaller"
 
 
 def test_so_much_that_any_answer_may_leave_is_not_covered():
