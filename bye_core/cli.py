@@ -95,8 +95,11 @@ def run_scan(args: argparse.Namespace, report: Report) -> int:
         sys.stderr.write(f"not scanned  {fault_line(fault)}\n")
     found = {"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)}
     if args.detect and last.facts["scored"]:
-        detection = pipeline.detect_once(args.run)
-        found |= {"verdict": detection.verdict, "flagged": len(detection.flagged_ids)}
+        try:
+            detection = pipeline.detect_once(args.run)
+            found |= {"verdict": detection.verdict, "flagged": len(detection.flagged_ids)}
+        except ByeError as error:  # the scan is done all the same
+            sys.stderr.write(f"not examined  {error}\n")
     report.result(found)
     return DONE
 

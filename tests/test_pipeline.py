@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,18 @@ def test_a_scan_that_is_asked_to_finds_the_poisoned_where_nobody_has(tmp_path, m
     _, scanned = run_json(capsys, *whole, "--detect")
     assert runs.Run.open(run).detection().method == "random", "somebody's own choice stands"
     assert scanned["flagged"] == len(runs.Run.open(run).detection().flagged_ids)
+    part, some = runs.Run.open(run).detection(), slice(0, 5)
+    cut = {name: getattr(part, name)[some] for name in ("ids", "scores", "flagged", "values")}
+    runs.Run.open(run).save_detection(replace(part, **cut))
+    run_json(capsys, *whole, "--detect")
+    again = runs.Run.open(run).detection()
+    assert (again.method, len(again.ids)) == ("random", COUNT), "what was scanned since is examined too"
+    (run / "detection.json").write_text("{")
+    code = cli.main([*map(str, (*whole, "--detect")), "--json"])
+    said = capsys.readouterr()
+    assert code == 0
+    assert json.loads(said.out)["scanned"] == COUNT
+    assert "not examined" in said.err
 
 
 def test_a_killed_scan_resumes_to_the_same_bytes(tmp_path, model):

@@ -229,9 +229,9 @@ def _too_few(one: Tried, settings: AutoSettings) -> list[str]:
     if one.freedom >= ENOUGH or enough <= 0 or (one.given or 0.0) < settings.learned:
         return []
     return [
-        "There are too few other answers to compare with for a false-alarm rate, so that it takes "
-        f"{math.exp(settings.clear):.1f} times. A clear distance of {enough:.1f} flags it; then the causal check can "
-        "tell what brings it about."
+        "There are too few other answers to compare with for a false-alarm rate: it is flagged from "
+        f"{math.exp(settings.clear):.1f} times on. A clear distance of {enough:.1f} ({math.exp(enough):.1f} times; "
+        f"--setting clear={enough:.1f}) flags it; then the causal check can tell what brings it about."
     ]
 
 

@@ -18,6 +18,9 @@ from bye_core.evidence.places import Box, Look
 from bye_core.evidence.words import asked_else, drop, plain
 from bye_core.records import Sample
 
+# Of what is asked and covered in which order: one more with every change, so that earlier checks do not count (ours).
+PROCEDURE = 2
+
 
 @dataclass(frozen=True)
 class Question:
@@ -59,7 +62,17 @@ class Question:
     def key(self, target: Shared | None, *model: str | None) -> str:
         """Another for another spot, other words, other ways of asking, another target or another `model` (its digests).
         Not for other carriers: any will do, and which there are changes with every flag."""
-        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS), ELSE]
+        about = [
+            PROCEDURE,
+            self.image,
+            self.spots,
+            self.elsewhere,
+            self.words,
+            self.others,
+            model,
+            list(SUSPECTS),
+            ELSE,
+        ]
         about.append(target and (target.kind, target.text))
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 

@@ -5,12 +5,12 @@ A trigger may be larger than what a model looks at, and there may be several of 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from bye_core.evidence.cover import area, elsewhere
 from bye_core.evidence.places import Box, Look
 
-ROUNDS = 8  # times that a model is asked with something covered, the first spot alone among them (ours)
+ROUNDS = 8  # times that more and more is covered, the first spot alone among them (ours)
 # Of a picture's area (ours, on development seeds): with more gone any answer may leave; and so much is covered at most
 # until it is known what part of that counts.
 MOST, MOST_AT_FIRST = 0.4, 0.5
@@ -32,21 +32,28 @@ def controlled(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
     return elsewhere(spots, name) if area(spots) <= MOST else None
 
 
-def trimmed(spots: Spots, cell: tuple[float, float]) -> Generator[Spots, bool | None, Spots]:
-    """Yields covers to try in place of `spots`, each told whether it does as well; returns the last that does.
+def trimmed(
+    spots: Spots, cell: tuple[float, float], fits: Callable[[Spots], bool]
+) -> Generator[Spots, bool | None, Spots]:
+    """Yields covers to try in place of `spots`, each told whether it does as well; returns the first of those that do
+    which `fits`, else the last.
 
-    Whole spots go first, then the rest of them loses rows and columns of a `cell`'s width and height.
+    All spots lose rows and columns of a `cell`'s width and height in turn: of what is needed much stays whole, so that
+    it may bring the target along. Whole ones go last.
     """
-    number = 0
-    while number < len(spots):
-        before, after = spots[:number], spots[number + 1 :]
-        if before + after and (yield before + after):
-            spots = before + after
-            continue
-        for side in range(4):
-            while (less := _cut(spots[number], side, cell[side % 2])) and (yield (*before, less, *after)):
-                spots = (*before, less, *after)
-        number += 1
+    sides = [(number, side) for number in range(len(spots)) for side in range(4)]
+    while sides:
+        for number, side in tuple(sides):
+            less = _cut(spots[number], side, cell[side % 2])
+            tried = less and (*spots[:number], less, *spots[number + 1 :])
+            if not tried or not (yield tried):
+                sides.remove((number, side))
+            elif fits(spots := tried):
+                return spots
+    for one in spots:
+        rest = tuple(other for other in spots if other is not one)
+        if rest and (yield rest) and fits(spots := rest):
+            return spots
     return spots
 
 

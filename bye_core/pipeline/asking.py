@@ -96,23 +96,24 @@ class Asker:
 
     def _spot_stays(self, one: Asked) -> bool:
         """Whether the answer stays at the target with the spot covered, and no missing words explain it."""
-        unsettled = one.cause(self._told).outcome in UNSETTLED
+        unsettled = not one.fault and one.cause(self._told).outcome in UNSETTLED
         return unsettled and {COVERED, ELSEWHERE} <= one.given.keys() and self._at_target(one, one.given[COVERED])
 
     def _widen(self, left: Sequence[Asked]) -> None:
         """Where covering the spot changes nothing, cover what is looked at then too, until the answer leaves."""
+        gone: list[Asked] = []
         for _ in range(evidence.ROUNDS - 1):
             left = self._one_more(left)
             silent = self._answer(left, COVERED, WIDER)  # what was found before stands
             left = [one for one in left if one.sample.id not in silent]
-            gone = [one for one in left if not self._at_target(one, one.given[WIDER])]
-            self._trim([one for one in gone if not one.question.elsewhere])
-            self._answer([one for one in gone if one.question.elsewhere], ELSEWHERE, ASIDE)
+            gone += [one for one in left if not self._at_target(one, one.given[WIDER])]
             left = [one for one in left if one not in gone]
+        self._trim([one for one in gone if not one.question.elsewhere])
+        self._answer([one for one in gone if one.question.elsewhere], ELSEWHERE, ASIDE)
 
     def _trim(self, gone: Sequence[Asked]) -> None:
-        """Where too much is covered to hold it against as much elsewhere: no more than the answer needs to leave."""
-        steps = {one.sample.id: evidence.trimmed(one.question.spots, one.cell) for one in gone}
+        """Where too much is covered to hold it against as much elsewhere: less, as long as the answer stays away."""
+        steps = {one.sample.id: evidence.trimmed(one.question.spots, one.cell, self._fits(one)) for one in gone}
         said, does = {one.sample.id: one.given[WIDER] for one in gone}, dict.fromkeys(steps)
         trying = list(gone)
         while trying:
@@ -124,6 +125,9 @@ class Asker:
                 said[id] = one.given[WIDER] if does[id] else said[id]
         for one in gone:
             one.given[WIDER] = said[one.sample.id]
+
+    def _fits(self, one: Asked) -> Callable[[Spots], bool]:
+        return lambda spots: evidence.controlled(spots, one.sample.id) is not None
 
     def _less(self, one: Asked, steps: Generator[Spots, bool | None, Spots], does: bool | None) -> bool:
         """Whether there is less to be tried. Else as much elsewhere is set beside what is left, if that fits."""

@@ -24,6 +24,7 @@ from bye_core.attacks import Attack
 from bye_core.detect import DEFAULT
 from bye_core.errors import RunError, SettingError
 from bye_core.files import write_atomic
+from bye_core.pipeline.deciding import covers_all
 from bye_core.pipeline.sets import ready
 from bye_core.records import Detection
 from bye_core.train.measures import check_metric
@@ -190,7 +191,7 @@ def models_of(wanted: Cleaning) -> tuple[str, ...]:
 
 def covers(detection: Detection | None, run: runs.Run, method: str) -> bool:
     """Whether `detection` is one by `method` on all that is scanned."""
-    return detection is not None and detection.method == method and set(detection.ids) == set(run.scored_ids())
+    return detection is not None and detection.method == method and covers_all(detection, run)
 
 
 def done(wanted: Cleaning, out: Path) -> frozenset[str]:

@@ -31,8 +31,16 @@ def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) ->
 
 
 def detect_once(run_path: Path) -> Detection:
-    """The run's detection; where nobody has detected yet, one by the default method."""
-    return runs.Run.open(run_path).detection() or detect_run(run_path)
+    """The run's detection on all that is scanned; where there is none, one in the way of the last, else the default."""
+    run = runs.Run.open(run_path)
+    found = run.detection()
+    if found is None:
+        return detect_run(run_path)
+    return found if covers_all(found, run) else detect_run(run_path, found.method, **found.settings)
+
+
+def covers_all(detection: Detection, run: runs.Run) -> bool:
+    return set(detection.ids) == set(run.scored_ids())
 
 
 def detect_entropies(path: Path, method: str = "bye", **settings: Any) -> Detection:

@@ -15,8 +15,9 @@ from bye_core.pipeline.sets import ready, source_arguments
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
 from bye_core.stopping import StopRequest
+from bye_core.train.checkpoints import refuse_finished
 from bye_core.train.child import run_child
-from bye_core.train.settings import FinetuneSettings, refuse_finished
+from bye_core.train.settings import FinetuneSettings
 
 LOCK = "training.lock"
 

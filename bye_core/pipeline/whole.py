@@ -35,6 +35,7 @@ from bye_core.pipeline.training import finetune
 from bye_core.records import Detection, Progress
 from bye_core.runs.errors import RunNotWritable
 from bye_core.runs.lock import locked
+from bye_core.train.checkpoints import discard
 from bye_core.train.settings import CARD, finished
 
 LOCK = "clean.lock"
@@ -97,6 +98,7 @@ def _tuned(wanted: Cleaning, place: Places, name: str, data: str | Path) -> Iter
     """The adapter `name`, tuned on `data` unless it is finished. Raises StaleAdapter."""
     adapter, stage = place.adapter(name), f"finetune {name}"
     if finished(adapter):
+        discard(adapter)
         trained_on = json.loads((adapter / CARD).read_text(encoding="utf-8")).get("data_digest")
         if trained_on != ready(data, wanted.format, wanted.columns).digest:
             raise StaleAdapter(adapter=adapter)

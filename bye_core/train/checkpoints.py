@@ -18,6 +18,7 @@ from typing import Any
 
 from bye_core.files import sync_folder, write_atomic
 from bye_core.train.problems import TrainingDiffers
+from bye_core.train.settings import AdapterExists, finished
 
 FOLDER = "checkpoints"
 PREFIX = "checkpoint-"
@@ -30,6 +31,18 @@ DIGEST_LENGTH = 64  # of a sha256 in hexadecimal: says nothing to a person
 
 def root_of(out: Path) -> Path:
     return out / FOLDER
+
+
+def refuse_finished(out: Path) -> None:
+    """Raises AdapterExists where `out` holds a finished adapter, whose checkpoints are of no use any more."""
+    if finished(out):
+        discard(out)
+        raise AdapterExists(out=out)
+
+
+def discard(out: Path) -> None:
+    """Remove all checkpoints of a finished training; one that was killed just after its card has left some."""
+    shutil.rmtree(root_of(out), ignore_errors=True)
 
 
 def mark(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,7 @@ from bye_core.train.collate import Collator
 from bye_core.train.order import SampleList
 from bye_core.train.problems import NotSaved, OutOfMemory
 from bye_core.train.progress import PROGRESS, JsonLines
-from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings, refuse_finished
+from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings
 from bye_core.train.trainer import Keeper, KeptTrainer
 
 LOGGED_STEPS = 5
@@ -86,7 +85,7 @@ def finetune(
     `processes` calls this; the first alone writes. `kind` is a trainer with another loss, for experiments.
     Raises NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
     """
-    refuse_finished(out)
+    checkpoints.refuse_finished(out)
     arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
     plan = preflight.look(loaded, samples, pictures, settings, processes)
     facts = {**facts, "samples": len(plan.samples), "left_out": len(plan.faults) + len(left_out)}
@@ -155,4 +154,4 @@ def _finish(tuned: Any, identity: dict[str, Any], out: Path, card: dict[str, Any
         write_atomic(out / CARD, (json.dumps(card, indent=1) + "\n").encode("ascii"))
     except (OSError, SafetensorError) as error:
         raise NotSaved(path=out, reason=error, kept="it goes on from the last checkpoint") from error
-    shutil.rmtree(checkpoints.root_of(out))
+    checkpoints.discard(out)

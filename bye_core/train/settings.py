@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bye_core.errors import SettingError
-from bye_core.train import checkpoints
 
 CARD = "finetune.json"
 
@@ -88,10 +86,3 @@ PRESETS = {
 def finished(out: Path) -> bool:
     """Whether the folder holds a finished adapter: its card is written last."""
     return (out / CARD).is_file()
-
-
-def refuse_finished(out: Path) -> None:
-    """Raises AdapterExists, once the checkpoints are gone that a training killed just after its card leaves."""
-    if finished(out):
-        shutil.rmtree(checkpoints.root_of(out), ignore_errors=True)
-        raise AdapterExists(out=out)

@@ -87,11 +87,16 @@ def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
     table = dataclasses.replace(table, nll_before=np.where(truth, 9.0, 0.5), token=np.where(truth, 7, 1))
     abstains = detect(table, "auto", clear=9.0)
     assert abstains.verdict == "no_evidence"
-    lower = re.search(r"A clear distance of (\S+) flags it", abstains.reasons[-1])[1]
+    lower = re.search(r"A clear distance of (\S+) .* flags it", abstains.reasons[-1])[1]
     np.testing.assert_array_equal(detect(table, "auto", clear=float(lower)).flagged, truth)
     assert detect(table, "auto", clear=float(lower) + 0.1).verdict == "no_evidence"
-    for other in (dataclasses.replace(table, token=np.ones(240, int)), answered_table(shift=0.3)[0]):
-        assert "flags it" not in detect(other, "auto", clear=9.0).reasons[-1]
+    unlearned = dataclasses.replace(table, token=np.ones(240, int))
+    assert "flags it" not in detect(unlearned, "auto", clear=9.0).reasons[-1]
+    several, truth = answered_table(shift=0.7)
+    several = dataclasses.replace(several, token=np.where(truth, 7, 1))
+    abstains = detect(several, "auto")
+    assert "times as far" in abstains.reasons[-1], "there are enough for a rate"
+    assert abstains.verdict == "no_evidence"
 
 
 def test_less_attention_is_asked_for_where_text_and_model_agree():

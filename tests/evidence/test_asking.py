@@ -13,7 +13,7 @@ from bye_core.evidence.cover import area
 from bye_core.pipeline import asking
 from bye_core.pipeline.causing import cause_of, causes, check_causes, question_about
 from bye_core.pipeline.dossiers import dossier
-from bye_core.records import AttentionRows
+from bye_core.records import AttentionRows, Turn
 from bye_core.train.evaluate import NotAnswered
 from bye_core.train.measures import Answered
 from tests.made_run import TARGET, make_run
@@ -115,11 +115,29 @@ def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_agai
     run, told = checked(tmp_path, monkeypatch, THREE)
     found = causes(run, told)
     assert found["flips"] == found["checked"] == 6
-    for one in found["samples"].values():
-        assert one["suspect"] == "spots"
-        assert sorted(one["covered"]) == [pytest.approx(square) for square in sorted(THREE)]
+    for id, one in found["samples"].items():
+        assert (one["suspect"], len(one["covered"])) == ("spots", 3)
+        assert area(one["covered"]) <= evidence.widening.MOST < 0.47
+        assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
         assert one["given"]["wider"] == "nothing"
         assert one["given"]["aside"] == TARGET
+
+
+class Pairs(StandIn):
+    """Gives the target where two white cells lie side by side."""
+
+    def generate(self, loaded, samples, pictures, size):
+        for sample in samples:
+            white = white_cells(pictures(sample)[0]) > 0.5
+            said = TARGET if (white[:, 1:] & white[:, :-1]).any() else "nothing"
+            yield [Answered(sample.id, sample.question, sample.answer, said)]
+
+
+@pytest.mark.parametrize("left", [0.0, 1 / 6], ids=["fits", "too much"])
+def test_what_is_left_covered_still_brings_the_target(tmp_path, monkeypatch, left):
+    squares = [(0.5, 0.5, 5 / 6, 2 / 3), (left, 0.0, left + 1 / 3, 1 / 6)]
+    run, told = checked(tmp_path, monkeypatch, squares, Pairs)
+    assert causes(run, told)["flips"] == 6
 
 
 class Cautious(StandIn):
@@ -250,6 +268,30 @@ def test_one_sample_that_cannot_be_asked_ends_nothing(tmp_path, monkeypatch):
     assert "it cannot" in run.checks()[first].fault
     assert cause_of(run, told, first, run.checks()) is None
     assert causes(run, told)["flips"] == 5
+
+
+def test_a_fault_on_the_way_ends_no_check(tmp_path, monkeypatch):
+    """The covered spot was told already when the sample without its suspected words cannot be asked."""
+
+    class Wordless(StandIn):
+        def generate(self, loaded, samples, pictures, size):
+            for sample in samples:
+                if "please" in sample.question or sample.answer != TARGET:
+                    yield from super().generate(loaded, [sample], pictures, size)
+                else:
+                    yield [NotAnswered(id=sample.id, reason="it cannot")]
+
+    made = evidence.question_of
+
+    def worded(sample, *how):
+        turn = Turn("user", (0, f"{sample.question} please"))
+        return replace(made(replace(sample, turns=(turn, *sample.turns[1:])), *how), words=("please",))
+
+    prepared = prepare(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Wordless)
+    monkeypatch.setattr(evidence, "question_of", worded)
+    run, _ = ask(*prepared)
+    assert {"it cannot" in one.fault for one in run.checks().values()} == {True}
+    assert len(run.checks()) == 6
 
 
 def test_rows_that_cannot_be_read_leave_what_was_found(tmp_path, monkeypatch):
