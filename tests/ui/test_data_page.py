@@ -142,7 +142,8 @@ def test_who_has_gone_to_another_run_is_left_there(scan, ended):
     assert answer[scan.session].revision == 1
 
 
-def test_a_scan_found_ended_is_shown_and_opens_nothing(scan, ended):
+def test_a_scan_found_ended_is_shown_and_opens_nothing(scan, ended, home):
+    pipeline.detect_run(home / "runs" / "made")
     answer = scan_page.look(scan, Session(VISITOR, run="before"), Watch())
     assert scan.session not in answer
     assert "made" in answer[scan.job]
