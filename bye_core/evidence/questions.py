@@ -62,18 +62,8 @@ class Question:
     def key(self, target: Shared | None, *model: str | None) -> str:
         """Another for another spot, other words, other ways of asking, another target or another `model` (its digests).
         Not for other carriers: any will do, and which there are changes with every flag."""
-        about = [
-            PROCEDURE,
-            self.image,
-            self.spots,
-            self.elsewhere,
-            self.words,
-            self.others,
-            model,
-            list(SUSPECTS),
-            ELSE,
-        ]
-        about.append(target and (target.kind, target.text))
+        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS), ELSE]
+        about += [target and (target.kind, target.text), PROCEDURE]
         return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
 
 
