@@ -199,7 +199,9 @@ def scan(parser: ArgumentParser) -> None:
         "`detect` is surer then, and --method loss needs it",
     )
     parser.add_argument(
-        "--detect", action="store_true", help=f"then find the poisoned samples ({DEFAULT}), where nobody has yet"
+        "--detect",
+        action="store_true",
+        help=f"then find the poisoned samples ({DEFAULT}) where nobody has, or not in all",
     )
 
 
