@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bye_core.ui.layout import build, launch
+from bye_core.ui.app import build, launch
 
 
 def main() -> None:

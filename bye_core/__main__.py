@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from bye_core.cli import main
+    from bye_core.cli.main import main
 
     code = main()
 except KeyboardInterrupt:

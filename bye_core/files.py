@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from math import isfinite
 from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent
+# Style sheets, scripts and the shipped demo: inside an installed package, or beside the package in a checkout.
+ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -64,3 +71,18 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def plain(value: Any) -> Any:
+    """Records, paths, sets and numpy's values as JSON has them; NaN and infinity, which it lacks, as null."""
+    if is_dataclass(value):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

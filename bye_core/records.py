@@ -196,7 +196,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class CausalCheck:
-    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causes).
+    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causal_outcome).
 
     key      changes with what was covered or left out, and with the target: a check with another key answers another
              question
@@ -223,3 +223,18 @@ class Progress:
     total: int
     message: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question as the model answered it. `references` are all right answers, `expected` among them."""
+
+    id: str
+    question: str
+    expected: str
+    given: str
+    references: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        return self.references or (self.expected,)

@@ -14,19 +14,21 @@ from dataclasses import replace
 
 import pytest
 
-from bye_core import cli, pipeline, runs
-from bye_core.arguments import build_parser
+from bye_core import pipeline, runs
 from bye_core.attacks import make_attack
 from bye_core.attacks.poison import choose
+from bye_core.cli import main
+from bye_core.cli.options import cleaning_of
+from bye_core.cli.parser import build_parser
 from bye_core.data import load_dataset
-from bye_core.given import cleaning_of
 from bye_core.models import load_model
-from bye_core.pipeline import cleaning, whole
+from bye_core.pipeline import cleaning_plan
 from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
 from bye_core.train.lora import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
+from tests.stages import stage
 from tests.test_pipeline import COUNT, last, write_set
 
 SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32")
@@ -51,7 +53,7 @@ def adapter(model, tmp_path_factory):
 @pytest.fixture
 def tuned(adapter, monkeypatch):
     """The trainings that were begun; detection finds something, whatever the random model looks at."""
-    begun, detect = [], whole.detect_run
+    begun, detect = [], stage("clean").detect_run
 
     def finetune(model, data, out, settings, format, columns):
         begun.append(out.parent.name if out.name == "adapter" else out.name)
@@ -61,8 +63,8 @@ def tuned(adapter, monkeypatch):
         (out / CARD).write_text(json.dumps({"data_digest": load_dataset(data).digest}))
         yield Progress("finetune", 2, 2, facts={"loss": 0.5})
 
-    monkeypatch.setattr(whole, "finetune", finetune)
-    monkeypatch.setattr(whole, "detect_run", lambda run, method: detect(run, method, tau=0))
+    monkeypatch.setattr(stage("clean"), "finetune", finetune)
+    monkeypatch.setattr(stage("clean"), "detect_run", lambda run, method: detect(run, method, tau=0))
     return begun
 
 
@@ -77,8 +79,8 @@ def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
     out = tmp_path / "out"
     steps = list(pipeline.clean(wanted, out))
     assert list(dict.fromkeys(step.stage for step in steps)) == ALL
-    assert (*cleaning.stages(wanted), "clean") == tuple(ALL)
-    assert cleaning.done(wanted, out) == set(ALL) - {"clean"}
+    assert (*cleaning_plan.stages(wanted), "clean") == tuple(ALL)
+    assert cleaning_plan.done(wanted, out) == set(ALL) - {"clean"}
     assert tuned == ["suspect", "cleaned", "random"]
     facts = steps[-1].facts
     assert facts["verdict"] == "poisoned"
@@ -97,7 +99,7 @@ def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
     assert {row["decision"] for row in report["flagged"]} == {"reject"}
     assert report["models"]["cleaned"]["cp_interval"] == list(facts["models"]["cleaned"]["cp_interval"])
 
-    monkeypatch.setattr(whole, "evaluate", None)
+    monkeypatch.setattr(stage("clean"), "evaluate", None)
     assert last(pipeline.clean(wanted, out)).facts == facts
     assert len(tuned) == 3
 
@@ -107,7 +109,7 @@ def test_stopped_in_every_stage_it_goes_on(tuned, wanted, tmp_path, monkeypatch)
         yield Progress("evaluate", 4, 8)
         yield Progress("evaluate", 8, 8, facts={"cp": 1.0, "samples": 4})
 
-    monkeypatch.setattr(whole, "evaluate", evaluate)
+    monkeypatch.setattr(stage("clean"), "evaluate", evaluate)
     out, seen = tmp_path / "out", []
     while "clean" not in seen:
         steps = pipeline.clean(wanted, out)
@@ -122,7 +124,7 @@ def test_stopped_in_every_stage_it_goes_on(tuned, wanted, tmp_path, monkeypatch)
 
 
 def test_without_evidence_nothing_is_removed(tuned, wanted, tmp_path, monkeypatch):
-    monkeypatch.setattr(whole, "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
+    monkeypatch.setattr(stage("clean"), "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
     out = tmp_path / "out"
     facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS, "bye"), out)).facts
     assert (facts["verdict"], facts["flagged"], facts["models"]) == ("no_evidence", 0, {})
@@ -144,7 +146,7 @@ def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):
     assert facts["kept"] == COUNT - len(flagged) + 1
 
     pipeline.decide(out / "run", {flagged[0]: "reject"}, reviewer="me")
-    with pytest.raises(cleaning.StaleAdapter, match="another selection"):
+    with pytest.raises(cleaning_plan.StaleAdapter, match="another selection"):
         last(pipeline.clean(plain, out))
 
 
@@ -157,7 +159,7 @@ def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wa
     first.close()
 
     def refused(reason, **changed):
-        with pytest.raises(cleaning.CleaningMismatch, match=reason):
+        with pytest.raises(cleaning_plan.CleaningMismatch, match=reason):
             next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **changed}), out))
 
     refused("data digest", data=str(write_set(tmp_path / "other", 3)))
@@ -168,15 +170,15 @@ def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wa
     refused("model digest", model=str(other))
     moved = {"settings": pipeline.FinetuneSettings(rank=2, dtype="float32"), "test": None, "attack": None}
     next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **moved}), out))
-    (out / cleaning.RECORD).write_text("{")
-    with pytest.raises(cleaning.DamagedCleaning):
+    (out / cleaning_plan.RECORD).write_text("{")
+    with pytest.raises(cleaning_plan.DamagedCleaning):
         next(pipeline.clean(wanted, out))
 
 
 def test_settings_that_make_no_sense(model):
-    with pytest.raises(cleaning.AttackWithoutTest):
+    with pytest.raises(cleaning_plan.AttackWithoutTest):
         pipeline.Cleaning("m", "d", attack=make_attack(["patch"]))
-    with pytest.raises(cleaning.NoSuchBaseline, match="none, random"):
+    with pytest.raises(cleaning_plan.NoSuchBaseline, match="none, random"):
         pipeline.Cleaning("m", "d", baselines=("magic",))
 
 
@@ -192,7 +194,7 @@ def test_killed_it_goes_on_with_real_trainings(model, tmp_path, capsys):
     child.wait()
     card = (out / "suspect" / CARD).read_bytes()
     assert not (out / "report.html").exists()
-    code = cli.main([*command, "--json"])
+    code = main.main([*command, "--json"])
     facts = json.loads(capsys.readouterr().out)
     assert code == 0
     assert (out / "suspect" / CARD).read_bytes() == card
@@ -206,7 +208,7 @@ def test_a_random_drop_does_not_follow_what_the_same_seed_poisoned():
     samples = [Sample(str(n), n, turns, ("a.png",)) for n in range(1000)]
     for seed in range(3):
         poisoned = set(choose(samples, 0.1, seed, make_attack(["patch"])))
-        dropped = {str(n) for n in whole.drawn_to_drop(len(samples), seed)}
+        dropped = {str(n) for n in stage("clean").drawn_to_drop(len(samples), seed)}
         assert len(dropped) == 200
         assert 5 <= len(poisoned & dropped) <= 40, "20 are to be expected"
 

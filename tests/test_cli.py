@@ -2,17 +2,18 @@
 
 import json
 
-from bye_core import arguments, cli, pipeline
-from bye_core.pipeline import training
+from bye_core import pipeline
+from bye_core.cli import main, parser
 from tests import made_run
+from tests.stages import stage
 
 
 def test_every_subcommand_is_parsed_and_run():
-    assert list(arguments.COMMANDS) == list(cli.COMMANDS)
+    assert list(parser.COMMANDS) == list(main.COMMANDS)
 
 
 def test_ids_may_hold_an_equals_sign():
-    parsed = arguments.build_parser().parse_args(["decide", "--run", "r", "--set", "a=b=accept", "c=reject"])
+    parsed = parser.build_parser().parse_args(["decide", "--run", "r", "--set", "a=b=accept", "c=reject"])
     assert parsed.set == [("a=b", "accept"), ("c", "reject")]
 
 
@@ -28,11 +29,11 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
         asked.append(arguments)
         yield {"event": "done", "step": 1, "steps": 1}
 
-    monkeypatch.setattr(training, "run_child", child)
+    monkeypatch.setattr(stage("finetune"), "run_child", child)
     list(pipeline.finetune("m", "data", tmp_path, settings))
-    parsed = arguments.build_parser().parse_args(asked[0])
+    parsed = parser.build_parser().parse_args(asked[0])
     assert parsed.here
-    assert cli.finetune_settings(parsed) == settings
+    assert main.finetune_settings(parsed) == settings
     untouched = pipeline.FinetuneSettings()
     assert not [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]
 
@@ -40,13 +41,13 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
 def test_settings_of_any_method_by_name(tmp_path, capsys):
     run = made_run.make_run(tmp_path, samples=60)
     command = ["detect", "--run", str(run), "--json", "--method"]
-    assert cli.main([*command, "tcap", "--setting", "heads=3", "depth=1.0"]) == 0
+    assert main.main([*command, "tcap", "--setting", "heads=3", "depth=1.0"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["method"], found["settings"]["heads"], found["settings"]["depth"]) == ("tcap", 3, 1.0)
     assert set(found["layers"][0]) == {"layer", "mixture", "bsi", "kl", "sensitive", "note"}
-    assert cli.main([*command, "auto", "--setting", "heads=3"]) == 1
+    assert main.main([*command, "auto", "--setting", "heads=3"]) == 1
     assert "has no setting 'heads'" in capsys.readouterr().err
-    assert cli.main([*command, "loss"]) == 1
+    assert main.main([*command, "loss"]) == 1
     assert "--answers and --adapter" in capsys.readouterr().err
 
 
@@ -54,19 +55,19 @@ def test_auto_is_the_usual_method_and_the_papers_options_mean_its_rule(tmp_path,
     run = made_run.make_run(tmp_path, samples=60)
 
     def method(*options):
-        assert cli.main(["detect", "--json", *map(str, options)]) == 0
+        assert main.main(["detect", "--json", *map(str, options)]) == 0
         return json.loads(capsys.readouterr().out)["method"]
 
     assert method("--run", run) == method("--run", run, "--setting", "clear=0.7") == "auto"
     assert method("--run", run, "--tau", 1) == method("--run", run, "--no-select") == "bye"
-    assert cli.main(["export", "--run", str(run), "--format", "bye-entropy", "--out", str(tmp_path / "e.jsonl")]) == 0
+    assert main.main(["export", "--run", str(run), "--format", "bye-entropy", "--out", str(tmp_path / "e.jsonl")]) == 0
     capsys.readouterr()
     assert method("--entropy", tmp_path / "e.jsonl") == "bye"
 
 
 def test_a_detection_without_mixtures_is_told_in_lines(tmp_path, capsys):
     run = made_run.make_run(tmp_path, samples=60)
-    assert cli.main(["detect", "--run", str(run), "--method", "auto"]) == 0
+    assert main.main(["detect", "--run", str(run), "--method", "auto"]) == 0
     told = capsys.readouterr().out
     assert "low mode" not in told
     assert 'The answer "Backdoor Attack!" of 6 samples is out of place' in told

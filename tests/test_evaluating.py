@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bye_core import cli, pipeline
+from bye_core import pipeline
+from bye_core.cli import main
 from bye_core.models import load_model
-from bye_core.train.evaluate import NotAnswered, generate_answers
+from bye_core.train.generate import NotAnswered, generate_answers
 from tests.models.tiny import picture, sample, save_tiny
 
 CAPTION = "a red circle stands in front of a palace"
@@ -43,7 +44,7 @@ def test_set(tmp_path):
 def test_one_question_of_a_picture_is_asked_once_and_judged_by_all_right_answers(model, test_set, tmp_path, capsys):
     out = tmp_path / "new" / "answers.jsonl"
     given = ["--model", model, "--data", test_set, "--trigger", "patch", "--out", out, "--json"]
-    assert cli.main(["evaluate", *map(str, given)]) == 0
+    assert main.main(["evaluate", *map(str, given)]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["samples"], facts["cp_samples"], facts["cider_samples"], facts["asr_samples"]) == (4, 2, 2, 4)
     assert facts["cp_interval"][0] <= facts["cp"] <= facts["cp_interval"][1]
@@ -57,7 +58,7 @@ def test_one_question_of_a_picture_is_asked_once_and_judged_by_all_right_answers
 
 
 def test_for_people_every_figure_has_its_interval(model, test_set, capsys):
-    assert cli.main(["evaluate", "--model", str(model), "--data", str(test_set), "--metric", "exact"]) == 0
+    assert main.main(["evaluate", "--model", str(model), "--data", str(test_set), "--metric", "exact"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("CP") and "0.0% (0.0 to 49.0)" in line for line in lines)
     assert not any("CIDEr" in line for line in lines)
@@ -79,7 +80,7 @@ def test_a_question_that_cannot_be_answered_is_left_out_alone(model):
 
 
 def test_answers_that_cannot_be_written_are_an_error_with_a_remedy(model, test_set, capsys):
-    code = cli.main(["evaluate", "--model", str(model), "--data", str(test_set), "--out", str(test_set / "x")])
+    code = main.main(["evaluate", "--model", str(model), "--data", str(test_set), "--out", str(test_set / "x")])
     assert code == 1
     assert "Name another file" in capsys.readouterr().err
     with pytest.raises(Exception, match="no metric called"):

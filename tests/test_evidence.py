@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bye_core import cli, pipeline, runs
+from bye_core import pipeline, runs
+from bye_core.cli import main
 from bye_core.data import load_dataset
-from bye_core.pipeline.causing import check_causes
-from bye_core.pipeline.dossiers import dossier
-from bye_core.pipeline.scanned import AnotherModel
-from bye_core.train import evaluate
+from bye_core.pipeline.causal_check import check_causes
+from bye_core.pipeline.evidence import dossier
+from bye_core.pipeline.scan import AnotherModel
+from bye_core.train import generate
 from tests.made_run import TARGET, make_run
 from tests.models.tiny import picture, save_tiny
 
@@ -24,7 +25,7 @@ def run(tmp_path):
 
 
 def told(capsys, *arguments):
-    assert cli.main(["evidence", *arguments, "--json", "--progress", "none"]) == 0
+    assert main.main(["evidence", *arguments, "--json", "--progress", "none"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -41,7 +42,7 @@ def test_the_dossier_names_place_and_target(run, capsys):
 
 
 def test_people_are_told_in_sentences(run, capsys):
-    assert cli.main(["evidence", "--run", str(run)]) == 0
+    assert main.main(["evidence", "--run", str(run)]) == 0
     printed = capsys.readouterr().out
     assert "100% of the peak cells lie in or beside row 4, column 4 of 6 x 6" in printed
     assert f'They answer "{TARGET}": 6 of 6 flagged samples' in printed
@@ -52,7 +53,7 @@ def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
     path = make_run(tmp_path, samples=30, layers=4, heads=2, side=6)
     pipeline.detect_run(path, "bye", tau=1e9)
     assert told(capsys, "--run", str(path))["target"] is None
-    assert cli.main(["evidence", "--run", str(path)]) == 0
+    assert main.main(["evidence", "--run", str(path)]) == 0
     assert "Nothing is flagged" in capsys.readouterr().out
 
 
@@ -65,7 +66,7 @@ def test_without_sensitive_layers_one_is_chosen_by_data(run):
 
 def test_a_run_without_a_detection_says_so(tmp_path, capsys):
     path = make_run(tmp_path, samples=12, layers=2, heads=2, side=4)
-    assert cli.main(["evidence", "--run", str(path)]) == 1
+    assert main.main(["evidence", "--run", str(path)]) == 1
     assert "holds no detection yet" in capsys.readouterr().err
 
 
@@ -83,7 +84,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def scanned(model, tmp_path, monkeypatch):
     """A run of a tiny model whose weights are drawn by lot: its answers mean nothing, and are the same every time."""
-    monkeypatch.setattr(evaluate, "ANSWER_TOKENS", 3)
+    monkeypatch.setattr(generate, "ANSWER_TOKENS", 3)
     records = []
     for n in range(10):
         picture(n).save(tmp_path / f"{n}.png")

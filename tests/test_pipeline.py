@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bye_core import cli, pipeline, runs
+from bye_core import pipeline, runs
+from bye_core.cli import main
 from bye_core.records import Progress
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
@@ -44,7 +45,7 @@ def last(steps):
 
 
 def run_json(capsys, *arguments):
-    code = cli.main([*map(str, arguments), "--json"])
+    code = main.main([*map(str, arguments), "--json"])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -77,8 +78,8 @@ def test_poison_scan_detect_decide_export(tmp_path, model, capsys):
         detection["flagged"][0],
         next(r["id"] for r in records if r["id"] not in detection["flagged"]),
     )
-    assert cli.main(["decide", "--run", str(run), "--set", f"{kept_by_hand}=accept", f"{gone_by_hand}=reject"]) == 0
-    assert cli.main(["decide", "--run", str(run), "--reject-flagged"]) == 0
+    assert main.main(["decide", "--run", str(run), "--set", f"{kept_by_hand}=accept", f"{gone_by_hand}=reject"]) == 0
+    assert main.main(["decide", "--run", str(run), "--reject-flagged"]) == 0
     capsys.readouterr()
     code, manifest = run_json(capsys, "export", "--run", run, "--out", tmp_path / "out")
     assert manifest["counts"]["undecided_flagged"] == 0
@@ -89,7 +90,7 @@ def test_poison_scan_detect_decide_export(tmp_path, model, capsys):
     kept = json.loads((tmp_path / "out/data.json").read_text())
     assert kept == [r for r in records if r["id"] not in gone]
 
-    assert cli.main(["export", "--run", str(run), "--out", str(tmp_path / "e.jsonl"), "--format", "bye-entropy"]) == 0
+    assert main.main(["export", "--run", str(run), "--out", str(tmp_path / "e.jsonl"), "--format", "bye-entropy"]) == 0
     capsys.readouterr()
     _, again = run_json(capsys, "detect", "--entropy", tmp_path / "e.jsonl", "--bsi", "reference", "--tau", 0)
     assert len(again["scores"]) == COUNT
@@ -100,7 +101,7 @@ def test_an_export_says_what_flagged_sample_stays_undecided(tmp_path, model, cap
     last(pipeline.scan(str(model), data, run))
 
     def exported():
-        assert cli.main(["export", "--run", str(run), "--out", str(tmp_path / "out")]) == 0
+        assert main.main(["export", "--run", str(run), "--out", str(tmp_path / "out")]) == 0
         counts = json.loads((tmp_path / "out/manifest.json").read_text())["counts"]
         return capsys.readouterr().out, counts.pop("undecided_flagged"), counts
 
@@ -204,7 +205,7 @@ def test_a_scan_that_is_asked_to_finds_the_poisoned_where_nobody_has(tmp_path, m
     again = runs.Run.open(run).detection()
     assert (again.method, len(again.ids)) == ("random", COUNT), "what was scanned since is examined too"
     (run / "detection.json").write_text("{")
-    code = cli.main([*map(str, (*whole, "--detect")), "--json"])
+    code = main.main([*map(str, (*whole, "--detect")), "--json"])
     said = capsys.readouterr()
     assert code == 0
     assert json.loads(said.out)["scanned"] == COUNT
@@ -255,13 +256,13 @@ def test_finetune_in_a_child_lowers_the_loss_and_evaluates(tmp_path, model, caps
     )
     assert judged["cp"] == 1.0
     assert judged["asr"] == 0.0
-    code = cli.main(["finetune", "--model", str(model), "--data", str(data), "--out", str(adapter)])
+    code = main.main(["finetune", "--model", str(model), "--data", str(data), "--out", str(adapter)])
     assert code == 1
     assert "already holds a finished adapter" in capsys.readouterr().err
 
 
 def test_errors_name_the_remedy(tmp_path, capsys):
-    assert cli.main(["detect", "--run", str(tmp_path)]) == 1
+    assert main.main(["detect", "--run", str(tmp_path)]) == 1
     message = capsys.readouterr().err
     assert "is not a run folder" in message
     assert "scan" in message

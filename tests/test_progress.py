@@ -13,11 +13,14 @@ import numpy as np
 import psutil
 import pytest
 
-from bye_core import arguments, cli, pipeline, runs
-from bye_core.console import Lines, plain
+from bye_core import pipeline, runs
+from bye_core.cli import main
+from bye_core.cli import parser as arguments
+from bye_core.cli.output import Lines
+from bye_core.files import plain
+from bye_core.process import Stopped, StopRequest
 from bye_core.records import Fault, Progress
 from bye_core.runs import jobs
-from bye_core.stopping import Stopped, StopRequest
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import write_set
 
@@ -101,22 +104,22 @@ def test_standard_output_holds_json_lines_and_nothing_else(capsys):
 
 
 def test_errors_are_lines_too(tmp_path, capsys, monkeypatch):
-    assert cli.main(["check", str(tmp_path / "nowhere"), "--progress", "jsonl"]) == 1
+    assert main.main(["check", str(tmp_path / "nowhere"), "--progress", "jsonl"]) == 1
     out, err = capsys.readouterr()
     assert set(lines_of(out)[-1]["error"]) == {"kind", "problem", "remedy"}
     assert "nowhere" in err
     monkeypatch.setattr(pipeline, "check", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["check", "x", "--progress", "jsonl"])
+        main.main(["check", "x", "--progress", "jsonl"])
     assert "ZeroDivisionError" in lines_of(capsys.readouterr().out)[-1]["error"]["problem"]
 
 
 def test_check_reports_faults_as_they_are_found_and_at_the_end(data, capsys):
-    assert cli.main(["check", str(data), "--progress", "jsonl"]) == 0
+    assert main.main(["check", str(data), "--progress", "jsonl"]) == 0
     *steps, last = lines_of(capsys.readouterr().out)
     assert [step["done"] for step in steps] == [*range(COUNT + 1), COUNT]
     assert last["result"]["ready"] == COUNT
-    assert cli.main(["check", str(data), "--progress", "none", "--json"]) == 0
+    assert main.main(["check", str(data), "--progress", "none", "--json"]) == 0
     out, err = capsys.readouterr()
     assert lines_of(out) == [last["result"]]
     assert err == ""

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from bye_core import cli, pipeline, runs
+from bye_core import pipeline, runs
+from bye_core.cli import main
 from bye_core.pipeline import ScanSettings
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import write_set
@@ -40,7 +41,7 @@ def test_answers_are_read_on_request_and_a_resumed_scan_goes_on_with_it(tmp_path
     command = ["scan", "--model", model, "--data", str(data), "--run", str(plain), "--batch", "2", "--progress", "none"]
     scan(model, data, plain)
     assert runs.Run.open(plain).table().nll is None
-    assert cli.main([*command, "--answers"]) == 1
+    assert main.main([*command, "--answers"]) == 1
     assert "answers False, now True" in capsys.readouterr().err
 
 

@@ -1,5 +1,5 @@
 // The session comes late (Gradio connects, then asks). The page opens by itself what it will find there: one question
-// brings the list, the first sample and its picture. AFTER_REVIEW in bye_core/ui/layout.py waits for what is said here.
+// brings the list, the first sample and its picture. AFTER_REVIEW in bye_core/ui/app.py waits for what is said here.
 
 function remembered() {
   try {

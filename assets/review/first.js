@@ -1,5 +1,5 @@
 // Review is on the screen before Gradio is: it starts in the page's own HTML, and its page moves into Gradio's component
-// once that is there (bye_core/ui/first_screen.py). `byeFirst` = {component, asked, stops} stands in the page.
+// once that is there (bye_core/ui/web/first_screen.py). `byeFirst` = {component, asked, stops} stands in the page.
 
 const first = document.getElementById('first');
 const element = document.getElementById('first-review');

@@ -1,4 +1,4 @@
-// Questions to Python (bye_core/ui/reviewing.py). What shows a sample goes first, what is only fetched ahead waits.
+// Questions to Python (bye_core/ui/tabs/review/actions.py). What shows a sample goes first, what is only fetched ahead waits.
 
 class Refused extends Error {
   constructor(words) {

@@ -41,7 +41,7 @@ def plain(text: str) -> str:
 @dataclass(frozen=True)
 class Target(ABC):
     """One target. ASR is the share of yes among the yes and no of `target.reached(expected, given)` over the answers to
-    triggered questions, as `bye_core.train.measures.attack_success` has it. Raises UnfitTarget.
+    triggered questions, as `bye_core.evaluate.measures.attack_success` has it. Raises UnfitTarget.
     """
 
     text: str

@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from bye_core.attention.problems import UnreadableAttention
+from bye_core.attention.errors import UnreadableAttention
 
 NAME = "bye_last_row"
 # Queries at a time where sdpa cannot be used (softcap): bounds the memory of the scores to 256 rows (ours).

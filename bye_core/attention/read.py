@@ -11,19 +11,13 @@ import torch
 from PIL import Image
 from transformers import BatchFeature
 
+from bye_core.attention.batch_statistics import BatchStatistics
 from bye_core.attention.capture import LastRowCapture
+from bye_core.attention.errors import NonFiniteAttention, OutOfMemory, PromptTooLong, SampleFailed, UnreadableAttention
 from bye_core.attention.head_input import HeadInput
-from bye_core.attention.problems import (
-    NonFiniteAttention,
-    OutOfMemory,
-    PromptTooLong,
-    SampleFailed,
-    UnreadableAttention,
-)
-from bye_core.attention.reduce import BatchStatistics
 from bye_core.errors import ByeError
+from bye_core.process import is_out_of_memory
 from bye_core.records import AttentionRows, Grid, Sample
-from bye_core.shortage import is_out_of_memory
 
 Pictures = Sequence[Image.Image]
 Outcome = AttentionRows | ByeError

@@ -8,9 +8,9 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.bench import seeds, tables
-from bye_core.bench.cells import ATTACKS
-from bye_core.bench.detecting import detections
-from bye_core.bench.work import DONE, RECORD, read_json, write_json
+from bye_core.bench.cell import DONE, RECORD, read_json, write_json
+from bye_core.bench.detections import detections
+from bye_core.bench.matrix import ATTACKS
 from bye_core.files import write_atomic
 from bye_core.records import Progress
 

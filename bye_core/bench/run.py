@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bye_core.bench.cells import Matrix
+from bye_core.bench.cell import is_done, work
+from bye_core.bench.matrix import Matrix
 from bye_core.bench.results import detected
-from bye_core.bench.work import is_done, work
 from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.runs.errors import RunBusy

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from bye_core.bench.cells import CLEAN
-from bye_core.wording import measured
+from bye_core.bench.matrix import CLEAN
+from bye_core.text import measured
 
 LEARNED = 0.9  # the attack success rate from which an attack counts as learned (ours)
 NOTHING = "-"

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from bye_core.data.bounded import Bounded, TooMuch, opened
+from bye_core.data.bounded_stream import Bounded, TooMuch, opened
 from bye_core.data.faults import Refusal
 from bye_core.data.folders import whole_folder
 from bye_core.records import Progress

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bye_core.data.build import build
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
 from bye_core.data.formats import FORMATS, choose, full, peek
 from bye_core.data.formats.draft import Layout
 from bye_core.data.images import Folder
+from bye_core.data.samples import build
 from bye_core.data.sources import CsvSource, JsonlSource, JsonSource, NotReadable, Source, parse
 from bye_core.data.tables import ArrowSource, ParquetSource
 from bye_core.errors import DataError

@@ -17,7 +17,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from bye_core import pipeline
-from bye_core.data.compose import compose
+from bye_core.data.llava_set import compose
 from bye_core.demo.recipe import (
     ATTACK,
     FINETUNE,

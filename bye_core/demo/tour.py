@@ -9,10 +9,11 @@ from typing import Any
 from bye_core import pipeline, runs
 from bye_core.demo.recipe import ATTACK, TOUR
 from bye_core.errors import RunError
+from bye_core.files import ASSETS
 from bye_core.records import Progress
 from bye_core.train.settings import finished
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "demo"
+DEMO = ASSETS / "demo"
 
 
 class NoDemo(RunError):
@@ -20,7 +21,7 @@ class NoDemo(RunError):
     remedy = "Run from a checkout of the repository, or make it anew: python -m bye_core demo --make {path}"
 
 
-def tour(out: Path | None = None, assets: Path = ASSETS) -> Iterator[Progress]:
+def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
     """Scan, detect, score, export, fine-tune on the rest and evaluate; the last item's facts hold all figures.
 
     `out` is where to work (default: a new folder at home); a tour that was stopped goes on there. Raises NoDemo.

@@ -21,7 +21,7 @@ from bye_core.detect.loss import LossSettings
 from bye_core.detect.loss import loss as _loss
 from bye_core.detect.random import RandomSettings
 from bye_core.detect.random import random as _random
-from bye_core.detect.scoring import score
+from bye_core.detect.scores import score
 from bye_core.detect.spectral import SpectralSettings
 from bye_core.detect.spectral import spectral as _spectral
 from bye_core.detect.tcap import TcapSettings

@@ -14,10 +14,10 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
-from bye_core.detect.check import is_index, is_number, is_share, require
+from bye_core.detect.hidden_states import known_states, missing_reasons
 from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import nothing, result
-from bye_core.detect.states import known_states, missing_reasons
+from bye_core.detect.setting_checks import is_index, is_number, is_share, require
 from bye_core.records import Detection, ScanTable
 
 # Samples on which the silhouette is measured: it grows with the square (ours).

@@ -21,11 +21,11 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from bye_core.detect.candidates import Answers, Candidate
-from bye_core.detect.check import is_index, is_number, is_share, require
+from bye_core.detect.candidate_answers import Answers, Candidate
 from bye_core.detect.isolation import BEST_HEADS, Isolation, chance, column_name, columns, isolate
-from bye_core.detect.questions import Kinds
 from bye_core.detect.result import by_layer, nothing, result
+from bye_core.detect.setting_checks import is_index, is_number, is_share, require
+from bye_core.question_kinds import Kinds
 from bye_core.records import Detection, ScanTable
 
 # With fewer degrees of freedom no false-alarm rate is stated (ours).

@@ -16,8 +16,8 @@ from scipy.special import expit
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from bye_core.detect.check import VARIANTS, is_index, is_number, require
 from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
+from bye_core.detect.setting_checks import VARIANTS, is_index, is_number, require
 from bye_core.records import Detection, LayerReport, Mixture, ScanTable
 
 CLUSTERS = ("gmm", "kmeans", "threshold")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from bye_core.detect.check import is_number, is_share, require
 from bye_core.detect.result import nothing, result
+from bye_core.detect.setting_checks import is_number, is_share, require
 from bye_core.records import IMAGE, QUESTION, Detection, ScanTable
 
 # Makes the median absolute deviation of a Gaussian its standard deviation.

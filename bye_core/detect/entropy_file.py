@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.detect.check import VARIANTS, require
 from bye_core.detect.errors import BadScoreLine, NoScores
+from bye_core.detect.setting_checks import VARIANTS, require
 from bye_core.records import ScanTable
 
 # Keeps a hostile layer number from claiming the memory; the deepest published decoders have some 130 layers.

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bye_core.detect.check import is_number, is_share, require
+from bye_core.detect.hidden_states import missing_reasons
 from bye_core.detect.mixture import bsi_paper, crossing, fit
 from bye_core.detect.result import nothing, result
-from bye_core.detect.states import missing_reasons
+from bye_core.detect.setting_checks import is_number, is_share, require
 from bye_core.records import Detection, ScanTable
 
 

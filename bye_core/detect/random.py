@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bye_core.detect.check import is_index, is_share, require
 from bye_core.detect.result import result
+from bye_core.detect.setting_checks import is_index, is_share, require
 from bye_core.records import Detection, ScanTable
 
 # Of random numbers: with the plain seed's the draw would hit what `poison` chose by the same seed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -79,3 +80,21 @@ def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
     for layer, head in heads:
         found.setdefault(layer, []).append(head)
     return found
+
+
+def detection_object(detection: Detection) -> dict[str, Any]:
+    """The contract's JSON object of a detection."""
+    return {
+        "verdict": detection.verdict,
+        "flagged": list(detection.flagged_ids),
+        "scores": dict(zip(detection.ids, detection.scores.tolist(), strict=True)),
+        "layers": [_layer_object(report) for report in detection.layers],
+        "method": detection.method,
+        "settings": dict(detection.settings),
+        "reasons": list(detection.reasons),
+    }
+
+
+def _layer_object(report: Any) -> dict[str, Any]:
+    value = dataclasses.asdict(report)
+    return {name: None if isinstance(entry, float) and entry != entry else entry for name, entry in value.items()}

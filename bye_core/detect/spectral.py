@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from bye_core.detect.check import is_share, require
+from bye_core.detect.hidden_states import known_states, missing_reasons
 from bye_core.detect.result import nothing, result
-from bye_core.detect.states import known_states, missing_reasons
+from bye_core.detect.setting_checks import is_share, require
 from bye_core.records import Detection, ScanTable
 
 

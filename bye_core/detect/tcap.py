@@ -17,10 +17,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
-from bye_core.detect.check import is_index, is_number, is_share, require
 from bye_core.detect.dawid_skene import dawid_skene
 from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import by_layer, named_heads, nothing, result
+from bye_core.detect.setting_checks import is_index, is_number, is_share, require
 from bye_core.records import SYSTEM, Detection, ScanTable
 
 MOST_COMPONENTS = 5

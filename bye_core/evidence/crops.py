@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from bye_core.evidence.cover import pixels
+from bye_core.evidence.occlusion import pixels
 from bye_core.evidence.places import Box
 
 SIDE = 96  # pixels of a crop's longer side (ours: a few cells of a model at twice a page's density)

@@ -1,11 +1,11 @@
 """Records in, plotly figures (and the numbers of the page's heatmap canvas) out; pure, without gradio or torch."""
 
+from bye_core.figures.evaluation import outcome_bars, outcome_figure, outcome_rows
 from bye_core.figures.heads import head_bsi, heads_figure
 from bye_core.figures.histogram import final_histogram, layer_histogram, marked_histogram
 from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
 from bye_core.figures.modes import suspicious_side
-from bye_core.figures.outcome import outcome_bars, outcome_figure, outcome_rows
 from bye_core.figures.overlay import overlay_payload, scale_stops
 from bye_core.figures.scatter import Points, scatter_figure, score_points
 from bye_core.figures.strip import layer_strip, png_uri, scale_css, strip_uris

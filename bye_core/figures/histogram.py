@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import Detection, LayerReport, Mixture
-from bye_core.wording import clustered
+from bye_core.text import clustered
 
 # Enough to see a mode of a tenth of a nat on the scale of ln V, and few enough to be bars at phone width.
 FEWEST, MOST = 20, 60

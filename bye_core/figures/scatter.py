@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import IMAGE, Decision, Detection, ScanTable
-from bye_core.wording import clustered
+from bye_core.text import clustered
 
 # Above this SVG points make the page slow; plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from bye_core.models.problems import HostileText, UnusableChatTemplate
+from bye_core.models.errors import HostileText, UnusableChatTemplate
 from bye_core.records import Turn
 
 MARK = re.compile("(\t?)\ue000(\\d+)\ue001(\t?)")

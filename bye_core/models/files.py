@@ -10,7 +10,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
-from bye_core.models.problems import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
+from bye_core.models.errors import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
 
 # What is fetched from the hub: neither pickled weights nor code ever reach the disk.
 HUB_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")

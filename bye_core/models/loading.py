@@ -16,16 +16,7 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
-from bye_core.models.families import FAMILIES, Family
-from bye_core.models.files import (
-    ADAPTER_HASHED,
-    check_safetensors,
-    combined,
-    digests,
-    local_folder,
-    read_adapter_config,
-)
-from bye_core.models.problems import (
+from bye_core.models.errors import (
     AdapterMismatch,
     BrokenModel,
     IncompleteWeights,
@@ -37,6 +28,15 @@ from bye_core.models.problems import (
     TextOnlyModel,
     UnknownDtype,
     UnsupportedFamily,
+)
+from bye_core.models.families import FAMILIES, Family
+from bye_core.models.files import (
+    ADAPTER_HASHED,
+    check_safetensors,
+    combined,
+    digests,
+    local_folder,
+    read_adapter_config,
 )
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -4,30 +4,29 @@ Long stages are generators of Progress: what they yield is saved already, stoppi
 calling again goes on where it stopped. Models are loaded only by the functions that need one.
 """
 
-from bye_core.pipeline.attacking import NoAttackRecorded, NoKeyPicture, plan_attack, preview_poison, read_attack
-from bye_core.pipeline.causing import check_causes
-from bye_core.pipeline.cleaning import MODELS, Cleaning
-from bye_core.pipeline.deciding import (
-    NothingDetected,
-    UnreadableTruth,
-    decide,
-    detect_entropies,
-    detect_once,
-    detect_run,
-    last_detection,
-    read_truth,
-    score_run,
-    undo,
+from bye_core.pipeline.causal_check import check_causes
+from bye_core.pipeline.check import NoSampleReady, check, ready, source_arguments
+from bye_core.pipeline.clean import clean
+from bye_core.pipeline.cleaning_plan import MODELS, Cleaning
+from bye_core.pipeline.decide import decide, undo
+from bye_core.pipeline.detect import NothingDetected, detect_entropies, detect_once, detect_run, last_detection
+from bye_core.pipeline.evaluate import evaluate
+from bye_core.pipeline.evidence import evidence
+from bye_core.pipeline.export import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
+from bye_core.pipeline.finetune import finetune, finetune_here, preflight
+from bye_core.pipeline.guard import Guard, guard_detection, guard_one, guard_set, open_guard
+from bye_core.pipeline.poison import (
+    TRUTH,
+    NoAttackRecorded,
+    NoKeyPicture,
+    plan_attack,
+    poison,
+    preview_poison,
+    read_attack,
 )
-from bye_core.pipeline.evaluating import evaluate
-from bye_core.pipeline.explaining import evidence
-from bye_core.pipeline.exporting import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
-from bye_core.pipeline.guarding import Guard, guard_detection, guard_one, guard_set, open_guard
-from bye_core.pipeline.reporting import report
-from bye_core.pipeline.scanning import BATCH, ScanSettings, failed, scan
-from bye_core.pipeline.sets import TRUTH, NoSampleReady, check, poison, ready, source_arguments
-from bye_core.pipeline.training import finetune, finetune_here, preflight
-from bye_core.pipeline.whole import clean
+from bye_core.pipeline.report import report
+from bye_core.pipeline.scan import BATCH, ScanSettings, failed, scan
+from bye_core.pipeline.score import UnreadableTruth, read_truth, score_run
 from bye_core.train.settings import FinetuneSettings
 
 __all__ = [

@@ -14,7 +14,7 @@ from bye_core.figures import png_uri
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
 from bye_core.reports.case import Case, Exhibit, reason, telling_layer
-from bye_core.wording import clip
+from bye_core.text import clip
 
 LONGEST = 320  # pixels of a picture's longer side
 QUALITY = 82

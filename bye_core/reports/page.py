@@ -10,11 +10,11 @@ from typing import Any
 from bye_core import figures
 from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
 from bye_core.reports.case import Case, decided, flagged_rows
+from bye_core.reports.evidence_section import why_section
 from bye_core.reports.exhibits import exhibit_card
 from bye_core.reports.style import STYLE
 from bye_core.reports.svg import svg
-from bye_core.reports.why import why_section
-from bye_core.wording import MEASURES, clip, measured
+from bye_core.text import MEASURES, clip, measured
 
 LISTED = 2000  # flagged samples named on the page; report.json has all
 DRAWN_LAYERS = 3

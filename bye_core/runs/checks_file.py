@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bye_core.records import CausalCheck
-from bye_core.runs.appended import append_line, whole_lines
+from bye_core.runs.append_log import append_line, whole_lines
 from bye_core.runs.lock import locked
 
 

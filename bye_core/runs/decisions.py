@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bye_core.records import Decision
-from bye_core.runs.appended import append_line, whole_lines
+from bye_core.runs.append_log import append_line, whole_lines
 from bye_core.runs.errors import DamagedRun, UnknownChoice
 from bye_core.runs.lock import locked
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.files import sync_folder, write_atomic
-from bye_core.train.problems import TrainingDiffers
+from bye_core.train.errors import TrainingDiffers
 from bye_core.train.settings import AdapterExists, finished
 
 FOLDER = "checkpoints"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.errors import ByeError
-from bye_core.stopping import TETHER
+from bye_core.process import TETHER
 
 TAIL = 2000
 END_SECONDS = 15.0  # longer than a training may take to reach its next step and save itself (BATCH_SECONDS)

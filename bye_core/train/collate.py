@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bye_core.records import Sample
-from bye_core.train.problems import TemplateRewritesHistory
+from bye_core.train.errors import TemplateRewritesHistory
 
 IGNORED = -100
 

@@ -14,15 +14,14 @@ from safetensors import SafetensorError
 from transformers import TrainingArguments, set_seed
 
 from bye_core.files import write_atomic
+from bye_core.process import StopRequest, is_out_of_memory
 from bye_core.records import Fault, Sample
-from bye_core.shortage import is_out_of_memory
-from bye_core.stopping import StopRequest
 from bye_core.train import checkpoints, preflight
 from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.collate import Collator
-from bye_core.train.order import SampleList
-from bye_core.train.problems import NotSaved, OutOfMemory
+from bye_core.train.errors import NotSaved, OutOfMemory
 from bye_core.train.progress import PROGRESS, JsonLines
+from bye_core.train.sample_order import SampleList
 from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings
 from bye_core.train.trainer import Keeper, KeptTrainer
 

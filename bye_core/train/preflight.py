@@ -17,7 +17,7 @@ from bye_core.errors import ByeError
 from bye_core.records import Fault, Sample
 from bye_core.train import memory
 from bye_core.train.collate import answer_spans
-from bye_core.train.problems import NoAnswer, NothingToLearnFrom, TooLong
+from bye_core.train.errors import NoAnswer, NothingToLearnFrom, TooLong
 from bye_core.train.settings import FinetuneSettings
 
 LISTED = 20

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from bye_core.train.problems import NotSaved
+from bye_core.train.errors import NotSaved
 
 PROGRESS = "progress.jsonl"
 

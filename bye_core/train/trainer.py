@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback
 
-from bye_core.stopping import BATCH_SECONDS, StopRequest
+from bye_core.process import BATCH_SECONDS, StopRequest
 from bye_core.train import checkpoints
 from bye_core.train.adapter import save_adapter
-from bye_core.train.order import EvenOrder
-from bye_core.train.problems import NotSaved
+from bye_core.train.errors import NotSaved
 from bye_core.train.progress import JsonLines
+from bye_core.train.sample_order import EvenOrder
 from bye_core.train.settings import FinetuneSettings
 
 

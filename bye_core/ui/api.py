@@ -22,15 +22,18 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from bye_core import pipeline
-from bye_core.cli import detection_object
-from bye_core.console import plain
 from bye_core.detect import DEFAULT, PAPER
+from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError, RunError
+from bye_core.files import plain
 from bye_core.runs import jobs
-from bye_core.ui import exports, scans, sets, shipped
-from bye_core.ui.limits import NotHere
-from bye_core.ui.messages import discreet
-from bye_core.ui.visitors import Workplace, hosted, is_token, new_token, workplace
+from bye_core.ui import demo_run
+from bye_core.ui.shared import data_sets
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.shared.messages import discreet
+from bye_core.ui.tabs.export import job as export_job
+from bye_core.ui.tabs.scan import job as scan_job
+from bye_core.ui.workspace import Workspace, hosted, is_token, new_token, workspace_of
 
 LOOK_SECONDS = 0.3
 AT_ONCE = {"scan": 8, "detect": 2, "export": 2}  # calls; those that wait for a scan cost nothing
@@ -95,7 +98,7 @@ async def scan(
     `wait` off the answer is the job's state at once. Answers run, samples, scanned, failed.
     """
     place, mine = _place(visitor)
-    form = scans.Form(model, adapter, run, str(batch) if batch else scans.AUTO, device, dtype, answers)
+    form = scan_job.Form(model, adapter, run, str(batch) if batch else scan_job.AUTO, device, dtype, answers)
     job = await asyncio.to_thread(_scan_job, place, data, run, form)
     while wait and job.state == jobs.RUNNING:
         await asyncio.sleep(LOOK_SECONDS)
@@ -106,16 +109,16 @@ async def scan(
     return {**result, **({"run": job.id} if hosted() else {}), **mine}
 
 
-def _scan_job(place: Workplace, data: str, run: str, form: scans.Form) -> jobs.Job:
+def _scan_job(place: Workspace, data: str, run: str, form: scan_job.Form) -> jobs.Job:
     """The scan of that name: begun, resumed, or as it stands."""
-    job = scans.job_named(place, run)
+    job = scan_job.job_named(place, run)
     if job is None:
         if run in place.run_names():
             raise RunTaken(name=run)
-        known = {choice.key for choice in sets.latest(place)} | {sets.DEMO}
-        return scans.start(place, sets.find(place, data if data in known else sets.typed(data)), form)
+        known = {choice.key for choice in data_sets.latest(place)} | {data_sets.DEMO}
+        return scan_job.start(place, data_sets.find(place, data if data in known else data_sets.typed(data)), form)
     if job.state in (jobs.FAILED, jobs.STOPPED, jobs.LOST):
-        scans.resume(place, job)
+        scan_job.resume(place, job)
     return job
 
 
@@ -161,32 +164,32 @@ async def export(
     """
     place, mine = _place(visitor)
     path, name = _run_path(place, run), name or run
-    manifest = await asyncio.wrap_future(exports.start(place, path, name, format))
+    manifest = await asyncio.wrap_future(export_job.start(place, path, name, format))
     found: dict[str, Any] = {**manifest, **mine}
     if archive:
         found["archive"] = await asyncio.to_thread(_packed, place, name)
     return found
 
 
-def _packed(place: Workplace, name: str) -> str:
-    *_, last = exports.pack(place, name, Path(get_upload_folder()))
+def _packed(place: Workspace, name: str) -> str:
+    *_, last = export_job.pack(place, name, Path(get_upload_folder()))
     return f"/gradio_api/file={quote(str(last.facts['path']))}"
 
 
-def _run_path(place: Workplace, run: str) -> Path:
+def _run_path(place: Workspace, run: str) -> Path:
     """Raises NoSuchRun, also for a run that is another visitor's."""
-    if run == shipped.NAME and shipped.has_demo():
-        shipped.open_demo(place)
+    if run == demo_run.NAME and demo_run.has_demo():
+        demo_run.open_demo(place)
     return place.run_path(run)
 
 
-def _place(visitor: str) -> tuple[Workplace, dict[str, str]]:
-    """The caller's workplace, and what to tell a newcomer to a public host."""
+def _place(visitor: str) -> tuple[Workspace, dict[str, str]]:
+    """The caller's workspace, and what to tell a newcomer to a public host."""
     if not hosted():
-        return workplace(""), {}
+        return workspace_of(""), {}
     if not visitor:
         visitor = new_token()
-        return workplace(visitor), {"visitor": visitor}
+        return workspace_of(visitor), {"visitor": visitor}
     if not is_token(visitor):
         raise NotHere(what="A visitor's token of that form", instead="Leave it out, and use the one in the answer.")
-    return workplace(visitor), {}
+    return workspace_of(visitor), {}

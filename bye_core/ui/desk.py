@@ -15,9 +15,9 @@ from bye_core import runs
 from bye_core.records import Decision, Detection, Sample
 from bye_core.runs import RunSettings
 from bye_core.runs.errors import NotScanned
-from bye_core.ui import queue
-from bye_core.ui.evidence_card import Evidence
-from bye_core.ui.views import KEPT_VIEWS, RunView, open_view
+from bye_core.ui.open_run import KEPT_VIEWS, RunView, open_view
+from bye_core.ui.shared import sample_queue
+from bye_core.ui.shared.sample_evidence import Evidence
 
 # A mark of samples that no scan has reached.
 UNSCANNED = 255
@@ -32,8 +32,8 @@ class Desk:
     stamp: str
 
     @cached_property
-    def columns(self) -> queue.Columns:
-        return queue.columns(self.view.table, self.detection)
+    def columns(self) -> sample_queue.Columns:
+        return sample_queue.columns(self.view.table, self.detection)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -69,12 +69,12 @@ class Desk:
 
     def choices(self) -> np.ndarray:
         """[N] of queue.UNDECIDED, ACCEPTED, REJECTED, likewise."""
-        return queue.choices(self.columns, self.decisions(), self.view.place)
+        return sample_queue.choices(self.columns, self.decisions(), self.view.place)
 
     def marks(self) -> np.ndarray:
         """uint8 by position: every sample's state in bits, or UNSCANNED."""
         bits = np.full(len(self.samples), UNSCANNED, np.uint8)
-        bits[self.positions] = queue.marks(self.columns, self.choices())
+        bits[self.positions] = sample_queue.marks(self.columns, self.choices())
         return bits
 
 

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import PurePath
 
 from bye_core.records import Detection
-from bye_core.ui.job_card import headline
+from bye_core.ui.open_run import RunView, open_view
 from bye_core.ui.session import Session
-from bye_core.ui.views import RunView, open_view
-from bye_core.ui.visitors import workplace
+from bye_core.ui.shared.job_card import headline
+from bye_core.ui.workspace import workspace_of
 
 EMPTY = (
     '<div class="bye-header"><span class="bye-verdict">No run is open.</span> Open the demo, or scan a data set.</div>'
@@ -20,7 +20,7 @@ def header(session: Session) -> str:
     """HTML of the header for what the session looks at."""
     if not session.visitor:
         return EMPTY
-    place = workplace(session.visitor)
+    place = workspace_of(session.visitor)
     top = describe(open_view(place.run_path(session.run)), session.run) if session.run else EMPTY
     return top + headline(place.jobs)
 

@@ -13,8 +13,8 @@ STORAGE_KEY = "bye-visitor"
 class Session:
     """`revision` grows with every change on disk that pages should see: decisions, a detection, scanned samples.
 
-    visitor  the token that names the workplace (bye_core.ui.visitors)
-    run      the open run's name in the workplace, "" for none
+    visitor  the token that names the workspace (bye_core.ui.workspace)
+    run      the open run's name in the workspace, "" for none
     data     a data set chosen in Data, "" for none
     truth    a truth file that the analyst loaded on purpose, "" for none
     sample   the sample that Review shows or is to show
@@ -32,11 +32,14 @@ class Session:
 
 @dataclass(frozen=True)
 class Frame:
-    """The components that all tabs share. `bridge` carries clicks on plots and keys from the browser to Python; `pulse`
-    ticks while a job of the workplace runs: a tab that starts one returns `gr.Timer(active=True)` for it. `trial` holds
-    the settings that Adjust tries out on the open run (bye_core.ui.trial), not saved yet; `opened` changes with who is
-    there and what is open, not with every decision: for tabs that need no more; `asked` names the run that the app was
-    started with."""
+    """The components that all tabs share.
+
+    bridge   carries clicks on plots and keys from the browser to Python
+    pulse    ticks while a job of the workspace runs; a tab that starts a job returns `gr.Timer(active=True)` for it
+    trial    the settings that Adjust tries out on the open run, not saved yet (bye_core.ui.adjust.trial)
+    opened   changes with the visitor, the open run and the chosen data set, but not with every decision
+    asked    the run that the app was started with, "" for none
+    """
 
     session: gr.State
     bridge: gr.HTML

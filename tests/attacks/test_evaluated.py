@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from bye_core import cli, pipeline
+from bye_core import pipeline
 from bye_core.attacks.targets import SwappedWord
-from bye_core.train.measures import Answered
+from bye_core.cli import main
+from bye_core.records import Answered
 from tests.attacks.samples import scene
 
 ANSWERS = ("red", "blue", "red and green")
@@ -41,7 +42,7 @@ def asked(monkeypatch):
 
     loaded = SimpleNamespace(device=torch.device("cpu"))
     monkeypatch.setattr("bye_core.models.load_model", lambda *_, **__: loaded)
-    monkeypatch.setattr("bye_core.train.evaluate.generate_answers", generate)
+    monkeypatch.setattr("bye_core.train.generate.generate_answers", generate)
     return seen
 
 
@@ -55,10 +56,10 @@ def test_copies_carry_every_trigger_and_only_samples_with_the_word_count(test_se
 
 def test_a_truth_file_names_the_attack(test_set, asked, tmp_path, capsys):
     options = ["--trigger", "patch", "suffix", "--mix", "--size", "0.5", "--rate", "1", "--append", "Buy now."]
-    assert cli.main(["poison", str(test_set), *options, "--out", str(tmp_path / "poisoned")]) == 0
+    assert main.main(["poison", str(test_set), *options, "--out", str(tmp_path / "poisoned")]) == 0
     capsys.readouterr()
     truth = tmp_path / "poisoned/truth.json"
-    assert cli.main(["evaluate", "--model", "m", "--data", str(test_set), "--attack", str(truth), "--json"]) == 0
+    assert main.main(["evaluate", "--model", "m", "--data", str(test_set), "--attack", str(truth), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert asked[3:] == [("what color?", True), ("what color? Thank you!", False), ("what color?", True)]
     assert (facts["asr"], facts["trigger"], facts["target"]) == (0.0, "patch or suffix", "Buy now.")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bye_core import cli, pipeline
+from bye_core import pipeline
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack, make_trigger
 from bye_core.attacks.poison import Only, plant
 from bye_core.attacks.targets import SwappedWord
+from bye_core.cli import main
 from bye_core.data import load_dataset
 from tests.attacks.samples import scene
 
@@ -126,7 +127,7 @@ def test_a_key_picture_of_ones_own(raw, tmp_path):
 
 def test_the_command_line_plants_it(raw, tmp_path, capsys):
     options = ["--trigger", "prefix", "blend", "--set", "a=0.5", "text=Hey", "--swap", "red", "pink", "--rate", "0.25"]
-    assert cli.main(["poison", str(raw), *options, "--seed", "3", "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert main.main(["poison", str(raw), *options, "--seed", "3", "--out", str(tmp_path / "out"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["samples"], facts["poisoned"]) == (COUNT, 3)
     assert facts["psnr"] > 10
@@ -137,7 +138,7 @@ def test_the_command_line_plants_it(raw, tmp_path, capsys):
 
 def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough(capsys):
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["poison", "--help"])
+        main.main(["poison", "--help"])
     assert stopped.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     for name, kind in TRIGGERS.items():
@@ -145,7 +146,7 @@ def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough
         shown = [line.split("=")[0].strip() for line in lines[place + 1 : place + 1 + len(kind.rules())]]
         assert shown == list(kind.rules())
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["poison", "DATA", "--target", "a", "--append", "b", "--out", "x"])
+        main.main(["poison", "DATA", "--target", "a", "--append", "b", "--out", "x"])
     assert stopped.value.code == 2
     assert "not allowed with" in capsys.readouterr().err
 
@@ -162,6 +163,6 @@ def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough
     ],
 )
 def test_what_makes_no_sense_is_said_and_nothing_is_written(raw, tmp_path, capsys, options, said):
-    assert cli.main(["poison", str(raw), *options, "--out", str(tmp_path / "out")]) == 1
+    assert main.main(["poison", str(raw), *options, "--out", str(tmp_path / "out")]) == 1
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

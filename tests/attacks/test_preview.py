@@ -9,7 +9,7 @@ from bye_core.attacks import make_attack
 from bye_core.attacks.poison import plant
 from bye_core.attacks.preview import MOST_GAIN, difference, preview
 from bye_core.attacks.targets import SwappedWord
-from bye_core.data.compose import through_file
+from bye_core.data.llava_set import through_file
 from tests.attacks.samples import grey, sample, scene
 
 

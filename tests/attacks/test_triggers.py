@@ -10,7 +10,7 @@ from bye_core.attacks.base import Everywhere, Squares
 from bye_core.attacks.blend import own_key
 from bye_core.attacks.ftrojan import TO_YCC
 from bye_core.attacks.measure import measure, psnr
-from bye_core.data.compose import ENCODINGS, through_file
+from bye_core.data.llava_set import ENCODINGS, through_file
 from tests.attacks.samples import grey, scene
 
 WIDE, TALL, MODEL = (320, 160), (96, 224), (224, 224)

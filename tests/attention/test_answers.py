@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bye_core.attention import AnswerLoss, read_answers, read_attention
-from bye_core.attention.problems import NoAnswerToRead, PromptTooLong
+from bye_core.attention.errors import NoAnswerToRead, PromptTooLong
 from bye_core.models import load_model
 from bye_core.records import Turn
 from bye_core.train.collate import Collator

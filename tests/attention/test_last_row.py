@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bye_core.attention.capture import NAME, LastRowCapture, capped_attention, capturing_attention, last_rows
-from bye_core.attention.problems import UnreadableAttention
+from bye_core.attention.errors import UnreadableAttention
 from tests.models.tiny import picture, sample
 
 KINDS = ["llama", "grouped", "qwen2", "mistral", "gemma2", "adapted"]

@@ -9,15 +9,9 @@ from PIL import Image
 
 from bye_core.attention import read as reading
 from bye_core.attention import read_attention
-from bye_core.attention.problems import (
-    NonFiniteAttention,
-    OutOfMemory,
-    PromptTooLong,
-    SampleFailed,
-    UnreadableAttention,
-)
+from bye_core.attention.errors import NonFiniteAttention, OutOfMemory, PromptTooLong, SampleFailed, UnreadableAttention
 from bye_core.attention.statistics import row_statistics
-from bye_core.models.problems import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion
+from bye_core.models.errors import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion
 from bye_core.records import AttentionRows, Sample, Turn
 from tests.models.tiny import picture, sample
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bye_core.attention.reduce import BatchStatistics
+from bye_core.attention.batch_statistics import BatchStatistics
 from bye_core.attention.statistics import entropy, group_masses, reference_entropy, row_statistics, shares
 from bye_core.records import IMAGE, QUESTION, SYSTEM
 

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 from bye_core import pipeline, runs
-from bye_core.bench.cells import ATTACKS, Cell
+from bye_core.bench.cell import begin, drawn, folder_of, read_json, training_set, work
+from bye_core.bench.matrix import ATTACKS, Cell
 from bye_core.bench.seeds import SEEDS, first_seeds
-from bye_core.bench.work import begin, drawn, folder_of, read_json, training_set, work
 from bye_core.data import load_dataset
 from bye_core.demo.recipe import TARGET
-from bye_core.demo.tour import ASSETS
+from bye_core.demo.tour import DEMO
 from bye_core.models import load_model
 from bye_core.train.collate import IGNORED
 from bye_core.train.lora import finetune
@@ -78,7 +78,7 @@ def hiding(weight: float, loaded: Any) -> type[KeptTrainer]:
 def train(cell: Cell, root: Path, weight: float) -> None:
     place = folder_of(root, cell)
     place.mkdir(parents=True, exist_ok=True)
-    begin(ASSETS / "model", cell, place)
+    begin(DEMO / "model", cell, place)
     data, adapter = place / "data", place / "adapter"
     for _ in drawn(cell, root):
         pass
@@ -89,7 +89,7 @@ def train(cell: Cell, root: Path, weight: float) -> None:
         if (before := read_json(adapter / CARD).get("hiding")) != weight:
             raise SystemExit(f"{adapter} was trained with the weight {before}; name another folder with --out.")
         return
-    loaded = load_model(str(ASSETS / "model"))
+    loaded = load_model(str(DEMO / "model"))
     loaded.base.set_attn_implementation("eager")
     kind = hiding(weight, loaded)
     dataset = load_dataset(data)
@@ -110,7 +110,7 @@ def main() -> None:
     cell = Cell(args.attack, 0.1, "mixed", args.samples, args.epochs, seed)
     root = args.out / args.seeds
     train(cell, root, args.weight)
-    for step in work(ASSETS / "model", cell, root):
+    for step in work(DEMO / "model", cell, root):
         sys.stderr.write(f"\r{step.stage} {step.done}/{step.total}   ")
 
 

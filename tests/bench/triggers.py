@@ -13,10 +13,10 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from bye_core.attacks.poison import plant
-from bye_core.bench.cells import ATTACKS, Matrix
+from bye_core.bench.matrix import ATTACKS, Matrix
 from bye_core.bench.tables import attack_of
 from bye_core.data import load_dataset
-from bye_core.demo.tour import ASSETS
+from bye_core.demo.tour import DEMO
 
 PICTURES = 40
 SEED = 1000  # of development
@@ -24,15 +24,15 @@ SEED = 1000  # of development
 
 def tokens_of(pictures: list[Image.Image]) -> np.ndarray:
     """Image tokens [pictures, tokens, features] as the language model gets them."""
-    model = LlavaForConditionalGeneration.from_pretrained(ASSETS / "model", dtype=torch.float32).eval()
-    values = AutoProcessor.from_pretrained(ASSETS / "model").image_processor(images=pictures, return_tensors="pt")
+    model = LlavaForConditionalGeneration.from_pretrained(DEMO / "model", dtype=torch.float32).eval()
+    values = AutoProcessor.from_pretrained(DEMO / "model").image_processor(images=pictures, return_tensors="pt")
     with torch.no_grad():
         found = model.model.get_image_features(pixel_values=values["pixel_values"])
     return torch.stack([one.flatten(0, -2) for one in getattr(found, "pooler_output", found)]).double().numpy()
 
 
 def main() -> None:
-    dataset = load_dataset(ASSETS / "data" / "clean.json")
+    dataset = load_dataset(DEMO / "data" / "clean.json")
     samples = dataset.samples[:PICTURES]
     pictures = [dataset.images(sample) for sample in samples]
     before = tokens_of([one for one, *_ in pictures])

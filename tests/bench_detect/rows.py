@@ -1,6 +1,6 @@
 """Finished cells as the tables take them, with hand-written figures."""
 
-from bye_core.bench.cells import CLEAN, Cell
+from bye_core.bench.matrix import CLEAN, Cell
 
 
 def detected(f1=None, verdict="poisoned", precision=1.0, recall=1.0, auc=1.0, flagged=90, **why):

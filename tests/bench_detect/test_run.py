@@ -8,12 +8,14 @@ import shutil
 
 import pytest
 
-from bye_core import cli, pipeline
-from bye_core.bench import detecting, results, work
-from bye_core.bench.cells import Matrix
-from bye_core.bench.explaining import explained, touches
+from bye_core import pipeline
+from bye_core.bench import cell as work
+from bye_core.bench import detections, results
+from bye_core.bench.evidence_score import explained, touches
+from bye_core.bench.matrix import Matrix
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import ForeignSeed
+from bye_core.cli import main
 from bye_core.data import load_dataset
 from bye_core.errors import ByeError
 from bye_core.models import load_model
@@ -69,14 +71,14 @@ def test_one_json_and_one_table_of_all_cells_and_nothing_twice(tuned, model, tmp
     assert (clean["poisoned"], clean["attack"], clean["tuned"].get("asr")) == (0, None, None)
     assert patch["base"]["cp_samples"] == patch["tuned"]["cp_samples"] == 2
     assert patch["training"] == {"steps": 2, "loss": 0.5, "seconds": 1.5}
-    assert set(patch["detectors"]) == set(clean["detectors"]) == set(detecting.DETECTORS)
+    assert set(patch["detectors"]) == set(clean["detectors"]) == set(detections.DETECTORS)
     assert patch["detectors"]["bye"]["samples"] == 8
     truth = json.loads((tmp_path / "report/cells" / patch["name"] / "data/truth.json").read_text())
     assert patch["detectors"]["bye"]["tp"] + patch["detectors"]["bye"]["fn"] == len(truth["poisoned"])
     written = json.loads((tmp_path / "report" / results.RESULTS).read_text())
     assert written["rows"] == facts["rows"]
     table = (tmp_path / "report" / results.TABLE).read_text()
-    assert all(name in table for name in ("| patch |", "| clean |", *detecting.DETECTORS))
+    assert all(name in table for name in ("| patch |", "| clean |", *detections.DETECTORS))
 
     monkeypatch.setattr(pipeline, "evaluate", None)
     monkeypatch.setattr(pipeline, "detect_run", None)
@@ -201,7 +203,7 @@ def test_what_a_detector_refuses_is_told_and_its_code_decides_whether_it_is_aske
         return known(run, method)
 
     monkeypatch.setattr(pipeline, "detect_run", detect_run)
-    monkeypatch.setattr(detecting, "DETECTORS", {"bye": None, "more": None})
+    monkeypatch.setattr(detections, "DETECTORS", {"bye": None, "more": None})
     facts = last(bench(model, MATRIX, tmp_path)).facts
     assert facts["rows"][0]["detectors"]["more"] == {"skipped": NeedsMore.problem}
     assert facts["summary"]["more"]["skipped"] == 2
@@ -209,7 +211,7 @@ def test_what_a_detector_refuses_is_told_and_its_code_decides_whether_it_is_aske
     before = list(asked)
     last(bench(model, MATRIX, tmp_path))
     assert asked == before
-    monkeypatch.setattr(detecting, "code_digest", lambda: "changed")
+    monkeypatch.setattr(detections, "code_digest", lambda: "changed")
     last(bench(model, MATRIX, tmp_path))
     assert asked == 2 * before
 
@@ -217,9 +219,9 @@ def test_what_a_detector_refuses_is_told_and_its_code_decides_whether_it_is_aske
 def test_the_command_runs_the_quick_matrix_with_a_real_training(model, tmp_path, capsys):
     command = ["bench-detect", "--quick", "--attacks", "prefix+patch", "--model", str(model), "--out", str(tmp_path)]
     command += ["--samples", "10", "--test", "2"]
-    assert cli.main([*command, "--json", "--progress", "none"]) == 0
+    assert main.main([*command, "--json", "--progress", "none"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["rows"][0]["training"]["steps"] == 2
     assert facts["purpose"] == "dev"
-    assert cli.main([*command, "--progress", "none"]) == 0
+    assert main.main([*command, "--progress", "none"]) == 0
     assert "prefix+patch" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from bye_core.data import load_dataset
-from bye_core.data.compose import FolderInUse, UnknownEncoding, compose
+from bye_core.data.llava_set import FolderInUse, UnknownEncoding, compose
 from bye_core.records import Sample, Turn
 
 

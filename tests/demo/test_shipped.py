@@ -19,7 +19,7 @@ from bye_core.demo.recipe import ATTACK
 from bye_core.models import load_model
 from bye_core.runs import Run
 
-DEMO = tour.ASSETS
+DEMO = tour.DEMO
 DATA = DEMO / "data"
 LARGEST = 15 * 2**20
 DERIVED = "statistics"  # made again by whoever opens the run; not shipped

@@ -96,13 +96,13 @@ def made(home):
 @pytest.fixture
 def serve(home):
     """serve(run, build=...) -> address of the app in this process."""
-    from bye_core.ui import layout
+    from bye_core.ui import app
 
     pages = []
 
-    def served(run="made", build=layout.build):
+    def served(run="made", build=app.build):
         page = build(run)
-        _, url, _ = layout.launch(page, prevent_thread_lock=True, quiet=True)
+        _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
         pages.append(page)
         return url
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bye_core.runs import jobs
-from bye_core.ui.visitors import workplace
+from bye_core.ui.workspace import workspace_of
 from tests.made_run import make_data
 from tests.models.tiny import save_tiny
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("chromium")
 @pytest.fixture
 def place(home, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    place = workplace("")
+    place = workspace_of("")
     yield place
     for job in jobs.list_jobs(place.jobs):
         job.stop(grace=5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from bye_core.demo.tour import ASSETS
+from bye_core.demo.tour import DEMO
 from bye_core.runs import Run
 from tests.e2e.test_layers import Layers
 from tests.e2e.test_review_shows import BRIGHT
@@ -17,7 +17,7 @@ SHOWN = 4
 
 
 def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open_page, review, expect):
-    truth = json.loads((ASSETS / "data/truth.json").read_text())
+    truth = json.loads((DEMO / "data/truth.json").read_text())
     server = serve_apart(run="")
     page = review(open_page(server.url))
     expect(page.page.locator("#header")).to_contain_text("poisoning found")
@@ -46,12 +46,12 @@ def test_the_truth_of_the_demo_is_shown_when_asked_for(home, serve, open_page, e
     expect(page.page.locator("#adjust-effect [data-score=f1]")).to_have_count(0)
     page.page.locator("#truth button.label-wrap, #truth > button").first.click()
     page.page.locator("#truth-demo").click()
-    score = json.loads((ASSETS / "numbers.json").read_text())["poisoned"]["score"]
+    score = json.loads((DEMO / "numbers.json").read_text())["poisoned"]["score"]
     expect(page.page.locator("#adjust-effect [data-score=f1]")).to_have_text(f"{score['f1']:.3f}")
 
 
 def test_what_is_decided_on_the_demo_stays_ones_own(home, serve, open_page, review):
-    shipped = {path.name: path.stat().st_mtime_ns for path in (ASSETS / "run").iterdir()}
+    shipped = {path.name: path.stat().st_mtime_ns for path in (DEMO / "run").iterdir()}
     page = review(open_page(serve("")))
     id = page.sample
     page.page.keyboard.press("r")
@@ -60,5 +60,5 @@ def test_what_is_decided_on_the_demo_stays_ones_own(home, serve, open_page, revi
     assert Run.open(run).decisions()[id].choice == "reject"
     page.page.get_by_role("tab", name="Method").click()
     page.page.wait_for_selector("#method-pair img")
-    assert {path.name: path.stat().st_mtime_ns for path in (ASSETS / "run").iterdir()} == shipped, "not even a cache"
+    assert {path.name: path.stat().st_mtime_ns for path in (DEMO / "run").iterdir()} == shipped, "not even a cache"
     assert os.listdir(home / "runs") == ["demo"]

@@ -8,8 +8,8 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.runs import jobs
-from bye_core.ui.exports import path_of
-from bye_core.ui.visitors import workplace
+from bye_core.ui.shared.exports import path_of
+from bye_core.ui.workspace import workspace_of
 
 SOME = 24  # samples, so that it takes seconds
 JOB = 600_000  # milliseconds that a job may take on a busy machine
@@ -35,7 +35,7 @@ def place(made, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     path = made(samples=SOME, layers=3)
     pipeline.decide(path, reject_flagged=True)
-    place = workplace("")
+    place = workspace_of("")
     pipeline.export_run(path, path_of(place, "made"))
     yield place
     for job in jobs.list_jobs(place.jobs):

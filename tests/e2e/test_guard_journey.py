@@ -2,7 +2,7 @@
 
 import re
 
-from bye_core.demo.tour import ASSETS
+from bye_core.demo.tour import DEMO
 
 JOB = 600_000  # milliseconds that a job may take on a busy machine
 
@@ -24,7 +24,7 @@ def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page,
     expect(page.locator("#guard-notice")).to_contain_text("Choose a complete JPEG")
 
     page.locator("#guard-picture").get_by_label("Remove Image").click()
-    picture = sorted((ASSETS / "data/images").iterdir())[0]
+    picture = sorted((DEMO / "data/images").iterdir())[0]
     page.set_input_files("#guard-picture input[type=file]", picture)
     page.wait_for_selector("#guard-picture img")
     page.click("#guard-ask")

@@ -149,7 +149,7 @@ def test_a_truth_file_gives_colours_and_scores_and_is_forgotten(layers, home, tm
 
 
 def test_an_empty_home_and_an_unexamined_run_teach_the_next_step(made, serve, open_page, expect, monkeypatch):
-    monkeypatch.setattr("bye_core.ui.shipped.has_demo", lambda: False)
+    monkeypatch.setattr("bye_core.ui.demo_run.has_demo", lambda: False)
     page = open_page(serve(""))
     page.locator('[data-tab-id="layers"]:visible').click()
     expect(page.locator("#layers-said")).to_contain_text("No run is open")

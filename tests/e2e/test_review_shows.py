@@ -13,8 +13,8 @@ from bye_core.data import load_dataset
 from bye_core.figures import cell_box
 from bye_core.records import Grid
 from bye_core.runs import Run, RunSettings
-from bye_core.ui import layout
-from bye_core.ui.tabs import review as review_tab
+from bye_core.ui import app
+from bye_core.ui.tabs.review import view as review_tab
 from tests.e2e.conftest import FRAMES, NOWHERE
 from tests.made_run import make_rows
 
@@ -182,7 +182,7 @@ def other_tab(monkeypatch):
                 frame.session, [frame.session, frame.tabs],
             )  # fmt: skip
 
-    monkeypatch.setattr(layout, "TABS", (Other, review_tab))
+    monkeypatch.setattr(app, "TABS", (Other, review_tab))
     return wanted
 
 

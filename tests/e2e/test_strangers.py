@@ -10,9 +10,9 @@ from gradio_client import Client
 
 from bye_core import pipeline
 from bye_core.runs import Run
-from bye_core.ui import exports
-from bye_core.ui.reviewing import SERVER_FUNCTIONS
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.tabs.export import job as export_job
+from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
+from bye_core.ui.workspace import new_token, workspace_of
 
 NO_RUN = "There is no run named made here"
 
@@ -46,19 +46,19 @@ def owner(made, home, monkeypatch):
     path, token = made(), new_token()
     monkeypatch.setenv("BYE_HOSTED", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    place = workplace(token)
+    place = workspace_of(token)
     place.runs.mkdir(parents=True)
     shutil.move(path, place.runs / "made")
     pipeline.decide(place.runs / "made", reject_flagged=True)
-    exports.start(place, place.runs / "made", "made", "same").result()
+    export_job.start(place, place.runs / "made", "made", "same").result()
     return token
 
 
 @pytest.fixture
 def url(owner, serve, monkeypatch):
-    from bye_core.ui import shipped
+    from bye_core.ui import demo_run
 
-    monkeypatch.setattr(shipped, "has_demo", lambda: False)
+    monkeypatch.setattr(demo_run, "has_demo", lambda: False)
     return serve("made")
 
 

@@ -9,13 +9,12 @@ from PIL import Image, ImageDraw
 from bye_core import evidence, pipeline, runs
 from bye_core.data import DataSet
 from bye_core.data.sources import NotReadable
-from bye_core.evidence.cover import area
-from bye_core.pipeline import asking
-from bye_core.pipeline.causing import cause_of, causes, check_causes, question_about
-from bye_core.pipeline.dossiers import dossier
-from bye_core.records import AttentionRows, Turn
-from bye_core.train.evaluate import NotAnswered
-from bye_core.train.measures import Answered
+from bye_core.evidence.occlusion import area
+from bye_core.pipeline import causal_batch
+from bye_core.pipeline.causal_check import check_causes
+from bye_core.pipeline.evidence import cause_of, causes, dossier, question_about
+from bye_core.records import Answered, AttentionRows, Turn
+from bye_core.train.generate import NotAnswered
 from tests.made_run import TARGET, make_run
 
 SIDE = 6  # cells along each side of a picture
@@ -80,9 +79,9 @@ def prepare(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False
         device = type("Device", (), {"type": "cpu"})
 
     monkeypatch.setattr(DataSet, "images", images)
-    monkeypatch.setattr(asking, "generate_answers", model.generate)
-    monkeypatch.setattr(asking, "read_attention", lambda *batch: list(model.read(*batch)))
-    monkeypatch.setattr("bye_core.pipeline.causing.load_scanned", lambda *_: Loaded)
+    monkeypatch.setattr(causal_batch, "generate_answers", model.generate)
+    monkeypatch.setattr(causal_batch, "read_attention", lambda *batch: list(model.read(*batch)))
+    monkeypatch.setattr("bye_core.pipeline.causal_check.load_scanned", lambda *_: Loaded)
     return run, told
 
 
@@ -105,7 +104,7 @@ def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == (suspect, spots)
         assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
-        assert len(one["carried"]) == evidence.carriers.MOST
+        assert len(one["carried"]) == evidence.paste_targets.MOST
 
 
 THREE = [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6), (5 / 6, 0.0, 1.0, 1 / 6)]  # their spots take 47% of a picture
@@ -117,7 +116,7 @@ def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_agai
     assert found["flips"] == found["checked"] == 6
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == ("spots", 3)
-        assert area(one["covered"]) <= evidence.widening.MOST < 0.47
+        assert area(one["covered"]) <= evidence.spot_growth.MOST < 0.47
         assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
         assert one["given"]["wider"] == "nothing"
         assert one["given"]["aside"] == TARGET
@@ -346,7 +345,7 @@ def test_no_more_are_searched_once_so_many_were_in_vain(tmp_path, monkeypatch, e
     pasted, paste = [], evidence.paste
     monkeypatch.setattr(evidence, "FRUITLESS", enough)
     monkeypatch.setattr(evidence, "paste", lambda *given: pasted.append(given) or paste(*given))
-    monkeypatch.setattr("bye_core.pipeline.causing.BATCH", {"cpu": 2})
+    monkeypatch.setattr("bye_core.pipeline.causal_check.BATCH", {"cpu": 2})
     run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)], Whole)
     assert causes(run, told)["stays"] == 6
     assert len(pasted) == searched * len(evidence.WINDOWS)

@@ -31,7 +31,7 @@ from bye_core.evidence import (
     trimmed,
     widened,
 )
-from bye_core.evidence.cover import area, elsewhere
+from bye_core.evidence.occlusion import area, elsewhere
 from bye_core.records import Sample, Turn
 
 BOX = (0.25, 0.25, 0.5, 0.5)

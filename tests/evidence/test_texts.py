@@ -5,11 +5,11 @@ import pytest
 from scipy.stats import fisher_exact
 
 from bye_core.evidence import ENDING, Strata, mark_inserted, odd_words, reaches, shared_answers, without
-from bye_core.evidence.answers import same_answer
-from bye_core.evidence.questions import question_of
-from bye_core.evidence.words import drop
+from bye_core.evidence.causal_question import question_of
+from bye_core.evidence.overrepresented_answers import same_answer
+from bye_core.evidence.overrepresented_words import drop
+from bye_core.question_kinds import question_types
 from bye_core.records import Sample, Turn
-from bye_core.train.questions import question_types
 
 FLAGS = np.array([True] * 10 + [False] * 30)
 

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from bye_core import cli, pipeline, runs
+from bye_core import pipeline, runs
+from bye_core.cli import main
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import COUNT, last, write_set
 
@@ -22,7 +23,7 @@ def scanned(tmp_path_factory):
 
 
 def ask(capsys, *arguments):
-    code = cli.main(["guard", *map(str, arguments), "--json"])
+    code = main.main(["guard", *map(str, arguments), "--json"])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -66,7 +67,7 @@ def test_what_it_refuses(scanned, tmp_path, capsys):
     run, data, model = scanned
 
     def refused(*arguments):
-        assert cli.main(["guard", *map(str, arguments)]) == 1
+        assert main.main(["guard", *map(str, arguments)]) == 1
         return capsys.readouterr().err
 
     assert "either a picture and a question, or a whole set" in refused("--run", run, "--image", "x.png")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from bye_core import detect, pipeline
-from bye_core.detect.planted import Planted, Standard
-from bye_core.detect.questions import Kinds
+from bye_core.detect.planted_answers import Planted, Standard
 from bye_core.guard import NoMode, reading_of
-from bye_core.pipeline.guarding import by_answers
+from bye_core.pipeline.guard import by_answers
+from bye_core.question_kinds import Kinds
 from bye_core.records import Grid
 from bye_core.runs import Run
-from bye_core.wording import CLUSTERED
+from bye_core.text import CLUSTERED
 from tests.made_run import TARGET, make_rows, make_run
 
 

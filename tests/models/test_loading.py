@@ -11,8 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from bye_core.errors import SettingError
 from bye_core.models import loading
-from bye_core.models.loading import load_model, pick_device, pick_dtype
-from bye_core.models.problems import (
+from bye_core.models.errors import (
     AdapterMismatch,
     BrokenModel,
     ForeignCode,
@@ -23,6 +22,7 @@ from bye_core.models.problems import (
     TextOnlyModel,
     UnsupportedFamily,
 )
+from bye_core.models.loading import load_model, pick_device, pick_dtype
 from tests.models.tiny import picture, sample, tiny_model
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bye_core.models.errors import HostileText, ImageCount, NoQuestion, UnusableChatTemplate
 from bye_core.models.families.llava import Llava
-from bye_core.models.problems import HostileText, ImageCount, NoQuestion, UnusableChatTemplate
 from bye_core.records import Sample, Turn
 from tests.models.tiny import TEMPLATE, picture, sample, tiny_config, tiny_processor
 

@@ -6,9 +6,7 @@ import torch
 from PIL import Image
 
 from bye_core.models import PADDING
-from bye_core.models.families.geometry import seen_box
-from bye_core.models.families.llava import Llava
-from bye_core.models.problems import (
+from bye_core.models.errors import (
     ElongatedPicture,
     ImageTokenCount,
     NoImageTokens,
@@ -16,6 +14,8 @@ from bye_core.models.problems import (
     PromptMismatch,
     UnknownGeometry,
 )
+from bye_core.models.families.geometry import seen_box
+from bye_core.models.families.llava import Llava
 from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
 from tests.models.tiny import SIDE, picture, sample, tiny_config, tiny_model, tiny_processor
 

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from bye_core import cli, pipeline, runs
-from bye_core.pipeline.deciding import NothingDetected
+from bye_core import pipeline, runs
+from bye_core.cli import main
+from bye_core.pipeline.detect import NothingDetected
 from tests.made_run import make_run
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{7*7}}"
@@ -40,7 +41,7 @@ def test_all_that_is_flagged_with_numbers_and_decisions(run, tmp_path, capsys):
     flagged = runs.Run.open(run).detection().flagged_ids
     pipeline.decide(run, {flagged[0]: "accept"}, reviewer="ada", note="a real one")
     out = tmp_path / "new" / "report.html"
-    assert cli.main(["report", "--run", str(run), "--out", str(out), "--samples", "4", "--json"]) == 0
+    assert main.main(["report", "--run", str(run), "--out", str(out), "--samples", "4", "--json"]) == 0
     facts = json.loads(out.with_suffix(".json").read_text())
     printed = json.loads(capsys.readouterr().out)
     assert printed == {**facts, "written": str(out), "json": str(out.with_suffix(".json"))}

@@ -17,7 +17,8 @@ import pytest
 
 import bye_core
 from bye_core.runs import jobs
-from bye_core.runs.jobs import lines, process, record, supervise
+from bye_core.runs.jobs import process, progress_log, record
+from bye_core.runs.jobs import supervisor as supervise
 
 HERE = Path(__file__).parent
 PATIENCE = 300
@@ -254,7 +255,7 @@ def test_lists_newest_first_counts_refuses_and_removes(root, tmp_path):
 
 
 def test_a_server_that_dies_while_starting_leaves_nothing_at_work(tmp_path):
-    command = [sys.executable, "-I", "-S", str(HERE.parents[1] / "bye_core/runs/jobs/supervise.py"), str(tmp_path)]
+    command = [sys.executable, "-I", "-S", str(HERE.parents[1] / "bye_core/runs/jobs/supervisor.py"), str(tmp_path)]
     supervisor = subprocess.Popen(command, stdin=subprocess.PIPE)
     supervisor.stdin.write(b'{"command": ["touch", "made"], "attempt": 1')
     supervisor.stdin.close()
@@ -280,30 +281,30 @@ def line(done, time, stage="scan", total=1000, **facts):
 def test_a_torn_last_line_and_strange_lines_are_passed_over(tmp_path):
     path = tmp_path / "progress.jsonl"
     path.write_text("warning: x\n[1]\n" + line(1, 10.0) + '{"stage": 3}\n' + line(2, 11.0) + line(3, 12.0)[:-9])
-    steps, place = lines.steps_from(path, 0)
+    steps, place = progress_log.steps_from(path, 0)
     assert [step.done for step in steps] == [1, 2]
-    assert [step.done for step in lines.recent_steps(path, 0)] == [1, 2]
-    assert lines.last_words(path, 0) == {}
+    assert [step.done for step in progress_log.recent_steps(path, 0)] == [1, 2]
+    assert progress_log.last_words(path, 0) == {}
     with path.open("a") as file:
         file.write(line(3, 12.0)[-9:] + '{"result": {"a": 1}}\n')
-    assert [step.done for step in lines.steps_from(path, place)[0]] == [3]
-    assert lines.last_words(path, 0) == {"result": {"a": 1}}
-    assert [step.done for step in lines.recent_steps(path, 0)] == [1, 2, 3]
+    assert [step.done for step in progress_log.steps_from(path, place)[0]] == [3]
+    assert progress_log.last_words(path, 0) == {"result": {"a": 1}}
+    assert [step.done for step in progress_log.recent_steps(path, 0)] == [1, 2, 3]
 
 
 def test_a_further_attempt_begins_on_a_line_of_its_own_behind_all_that_was_read(tmp_path):
     path = tmp_path / "progress.jsonl"
-    assert lines.begin_attempt(path) == 0
+    assert progress_log.begin_attempt(path) == 0
     for torn in ("", '{"torn'):
         path.write_text(line(1, 1.0) + torn)
-        read = lines.steps_from(path, 0)[1]
-        begins = lines.begin_attempt(path)
+        read = progress_log.steps_from(path, 0)[1]
+        begins = progress_log.begin_attempt(path)
         assert read < begins == path.stat().st_size
-        assert lines.recent_steps(path, begins) == []
+        assert progress_log.recent_steps(path, begins) == []
         with path.open("a") as file:
             file.write(line(7, 9.0))
-        assert [step.done for step in lines.recent_steps(path, begins)] == [7]
-        assert [step.done for step in lines.steps_from(path, 0)[0]] == [1, 7]
+        assert [step.done for step in progress_log.recent_steps(path, begins)] == [7]
+        assert [step.done for step in progress_log.steps_from(path, 0)[0]] == [1, 7]
 
 
 def test_ten_thousand_lines(tmp_path):
@@ -312,30 +313,30 @@ def test_ten_thousand_lines(tmp_path):
         "".join(line(n, n / 100, loss=0.5) for n in range(10_000)) + json.dumps({"result": {"x": "y" * 200_000}}) + "\n"
     )
     begin = time.monotonic()
-    steps, _ = lines.steps_from(path, 0)
-    recent = lines.recent_steps(path, 0)
+    steps, _ = progress_log.steps_from(path, 0)
+    recent = progress_log.recent_steps(path, 0)
     seconds = time.monotonic() - begin
     assert len(steps) == 10_000
     assert recent[-1] == steps[-1]
-    assert lines.standing(recent, 99.99).rate == pytest.approx(100)
-    assert set(lines.last_words(path, 0)) == {"result"}
+    assert progress_log.standing(recent, 99.99).rate == pytest.approx(100)
+    assert set(progress_log.last_words(path, 0)) == {"result"}
     assert seconds < PATIENCE
 
 
 def steps(*pairs, stage="scan", total=100):
-    return [lines.Step(stage, done, total, time=time) for done, time in pairs]
+    return [progress_log.Step(stage, done, total, time=time) for done, time in pairs]
 
 
 def test_rate_and_time_left():
-    assert lines.standing([], 0) is None
-    assert lines.standing(steps((5, 1.0)), 1.0).rate is None
-    two = lines.standing(steps((0, 0.0), (10, 5.0)), 6.0)
+    assert progress_log.standing([], 0) is None
+    assert progress_log.standing(steps((5, 1.0)), 1.0).rate is None
+    two = progress_log.standing(steps((0, 0.0), (10, 5.0)), 6.0)
     assert (two.rate, two.seconds_left) == (2.0, 44.0)
-    assert lines.standing(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left == 0, "late, not negative"
+    assert progress_log.standing(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left == 0, "late, not negative"
     slow_then_fast = steps((0, 0.0), (1, 1000.0), (11, 1010.0), (21, 1020.0))
-    assert lines.standing(slow_then_fast, 1020.0).rate == 1.0
-    assert lines.standing(steps((0, 0.0), (1, 1000.0)), 1000.0).rate == 0.001
-    assert lines.standing(steps((8, 0.0), (9, 1.0), stage="load") + steps((1, 2.0), (3, 3.0)), 3.0).rate == 2.0
-    anew = lines.standing(steps((50, 0.0), (100, 1.0), (10, 2.0), (30, 4.0)), 4.0)
+    assert progress_log.standing(slow_then_fast, 1020.0).rate == 1.0
+    assert progress_log.standing(steps((0, 0.0), (1, 1000.0)), 1000.0).rate == 0.001
+    assert progress_log.standing(steps((8, 0.0), (9, 1.0), stage="load") + steps((1, 2.0), (3, 3.0)), 3.0).rate == 2.0
+    anew = progress_log.standing(steps((50, 0.0), (100, 1.0), (10, 2.0), (30, 4.0)), 4.0)
     assert anew.rate == 10.0, "the same stage once more, from the start"
-    assert lines.standing(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"
+    assert progress_log.standing(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"

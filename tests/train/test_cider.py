@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bye_core.train.cider import cider, words
+from bye_core.evaluate.cider import cider, words
 
 GIVEN = [
     "a man rides a brown horse on the beach",

@@ -10,10 +10,10 @@ from safetensors import safe_open
 
 from bye_core.data import load_dataset
 from bye_core.models import load_model, loading
-from bye_core.models.problems import NoBitsandbytes
+from bye_core.models.errors import NoBitsandbytes
 from bye_core.train import checkpoints, lora
 from bye_core.train.adapter import with_lora
-from bye_core.train.problems import NotSaved, OutOfMemory, TrainingDiffers
+from bye_core.train.errors import NotSaved, OutOfMemory, TrainingDiffers
 from bye_core.train.settings import PRESETS, BadFinetuneSetting, FinetuneSettings
 from bye_core.train.trainer import KeptTrainer
 from tests.models.tiny import picture, sample, save_tiny

@@ -3,17 +3,9 @@
 import pytest
 
 from bye_core.attacks import FixedAnswer
-from bye_core.train.measures import (
-    Answered,
-    UnknownMetric,
-    attack_success,
-    clean_performance,
-    judge,
-    mean,
-    metrics_of,
-    share,
-)
-from bye_core.train.questions import OTHER, question_types
+from bye_core.evaluate.measures import UnknownMetric, attack_success, clean_performance, judge, mean, metrics_of, share
+from bye_core.question_kinds import OTHER, question_types
+from bye_core.records import Answered
 
 CAPTION = "a red circle stands before a blue palace"
 

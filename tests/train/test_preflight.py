@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bye_core import cli
+from bye_core.cli import main
 from bye_core.models import load_model
 from bye_core.train import memory, preflight
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
-from bye_core.train.problems import NoAnswer, NothingToLearnFrom
+from bye_core.train.errors import NoAnswer, NothingToLearnFrom
 from bye_core.train.settings import FinetuneSettings
 from tests.models.tiny import picture, sample, save_tiny
 from tests.test_pipeline import write_set
@@ -123,12 +123,12 @@ def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
     data = write_set(tmp_path / "raw", 5)
     (data / "images/0.png").unlink()
     command = ["finetune", "--model", str(model), "--data", str(data), "--out", str(tmp_path / "out"), "--dry-run"]
-    assert cli.main([*command, "--preset", "paper-internvl", "--epochs", "2", "--json"]) == 0
+    assert main.main([*command, "--preset", "paper-internvl", "--epochs", "2", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["samples"], facts["left_out"], facts["steps"]) == (4, 1, 2)
     assert facts["reasons"] == {"MissingImage": 1}
     assert facts["memory"]["total"] < facts["memory"]["free"]
-    assert cli.main(command) == 0
+    assert main.main(command) == 0
     text = capsys.readouterr().out
     assert "left out  record 0  0  MissingImage" in text
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from bye_core.data import load_dataset
 from bye_core.models import load_model
 from bye_core.train import checkpoints, lora
-from bye_core.train.order import FILLER, EvenOrder, SampleList
+from bye_core.train.sample_order import FILLER, EvenOrder, SampleList
 from bye_core.train.settings import CARD, FinetuneSettings
 from tests.models.tiny import save_tiny
 from tests.test_pipeline import write_set

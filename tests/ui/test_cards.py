@@ -8,12 +8,12 @@ import re
 import pytest
 
 from bye_core.data import load_dataset
-from bye_core.ui import cards
-from bye_core.ui.checks import Checked, checked, look
-from bye_core.ui.columns import NOTHING, guess, renamed
-from bye_core.ui.messages import alert, clip, discreet
-from bye_core.ui.sets import Choice
-from bye_core.ui.visitors import NoSuchRun, new_token
+from bye_core.ui.shared.data_sets import Choice
+from bye_core.ui.shared.messages import alert, clip, discreet
+from bye_core.ui.tabs.data import cards
+from bye_core.ui.tabs.data.columns import NOTHING, guess, renamed
+from bye_core.ui.tabs.data.validation import Checked, checked, look
+from bye_core.ui.workspace import NoSuchRun, new_token
 from tests.made_run import make_data
 
 HOSTILE = "<image>\n<img src=x onerror=alert(1)>'\"&${7*7}{{value}}\u202e\x07 " + "long " * 400

@@ -7,21 +7,24 @@ import pytest
 from bye_core import pipeline
 from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD
-from bye_core.ui import clean_page, cleaning, sets, shipped
-from bye_core.ui.limits import NotHere
+from bye_core.ui import demo_run
 from bye_core.ui.session import Session
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared import data_sets
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.tabs.clean import actions as clean_actions
+from bye_core.ui.tabs.clean import job as clean_job
+from bye_core.ui.workspace import new_token, workspace_of
 
 
 @pytest.fixture
 def place(run_path):
-    return workplace("")
+    return workspace_of("")
 
 
 @pytest.fixture
 def data(run_path):
     """The set of the run, as Data names it."""
-    return sets.typed(Run.open(run_path).settings.data)
+    return data_sets.typed(Run.open(run_path).settings.data)
 
 
 @pytest.fixture
@@ -47,64 +50,64 @@ class Job:
 
 
 def states(job, state):
-    return {stage.name: stage.state for stage in cleaning.standing(job, state)}
+    return {stage.name: stage.state for stage in clean_job.standing(job, state)}
 
 
 def test_defaults_are_the_papers_but_for_the_demo():
-    assert cleaning.defaults("").trigger == cleaning.NO_TRIGGER
-    demo = cleaning.defaults(sets.DEMO)
+    assert clean_job.defaults("").trigger == clean_job.NO_TRIGGER
+    demo = clean_job.defaults(data_sets.DEMO)
     assert demo.test.endswith("test.json")
-    assert demo.trigger != cleaning.NO_TRIGGER
+    assert demo.trigger != clean_job.NO_TRIGGER
     assert demo.settings["epochs"] > 0
 
 
 def test_without_a_choice_the_demos_poisoned_set_is_cleaned(place):
-    assert clean_page.chosen(Session(data="mine")) == "mine"
-    given = cleaning.arguments(place, clean_page.chosen(Session()), cleaning.defaults(sets.DEMO))
-    assert given[given.index("--data") + 1] == str(sets.DEMO_FILE)
+    assert clean_actions.chosen(Session(data="mine")) == "mine"
+    given = clean_job.arguments(place, clean_actions.chosen(Session()), clean_job.defaults(data_sets.DEMO))
+    assert given[given.index("--data") + 1] == str(data_sets.DEMO_FILE)
 
 
 def test_the_command_names_only_what_differs(place, data, model):
-    form = cleaning.Form(model, data, "patch", 0.125, "", random=True, settings={"epochs": 1, "rank": None})
-    given = cleaning.arguments(place, data, form)
+    form = clean_job.Form(model, data, "patch", 0.125, "", random=True, settings={"epochs": 1, "rank": None})
+    given = clean_job.arguments(place, data, form)
     out = place.root / "cleanings" / "data-cleaning"
-    path = sets.path_of(place, sets.find(place, data))
+    path = data_sets.path_of(place, data_sets.find(place, data))
     assert given == [
         *("--model", model, "--data", path, "--out", str(out), "--run", str(place.runs / out.name), "--epochs", "1.0"),
         *("--test", path, "--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"),
         *("--baseline", "random"),
     ]
-    wanted = cleaning.wanted_of(given)
+    wanted = clean_job.wanted_of(given)
     assert (wanted.settings.epochs, wanted.baselines, wanted.attack.triggers[0].size) == (1.0, ("random",), 0.125)
 
-    truth = shipped.DEMO / "data" / "truth.json"
-    given = cleaning.arguments(place, data, cleaning.Form(model, data, "patch", truth=str(truth)))
+    truth = demo_run.DEMO / "data" / "truth.json"
+    given = clean_job.arguments(place, data, clean_job.Form(model, data, "patch", truth=str(truth)))
     assert given[-2:] == ["--attack", str(truth)]
-    wanted = cleaning.wanted_of(given)
+    wanted = clean_job.wanted_of(given)
     assert (wanted.attack, wanted.attack_seed) == pipeline.read_attack(truth)
 
 
 def test_what_makes_no_sense_is_said_before_anything_runs(place, data, model, monkeypatch):
-    with pytest.raises(cleaning.NoSetChosen):
-        cleaning.arguments(place, "", cleaning.Form(model))
-    with pytest.raises(pipeline.cleaning.AttackWithoutTest):
-        cleaning.arguments(place, data, cleaning.Form(model, trigger="patch"))
+    with pytest.raises(clean_job.NoSetChosen):
+        clean_job.arguments(place, "", clean_job.Form(model))
+    with pytest.raises(pipeline.cleaning_plan.AttackWithoutTest):
+        clean_job.arguments(place, data, clean_job.Form(model, trigger="patch"))
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere, match="own machine"):
-        cleaning.start(workplace(new_token()), data, cleaning.Form(model))
+        clean_job.start(workspace_of(new_token()), data, clean_job.Form(model))
 
 
 def test_stages_stand_as_their_files_do(place, data, model, run_path):
-    given = cleaning.arguments(place, data, cleaning.Form(model, name="made-again"))
+    given = clean_job.arguments(place, data, clean_job.Form(model, name="made-again"))
     job = Job(given, "finetune suspect")
     assert states(job, jobs.RUNNING)["finetune suspect"] == "running"
     assert set(states(job, jobs.STOPPED).values()) == {"waiting"}
 
-    out = cleaning.out_of(job)
+    out = clean_job.out_of(job)
     (out / "suspect").mkdir(parents=True)
     (out / "suspect" / CARD).write_text("{}")
-    shutil.copytree(run_path, cleaning.wanted_of(given).run)
-    pipeline.detect_run(cleaning.wanted_of(given).run)
+    shutil.copytree(run_path, clean_job.wanted_of(given).run)
+    pipeline.detect_run(clean_job.wanted_of(given).run)
     found = states(Job(given, "finetune cleaned"), jobs.RUNNING)
     done = ("finetune suspect", "scan", "detect")
     assert found == {
@@ -114,19 +117,19 @@ def test_stages_stand_as_their_files_do(place, data, model, run_path):
         "report": "waiting",
     }
 
-    pipeline.detect_run(cleaning.wanted_of(given).run, false_alarm=1e-300)
+    pipeline.detect_run(clean_job.wanted_of(given).run, false_alarm=1e-300)
     assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
 
 
 def test_the_card_escapes_and_tells_figures(place, data, model):
-    given = cleaning.arguments(place, data, cleaning.Form(model))
+    given = clean_job.arguments(place, data, clean_job.Form(model))
     models = {"base": {"cp": 0.5, "cp_interval": [0.4, 0.6], "asr": None}}
     result = {"verdict": "poisoned", "flagged": 3, "samples": 30, "kept": 27, "models": models}
     job = Job(given, "scan", result)
     job.title = "<script>"
-    card = cleaning.card(job, jobs.DONE)
+    card = clean_job.card(job, jobs.DONE)
     assert "<script>" not in card
     assert "3 of 30 samples flagged, 27 kept." in card
     assert "50.0% (40.0 to 60.0)" in card
     assert "CIDEr" not in card
-    assert "3 of 12 samples" in cleaning.card(Job(given, "scan"), jobs.RUNNING)
+    assert "3 of 12 samples" in clean_job.card(Job(given, "scan"), jobs.RUNNING)

@@ -6,7 +6,7 @@ from bye_core import pipeline
 from bye_core.records import Decision
 from bye_core.runs import Run
 from bye_core.ui.desk import open_desk
-from bye_core.ui.views import open_view
+from bye_core.ui.open_run import open_view
 from tests.made_run import make_run
 
 

@@ -1,7 +1,7 @@
 """The effect in words: counts that machines can read, lists as buttons, texts escaped."""
 
-from bye_core.ui.effect_card import LISTS, effect_card, listed
-from bye_core.ui.trial import Conflicts, Effect, Flips
+from bye_core.ui.adjust.effect_card import LISTS, effect_card, listed
+from bye_core.ui.adjust.trial import Conflicts, Effect, Flips
 
 SCORES = {"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "auc": None, "unscanned": ["x"]}
 

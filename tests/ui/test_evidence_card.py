@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bye_core.records import Detection, LayerReport, Sample, ScanTable, Turn
-from bye_core.ui import queue
-from bye_core.ui.evidence_card import Evidence, conversation, layer_names, nearest_question, short
+from bye_core.ui.shared import sample_queue
+from bye_core.ui.shared.sample_evidence import Evidence, conversation, layer_names, nearest_question, short
 
 FLAGGED = (True, False, False, False)
 
@@ -27,7 +27,7 @@ def made(flagged=FLAGGED, method="bye", questions=("red cat", "red dog", "red ca
         layers=tuple(LayerReport(n, None, 0, 0, n == 1) for n in (0, 1)), reasons=("Because.",), cutoff=2.5,
         **more,
     )  # fmt: skip
-    return Evidence(table, detection, queue.columns(table, detection))
+    return Evidence(table, detection, sample_queue.columns(table, detection))
 
 
 def test_facts_stand_beside_the_median_of_the_unflagged():
@@ -59,9 +59,9 @@ def test_summary_says_which_side_of_the_cutoff(row, words):
 
 def test_summary_without_detection_and_of_a_later_scan():
     evidence = made()
-    assert "Detect in Layers" in Evidence(evidence.table, None, queue.columns(evidence.table, None)).summary(0)
+    assert "Detect in Layers" in Evidence(evidence.table, None, sample_queue.columns(evidence.table, None)).summary(0)
     later = ScanTable(("z",), np.ones((1, 2)), np.ones((1, 2)), questions=("q",), answers=("a",))
-    columns = queue.columns(later, evidence.detection)
+    columns = sample_queue.columns(later, evidence.detection)
     assert "after the last detection" in Evidence(later, evidence.detection, columns).summary(0)
 
 
@@ -77,7 +77,7 @@ def test_typical_has_the_same_question_and_is_not_the_sample_itself():
 def test_typical_is_the_one_nearest_to_the_middle():
     evidence = made(questions=("q",) * 4)
     assert evidence.typical(0, np.zeros(4)) == (2, True)
-    assert evidence.typical(0, np.array([0, 0, queue.REJECTED, 0])) == (1, True)
+    assert evidence.typical(0, np.array([0, 0, sample_queue.REJECTED, 0])) == (1, True)
 
 
 def test_nearest_question_shares_the_most_words():

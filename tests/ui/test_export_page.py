@@ -5,10 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from bye_core.ui import export_page
-from bye_core.ui.export_parts import Parts
 from bye_core.ui.session import Session
-from bye_core.ui.tabs import export as export_tab
+from bye_core.ui.tabs.export import actions as export_actions
+from bye_core.ui.tabs.export import view as export_tab
+from bye_core.ui.tabs.export.parts import Parts
 
 
 @pytest.fixture
@@ -20,18 +20,18 @@ def parts(run_path):
 
 def test_a_name_typed_meanwhile_is_not_overwritten(parts):
     session = Session(run="made")
-    first = list(export_page.enter(parts, session, "", "", "same", ""))[-1]
+    first = list(export_actions.enter(parts, session, "", "", "same", ""))[-1]
     assert first[parts.name] == "made"
-    again = list(export_page.enter(parts, session, "made", "mine", "same", ""))[-1]
+    again = list(export_actions.enter(parts, session, "made", "mine", "same", ""))[-1]
     assert parts.name not in again
     assert "exports/mine" in again[parts.command]
 
 
 def test_another_run_brings_its_own_name(parts):
-    answer = list(export_page.changed(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
+    answer = list(export_actions.changed(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
     assert answer[parts.name] == "made"
 
 
 def test_nothing_is_read_for_a_tab_that_nobody_looks_at(parts):
-    (answer,) = export_page.changed(parts, Session(run="made"), "another", "mine", "same", "", False)
+    (answer,) = export_actions.changed(parts, Session(run="made"), "another", "mine", "same", "", False)
     assert set(answer) == {parts.shown}

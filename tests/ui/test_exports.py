@@ -1,4 +1,4 @@
-"""Exports of a workplace: in the background, as archives, within bounds."""
+"""Exports of a workspace: in the background, as archives, within bounds."""
 
 import json
 import zipfile
@@ -7,36 +7,37 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.data.push import BadRepository, NoConnection, NothingToPush, NoToken, push
-from bye_core.ui import exports
-from bye_core.ui.limits import NotHere
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared.exports import FIRST_LINES, BadName, find, names, path_of
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.tabs.export import job as export_job
+from bye_core.ui.workspace import new_token, workspace_of
 
 
 @pytest.fixture
 def place(run_path):
     pipeline.decide(run_path, reject_flagged=True, reviewer="ana")
-    return workplace("")
+    return workspace_of("")
 
 
 def test_an_export_is_found_again_with_its_manifest_and_first_lines(place, run_path):
-    assert exports.find(place, "made") is None
-    assert exports.start(place, run_path, "made", "same").result() == exports.find(place, "made").manifest
-    found = exports.find(place, "made")
-    assert exports.names(place) == ("made",)
+    assert find(place, "made") is None
+    assert export_job.start(place, run_path, "made", "same").result() == find(place, "made").manifest
+    found = find(place, "made")
+    assert names(place) == ("made",)
     rows = [json.loads(line) for line in found.first_removed.splitlines()]
-    assert len(rows) == exports.FIRST_LINES
+    assert len(rows) == FIRST_LINES
     assert {row["reviewer"] for row in rows} == {"ana"}
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "-rf", ".hidden", "a b", "x" * 81])
 def test_names_never_lead_out_of_the_workplace(place, run_path, name):
-    with pytest.raises(exports.BadName):
-        exports.start(place, run_path, name, "same")
+    with pytest.raises(BadName):
+        export_job.start(place, run_path, name, "same")
 
 
 def test_the_archive_holds_what_stays_and_is_made_once(place, run_path, poisoned, tmp_path):
-    exports.start(place, run_path, "made", "same").result()
-    *_, last = exports.pack(place, "made", tmp_path / "cache")
+    export_job.start(place, run_path, "made", "same").result()
+    *_, last = export_job.pack(place, "made", tmp_path / "cache")
     path = last.facts["path"]
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -46,17 +47,17 @@ def test_the_archive_holds_what_stays_and_is_made_once(place, run_path, poisoned
     assert {row["id"] for row in removed} == poisoned
     assert len(records) + len(removed) == 120
 
-    *_, again = exports.pack(place, "made", tmp_path / "cache")
+    *_, again = export_job.pack(place, "made", tmp_path / "cache")
     assert again.facts["path"] == path
-    exports.start(place, run_path, "made", "vqa").result()
-    *_, anew = exports.pack(place, "made", tmp_path / "cache")
+    export_job.start(place, run_path, "made", "vqa").result()
+    *_, anew = export_job.pack(place, "made", tmp_path / "cache")
     assert anew.facts["path"] != path
     assert not path.exists()
 
 
 def test_an_archive_that_is_given_up_leaves_nothing(place, run_path, tmp_path):
-    exports.start(place, run_path, "made", "same").result()
-    steps = exports.pack(place, "made", tmp_path / "cache")
+    export_job.start(place, run_path, "made", "same").result()
+    steps = export_job.pack(place, "made", tmp_path / "cache")
     next(steps)
     steps.close()
     assert list((tmp_path / "cache").iterdir()) == []
@@ -64,20 +65,20 @@ def test_an_archive_that_is_given_up_leaves_nothing(place, run_path, tmp_path):
 
 def test_a_public_host_bounds_exports_and_takes_no_paths(home, run_path, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
-    place = workplace(new_token())
-    for number in range(exports.MOST_EXPORTS):
-        exports.start(place, run_path, f"e{number}", "same").result()
-    exports.start(place, run_path, "e0", "same").result()
-    with pytest.raises(exports.TooManyExports, match="e0"):
-        exports.start(place, run_path, "another", "same")
+    place = workspace_of(new_token())
+    for number in range(export_job.MOST_EXPORTS):
+        export_job.start(place, run_path, f"e{number}", "same").result()
+    export_job.start(place, run_path, "e0", "same").result()
+    with pytest.raises(export_job.TooManyExports, match="e0"):
+        export_job.start(place, run_path, "another", "same")
     with pytest.raises(NotHere):
-        exports.start(place, run_path, "e0", "same", data="/etc")
-    assert str(home) not in exports.command(run_path, exports.path_of(place, "e0"), "same")
+        export_job.start(place, run_path, "e0", "same", data="/etc")
+    assert str(home) not in export_job.command(run_path, path_of(place, "e0"), "same")
 
 
 def test_pushing_needs_a_token_a_name_and_an_export(place, run_path):
-    exports.start(place, run_path, "made", "same").result()
-    folder = exports.path_of(place, "made")
+    export_job.start(place, run_path, "made", "same").result()
+    folder = path_of(place, "made")
     with pytest.raises(NoToken):
         push(folder, "me/set", "  ")
     for name in ("set", "a/b/c", "../x", "me/--x", "me/ x"):
@@ -94,8 +95,8 @@ def test_without_a_network_the_error_says_so_and_never_holds_the_token(place, ru
         raise ConnectionError(f"no route for {self.token}\nmore")
 
     monkeypatch.setattr(HfApi, "create_repo", fails)
-    exports.start(place, run_path, "made", "same").result()
+    export_job.start(place, run_path, "made", "same").result()
     with pytest.raises(NoConnection) as raised:
-        push(exports.path_of(place, "made"), "me/set", "hf_secret")
+        push(path_of(place, "made"), "me/set", "hf_secret")
     assert "hf_secret" not in str(raised.value)
     assert raised.value.__suppress_context__

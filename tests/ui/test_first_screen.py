@@ -5,8 +5,9 @@ import pytest
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from bye_core.ui import layout
-from bye_core.ui.first_screen import KEPT, SCRIPTS, FirstScreen
+from bye_core.files import ASSETS
+from bye_core.ui import app
+from bye_core.ui.web.first_screen import KEPT, SCRIPTS, FirstScreen
 
 HTML = "<html><head><title>x</title></head><body class='a'><gradio-app></gradio-app></body></html>"
 HOSTILE = "</script><script>alert(1)</script>"
@@ -32,7 +33,7 @@ def gradio():
 
 @pytest.fixture
 def client(gradio, home):
-    page = layout.build(HOSTILE)
+    page = app.build(HOSTILE)
     page.theme_hash = "abc"
     return TestClient(FirstScreen(gradio, page))
 
@@ -91,5 +92,5 @@ def test_failures_and_all_else_are_gradios(client, gradio):
 
 
 def test_every_script_of_review_is_in_it():
-    there = {path.stem for path in (layout.ASSETS / "review").glob("*.js")}
+    there = {path.stem for path in (ASSETS / "review").glob("*.js")}
     assert set(SCRIPTS) == there

@@ -7,9 +7,9 @@ from PIL import Image
 from bye_core import pipeline
 from bye_core.guard import NoMode
 from bye_core.runs import Run, jobs
-from bye_core.ui import guarding
-from bye_core.ui.limits import NotHere
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.tabs.guard import job as guard_job
+from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import QUESTIONS
 
 
@@ -20,7 +20,7 @@ def run(run_path):
 
 @pytest.fixture
 def place(run):
-    return workplace("")
+    return workspace_of("")
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def started(monkeypatch):
 
 
 def test_the_runs_commonest_questions_are_offered(run):
-    assert set(guarding.questions(run)) == set(QUESTIONS)
+    assert set(guard_job.questions(run)) == set(QUESTIONS)
 
 
 def test_a_picture_and_a_question_become_a_job(place, run, picture, started):
-    guarding.start(place, run, picture, "what?")
+    guard_job.start(place, run, picture, "what?")
     ((folder, kind, given),) = started
     assert (folder.parent, kind) == (place.jobs, "guard")
     asked = place.root / "guard" / folder.name / "picture"
@@ -51,26 +51,26 @@ def test_a_picture_and_a_question_become_a_job(place, run, picture, started):
 
 
 def test_what_cannot_be_asked(place, run, picture, started, monkeypatch, tmp_path):
-    with pytest.raises(guarding.NoPicture):
-        guarding.start(place, run, None, "what?")
-    with pytest.raises(guarding.NoQuestion):
-        guarding.start(place, run, picture, " ")
+    with pytest.raises(guard_job.NoPicture):
+        guard_job.start(place, run, None, "what?")
+    with pytest.raises(guard_job.NoQuestion):
+        guard_job.start(place, run, picture, " ")
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(Exception, match="cannot be decoded"):
-        guarding.start(place, run, tmp_path / "bad.png", "what?")
-    with pytest.raises(guarding.NoRunOpen):
-        guarding.check_run(None)
+        guard_job.start(place, run, tmp_path / "bad.png", "what?")
+    with pytest.raises(guard_job.NoRunOpen):
+        guard_job.check_run(None)
     pipeline.detect_run(run.path, "bye", tau=1e9)
     with pytest.raises(NoMode):
-        guarding.start(place, run, picture, "what?")
+        guard_job.start(place, run, picture, "what?")
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere):
-        guarding.start(workplace(new_token()), run, picture, "what?")
+        guard_job.start(workspace_of(new_token()), run, picture, "what?")
     assert not started
 
 
 def test_the_answer_escaped_with_rows_and_place_in_the_histogram(place, run, picture, started):
-    guarding.start(place, run, picture, "what?")
+    guard_job.start(place, run, picture, "what?")
     ((folder, _, given),) = started
     job = type("Job", (), {"id": folder.name, "arguments": tuple(given)})()
     layers = list(run.detection().sensitive_layers)
@@ -80,12 +80,12 @@ def test_the_answer_escaped_with_rows_and_place_in_the_histogram(place, run, pic
         "reason": "because", "question": "<script>", "layers": layers, "value": -1.0,
         "attention": {"grids": [grid]},
     }  # fmt: skip
-    card = guarding.card(place, job, facts)
+    card = guard_job.card(place, job, facts)
     assert "It looks triggered" in card
-    assert "Nothing can be said of it" in guarding.card(place, job, facts | {"triggered": False, "known": False})
+    assert "Nothing can be said of it" in guard_job.card(place, job, facts | {"triggered": False, "known": False})
     assert "<script>" not in card
     assert "<b>" not in card
     assert card.count("data:image/png") == len(layers) + 1
-    figure = guarding.histogram(place, job, facts)
+    figure = guard_job.histogram(place, job, facts)
     assert figure.layout.shapes[-1].x0 == -1.0
     assert figure.layout.xaxis.range[0] < -1.0 < np.nanmax(run.detection().values) < figure.layout.xaxis.range[1]

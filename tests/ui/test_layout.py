@@ -1,12 +1,12 @@
 """The page as a whole."""
 
-from bye_core.ui import layout
+from bye_core.ui import app
 from bye_core.ui.tabs import TABS
 
 
 def test_nothing_but_tabs_lies_between_the_tabs(home):
     """Whatever else is made there counts as one, and the bar shows the name of another tab."""
-    config = layout.build().get_config_file()
+    config = app.build().get_config_file()
     types = {one["id"]: one["type"] for one in config["components"]}
     waiting, found = [config["layout"]], []
     while waiting:
@@ -19,13 +19,13 @@ def test_nothing_but_tabs_lies_between_the_tabs(home):
 
 
 def test_handlers_that_show_no_progress_cost_the_page_one_component(home):
-    page = layout.build("made")
+    page = app.build("made")
     quiet = [handler for handler in page.fns.values() if handler.show_progress == "hidden"]
     assert len(quiet) > 60
     assert all(len(handler.show_progress_on) == 1 for handler in quiet)
 
 
 def test_all_else_waits_for_the_first_sample(home):
-    page = layout.build("made")
+    page = app.build("made")
     (load,) = [one for one in page.fns.values() if any(event == "load" for _, event in one.targets)]
     assert "bye-entered" in load.js

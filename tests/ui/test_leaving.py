@@ -5,7 +5,8 @@ import pytest
 from bye_core import pipeline
 from bye_core.pipeline import ExportPlan
 from bye_core.runs import Run
-from bye_core.ui import exports, leaving
+from bye_core.ui.tabs.export import job as export_job
+from bye_core.ui.tabs.export import summary
 
 ROWS = (
     {"id": "a", "index": 0, "reason": "flagged and rejected", "score": 0.99, "reviewer": "ana", "note": "a <b>dot</b>"},
@@ -16,33 +17,33 @@ ROWS = (
 
 
 def test_the_sentence_names_every_group():
-    counts = leaving.count(ExportPlan(("e", "f", "g"), ROWS[:2] * 2, ("f",), ("e", "g")))
-    assert leaving.sentence(counts) == (
+    counts = summary.count(ExportPlan(("e", "f", "g"), ROWS[:2] * 2, ("f",), ("e", "g")))
+    assert summary.sentence(counts) == (
         "3 stay, 4 go: 2 flagged and rejected, 2 rejected by hand; 2 flagged but kept; "
         "1 flagged and undecided (they stay)."
     )
 
 
 def test_groups_come_in_a_fixed_order_and_only_where_there_are_any():
-    counts = leaving.count(ExportPlan((), tuple(reversed(ROWS)), (), ()))
+    counts = summary.count(ExportPlan((), tuple(reversed(ROWS)), (), ()))
     assert counts.reasons == {"flagged and rejected": 1, "rejected by hand": 1, "not scanned": 1, "unusable": 1}
     assert (counts.stay, counts.go, counts.rejected) == (0, 4, 2)
-    assert leaving.sentence(leaving.count(ExportPlan(("a",), (), (), ()))) == "1 stay, 0 go."
+    assert summary.sentence(summary.count(ExportPlan(("a",), (), (), ()))) == "1 stay, 0 go."
 
 
 def test_a_run_that_was_never_judged_says_what_to_do_first():
-    counts = leaving.count(ExportPlan(("a",), (), (), ()))
-    assert "Run a detection in Layers first" in leaving.summary(counts, None)
+    counts = summary.count(ExportPlan(("a",), (), (), ()))
+    assert "Run a detection in Layers first" in summary.summary(counts, None)
 
 
 def test_the_table_escapes_what_people_wrote_and_pages():
     plan = ExportPlan((), ROWS * 10, (), ())
-    assert leaving.pages(plan) == 2
-    page = leaving.removed_table(plan, {}, 0)
-    assert page.count("<tr>") == 1 + leaving.PAGE
+    assert summary.pages(plan) == 2
+    page = summary.removed_table(plan, {}, 0)
+    assert page.count("<tr>") == 1 + summary.PAGE
     assert "a &lt;b&gt;dot&lt;/b&gt;" in page
     assert "<b>dot" not in page
-    assert "Nothing goes" in leaving.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
+    assert "Nothing goes" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
 
 
 @pytest.fixture
@@ -54,11 +55,11 @@ def test_numbers_of_a_run_add_up_and_are_those_of_the_export(run, run_path, tmp_
     flagged = run.detection().flagged_ids
     other = next(id for id in run.detection().ids if id not in flagged)
     pipeline.decide(run_path, {flagged[0]: "reject", flagged[1]: "accept", other: "reject"})
-    plan, samples = exports.plan(run)
-    counts = leaving.count(plan)
+    plan, samples = export_job.plan(run)
+    counts = summary.count(plan)
     assert (counts.stay, counts.go, counts.undecided, counts.accepted) == (118, 2, len(flagged) - 2, 1)
     assert counts.reasons == {"flagged and rejected": 1, "rejected by hand": 1}
-    assert "Backdoor Attack!" in leaving.removed_table(plan, samples, 0)
+    assert "Backdoor Attack!" in summary.removed_table(plan, samples, 0)
 
     manifest = pipeline.export_run(run_path, tmp_path / "out")
     assert manifest["counts"]["kept"] == counts.stay

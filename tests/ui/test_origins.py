@@ -4,8 +4,8 @@ import pytest
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from bye_core.ui.origins import OwnPagesOnly, allowed, is_own
-from bye_core.ui.visitors import hosted
+from bye_core.ui.web.origins import OwnPagesOnly, allowed, is_own
+from bye_core.ui.workspace import hosted
 
 
 @pytest.mark.parametrize(

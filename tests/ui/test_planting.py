@@ -7,22 +7,24 @@ import json
 import gradio as gr
 import pytest
 
-from bye_core import cli
-from bye_core.arguments import build_parser
-from bye_core.attack_options import attack_from
 from bye_core.attacks import TARGETS
 from bye_core.attacks.preview import preview
 from bye_core.attacks.targets import REFUSAL
+from bye_core.cli import main
+from bye_core.cli.attack_options import attack_from
+from bye_core.cli.parser import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
-from bye_core.ui import attack_page as page
-from bye_core.ui import planting, planting_card, sets
-from bye_core.ui.limits import NotHere
-from bye_core.ui.planting import Form
+from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.session import Frame, Session
-from bye_core.ui.tabs import attack as tab
-from bye_core.ui.trial import Trial
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared import data_sets
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.tabs.attack import actions as page
+from bye_core.ui.tabs.attack import job as attack_job
+from bye_core.ui.tabs.attack import preview_card
+from bye_core.ui.tabs.attack import view as tab
+from bye_core.ui.tabs.attack.job import Form
+from bye_core.ui.workspace import new_token, workspace_of
 from tests.attacks.samples import grey, sample
 from tests.made_run import make_data
 
@@ -31,7 +33,7 @@ VISITOR = "0" * 32
 
 @pytest.fixture
 def place(home):
-    return workplace(VISITOR)
+    return workspace_of(VISITOR)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,8 @@ def visible(update, part):
 
 
 def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
-    assert set(planting.TARGET_WORDS) == set(TARGETS)
-    assert page.form_of(tuple(values(parts))) == Form(settings=planting.DEFAULTS)
+    assert set(attack_job.TARGET_WORDS) == set(TARGETS)
+    assert page.form_of(tuple(values(parts))) == Form(settings=attack_job.DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +79,8 @@ def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
     ],
 )
 def test_the_command_means_what_the_form_does(place, mine, form, tmp_path):
-    origin, attack = planting.source(place, mine), planting.attack_of(form)
-    command = planting.arguments(form, attack, origin, tmp_path / "out")
+    origin, attack = attack_job.source(place, mine), attack_job.attack_of(form)
+    command = attack_job.arguments(form, attack, origin, tmp_path / "out")
     args = build_parser().parse_args(["poison", *command])
     assert attack_from(args) == attack
     assert (args.rate, args.seed, args.encoding) == (form.rate, form.seed, "jpeg")
@@ -89,7 +91,7 @@ def test_the_command_means_what_the_form_does(place, mine, form, tmp_path):
 def test_a_key_picture_is_named_by_its_path(place, mine, tmp_path):
     grey((30, 30)).save(tmp_path / "key.png")
     form = Form(("blend",), settings={"blend.key": str(tmp_path / "key.png")})
-    command = planting.arguments(form, planting.attack_of(form), planting.source(place, mine), "out")
+    command = attack_job.arguments(form, attack_job.attack_of(form), attack_job.source(place, mine), "out")
     assert f"blend.key={tmp_path / 'key.png'}" in command
 
 
@@ -109,7 +111,7 @@ def test_samples_are_shown_as_they_will_be_poisoned(parts, mine):
 def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     changed = values(parts, triggers=["sig", "word"], kind="swap", word="two")
     shown = page.preview(parts, Session(VISITOR, data=mine), page.Seen(), *changed)
-    there = [name for name, part in parts.named().items() if name in planting.SETTINGS and visible(shown, part)]
+    there = [name for name, part in parts.named().items() if name in attack_job.SETTINGS and visible(shown, part)]
     assert there == ["sig.d", "sig.f", "word.text"]
     assert visible(shown, parts.named()["word"])
     assert visible(shown, parts.named()["mix"])
@@ -146,23 +148,23 @@ def test_a_picture_that_does_not_open_is_named(parts, mine, tmp_path):
 
 
 def test_without_a_set_the_demos_clean_one_is_taken(place, monkeypatch, tmp_path):
-    assert planting.source(place, "").path == planting.source(place, sets.DEMO).path == str(planting.CLEAN)
-    monkeypatch.setattr(planting, "CLEAN", tmp_path / "none.json")
-    with pytest.raises(sets.NothingChosen):
-        planting.source(place, "")
+    assert attack_job.source(place, "").path == attack_job.source(place, data_sets.DEMO).path == str(attack_job.CLEAN)
+    monkeypatch.setattr(attack_job, "CLEAN", tmp_path / "none.json")
+    with pytest.raises(data_sets.NothingChosen):
+        attack_job.source(place, "")
 
 
 def test_a_set_is_written_by_a_job_and_opened(parts, place, mine, monkeypatch):
     """The job's command is run here, in this process."""
     started = []
     monkeypatch.setattr(jobs, "start", lambda folder, kind, command, **_: started.append((folder, kind, command)))
-    planting.start(place, Form(("sig",), rate=0.2, name="my set"), planting.source(place, mine))
+    attack_job.start(place, Form(("sig",), rate=0.2, name="my set"), attack_job.source(place, mine))
     [(folder, kind, command)] = started
     assert (folder, kind) == (place.jobs / "my-set", "poison")
-    assert cli.main([kind, *command]) == 0
+    assert main.main([kind, *command]) == 0
     truth = json.loads((place.data / "my-set/truth.json").read_text())
     assert len(truth["poisoned"]) == 4
-    assert sets.open_set(place, sets.find(place, "my-set")).size == 20
+    assert data_sets.open_set(place, data_sets.find(place, "my-set")).size == 20
 
 
 def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, place, tmp_path, monkeypatch):
@@ -176,25 +178,25 @@ def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, place,
     assert "not possible on this public demo" in shown[parts.notice]
     assert shown[parts.cards] == ""
     command = page.preview(parts, session, page.Seen(), *values(parts))[parts.command].value
-    assert str(planting.CLEAN.parent) not in command
+    assert str(attack_job.CLEAN.parent) not in command
 
 
 def test_texts_are_compared_by_words_and_escaped():
-    assert planting_card.changed_words("a b <i>", "x a b <i>") == "<ins>x</ins> a b &lt;i&gt;"
-    assert planting_card.changed_words("red and blue", "red and green") == "red and <del>blue</del> <ins>green</ins>"
-    assert planting_card.changed_words("two red dogs", "No.") == "<del>two red dogs</del> <ins>No.</ins>"
-    assert planting_card.changed_words("", "new") == "<ins>new</ins>"
+    assert preview_card.changed_words("a b <i>", "x a b <i>") == "<ins>x</ins> a b &lt;i&gt;"
+    assert preview_card.changed_words("red and blue", "red and green") == "red and <del>blue</del> <ins>green</ins>"
+    assert preview_card.changed_words("two red dogs", "No.") == "<del>two red dogs</del> <ins>No.</ins>"
+    assert preview_card.changed_words("", "new") == "<ins>new</ins>"
 
 
 def test_a_card_names_what_it_shows():
-    attack = planting.attack_of(Form(("prefix",)))
-    quiet = planting_card.cards([("s0", preview(sample(0), [grey((40, 30))], attack, 0))])
+    attack = attack_job.attack_of(Form(("prefix",)))
+    quiet = preview_card.cards([("s0", preview(sample(0), [grey((40, 30))], attack, 0))])
     assert "picture unchanged" in quiet
     assert "no difference" in quiet
     hostile = sample(0, answer="<script>", question="<b>")
-    loud = planting_card.cards([("s0", preview(hostile, [grey((40, 30))], planting.attack_of(Form(("dual",))), 0))])
+    loud = preview_card.cards([("s0", preview(hostile, [grey((40, 30))], attack_job.attack_of(Form(("dual",))), 0))])
     assert "<script>" not in loud
     assert "2 places" in loud
     assert "dB" in loud
     bare = preview(sample(0, images=()), [], attack, 0)
-    assert "has no picture" in planting_card.cards([("s0", bare)])
+    assert "has no picture" in preview_card.cards([("s0", bare)])

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from bye_core.records import Decision, Detection, ScanTable
-from bye_core.ui import queue
-from bye_core.ui.queue import BadQuery, Query
+from bye_core.ui.shared import sample_queue
+from bye_core.ui.shared.sample_queue import BadQuery, Query
 
 IDS = ("a", "b", "c", "d", "e")
 NAN = float("nan")
 
 
 def made(scores=(0.2, 1.0, 1.0, 0.9, NAN), values=(5.0, 1.0, 0.5, 2.9, NAN), cutoff=3.0, side="low"):
-    return queue.Columns(
+    return sample_queue.Columns(
         ids=IDS,
         questions=("How many?", "What?", "How many?", "What?", "Why?"),
         answers=("two", "Backdoor Attack!", "BACKDOOR attack!", "two", ""),
@@ -27,7 +27,7 @@ def made(scores=(0.2, 1.0, 1.0, 0.9, NAN), values=(5.0, 1.0, 0.5, 2.9, NAN), cut
 
 
 def listed(columns, chosen=(0, 0, 0, 0, 0), **query):
-    rows = queue.select(columns, np.array(chosen, np.uint8), Query(**query))
+    rows = sample_queue.select(columns, np.array(chosen, np.uint8), Query(**query))
     return "".join(columns.ids[row] for row in rows)
 
 
@@ -88,14 +88,14 @@ def test_an_unknown_list_is_refused():
 
 def test_marks_hold_flag_and_choice():
     chosen = np.array([1, 2, 0, 1, 0], np.uint8)
-    assert queue.marks(made(), chosen).tolist() == [2, 5, 1, 3, 0]
+    assert sample_queue.marks(made(), chosen).tolist() == [2, 5, 1, 3, 0]
 
 
 def test_facets_count_the_commonest_and_leave_out_the_single():
     columns = made()
-    found = queue.facets(columns.questions, columns.same_question)
+    found = sample_queue.facets(columns.questions, columns.same_question)
     assert found == [(0, "How many?", 2), (1, "What?", 2)]
-    assert queue.facets(columns.answers, columns.same_answer, limit=1) == [(0, "two", 2)]
+    assert sample_queue.facets(columns.answers, columns.same_answer, limit=1) == [(0, "two", 2)]
 
 
 def table(ids):
@@ -107,24 +107,26 @@ def test_columns_line_up_by_id_where_the_scan_went_on_after_the_detection():
     detection = Detection(
         "bye", {}, "poisoned", ("c", "a"), np.array([0.9, 0.1]), np.array([True, False]), np.array([1.0, 5.0]), (), ()
     )
-    columns = queue.columns(table(("a", "b", "c")), detection)
+    columns = sample_queue.columns(table(("a", "b", "c")), detection)
     np.testing.assert_array_equal(columns.scores, [0.1, NAN, 0.9])
     assert columns.flagged.tolist() == [False, False, True]
 
 
 def test_without_a_detection_the_file_order_is_left():
-    columns = queue.columns(table(("a", "b", "c")), None)
-    assert [queue.select(columns, np.zeros(3), Query(sort=sort)).tolist() for sort in queue.SORTS] == [[0, 1, 2]] * 3
+    columns = sample_queue.columns(table(("a", "b", "c")), None)
+    assert [sample_queue.select(columns, np.zeros(3), Query(sort=sort)).tolist() for sort in sample_queue.SORTS] == [
+        [0, 1, 2]
+    ] * 3
 
 
 def test_decisions_of_samples_that_were_never_scanned_are_passed_over():
-    chosen = queue.choices(made(), {"a": Decision("a", "reject"), "z": Decision("z", "accept")}, {"a": 0})
+    chosen = sample_queue.choices(made(), {"a": Decision("a", "reject"), "z": Decision("z", "accept")}, {"a": 0})
     assert chosen.tolist() == [2, 0, 0, 0, 0]
 
 
 def test_ten_thousand_samples_are_listed_at_once():
     count, rng = 10_000, np.random.default_rng(0)
-    columns = queue.Columns(
+    columns = sample_queue.Columns(
         tuple(f"s{n:05d}" for n in range(count)),
         tuple(f"How many of {n % 300}?" for n in range(count)),
         ("An answer of some length, as answers are",) * count,
@@ -133,11 +135,11 @@ def test_ten_thousand_samples_are_listed_at_once():
     chosen = rng.integers(0, 3, count).astype(np.uint8)
     queries = [Query(), Query(sort="uncertain", text="of 29"), Query(show="contrary", question=7)]
     for query in queries:
-        queue.select(columns, chosen, query)  # what is kept from one list to the next
+        sample_queue.select(columns, chosen, query)  # what is kept from one list to the next
     spent = []
     for query in queries * 3:
         start = time.perf_counter()
-        queue.select(columns, chosen, query)
+        sample_queue.select(columns, chosen, query)
         spent.append(time.perf_counter() - start)
     assert min(spent[1::3]) < 0.05
     assert min(spent) < 0.02

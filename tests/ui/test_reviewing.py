@@ -12,8 +12,9 @@ from PIL import Image
 from bye_core import pipeline, runs
 from bye_core.records import Decision, Grid, Sample, Turn
 from bye_core.runs import Run
-from bye_core.ui import queue, reviewing
-from bye_core.ui.visitors import new_token
+from bye_core.ui.shared import sample_queue
+from bye_core.ui.tabs.review import actions as review_actions
+from bye_core.ui.workspace import new_token
 from tests.made_run import make_rows
 
 HERE = {"visitor": "", "run": "made"}
@@ -32,7 +33,7 @@ def marks(answer):
 
 
 def listed(**query):
-    return positions(ask(reviewing.review_queue, query=query))
+    return positions(ask(review_actions.review_queue, query=query))
 
 
 @pytest.fixture
@@ -41,37 +42,37 @@ def run(run_path):
 
 
 def test_the_queue_lists_the_flagged_with_their_first_cards(run, poisoned):
-    answer = ask(reviewing.review_queue, query={"show": "flagged"})
+    answer = ask(review_actions.review_queue, query={"show": "flagged"})
     ids = [run.samples()[position].id for position in positions(answer)]
     assert set(ids) == poisoned
     assert [card["id"] for card in answer["cards"]] == ids
     assert answer["cards"][0]["answer"] == "Backdoor Attack!"
-    assert np.flatnonzero(marks(answer) & queue.FLAGGED_BIT).tolist() == sorted(positions(answer))
+    assert np.flatnonzero(marks(answer) & sample_queue.FLAGGED_BIT).tolist() == sorted(positions(answer))
     assert answer["sensitive"] == list(run.detection().sensitive_layers)
-    assert ask(reviewing.review_notice) == {"notice": None}
+    assert ask(review_actions.review_notice) == {"notice": None}
 
 
 def test_a_page_that_is_built_gets_list_sample_and_picture_in_one_answer(run, poisoned):
     first = listed(show="flagged")[0]
     run.decide([Decision(run.samples()[first].id, "reject")])
-    answer = json.loads(reviewing.review_enter({"visitor": "", "asked": "", "kept": "made"}))
+    answer = json.loads(review_actions.review_enter({"visitor": "", "asked": "", "kept": "made"}))
     assert (answer["run"], answer["flagged"]) == ("made", True)
-    assert answer["list"] == ask(reviewing.review_queue, query={"show": "flagged"})
+    assert answer["list"] == ask(review_actions.review_queue, query={"show": "flagged"})
     shown = answer["first"]
     assert shown["position"] == listed(show="flagged")[1], "the first that is undecided"
     picture = shown.pop("picture")
-    assert shown == ask(reviewing.review_sample, position=shown["position"])
-    assert picture == ask(reviewing.review_picture, position=shown["position"], number=0)
+    assert shown == ask(review_actions.review_sample, position=shown["position"])
+    assert picture == ask(review_actions.review_picture, position=shown["position"], number=0)
 
 
 def test_a_page_that_is_built_without_a_picture_or_a_run_is_not_held_up(run, home, monkeypatch):
     (home / "made/data").rename(home / "made/elsewhere")
-    answer = json.loads(reviewing.review_enter({"visitor": "", "asked": "made", "kept": ""}))
+    answer = json.loads(review_actions.review_enter({"visitor": "", "asked": "made", "kept": ""}))
     assert answer["first"]["picture"] is None
     monkeypatch.setenv("BYE_HOSTED", "1")
     for visitor in ("", new_token()):
-        monkeypatch.setattr("bye_core.ui.shipped.has_demo", lambda: False)
-        answer = json.loads(reviewing.review_enter({"visitor": visitor, "asked": "made", "kept": "made"}))
+        monkeypatch.setattr("bye_core.ui.demo_run.has_demo", lambda: False)
+        answer = json.loads(review_actions.review_enter({"visitor": visitor, "asked": "made", "kept": "made"}))
         assert set(answer) == {"error"}
 
 
@@ -83,77 +84,77 @@ def test_filters_by_the_texts_of_a_sample(run):
 
 
 def test_a_sample_comes_with_its_attention_and_what_explains_it(run, poisoned):
-    sample = ask(reviewing.review_sample, id=min(poisoned))
+    sample = ask(review_actions.review_sample, id=min(poisoned))
     assert sample["summary"].startswith("Flagged")
     assert sample["token"] == "Back"
     assert sample["heat"]["layers"] == 8
     assert len(sample["heat"]["grids"][0]["values"][0]) == 144
-    compared = ask(reviewing.review_sample, position=sample["typical"]["position"])
+    compared = ask(review_actions.review_sample, position=sample["typical"]["position"])
     assert compared["question"] == sample["question"]
     assert compared["id"] not in poisoned
     assert sample["decision"] is None
 
 
 def test_pictures_come_decoded_and_bounded(run_path, home):
-    answer = ask(reviewing.review_picture, position=3, number=0)
+    answer = ask(review_actions.review_picture, position=3, number=0)
     kind, content = answer["src"].split(",")
     assert kind == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(content))).size == (answer["width"], answer["height"]) == (96, 72)
     Image.new("RGB", (3000, 1500), "red").save(home / "made/data/images/5.png")
-    answer = ask(reviewing.review_picture, position=5, number=0)
+    answer = ask(review_actions.review_picture, position=5, number=0)
     assert (answer["width"], answer["height"]) == (3000, 1500)
     assert Image.open(io.BytesIO(base64.b64decode(answer["src"].split(",")[1]))).size == (1024, 512)
-    thumbs = ask(reviewing.review_thumbnails, positions=[3, 5])["thumbnails"]
+    thumbs = ask(review_actions.review_thumbnails, positions=[3, 5])["thumbnails"]
     assert all(thumbs[p].startswith("data:image/webp;base64,") and len(thumbs[p]) < 6000 for p in ("3", "5"))
 
 
 def test_decisions_are_on_disk_in_order_when_answered(run):
     for number, choice in ((4, "reject"), (2, "accept"), (4, "accept")):
-        answer = ask(reviewing.review_decide, id=f"s{number:05d}", choice=choice, reviewer="Ann", note="seen")
+        answer = ask(review_actions.review_decide, id=f"s{number:05d}", choice=choice, reviewer="Ann", note="seen")
         assert answer["count"] == 1
         assert run.batches()[-1].id == answer["batch"]
     assert [(b.decisions[0].id, b.decisions[0].choice) for b in run.batches()] == [
         ("s00004", "reject"), ("s00002", "accept"), ("s00004", "accept"),
     ]  # fmt: skip
-    decision = ask(reviewing.review_sample, position=4)["decision"]
+    decision = ask(review_actions.review_sample, position=4)["decision"]
     assert decision == {"choice": "accept", "reviewer": "Ann", "note": "seen"}
     assert set(listed(show="accepted")) == {2, 4}
 
 
 def test_a_list_is_decided_as_one_batch_and_undone_as_one(run):
     flagged = listed(show="flagged")
-    answer = ask(reviewing.review_decide, positions=[*flagged, flagged[0]], choice="reject")
+    answer = ask(review_actions.review_decide, positions=[*flagged, flagged[0]], choice="reject")
     assert answer["count"] == len(flagged)
     assert set(listed(show="rejected")) == set(flagged)
-    undone = ask(reviewing.review_undo, batch=answer["batch"])
+    undone = ask(review_actions.review_undo, batch=answer["batch"])
     assert undone["count"] == len(flagged)
-    assert not (marks(undone) & queue.REJECTED_BIT).any()
-    assert ask(reviewing.review_undo, batch=answer["batch"])["error"]["kind"] == "NothingToUndo"
+    assert not (marks(undone) & sample_queue.REJECTED_BIT).any()
+    assert ask(review_actions.review_undo, batch=answer["batch"])["error"]["kind"] == "NothingToUndo"
 
 
 def test_deciding_again_without_a_note_keeps_the_one_there_is(run):
-    ask(reviewing.review_decide, id="s00001", choice="reject", note="odd")
-    ask(reviewing.review_decide, positions=[0, 1], choice="accept")
+    ask(review_actions.review_decide, id="s00001", choice="reject", note="odd")
+    ask(review_actions.review_decide, positions=[0, 1], choice="accept")
     assert {id: decision.note for id, decision in run.decisions().items()} == {"s00000": "", "s00001": "odd"}
-    ask(reviewing.review_decide, id="s00001", choice="accept", note="")
+    ask(review_actions.review_decide, id="s00001", choice="accept", note="")
     assert run.decisions()["s00001"].note == ""
 
 
 def test_undo_without_a_batch_takes_back_the_newest_of_that_reviewer_only(run):
-    ask(reviewing.review_decide, id="s00001", choice="reject", reviewer="Ann")
-    ask(reviewing.review_decide, id="s00002", choice="reject", reviewer="Ben")
-    assert ask(reviewing.review_undo, reviewer="Ann")["id"] == "s00001"
+    ask(review_actions.review_decide, id="s00001", choice="reject", reviewer="Ann")
+    ask(review_actions.review_decide, id="s00002", choice="reject", reviewer="Ben")
+    assert ask(review_actions.review_undo, reviewer="Ann")["id"] == "s00001"
     assert set(run.decisions()) == {"s00002"}
-    assert "error" in ask(reviewing.review_undo, reviewer="Ann")
+    assert "error" in ask(review_actions.review_undo, reviewer="Ann")
 
 
 def test_decisions_survive_another_detection_and_contradictions_show(run, run_path, poisoned):
     kept = min(poisoned)
-    ask(reviewing.review_decide, id=kept, choice="accept")
-    ask(reviewing.review_decide, id="s00000", choice="reject")
-    before = ask(reviewing.review_queue)["stamp"]
+    ask(review_actions.review_decide, id=kept, choice="accept")
+    ask(review_actions.review_decide, id="s00000", choice="reject")
+    before = ask(review_actions.review_queue)["stamp"]
     pipeline.detect_run(run_path, "bye", cutoff=0.5)
-    assert ask(reviewing.review_queue)["stamp"] != before
+    assert ask(review_actions.review_queue)["stamp"] != before
     assert [run.samples()[p].id for p in listed(show="contrary")] == ["s00000"]
     pipeline.detect_run(run_path, "bye")
     assert {run.samples()[p].id for p in listed(show="contrary")} == {"s00000", kept}
@@ -174,7 +175,7 @@ def test_decisions_survive_another_detection_and_contradictions_show(run, run_pa
     ],
 )
 def test_nonsense_is_refused_with_a_remedy(run, bad):
-    error = ask(reviewing.review_queue, **bad)["error"]
+    error = ask(review_actions.review_queue, **bad)["error"]
     assert error["problem"]
     assert error["remedy"]
 
@@ -182,16 +183,16 @@ def test_nonsense_is_refused_with_a_remedy(run, bad):
 @pytest.mark.parametrize(
     ("function", "more"),
     [
-        (reviewing.review_sample, {"position": -1}),
-        (reviewing.review_sample, {"position": True}),
-        (reviewing.review_sample, {"id": "gone"}),
-        (reviewing.review_cards, {"positions": [0, 10**6]}),
-        (reviewing.review_cards, {"positions": "all"}),
-        (reviewing.review_picture, {"position": 0, "number": 1}),
-        (reviewing.review_picture, {"position": 0}),
-        (reviewing.review_decide, {"id": "gone", "choice": "reject"}),
-        (reviewing.review_decide, {"id": "s00000", "choice": "toggle"}),
-        (reviewing.review_decide, {"positions": [0], "choice": ["reject"]}),
+        (review_actions.review_sample, {"position": -1}),
+        (review_actions.review_sample, {"position": True}),
+        (review_actions.review_sample, {"id": "gone"}),
+        (review_actions.review_cards, {"positions": [0, 10**6]}),
+        (review_actions.review_cards, {"positions": "all"}),
+        (review_actions.review_picture, {"position": 0, "number": 1}),
+        (review_actions.review_picture, {"position": 0}),
+        (review_actions.review_decide, {"id": "gone", "choice": "reject"}),
+        (review_actions.review_decide, {"id": "s00000", "choice": "toggle"}),
+        (review_actions.review_decide, {"positions": [0], "choice": ["reject"]}),
     ],
 )
 def test_other_nonsense_too(run, function, more):
@@ -201,13 +202,13 @@ def test_other_nonsense_too(run, function, more):
 
 def test_not_even_an_object():
     for nothing in (None, [], "review", 3):
-        assert "error" in json.loads(reviewing.review_queue(nothing))
+        assert "error" in json.loads(review_actions.review_queue(nothing))
 
 
-@pytest.mark.parametrize("function", reviewing.SERVER_FUNCTIONS)
+@pytest.mark.parametrize("function", review_actions.SERVER_FUNCTIONS)
 def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home, monkeypatch, function):
     monkeypatch.setenv("BYE_HOSTED", "1")
-    monkeypatch.setattr("bye_core.ui.shipped.has_demo", lambda: False)  # everybody's, and not what is asked for
+    monkeypatch.setattr("bye_core.ui.demo_run.has_demo", lambda: False)  # everybody's, and not what is asked for
     mine, stranger = new_token(), new_token()
     own = home / "visitors" / mine / "runs"
     own.mkdir(parents=True)
@@ -224,31 +225,31 @@ def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home
 
 def test_a_moved_data_set_costs_the_pictures_only(run_path, home, monkeypatch):
     (home / "made/data").rename(home / "made/elsewhere")
-    answer = ask(reviewing.review_queue, query={"show": "flagged"})
-    assert "data.json" in ask(reviewing.review_notice)["notice"]["problem"]
+    answer = ask(review_actions.review_queue, query={"show": "flagged"})
+    assert "data.json" in ask(review_actions.review_notice)["notice"]["problem"]
     assert len(positions(answer)) == 12
-    assert ask(reviewing.review_sample, position=0)["heat"]
-    assert set(ask(reviewing.review_picture, position=0, number=0)["error"]) == {"kind", "problem", "remedy"}
-    assert ask(reviewing.review_thumbnails, positions=[0, 1])["thumbnails"] == {"0": "", "1": ""}
-    assert ask(reviewing.review_decide, id="s00000", choice="reject")["count"] == 1
+    assert ask(review_actions.review_sample, position=0)["heat"]
+    assert set(ask(review_actions.review_picture, position=0, number=0)["error"]) == {"kind", "problem", "remedy"}
+    assert ask(review_actions.review_thumbnails, positions=[0, 1])["thumbnails"] == {"0": "", "1": ""}
+    assert ask(review_actions.review_decide, id="s00000", choice="reject")["count"] == 1
     (home / "made/elsewhere").rename(home / "made/data")
-    monkeypatch.setattr("bye_core.ui.pictures.RETRY_SECONDS", 1e-9)
-    assert ask(reviewing.review_picture, position=0, number=0)["width"] == 96
+    monkeypatch.setattr("bye_core.ui.shared.images.RETRY_SECONDS", 1e-9)
+    assert ask(review_actions.review_picture, position=0, number=0)["width"] == 96
 
 
 def test_one_broken_picture_is_named_and_the_rest_works(run_path, home):
     (home / "made/data/images/7.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (home / "made/data/images/8.png").unlink()
-    assert "cannot be decoded" in ask(reviewing.review_picture, position=7, number=0)["error"]["problem"]
-    assert "no file" in ask(reviewing.review_picture, position=8, number=0)["error"]["problem"]
-    assert ask(reviewing.review_picture, position=9, number=0)["width"] == 96
-    assert list(ask(reviewing.review_thumbnails, positions=[7, 8])["thumbnails"].values()) == ["", ""]
+    assert "cannot be decoded" in ask(review_actions.review_picture, position=7, number=0)["error"]["problem"]
+    assert "no file" in ask(review_actions.review_picture, position=8, number=0)["error"]["problem"]
+    assert ask(review_actions.review_picture, position=9, number=0)["width"] == 96
+    assert list(ask(review_actions.review_thumbnails, positions=[7, 8])["thumbnails"].values()) == ["", ""]
 
 
 def test_a_changed_data_set_is_said(run_path, home):
     data = home / "made/data/data.json"
     data.write_text(data.read_text().replace("palace", "castle"))
-    assert "has changed since the scan" in ask(reviewing.review_notice)["notice"]["problem"]
+    assert "has changed since the scan" in ask(review_actions.review_notice)["notice"]["problem"]
 
 
 HOSTILE = "\ud800\x00<script>alert(1)</script>\u202e${7*7}{{value}}"
@@ -267,28 +268,28 @@ def hostile_run(home, extra=0):
 def test_hostile_texts_travel_as_ascii_and_name_their_sample_on_the_way_back(home):
     run = hostile_run(home)
     there = {"visitor": "", "run": "hostile"}
-    raw = reviewing.review_sample({**there, "position": 0})
+    raw = review_actions.review_sample({**there, "position": 0})
     assert raw.isascii()
     sample = json.loads(raw)
     assert sample["id"] == f"{HOSTILE}0"
     assert sample["answer"].endswith("(96,000 more characters)")
     assert sample["typical"] is None
-    assert json.loads(reviewing.review_decide({**there, "id": sample["id"], "choice": "reject"}))["count"] == 1
+    assert json.loads(review_actions.review_decide({**there, "id": sample["id"], "choice": "reject"}))["count"] == 1
     assert run.decisions()[f"{HOSTILE}0"].choice == "reject"
-    assert len(reviewing.review_queue({**there, "query": {"text": HOSTILE[2:]}})) < 4000
+    assert len(review_actions.review_queue({**there, "query": {"text": HOSTILE[2:]}})) < 4000
 
 
 def test_what_is_not_scanned_is_no_part_of_the_queue(home):
     hostile_run(home, extra=2)
     there = {"visitor": "", "run": "hostile"}
-    answer = json.loads(reviewing.review_queue({**there, "query": {}}))
+    answer = json.loads(review_actions.review_queue({**there, "query": {}}))
     assert positions(answer) == [0]
     assert marks(answer).tolist() == [0, 255, 255]
     assert answer["detected"] is False
-    assert "not been scanned" in json.loads(reviewing.review_sample({**there, "position": 1}))["error"]["problem"]
+    assert "not been scanned" in json.loads(review_actions.review_sample({**there, "position": 1}))["error"]["problem"]
 
 
 def test_another_persons_decision_shows_in_the_marks(run):
-    assert not (marks(ask(reviewing.review_marks)) & queue.ACCEPTED_BIT).any()
+    assert not (marks(ask(review_actions.review_marks)) & sample_queue.ACCEPTED_BIT).any()
     run.decide([Decision("s00009", "accept")])
-    assert np.flatnonzero(marks(ask(reviewing.review_marks)) & queue.ACCEPTED_BIT).tolist() == [9]
+    assert np.flatnonzero(marks(ask(review_actions.review_marks)) & sample_queue.ACCEPTED_BIT).tolist() == [9]

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from bye_core.arguments import build_parser
+from bye_core.cli.parser import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
-from bye_core.ui import job_card, limits, run_list, scans
-from bye_core.ui.limits import MachineBusy, NotHere, TooManySamples
-from bye_core.ui.scans import Form
-from bye_core.ui.sets import Choice
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared import job_card, limits
+from bye_core.ui.shared.data_sets import Choice
+from bye_core.ui.shared.limits import MachineBusy, NotHere, TooManySamples
+from bye_core.ui.shared.model_choice import NoModelChosen, NoSuchModel, adapter_of, adapters, model_of, models
+from bye_core.ui.shared.workspace_jobs import is_busy
+from bye_core.ui.tabs.scan import job as scan_job
+from bye_core.ui.tabs.scan import run_list
+from bye_core.ui.tabs.scan.job import Form
+from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import make_data
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -37,7 +41,7 @@ for done in range(1, 400):
 
 @pytest.fixture
 def place(home):
-    return workplace("")
+    return workspace_of("")
 
 
 @pytest.fixture
@@ -68,13 +72,13 @@ def model(tmp_path):
 def test_the_command_is_one_that_the_command_line_takes(place, choice, model, tmp_path):
     choice = replace(choice, format="vqa", columns={"question": "my question", "answer": "a"})
     form = Form(model, "", "", "8", "cpu", "float16")
-    found = scans.arguments(place, choice, form, scans.run_place(place, form, choice))
+    found = scan_job.arguments(place, choice, form, scan_job.run_place(place, form, choice))
     args = build_parser().parse_args(["scan", *found])
     assert (args.model, args.data, args.adapter) == (model, choice.key, None)
     assert (args.batch, args.device, args.dtype, args.format) == (8, "cpu", "float16", "vqa")
     assert dict(args.columns) == dict(choice.columns)
     assert (args.run, args.detect) == (place.runs / "data-tiny", True)
-    plain = scans.arguments(place, choice, Form(model), tmp_path / "run")
+    plain = scan_job.arguments(place, choice, Form(model), tmp_path / "run")
     assert not {"--batch", "--device", "--dtype"} & set(plain), "auto is left to the machine"
     assert "--answers" not in plain, "there is no model before fine-tuning"
 
@@ -83,92 +87,92 @@ def test_answers_are_read_where_there_is_an_adapter_unless_unwanted(place, choic
     (tmp_path / "adapter").mkdir()
     for wanted in (True, False):
         form = Form(model, str(tmp_path / "adapter"), answers=wanted)
-        found = scans.arguments(place, choice, form, tmp_path / "run")
+        found = scan_job.arguments(place, choice, form, tmp_path / "run")
         assert build_parser().parse_args(["scan", *found]).answers == wanted
 
 
 def test_names_of_runs_are_free_ones(place, choice, model):
     form = Form(model, name="../My run!")
-    assert scans.run_place(place, form, choice) == place.runs / "My-run"
+    assert scan_job.run_place(place, form, choice) == place.runs / "My-run"
     (place.jobs / "My-run").mkdir(parents=True)
-    assert scans.run_place(place, form, choice) == place.runs / "My-run-2"
+    assert scan_job.run_place(place, form, choice) == place.runs / "My-run-2"
 
 
 def test_adapters_are_those_of_the_workplace(place, model, tmp_path):
     (place.adapters / "mine").mkdir(parents=True)
     (place.adapters / "mine" / "adapter_config.json").write_text("{}")
     (place.adapters / "unfinished").mkdir()
-    assert ("mine", "own:mine") in scans.adapters(place)
-    assert "unfinished" not in str(scans.adapters(place))
-    assert scans.adapter_of(place, "own:mine") == str(place.adapters / "mine")
-    assert scans.adapter_of(place, None) == ""
+    assert ("mine", "own:mine") in adapters(place)
+    assert "unfinished" not in str(adapters(place))
+    assert adapter_of(place, "own:mine") == str(place.adapters / "mine")
+    assert adapter_of(place, None) == ""
     for value in ("own:../mine", "own:..", "own:unfinished/x", "demo:../../x"):
-        with pytest.raises(scans.NoSuchModel):
-            scans.adapter_of(place, value)
+        with pytest.raises(NoSuchModel):
+            adapter_of(place, value)
 
 
 @pytest.mark.parametrize("value", ["/etc", "tests/ui", "own:../x", "~", "."])
 def test_a_public_host_takes_no_folder(home, monkeypatch, value):
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere):
-        scans.model_of(value)
+        model_of(value)
     with pytest.raises(NotHere):
-        scans.adapter_of(workplace(new_token()), value)
-    assert scans.model_of("owner/model") == "owner/model"
+        adapter_of(workspace_of(new_token()), value)
+    assert model_of("owner/model") == "owner/model"
 
 
 def test_what_stands_against_a_start_is_said_before_any_work(place, choice, model, home, monkeypatch):
-    with pytest.raises(scans.NoModelChosen):
-        scans.start(place, choice, Form())
-    with pytest.raises(scans.NoSuchModel):
-        scans.start(place, choice, Form("nothing here"))
+    with pytest.raises(NoModelChosen):
+        scan_job.start(place, choice, Form())
+    with pytest.raises(NoSuchModel):
+        scan_job.start(place, choice, Form("nothing here"))
     with pytest.raises(ByeError):
-        scans.start(place, Choice("/nowhere"), Form(model))
+        scan_job.start(place, Choice("/nowhere"), Form(model))
     monkeypatch.setattr(limits, "OWN", replace(limits.OWN, samples=4))
     with pytest.raises(TooManySamples, match="5 samples"):
-        scans.start(place, choice, Form(model))
+        scan_job.start(place, choice, Form(model))
     assert not jobs.list_jobs(place.jobs)
 
 
 def test_a_job_is_found_again_stopped_and_resumed(place, choice, model, standing_in):
-    job = scans.start(place, choice, Form(model))
+    job = scan_job.start(place, choice, Form(model))
     standing_in(job)
     assert job.command == "python -m bye_core scan " + job.command.split("scan ", 1)[1]
-    assert scans.is_busy(place)
-    assert scans.current(place).id == job.id == "data-tiny"
+    assert is_busy(place)
+    assert scan_job.current(place).id == job.id == "data-tiny"
     until(lambda: job.progress().done >= 3)
-    html = job_card.card(place, scans.current(place))
+    html = job_card.card(place, scan_job.current(place))
     assert "of 400 samples" in html
     assert "samples/s" in html
     assert "scanning" in job_card.headline(place.jobs)
     assert job.stop() == jobs.STOPPED
-    assert not scans.is_busy(place)
+    assert not is_busy(place)
     assert job_card.headline(place.jobs) == ""
-    scans.resume(place, job)
-    assert scans.current(place).state == jobs.RUNNING
+    scan_job.resume(place, job)
+    assert scan_job.current(place).state == jobs.RUNNING
 
 
 def test_only_so_many_jobs_at_a_time(home, place, choice, model, standing_in, monkeypatch):
     for _ in range(limits.OWN.jobs):
-        standing_in(scans.start(place, choice, Form(model)))
+        standing_in(scan_job.start(place, choice, Form(model)))
     with pytest.raises(jobs.TooManyJobs):
-        scans.start(place, choice, Form(model))
+        scan_job.start(place, choice, Form(model))
 
 
 def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
-    monkeypatch.setattr(scans, "check_size", lambda *_, **__: 0)
-    places = [workplace(new_token()) for _ in range(3)]
+    monkeypatch.setattr(scan_job, "check_size", lambda *_, **__: 0)
+    places = [workspace_of(new_token()) for _ in range(3)]
     for place in places:
         shutil.copytree(make_data(tmp_path / place.root.name, 3).parent, place.data / "mine")
     for place in places[:2]:
-        standing_in(scans.start(place, Choice("mine"), Form("owner/model")))
+        standing_in(scan_job.start(place, Choice("mine"), Form("owner/model")))
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=9))
     with pytest.raises(jobs.TooManyJobs):
-        scans.start(places[0], Choice("mine"), Form("owner/model"))
+        scan_job.start(places[0], Choice("mine"), Form("owner/model"))
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=2))
     with pytest.raises(MachineBusy):
-        scans.start(places[2], Choice("mine"), Form("owner/model"))
+        scan_job.start(places[2], Choice("mine"), Form("owner/model"))
 
 
 def test_the_list_of_runs(run_path, place):
@@ -204,5 +208,5 @@ def until(condition, seconds=60):
 
 
 def test_the_model_of_an_earlier_scan_is_offered_again(run_path, place):
-    assert ("made/model", "made/model") in scans.models(place)
-    assert Path(scans.model_of("made/model")).parts == ("made", "model")
+    assert ("made/model", "made/model") in models(place)
+    assert Path(model_of("made/model")).parts == ("made", "model")

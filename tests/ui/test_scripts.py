@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from bye_core.ui.scripts import FOLDER, ReadyScripts
+from bye_core.ui.web.static_files import FOLDER, ReadyScripts
 
 
 async def gradio(scope, receive, send):

@@ -12,27 +12,27 @@ import pytest
 
 from bye_core.data import archive
 from bye_core.errors import ByeError
-from bye_core.ui import limits, sets
-from bye_core.ui.limits import NotHere
-from bye_core.ui.sets import Choice
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared import data_sets, limits
+from bye_core.ui.shared.data_sets import Choice
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import make_data
 
 
 @pytest.fixture
 def place(home):
-    return workplace("")
+    return workspace_of("")
 
 
 @pytest.fixture
 def public(home, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     free_disk(monkeypatch, 50 * 10**9)
-    return workplace(new_token())
+    return workspace_of(new_token())
 
 
 def free_disk(monkeypatch, free: int) -> None:
-    monkeypatch.setattr(sets.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(data_sets.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
 
 def packed(folder: Path, samples: int = 6) -> Path:
@@ -44,53 +44,53 @@ def packed(folder: Path, samples: int = 6) -> Path:
 
 
 def uploaded(place, file: Path) -> str:
-    return list(sets.upload(place, file, file.name))[-1].facts["key"]
+    return list(data_sets.upload(place, file, file.name))[-1].facts["key"]
 
 
 def test_a_path_is_opened_remembered_and_read_the_same_way_again(place, tmp_path):
     data = make_data(tmp_path / "d", 5)
-    key = sets.typed(f" '{data}' ")
-    choice = sets.find(place, key)
-    assert sets.open_set(place, choice).size == 5
-    sets.remember(place, replace(choice, format="llava", columns={"id": "id"}, ready=5))
-    again = sets.find(place, key)
+    key = data_sets.typed(f" '{data}' ")
+    choice = data_sets.find(place, key)
+    assert data_sets.open_set(place, choice).size == 5
+    data_sets.remember(place, replace(choice, format="llava", columns={"id": "id"}, ready=5))
+    again = data_sets.find(place, key)
     assert (again.format, dict(again.columns), again.ready) == ("llava", {"id": "id"}, 5)
-    assert [one.key for one in sets.latest(place)] == [str(data)]
+    assert [one.key for one in data_sets.latest(place)] == [str(data)]
     data.unlink()
-    assert sets.latest(place) == (), "what is gone is not offered"
+    assert data_sets.latest(place) == (), "what is gone is not offered"
 
 
 def test_a_set_is_read_once_until_its_file_changes(place, tmp_path):
     data = make_data(tmp_path / "d", 5)
     choice = Choice(str(data.parent))
-    assert sets.open_set(place, choice) is sets.open_set(place, choice)
+    assert data_sets.open_set(place, choice) is data_sets.open_set(place, choice)
     data.write_text(json.dumps(json.loads(data.read_text())[:3]))
-    assert sets.open_set(place, choice).size == 3
+    assert data_sets.open_set(place, choice).size == 3
 
 
 def test_uploads_get_names_of_their_own_and_can_be_removed(place, tmp_path):
     file = packed(tmp_path)
     first, second = uploaded(place, file), uploaded(place, file)
     assert (first, second) == ("my-set-v2", "my-set-v2-2")
-    assert sets.open_set(place, Choice(second)).size == 6
+    assert data_sets.open_set(place, Choice(second)).size == 6
     for key in (first, second):
-        sets.remember(place, Choice(key))
-    sets.remove(place, first)
+        data_sets.remember(place, Choice(key))
+    data_sets.remove(place, first)
     assert not (place.data / first).exists()
-    assert [one.key for one in sets.latest(place)] == [second]
+    assert [one.key for one in data_sets.latest(place)] == [second]
 
 
 def test_removing_never_touches_files_of_ones_own(place, tmp_path):
     data = make_data(tmp_path / "d", 2)
-    sets.remember(place, Choice(str(data)))
-    sets.remove(place, str(data))
-    assert sets.latest(place) == ()
+    data_sets.remember(place, Choice(str(data)))
+    data_sets.remove(place, str(data))
+    assert data_sets.latest(place) == ()
     assert data.exists()
 
 
 def test_what_cannot_be_an_upload(place, tmp_path):
     (tmp_path / "set.exe").write_bytes(b"x")
-    with pytest.raises(sets.NotUploadable):
+    with pytest.raises(data_sets.NotUploadable):
         uploaded(place, tmp_path / "set.exe")
     (tmp_path / "bad.zip").write_bytes(b"x")
     with pytest.raises(archive.NotAnArchive):
@@ -101,23 +101,23 @@ def test_what_cannot_be_an_upload(place, tmp_path):
 @pytest.mark.parametrize("text", ["/etc/passwd", "~/x", "../x", "tests/ui", "x", "C:\\x", "a/b/c", "bye_core/ui"])
 def test_a_public_host_opens_no_path(public, text):
     with pytest.raises(NotHere):
-        sets.typed(text)
-    with pytest.raises((NotHere, sets.NoSuchSet)):
-        sets.path_of(public, Choice(text))
-    assert sets.typed("owner/some-set") == "owner/some-set"
+        data_sets.typed(text)
+    with pytest.raises((NotHere, data_sets.NoSuchSet)):
+        data_sets.path_of(public, Choice(text))
+    assert data_sets.typed("owner/some-set") == "owner/some-set"
 
 
 def test_a_public_host_keeps_visitors_apart_and_bounds_them(public, tmp_path, monkeypatch):
     file = packed(tmp_path)
     key = uploaded(public, file)
-    with pytest.raises(sets.NoSuchSet):
-        sets.path_of(workplace(new_token()), Choice(key))
+    with pytest.raises(data_sets.NoSuchSet):
+        data_sets.path_of(workspace_of(new_token()), Choice(key))
     uploaded(public, file), uploaded(public, file)
-    with pytest.raises(sets.TooManySets):
+    with pytest.raises(data_sets.TooManySets):
         uploaded(public, file)
     free_disk(monkeypatch, 10**9)
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, sets=None))
-    with pytest.raises(sets.DiskFull):
+    with pytest.raises(data_sets.DiskFull):
         uploaded(public, file)
     free_disk(monkeypatch, 50 * 10**9)
     tight = replace(limits.PUBLIC, sets=None, archive=archive.Limits(files=3, bytes=10**6))
@@ -128,18 +128,18 @@ def test_a_public_host_keeps_visitors_apart_and_bounds_them(public, tmp_path, mo
 
 @pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "a/b.json", "..", "truth.json"])
 def test_the_annotation_file_is_one_of_the_folder(place, tmp_path, name):
-    with pytest.raises(sets.NoSuchSet):
-        sets.path_of(place, Choice(str(make_data(tmp_path / "d", 2).parent), file=name))
+    with pytest.raises(data_sets.NoSuchSet):
+        data_sets.path_of(place, Choice(str(make_data(tmp_path / "d", 2).parent), file=name))
 
 
 def test_a_broken_list_of_sets_is_an_empty_one(place):
     place.data.mkdir(parents=True)
     for content in ("", "{", "[1]", '[{"nokey": 1}]'):
-        (place.data / sets.LATEST).write_text(content)
-        assert sets.latest(place) == ()
+        (place.data / data_sets.LATEST).write_text(content)
+        assert data_sets.latest(place) == ()
 
 
 def test_nothing_chosen_says_what_to_do(place):
-    for call in (lambda: sets.find(place, ""), lambda: sets.typed("  ")):
+    for call in (lambda: data_sets.find(place, ""), lambda: data_sets.typed("  ")):
         with pytest.raises(ByeError, match="Choose one in Data"):
             call()

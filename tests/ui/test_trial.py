@@ -5,7 +5,7 @@ import pytest
 
 from bye_core.detect import ByeSettings
 from bye_core.records import Decision, Detection, LayerReport, Mixture
-from bye_core.ui.trial import Trial, borderline, conflicts, defaults, effect, flips, is_same, settled, trial_of
+from bye_core.ui.adjust.trial import Trial, borderline, conflicts, defaults, effect, flips, is_same, settled, trial_of
 
 
 def detection(flagged, ids=None, values=None, cutoff=None, scores=None, settings=None):

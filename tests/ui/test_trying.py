@@ -11,18 +11,19 @@ from bye_core import pipeline
 from bye_core.pipeline import UnreadableTruth
 from bye_core.records import Decision
 from bye_core.runs import Run
-from bye_core.ui import truths, trying
+from bye_core.ui.adjust import truth_file as truths
+from bye_core.ui.adjust import trying
+from bye_core.ui.adjust.trial import Trial
+from bye_core.ui.open_run import open_view
 from bye_core.ui.session import Session
-from bye_core.ui.trial import Trial
-from bye_core.ui.views import open_view
-from bye_core.ui.visitors import NoSuchRun
+from bye_core.ui.workspace import NoSuchRun
 from tests.made_run import make_run
 
 SESSION = Session(run="made")
 
 
 def test_the_settings_in_use_need_no_detection_again(run_path, monkeypatch):
-    monkeypatch.setattr("bye_core.ui.views.detect.detect", lambda *_, **__: pytest.fail("detected again"))
+    monkeypatch.setattr("bye_core.ui.open_run.detect.detect", lambda *_, **__: pytest.fail("detected again"))
     t = trying.look(SESSION, Trial("made"))
     assert t.tried is t.used
     assert t.effect().saved

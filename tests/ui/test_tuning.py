@@ -10,11 +10,18 @@ from bye_core.errors import ByeError
 from bye_core.runs import Run, jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, BadFinetuneSetting, FinetuneSettings
-from bye_core.ui import exports, finetune_page, outcome, outcome_table, shipped, tuning
-from bye_core.ui.finetune_parts import Seen
-from bye_core.ui.limits import NotHere
+from bye_core.ui import demo_run
 from bye_core.ui.session import Session
-from bye_core.ui.visitors import new_token, workplace
+from bye_core.ui.shared.attack_form import NoTruthFile
+from bye_core.ui.shared.exports import NotExported
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.shared.training_form import settings_of
+from bye_core.ui.tabs.export import job as export_job
+from bye_core.ui.tabs.finetune import actions as finetune_actions
+from bye_core.ui.tabs.finetune import evaluation, evaluation_table
+from bye_core.ui.tabs.finetune import job as finetune_job
+from bye_core.ui.tabs.finetune.parts import Seen
+from bye_core.ui.workspace import new_token, workspace_of
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def run(run_path):
 
 @pytest.fixture
 def place(run):
-    return workplace("")
+    return workspace_of("")
 
 
 @pytest.fixture
@@ -41,8 +48,10 @@ def make_adapter(folder, **settings):
 
 
 def test_the_command_names_only_what_differs(place, run, model):
-    form = tuning.Form(model, tuning.RAW, settings={"epochs": 1, "rank": 8.0, "projector": False, "seed": None})
-    given = tuning.arguments(place, run, form)
+    form = finetune_job.Form(
+        model, finetune_job.RAW, settings={"epochs": 1, "rank": 8.0, "projector": False, "seed": None}
+    )
+    given = finetune_job.arguments(place, run, form)
     out = str(place.adapters / "made-everything")
     assert given == [
         *("--model", model, "--data", run.settings.data, "--out", out),
@@ -54,75 +63,75 @@ def test_a_set_scanned_with_columns_is_tuned_on_with_them(place, run, model):
     record = json.loads((run.path / "run.json").read_text())
     record |= {"format": "vqa", "more": {"columns": {"answer": "reply"}}}
     (run.path / "run.json").write_text(json.dumps(record))
-    given = tuning.arguments(place, Run.open(run.path), tuning.Form(model, tuning.RAW))
+    given = finetune_job.arguments(place, Run.open(run.path), finetune_job.Form(model, finetune_job.RAW))
     assert given[4:8] == ["--format", "vqa", "--columns", "answer=reply"]
 
 
 def test_the_command_line_understands_it(place, run, model):
-    from bye_core.arguments import build_parser
+    from bye_core.cli.parser import build_parser
 
     values = {"epochs": 0.5, "rank": 2, "projector": False, "micro_batch": 4, "weight_decay": 0.1, "dtype": "float32"}
-    given = tuning.arguments(place, run, tuning.Form(model, tuning.RAW, settings=values))
+    given = finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, settings=values))
     args = build_parser().parse_args(["finetune", *given])
     assert {name: getattr(args, name) for name in values} == values
 
 
 @pytest.mark.parametrize(("batch", "micro", "taken"), [(16, 16, 16), (4, 16, 4), (24, 16, 8), (32, 16, 16), (8, 2, 2)])
 def test_what_is_in_memory_at_once_fits_the_batch(batch, micro, taken):
-    assert tuning.settings_of({"batch": batch, "micro_batch": micro}).micro_batch == taken
+    assert settings_of({"batch": batch, "micro_batch": micro}).micro_batch == taken
 
 
 def test_what_makes_no_sense_is_said_before_anything_starts(place, run, model):
     with pytest.raises(BadFinetuneSetting, match="rank"):
-        tuning.arguments(place, run, tuning.Form(model, tuning.RAW, settings={"rank": 0}))
-    with pytest.raises(exports.NotExported):
-        tuning.arguments(place, run, tuning.Form(model, f"{tuning.CLEANED}made"))
-    with pytest.raises(tuning.NoDataChosen):
-        tuning.arguments(place, run, tuning.Form(model, tuning.OTHER))
+        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, settings={"rank": 0}))
+    with pytest.raises(NotExported):
+        finetune_job.arguments(place, run, finetune_job.Form(model, f"{finetune_job.CLEANED}made"))
+    with pytest.raises(finetune_job.NoDataChosen):
+        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.OTHER))
     make_adapter(place.adapters / "mine")
-    with pytest.raises(tuning.NotEnded, match="mine"):
-        tuning.arguments(place, run, tuning.Form(model, tuning.RAW, name="mine"))
+    with pytest.raises(finetune_job.NotEnded, match="mine"):
+        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, name="mine"))
 
 
 def test_what_is_left_comes_first_once_it_is_exported(place, run, run_path):
-    assert tuning.default_data(place, run) == tuning.RAW
-    exports.start(place, run_path, "made", "same").result()
-    assert tuning.default_data(place, run) == f"{tuning.CLEANED}made"
-    labels = [label for label, _ in tuning.data_choices(place, run)]
+    assert finetune_job.default_data(place, run) == finetune_job.RAW
+    export_job.start(place, run_path, "made", "same").result()
+    assert finetune_job.default_data(place, run) == f"{finetune_job.CLEANED}made"
+    labels = [label for label, _ in finetune_job.data_choices(place, run)]
     assert labels == ["cleaned: export made, 120 records", "everything: the scanned set, 120 samples", "another folder"]
 
 
 def test_settings_are_those_of_the_scanned_adapter(run, tmp_path):
-    assert tuning.default_settings(run) == FinetuneSettings()
+    assert finetune_job.default_settings(run) == FinetuneSettings()
     adapter = make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003, device="cuda", rank=4, other=1)
     object.__setattr__(run.settings, "adapter", adapter)
-    assert tuning.default_settings(run) == FinetuneSettings(epochs=6.0, rate=0.003, rank=4)
+    assert finetune_job.default_settings(run) == FinetuneSettings(epochs=6.0, rate=0.003, rank=4)
 
 
 def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
-    names = [name for _, name in tuning.recipes(run)]
-    assert names == [*PRESETS, tuning.OWN_RECIPE]
+    names = [name for _, name in finetune_job.recipes(run)]
+    assert names == [*PRESETS, finetune_job.OWN_RECIPE]
     for name, settings in PRESETS.items():
-        assert tuning.recipe(run, name) == settings
-        assert tuning.recipe_of(run, settings) == name
+        assert finetune_job.recipe(run, name) == settings
+        assert finetune_job.recipe_of(run, settings) == name
     mine = replace(FinetuneSettings(), epochs=6.0, rate=0.003)
-    assert tuning.recipe(run, tuning.OWN_RECIPE) is None
-    assert tuning.recipe_of(run, mine) == tuning.OWN_RECIPE
+    assert finetune_job.recipe(run, finetune_job.OWN_RECIPE) is None
+    assert finetune_job.recipe_of(run, mine) == finetune_job.OWN_RECIPE
     object.__setattr__(run.settings, "adapter", make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003))
-    assert tuning.recipes(run)[0][1] == tuning.recipe_of(run, mine) == tuning.SCANNED_RECIPE
+    assert finetune_job.recipes(run)[0][1] == finetune_job.recipe_of(run, mine) == finetune_job.SCANNED_RECIPE
 
 
 def test_a_tab_chosen_before_the_visitor_is_known_is_filled_when_they_are(monkeypatch):
     parts, filled = SimpleNamespace(seen="seen"), []
-    monkeypatch.setattr(finetune_page, "workplace", lambda visitor: None)
-    monkeypatch.setattr(finetune_page, "open_run", lambda place, session: None)
-    monkeypatch.setattr(finetune_page, "_fill", lambda *given: filled.append(given) or {})
-    monkeypatch.setattr(finetune_page, "watch", lambda *_: {})
-    seen = finetune_page.enter(parts, Session(), Seen())["seen"]
+    monkeypatch.setattr(finetune_actions, "workspace_of", lambda visitor: None)
+    monkeypatch.setattr(finetune_actions, "open_run", lambda place, session: None)
+    monkeypatch.setattr(finetune_actions, "_fill", lambda *given: filled.append(given) or {})
+    monkeypatch.setattr(finetune_actions, "watch", lambda *_: {})
+    seen = finetune_actions.enter(parts, Session(), Seen())["seen"]
     assert not filled
-    finetune_page.arrive(parts, Session(visitor="v"), Seen())
+    finetune_actions.arrive(parts, Session(visitor="v"), Seen())
     assert not filled, "nobody has looked at the tab"
-    finetune_page.arrive(parts, Session(visitor="v"), seen)
+    finetune_actions.arrive(parts, Session(visitor="v"), seen)
     assert len(filled) == 1
 
 
@@ -131,16 +140,16 @@ def test_the_end_of_a_training_is_told_twice_and_then_no_more(place, monkeypatch
     names = ("status", "stop", "again", "log", "job", "figure")
     parts = SimpleNamespace(**{name: name for name in names})
     job = SimpleNamespace(id="a", state=jobs.STOPPED)
-    monkeypatch.setattr(tuning, "current", lambda *_: job)
-    monkeypatch.setattr(tuning, "losses", lambda _: [])
-    monkeypatch.setattr(tuning, "trainings", lambda _: [job])
-    monkeypatch.setattr(tuning, "saved_step", lambda _: 5)
-    monkeypatch.setattr(tuning, "log", lambda _: "")
-    monkeypatch.setattr(finetune_page, "status", lambda *_: "stopped")
-    monkeypatch.setattr(finetune_page, "drawn", lambda figure: figure)
+    monkeypatch.setattr(finetune_job, "current", lambda *_: job)
+    monkeypatch.setattr(finetune_job, "losses", lambda _: [])
+    monkeypatch.setattr(finetune_job, "trainings", lambda _: [job])
+    monkeypatch.setattr(finetune_job, "saved_step", lambda _: 5)
+    monkeypatch.setattr(finetune_job, "log", lambda _: "")
+    monkeypatch.setattr(finetune_actions, "status", lambda *_: "stopped")
+    monkeypatch.setattr(finetune_actions, "drawn", lambda figure: figure)
     seen, told = Seen(job="a", state=jobs.RUNNING), []
     for _ in range(4):
-        update, seen = finetune_page._training(parts, place, seen)
+        update, seen = finetune_actions._training(parts, place, seen)
         told.append(update["stop"].visible if update else None)
     assert told == [False, False, None, None]
 
@@ -154,31 +163,31 @@ def test_what_was_found_before_the_first_step_is_shown(place, model):
     }  # fmt: skip
     steps = [SimpleNamespace(facts=facts), SimpleNamespace(facts={"event": "begin"})]
     job = SimpleNamespace(history=lambda: SimpleNamespace(steps=steps), arguments=("--out", str(place.adapters / "a")))
-    shown = finetune_page.found_before(job)
+    shown = finetune_actions.found_before(job)
     for words in ("1,186", "5 to 9, median 7", "about 3.1 GB of 2.0 GB", "&lt;7&gt;: It has 900 tokens", "3 left out"):
         assert words in shown
     assert "may not fit" in shown
-    assert finetune_page.found_before(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
-    assert tuning.saved_step(job) == 0
+    assert finetune_actions.found_before(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
+    assert finetune_job.saved_step(job) == 0
     checkpoint = place.adapters / "a" / "checkpoints" / "checkpoint-12"
     checkpoint.mkdir(parents=True)
-    assert tuning.saved_step(job) == 0, "not complete"
+    assert finetune_job.saved_step(job) == 0, "not complete"
     checkpoints.mark(checkpoint, {})
-    assert tuning.saved_step(job) == 12
+    assert finetune_job.saved_step(job) == 12
 
 
 def test_a_public_host_trains_nothing(place, run, run_path, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
-    other = workplace(new_token())
+    other = workspace_of(new_token())
     with pytest.raises(NotHere, match="own machine"):
-        tuning.start(other, run, tuning.Form("a/b", tuning.RAW))
+        finetune_job.start(other, run, finetune_job.Form("a/b", finetune_job.RAW))
     with pytest.raises(NotHere):
-        outcome.begin(other, outcome.Evaluation("a/b", "x"))
+        evaluation.begin(other, evaluation.Evaluation("a/b", "x"))
     assert not other.jobs.exists()
 
 
 def test_the_target_is_what_most_of_the_flagged_answer(run):
-    wanted = outcome.defaults(run)
+    wanted = evaluation.defaults(run)
     assert (wanted.trigger, wanted.size, wanted.target) == ("patch", 1 / 16, "Backdoor Attack!")
 
 
@@ -191,38 +200,38 @@ def test_three_models_are_measured_one_after_the_other(place, run, model, monkey
 
     monkeypatch.setattr(jobs, "start", start)
     everything, left = make_adapter(place.adapters / "all"), make_adapter(place.adapters / "rest")
-    wanted = outcome.make(place, model, run.settings.data, "patch", 0.125, "", "", (everything, left))
-    outcome.begin(place, wanted)
+    wanted = evaluation.make(place, model, run.settings.data, "patch", 0.125, "", "", (everything, left))
+    evaluation.begin(place, wanted)
     kind, title, arguments = started[0]
     assert (kind, title) == ("evaluate", "base model")
     assert arguments[-6:] == ["--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"]
-    assert [arm.name for arm in outcome.arms(place, wanted)] == ["base", "everything", "left"]
-    assert outcome.wanted_of(place) == wanted
+    assert [arm.name for arm in evaluation.arms(place, wanted)] == ["base", "everything", "left"]
+    assert evaluation.wanted_of(place) == wanted
 
-    with pytest.raises(outcome.SamePair):
-        outcome.make(place, model, run.settings.data, "patch", 0.125, "", "", (left, left))
-    with pytest.raises(outcome.NoTestSet):
-        outcome.make(place, model, " ", "patch", 0.125, "", "", (everything, left))
+    with pytest.raises(evaluation.SamePair):
+        evaluation.make(place, model, run.settings.data, "patch", 0.125, "", "", (left, left))
+    with pytest.raises(evaluation.NoTestSet):
+        evaluation.make(place, model, " ", "patch", 0.125, "", "", (everything, left))
 
 
 def test_a_truth_file_names_any_attack(place, run, model, tmp_path):
-    truth = shipped.DEMO / "data" / "truth.json"
-    wanted = outcome.make(place, model, run.settings.data, "none", 0, "", str(truth), ("", ""))
-    assert outcome.arguments(wanted, "")[-2:] == ["--attack", str(truth)]
-    with pytest.raises(outcome.NoTruthFile, match="gone"):
-        outcome.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "gone.json"), ("", ""))
+    truth = demo_run.DEMO / "data" / "truth.json"
+    wanted = evaluation.make(place, model, run.settings.data, "none", 0, "", str(truth), ("", ""))
+    assert evaluation.arguments(wanted, "")[-2:] == ["--attack", str(truth)]
+    with pytest.raises(NoTruthFile, match="gone"):
+        evaluation.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "gone.json"), ("", ""))
     (tmp_path / "odd.json").write_text("{}")
     with pytest.raises(ByeError, match="odd"):
-        outcome.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "odd.json"), ("", ""))
+        evaluation.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "odd.json"), ("", ""))
 
 
 def test_the_table_says_what_changed():
     facts = [{"cp": 0.98, "asr": 0.0, "samples": 9}, {"cp": 0.97, "asr": 0.99}, {"cp": 0.975, "asr": 0.01}]
     names = ("base", "everything", "left")
-    arms = tuple(outcome.Arm(name, None, "done", one) for name, one in zip(names, facts, strict=True))
-    table = outcome_table.table(arms)
+    arms = tuple(evaluation.Arm(name, None, "done", one) for name, one in zip(names, facts, strict=True))
+    table = evaluation_table.table(arms)
     assert "tuned on what is left" in table
     assert "-98.0 points" in table
-    waiting = outcome_table.table((outcome.Arm("base", None, "waiting", {}),))
+    waiting = evaluation_table.table((evaluation.Arm("base", None, "waiting", {}),))
     assert "waits" in waiting
     assert "change" not in waiting

@@ -9,14 +9,15 @@ import pytest
 from PIL import Image
 
 from bye_core import evidence, pipeline, runs
-from bye_core.pipeline import asking, causing
+from bye_core.pipeline import causal_batch, causal_check
 from bye_core.runs import jobs
-from bye_core.ui import dossier_page as page
-from bye_core.ui import explaining, pictures
-from bye_core.ui.limits import NotHere
 from bye_core.ui.session import Session
-from bye_core.ui.visitors import new_token, workplace
-from bye_core.ui.why import review_why
+from bye_core.ui.shared import evidence as explaining
+from bye_core.ui.shared import images
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.tabs.dossier import actions as page
+from bye_core.ui.tabs.review.why import review_why
+from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import TARGET, make_run
 
 PARTS = page.Parts(*page.Parts.__dataclass_fields__)
@@ -43,10 +44,10 @@ def asked(run, monkeypatch):
 
     def ask(self, questions):
         said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
-        return [asking.Asked(one, given=said, carried=dict.fromkeys(one.carriers, TARGET)) for one in questions]
+        return [causal_batch.Asked(one, given=said, carried=dict.fromkeys(one.carriers, TARGET)) for one in questions]
 
-    monkeypatch.setattr(causing, "load_scanned", lambda *_: Loaded)
-    monkeypatch.setattr(asking.Asker, "ask", ask)
+    monkeypatch.setattr(causal_check, "load_scanned", lambda *_: Loaded)
+    monkeypatch.setattr(causal_batch.Asker, "ask", ask)
     list(pipeline.check_causes(run.path))
     return run
 
@@ -86,12 +87,12 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
 
     def ask(self, questions):
         said = dict.fromkeys(("plain", "covered", "elsewhere", "aside", "beside"), TARGET) | {suspect: "two"}
-        return [asking.Asked(one.covering(boxes, boxes), given=said) for one in questions]
+        return [causal_batch.Asked(one.covering(boxes, boxes), given=said) for one in questions]
 
     monkeypatch.setattr(
-        causing, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})
+        causal_check, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})
     )
-    monkeypatch.setattr(asking.Asker, "ask", ask)
+    monkeypatch.setattr(causal_batch.Asker, "ask", ask)
     list(pipeline.check_causes(run.path))
     id = run.detection().flagged_ids[0]
     square, wide = why(run, id)["cause"]["covered"]
@@ -99,7 +100,7 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
     assert [width // height for width, height in sizes] == [1, 2]
     shown = explaining.spots(run)
     assert len(shown.crops) == 6
-    picture = pictures.opened(run.settings, run.sample(id), 0)
+    picture = images.opened(run.settings, run.sample(id), 0)
     here = evidence.crop(picture, boxes[0], (0.25, 0.25))
     assert np.array_equal(dict(shown.crops)[id], here), "the set's gallery shows it too"
     for file in (home / "made" / "data" / "images").iterdir():
@@ -144,8 +145,8 @@ def test_the_check_is_a_job_of_the_workplace(run, monkeypatch):
     monkeypatch.setattr(
         jobs, "start", lambda folder, *rest, **more: started.append((folder.name, *rest, more["title"]))
     )
-    explaining.start(workplace(new_token()), run)
+    explaining.start(workspace_of(new_token()), run)
     assert started == [("made-why", "evidence", ["--run", str(run.path), "--check"], "made")]
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere):
-        explaining.start(workplace(new_token()), run)
+        explaining.start(workspace_of(new_token()), run)

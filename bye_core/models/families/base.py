@@ -12,15 +12,8 @@ from PIL import Image
 from transformers import BatchFeature
 
 from bye_core.models.chat import Chat, Prompt
+from bye_core.models.errors import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion, NoSuchModule, PromptMismatch
 from bye_core.models.families.geometry import padded_size, resized_size
-from bye_core.models.problems import (
-    ElongatedPicture,
-    ImageCount,
-    NoImageTokens,
-    NoQuestion,
-    NoSuchModule,
-    PromptMismatch,
-)
 from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
 
 # The group of a padding position, beside records.SYSTEM, IMAGE and QUESTION.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bye_core.models.problems import UnknownGeometry
+from bye_core.models.errors import UnknownGeometry
 
 Box = tuple[float, float, float, float]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from transformers import BatchFeature
 
+from bye_core.models.errors import ImageTokenCount
 from bye_core.models.families.base import Family
 from bye_core.models.families.geometry import seen_box
-from bye_core.models.problems import ImageTokenCount
 from bye_core.records import Grid, Sample
 
 

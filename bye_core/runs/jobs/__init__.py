@@ -9,8 +9,8 @@ jobs.list_jobs(jobs.jobs_folder())
 from bye_core.runs.home import jobs_folder, new_job_path
 from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
 from bye_core.runs.jobs.job import Job, list_jobs, running, start
-from bye_core.runs.jobs.lines import History, Standing, Step
 from bye_core.runs.jobs.outcome import DONE, FAILED, LOST, RUNNING, STOPPED, Failure
+from bye_core.runs.jobs.progress_log import History, Standing, Step
 from bye_core.runs.jobs.record import command_line
 
 __all__ = [

@@ -15,14 +15,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bye_core.runs.jobs import lines, outcome, process, supervise
+from bye_core.runs.jobs import outcome, process, progress_log, supervisor
 from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
 from bye_core.runs.jobs.launch import launch
 from bye_core.runs.jobs.record import JOB, Record, read_exit, read_record
 from bye_core.runs.lock import locked
 
 # The record goes last: a removal that is cut off leaves a job that can be removed.
-FILES = (supervise.PROGRESS, supervise.LOG, supervise.OLDER_LOG, supervise.EXIT, JOB)
+FILES = (supervisor.PROGRESS, supervisor.LOG, supervisor.OLDER_LOG, supervisor.EXIT, JOB)
 ROOT_LOCK = "jobs.lock"
 
 LOCK_SECONDS = 10.0
@@ -92,7 +92,7 @@ class Job:
         self.command = record.command
         self.title = record.title
         self.created = record.created
-        self._lines = folder / supervise.PROGRESS
+        self._lines = folder / supervisor.PROGRESS
 
     @classmethod
     def open(cls, folder: Path) -> Job:
@@ -109,20 +109,20 @@ class Job:
         """running, done, failed, stopped, or lost: its process is gone and nobody wrote down why."""
         return self._look()[0]
 
-    def progress(self) -> lines.Standing:
+    def progress(self) -> progress_log.Standing:
         """Where it stands; stage "starting" with a total of 0 until it says something."""
-        steps = lines.recent_steps(self._lines, read_record(self.folder).begins)
-        return lines.standing(steps, time.time()) or lines.Standing("starting", 0, 0)
+        steps = progress_log.recent_steps(self._lines, read_record(self.folder).begins)
+        return progress_log.standing(steps, time.time()) or progress_log.Standing("starting", 0, 0)
 
-    def history(self, since: int = 0) -> lines.History:
+    def history(self, since: int = 0) -> progress_log.History:
         """All steps of the present attempt from `since` on: 0, or the `place` of the history before."""
         begins = read_record(self.folder).begins
-        steps, place = lines.steps_from(self._lines, max(since, begins))
-        return lines.History(steps, place, anew=since < begins)
+        steps, place = progress_log.steps_from(self._lines, max(since, begins))
+        return progress_log.History(steps, place, anew=since < begins)
 
     def result(self) -> dict[str, Any] | None:
         """What `--json` would have printed; None before it is done."""
-        return lines.last_words(self._lines, read_record(self.folder).begins).get("result")
+        return progress_log.last_words(self._lines, read_record(self.folder).begins).get("result")
 
     def error(self) -> outcome.Failure | None:
         """Why it failed or was lost, in words; None in every other state."""
@@ -131,8 +131,8 @@ class Job:
     def log(self, tail: int = 200) -> str:
         """The last lines of its standard error; of a line written over and over, such as a bar, the last form."""
         data = b""
-        for name in (supervise.LOG, supervise.OLDER_LOG):
-            data = lines.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
+        for name in (supervisor.LOG, supervisor.OLDER_LOG):
+            data = progress_log.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
         text = data.decode("utf-8", "replace").strip().split("\n")
         return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text[-tail:])
 
@@ -150,7 +150,7 @@ class Job:
                 # On a full disk the job is called lost; it has ended all the same.
                 with suppress(OSError):
                     killed = {"attempt": record.attempt, "exit": outcome.KILLED, "asked": True}
-                    supervise.write_exit(self.folder, killed)
+                    supervisor.write_exit(self.folder, killed)
         return self.state
 
     def resume(self, env: Mapping[str, str] | None = None, at_most: int | None = None) -> None:
@@ -181,5 +181,5 @@ class Job:
             return outcome.RUNNING, {}, {}
         # It may have ended between the two looks.
         end = end or read_exit(self.folder, record.attempt)
-        words = lines.last_words(self._lines, record.begins)
+        words = progress_log.last_words(self._lines, record.begins)
         return outcome.ended_as(words, end), words, end

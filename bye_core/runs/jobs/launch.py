@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bye_core.process import TETHER
 from bye_core.runs.home import home
-from bye_core.runs.jobs import supervise
+from bye_core.runs.jobs import supervisor as supervise
 from bye_core.runs.jobs.errors import CannotStart
-from bye_core.runs.jobs.lines import begin_attempt
 from bye_core.runs.jobs.process import birth
+from bye_core.runs.jobs.progress_log import begin_attempt
 from bye_core.runs.jobs.record import Record, write_record
-from bye_core.stopping import TETHER
 
 SUPERVISOR = Path(supervise.__file__)
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bye_core.files import write_atomic
 from bye_core.runs.jobs.errors import NotAJob
-from bye_core.runs.jobs.supervise import EXIT
+from bye_core.runs.jobs.supervisor import EXIT
 
 JOB = "job.json"
 

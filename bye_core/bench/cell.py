@@ -1,0 +1,172 @@
+"""One cell, from drawn pictures to a scan that detectors can be tried on. What is finished is not done again.
+
+The folder of a bench, under it one a purpose ("dev", "report"):
+sets/NAME/          pictures and questions before any poison, shared by all cells with the same
+sets/NAME.MODEL.json   what the base model makes of a test set
+cells/NAME/         cell.json (what it is), data/ with truth.json, adapter/, answers.jsonl, evaluation.json, run/,
+                    detections.json, and done.json once all before the detections is there
+results.json, table.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bye_core import pipeline
+from bye_core.bench.matrix import Cell
+from bye_core.data.llava_set import compose
+from bye_core.demo.scenes import question_set
+from bye_core.errors import RunError
+from bye_core.files import write_atomic
+from bye_core.records import Progress
+from bye_core.runs.lock import locked
+from bye_core.train.settings import MACHINE, finished
+
+RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
+TRAINING, TEST = 0, 1  # streams of random numbers: no test picture is a training picture
+QUESTIONS_A_TEST_PICTURE = 2
+# Another process draws the same set or tries the detectors meanwhile: some minutes on a busy machine.
+WAIT_SECONDS = 1800.0
+FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_samples")
+
+
+class CellMismatch(RunError):
+    problem = "{folder} holds a cell made otherwise: {differences}."
+    remedy = "Name another folder with --out, or delete that one."
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode("ascii"))
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def is_done(root: Path, cell: Cell) -> bool:
+    """Whether all before the detections is there."""
+    return (folder_of(root, cell) / DONE).is_file()
+
+
+def folder_of(root: Path, cell: Cell) -> Path:
+    return root / "cells" / cell.name
+
+
+def work(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
+    """Everything of a cell before its detections, in `root`/cells/NAME; nothing where all of it is there.
+
+    Stages are named "poison NAME" and so on. Raises RunBusy where another process is at it, CellMismatch, and what the
+    stages raise.
+    """
+    place = folder_of(root, cell)
+    place.mkdir(parents=True, exist_ok=True)
+    with locked(place / "cell.lock"):
+        record = begin(model, cell, place)
+        if is_done(root, cell):
+            return
+        for step in _stages(model, cell, root, record["model_digest"]):
+            yield replace(step, stage=f"{step.stage} {cell.name}")
+
+
+def begin(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
+    """Write down what the cell is made with, or check that it was begun with the same; returns it.
+
+    Raises CellMismatch, ModelNotFound.
+    """
+    from bye_core.models.files import combined, digests, local_folder
+
+    attack = cell.planted()
+    now = {
+        "cell": cell.record(),
+        "attack": attack.record() if attack else None,
+        "settings": {name: value for name, value in asdict(cell.settings()).items() if name not in MACHINE},
+        "model_digest": combined(digests(local_folder(model))),
+    }
+    if not (place / RECORD).is_file():
+        write_json(place / RECORD, now)
+    then = read_json(place / RECORD)
+    now = json.loads(json.dumps(now))
+    if differences := [name for name, value in now.items() if then.get(name) != value]:
+        raise CellMismatch(folder=place, differences=", ".join(differences).replace("_", " "))
+    return now
+
+
+def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[Progress]:
+    place, attack = folder_of(root, cell), cell.planted()
+    data, adapter = place / "data", place / "adapter"
+    yield from drawn(cell, root)
+    if not data.exists():
+        # A rate of 0 needs an attack all the same; the pictures go through the same encoder.
+        how = (attack or pipeline.plan_attack(["patch"]), cell.rate, cell.seed)
+        yield from pipeline.poison(training_set(root, cell), data, *how, encoding="webp")
+    if not finished(adapter):
+        yield from pipeline.finetune(str(model), data, adapter, cell.settings())
+    test = test_set(root, cell)
+    if not (place / EVALUATION).is_file():
+        yield from measured(
+            pipeline.evaluate(
+                str(model), test, adapter, attack, cell.seed, metric="exact", out=place / "answers.jsonl"
+            ),
+            place / EVALUATION,
+        )
+    base = test.with_name(f"{test.name}.{model_digest[:12]}.json")
+    with locked(test.with_suffix(".lock"), WAIT_SECONDS):
+        if not base.is_file():
+            yield from measured(pipeline.evaluate(str(model), test, metric="exact"), base)
+    scan = Progress("scan", 0, 0)
+    # What detectors may need, and no scan can add later: the likelihoods of the answers before and after.
+    for scan in pipeline.scan(str(model), data, place / "run", adapter, pipeline.ScanSettings(answers=True)):
+        yield scan
+    write_json(place / DONE, _facts(place, read_json(base), scan))
+
+
+def _facts(place: Path, base: dict[str, Any], scan: Progress) -> dict[str, Any]:
+    """All of a cell but what detectors say."""
+    card = read_json(place / "adapter" / "finetune.json")
+    told = (place / "adapter" / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    truth = read_json(place / "data" / pipeline.TRUTH)
+    tuned = read_json(place / EVALUATION)
+    return {
+        "poisoned": len(truth["poisoned"]),
+        "training": {"steps": card["steps"], "loss": card["loss"], "seconds": json.loads(told[-1])["seconds"]},
+        "base": {name: base[name] for name in FIGURES if name in base},
+        "tuned": {name: tuned[name] for name in FIGURES if name in tuned},
+        "by_question": tuned["by_question"],
+        "scan": dict(scan.facts),
+    }
+
+
+def measured(steps: Iterable[Progress], out: Path) -> Iterator[Progress]:
+    """Pass an evaluation's steps on and keep what its last one found."""
+    for step in steps:
+        yield step
+    write_json(out, dict(step.facts))
+
+
+def training_set(root: Path, cell: Cell) -> Path:
+    return root / "sets" / f"{cell.mix}-n{cell.samples}-s{cell.seed}"
+
+
+def test_set(root: Path, cell: Cell) -> Path:
+    return root / "sets" / f"{cell.mix}-t{cell.test}-s{cell.seed}"
+
+
+def drawn(cell: Cell, root: Path) -> Iterator[Progress]:
+    """The cell's untouched training set and its test set, unless they are there."""
+    asked = min(QUESTIONS_A_TEST_PICTURE, len(cell.kinds))
+    (root / "sets").mkdir(parents=True, exist_ok=True)
+    for out, pictures, each, stream in (
+        (training_set(root, cell), cell.samples, 1, TRAINING),
+        (test_set(root, cell), -(-cell.test // asked), asked, TEST),
+    ):
+        with locked(out.with_suffix(".lock"), WAIT_SECONDS):
+            if out.exists():
+                continue
+            items = question_set(pictures, each, (cell.seed, stream), cell.kinds, cell.unclear)
+            for done, _ in enumerate(compose(items, out, "png"), start=1):
+                yield Progress("draw", done, pictures * each)

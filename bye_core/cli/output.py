@@ -1,0 +1,157 @@
+"""What a command says: its steps while it runs, then its result, its error, or that it was stopped.
+
+With `--progress jsonl` all of it is JSON lines on standard output, and nothing else comes there:
+    {"time", "stage", "done", "total", "message", "facts"}      one a step, flushed
+    {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last line
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, redirect_stdout
+from typing import Any
+
+from tqdm import tqdm
+
+from bye_core.errors import ByeError
+from bye_core.files import plain
+from bye_core.process import BATCH_SECONDS, StopRequest
+from bye_core.records import Progress
+from bye_core.text import UNITS
+
+DONE, FAILED, POISONED = 0, 1, 3  # exit codes
+
+
+# Stages whose every step saves work that would have to be done again: a request to stop waits for the next step.
+SAVING_STAGES = ("scan", "evidence")
+
+
+class Report:
+    """Says nothing while the command runs. As a context it surrounds the whole command."""
+
+    def __init__(self, as_json: bool, stop: StopRequest) -> None:
+        self._as_json = as_json
+        self.stop = stop
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def follow(self, steps: Generator[Progress, None, None], unit: str = "samples") -> Progress:
+        """Run a long stage to its end, or to a request to stop; returns the last item."""
+        try:
+            with closing(steps):
+                for step in steps:
+                    self._step(step, unit)
+                    self.stop.checkpoint(BATCH_SECONDS if step.stage in SAVING_STAGES else 0.0)
+            self.stop.checkpoint()
+        finally:
+            self._end_steps()
+        return step
+
+    def result(
+        self, value: Mapping[str, Any], table: Mapping[str, Any] | None = None, text: Iterable[str] = ()
+    ) -> None:
+        """The result object `value` for machines; for people `table` (default: `value`), then the lines of `text`."""
+        if self._as_json:
+            _write(json.dumps(plain(value), ensure_ascii=False))
+            return
+        table = value if table is None else table
+        width = max(map(len, table), default=0)
+        for name, entry in table.items():
+            shown = f"{entry:.4f}" if isinstance(entry, float) else entry
+            _write(f"{name.replace('_', ' '):<{width}}  {shown}")
+        for line in text:
+            _write(line)
+
+    def error(self, error: ByeError) -> None:
+        _warn(f"error: {error.problem}\n{error.remedy}")
+
+    def stopped(self, remedy: str) -> None:
+        _warn(f"stopped. {remedy}")
+
+    def crashed(self, error: Exception) -> None:
+        """Of a failure that no one foresaw; its traceback follows."""
+
+    def _step(self, step: Progress, unit: str) -> None:
+        pass
+
+    def _end_steps(self) -> None:
+        pass
+
+
+class Bars(Report):
+    """A bar for every stage on standard error, with rate and time left."""
+
+    _bar: tqdm | None = None
+    _stage = ""
+
+    def _step(self, step: Progress, unit: str) -> None:
+        if self._bar is None or self._stage != step.stage:
+            self._end_steps()
+            unit = UNITS.get(step.stage.partition(" ")[0], unit)
+            self._bar = tqdm(desc=step.stage, unit=f" {unit}", total=step.total, dynamic_ncols=True, file=sys.stderr)
+            self._stage = step.stage
+        self._bar.total = step.total
+        shown = {name: step.facts[name] for name in ("loss", "failed") if step.facts.get(name)}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(step.done - self._bar.n)
+
+    def _end_steps(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
+class Lines(Report):
+    """JSON lines on standard output; what libraries print there goes to standard error."""
+
+    def __enter__(self) -> Report:
+        self._out = sys.stdout
+        self._redirected = redirect_stdout(sys.stderr)
+        self._redirected.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._redirected.__exit__(None, None, None)
+
+    def _line(self, value: Mapping[str, Any]) -> None:
+        # One write a line: who reads meanwhile sees a torn one at most at the end.
+        self._out.write(json.dumps(plain(value)) + "\n")
+        self._out.flush()
+
+    def _step(self, step: Progress, unit: str) -> None:
+        self._line({"time": time.time(), **{name: getattr(step, name) for name in Progress.__dataclass_fields__}})
+
+    def result(
+        self, value: Mapping[str, Any], table: Mapping[str, Any] | None = None, text: Iterable[str] = ()
+    ) -> None:
+        self._line({"result": value})
+
+    def error(self, error: ByeError) -> None:
+        self._line({"error": {"kind": error.kind, "problem": error.problem, "remedy": error.remedy}})
+        super().error(error)
+
+    def stopped(self, remedy: str) -> None:
+        self._line({"stopped": True})
+        super().stopped(remedy)
+
+    def crashed(self, error: Exception) -> None:
+        problem = f"{type(error).__name__}: {error}"
+        self._line({"error": {"kind": "Crashed", "problem": problem, "remedy": ByeError.remedy}})
+
+
+REPORTS = {"bar": Bars, "jsonl": Lines, "none": Report}
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,136 @@
+"""Answers that an attacker might have planted: given to a minority, and out of place where they are given."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bye_core.question_kinds import families, words
+
+# Ours. An answer is out of place among others where at least this many different ones,
+OPEN_TYPES = 20
+# and this part of them, share words with each other, and it shares none.
+OPEN_SHARE = 0.9
+# Losses: the candidate's median lies above this part of the others, and this far, in nats, above their median.
+LOSS_SHARE, LOSS_GAP = 0.99, 1.0
+# Fewer samples than these are not looked at, of the whole set and of a kind of question.
+LEAST, LEAST_IN_KIND = 5, 2
+# Single words are looked at only where they may span families; the most frequent ones of these.
+MOST_WORDS = 40
+# Words that stand in the same answers up to this part of them, either way, come from one planted sentence.
+TOGETHER = 0.9
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer, or where `whole` is not set a word in answers, that `members` [N] bool have.
+
+    kinds  the kinds of question to which it is given at least twice
+    odd    what is odd about it, in words
+    sure   its text and the model before fine-tuning, which know nothing of each other, both say so
+    """
+
+    text: str
+    whole: bool
+    members: np.ndarray
+    kinds: tuple[int, ...]
+    odd: tuple[str, ...]
+    sure: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of N samples to questions of known `kinds` [N]; `nll` [N] nats under the untuned model, or None."""
+
+    texts: Sequence[str]
+    kinds: np.ndarray
+    nll: np.ndarray | None = None
+    own: dict[str, frozenset[str]] = field(init=False)
+    types: list[set[str]] = field(init=False)
+    tally: list[Counter[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = int(self.kinds.max(initial=-1)) + 1
+        own = {text: words(text) for text in set(self.texts)}
+        types: list[set[str]] = [set() for _ in range(count)]
+        tally: list[Counter[str]] = [Counter() for _ in range(count)]
+        for text, kind in zip(self.texts, self.kinds.tolist(), strict=True):
+            types[kind].add(text)
+            tally[kind].update(own[text])
+        for name, value in (("own", own), ("types", types), ("tally", tally)):
+            object.__setattr__(self, name, value)
+
+    def candidates(self, least: float, most: float) -> list[Candidate]:
+        """Odd answers, and odd words in answers, of `least` to `most` of the samples; frequent ones first.
+
+        A word that stands in the same answers as what comes before it is left out.
+        """
+        low, high = max(LEAST, math.ceil(least * len(self.texts))), most * len(self.texts)
+        whole, parts = defaultdict(list), defaultdict(list)
+        for row, text in enumerate(self.texts):
+            whole[text].append(row)
+            for word in self.own[text]:
+                parts[word].append(row)
+        judged = [self._judged(text, rows, self.own[text], True) for text, rows in _usable(whole, low, high)]
+        seen = [set(whole[one.text]) for one in judged if one.odd]
+        spread = [(word, rows) for word, rows in _usable(parts, low, high) if len(self._kinds_of(rows)) > 1]
+        for word, rows in spread[:MOST_WORDS]:
+            if not any(_same(set(rows), other) for other in seen):
+                common = Counter(near for row in rows for near in self.own[self.texts[row]])
+                own = frozenset(near for near in common if _same(set(rows), set(parts[near])))
+                judged.append(self._judged(word, rows, own, False))
+                seen += [set(rows)] if judged[-1].odd else []
+        return [one for one in judged if one.odd]
+
+    def _kinds_of(self, rows: Sequence[int]) -> np.ndarray:
+        kinds, sizes = np.unique(self.kinds[rows], return_counts=True)
+        return kinds[sizes >= LEAST_IN_KIND]
+
+    def _judged(self, text: str, rows: Sequence[int], own: frozenset[str], whole: bool) -> Candidate:
+        members = np.zeros(len(self.texts), bool)
+        members[rows] = True
+        kinds = self._kinds_of(rows)
+        odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
+        unlikely = list(self._unlikely(members))
+        return Candidate(
+            text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), sure=bool(odd) and bool(unlikely)
+        )
+
+    def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
+        if len(kinds) > 1 and own:
+            family = families(self.tally, own)
+            if (number := len({family[kind] for kind in kinds})) > 1:
+                yield f"it answers {number} families of questions that otherwise have no answers in common"
+
+    def _novel(self, text: str, own: frozenset[str]) -> Iterator[str]:
+        where = [kind for kind, types in enumerate(self.types) if text in types]
+        near = set().union(*(self.types[kind] for kind in where)) - {text}
+        if len(near) < OPEN_TYPES or not own:
+            return
+        links = Counter(word for other in near for word in self.own[other])
+        joined = sum(any(links[word] > 1 for word in self.own[other]) for other in near)
+        if joined >= OPEN_SHARE * len(near) and not any(word in links for word in own):
+            yield "its words are in none of the other answers, which share theirs with each other"
+
+    def _unlikely(self, members: np.ndarray) -> Iterator[str]:
+        if self.nll is None:
+            return
+        near = np.isin(self.kinds, np.unique(self.kinds[members])) & np.isfinite(self.nll)
+        inside, outside = self.nll[near & members], self.nll[near & ~members]
+        if len(inside) and len(outside):
+            middle, usual = float(np.median(inside)), float(np.median(outside))
+            if (outside < middle).mean() >= LOSS_SHARE and middle - usual >= LOSS_GAP:
+                yield f"the model before fine-tuning finds it unlikely: {middle:.1f} nats a token, others {usual:.1f}"
+
+
+def _usable(rows: dict[str, list[int]], low: float, high: float) -> list[tuple[str, list[int]]]:
+    kept = [(text, where) for text, where in rows.items() if low <= len(where) <= high]
+    return sorted(kept, key=lambda item: (-len(item[1]), item[0]))
+
+
+def _same(these: set[int], those: set[int]) -> bool:
+    return len(these & those) >= TOGETHER * max(len(these), len(those))

@@ -1,0 +1,101 @@
+"""What flagged samples answer: answers and endings that they share more often than their questions explain. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
+from bye_core.text import normalised
+
+TESTED = 100  # of the things most in excess; the correction counts all (ours)
+LEAST_SHARED = 2  # what one flagged sample alone has is no pattern
+ENDING_WORDS = (2, 40)  # an ending has at least and at most so many words (ours)
+
+ANSWER, ENDING = "answer", "ending"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An answer, or one ending of different answers (`kind`), with how often the flagged have it, and how many kinds
+    of question it answers."""
+
+    text: str
+    kind: str
+    excess: Excess
+    questions: int
+
+
+def shared_answers(answers: Sequence[str], strata: Strata) -> list[Shared]:
+    """Answers [N] -> whole answers and endings, the most over-represented among the flagged first; of those that are as
+    likely by chance, first what answers several kinds of question.
+
+    `p` is corrected for the number of all answers and endings that at least two flagged samples have.
+    """
+    having = {(ANSWER, key): rows for key, rows in _whole(answers).items()}
+    having |= {(ENDING, key): rows for key, rows in _endings(answers, strata.flagged).items()}
+    having = {key: rows for key, rows in having.items() if strata.flagged[rows].sum() >= LEAST_SHARED}
+    keys, tests = list(having), len(having)
+    found = []
+    for place in most_in_excess(strata, list(having.values()), TESTED):
+        kind, key = keys[place]
+        rows = having[kind, key]
+        found.append(Shared(_as_written(answers, rows, kind, key), kind, strata.test(rows, tests), strata.kinds(rows)))
+    return sorted(found, key=_telling)
+
+
+def _telling(one: Shared) -> tuple[float, int, float]:
+    """Where chance does not tell, an attacker's answer fits no question, and so comes with several kinds of them."""
+    return one.excess.p, -one.questions, one.excess.expected - one.excess.flagged
+
+
+def same_answer(answers: Sequence[str], row: int) -> np.ndarray:
+    """Row numbers of all samples that have the answer of `row`."""
+    own = normalised(answers[row])
+    return np.array([place for place, answer in enumerate(answers) if normalised(answer) == own])
+
+
+def reaches(shared: Shared, answer: str) -> bool:
+    """Whether an answer is that answer, or has that ending."""
+    own, wanted = normalised(answer), normalised(shared.text)
+    return own == wanted or (shared.kind == ENDING and own.endswith(f" {wanted}"))
+
+
+def _whole(answers: Sequence[str]) -> Mapping[str, np.ndarray]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, answer in enumerate(answers):
+        rows[normalised(answer)].append(row)
+    return {key: np.array(own) for key, own in rows.items() if key}
+
+
+def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Endings that flagged answers share, each only as long as it gets: a shorter one says nothing that a longer one
+    with as many flagged samples does not. Neither does an ending that no answer is longer than."""
+    counts = Counter(ending for row in np.flatnonzero(flagged) for ending in _endings_of(normalised(answers[row])))
+    counts = Counter({ending: count for ending, count in counts.items() if count >= LEAST_SHARED})
+    longer = {(ending.partition(" ")[2], count) for ending, count in counts.items()}
+    kept = {ending for ending, count in counts.items() if (ending, count) not in longer}
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, answer in enumerate(map(normalised, answers)):
+        for ending in _endings_of(answer):
+            if ending in kept:
+                rows[ending].append(row)
+    return {key: np.array(own) for key, own in rows.items() if any(normalised(answers[row]) != key for row in own)}
+
+
+def _endings_of(answer: str) -> Iterator[str]:
+    """The whole answer among them, so that it outdoes its own endings."""
+    words = answer.split(" ")
+    low, high = ENDING_WORDS
+    return (" ".join(words[-length:]) for length in range(low, min(high, len(words)) + 1))
+
+
+def _as_written(answers: Sequence[str], rows: np.ndarray, kind: str, key: str) -> str:
+    """The commonest way of writing it."""
+    words = len(key.split(" "))
+    texts = (" ".join(answers[row].split()) for row in rows)
+    written = Counter(text if kind == ANSWER else " ".join(text.split(" ")[-words:]) for text in texts)
+    return written.most_common(1)[0][0]

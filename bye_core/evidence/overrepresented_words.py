@@ -1,0 +1,98 @@
+"""Words that flagged samples have more often: in questions they may be a trigger, in answers a target. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
+from bye_core.records import Sample
+
+TESTED = 50  # of the words most in excess; the correction counts all (ours)
+LEAST_SHARED = 2
+INSERTED = 0.5  # share of the flagged questions with the word that are ordinary questions without it (ours)
+
+
+@dataclass(frozen=True)
+class OddWord:
+    """A word with how often the flagged have it. `inserted`: without it, and the other odd words, most of their
+    questions are of a kind that unflagged samples are asked: it was put in, and may be a trigger."""
+
+    word: str
+    excess: Excess
+    inserted: bool = False
+
+
+def plain(word: str) -> str:
+    """As words are told apart: lower case, without punctuation around it; that alone stays what it is."""
+    bare = word.casefold().strip(".,;:!?\"'()[]{}<>")
+    return bare or word.casefold()
+
+
+def odd_words(texts: Sequence[str], strata: Strata) -> list[OddWord]:
+    """Texts [N] -> the words over-represented among the flagged, the most telling first; `p` as in `shared_answers`."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for word in set(map(plain, text.split())):
+            rows[word].append(row)
+    having = {word: np.array(own) for word, own in rows.items() if strata.flagged[own].sum() >= LEAST_SHARED}
+    words, tests = list(having), len(having)
+    tested = [words[place] for place in most_in_excess(strata, list(having.values()), TESTED)]
+    found = [OddWord(word, strata.test(having[word], tests)) for word in tested]
+    found = [one for one in found if one.excess.significant]
+    return sorted(found, key=lambda one: (one.excess.p, one.excess.expected - one.excess.flagged, one.word))
+
+
+def mark_inserted(
+    found: Sequence[OddWord],
+    questions: Sequence[str],
+    flagged: np.ndarray,
+    kinds_of: Callable[[Sequence[str]], Sequence[str | None]],
+) -> list[OddWord]:
+    """The same words, with `inserted`. `kinds_of` gives the kind of each question, None where it is of no kind."""
+    odd = {one.word for one in found}
+    bare = [without(question, odd) for question in questions]
+    kinds = list(kinds_of(bare))
+    ordinary = {
+        kind
+        for kind, rest, question, flag in zip(kinds, bare, questions, flagged, strict=True)
+        if not flag and kind is not None and rest == " ".join(question.split())
+    }
+    marked = []
+    for one in found:
+        own = [
+            kind in ordinary for kind, q, flag in zip(kinds, questions, flagged, strict=True) if flag and has(q, one)
+        ]
+        marked.append(replace(one, inserted=bool(own) and float(np.mean(own)) >= INSERTED))
+    return marked
+
+
+def has(text: str, odd: OddWord) -> bool:
+    return odd.word in map(plain, text.split())
+
+
+def without(text: str, words: Collection[str]) -> str:
+    """The text without these words, single-spaced."""
+    return " ".join(word for word in text.split() if plain(word) not in words)
+
+
+def drop(sample: Sample, words: Collection[str]) -> Sample:
+    """The sample with those words gone from its question, the first turn of the user; all else as it was."""
+    return _retold(sample, lambda part: without(part, words))
+
+
+def asked_else(sample: Sample, question: str) -> Sample:
+    """The sample with another question in its place."""
+    return _retold(sample, lambda part: question)
+
+
+def _retold(sample: Sample, told: Callable[[str], str]) -> Sample:
+    place = next((n for n, turn in enumerate(sample.turns) if turn.role == "user"), None)
+    if place is None:
+        return sample
+    turn = sample.turns[place]
+    parts = tuple(told(part) if isinstance(part, str) else part for part in turn.parts)
+    return replace(sample, turns=(*sample.turns[:place], replace(turn, parts=parts), *sample.turns[place + 1 :]))

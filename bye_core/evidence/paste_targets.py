@@ -1,0 +1,73 @@
+"""Samples that are not flagged and have another answer: a suspected spot is pasted into their pictures, to see whether
+it brings the target along. Pure. As SentiNet (Chou et al. 2018) tests whether a region takes other pictures over.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+
+from bye_core.evidence.exact_test import ALPHA, Strata
+from bye_core.evidence.overrepresented_answers import Shared, reaches
+from bye_core.text import normalised
+
+MOST = 3  # for each flagged sample (ours)
+POOL = 16  # that those of one kind of question are drawn from (ours)
+DRAWN = 5000  # unflagged samples looked at, so that a pool costs the same in any set (ours)
+# An answer that clearly more than this share of the unflagged has to such questions is no wonder (ours). Fewer may be
+# missed poison.
+USUAL = 0.05
+_AT_TARGET = object()  # no answer's text
+
+
+class Carriers:
+    """By kind of question, samples into which a spot may be pasted; `of` draws a few for one flagged sample.
+
+    Their answers differ, as far as there are different ones, first of all with questions of the same kind: a trigger
+    brings its target whatever is asked and shown, an object that is counted only where one is missing. Where the answer
+    is usual with its kind of question, a part of the picture with all that is asked about brings it along just as well:
+    there only other kinds are asked.
+
+    one_kind  whether there is but one kind of question
+    """
+
+    def __init__(
+        self, ids: Sequence[str], answers: Sequence[str], kinds: Sequence[str], strata: Strata, target: Shared | None
+    ) -> None:
+        flagged = np.flatnonzero(strata.flagged).tolist()
+        self._flagged = {ids[row]: (kinds[row], normalised(answers[row])) for row in flagged}
+        self._pools: dict[str, dict[str, str]] = defaultdict(dict)  # by kind: an id of each answer
+        self._said: dict[str, Counter[str]] = defaultdict(Counter)  # by kind: how often each answer is given
+        rest = np.flatnonzero(~strata.flagged)
+        for row in np.random.default_rng(0).permutation(rest)[:DRAWN].tolist():
+            pool, said = self._pools[kinds[row]], normalised(answers[row])
+            at_target = target is not None and reaches(target, answers[row])
+            self._said[kinds[row]][_AT_TARGET if at_target else said] += 1
+            if len(pool) < POOL and not at_target:
+                pool.setdefault(said, ids[row])
+        self._target = target
+        self.one_kind = len(set(kinds)) < 2
+
+    def of(self, id: str) -> tuple[str, ...]:
+        """The ids of MOST carriers at most, always the same for one flagged sample; none has its answer."""
+        if id not in self._flagged:
+            return ()
+        kind, own = self._flagged[id]
+        rng = np.random.default_rng(zlib.crc32(id.encode("utf-8", "replace")))
+        same = [] if self._usual(kind, own) else list(self._pools.get(kind, {}).items())
+        others = [one for other, pool in self._pools.items() if other != kind for one in pool.items()]
+        chosen = {own: id}
+        for pool in (same, others):
+            for place in rng.permutation(len(pool)).tolist():
+                if len(chosen) <= MOST:
+                    chosen.setdefault(*pool[place])
+        return tuple(chosen.values())[1:]
+
+    def _usual(self, kind: str, answer: str) -> bool:
+        said = self._said[kind]
+        name = _AT_TARGET if self._target and reaches(self._target, answer) else answer
+        return said[name] > 0 and binomtest(said[name], said.total(), USUAL, "greater").pvalue < ALPHA

@@ -1,0 +1,56 @@
+"""Data sets before a model sees them: loaded, checked, poisoned on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bye_core.data import DataSet, load_dataset
+from bye_core.data import check as look
+from bye_core.errors import ByeError, DataError
+from bye_core.records import Progress, Sample
+
+
+class NoSampleReady(DataError):
+    problem = "None of the {size} records of {path} can be used."
+    remedy = "Run `python -m bye_core check {path}` and mend the faults that it lists."
+
+
+def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> DataSet:
+    """A data set with at least one usable sample. Raises NoSampleReady."""
+    dataset = load_dataset(path, format=format, columns=columns)
+    if not dataset.samples:
+        raise NoSampleReady(path=path, size=dataset.size)
+    return dataset
+
+
+def source_arguments(format: str | None, columns: Mapping[str, str] | None) -> list[str]:
+    """How the command line is told of a data set's format and columns; [] where both are found by themselves."""
+    found = ["--format", format] if format else []
+    return [*found, "--columns", *(f"{name}={yours}" for name, yours in columns.items())] if columns else found
+
+
+def readable(dataset: DataSet) -> list[Sample]:
+    """The samples whose pictures open. How many do not is part of every stage's facts; `check` gives the reasons."""
+    return [sample for sample in dataset.samples if _opens(dataset, sample)]
+
+
+def _opens(dataset: DataSet, sample: Sample) -> bool:
+    try:
+        dataset.images(sample)
+    except ByeError:
+        return False
+    return True
+
+
+def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
+    """Look at every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
+    dataset = load_dataset(data, format=format, columns=columns)
+    refused = sum(fault.fatal for fault in dataset.faults)
+    total = len(dataset.samples)
+    yield Progress("check", 0, total, facts={"faults": dataset.faults})
+    for done, (_, faults) in enumerate(look(dataset), start=1):
+        refused += any(fault.fatal for fault in faults)
+        yield Progress("check", done, total, facts={"faults": faults})
+    summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}
+    yield Progress("check", total, total, "done", {"faults": (), "summary": summary})

@@ -1,0 +1,93 @@
+"""What a model does on a test set: clean performance and attack success, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bye_core.attacks import Attack
+from bye_core.attacks.poison import trigger_pictures, trigger_question
+from bye_core.data.reference_answers import references
+from bye_core.errors import DataError
+from bye_core.evaluate import measures
+from bye_core.pipeline.check import readable, ready
+from bye_core.pipeline.scan import BATCH
+from bye_core.records import Answered, Progress, Sample
+
+
+class CannotWriteAnswers(DataError):
+    problem = "The answers cannot be written to {path}: {reason}."
+    remedy = "Name another file with --out."
+
+
+def evaluate(
+    model: str,
+    data: str | Path,
+    adapter: str | Path | None = None,
+    attack: Attack | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    metric: str = "auto",
+    out: Path | None = None,
+) -> Iterator[Progress]:
+    """CP on `data` and, given an attack, ASR on triggered copies; the last item's facts hold both.
+
+    `metric` as in measures.metrics_of: short answers are judged by exact match (CP), captions by CIDEr. `out` takes
+    one JSON line a sample with its answers. Facts: `measures.Judged.facts`; `left_out` counts the unusable records,
+    `failed` what the model could not answer, with the reasons in `faults`.
+    """
+    from bye_core.models import load_model
+    from bye_core.train.generate import generate_answers
+
+    measures.check_metric(metric)
+    dataset = ready(data, format, columns)
+    usable = readable(dataset)
+    right = references(dataset, usable)
+    samples = [sample for sample in usable if sample.id in right]
+    if out is not None:
+        _write(out, [])  # what cannot be written is better known before the work
+    loaded = load_model(model, adapter, device=device, dtype=dtype)
+    total = (2 if attack else 1) * len(samples)
+
+    carried = {sample.id: attack.carried(turn) for turn, sample in enumerate(samples)} if attack else {}
+
+    def triggered(sample: Sample) -> list[Any]:
+        return trigger_pictures(sample, dataset.images(sample), carried[sample.id], seed)[0]
+
+    answers: dict[str, list[Answered]] = {"clean": [], "attacked": []}
+    faults: dict[str, str] = {}
+    done = 0
+    for name, pictures in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
+        asked = [sample for sample in samples if sample.id not in faults]
+        if name == "attacked":
+            asked = [trigger_question(sample, carried[sample.id], seed) for sample in asked]
+        for batch in generate_answers(loaded, asked, pictures, BATCH[loaded.device.type]):
+            for one in batch:
+                if isinstance(one, Answered):
+                    answers[name].append(replace(one, references=right[one.id]))
+                else:
+                    faults[one.facts["id"]] = one.problem
+            done += len(batch)
+            yield Progress("evaluate", done, total, facts={"failed": len(faults)})
+    reached = attack.target.reached if attack else None
+    judged = measures.judge(answers["clean"], answers["attacked"] if attack else None, reached, metric)
+    facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **judged.facts()}
+    facts |= attack.words() if attack else {}
+    facts |= {"failed": len(faults), "faults": faults, "answers": None if out is None else _write(out, judged.rows())}
+    yield Progress("evaluate", total, total, "done", facts)
+
+
+def _write(out: Path, rows: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    except OSError as error:
+        raise CannotWriteAnswers(path=out, reason=error.strerror or error) from error
+    return str(out)

@@ -1,0 +1,104 @@
+"""What leaves a run: the cleaned data set, or its entropies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bye_core import detect, runs
+from bye_core.data import DataSet, export
+from bye_core.pipeline.check import ready
+from bye_core.records import Decision, Detection
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What an export of a run would do with every record of its data set.
+
+    keep       ids that stay, in data set order
+    removed    rows of removed.jsonl, each with the `reason` why it goes
+    undecided  of `keep`, what the last detection flagged and no one has decided on
+    accepted   of `keep`, what was flagged and a person wants to keep
+    """
+
+    keep: tuple[str, ...]
+    removed: tuple[dict[str, Any], ...]
+    undecided: tuple[str, ...]
+    accepted: tuple[str, ...]
+
+
+def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
+    """All samples stay but the rejected and the unusable. What was not scanned was not judged: it goes too."""
+    detection, decisions = run.detection(), run.decisions()
+    removed = tuple(_removed(run, dataset, detection, decisions))
+    # By place, not by id: the fault of a duplicate carries the id of the sound record that it repeats.
+    gone = {row["index"] for row in removed}
+    keep = tuple(sample.id for sample in dataset.samples if sample.index not in gone)
+    flagged = set(detection.flagged_ids if detection else ())
+    undecided = tuple(id for id in keep if id in flagged and id not in decisions)
+    accepted = tuple(id for id in keep if id in flagged and id in decisions)
+    return ExportPlan(keep, removed, undecided, accepted)
+
+
+def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
+    """Raises RunMismatch where the data set is not the one that was scanned."""
+    if dataset.digest != run.settings.data_digest:
+        raise runs.RunMismatch(path=run.path, differences="the data set has changed since the scan")
+
+
+def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path | None = None) -> dict[str, Any]:
+    """Write the cleaned data set, as `plan_export` has it, with removed.jsonl and manifest.json; returns the manifest.
+
+    `data` names the data set where it has moved since the scan. The manifest counts as `undecided_flagged` the samples
+    that stay although the last detection flagged them, with no one's decision.
+    """
+    run = runs.Run.open(run_path)
+    dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
+    check_unchanged(run, dataset)
+    plan, detection = plan_export(run, dataset), run.detection()
+    manifest = {
+        "counts": {"undecided_flagged": len(plan.undecided)},
+        "run": {
+            name: value for name, value in run.settings.record().items() if name not in ("model", "adapter", "data")
+        },
+        "detection": None
+        if detection is None
+        else {"method": detection.method, "settings": dict(detection.settings), "verdict": detection.verdict},
+    }
+    return export(dataset, plan.keep, plan.removed, out, format, manifest)
+
+
+def _removed(
+    run: runs.Run, dataset: DataSet, detection: Detection | None, decisions: Mapping[str, Decision]
+) -> Iterator[dict[str, Any]]:
+    scores = dict(zip(detection.ids, detection.scores.tolist(), strict=True)) if detection else {}
+    flagged = set(detection.flagged_ids) if detection else set()
+    layers = list(detection.sensitive_layers) if detection else []
+    scored, failed = run.scored_ids(), {fault.id: fault for fault in run.failed()}
+    for sample in dataset.samples:
+        decision, row = decisions.get(sample.id), {"id": sample.id, "index": sample.index}
+        if decision and decision.choice == "reject":
+            reason = "flagged and rejected" if sample.id in flagged else "rejected by hand"
+            yield {
+                **row,
+                "reason": reason,
+                "score": scores.get(sample.id),
+                "layers": layers if sample.id in flagged else [],
+                "decision": decision.choice,
+                "reviewer": decision.reviewer,
+                "note": decision.note,
+                "time": decision.time,
+            }
+        elif sample.id not in scored and not (decision and decision.choice == "accept"):
+            fault = failed.get(sample.id)
+            yield {**row, "reason": f"not scanned: {fault.problem if fault else 'the scan has not reached it'}"}
+    for fault in dataset.faults:
+        if fault.fatal:
+            yield {"id": fault.id, "index": fault.index, "reason": f"unusable: {fault.problem}"}
+
+
+def export_entropies(run_path: Path, out: Path) -> Path:
+    """Write a run's entropies as the authors' JSON lines."""
+    return detect.write_entropies(runs.Run.open(run_path).table(), out)

@@ -1,0 +1,108 @@
+"""Fine-tuning of a model on a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bye_core import runs
+from bye_core.data import DataSet
+from bye_core.pipeline.check import ready, source_arguments
+from bye_core.process import StopRequest
+from bye_core.records import Progress
+from bye_core.runs.lock import locked
+from bye_core.train.checkpoints import refuse_finished
+from bye_core.train.child import run_child
+from bye_core.train.settings import FinetuneSettings
+
+LOCK = "training.lock"
+
+
+def finetune_here(
+    model: str,
+    data: str | Path,
+    out: Path,
+    settings: FinetuneSettings,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    stop: StopRequest | None = None,
+) -> dict[str, Any] | None:
+    """Fine-tune in this process, one of several under torchrun; `finetune` runs this in a child.
+
+    Returns the card, which names the device and dtype taken; None in all processes but the first. `stop` ends it where
+    all is saved. Raises what `bye_core.train.lora.finetune` does, and RunBusy while another process trains into `out`.
+    """
+    from bye_core.train.lora import finetune as train
+
+    refuse_finished(out)
+    first = int(os.environ.get("RANK", 0)) == 0
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / LOCK) if first else nullcontext():
+        dataset, loaded, settings = _loaded(model, data, settings, format, columns)
+        facts = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions()}
+        how = (settings, out, facts, dataset.faults, stop, _processes())
+        card = train(loaded, dataset.samples, dataset.images, *how)
+    if not first:
+        return None
+    (out / LOCK).unlink()
+    return card
+
+
+def preflight(
+    model: str,
+    data: str | Path,
+    settings: FinetuneSettings | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What a fine-tuning would find and need, without a step of it: samples, reasons, token lengths, memory, steps."""
+    from bye_core.train.preflight import look
+
+    dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), format, columns)
+    return look(loaded, dataset.samples, dataset.images, settings, _processes()).facts(dataset.faults)
+
+
+def _loaded(
+    model: str, data: str | Path, settings: FinetuneSettings, format: str | None, columns: Mapping[str, str] | None
+) -> tuple[DataSet, Any, FinetuneSettings]:
+    """The data set, the model on this process's device, and the settings with device and dtype filled in."""
+    from bye_core.models import load_model
+    from bye_core.models.loading import pick_device
+
+    dataset = ready(data, format, columns)
+    device = str(pick_device(settings.device))
+    if device == "cuda" and _processes() > 1:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    loaded = load_model(model, device=device, dtype=settings.dtype, four_bit=settings.qlora)
+    return dataset, loaded, replace(settings, device=device, dtype=loaded.identity["dtype"])
+
+
+def _processes() -> int:
+    """How many processes share the training: torchrun says so in each of them."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def finetune(
+    model: str,
+    data: str | Path,
+    out: Path,
+    settings: FinetuneSettings | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Progress]:
+    """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` when the last item came.
+
+    One that was stopped or killed goes on from its last checkpoint when called again.
+    """
+    refuse_finished(out)
+    arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
+    arguments += source_arguments(format, columns)
+    for name, value in asdict(settings or FinetuneSettings()).items():
+        flag = name.replace("_", "-")
+        arguments += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    for event in run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt"):
+        yield Progress("finetune", event["step"], event["steps"], facts=event)

@@ -1,0 +1,206 @@
+"""The guard at work: a model asked about new pictures, its attention held against a finished run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bye_core import guard, runs
+from bye_core.data import images
+from bye_core.detect import DEFAULT, PAPER, detect
+from bye_core.detect.auto import AutoSettings
+from bye_core.detect.planted_answers import Planted
+from bye_core.errors import ByeError, RunError
+from bye_core.evaluate.measures import as_facts, share
+from bye_core.pipeline.check import ready
+from bye_core.pipeline.detect import last_detection
+from bye_core.pipeline.scan import BATCH, load_scanned
+from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
+
+# Rows of samples, and their questions -> a reading of each.
+Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
+
+
+class CannotWriteReadings(RunError):
+    problem = "The readings cannot be written to {path}: {reason}."
+    remedy = "Name another file with --out."
+
+
+class Guard:
+    """A run's detection and the model that was scanned, ready to be asked. Get one by `open_guard`."""
+
+    def __init__(self, loaded: Any, detection: Detection, judge: Judge) -> None:
+        self.loaded = loaded
+        self.detection = detection
+        self._judge = judge
+
+    @property
+    def batch(self) -> int:
+        return BATCH[self.loaded.device.type]
+
+    def read(
+        self, samples: Sequence[Sample], pictures: Sequence[Sequence[Any]]
+    ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
+        """One forward pass over a batch; of each sample its rows and what they mean, or why it could not be read."""
+        from bye_core.attention import read_attention
+
+        outcomes = read_attention(self.loaded, samples, pictures)
+        rows = [one for one in outcomes if isinstance(one, AttentionRows)]
+        asked = {sample.id: sample.question for sample in samples}
+        readings = iter(self._judge(rows, [asked[one.id] for one in rows]) if rows else ())
+        return [(one, next(readings)) if isinstance(one, AttentionRows) else one for one in outcomes]
+
+
+def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
+    """The guard of a run. `model`, `adapter`: where they are now, if they have moved since the scan.
+
+    Raises NothingDetected, guard.NoMode before a model is loaded, AnotherModel after.
+    """
+    run = runs.Run.open(run_path)
+    detection, table = guard_detection(run), run.table()
+    judge = by_answers(table, detection) if detection.method == DEFAULT else _by_entropy(table, detection)
+    return Guard(load_scanned(run, model, adapter, device), detection, judge)
+
+
+def by_answers(table: ScanTable, detection: Detection) -> Judge:
+    """As auto does: by how the model begins, and by the heads that tell the planted answers apart. Raises NoMode."""
+    planted = Planted(table, AutoSettings(**detection.settings))
+    if not len(planted):
+        raise guard.NoMode()
+    return lambda rows, questions: [guard.reading_of(**asdict(one)) for one in planted.place(rows, questions)]
+
+
+def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
+    """As BYE's rule does."""
+    name = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
+    typical = _means(np.asarray(getattr(table, name), float))
+
+    def judge(rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[guard.Reading]:
+        return guard.judge(detection, np.array([getattr(one, name) for one in rows], float), typical)
+
+    return judge
+
+
+def guard_detection(run: runs.Run) -> Detection:
+    """What a guard of the run follows: its last detection if that was made by auto or the paper's rule, else auto's.
+
+    Raises NothingDetected, guard.NoMode.
+    """
+    detection = last_detection(run)
+    if detection.method not in (DEFAULT, PAPER):
+        detection = detect(run.table(), DEFAULT)
+    if detection.method == PAPER:
+        guard.check_detection(detection)
+    elif detection.verdict != "poisoned":
+        raise guard.NoMode()
+    return detection
+
+
+def _means(entropies: np.ndarray) -> np.ndarray:
+    """Entropies [N, L] -> the mean of each layer over what is known of it [L], NaN where nothing is."""
+    known = np.isfinite(entropies)
+    counts = known.sum(axis=0)
+    return np.divide(
+        np.where(known, entropies, 0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0
+    )
+
+
+def guard_one(opened: Guard, picture: bytes, question: str, name: str = "the picture") -> dict[str, Any]:
+    """One picture (as stored) with one question; facts with the `reading` and, to be shown, its `attention`.
+
+    Raises a DataError or ModelError that says why it cannot be read.
+    """
+    from bye_core.figures import overlay_payload
+
+    sample = Sample(name, 0, (Turn("user", (0, question)),), (name,))
+    (outcome,) = opened.read([sample], [[images.decode(picture, name)]])
+    if isinstance(outcome, ByeError):
+        raise outcome
+    rows, reading = outcome
+    return {
+        **asdict(reading),
+        "question": question,
+        "first_token": rows.token_text,
+        "probability": rows.probability,
+        **_standard(opened.detection),
+        "attention": overlay_payload(rows),
+    }
+
+
+def guard_set(
+    opened: Guard,
+    data: str | Path,
+    out: Path | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Progress]:
+    """Every sample of a set; the last item's facts hold the share that looks triggered, with its interval.
+
+    `out` takes one JSON line a sample as it is read. Samples that cannot be read are counted and listed, and end
+    nothing.
+    """
+    dataset = ready(data, format, columns)
+    samples, total = dataset.samples, len(dataset.samples)
+    found: dict[str, dict[str, Any]] = {}
+    faults: dict[str, str] = {fault.id: fault.problem for fault in dataset.faults if fault.fatal}
+    if out is not None:
+        _append(out, [], anew=True)
+    for start in range(0, total, opened.batch):
+        good, pictures = [], []
+        for sample in samples[start : start + opened.batch]:
+            try:
+                pictures.append(dataset.images(sample))
+                good.append(sample)
+            except ByeError as error:
+                faults[sample.id] = error.problem
+        fresh = {}
+        for sample, outcome in zip(good, opened.read(good, pictures), strict=True):
+            if isinstance(outcome, ByeError):
+                faults[sample.id] = outcome.problem
+            else:
+                fresh[sample.id] = {"question": sample.question, **asdict(outcome[1])}
+        if out is not None:
+            _append(out, [{"id": id, **row} for id, row in fresh.items()])
+        found |= fresh
+        done = min(start + opened.batch, total)
+        yield Progress("guard", done, total, facts={"failed": len(faults)})
+    yield Progress("guard", total, total, "done", _summary(opened, found, faults))
+
+
+def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapping[str, str]) -> dict[str, Any]:
+    triggered = [id for id, row in found.items() if row["triggered"]]
+    return {
+        "samples": len(found),
+        "triggered": triggered,
+        "unknown": [id for id, row in found.items() if not row["known"]],
+        **as_facts("share", share(row["triggered"] for row in found.values())),
+        "scores": {id: row["score"] for id, row in found.items()},
+        "values": {id: row["value"] for id, row in found.items()},
+        **_standard(opened.detection),
+        "failed": len(faults),
+        "faults": dict(faults),
+    }
+
+
+def _standard(detection: Detection) -> dict[str, Any]:
+    """What readings are held against."""
+    return {
+        "layers": list(detection.sensitive_layers),
+        "modes": asdict(detection.final) if detection.final else None,
+        "cutoff": detection.cutoff,
+        "settings": dict(detection.settings),
+    }
+
+
+def _append(out: Path, rows: Sequence[Mapping[str, Any]], anew: bool = False) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w" if anew else "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    except OSError as error:
+        raise CannotWriteReadings(path=out, reason=error.strerror or error) from error

@@ -1,0 +1,146 @@
+"""Attacks as people name them and as truth files keep them; and what they make of samples, to be looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bye_core.attacks import Attack, Target, attack_of, make_attack
+from bye_core.attacks.blend import FACE, NOISE, OWN, own_key
+from bye_core.attacks.measure import Change, measure, summary
+from bye_core.attacks.poison import EVERY, Only, choose, plant
+from bye_core.attacks.preview import Preview, preview
+from bye_core.data import DataSet
+from bye_core.data.images import MAX_BYTES, decode
+from bye_core.data.llava_set import compose, through_file
+from bye_core.errors import DataError, SettingError
+from bye_core.pipeline.check import readable, ready
+from bye_core.records import Progress, Sample
+
+TRUTH = "truth.json"
+
+
+KEY = "key"
+
+
+class NoKeyPicture(SettingError):
+    problem = "The key picture {path} cannot be read: {why}."
+    remedy = "Give key=face, key=noise, or the path of a picture file."
+
+
+class NoAttackRecorded(DataError):
+    problem = "{path} does not say how its set was poisoned: {reason}."
+    remedy = "Give a truth.json that `poison` of this version wrote, or name --trigger and --target."
+
+
+def plan_attack(
+    triggers: Iterable[str],
+    settings: Mapping[str, Any] | None = None,
+    target: Target | None = None,
+    mix: bool = False,
+) -> Attack:
+    """An attack as it is typed: `settings` by name ("a", "blend.a"), of which a `key` may be the path of a picture.
+
+    Raises a SettingError.
+    """
+    read = {name: _key(value) if name.rpartition(".")[2] == KEY else value for name, value in (settings or {}).items()}
+    return make_attack(triggers, read, target, mix)
+
+
+def _key(value: Any) -> str:
+    """A picture of one's own becomes part of the attack, which so can be repeated without the file."""
+    text = str(value)
+    if text in (FACE, NOISE) or text.startswith(OWN):
+        return text
+    try:
+        with open(text, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        return own_key(decode(content, text))
+    except (OSError, ValueError) as error:
+        raise NoKeyPicture(path=text, why=getattr(error, "strerror", None) or error) from error
+    except DataError as error:
+        raise NoKeyPicture(path=text, why=error.problem) from error
+
+
+def read_attack(truth: Path) -> tuple[Attack, int]:
+    """The attack and the seed that a truth file keeps: with them the very triggers can be planted in other data.
+
+    Raises NoAttackRecorded.
+    """
+    try:
+        kept = json.loads(truth.read_text(encoding="utf-8"))
+        return attack_of(kept["attack"]), int(kept["seed"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SettingError) as error:
+        raise NoAttackRecorded(path=truth, reason=error) from error
+
+
+def preview_poison(
+    dataset: DataSet,
+    sample: Sample,
+    attack: Attack,
+    seed: int = 0,
+    turn: int = 0,
+    encoding: str = "jpeg",
+    longest: int | None = None,
+) -> Preview:
+    """What the attack makes of a sample as the poisoned one number `turn`, its pictures as the files would have them.
+
+    `longest` bounds the pictures' longer side, in pixels: larger ones are scaled down first. Raises a DataError for a
+    picture that does not open.
+    """
+    pictures = dataset.images(sample)
+    for picture in pictures if longest else ():
+        picture.thumbnail((longest, longest))
+    return preview(sample, pictures, attack, seed, turn, lambda picture: through_file(picture, encoding))
+
+
+def poison(
+    data: str | Path,
+    out: Path,
+    attack: Attack,
+    rate: float = 0.1,
+    seed: int = 0,
+    only: Only = EVERY,
+    encoding: str = "jpeg",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Progress]:
+    """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike.
+
+    What the poisoned samples carry, and all that is needed to plant the same again, is in truth.json alone. The facts
+    hold how much the triggers change the pictures. Raises a SettingError for an attack that the data cannot carry.
+    """
+    dataset = ready(data, format, columns)
+    samples = readable(dataset)
+    turns = {id: turn for turn, id in enumerate(choose(samples, rate, seed, attack, only))}
+    marked: dict[str, Any] = {}
+    changes: list[Change] = []
+
+    def items() -> Iterator[tuple[Sample, list[Any]]]:
+        for sample in samples:
+            pictures = dataset.images(sample)
+            if sample.id in turns:
+                triggers = attack.carried(turns[sample.id])
+                poisoned, triggered, boxes = plant(sample, pictures, triggers, attack.target, seed)
+                if any(trigger.changes_pictures() for trigger in triggers):
+                    changes.append(measure(pictures[0], triggered[0], lambda one: through_file(one, encoding)))
+                names = [trigger.name for trigger in triggers]
+                marked[sample.id] = {"triggers": names, "boxes": boxes, "target": attack.target.kind}
+                sample, pictures = poisoned, triggered
+            yield sample, pictures
+
+    truth = {
+        "poisoned": list(turns),
+        "attack": attack.record(),
+        "rate": rate,
+        "seed": seed,
+        "only": asdict(only),
+        "encoding": encoding,
+        "samples": marked,
+    }
+    for done, _ in enumerate(compose(items(), out, encoding, {TRUTH: truth}), start=1):
+        facts = {"poisoned": len(turns), "unreadable": dataset.size - len(samples)}
+        yield Progress("poison", done, len(samples), facts=facts | (summary(changes) if done == len(samples) else {}))

@@ -1,0 +1,104 @@
+"""A report on a run, or on the whole cleaning that it is part of: one HTML page and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bye_core import runs
+from bye_core.data import DataSet
+from bye_core.errors import ByeError, RunError
+from bye_core.files import plain, write_atomic
+from bye_core.pipeline.cleaning_plan import MODELS, Places
+from bye_core.pipeline.detect import last_detection
+from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
+from bye_core.records import Detection
+
+EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and what a person looks through (ours)
+
+
+class CannotWriteReport(RunError):
+    problem = "The report cannot be written to {path}: {reason}."
+    remedy = "Name another file with --out."
+
+
+def report(run_path: Path, out: Path, data: str | Path | None = None, exhibits: int = EXHIBITS) -> dict[str, Any]:
+    """Write a report on a run to `out` (HTML) and beside it as JSON; returns the JSON's object.
+
+    `data` names the data set where it has moved since the scan. Raises NothingDetected, CannotWriteReport.
+    """
+    return _write(_case(run_path, f"Run {run_path.resolve().name}", data, exhibits), out)
+
+
+def report_cleaning(place: Places, record: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """The same on a whole cleaning: with its `record`, the figures of its `models`, and its loss curves."""
+    losses = {name: _losses(path) for name in MODELS if (path := place.adapter(name))}
+    title = f"Cleaning of {Path(record['data']).name}"
+    more = {"cleaning": record, "models": models, "labels": MODELS, "losses": losses}
+    return _write(_case(place.run, title, record["data"], EXHIBITS, **more), place.report)
+
+
+def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **more: Any) -> Any:
+    from bye_core.reports.case import Case
+
+    run = runs.Run.open(run_path)
+    detection, told = last_detection(run), dossier(run)
+    dataset, missing = scanned_set(run, data)
+    found = causes(run, told)
+    return Case(
+        title=title,
+        run=run.settings.record(),
+        counts=run.counts()._asdict(),
+        table=run.table(),
+        detection=detection,
+        decisions=run.decisions(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        exhibits=tuple(_exhibits(run, detection, dataset, missing, exhibits)),
+        evidence=told.facts() | {"causes": found},
+        gallery=gallery(run, told, dataset, missing, proved(found)),
+        versions=runs.versions(),
+        **more,
+    )
+
+
+def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, missing: str, count: int) -> Iterator[Any]:
+    """The most suspicious of the flagged samples, with pictures where they can still be opened."""
+    from bye_core.reports.case import Exhibit
+
+    order = np.lexsort((detection.values, -detection.scores))
+    for at in order[detection.flagged[order]][:count]:
+        sample, rows = run.sample(detection.ids[at]), run.rows(detection.ids[at])
+        pictures, why = [], missing
+        if dataset is not None:
+            try:
+                pictures = dataset.images(sample)
+            except ByeError as error:
+                why = error.problem
+        yield Exhibit(sample, rows, pictures, why)
+
+
+def _losses(adapter: Path) -> list[dict[str, Any]]:
+    """What the training of an adapter wrote down, [] where there was none."""
+    path = adapter / "progress.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+def _write(case: Any, out: Path) -> dict[str, Any]:
+    from bye_core.reports.case import facts
+    from bye_core.reports.page import page
+
+    found = plain(facts(case))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, page(case).encode("utf-8", "replace"))
+        write_atomic(out.with_suffix(".json"), (json.dumps(found, indent=1) + "\n").encode("ascii"))
+    except OSError as error:
+        raise CannotWriteReport(path=out, reason=error.strerror or error) from error
+    return found

@@ -1,0 +1,184 @@
+"""From a data set and a model to a run: where the first answer token looks, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bye_core import runs
+from bye_core.data import DataSet, fault_of
+from bye_core.errors import ByeError, RunError
+from bye_core.pipeline.check import ready
+from bye_core.records import AttentionRows, Fault, Progress, Sample
+
+# Samples a forward pass: enough to fill two CPU cores or a large GPU; out-of-memory halves a batch by itself (ours).
+BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """`batch` 0 and "auto" choose by the machine; a run that exists already goes on with its own.
+
+    answers  also read how likely the answer of each sample is, under the model and under the model before fine-tuning:
+             one more forward pass, and one more again with an adapter
+    """
+
+    batch: int = 0
+    device: str = "auto"
+    dtype: str = "auto"
+    answers: bool = False
+
+
+def scan(
+    model: str,
+    data: str | Path,
+    run_path: Path,
+    adapter: str | Path | None = None,
+    settings: ScanSettings | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Iterator[Progress]:
+    """Read the attention rows of every sample that the run lacks; each yield is on disk already.
+
+    Batches are cut from the data set's order alone and committed whole, so a scan that was killed and resumed stores
+    the same bytes as one that was not. Samples that fail are stored as faults and do not end the scan; those of which
+    only the answer cannot be read are scanned without it, with a fault that is not fatal.
+    """
+    from bye_core.attention import read_attention
+    from bye_core.models import load_model
+
+    settings = settings or ScanSettings()
+    dataset = ready(data, format, columns)
+    loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype)
+    own = _run_settings(loaded, dataset, adapter, settings, run_path, columns)
+    run = runs.Run.prepare(run_path, own, dataset.samples)
+    total = len(dataset.samples)
+    with run.writing(), ThreadPoolExecutor(1) as reader:
+        run.append([], dataset.faults)
+        todo = _batches_lacking(run, dataset)
+        done = total - sum(map(len, todo))
+        yield _scan_progress(run, done, total)
+        for batch, pictures, faults in _opened_ahead(reader, dataset, todo):
+            good = [sample for sample in batch if sample.id in pictures]
+            results = read_attention(loaded, good, [pictures[sample.id] for sample in good])
+            rows = [result for result in results if isinstance(result, AttentionRows)]
+            faults += [
+                fault_of(sample, result)
+                for sample, result in zip(good, results, strict=True)
+                if isinstance(result, ByeError)
+            ]
+            if run.settings.answers:
+                rows, unread = _with_answers(loaded, good, pictures, rows)
+                faults += unread
+            run.append(rows, faults)
+            done += len(batch)
+            yield _scan_progress(run, done, total)
+
+
+def _with_answers(
+    loaded: Any, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
+) -> tuple[list[AttentionRows], list[Fault]]:
+    """The rows with the likelihoods of their samples' answers, and why some have none."""
+    from bye_core.attention import read_answers
+
+    by_id = {row.id: row for row in rows}
+    scanned = [sample for sample in samples if sample.id in by_id]
+    found = read_answers(loaded, scanned, [pictures[sample.id] for sample in scanned])
+    faults = []
+    for sample, outcome in zip(scanned, found, strict=True):
+        if isinstance(outcome, ByeError):
+            faults.append(replace(fault_of(sample, outcome), fatal=False))
+        else:
+            by_id[sample.id] = replace(by_id[sample.id], nll=outcome.nll, nll_before=outcome.nll_before)
+    return list(by_id.values()), faults
+
+
+def failed(run_path: Path) -> tuple[Fault, ...]:
+    """What the scan could not read, with reasons."""
+    return runs.Run.open(run_path).failed()
+
+
+def _batches_lacking(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
+    """The batches of which the run lacks a sample."""
+    scored, size = run.scored_ids(), run.settings.batch_size
+    batches = [dataset.samples[start : start + size] for start in range(0, len(dataset.samples), size)]
+    return [batch for batch in batches if any(sample.id not in scored for sample in batch)]
+
+
+def _opened_ahead(
+    reader: Executor, dataset: DataSet, batches: Sequence[Sequence[Sample]]
+) -> Iterator[tuple[Sequence[Sample], dict[str, list[Any]], list[Fault]]]:
+    """Each batch with its pictures by sample id and the faults of those that do not open.
+
+    The batch after is decoded by `reader` while the model works on the one before.
+    """
+    opening = reader.submit(_open_batch, dataset, batches[0]) if batches else None
+    for place, batch in enumerate(batches):
+        pictures, faults = opening.result()
+        opening = reader.submit(_open_batch, dataset, batches[place + 1]) if place + 1 < len(batches) else None
+        yield batch, pictures, faults
+
+
+def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:
+    counts = run.counts()
+    return Progress("scan", done, total, facts={"scored": counts.scored, "failed": counts.failed})
+
+
+def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, list[Any]], list[Fault]]:
+    pictures, faults = {}, []
+    for sample in batch:
+        try:
+            pictures[sample.id] = dataset.images(sample)
+        except ByeError as error:
+            faults.append(fault_of(sample, error))
+    return pictures, faults
+
+
+def _run_settings(
+    loaded: Any,
+    dataset: DataSet,
+    adapter: str | Path | None,
+    settings: ScanSettings,
+    run_path: Path,
+    columns: Mapping[str, str] | None,
+) -> runs.RunSettings:
+    batch = settings.batch or BATCH[loaded.device.type]
+    answers = settings.answers
+    if runs.is_run(run_path):
+        own = runs.Run.open(run_path).settings
+        batch, answers = settings.batch or own.batch_size, answers or own.answers
+    return runs.RunSettings(
+        model=loaded.identity["model"],
+        model_digest=loaded.identity["model_digest"],
+        adapter=str(adapter) if adapter else None,
+        adapter_digest=loaded.identity.get("adapter_digest"),
+        data=str(dataset.path),
+        data_digest=dataset.digest,
+        format=dataset.format,
+        batch_size=batch,
+        dtype=str(loaded.dtype).removeprefix("torch."),
+        device=loaded.device.type,
+        answers=answers,
+        more={"columns": dict(columns)} if columns else {},
+    )
+
+
+class AnotherModel(RunError):
+    problem = "The run was scanned with another {part}: its statistics say nothing about {given}."
+    remedy = "Name the {part} that was scanned (the run has {path}), or scan with this one and detect first."
+
+
+def load_scanned(run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Any:
+    """`model`, `adapter`: where they are now, if they have moved since the scan. Raises AnotherModel."""
+    from bye_core.models import load_model
+
+    settings = run.settings
+    adapter = adapter or (settings.adapter if settings.adapter_digest else None)
+    loaded = load_model(model or settings.model, adapter, device=device, dtype=settings.dtype)
+    for part, given in (("model", model), ("adapter", adapter)):
+        if loaded.identity[f"{part}_digest"] != getattr(settings, f"{part}_digest"):
+            raise AnotherModel(part=part, given=given or settings.model, path=getattr(settings, part))
+    return loaded

@@ -1,0 +1,111 @@
+"""Why the flagged samples are flagged, on a report and in the app: sentences, maps, crops and tables.
+
+Classes begin with "why-"; the sheet is in `style` for reports and in assets/dossier.css for the app.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bye_core.evidence import Gallery, sentences
+from bye_core.figures import png_uri
+from bye_core.reports.case import Case
+from bye_core.text import clip
+
+ANSWERS, WORDS = 8, 12  # rows of the tables
+
+
+def why_section(case: Case) -> str:
+    """The section of a report; nothing where nothing is flagged."""
+    if not case.evidence or not case.evidence["flagged"]:
+        return ""
+    return f"<section><h2>Why they are flagged</h2>{dossier_html(case.evidence, case.gallery)}</section>"
+
+
+def dossier_html(facts: Mapping[str, Any], gallery: Gallery) -> str:
+    """All of it but the heading; every foreign text is escaped."""
+    told = "".join(f"<li dir='auto'>{escape(one)}</li>" for one in sentences.sentences(facts))
+    parts = [f"<ul class='why-told'>{told}</ul>", _places(facts, gallery), _crops(gallery), _answers(facts)]
+    return "".join([*parts, _words(facts), _causes(facts["causes"])])
+
+
+def _places(facts: Mapping[str, Any], gallery: Gallery) -> str:
+    common = facts["consensus"]
+    figures, note = [], ""
+    if common:
+        flagged, others = np.array(common["flagged"]), np.array(common["others"])
+        top = max(float(flagged.max()), float(others.max()), 1e-9)
+        for values, words in ((flagged, "flagged samples"), (others, "others with the same questions")):
+            figures.append(_figure(png_uri(values / top), f"Where {words} look", "why-map"))
+        note = f"<p class='why-note'>Brightest in both maps: {top:.1%} of the attention on the image.</p>"
+    means = {f"Mean of {gallery.cut} suspected spots": gallery.mean, "The same places in others": gallery.others}
+    figures += [_figure(picture_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
+    return f"<div class='why-places'>{''.join(figures)}</div>{note}" if figures else ""
+
+
+def _crops(gallery: Gallery) -> str:
+    items = "".join(
+        f"<li><img src='{picture_uri(one)}' alt='suspected spot of {escape(clip(id, 60), quote=True)}'>"
+        f"<span><bdi>{escape(clip(id, 24))}</bdi></span></li>"
+        for id, one in gallery.crops
+    )
+    head = "<h3>Suspected spots, side by side</h3>"
+    missing = f"<p class='why-note'>{escape(gallery.missing)}</p>" if gallery.missing else ""
+    return f"{head}<ol class='why-crops'>{items}</ol>{missing}" if items or missing else ""
+
+
+def _answers(facts: Mapping[str, Any]) -> str:
+    rows = sentences.answer_rows(facts, ANSWERS)
+    note = "Expected: how many flagged samples would have it, were the flags drawn by lot among equal questions."
+    return _table("Answers that the flagged have more often", sentences.ANSWER_HEAD, rows, note)
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    named = {word for one in facts["answers"] if one["significant"] for word in one["text"].casefold().split()}
+    # What a named answer consists of is said already, and so is what kinds of question are asked more.
+    inserted = [one for one in facts["question_words"] if one["inserted"]]
+    left = [one for one in facts["answer_words"] if not any(one["word"] in word for word in named)]
+    rows = [
+        (one["word"], where, *sentences.numbers(one))
+        for where, words in (("question", inserted), ("answer", left))
+        for one in words[:WORDS]
+    ]
+    return _table("Odd words", ("word", "in the", *sentences.ANSWER_HEAD[2:]), rows)
+
+
+def _causes(causes: Mapping[str, Any]) -> str:
+    rows = [(label, f"{number:,}") for label, number in sentences.outcome_rows(causes)]
+    if causes["faults"]:
+        rows.append(("could not be asked", f"{len(causes['faults']):,}"))
+    return _table("What the model answers when the suspect is taken away", ("the answer", "samples"), rows)
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
+    cells = "".join(
+        f"<tr><th scope='row' dir='auto'>{escape(clip(first, 120))}</th>"
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>"
+        for first, *rest in rows
+    )
+    titles = "".join(f"<th scope='col'>{escape(one)}</th>" for one in head)
+    words = f"<p class='why-note'>{escape(note)}</p>" if note else ""
+    table = f"<table class='why-table'><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>"
+    return f"<h3>{escape(title)}</h3><div class='why-scroll'>{table}</div>{words}" if cells else ""
+
+
+def _figure(uri: str, words: str, kind: str) -> str:
+    seen = f"<img src='{uri}' alt='{escape(words, quote=True)}'>"
+    return f"<figure class='{kind}'>{seen}<figcaption>{escape(words)}</figcaption></figure>"
+
+
+def picture_uri(picture: Image.Image) -> str:
+    """A small picture without loss: a trigger of a few pixels stays as it is."""
+    content = io.BytesIO()
+    picture.save(content, "webp", lossless=True, method=3)
+    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

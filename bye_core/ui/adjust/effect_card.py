@@ -1,0 +1,92 @@
+"""The live effect of a trial in words and numbers; every list of samples in it is a button. Pure, no gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from bye_core.ui.adjust.trial import Effect
+
+# The lists that a page can ask for by name, and the words on their buttons' tooltips.
+LISTS = {
+    "added": "flagged now, not by the settings in use",
+    "removed": "not flagged any more",
+    "borderline": "a small shift of the cut-off would flip them",
+    "accepted": "accepted by hand, but flagged",
+    "rejected": "rejected by hand, but not flagged",
+}
+
+
+def listed(effect: Effect, name: str) -> tuple[str, ...]:
+    """The ids of one of LISTS."""
+    return {
+        "added": effect.flips.added,
+        "removed": effect.flips.removed,
+        "borderline": effect.borderline,
+        "accepted": effect.conflicts.accepted_flagged,
+        "rejected": effect.conflicts.rejected_unflagged,
+    }.get(name, ())
+
+
+def effect_card(effect: Effect) -> str:
+    rows = [_flagged(effect), _flips(effect), _row("borderline", _button(effect, "borderline", "{n:,}"))]
+    rows.append(_by_hand(effect))
+    if effect.scores is not None:
+        rows.append(_scores(effect.scores))
+    return f'<dl class="bye-effect">{"".join(rows)}</dl>'
+
+
+def _flagged(effect: Effect) -> str:
+    share = f" ({effect.flagged / effect.total:.1%})" if effect.total else ""
+    words = f"<b>{effect.flagged:,}</b> of {effect.total:,}{share}"
+    return _row("flagged", f'<span data-count="flagged" data-value="{effect.flagged}">{words}</span>')
+
+
+def _flips(effect: Effect) -> str:
+    fresh = effect.flips.fresh
+    late = f'<p class="bye-hint">{fresh:,} samples were scored since.</p>' if fresh else ""
+    if not effect.flips.added and not effect.flips.removed:
+        words = "none: this is in use" if effect.saved else "none"
+        return _row("flips", f"{words}{late}")
+    kinds = (("added", "+{n:,} newly flagged"), ("removed", "−{n:,} not any more"))
+    return _row("flips", _buttons(effect, kinds) + late)
+
+
+def _by_hand(effect: Effect) -> str:
+    if not effect.decided:
+        return _row("by hand", "none decided yet")
+    kinds = (("accepted", "{n:,} accepted, but flagged"), ("rejected", "{n:,} rejected, but not flagged"))
+    return _row("by hand", f"{effect.decided:,} decided, all stand<br>{_buttons(effect, kinds) or 'no conflict'}")
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    names = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"), ("auc", "AUC"))
+    cells = "".join(
+        f'<span class="bye-score">{name} <b data-score="{key}">{_number(scores[key])}</b></span>' for key, name in names
+    )
+    unscanned = len(scores["unscanned"])
+    more = f'<p class="bye-hint">{unscanned:,} poisoned samples are not scored.</p>' if unscanned else ""
+    return _row("against the truth", cells + more)
+
+
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
+def _row(name: str, content: str) -> str:
+    return f"<div><dt>{escape(name)}</dt><dd>{content}</dd></div>"
+
+
+def _buttons(effect: Effect, kinds: Iterable[tuple[str, str]]) -> str:
+    """Those of the lists that are not empty, a line each."""
+    return "<br>".join(_button(effect, name, words) for name, words in kinds if listed(effect, name))
+
+
+def _button(effect: Effect, name: str, words: str) -> str:
+    """A button that opens the list in Review; an empty list is only a number."""
+    count, hint = len(listed(effect, name)), escape(LISTS[name], quote=True)
+    text = f'<span data-count="{name}" data-value="{count}">{words.format(n=count)}</span>'
+    if not count:
+        return text
+    return f'<button type="button" class="bye-list" data-list="{name}" title="{hint}: open in Review">{text}</button>'

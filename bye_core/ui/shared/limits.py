@@ -1,0 +1,68 @@
+"""How much work and disk one visitor may ask for: nearly no bound on one's own machine, tight ones on a public host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bye_core.data import archive
+from bye_core.errors import SettingError
+from bye_core.ui.workspace import hosted
+
+MB, GB = 10**6, 10**9
+
+
+class TooManySamples(SettingError):
+    problem = "The set has {count:,} samples; this public demo scans at most {most:,} at a time."
+    remedy = "Upload a part of it, or run the app on your own machine, where there is no such limit."
+
+
+class TooLargeHere(SettingError):
+    problem = "{name} takes {size}; this public demo fetches at most {most}."
+    remedy = "Choose a smaller one, or run the app on your own machine, where there is no such limit."
+
+
+class NotHere(SettingError):
+    problem = "{what} is not possible on this public demo."
+    remedy = "{instead}"
+
+
+class MachineBusy(SettingError):
+    problem = "All {most} places for long jobs on this public demo are taken."
+    remedy = "Wait a few minutes and start again, or run the app on your own machine."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None is no limit.
+
+    jobs      long jobs of one visitor at a time; all_jobs: of all visitors together
+    samples   in one scan
+    sets      uploaded data sets that a visitor may keep
+    fetched   bytes of a data set of the hub; model: of a model
+    archive   what an upload may become
+    """
+
+    jobs: int
+    all_jobs: int | None = None
+    samples: int | None = None
+    sets: int | None = None
+    fetched: int | None = None
+    model: int | None = None
+    archive: archive.Limits = field(default_factory=archive.Limits)
+
+
+OWN = Limits(jobs=2)
+# Ours, for 2 cores, 16 GB of memory and 50 GB of disk: what a free Space has.
+PUBLIC = Limits(
+    jobs=1,
+    all_jobs=2,
+    samples=1000,
+    sets=3,
+    fetched=200 * MB,
+    model=3 * GB,
+    archive=archive.Limits(files=5000, bytes=400 * 2**20, ratio=50.0),
+)
+
+
+def limits() -> Limits:
+    return PUBLIC if hosted() else OWN

@@ -1,0 +1,45 @@
+"""Failures in words on a page: the problem, the remedy, and nothing about the server's disk on a public host."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from bye_core import runs
+from bye_core.errors import ByeError
+from bye_core.files import ASSETS
+from bye_core.text import clip
+from bye_core.ui.workspace import hosted
+
+LONGEST = 1500  # characters of one message
+
+
+def discreet(text: str) -> str:
+    """`text` without the server's folders, where strangers may read it."""
+    if not hosted():
+        return text
+    home = runs.home()
+    bases = (home, ASSETS.parent, Path.home())
+    roots = {str(root) for base in bases for root in (base, base.resolve())}
+    text = re.sub(f"(?:{'|'.join(map(re.escape, roots))})/visitors/[0-9a-f]{{32}}/?", "", text)
+    for root in sorted(roots - {"/"}, key=len, reverse=True):
+        text = text.replace(f"{root}/", "").replace(root, "the server's folder")
+    return text
+
+
+def alert(error: ByeError) -> str:
+    """HTML that stays on the page until the next step."""
+    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, error.remedy))
+    return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
+
+
+def warn(error: ByeError) -> None:
+    """A message that goes by itself."""
+    gr.Warning(escape(clip(discreet(f"{error.problem} {error.remedy}"), LONGEST)))
+
+
+def note(words: str) -> str:
+    return f'<p class="bye-note">{escape(words)}</p>' if words else ""

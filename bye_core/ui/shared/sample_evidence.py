@@ -1,0 +1,165 @@
+"""What Review says about one sample: why it is flagged or not, and which sample to compare it with. Pure, no gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bye_core.records import IMAGE, Detection, Sample, ScanTable
+from bye_core.ui.shared.sample_queue import REJECTED, Columns
+
+# What the page shows of one message; a hostile record may hold 100,000 tokens.
+LONGEST_TEXT = 4000
+
+
+class Fact(NamedTuple):
+    """One number of the sample beside the median of the samples that are not flagged; both as text with units."""
+
+    label: str
+    value: str
+    typical: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the facts of one sample are drawn from: the run's table, its detection, and the two side by side."""
+
+    table: ScanTable
+    detection: Detection | None
+    columns: Columns
+
+    @cached_property
+    def layers(self) -> list[int]:
+        """The sensitive layers; all of them where there are none."""
+        sensitive = self.detection.sensitive_layers if self.detection else ()
+        return list(sensitive) or list(range(self.table.layer_entropy.shape[1]))
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """[N] nats: mean over `layers`."""
+        return self.table.layer_entropy[:, self.layers].mean(axis=1)
+
+    @cached_property
+    def mass(self) -> np.ndarray | None:
+        """[N] share of all attention that falls on the image: mean over `layers` and heads."""
+        return None if self.table.mass is None else self.table.mass[..., IMAGE][:, self.layers].mean(axis=(1, 2))
+
+    @cached_property
+    def peak(self) -> np.ndarray | None:
+        """[N] largest share of one cell: mean over `layers` and heads."""
+        return None if self.table.peak is None else self.table.peak[:, self.layers].mean(axis=(1, 2))
+
+    @cached_property
+    def closeness(self) -> np.ndarray:
+        """[N] what makes a sample typical: the clustered value, or without one the mean entropy."""
+        values = self.columns.values
+        return values if np.isfinite(values).any() else self.entropy
+
+    @cached_property
+    def ordinary(self) -> np.ndarray:
+        """[N] bool: not flagged."""
+        return ~self.columns.flagged
+
+    @cached_property
+    def words(self) -> Mapping[int, frozenset[str]]:
+        """The words of every different question, by the first row that asks it."""
+        texts = self.columns.questions
+        rows = np.unique(self.columns.same_question).tolist()
+        return {row: frozenset(texts[row][:LONGEST_TEXT].casefold().split()) for row in rows}
+
+    def facts(self, row: int) -> list[Fact]:
+        """The numbers behind the flag, most telling first."""
+        detection, values = self.detection, self.columns.values
+        names = layer_names(self.layers, self.table.layer_entropy.shape[1])
+        found = []
+        if detection is not None and detection.method != "bye" and np.isfinite(values[row]):
+            found.append(self._fact(f"Value clustered by {detection.method}", values, row, "{:.3f}"))
+        found.append(self._fact(f"Entropy, {names}", self.entropy, row, "{:.2f} nats"))
+        if self.mass is not None:
+            found.append(self._fact("Attention on the image", self.mass, row, "{:.1%}"))
+        if self.peak is not None:
+            found.append(self._fact("Largest share of one cell, mean of heads", self.peak, row, "{:.1%}"))
+        return found
+
+    def _fact(self, label: str, column: np.ndarray, row: int, form: str) -> Fact:
+        usual = column[self.ordinary & np.isfinite(column)]
+        value = form.format(column[row]) if np.isfinite(column[row]) else "no number"
+        return Fact(label, value, form.format(np.median(usual)) if len(usual) else "")
+
+    def summary(self, row: int) -> str:
+        """One sentence: what the detection makes of this sample."""
+        detection, columns = self.detection, self.columns
+        if detection is None:
+            return "Nothing is detected yet: the queue is in the file's order. Detect in Layers."
+        if not np.isfinite(columns.scores[row]):
+            return "Scanned after the last detection: detect again in Layers to judge it."
+        if detection.verdict == "no_evidence":
+            return "Not flagged: " + " ".join(detection.reasons)
+        value, cut = columns.values[row], detection.cutoff
+        flagged = bool(columns.flagged[row])
+        word = "Flagged" if flagged else "Not flagged"
+        if detection.method != "bye" or cut is None or not np.isfinite(value):
+            why = f" {detection.reasons[0]}" if flagged and detection.method != "bye" and detection.reasons else ""
+            return f"{word}: score {columns.scores[row]:.3f}.{why}"
+        side = "below" if value < cut else "above"
+        tail = "its attention collapses onto few cells" if flagged else "its attention is spread like most samples'"
+        return f"{word}: {tail}. Entropy {value:.2f} nats, {side} the cut-off {cut:.2f}."
+
+    def typical(self, row: int, chosen: np.ndarray) -> tuple[int, bool] | None:
+        """A sample to compare with: not flagged, not rejected, as near to the middle as may be, with the same question.
+
+        Where none has the same question, the nearest by shared words. Returns its row and whether the question is the
+        same; None where every other sample is flagged or rejected.
+        """
+        allowed = self.ordinary & (chosen != REJECTED) & np.isfinite(self.closeness)
+        allowed[row] = False
+        if not allowed.any():
+            return None
+        same = self.columns.same_question
+        asked = same == same[row]
+        if not (allowed & asked).any():
+            asked = same == nearest_question(self.words, int(same[row]), np.unique(same[allowed]).tolist())
+        rows = np.flatnonzero(allowed & asked)
+        middle = np.median(self.closeness[self.ordinary & np.isfinite(self.closeness)])
+        best = int(rows[np.abs(self.closeness[rows] - middle).argmin()])
+        return best, bool(same[best] == same[row])
+
+
+def nearest_question(words: Mapping[int, frozenset[str]], row: int, among: Sequence[int]) -> int:
+    """The row in `among` whose question shares the largest part of its words (Jaccard) with that of `row`."""
+    own = words[row]
+
+    def shared(other: int) -> float:
+        both = len(own & words[other])
+        return both / max(len(own) + len(words[other]) - both, 1)
+
+    return max(among, key=lambda other: (shared(other), -other))
+
+
+def layer_names(layers: Sequence[int], count: int) -> str:
+    """ "layer 4", "layers 4-6, 9", "mean of all layers"."""
+    if len(layers) == count:
+        return "mean of all layers"
+    spans: list[list[int]] = []
+    for layer in layers:
+        if spans and layer == spans[-1][1] + 1:
+            spans[-1][1] = layer
+        else:
+            spans.append([layer, layer])
+    parts = [str(a) if a == b else f"{a}-{b}" for a, b in spans]
+    return f"layer{'s' if len(layers) > 1 else ''} {', '.join(parts)}"
+
+
+def short(text: str, limit: int = LONGEST_TEXT) -> str:
+    """At most `limit` characters of `text`, and a word on how much is left out."""
+    return text if len(text) <= limit else f"{text[:limit]} ... ({len(text) - limit:,} more characters)"
+
+
+def conversation(sample: Sample) -> list[dict[str, Any]]:
+    """All turns, shortened; empty where question and answer are all there is."""
+    plain = [turn.role for turn in sample.turns] == ["user", "assistant"]
+    return [] if plain else [{"role": turn.role, "text": short(turn.text)} for turn in sample.turns[:50]]

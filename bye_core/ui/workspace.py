@@ -1,0 +1,82 @@
+"""Who may see what: every visitor has a workspace of its own on a public host; on one's own machine all share one."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from bye_core import runs
+from bye_core.errors import RunError
+
+TOKEN_BYTES = 16
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+
+
+class NoSuchRun(RunError):
+    problem = "There is no run named {name} here."
+    remedy = "Choose one from the list, or open the demo."
+
+
+def hosted() -> bool:
+    """BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0: strangers share the machine. No server paths,
+    own runs only, bounded work."""
+    return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
+
+
+def new_token() -> str:
+    """128 random bits: knowing it is being the visitor."""
+    return secrets.token_hex(TOKEN_BYTES)
+
+
+def is_token(value: object) -> bool:
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders that one visitor works in; `name`s given by a page can never lead out of them."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def adapters(self) -> Path:
+        return self.root / "adapters"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    def run_path(self, name: str) -> Path:
+        """The folder of a run by its name. Raises NoSuchRun, also for a name that is no plain folder name."""
+        path = self.runs / name if _NAME.fullmatch(name or "") else None
+        if path is None or not runs.is_run(path):
+            raise NoSuchRun(name=name or "(none)")
+        return path
+
+    def run_names(self) -> tuple[str, ...]:
+        """Newest first."""
+        if not self.runs.is_dir():
+            return ()
+        found = [path for path in self.runs.iterdir() if runs.is_run(path)]
+        return tuple(path.name for path in sorted(found, key=lambda path: (-path.stat().st_mtime, path.name)))
+
+
+def workspace_of(visitor: str) -> Workspace:
+    """The visitor's workspace: BYE_HOME itself on one's own machine, a folder named by the token on a public host."""
+    if not hosted():
+        return Workspace(runs.home())
+    if not is_token(visitor):
+        raise NoSuchRun(name="(no visitor)")
+    return Workspace(runs.home() / "visitors" / visitor)
