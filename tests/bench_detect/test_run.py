@@ -24,7 +24,7 @@ from bye_core.runs.lock import locked
 from bye_core.train.lora import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import last
+from tests.pipeline.test_stages import last
 
 MATRIX = Matrix("report", ("patch", "clean"), samples=(8,), epochs=1.0, test=2)
 STAGES = ["draw", "poison", "finetune", "evaluate", "scan"]

@@ -10,10 +10,9 @@ import os
 import signal
 import sys
 
-from made_rows import scan
-
 from bye_core import files
 from bye_core.runs import Run, index, shards
+from tests.runs.made_rows import scan
 
 
 def die_at(point: str, after: int) -> None:

@@ -17,7 +17,7 @@ from bye_core.train.errors import NotSaved, OutOfMemory, TrainingDiffers
 from bye_core.train.settings import PRESETS, BadFinetuneSetting, FinetuneSettings
 from bye_core.train.trainer import KeptTrainer
 from tests.models.tiny import picture, sample, save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 SAMPLES = 6
 SETTINGS = FinetuneSettings(epochs=1, batch=4, micro_batch=2, rate=0.01, rank=2)

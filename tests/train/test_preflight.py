@@ -14,7 +14,7 @@ from bye_core.train.collate import Collator
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom
 from bye_core.train.settings import FinetuneSettings
 from tests.models.tiny import picture, sample, save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 LONG = "what colour is the cat ? " * 9
 

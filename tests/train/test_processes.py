@@ -15,7 +15,7 @@ from bye_core.train import checkpoints, lora
 from bye_core.train.sample_order import FILLER, EvenOrder, SampleList
 from bye_core.train.settings import CARD, FinetuneSettings
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 6  # a batch of 4 and one of 2, which one of two processes has to do without

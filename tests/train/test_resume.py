@@ -13,7 +13,7 @@ import pytest
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL")
 

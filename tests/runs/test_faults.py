@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rows import make_rows, make_run, make_samples, make_settings, scan
 
 from bye_core.errors import RunError
 from bye_core.runs import Run, table
 from bye_core.runs.errors import DamagedRun, DamagedSample, NotScanned, RunBusy, RunNotWritable
 from bye_core.runs.payload import encode
 from bye_core.runs.store import INDEX, SHARDS, STATISTICS
+from tests.runs.made_rows import make_rows, make_run, make_samples, make_settings, scan
 
 
 def shard(run, number=0):

@@ -5,7 +5,7 @@ import json
 from bye_core import pipeline
 from bye_core.cli import main, parser
 from tests import made_run
-from tests.stages import stage
+from tests.pipeline.stages import stage
 
 
 def test_every_subcommand_is_parsed_and_run():

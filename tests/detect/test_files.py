@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_tables import make_table, poisoned_table
 
 from bye_core.detect import detect, read_entropies, score, write_entropies
 from bye_core.detect.errors import BadScoreLine, BadSetting, NoScores
 from bye_core.records import Detection, ScanTable
+from tests.detect.made_tables import make_table, poisoned_table
 
 
 def write(path, *records):

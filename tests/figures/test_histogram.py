@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_detection import MIXTURE, REPORTS, make_detection, trace
 from scipy.stats import norm
 
 from bye_core.figures import final_histogram, layer_histogram
 from bye_core.figures.histogram import bin_edges
 from bye_core.figures.modes import expected_counts
 from bye_core.records import Mixture
+from tests.figures.made_detection import MIXTURE, REPORTS, make_detection, trace
 
 ENTROPIES = np.concatenate([np.full(25, 2.0), np.full(75, 4.0)]) + np.linspace(-0.3, 0.3, 100)
 

@@ -9,7 +9,7 @@ from bye_core import pipeline, runs
 from bye_core.cli import main
 from bye_core.pipeline import ScanSettings
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 COUNT = 5
 

@@ -28,8 +28,8 @@ from bye_core.runs.errors import RunBusy
 from bye_core.train.lora import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
-from tests.stages import stage
-from tests.test_pipeline import COUNT, last, write_set
+from tests.pipeline.stages import stage
+from tests.pipeline.test_stages import COUNT, last, write_set
 
 SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32")
 ALL = [

@@ -7,13 +7,13 @@ import re
 
 import numpy as np
 import pytest
-from made_tables import KINDS, TARGET, answered_table, full_table
 
 from bye_core.detect import auto, detect
 from bye_core.detect.candidate_answers import Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
 from bye_core.question_kinds import Kinds, families, words
+from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table
 
 
 @pytest.mark.parametrize("shift", [2.0, -2.0])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_detection import trace
 from sklearn.mixture import GaussianMixture
 
 from bye_core.figures import head_bsi, heads_figure
 from bye_core.figures.heads import TOLERANCE, Binned, otsu
+from tests.figures.made_detection import trace
 
 
 def made_entropy(samples=1000, layers=2, heads=3, seed=0):

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from made_tables import one_mode, two_modes
 from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
@@ -14,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 from bye_core.detect import mixture as module
 from bye_core.detect.mixture import bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.records import Mixture
+from tests.detect.made_tables import one_mode, two_modes
 
 
 def test_fit_finds_means_spreads_and_shares():

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_tables import full_table, make_table, one_mode, two_modes
 
 from bye_core.detect import DETECTORS, detect, missing_inputs
 from bye_core.detect.dawid_skene import dawid_skene
@@ -14,6 +13,7 @@ from bye_core.detect.errors import BadSetting, MissingInputs
 from bye_core.detect.tcap import TcapSettings, minority_group, split_head
 from bye_core.records import IMAGE, SYSTEM
 from bye_core.runs.detection_file import dump_detection, load_detection
+from tests.detect.made_tables import full_table, make_table, one_mode, two_modes
 
 COUNT, POISONED = 100, list(range(10))
 OTHERS = [name for name in DETECTORS if name != "bye"]

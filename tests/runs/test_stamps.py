@@ -1,10 +1,10 @@
 """A look at a run's files tells what has changed in it, and only that."""
 
 import numpy as np
-from made_rows import make_rows, make_run
 
 from bye_core.records import Decision, Detection
 from bye_core.runs import stamps
+from tests.runs.made_rows import make_rows, make_run
 
 
 def test_each_part_changes_its_own_stamp(tmp_path):

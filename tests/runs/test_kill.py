@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rows import make_run, scan
 
 import bye_core
 from bye_core.runs import Run, store
 from bye_core.runs.payload import encode
 from bye_core.runs.table import DTYPES
+from tests.runs.made_rows import make_run, scan
 
 COUNT, SHARD = 240, 40_000
 HERE = Path(__file__).parent

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_detection import REPORTS, make_detection, trace
 
 from bye_core.figures import bsi_figure, entropy_figure, suspicious_side
 from bye_core.figures.layers import band_outline
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS
+from tests.figures.made_detection import REPORTS, make_detection, trace
 
 
 def test_bars_hold_their_layers_and_indices():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from made_detection import trace
 
 from bye_core.figures import loss_figure, outcome_figure, outcome_rows
 from bye_core.figures.loss import smoothed
+from tests.figures.made_detection import trace
 
 FACTS = [
     {"event": "begin", "step": 0, "steps": 40},

@@ -22,7 +22,7 @@ from bye_core.process import Stopped, StopRequest
 from bye_core.records import Fault, Progress
 from bye_core.runs import jobs
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import write_set
+from tests.pipeline.test_stages import write_set
 
 PATIENCE = 300
 COUNT = 200

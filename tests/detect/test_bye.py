@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_tables import make_table, one_mode, poisoned_table, two_modes
 from sklearn.mixture import GaussianMixture
 
 from bye_core.detect import DETECTORS, PAPER
 from bye_core.detect import detect as detect_by
 from bye_core.detect.errors import BadSetting, UnknownDetector, UnknownSetting
+from tests.detect.made_tables import make_table, one_mode, poisoned_table, two_modes
 
 POISONED = tuple(f"s{n}" for n in range(10))
 

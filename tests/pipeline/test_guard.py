@@ -9,7 +9,7 @@ import pytest
 from bye_core import pipeline, runs
 from bye_core.cli import main
 from tests.models.tiny import save_tiny
-from tests.test_pipeline import COUNT, last, write_set
+from tests.pipeline.test_stages import COUNT, last, write_set
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_detection import IDS, make_detection, make_scan
 
 from bye_core.figures import Points, as_json, scatter_figure, score_points
 from bye_core.figures.scatter import WEBGL_FROM
 from bye_core.figures.theme import KEPT, SUSPICIOUS
 from bye_core.records import Decision
+from tests.figures.made_detection import IDS, make_detection, make_scan
 
 
 def drawn(figure):

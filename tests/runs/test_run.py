@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_rows import LAYERS, make_rows, make_run, make_samples, make_settings, scan
 
 from bye_core.records import AttentionRows, Detection, Fault, LayerReport, Mixture, Sample, Turn
 from bye_core.runs import Run, home, is_run, list_runs, new_run_path
@@ -26,6 +25,7 @@ from bye_core.runs.errors import (
     UnknownSample,
 )
 from bye_core.runs.payload import decode, encode
+from tests.runs.made_rows import LAYERS, make_rows, make_run, make_samples, make_settings, scan
 
 
 def assert_same_rows(left: AttentionRows, right: AttentionRows) -> None:

@@ -7,11 +7,11 @@ import os
 import threading
 
 import pytest
-from made_rows import make_run
 
 from bye_core.records import Decision
 from bye_core.runs import Run
 from bye_core.runs.errors import DamagedRun, RunNotWritable, UnknownChoice, UnknownSample
+from tests.runs.made_rows import make_run
 
 
 def choices(run: Run) -> dict[str, str]:
