@@ -1,0 +1,96 @@
+"""Connects the handlers of a tab to its components."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any
+
+import gradio as gr
+
+from bye_core.errors import ByeError
+from bye_core.ui.shared.messages import alert, warn
+
+Update = dict[Any, Any]  # component -> its new value or properties
+Handler = Callable[..., Any]
+
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+# Handlers that write the session run one at a time, so that no change is lost.
+SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components that the handlers of one tab read and update. A tab adds its own as fields.
+
+    A field may hold several components in a list or tuple.
+    """
+
+    session: gr.State
+
+    def all(self) -> list[Any]:
+        """Return every component, for the `outputs` of a listener."""
+        values = [value if isinstance(value, list | tuple) else (value,) for value in vars(self).values()]
+        return [part for group in values for part in group]
+
+    def unchanged(self) -> Update:
+        """Return an update that changes nothing. Gradio would take an empty dictionary for a value."""
+        return {self.session: gr.skip()}
+
+
+def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[[Handler], Handler]:
+    """Return a function that turns `handler(parts, *inputs)` into a listener for Gradio.
+
+    A ByeError becomes the update `on_error(error, *inputs)`; by default a passing message on an unchanged page.
+    Generators and handlers with a `gr.EventData` parameter work too.
+    """
+
+    def failed(error: ByeError, *inputs: Any) -> Update:
+        if on_error:
+            return on_error(error, *inputs)
+        warn(error)
+        return parts.unchanged()
+
+    def bind(handler: Handler) -> Handler:
+        @wraps(handler)
+        def listener(*inputs: Any) -> Any:
+            try:
+                return handler(parts, *inputs)
+            except ByeError as error:
+                return failed(error, *inputs)
+
+        @wraps(handler)
+        def stream(*inputs: Any) -> Iterator[Any]:
+            try:
+                yield from handler(parts, *inputs)
+            except ByeError as error:
+                yield failed(error, *inputs)
+
+        chosen: Any = stream if inspect.isgeneratorfunction(handler) else listener
+        # Gradio reads the parameters from the signature: the inputs, and a gr.EventData by its annotation.
+        signature = inspect.signature(handler)
+        chosen.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        return chosen
+
+    return bind
+
+
+def alert_in(component: Any) -> Callable[..., Update]:
+    """Return an `on_error` that shows the failure in `component`."""
+    return lambda error, *_: {component: alert(error)}
+
+
+def if_in_front(handler: Handler) -> Handler:
+    """Skip `handler` unless its last input is true: whether the tab is in front (bridge.in_front)."""
+
+    def listener(parts: Parts, *inputs: Any) -> Any:
+        return handler(parts, *inputs[:-1]) if inputs[-1] else parts.unchanged()
+
+    return listener
+
+
+def open_tab(name: str) -> Callable[[], gr.Tabs]:
+    """Return a handler that brings a tab to the front; its output is `frame.tabs`."""
+    return partial(gr.Tabs, selected=name)
