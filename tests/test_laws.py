@@ -78,3 +78,22 @@ def test_the_pipeline_has_no_circular_imports():
         needs[f"{package}.{path.stem}"] = modules
     assert len(needs) > 1
     list(TopologicalSorter(needs).static_order())
+
+
+UI = ROOT / "bye_core/ui"
+
+
+@pytest.mark.parametrize("path", sorted(UI.rglob("*.py")), ids=lambda p: str(p.relative_to(UI)))
+def test_tabs_do_not_import_each_other(path):
+    folder = path.relative_to(UI).parts
+    tab = folder[1] if folder[0] == "tabs" and len(folder) > 2 else None
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [f"{node.module}.{name.name}" for name in node.names] if isinstance(node, ast.ImportFrom) else []
+        names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if tab and name.startswith("bye_core.ui.tabs."):
+                assert name.split(".")[3] == tab, f"the tab {tab} imports {name}"
+
+
+def test_the_top_of_the_app_stays_small():
+    assert len(list(UI.glob("*.py"))) <= 12

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS, make_trigger
+from bye_core.attacks import TRIGGERS, FixedAnswer, make_trigger
 from bye_core.errors import DataError
 from bye_core.ui import demo_run
 
 TEST = demo_run.DEMO / "data" / "test.json"
 
 PAPER_SIZE = 1 / 16
+
+TARGET = FixedAnswer().text
 
 NO_TRIGGER = "none"
 

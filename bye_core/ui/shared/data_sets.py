@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from threading import Lock
 
@@ -18,6 +19,7 @@ from bye_core.data.load import annotations
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
+from bye_core.text import clip
 from bye_core.ui import demo_run
 from bye_core.ui.shared.images import Kept
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
@@ -32,6 +34,14 @@ STAMPED = 64  # files at the top of a folder whose change is noticed
 LONGEST_NAME = 60
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+FORMAT_TITLES = {
+    "llava": "LLaVA JSON",
+    "qwen-vl": "Qwen-VL",
+    "sharegpt": "ShareGPT (LLaMA-Factory)",
+    "chat": "chat messages (TRL, Hugging Face)",
+    "imagefolder": "image folder",
+    "vqa": "VQA table",
+}
 _loaded, _writing = Kept(3), Lock()
 
 
@@ -85,6 +95,23 @@ class Choice:
             return "demo"
         parts = Path(self.key).parts
         return "/".join([*parts[-2:], *([self.file] if self.file else [])])
+
+
+def format_title(format: str) -> str:
+    """Return the name of an annotation format for people."""
+    return FORMAT_TITLES.get(format, format)
+
+
+def data_line(name: str, facts: str = "") -> str:
+    """Return the HTML line that says which data set a form is about."""
+    more = f" <span class='bye-note'>{escape(facts)}</span>" if facts else ""
+    return f"<p class='bye-data'>Data set: <b><bdi>{escape(clip(name, 80))}</bdi></b>{more}</p>"
+
+
+def choice_line(choice: Choice) -> str:
+    """Return the HTML line for a chosen set: its name, its format and how many records are ready."""
+    facts = f"{format_title(choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
+    return data_line(choice.name, facts if choice.records else "choose another in Data")
 
 
 def latest(place: Workspace) -> tuple[Choice, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -11,8 +10,8 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
-from bye_core.ui.shared import job_card
-from bye_core.ui.shared.messages import alert, clip, discreet, note
+from bye_core.ui.shared import data_sets, job_card
+from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
 from bye_core.ui.tabs.attack.job import Form, Source
@@ -136,8 +135,7 @@ def _count(page: int, chosen: int, total: int) -> str:
 
 
 def _data_line(origin: Source) -> str:
-    name = escape(clip(origin.name, 80))
-    return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b></p>"
+    return data_sets.data_line(origin.name)
 
 
 def _nothing(parts: Parts, words: str) -> Update:

@@ -17,9 +17,8 @@ from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, model_choice
 from bye_core.ui.shared.job_card import failure
-from bye_core.ui.shared.messages import alert, clip, note
+from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.tabs.clean import job as clean_job
-from bye_core.ui.tabs.data.cards import TITLES
 from bye_core.ui.workspace import workspace_of
 
 Update = dict[Any, Any]
@@ -107,11 +106,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
 def _data_line(session: Session) -> str:
     if not chosen(session):
         return note(NO_DATA)
-    choice = data_sets.find(workspace_of(session.visitor), chosen(session))
-    facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
-    facts = facts if choice.records else "choose another in Data"
-    name = escape(clip(choice.name, 80))
-    return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b> <span class='bye-note'>{escape(facts)}</span></p>"
+    return data_sets.choice_line(data_sets.find(workspace_of(session.visitor), chosen(session)))
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:

@@ -23,7 +23,6 @@ from bye_core.ui.shared.limits import limits
 from bye_core.ui.shared.messages import clip
 from bye_core.ui.shared.model_choice import SHIPPED, model_of
 from bye_core.ui.shared.training_form import check_allowed, settings_of
-from bye_core.ui.tabs.finetune import evaluation
 from bye_core.ui.workspace import Workspace
 
 KIND, FOLDER = "clean", "cleanings"
@@ -63,7 +62,7 @@ class Form:
     test: str = ""
     trigger: str = NO_TRIGGER
     size: float = PAPER_SIZE
-    target: str = evaluation.TARGET
+    target: str = attack_form.TARGET
     truth: str = ""
     random: bool = False
     name: str = ""
@@ -111,7 +110,7 @@ def arguments(place: Workspace, data: str, form: Form) -> list[str]:
         own = form.test.strip() == str(TEST)
         test = str(TEST) if own else data_sets.path_of(place, data_sets.find(place, data_sets.typed(form.test)))
         found += ["--test", test]
-    found += attack_arguments(form.trigger, form.size or 0, form.target or evaluation.TARGET, form.truth)
+    found += attack_arguments(form.trigger, form.size or 0, form.target or attack_form.TARGET, form.truth)
     found += ["--baseline", "random"] if form.random else []
     wanted_of(found)
     return found

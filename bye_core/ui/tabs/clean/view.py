@@ -13,12 +13,11 @@ from bye_core.errors import ByeError
 from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Frame, Session
-from bye_core.ui.shared.attack_form import PAPER_SIZE
+from bye_core.ui.shared.attack_form import PAPER_SIZE, TARGET
 from bye_core.ui.shared.messages import alert
 from bye_core.ui.shared.training_form import WORDS
 from bye_core.ui.tabs.clean import actions as page
 from bye_core.ui.tabs.clean import job as clean_job
-from bye_core.ui.tabs.finetune import evaluation
 from bye_core.ui.workspace import hosted
 
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -84,7 +83,7 @@ def _form() -> tuple[Any, ...]:
         )  # fmt: skip
         size = gr.Number(PAPER_SIZE, label="Its size", info="of the short side", min_width=110, elem_id="clean-size")
     target = gr.Textbox(
-        evaluation.TARGET,
+        TARGET,
         label="Its answer",
         info="the attacker's, where it is known",
         max_lines=1,

@@ -14,7 +14,7 @@ from bye_core.data import DataSet
 from bye_core.data.images import decode
 from bye_core.errors import ByeError
 from bye_core.records import Fault, Sample
-from bye_core.ui.shared.data_sets import Choice
+from bye_core.ui.shared.data_sets import Choice, format_title
 from bye_core.ui.shared.images import Kept
 from bye_core.ui.shared.messages import clip, discreet
 from bye_core.ui.tabs.data.validation import Checked
@@ -24,14 +24,6 @@ THUMBNAIL = 320  # pixels of the longer side: a card's width on a dense screen
 KEPT = 2000
 SHOWN = {"question": 220, "answer": 160, "id": 60}  # characters
 SHOWN_OF_A_KIND = 30
-TITLES = {
-    "llava": "LLaVA JSON",
-    "qwen-vl": "Qwen-VL",
-    "sharegpt": "ShareGPT (LLaMA-Factory)",
-    "chat": "chat messages (TRL, Hugging Face)",
-    "imagefolder": "image folder",
-    "vqa": "VQA table",
-}
 _thumbnails = Kept(KEPT)
 _decoders = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
@@ -53,7 +45,7 @@ def summary(choice: Choice, dataset: DataSet, checked: Checked) -> str:
     cells = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts)
     where = "" if choice.key == choice.name or choice.key == "demo" else discreet(choice.key)
     notes = "".join(f"<p class='bye-note'>{escape(clip(note, 300))}</p>" for note in dataset.notes)
-    form = TITLES.get(dataset.format, dataset.format)
+    form = format_title(dataset.format)
     return (
         f"<section class='bye-set'><h3><bdi>{escape(clip(choice.name, 80))}</bdi></h3>"
         f"<p class='bye-note'>Format: <b>{escape(form)}</b> <bdi>{escape(clip(where, 200))}</bdi></p>"
@@ -171,7 +163,7 @@ def list_of_sets(choices: Iterable[Choice], demo: bool) -> str:
 
 def _row(choice: Choice) -> str:
     key, name = escape(choice.key, quote=True), escape(clip(choice.name, 60))
-    facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} ready"
+    facts = f"{format_title(choice.found)}, {choice.ready:,} of {choice.records:,} ready"
     return (
         f"<li><button type='button' data-open='{key}'><bdi>{name}</bdi></button>"
         f"<span class='bye-note'>{escape(facts)}</span>"

@@ -19,9 +19,9 @@ from bye_core.records import Decision
 from bye_core.ui.open_run import RunView, open_view
 from bye_core.ui.session import Session
 from bye_core.ui.shared import images
+from bye_core.ui.shared.data_sets import format_title
 from bye_core.ui.shared.exports import find, path_of
 from bye_core.ui.shared.messages import alert, note
-from bye_core.ui.tabs.data.cards import TITLES
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export import summary
 from bye_core.ui.tabs.export.parts import Parts, Update, gathered, program
@@ -124,8 +124,8 @@ def look(parts: Parts, view: RunView, moved: str, page: int = 0) -> Update:
 
 def _formats(view: RunView) -> gr.Dropdown:
     own = view.run.settings.format or ""
-    others = [(TITLES.get(name, name), name) for name in FORMATS if name != own]
-    return gr.Dropdown([(f"same as it came in: {TITLES.get(own, own)}", "same"), *others])
+    others = [(format_title(name), name) for name in FORMATS if name != own]
+    return gr.Dropdown([(f"same as it came in: {format_title(own)}", "same"), *others])
 
 
 def describe(parts: Parts, session: Session, name: str, format: str, moved: str) -> Update:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from bye_core.ui import demo_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, job_card, model_choice
 from bye_core.ui.shared.images import Kept
-from bye_core.ui.shared.messages import alert, clip, discreet, note
+from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.model_choice import SHIPPED
-from bye_core.ui.tabs.data.cards import TITLES
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -102,10 +100,7 @@ def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
 def data_line(place: Workspace, session: Session) -> str:
     if not session.data:
         return note(NO_DATA)
-    choice = data_sets.find(place, session.data)
-    facts = f"{TITLES.get(choice.found, choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
-    name = escape(clip(choice.name, 80))
-    return f"<p class='bye-data'>Data set: <b><bdi>{name}</bdi></b> <span class='bye-note'>{escape(facts)}</span></p>"
+    return data_sets.choice_line(data_sets.find(place, session.data))
 
 
 def preview(parts: Parts, session: Session, *values: Any) -> Update:
