@@ -8,7 +8,8 @@ from typing import Any
 
 from bye_core.cli.attack_options import known_attack
 from bye_core.detect import DEFAULT
-from bye_core.pipeline.cleaning_plan import Cleaning, read
+from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.cleaning_folder import read_record
 from bye_core.train.settings import PRESETS, FinetuneSettings
 
 
@@ -31,7 +32,7 @@ def cleaning_of(args: argparse.Namespace) -> Cleaning:
         args.model,
         args.data,
         settings,
-        args.method or (read(args.out) or {}).get("method", DEFAULT),
+        args.method or (read_record(args.out) or {}).get("method", DEFAULT),
         **source(args),
         test=args.test,
         attack=attack,
@@ -40,4 +41,5 @@ def cleaning_of(args: argparse.Namespace) -> Cleaning:
         baselines=tuple(args.baseline),
         seed=settings.seed,
         run=args.run,
+        attack_file=args.attack,
     )

@@ -18,7 +18,7 @@ from bye_core.data import FORMATS
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.detect import DEFAULT, DETECTORS
 from bye_core.evaluate.measures import METRICS
-from bye_core.pipeline.cleaning_plan import BASELINES
+from bye_core.pipeline.cleaning import BASELINES
 from bye_core.pipeline.report import EXHIBITS
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS, TORCHRUN

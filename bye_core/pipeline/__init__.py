@@ -7,7 +7,8 @@ calling again goes on where it stopped. Models are loaded only by the functions 
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.check import NoSampleReady, check, ready, source_arguments
 from bye_core.pipeline.clean import clean
-from bye_core.pipeline.cleaning_plan import MODELS, Cleaning
+from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.cleaning_folder import MODELS, CleaningOutline
 from bye_core.pipeline.decide import decide, undo
 from bye_core.pipeline.detect import NothingDetected, detect_entropies, detect_once, detect_run, last_detection
 from bye_core.pipeline.evaluate import evaluate
@@ -19,6 +20,7 @@ from bye_core.pipeline.poison import (
     TRUTH,
     NoAttackRecorded,
     NoKeyPicture,
+    attack_arguments,
     plan_attack,
     poison,
     preview_poison,
@@ -27,13 +29,14 @@ from bye_core.pipeline.poison import (
 from bye_core.pipeline.report import report
 from bye_core.pipeline.scan import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.score import UnreadableTruth, read_truth, score_run
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import FinetuneSettings, settings_arguments
 
 __all__ = [
     "BATCH",
     "MODELS",
     "TRUTH",
     "Cleaning",
+    "CleaningOutline",
     "ExportPlan",
     "FinetuneSettings",
     "Guard",
@@ -43,6 +46,7 @@ __all__ = [
     "NothingDetected",
     "ScanSettings",
     "UnreadableTruth",
+    "attack_arguments",
     "check",
     "check_causes",
     "check_unchanged",
@@ -74,6 +78,7 @@ __all__ = [
     "report",
     "scan",
     "score_run",
+    "settings_arguments",
     "source_arguments",
     "undo",
 ]

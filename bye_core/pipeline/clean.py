@@ -1,4 +1,4 @@
-"""BYE's Algorithm 1: the stages in a row, from a suspect data set to a clean adapter and a report on both."""
+"""Runs a whole cleaning, Algorithm 1 of BYE (arXiv 2505.16916): from a suspect data set to a clean adapter."""
 
 from __future__ import annotations
 
@@ -14,18 +14,11 @@ import numpy as np
 from bye_core import runs
 from bye_core.data import export
 from bye_core.detect import DETECTORS
+from bye_core.errors import RunError
 from bye_core.files import write_atomic
 from bye_core.pipeline.check import ready
-from bye_core.pipeline.cleaning_plan import (
-    MODELS,
-    RANDOM_SHARE,
-    Cleaning,
-    Places,
-    StaleAdapter,
-    begin,
-    covers,
-    models_of,
-)
+from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.cleaning_folder import MODELS, CleaningFolder, CleaningOutline, is_current, start_or_resume
 from bye_core.pipeline.decide import decide
 from bye_core.pipeline.detect import detect_run
 from bye_core.pipeline.evaluate import evaluate
@@ -40,119 +33,135 @@ from bye_core.train.checkpoints import discard
 from bye_core.train.settings import CARD, finished
 
 LOCK = "clean.lock"
-DROP_STREAM = 1  # of random numbers: with the plain seed's the drop would hit what `poison` chose by the same seed
+RANDOM_SHARE = 0.2  # the paper's baseline drops a random 20%
+# The drop has its own random stream: with the plain seed it would hit the samples that `poison` chose by that seed.
+DROP_STREAM = 1
 
 
-def clean(wanted: Cleaning, out: Path) -> Iterator[Progress]:
-    """The whole of BYE's Algorithm 1 in `out`, as `cleaning` describes it; what is finished there is not done again.
+class StaleAdapter(RunError):
+    problem = "The adapter {adapter} was tuned on another selection of samples than the current one."
+    remedy = "Delete that folder to tune on the current selection, or undo the decisions made since."
 
-    Without evidence of poisoning nothing is removed, and the adapter tuned on everything is the result. A detection
-    or decisions that a person made in `out`/run meanwhile stand. Stages as `cleaning.stages` names them; the last item,
-    "clean", holds the figures. Raises CleaningMismatch, StaleAdapter, RunBusy where another call is at work in the
-    folder, and what the stages raise.
+
+def clean(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
+    """Run all stages of `cleaning` in the folder `out`; skips the stages that are finished there.
+
+    Without evidence of poisoning nothing is removed, and the adapter tuned on the whole set is the result. A detection
+    or decisions that a person made in the run meanwhile are kept. Stages are named as `CleaningOutline.stages` lists
+    them; the facts of the last item, "clean", hold the figures.
+
+    Raises: CleaningMismatch, StaleAdapter, RunBusy if another process works in the folder, and what the stages raise.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunNotWritable(path=out, reason=error.strerror) from error
     with locked(out / LOCK):
-        yield from _stages(wanted, out)
+        yield from _run_stages(cleaning, out)
 
 
-def _stages(wanted: Cleaning, out: Path) -> Iterator[Progress]:
-    place, record = Places.of(wanted, out), begin(wanted, out)
-    yield from _tuned(wanted, place, "suspect", wanted.data)
-    detector = DETECTORS[wanted.method]
-    # A scan that was made without the answers goes on without them where they are not needed.
-    wished = "nll_before" in detector.wants and not runs.is_run(place.run)
-    answers = wished or "nll_before" in detector.needs
-    machine = ScanSettings(device=wanted.settings.device, dtype=wanted.settings.dtype, answers=answers)
-    suspect = place.adapter("suspect")
-    yield from scan(wanted.model, wanted.data, place.run, suspect, machine, wanted.format, wanted.columns)
-    detection = _detected(place, wanted.method)
-    count = int(detection.flagged.sum())
-    yield Progress("detect", 1, 1, facts={"verdict": detection.verdict, "flagged": count})
-    facts = {"verdict": detection.verdict, "flagged": count, "samples": len(detection.ids)}
-    facts |= {"layers": list(detection.sensitive_layers), "run": str(place.run), "adapter": str(suspect)}
-    poisoned = detection.verdict == "poisoned"
+def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
+    outline, record = CleaningOutline.of(cleaning, out), start_or_resume(cleaning, out)
+    folder = outline.folder
+    suspect = folder.adapter("suspect")
+    yield from _tune(cleaning, folder, "suspect", cleaning.data)
+    yield from _scan(cleaning, folder)
+    detection = _detect_and_reject(folder, cleaning.method)
+    poisoned, flagged = detection.verdict == "poisoned", int(detection.flagged.sum())
+    yield Progress("detect", 1, 1, facts={"verdict": detection.verdict, "flagged": flagged})
+    facts: dict[str, Any] = {"verdict": detection.verdict, "flagged": flagged, "samples": len(detection.ids)}
+    facts |= {"layers": list(detection.sensitive_layers), "run": str(folder.run), "adapter": str(suspect)}
     if poisoned:
-        manifest = export_run(place.run, place.data, data=wanted.data)
+        manifest = export_run(folder.run, folder.data, data=cleaning.data)
         yield Progress("export", 1, 1, facts=manifest["counts"])
-        yield from _tuned(wanted, place, "cleaned", place.data)
-        facts |= {"kept": manifest["counts"]["kept"], "data": str(place.data)}
-        facts["adapter"] = str(place.adapter("cleaned"))
-    if "random" in wanted.baselines:
-        _drop_at_random(wanted, place)
-        yield from _tuned(wanted, place, "random", place.random_data)
+        yield from _tune(cleaning, folder, "cleaned", folder.data)
+        facts |= {"kept": manifest["counts"]["kept"], "data": str(folder.data)}
+        facts["adapter"] = str(folder.adapter("cleaned"))
+    if "random" in cleaning.baselines:
+        _export_random_baseline(cleaning, folder)
+        yield from _tune(cleaning, folder, "random", folder.random_data)
     models: dict[str, Any] = {}
-    for name in models_of(wanted) if wanted.test else ():
+    for name in outline.models if outline.measured else ():
         if name != "cleaned" or poisoned:
-            yield from _measured(wanted, place, name)
-            models[name] = json.loads(place.evaluation(name).read_text(encoding="utf-8"))["facts"]
-    facts |= {"models": models, "report": str(place.report)}
-    report_cleaning(place, record, models)
+            yield from _evaluate(cleaning, folder, name)
+            models[name] = json.loads(folder.evaluation(name).read_text(encoding="utf-8"))["facts"]
+    facts |= {"models": models, "report": str(folder.report)}
+    report_cleaning(folder, record, models)
     yield Progress("report", 1, 1)
     yield Progress("clean", 1, 1, "done" if poisoned else "no evidence of poisoning", facts)
 
 
-def _tuned(wanted: Cleaning, place: Places, name: str, data: str | Path) -> Iterator[Progress]:
-    """The adapter `name`, tuned on `data` unless it is finished. Raises StaleAdapter."""
-    adapter, stage = place.adapter(name), f"finetune {name}"
+def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Path) -> Iterator[Progress]:
+    """Tune the adapter `name` on `data`, unless it is finished. Raises: StaleAdapter if it was tuned on other data."""
+    adapter, stage = folder.adapter(name), f"finetune {name}"
     if finished(adapter):
         discard(adapter)
         trained_on = json.loads((adapter / CARD).read_text(encoding="utf-8")).get("data_digest")
-        if trained_on != ready(data, wanted.format, wanted.columns).digest:
+        if trained_on != ready(data, cleaning.format, cleaning.columns).digest:
             raise StaleAdapter(adapter=adapter)
         yield Progress(stage, 1, 1, "done before")
         return
-    for step in finetune(wanted.model, data, adapter, wanted.settings, wanted.format, wanted.columns):
+    for step in finetune(cleaning.model, data, adapter, cleaning.settings, cleaning.format, cleaning.columns):
         yield replace(step, stage=stage)
 
 
-def _detected(place: Places, method: str) -> Detection:
-    """The detection that stands; what it flags is rejected where no person has decided."""
-    run = runs.Run.open(place.run)
-    standing = run.detection()
-    detection = standing if covers(standing, run, method) else detect_run(place.run, method)
-    decide(place.run, reject_flagged=True, reviewer=f"method:{method}")
+def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
+    """Scan the data set, with the answers' likelihoods if the detector reads them.
+
+    A scan that was started without the likelihoods resumes without them, unless the detector cannot work so.
+    """
+    detector = DETECTORS[cleaning.method]
+    wanted = "nll_before" in detector.wants and not runs.is_run(folder.run)
+    answers = wanted or "nll_before" in detector.needs
+    settings = ScanSettings(device=cleaning.settings.device, dtype=cleaning.settings.dtype, answers=answers)
+    source = (cleaning.format, cleaning.columns)
+    yield from scan(cleaning.model, cleaning.data, folder.run, folder.adapter("suspect"), settings, *source)
+
+
+def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
+    """Return the current detection, made now if there is none, and reject what it flags and nobody has decided."""
+    run = runs.Run.open(folder.run)
+    earlier = run.detection()
+    detection = earlier if is_current(earlier, run, method) else detect_run(folder.run, method)
+    decide(folder.run, reject_flagged=True, reviewer=f"method:{method}")
     return detection
 
 
-def drawn_to_drop(count: int, seed: int) -> list[int]:
-    """Positions of RANDOM_SHARE of `count` samples."""
+def random_drop(count: int, seed: int) -> list[int]:
+    """Return the positions of RANDOM_SHARE of `count` samples, drawn at random."""
     stream = np.random.SeedSequence(seed, spawn_key=(DROP_STREAM,))
     return np.random.default_rng(stream).permutation(count)[: round(RANDOM_SHARE * count)].tolist()
 
 
-def _drop_at_random(wanted: Cleaning, place: Places) -> None:
-    """The baseline's data set: RANDOM_SHARE of the samples less, whichever they are."""
-    dataset = ready(wanted.data, wanted.format, wanted.columns)
-    dropped = {dataset.samples[n].id for n in drawn_to_drop(len(dataset.samples), wanted.seed)}
+def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
+    """Write the data set of the random baseline: without RANDOM_SHARE of the samples."""
+    dataset = ready(cleaning.data, cleaning.format, cleaning.columns)
+    dropped = {dataset.samples[n].id for n in random_drop(len(dataset.samples), cleaning.seed)}
     rows = [
-        {"id": one.id, "index": one.index, "reason": "dropped at random"}
-        for one in dataset.samples
-        if one.id in dropped
+        {"id": sample.id, "index": sample.index, "reason": "dropped at random"}
+        for sample in dataset.samples
+        if sample.id in dropped
     ]
-    keep = [one.id for one in dataset.samples if one.id not in dropped]
-    export(dataset, keep, rows, place.random_data, manifest={"share": RANDOM_SHARE, "seed": wanted.seed})
+    keep = [sample.id for sample in dataset.samples if sample.id not in dropped]
+    export(dataset, keep, rows, folder.random_data, manifest={"share": RANDOM_SHARE, "seed": cleaning.seed})
 
 
-def _measured(wanted: Cleaning, place: Places, name: str) -> Iterator[Progress]:
-    """CP and ASR of one model, unless the same was measured before."""
-    adapter, stage = place.adapter(name), f"evaluate {name}"
+def _evaluate(cleaning: Cleaning, folder: CleaningFolder, name: str) -> Iterator[Progress]:
+    """Measure one model on the test set, unless the same was measured before."""
+    adapter, stage = folder.adapter(name), f"evaluate {name}"
     key = {
-        "test": ready(wanted.test).digest,
-        "attack": {**wanted.attack.record(), "seed": wanted.attack_seed} if wanted.attack else None,
-        "metric": wanted.metric,
+        "test": ready(cleaning.test).digest,
+        "attack": {**cleaning.attack.record(), "seed": cleaning.attack_seed} if cleaning.attack else None,
+        "metric": cleaning.metric,
         "adapter": hashlib.sha256((adapter / CARD).read_bytes()).hexdigest() if adapter else None,
     }
-    path = place.evaluation(name)
+    path = folder.evaluation(name)
     if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["of"] == key:
         yield Progress(stage, 1, 1, "done before")
         return
-    machine = {"device": wanted.settings.device, "dtype": wanted.settings.dtype}
-    more = {"metric": wanted.metric, "out": place.answers(name), **machine}
-    for step in evaluate(wanted.model, wanted.test, adapter, wanted.attack, wanted.attack_seed, **more):
+    machine = {"device": cleaning.settings.device, "dtype": cleaning.settings.dtype}
+    more = {"metric": cleaning.metric, "out": folder.answers(name), **machine}
+    for step in evaluate(cleaning.model, cleaning.test, adapter, cleaning.attack, cleaning.attack_seed, **more):
         yield replace(step, stage=stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = {"name": MODELS[name], "of": key, "facts": dict(step.facts)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bye_core.records import Progress
 from bye_core.runs.lock import locked
 from bye_core.train.checkpoints import refuse_finished
 from bye_core.train.child import run_child
-from bye_core.train.settings import FinetuneSettings
+from bye_core.train.settings import FinetuneSettings, settings_arguments
 
 LOCK = "training.lock"
 
@@ -101,8 +101,6 @@ def finetune(
     refuse_finished(out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
     arguments += source_arguments(format, columns)
-    for name, value in asdict(settings or FinetuneSettings()).items():
-        flag = name.replace("_", "-")
-        arguments += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    arguments += settings_arguments(settings or FinetuneSettings())
     for event in run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt"):
         yield Progress("finetune", event["step"], event["steps"], facts=event)

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bye_core.attacks import Attack, Target, attack_of, make_attack
+from bye_core.attacks import Attack, FixedAnswer, Target, attack_of, make_attack
 from bye_core.attacks.blend import FACE, NOISE, OWN, own_key
 from bye_core.attacks.measure import Change, measure, summary
 from bye_core.attacks.poison import EVERY, Only, choose, plant
 from bye_core.attacks.preview import Preview, preview
+from bye_core.attacks.targets import Appended, Refusal, SwappedWord
 from bye_core.data import DataSet
 from bye_core.data.images import MAX_BYTES, decode
 from bye_core.data.llava_set import compose, through_file
@@ -63,6 +64,33 @@ def _key(value: Any) -> str:
         raise NoKeyPicture(path=text, why=getattr(error, "strerror", None) or error) from error
     except DataError as error:
         raise NoKeyPicture(path=text, why=error.problem) from error
+
+
+def attack_arguments(attack: Attack) -> list[str]:
+    """Return the command-line arguments that name `attack`; `plan_attack` is what reads them.
+
+    Size and target are always given, so that a printed command shows them; other settings only where they differ from
+    the defaults.
+    """
+    names = [trigger.name for trigger in attack.triggers]
+    size, settings = [], []
+    for trigger in attack.triggers:
+        usual = type(trigger)()
+        for setting in trigger.rules():
+            value = getattr(trigger, setting)
+            if setting == "size" and len(names) == 1:
+                size = ["--size", str(value)]
+            elif value != getattr(usual, setting):
+                settings.append(f"{trigger.name}.{setting}={value}")
+    given = ["--trigger", *names, *(["--mix"] if attack.mix else []), *size]
+    return [*given, *(["--set", *settings] if settings else []), *_target_arguments(attack.target)]
+
+
+def _target_arguments(target: Target) -> list[str]:
+    if isinstance(target, SwappedWord):
+        return ["--swap", target.word, target.text]
+    options = {FixedAnswer.kind: "--target", Appended.kind: "--append", Refusal.kind: "--refuse"}
+    return [options[target.kind], target.text]
 
 
 def read_attack(truth: Path) -> tuple[Attack, int]:

@@ -14,7 +14,7 @@ from bye_core import runs
 from bye_core.data import DataSet
 from bye_core.errors import ByeError, RunError
 from bye_core.files import plain, write_atomic
-from bye_core.pipeline.cleaning_plan import MODELS, Places
+from bye_core.pipeline.cleaning_folder import MODELS, CleaningFolder
 from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
 from bye_core.records import Detection
@@ -35,12 +35,12 @@ def report(run_path: Path, out: Path, data: str | Path | None = None, exhibits: 
     return _write(_case(run_path, f"Run {run_path.resolve().name}", data, exhibits), out)
 
 
-def report_cleaning(place: Places, record: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+def report_cleaning(folder: CleaningFolder, record: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
     """The same on a whole cleaning: with its `record`, the figures of its `models`, and its loss curves."""
-    losses = {name: _losses(path) for name in MODELS if (path := place.adapter(name))}
+    losses = {name: _losses(path) for name in MODELS if (path := folder.adapter(name))}
     title = f"Cleaning of {Path(record['data']).name}"
     more = {"cleaning": record, "models": models, "labels": MODELS, "losses": losses}
-    return _write(_case(place.run, title, record["data"], EXHIBITS, **more), place.report)
+    return _write(_case(folder.run, title, record["data"], EXHIBITS, **more), folder.report)
 
 
 def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **more: Any) -> Any:

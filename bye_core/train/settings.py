@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from bye_core.errors import SettingError
@@ -86,3 +86,14 @@ PRESETS = {
 def finished(out: Path) -> bool:
     """Whether the folder holds a finished adapter: its card is written last."""
     return (out / CARD).is_file()
+
+
+def settings_arguments(settings: FinetuneSettings) -> list[str]:
+    """Return the command-line flags of every setting that differs from the default, in the order of the fields."""
+    flags: list[str] = []
+    for field in fields(settings):
+        value, flag = getattr(settings, field.name), field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        flags += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return flags

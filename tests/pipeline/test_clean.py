@@ -22,7 +22,8 @@ from bye_core.cli.options import cleaning_of
 from bye_core.cli.parser import build_parser
 from bye_core.data import load_dataset
 from bye_core.models import load_model
-from bye_core.pipeline import cleaning_plan
+from bye_core.pipeline import cleaning, cleaning_folder
+from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
 from bye_core.train.lora import save_adapter, with_lora
@@ -79,8 +80,8 @@ def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
     out = tmp_path / "out"
     steps = list(pipeline.clean(wanted, out))
     assert list(dict.fromkeys(step.stage for step in steps)) == ALL
-    assert (*cleaning_plan.stages(wanted), "clean") == tuple(ALL)
-    assert cleaning_plan.done(wanted, out) == set(ALL) - {"clean"}
+    assert (*CleaningOutline.of(wanted, out).stages(), "clean") == tuple(ALL)
+    assert CleaningOutline.of(wanted, out).finished() == set(ALL) - {"clean"}
     assert tuned == ["suspect", "cleaned", "random"]
     facts = steps[-1].facts
     assert facts["verdict"] == "poisoned"
@@ -146,7 +147,7 @@ def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):
     assert facts["kept"] == COUNT - len(flagged) + 1
 
     pipeline.decide(out / "run", {flagged[0]: "reject"}, reviewer="me")
-    with pytest.raises(cleaning_plan.StaleAdapter, match="another selection"):
+    with pytest.raises(stage("clean").StaleAdapter, match="another selection"):
         last(pipeline.clean(plain, out))
 
 
@@ -159,7 +160,7 @@ def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wa
     first.close()
 
     def refused(reason, **changed):
-        with pytest.raises(cleaning_plan.CleaningMismatch, match=reason):
+        with pytest.raises(cleaning_folder.CleaningMismatch, match=reason):
             next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **changed}), out))
 
     refused("data digest", data=str(write_set(tmp_path / "other", 3)))
@@ -170,15 +171,15 @@ def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wa
     refused("model digest", model=str(other))
     moved = {"settings": pipeline.FinetuneSettings(rank=2, dtype="float32"), "test": None, "attack": None}
     next(pipeline.clean(pipeline.Cleaning(**{**vars(wanted), **moved}), out))
-    (out / cleaning_plan.RECORD).write_text("{")
-    with pytest.raises(cleaning_plan.DamagedCleaning):
+    (out / cleaning_folder.RECORD).write_text("{")
+    with pytest.raises(cleaning_folder.DamagedCleaning):
         next(pipeline.clean(wanted, out))
 
 
 def test_settings_that_make_no_sense(model):
-    with pytest.raises(cleaning_plan.AttackWithoutTest):
+    with pytest.raises(cleaning.AttackWithoutTest):
         pipeline.Cleaning("m", "d", attack=make_attack(["patch"]))
-    with pytest.raises(cleaning_plan.NoSuchBaseline, match="none, random"):
+    with pytest.raises(cleaning.NoSuchBaseline, match="none, random"):
         pipeline.Cleaning("m", "d", baselines=("magic",))
 
 
@@ -208,7 +209,7 @@ def test_a_random_drop_does_not_follow_what_the_same_seed_poisoned():
     samples = [Sample(str(n), n, turns, ("a.png",)) for n in range(1000)]
     for seed in range(3):
         poisoned = set(choose(samples, 0.1, seed, make_attack(["patch"])))
-        dropped = {str(n) for n in stage("clean").drawn_to_drop(len(samples), seed)}
+        dropped = {str(n) for n in stage("clean").random_drop(len(samples), seed)}
         assert len(dropped) == 200
         assert 5 <= len(poisoned & dropped) <= 40, "20 are to be expected"
 

@@ -340,3 +340,19 @@ def test_rate_and_time_left():
     anew = progress_log.standing(steps((50, 0.0), (100, 1.0), (10, 2.0), (30, 4.0)), 4.0)
     assert anew.rate == 10.0, "the same stage once more, from the start"
     assert progress_log.standing(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"
+
+
+def test_the_job_to_show(root):
+    assert jobs.current(root, "scan") is None
+    first = jobs.start(root / "first", "scan", ["sleep", "--out", "here"])
+    other = jobs.start(root / "other", "clean", ["sleep"])
+    second = jobs.start(root / "second", "scan", ["sleep"])
+    assert jobs.current(root, "scan").id == "second"
+    assert jobs.current(root, "scan", "first").id == "first"
+    assert jobs.current(root, "scan", other.id).id == "second", "of another kind"
+    second.stop(grace=0)
+    assert jobs.current(root, "scan").id == "first", "it runs"
+    first.stop(grace=0)
+    assert jobs.current(root, "scan").id == "second"
+    assert (first.option("--out"), second.option("--out")) == ("here", "")
+    assert [job.id for job in jobs.list_jobs(root, "clean")] == ["other"]

@@ -8,10 +8,10 @@ jobs.list_jobs(jobs.jobs_folder())
 
 from bye_core.runs.home import jobs_folder, new_job_path
 from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
-from bye_core.runs.jobs.job import Job, list_jobs, running, start
+from bye_core.runs.jobs.job import Job, current, list_jobs, running, start
 from bye_core.runs.jobs.outcome import DONE, FAILED, LOST, RUNNING, STOPPED, Failure
 from bye_core.runs.jobs.progress_log import History, Standing, Step
-from bye_core.runs.jobs.record import command_line
+from bye_core.runs.jobs.record import command_line, option_values
 
 __all__ = [
     "DONE",
@@ -31,9 +31,11 @@ __all__ = [
     "Step",
     "TooManyJobs",
     "command_line",
+    "current",
     "jobs_folder",
     "list_jobs",
     "new_job_path",
+    "option_values",
     "running",
     "start",
 ]

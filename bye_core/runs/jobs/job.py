@@ -18,7 +18,7 @@ from typing import Any
 from bye_core.runs.jobs import outcome, process, progress_log, supervisor
 from bye_core.runs.jobs.errors import BadArgument, CannotStart, JobExists, JobRunning, NotAJob, TooManyJobs
 from bye_core.runs.jobs.launch import launch
-from bye_core.runs.jobs.record import JOB, Record, read_exit, read_record
+from bye_core.runs.jobs.record import JOB, Record, option_values, read_exit, read_record
 from bye_core.runs.lock import locked
 
 # The record goes last: a removal that is cut off leaves a job that can be removed.
@@ -60,15 +60,23 @@ def start(
     return Job.open(folder)
 
 
-def list_jobs(root: Path) -> tuple[Job, ...]:
-    """The jobs in the folders of `root`, newest first; what is no job is passed over."""
+def list_jobs(root: Path, kind: str = "") -> tuple[Job, ...]:
+    """Return the jobs in the folders of `root`, of one kind or of all, newest first. Skips folders that hold no job."""
     found = []
     for folder in root.iterdir() if root.is_dir() else ():
         try:
             found.append(Job.open(folder))
         except NotAJob:
             continue
-    return tuple(sorted(found, key=lambda job: (job.created, job.id), reverse=True))
+    wanted = [job for job in found if kind in ("", job.kind)]
+    return tuple(sorted(wanted, key=lambda job: (job.created, job.id), reverse=True))
+
+
+def current(root: Path, kind: str, id: str = "") -> Job | None:
+    """Return the job of that kind to show: the one named `id`, else the newest that is running, else the newest."""
+    found = list_jobs(root, kind)
+    named = next((job for job in found if job.id == id), None)
+    return named or next((job for job in found if job.state == outcome.RUNNING), found[0] if found else None)
 
 
 def running(root: Path) -> int:
@@ -98,6 +106,10 @@ class Job:
     def open(cls, folder: Path) -> Job:
         """Raises NotAJob."""
         return cls(folder, read_record(folder))
+
+    def option(self, flag: str) -> str:
+        """Return the value that the command was given for `flag`, such as "--out"; "" where it was given none."""
+        return next(iter(option_values(self.arguments, flag)), "")
 
     @property
     def pid(self) -> int:

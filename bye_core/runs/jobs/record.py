@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ class Record:
 def command_line(kind: str, arguments: Sequence[str]) -> str:
     """The command as a person would type it."""
     return shlex.join(["python", "-m", "bye_core", kind, *map(str, arguments)])
+
+
+def option_values(arguments: Sequence[str], flag: str) -> tuple[str, ...]:
+    """Return what follows `flag` in a job's arguments, up to the next flag; () where the flag is missing."""
+    if flag not in arguments:
+        return ()
+    after = arguments[arguments.index(flag) + 1 :]
+    return tuple(takewhile(lambda argument: not argument.startswith("--"), after))
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -90,7 +90,7 @@ def test_the_command_names_only_what_differs(place, data, model):
 def test_what_makes_no_sense_is_said_before_anything_runs(place, data, model, monkeypatch):
     with pytest.raises(clean_job.NoSetChosen):
         clean_job.arguments(place, "", clean_job.Form(model))
-    with pytest.raises(pipeline.cleaning_plan.AttackWithoutTest):
+    with pytest.raises(pipeline.cleaning.AttackWithoutTest):
         clean_job.arguments(place, data, clean_job.Form(model, trigger="patch"))
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere, match="own machine"):

@@ -13,7 +13,8 @@ from bye_core import pipeline, runs
 from bye_core.cli.options import cleaning_of
 from bye_core.cli.parser import build_parser
 from bye_core.errors import DataError
-from bye_core.pipeline.cleaning_plan import Cleaning, done, stages
+from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.runs import jobs
 from bye_core.text import MEASURES, measured
 from bye_core.train.settings import FinetuneSettings
@@ -156,11 +157,11 @@ def out_of(job: jobs.Job) -> Path:
 
 def standing(job: jobs.Job, state: str) -> tuple[Stage, ...]:
     """Every stage of a cleaning, done or not, by its files and what the job says."""
-    wanted = wanted_of(job.arguments)
-    finished, at = done(wanted, out_of(job)), job.progress().stage
-    clean = "detect" in finished and runs.Run.open(wanted.run).detection().verdict != "poisoned"
+    outline = CleaningOutline.from_arguments(job.arguments)
+    finished, at = outline.finished(), job.progress().stage
+    clean = "detect" in finished and runs.Run.open(outline.folder.run).detection().verdict != "poisoned"
     found = []
-    for name in stages(wanted):
+    for name in outline.stages():
         if clean and name in AFTER_POISON:
             found.append(Stage(name, "skipped"))
         elif state == jobs.RUNNING and name == at and name != "report":

@@ -1,0 +1,86 @@
+"""Describes a cleaning: what is cleaned, with which settings, and how its models are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bye_core.attacks import Attack
+from bye_core.detect import DEFAULT
+from bye_core.errors import SettingError
+from bye_core.evaluate.measures import check_metric
+from bye_core.pipeline.check import source_arguments
+from bye_core.pipeline.poison import attack_arguments
+from bye_core.train.settings import FinetuneSettings, settings_arguments
+
+BASELINES = ("none", "random")
+
+
+class NoSuchBaseline(SettingError):
+    problem = "There is no baseline called {name!r}."
+    remedy = "Choose from: {choices}."
+
+
+class AttackWithoutTest(SettingError):
+    problem = "A trigger is named, but no test set to plant it in."
+    remedy = "Name a set with questions and right answers with --test, or leave the trigger out."
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """The settings of one cleaning. Only `test`, `attack` and `baselines` may change when a cleaning resumes.
+
+    test        data set with reference answers on which every model is measured; None measures nothing
+    attack      trigger and target for the attack success rate, where they are known
+    attack_seed seed of the trigger's placement
+    attack_file truth file that `attack` was read from, None where it was named by its triggers
+    baselines   further models to compare with: "random"; "none" (tuned on everything) always exists
+    seed        seed of the random baseline's selection
+    run         folder of the scan, None for the folder `run` of the cleaning
+    """
+
+    model: str
+    data: str
+    settings: FinetuneSettings = field(default_factory=FinetuneSettings)
+    method: str = DEFAULT
+    format: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    test: str | None = None
+    attack: Attack | None = None
+    attack_seed: int = 0
+    metric: str = "auto"
+    baselines: tuple[str, ...] = ()
+    seed: int = 0
+    run: Path | None = None
+    attack_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise NoSuchBaseline(name=name, choices=", ".join(BASELINES))
+        check_metric(self.metric)
+        if self.attack and not self.test:
+            raise AttackWithoutTest()
+
+    def arguments(self, out: Path) -> list[str]:
+        """Return the arguments of `python -m bye_core clean` that clean this into `out`; defaults are left out.
+
+        A caller that starts a cleaning as a job builds the Cleaning first, which validates it, and serialises it here.
+        To show that job later, read `CleaningOutline.from_arguments(job.arguments)`: no parser is needed.
+
+        Raises: ValueError if `seed` or `attack_seed` differs from the fine-tuning's, as the command has one seed only
+        (the seed of an attack from a file is in that file).
+        """
+        own_seeds = (self.seed, *(() if self.attack_file or not self.attack else (self.attack_seed,)))
+        if any(seed != self.settings.seed for seed in own_seeds):
+            raise ValueError(f"the command line has one seed, the cleaning has {(self.settings.seed, *own_seeds)}")
+        found = ["--model", self.model, "--data", str(self.data), *source_arguments(self.format, self.columns)]
+        found += ["--out", str(out), *(["--run", str(self.run)] if self.run else [])]
+        found += ["--method", self.method] if self.method != DEFAULT else []
+        found += settings_arguments(self.settings)
+        found += ["--test", str(self.test)] if self.test else []
+        if self.attack:
+            found += ["--attack", str(self.attack_file)] if self.attack_file else attack_arguments(self.attack)
+        found += ["--metric", self.metric] if self.metric != "auto" else []
+        return found + (["--baseline", *self.baselines] if self.baselines else [])

@@ -1,0 +1,196 @@
+"""Reads and writes the folder of a cleaning, and tells which of its stages are finished.
+
+clean.json      what is cleaned with which settings; written first, and compared when the cleaning resumes
+suspect/        adapter tuned on the whole set
+run/            the scan, its detection and the decisions
+data/           the cleaned set
+cleaned/        adapter tuned on the cleaned set: the result, where poisoning was found
+random/         baseline: `data` without a random share, and the `adapter` tuned on it
+evaluation/     NAME.json with the figures and NAME.jsonl with every answer, of the base model and of each adapter
+report.html, report.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bye_core import runs
+from bye_core.detect import DEFAULT
+from bye_core.errors import RunError
+from bye_core.files import write_atomic
+from bye_core.pipeline.check import ready
+from bye_core.pipeline.cleaning import Cleaning
+from bye_core.pipeline.detect import covers_all
+from bye_core.records import Detection
+from bye_core.runs.jobs import option_values
+from bye_core.train.settings import MACHINE, FinetuneSettings, finished
+
+RECORD = "clean.json"
+# What a report calls each model.
+MODELS = {
+    "base": "base model",
+    "suspect": "tuned on everything (no defence)",
+    "random": "tuned on all but a random 20%",
+    "cleaned": "tuned on what is left",
+}
+
+
+class CleaningMismatch(RunError):
+    problem = "The folder {out} holds a cleaning of something else: {differences}."
+    remedy = "Name another folder with --out, or use the model, data set and settings that it was started with."
+
+
+class DamagedCleaning(RunError):
+    problem = "{path} cannot be read: {reason}."
+    remedy = "Start the cleaning again in another folder."
+
+
+@dataclass(frozen=True)
+class CleaningFolder:
+    """The paths of a cleaning's results in `out`; the run may be elsewhere."""
+
+    out: Path
+    run: Path
+
+    @property
+    def data(self) -> Path:
+        return self.out / "data"
+
+    @property
+    def random_data(self) -> Path:
+        return self.out / "random" / "data"
+
+    @property
+    def report(self) -> Path:
+        return self.out / "report.html"
+
+    def adapter(self, model: str) -> Path | None:
+        """Return the adapter folder of one of MODELS, None for the base model."""
+        folders = {"suspect": "suspect", "random": "random/adapter", "cleaned": "cleaned"}
+        return self.out / folders[model] if model in folders else None
+
+    def answers(self, model: str) -> Path:
+        return self.out / "evaluation" / f"{model}.jsonl"
+
+    def evaluation(self, model: str) -> Path:
+        return self.out / "evaluation" / f"{model}.json"
+
+
+@dataclass(frozen=True)
+class CleaningOutline:
+    """The part of a cleaning that says which stages it has and where their results are."""
+
+    folder: CleaningFolder
+    method: str
+    measured: bool
+    baselines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cleaning: Cleaning, out: Path) -> CleaningOutline:
+        folder = CleaningFolder(out, cleaning.run or out / "run")
+        return cls(folder, cleaning.method, bool(cleaning.test), cleaning.baselines)
+
+    @classmethod
+    def from_arguments(cls, arguments: Sequence[str]) -> CleaningOutline:
+        """Return the outline of a recorded job from its command-line arguments, which `Cleaning.arguments` wrote.
+
+        Raises: DamagedCleaning if the folder's record cannot be read.
+        """
+
+        def first(flag: str) -> str:
+            return next(iter(option_values(arguments, flag)), "")
+
+        out, run = Path(first("--out")), first("--run")
+        method = first("--method") or (read_record(out) or {}).get("method", DEFAULT)
+        folder = CleaningFolder(out, Path(run) if run else out / "run")
+        return cls(folder, method, bool(first("--test")), option_values(arguments, "--baseline"))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are measured, keys of MODELS."""
+        return tuple(name for name in MODELS if name != "random" or "random" in self.baselines)
+
+    def stages(self) -> tuple[str, ...]:
+        """Return the stages in order, as `Progress.stage` names them, for a set in which poisoning is found."""
+        evaluations = [f"evaluate {name}" for name in self.models] if self.measured else []
+        random = ["finetune random"] if "random" in self.baselines else []
+        return ("finetune suspect", "scan", "detect", "export", "finetune cleaned", *random, *evaluations, "report")
+
+    def finished(self) -> frozenset[str]:
+        """Return the finished ones of `stages`, by the files alone: no model and no data set is loaded."""
+        folder, found = self.folder, set()
+        found |= {f"finetune {name}" for name in MODELS if (path := folder.adapter(name)) and finished(path)}
+        found |= {f"evaluate {name}" for name in MODELS if folder.evaluation(name).is_file()}
+        if runs.is_run(folder.run):
+            run = runs.Run.open(folder.run)
+            counts, detection = run.counts(), run.detection()
+            found |= {"scan"} if counts.scored + counts.failed >= counts.total else set()
+            found |= {"detect"} if is_current(detection, run, self.method) else set()
+        found |= {"export"} if (folder.data / "manifest.json").is_file() else set()
+        found |= {"report"} if folder.report.is_file() else set()
+        return frozenset(found)
+
+
+def is_current(detection: Detection | None, run: runs.Run, method: str) -> bool:
+    """Return whether `detection` was made with `method` on all scanned samples."""
+    return detection is not None and detection.method == method and covers_all(detection, run)
+
+
+def start_or_resume(cleaning: Cleaning, out: Path) -> dict[str, Any]:
+    """Return the record of the cleaning in the existing folder `out`; write it if the cleaning is new.
+
+    Raises: CleaningMismatch if the folder holds another cleaning, DamagedCleaning, NoSampleReady, and what is wrong
+    with the model's folder.
+    """
+    from bye_core.models.files import combined, digests, local_folder
+
+    now = {
+        "model_digest": combined(digests(local_folder(cleaning.model))),
+        "data_digest": ready(cleaning.data, cleaning.format, cleaning.columns).digest,
+        "method": cleaning.method,
+        "format": cleaning.format,
+        "columns": dict(cleaning.columns),
+        "settings": asdict(cleaning.settings),
+    }
+    record = read_record(out)
+    if record is None:
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        named = {"model": cleaning.model, "data": str(cleaning.data), "created": created, "versions": runs.versions()}
+        record = {**named, **now}
+        write_atomic(out / RECORD, (json.dumps(record, indent=1) + "\n").encode("ascii"))
+    if differences := list(_differences(record, now)):
+        raise CleaningMismatch(out=out, differences="; ".join(differences))
+    return record
+
+
+def read_record(out: Path) -> dict[str, Any] | None:
+    """Return the record of the cleaning in `out`, None if there is none.
+
+    Raises: DamagedCleaning if the record cannot be read.
+    """
+    try:
+        record = json.loads((out / RECORD).read_bytes())
+        return {**record, "settings": dict(record["settings"])}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCleaning(path=out / RECORD, reason=error) from error
+
+
+def _differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return how `now` differs from the record, in words. Settings of the machine may differ."""
+    usual = asdict(FinetuneSettings())
+    pairs = {name: (record.get(name), value) for name, value in now.items() if name != "settings"}
+    pairs |= {
+        name: (record["settings"].get(name, usual[name]), value)
+        for name, value in now["settings"].items()
+        if name not in MACHINE
+    }
+    return [
+        f"{name.replace('_', ' ')} {then!r}, now {value!r}" for name, (then, value) in pairs.items() if then != value
+    ]
