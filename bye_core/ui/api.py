@@ -115,8 +115,8 @@ def _scan_job(place: Workspace, data: str, run: str, form: scan_job.Form) -> job
     if job is None:
         if run in place.run_names():
             raise RunTaken(name=run)
-        known = {choice.key for choice in data_sets.latest(place)} | {data_sets.DEMO}
-        return scan_job.start(place, data_sets.find(place, data if data in known else data_sets.typed(data)), form)
+        known = {choice.key for choice in data_sets.recent(place)} | {data_sets.DEMO}
+        return scan_job.start(place, data_sets.find(place, data if data in known else data_sets.key_of(data)), form)
     if job.state in (jobs.FAILED, jobs.STOPPED, jobs.LOST):
         scan_job.resume(place, job)
     return job

@@ -8,7 +8,7 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.runs import jobs
-from bye_core.ui.shared.exports import path_of
+from bye_core.ui.shared.exports import export_path
 from bye_core.ui.workspace import workspace_of
 
 SOME = 24  # samples, so that it takes seconds
@@ -36,7 +36,7 @@ def place(made, monkeypatch):
     path = made(samples=SOME, layers=3)
     pipeline.decide(path, reject_flagged=True)
     place = workspace_of("")
-    pipeline.export_run(path, path_of(place, "made"))
+    pipeline.export_run(path, export_path(place, "made"))
     yield place
     for job in jobs.list_jobs(place.jobs):
         job.stop(grace=5)
@@ -84,10 +84,10 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     expect(page.locator("#finetune-stop")).to_be_hidden()
     (job,) = jobs.list_jobs(place.jobs)
     assert command.inner_text().split("\n")[-1].startswith("python -m bye_core finetune")
-    assert job.command.startswith(f"python -m bye_core finetune --model {model} --data {path_of(place, 'made')}")
+    assert job.command.startswith(f"python -m bye_core finetune --model {model} --data {export_path(place, 'made')}")
     assert json.loads((place.adapters / "made-cleaned" / "finetune.json").read_text())["samples"] == 22
 
-    page.locator("#outcome-data").get_by_role("textbox").fill(str(path_of(place, "made")))
+    page.locator("#outcome-data").get_by_role("textbox").fill(str(export_path(place, "made")))
     choose(page, "model", model)
     page.locator("#outcome-start").click()
     table = page.locator("#outcome-table table").first

@@ -114,7 +114,7 @@ def choice_line(choice: Choice) -> str:
     return data_line(choice.name, facts if choice.records else "choose another in Data")
 
 
-def latest(place: Workspace) -> tuple[Choice, ...]:
+def recent(place: Workspace) -> tuple[Choice, ...]:
     """The sets opened lately, newest first; those that are gone are left out."""
     try:
         entries = [Choice(**entry) for entry in json.loads((place.data / LATEST).read_text(encoding="utf-8"))]
@@ -127,19 +127,19 @@ def find(place: Workspace, key: str) -> Choice:
     """The set named by a session, as it was read last. Raises NothingChosen."""
     if not key:
         raise NothingChosen()
-    return next((entry for entry in latest(place) if entry.key == key), Choice(key))
+    return next((entry for entry in recent(place) if entry.key == key), Choice(key))
 
 
 def remember(place: Workspace, choice: Choice) -> None:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with _writing:
-        others = [entry for entry in latest(place) if entry.key != choice.key]
+        others = [entry for entry in recent(place) if entry.key != choice.key]
         entries = [replace(choice, opened=now), *others][:KEPT_ENTRIES]
         place.data.mkdir(parents=True, exist_ok=True)
         write_atomic(place.data / LATEST, json.dumps([asdict(entry) for entry in entries], indent=1).encode())
 
 
-def typed(text: str) -> str:
+def key_of(text: str) -> str:
     """The key of what a person typed: a path of one's own machine or a name of the hub. NothingChosen, NotHere."""
     text = text.strip().strip("\"'")
     if not text:
@@ -161,7 +161,7 @@ def path_of(place: Workspace, choice: Choice) -> str:
         if not found.is_dir():
             raise NoSuchSet(name=choice.key)
     else:
-        found = Path(typed(choice.key))
+        found = Path(key_of(choice.key))
         if not found.exists():
             return str(found)
     if choice.file:
@@ -197,7 +197,7 @@ def upload(place: Workspace, file: Path, name: str) -> Iterator[Progress]:
         raise DiskFull()
     if not is_archive(name) and not name.lower().endswith(".parquet"):
         raise NotUploadable(name=name)
-    out = free_place(place.data, re.sub(r"\.(?:tar\.)?\w+$", "", name))
+    out = free_folder(place.data, re.sub(r"\.(?:tar\.)?\w+$", "", name))
     if is_archive(name):
         yield from extract(file, out, limits().archive, name)
     else:
@@ -211,12 +211,12 @@ def remove(place: Workspace, key: str) -> None:
     if _NAME.fullmatch(key) and key != DEMO:
         shutil.rmtree(place.data / key, ignore_errors=True)
     with _writing:
-        entries = [asdict(entry) for entry in latest(place) if entry.key != key]
+        entries = [asdict(entry) for entry in recent(place) if entry.key != key]
         if (place.data / LATEST).exists():
             write_atomic(place.data / LATEST, json.dumps(entries, indent=1).encode())
 
 
-def free_place(root: Path, words: str, *others: Path) -> Path:
+def free_folder(root: Path, words: str, *others: Path) -> Path:
     """A folder named after `words` that is not there yet, nor in the `others`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:LONGEST_NAME].rstrip("-_") or "set"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))

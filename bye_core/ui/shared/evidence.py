@@ -52,7 +52,7 @@ def start(place: Workspace, run: runs.Run) -> jobs.Job:
         raise NotHere(what="Asking the model again", instead="Run the app, or the command, on your own machine.")
     told(run)
     name = run.path.name
-    folder = data_sets.free_place(place.jobs, f"{name}-why")
+    folder = data_sets.free_folder(place.jobs, f"{name}-why")
     return jobs.start(folder, KIND, arguments(run.path), title=name, at_most=limits().jobs)
 
 

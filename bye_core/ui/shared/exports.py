@@ -30,7 +30,7 @@ class NotExported(RunError):
 
 
 @dataclass(frozen=True)
-class Exported:
+class Export:
     """A finished export; `manifest` is what is written in it."""
 
     name: str
@@ -45,22 +45,22 @@ class Exported:
         return "\n".join(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " ..." for line in lines)
 
 
-def path_of(place: Workspace, name: str) -> Path:
+def export_path(place: Workspace, name: str) -> Path:
     """Raises BadName: a name that is no plain folder name never leads out of the workspace."""
     if not _NAME.fullmatch(name or ""):
         raise BadName(name=name)
     return place.root / FOLDER / name
 
 
-def find(place: Workspace, name: str) -> Exported | None:
+def find_export(place: Workspace, name: str) -> Export | None:
     """The export of that name, None where there is none."""
-    path = path_of(place, name)
+    path = export_path(place, name)
     if not is_export(path):
         return None
-    return Exported(name, path, json.loads((path / MANIFEST).read_bytes()))
+    return Export(name, path, json.loads((path / MANIFEST).read_bytes()))
 
 
-def names(place: Workspace) -> tuple[str, ...]:
+def export_names(place: Workspace) -> tuple[str, ...]:
     """Newest first."""
     root = place.root / FOLDER
     found = [path for path in root.iterdir() if _NAME.fullmatch(path.name) and is_export(path)] if root.is_dir() else []

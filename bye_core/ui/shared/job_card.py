@@ -143,7 +143,7 @@ def _line(job: jobs.Job) -> str:
     )
 
 
-def failure(found: jobs.Failure | None) -> str:
+def failure_alert(found: jobs.Failure | None) -> str:
     """Why a job failed, "" where it did not. Only shown on one's own machine: it may name paths."""
     if found is None:
         return ""

@@ -29,7 +29,7 @@ class NoSuchModel(ModelError):
     remedy = "Give the folder that holds config.json and the weights, or owner/name."
 
 
-def models(place: Workspace) -> list[tuple[str, str]]:
+def model_choices(place: Workspace) -> list[tuple[str, str]]:
     """(label, value) of the models to choose from: the shipped one, and those of earlier scans on one's own machine."""
     found = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
@@ -45,7 +45,7 @@ def _model_of_run(path: Path) -> str:
         return ""
 
 
-def adapters(place: Workspace) -> list[tuple[str, str]]:
+def adapter_choices(place: Workspace) -> list[tuple[str, str]]:
     found = [("none", "")]
     for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, place.adapters)):
         found += [(label + name, prefix + name) for name in _finished(root)]
@@ -56,7 +56,7 @@ def _finished(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/adapter_config.json"))
 
 
-def model_of(value: str | None) -> str:
+def resolve_model(value: str | None) -> str:
     """What `--model` takes. Raises NoModelChosen, NoSuchModel, NotHere."""
     value = (value or "").strip()
     if not value:
@@ -66,7 +66,7 @@ def model_of(value: str | None) -> str:
     return _typed(value)
 
 
-def adapter_of(place: Workspace, value: str | None) -> str:
+def resolve_adapter(place: Workspace, value: str | None) -> str:
     """What `--adapter` takes, "" for none. Raises NoSuchModel, NotHere."""
     value = (value or "").strip()
     if not value:
@@ -93,7 +93,7 @@ def _typed(value: str) -> str:
     raise NoSuchModel(name=value)
 
 
-def finished_adapters(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
+def finished_adapter_choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
     """(label, path) of all finished adapters here, newest first, the one that was scanned among them."""
     own = [path for path in place.adapters.iterdir() if finished(path)] if place.adapters.is_dir() else []
     own.sort(key=lambda path: -(path / CARD).stat().st_mtime)

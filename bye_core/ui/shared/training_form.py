@@ -49,7 +49,7 @@ def check_allowed() -> None:
         raise NotHere(what="Fine-tuning", instead="Run the app, or the command, on your own machine.")
 
 
-def settings_of(values: Mapping[str, Any]) -> FinetuneSettings:
+def settings_from_form(values: Mapping[str, Any]) -> FinetuneSettings:
     """The form's values in the settings' own types; an emptied field is the default, and `micro_batch`, where nobody
     has changed it, is made to fit `batch`. Raises BadFinetuneSetting."""
     usual = {one.name: one.default for one in dataclasses.fields(FinetuneSettings)}

@@ -49,15 +49,15 @@ def uploaded(place, file: Path) -> str:
 
 def test_a_path_is_opened_remembered_and_read_the_same_way_again(place, tmp_path):
     data = make_data(tmp_path / "d", 5)
-    key = data_sets.typed(f" '{data}' ")
+    key = data_sets.key_of(f" '{data}' ")
     choice = data_sets.find(place, key)
     assert data_sets.open_set(place, choice).size == 5
     data_sets.remember(place, replace(choice, format="llava", columns={"id": "id"}, ready=5))
     again = data_sets.find(place, key)
     assert (again.format, dict(again.columns), again.ready) == ("llava", {"id": "id"}, 5)
-    assert [one.key for one in data_sets.latest(place)] == [str(data)]
+    assert [one.key for one in data_sets.recent(place)] == [str(data)]
     data.unlink()
-    assert data_sets.latest(place) == (), "what is gone is not offered"
+    assert data_sets.recent(place) == (), "what is gone is not offered"
 
 
 def test_a_set_is_read_once_until_its_file_changes(place, tmp_path):
@@ -77,14 +77,14 @@ def test_uploads_get_names_of_their_own_and_can_be_removed(place, tmp_path):
         data_sets.remember(place, Choice(key))
     data_sets.remove(place, first)
     assert not (place.data / first).exists()
-    assert [one.key for one in data_sets.latest(place)] == [second]
+    assert [one.key for one in data_sets.recent(place)] == [second]
 
 
 def test_removing_never_touches_files_of_ones_own(place, tmp_path):
     data = make_data(tmp_path / "d", 2)
     data_sets.remember(place, Choice(str(data)))
     data_sets.remove(place, str(data))
-    assert data_sets.latest(place) == ()
+    assert data_sets.recent(place) == ()
     assert data.exists()
 
 
@@ -101,10 +101,10 @@ def test_what_cannot_be_an_upload(place, tmp_path):
 @pytest.mark.parametrize("text", ["/etc/passwd", "~/x", "../x", "tests/ui", "x", "C:\\x", "a/b/c", "bye_core/ui"])
 def test_a_public_host_opens_no_path(public, text):
     with pytest.raises(NotHere):
-        data_sets.typed(text)
+        data_sets.key_of(text)
     with pytest.raises((NotHere, data_sets.NoSuchSet)):
         data_sets.path_of(public, Choice(text))
-    assert data_sets.typed("owner/some-set") == "owner/some-set"
+    assert data_sets.key_of("owner/some-set") == "owner/some-set"
 
 
 def test_a_public_host_keeps_visitors_apart_and_bounds_them(public, tmp_path, monkeypatch):
@@ -136,10 +136,10 @@ def test_a_broken_list_of_sets_is_an_empty_one(place):
     place.data.mkdir(parents=True)
     for content in ("", "{", "[1]", '[{"nokey": 1}]'):
         (place.data / data_sets.LATEST).write_text(content)
-        assert data_sets.latest(place) == ()
+        assert data_sets.recent(place) == ()
 
 
 def test_nothing_chosen_says_what_to_do(place):
-    for call in (lambda: data_sets.find(place, ""), lambda: data_sets.typed("  ")):
+    for call in (lambda: data_sets.find(place, ""), lambda: data_sets.key_of("  ")):
         with pytest.raises(ByeError, match="Choose one in Data"):
             call()

@@ -24,7 +24,7 @@ def place(run_path):
 @pytest.fixture
 def data(run_path):
     """The set of the run, as Data names it."""
-    return data_sets.typed(Run.open(run_path).settings.data)
+    return data_sets.key_of(Run.open(run_path).settings.data)
 
 
 @pytest.fixture

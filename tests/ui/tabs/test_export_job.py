@@ -7,7 +7,7 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.data.push import BadRepository, NoConnection, NothingToPush, NoToken, push
-from bye_core.ui.shared.exports import FIRST_LINES, BadName, find, names, path_of
+from bye_core.ui.shared.exports import FIRST_LINES, BadName, export_names, export_path, find_export
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.workspace import new_token, workspace_of
@@ -20,10 +20,10 @@ def place(run_path):
 
 
 def test_an_export_is_found_again_with_its_manifest_and_first_lines(place, run_path):
-    assert find(place, "made") is None
-    assert export_job.start(place, run_path, "made", "same").result() == find(place, "made").manifest
-    found = find(place, "made")
-    assert names(place) == ("made",)
+    assert find_export(place, "made") is None
+    assert export_job.start(place, run_path, "made", "same").result() == find_export(place, "made").manifest
+    found = find_export(place, "made")
+    assert export_names(place) == ("made",)
     rows = [json.loads(line) for line in found.first_removed.splitlines()]
     assert len(rows) == FIRST_LINES
     assert {row["reviewer"] for row in rows} == {"ana"}
@@ -73,12 +73,12 @@ def test_a_public_host_bounds_exports_and_takes_no_paths(home, run_path, monkeyp
         export_job.start(place, run_path, "another", "same")
     with pytest.raises(NotHere):
         export_job.start(place, run_path, "e0", "same", data="/etc")
-    assert str(home) not in export_job.command(run_path, path_of(place, "e0"), "same")
+    assert str(home) not in export_job.command(run_path, export_path(place, "e0"), "same")
 
 
 def test_pushing_needs_a_token_a_name_and_an_export(place, run_path):
     export_job.start(place, run_path, "made", "same").result()
-    folder = path_of(place, "made")
+    folder = export_path(place, "made")
     with pytest.raises(NoToken):
         push(folder, "me/set", "  ")
     for name in ("set", "a/b/c", "../x", "me/--x", "me/ x"):
@@ -97,6 +97,6 @@ def test_without_a_network_the_error_says_so_and_never_holds_the_token(place, ru
     monkeypatch.setattr(HfApi, "create_repo", fails)
     export_job.start(place, run_path, "made", "same").result()
     with pytest.raises(NoConnection) as raised:
-        push(path_of(place, "made"), "me/set", "hf_secret")
+        push(export_path(place, "made"), "me/set", "hf_secret")
     assert "hf_secret" not in str(raised.value)
     assert raised.value.__suppress_context__

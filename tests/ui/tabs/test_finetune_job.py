@@ -15,7 +15,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared.attack_form import NoTruthFile
 from bye_core.ui.shared.exports import NotExported
 from bye_core.ui.shared.limits import NotHere
-from bye_core.ui.shared.training_form import settings_of
+from bye_core.ui.shared.training_form import settings_from_form
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.finetune import actions as finetune_actions
 from bye_core.ui.tabs.finetune import evaluation, evaluation_table
@@ -78,7 +78,7 @@ def test_the_command_line_understands_it(place, run, model):
 
 @pytest.mark.parametrize(("batch", "micro", "taken"), [(16, 16, 16), (4, 16, 4), (24, 16, 8), (32, 16, 16), (8, 2, 2)])
 def test_what_is_in_memory_at_once_fits_the_batch(batch, micro, taken):
-    assert settings_of({"batch": batch, "micro_batch": micro}).micro_batch == taken
+    assert settings_from_form({"batch": batch, "micro_batch": micro}).micro_batch == taken
 
 
 def test_what_makes_no_sense_is_said_before_anything_starts(place, run, model):

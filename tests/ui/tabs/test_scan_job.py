@@ -16,7 +16,14 @@ from bye_core.runs import jobs
 from bye_core.ui.shared import job_card, limits
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.limits import MachineBusy, NotHere, TooManySamples
-from bye_core.ui.shared.model_choice import NoModelChosen, NoSuchModel, adapter_of, adapters, model_of, models
+from bye_core.ui.shared.model_choice import (
+    NoModelChosen,
+    NoSuchModel,
+    adapter_choices,
+    model_choices,
+    resolve_adapter,
+    resolve_model,
+)
 from bye_core.ui.shared.workspace_jobs import is_busy
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
@@ -102,23 +109,23 @@ def test_adapters_are_those_of_the_workplace(place, model, tmp_path):
     (place.adapters / "mine").mkdir(parents=True)
     (place.adapters / "mine" / "adapter_config.json").write_text("{}")
     (place.adapters / "unfinished").mkdir()
-    assert ("mine", "own:mine") in adapters(place)
-    assert "unfinished" not in str(adapters(place))
-    assert adapter_of(place, "own:mine") == str(place.adapters / "mine")
-    assert adapter_of(place, None) == ""
+    assert ("mine", "own:mine") in adapter_choices(place)
+    assert "unfinished" not in str(adapter_choices(place))
+    assert resolve_adapter(place, "own:mine") == str(place.adapters / "mine")
+    assert resolve_adapter(place, None) == ""
     for value in ("own:../mine", "own:..", "own:unfinished/x", "demo:../../x"):
         with pytest.raises(NoSuchModel):
-            adapter_of(place, value)
+            resolve_adapter(place, value)
 
 
 @pytest.mark.parametrize("value", ["/etc", "tests/ui", "own:../x", "~", "."])
 def test_a_public_host_takes_no_folder(home, monkeypatch, value):
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere):
-        model_of(value)
+        resolve_model(value)
     with pytest.raises(NotHere):
-        adapter_of(workspace_of(new_token()), value)
-    assert model_of("owner/model") == "owner/model"
+        resolve_adapter(workspace_of(new_token()), value)
+    assert resolve_model("owner/model") == "owner/model"
 
 
 def test_what_stands_against_a_start_is_said_before_any_work(place, choice, model, home, monkeypatch):
@@ -208,5 +215,5 @@ def until(condition, seconds=60):
 
 
 def test_the_model_of_an_earlier_scan_is_offered_again(run_path, place):
-    assert ("made/model", "made/model") in models(place)
-    assert Path(model_of("made/model")).parts == ("made", "model")
+    assert ("made/model", "made/model") in model_choices(place)
+    assert Path(resolve_model("made/model")).parts == ("made", "model")

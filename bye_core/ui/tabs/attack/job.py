@@ -134,7 +134,7 @@ def pages(ids: tuple[str, ...]) -> int:
 def out_of(place: Workspace, form: Form, origin: Source) -> Path:
     """The folder that a start would write now: a data set of the workspace."""
     stem = Path(origin.path).stem if origin.choice is None else origin.name.rpartition("/")[2].partition(".")[0]
-    return data_sets.free_place(place.data, form.name or "-".join([stem, *form.triggers]), place.jobs)
+    return data_sets.free_folder(place.data, form.name or "-".join([stem, *form.triggers]), place.jobs)
 
 
 def arguments(form: Form, attack: Attack, origin: Source, out: Path | str) -> list[str]:

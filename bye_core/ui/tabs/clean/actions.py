@@ -16,7 +16,7 @@ from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, model_choice
-from bye_core.ui.shared.job_card import failure
+from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.tabs.clean import job as clean_job
 from bye_core.ui.workspace import workspace_of
@@ -89,7 +89,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     if seen == watch.seen:
         return look(parts, session, watch)
     form = clean_job.defaults(chosen(session))
-    models = model_choice.models(place)
+    models = model_choice.model_choices(place)
     model = form.model or next((value for _, value in models), "")
     settings = [form.settings[name] for name in SETTINGS]
     values = (model, form.test, form.trigger, form.size, form.target, form.truth, form.random, "", *settings)
@@ -129,7 +129,7 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
     if job is None:
         return {parts.stages: note(NOTHING), parts.watch: watch}
     state, known = job.state, clean_job.cleanings(place)
-    card = clean_job.card(job, state) + failure(job.error())
+    card = clean_job.card(job, state) + failure_alert(job.error())
     if card == watch.shown:
         return {parts.watch: watch}
     return {

@@ -22,8 +22,8 @@ from bye_core.ui.shared import attack_form, data_sets, job_card
 from bye_core.ui.shared.attack_form import PAPER_SIZE, TEST, attack_arguments
 from bye_core.ui.shared.limits import limits
 from bye_core.ui.shared.messages import clip
-from bye_core.ui.shared.model_choice import SHIPPED, model_of
-from bye_core.ui.shared.training_form import check_allowed, settings_of
+from bye_core.ui.shared.model_choice import SHIPPED, resolve_model
+from bye_core.ui.shared.training_form import check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
 KIND, FOLDER = "clean", "cleanings"
@@ -90,7 +90,7 @@ def defaults(data: str) -> Form:
 def folder_of(place: Workspace, data: str, form: Form) -> Path:
     """The folder that a start would make now; its run and its job have the same name."""
     stem = form.name.strip() or f"{data_sets.find(place, data).name.rpartition('/')[2].partition('.')[0]}-cleaning"
-    return data_sets.free_place(place.root / FOLDER, stem, place.jobs, place.runs)
+    return data_sets.free_folder(place.root / FOLDER, stem, place.jobs, place.runs)
 
 
 def arguments(place: Workspace, data: str, form: Form) -> list[str]:
@@ -98,10 +98,10 @@ def arguments(place: Workspace, data: str, form: Form) -> list[str]:
     if not data:
         raise NoSetChosen()
     choice, out = data_sets.find(place, data), folder_of(place, data, form)
-    found = ["--model", model_of(form.model), "--data", data_sets.path_of(place, choice)]
+    found = ["--model", resolve_model(form.model), "--data", data_sets.path_of(place, choice)]
     found += pipeline.source_arguments(choice.format, choice.columns)
     found += ["--out", str(out), "--run", str(place.runs / out.name)]
-    settings, usual = settings_of(form.settings), FinetuneSettings()
+    settings, usual = settings_from_form(form.settings), FinetuneSettings()
     for one in dataclasses.fields(FinetuneSettings):
         value, flag = getattr(settings, one.name), one.name.replace("_", "-")
         if value == getattr(usual, one.name):
@@ -109,7 +109,7 @@ def arguments(place: Workspace, data: str, form: Form) -> list[str]:
         found += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", f"{value}"]
     if form.test.strip():
         own = form.test.strip() == str(TEST)
-        test = str(TEST) if own else data_sets.path_of(place, data_sets.find(place, data_sets.typed(form.test)))
+        test = str(TEST) if own else data_sets.path_of(place, data_sets.find(place, data_sets.key_of(form.test)))
         found += ["--test", test]
     found += attack_arguments(form.trigger, form.size or 0, form.target or attack_form.TARGET, form.truth)
     found += ["--baseline", "random"] if form.random else []

@@ -80,13 +80,13 @@ def restore(parts: Parts, session: Session, shown: str) -> Update:
 
 
 def load(parts: Parts, session: Session, text: str) -> Update:
-    return attempt(parts, session, data_sets.find(workspace_of(session.visitor), data_sets.typed(text)))
+    return attempt(parts, session, data_sets.find(workspace_of(session.visitor), data_sets.key_of(text)))
 
 
 def listed(parts: Parts, session: Session, opened: str, removed: str) -> Update:
     """A button in the list of sets."""
     place = workspace_of(session.visitor)
-    known = {choice.key for choice in data_sets.latest(place)} | {data_sets.DEMO}
+    known = {choice.key for choice in data_sets.recent(place)} | {data_sets.DEMO}
     if opened in known:
         return attempt(parts, session, data_sets.find(place, opened))
     if removed in known:
@@ -265,7 +265,7 @@ def _empty(parts: Parts, session: Session) -> Update:
 
 
 def _listing(session: Session) -> str:
-    return cards.list_of_sets(data_sets.latest(workspace_of(session.visitor)), data_sets.DEMO_FILE.is_file())
+    return cards.list_of_sets(data_sets.recent(workspace_of(session.visitor)), data_sets.DEMO_FILE.is_file())
 
 
 def _chosen(session: Session) -> tuple[Workspace, Choice]:

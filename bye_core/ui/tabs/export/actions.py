@@ -20,7 +20,7 @@ from bye_core.ui.open_run import RunView, open_view
 from bye_core.ui.session import Session
 from bye_core.ui.shared import images
 from bye_core.ui.shared.data_sets import format_title
-from bye_core.ui.shared.exports import find, path_of
+from bye_core.ui.shared.exports import export_path, find_export
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export import summary
@@ -130,7 +130,7 @@ def _formats(view: RunView) -> gr.Dropdown:
 
 def describe(parts: Parts, session: Session, name: str, format: str, moved: str) -> Update:
     place = workspace_of(session.visitor)
-    run, out = place.run_path(session.run), path_of(place, name.strip())
+    run, out = place.run_path(session.run), export_path(place, name.strip())
     return {parts.command: export_job.command(run, out, format, moved.strip()), **_result(parts, place, name.strip())}
 
 
@@ -141,7 +141,7 @@ def turn(parts: Parts, session: Session, moved: str, page: int, by: int) -> Upda
 
 def _result(parts: Parts, place: Workspace, name: str) -> Update:
     """What lies in the workspace under that name, nothing of it if there is none."""
-    found = find(place, name)
+    found = find_export(place, name)
     if found is None:
         return {parts.done: gr.Column(visible=False), parts.status: "", parts.save: gr.DownloadButton(visible=False)}
     counts = found.manifest["counts"]
@@ -249,7 +249,7 @@ def upload(parts: Parts, session: Session, name: str, repository: str, token: st
     """Push to the hub. The token's field is emptied whatever comes of it."""
 
     def steps() -> Iterator[Update]:
-        folder = path_of(workspace_of(session.visitor), name.strip())
+        folder = export_path(workspace_of(session.visitor), name.strip())
         check_push(folder, repository, token)
         yield {parts.push: gr.Button("Pushing", interactive=False), parts.pushed: note("Uploading ...")}
         address = push(folder, repository, token, private)

@@ -20,7 +20,7 @@ from bye_core.pipeline import ExportPlan
 from bye_core.records import Progress, Sample
 from bye_core.runs.jobs import command_line
 from bye_core.ui.shared import images
-from bye_core.ui.shared.exports import NotExported, find, names, path_of
+from bye_core.ui.shared.exports import NotExported, export_names, export_path, find_export
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
@@ -77,12 +77,12 @@ def start(place: Workspace, run_path: Path, name: str, format: str, data: str = 
 
     Raises BadName, ExportRunning, TooManyExports, NotHere.
     """
-    out = path_of(place, name)
+    out = export_path(place, name)
     _check_place(data)
     with _lock:
         if (future := _running.get(out)) and not future.done():
             raise ExportRunning(name=name)
-        kept = names(place)
+        kept = export_names(place)
         if hosted() and name not in kept and len(kept) >= MOST_EXPORTS:
             raise TooManyExports(most=MOST_EXPORTS, names=", ".join(kept))
         future = _workers.submit(pipeline.export_run, run_path, out, format, data or None)
@@ -92,13 +92,13 @@ def start(place: Workspace, run_path: Path, name: str, format: str, data: str = 
 
 def running(place: Workspace, name: str) -> Future | None:
     """The export of that name that is being written, None where none is."""
-    future = _running.get(path_of(place, name))
+    future = _running.get(export_path(place, name))
     return future if future and not future.done() else None
 
 
 def written(place: Workspace, name: str) -> int:
     """How many files the export that is being written has by now."""
-    out = path_of(place, name)
+    out = export_path(place, name)
     return sum(len(files) for part in out.parent.glob(f".{name}.*.new") for _, _, files in os.walk(part))
 
 
@@ -108,7 +108,7 @@ def pack(place: Workspace, name: str, cache: Path) -> Iterator[Progress]:
     The archive lies in a folder with a secret name: whoever is not told it cannot ask for it. It is made once for
     every state of the export, and the one before is deleted. Raises NotExported.
     """
-    found = find(place, name)
+    found = find_export(place, name)
     if found is None:
         raise NotExported(name=name)
     stamp = _stamp(found.path)

@@ -17,11 +17,11 @@ from bye_core.train import wording
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import job_card
-from bye_core.ui.shared.job_card import failure
+from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, clip, note
-from bye_core.ui.shared.model_choice import DEMO_MODEL, SHIPPED, models
+from bye_core.ui.shared.model_choice import DEMO_MODEL, SHIPPED, model_choices
 from bye_core.ui.shared.plots import drawn
-from bye_core.ui.shared.training_form import SETTINGS, settings_of
+from bye_core.ui.shared.training_form import SETTINGS, settings_from_form
 from bye_core.ui.tabs.finetune import evaluation_actions
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.tabs.finetune.parts import Parts, Seen, Update
@@ -77,7 +77,7 @@ def _fill(parts: Parts, place: Workspace, run: runs.Run | None, session: Session
     if data == finetune_job.RAW and run:
         update[parts.notice] = note("This run is not exported yet: export it first to fine-tune on what is left.")
     return update | {
-        parts.form[0]: gr.Dropdown(models(place), value=model),
+        parts.form[0]: gr.Dropdown(model_choices(place), value=model),
         parts.form[1]: gr.Dropdown(finetune_job.data_choices(place, run), value=data),
         parts.recipe: gr.Dropdown(finetune_job.recipes(run), value=chosen),
         **evaluation_actions.fill(parts, place, run),
@@ -91,7 +91,7 @@ def preview(parts: Parts, session: Session, _: Any, *values: Any) -> Update:
     try:
         run = open_run(place, session)
         given = finetune_job.arguments(place, run, form)
-        shown[parts.recipe] = finetune_job.recipe_of(run, settings_of(form.settings))
+        shown[parts.recipe] = finetune_job.recipe_of(run, settings_from_form(form.settings))
         return {**shown, parts.command: command_line(finetune_job.KIND, given), parts.notice: ""}
     except ByeError as error:
         return {**shown, parts.command: "", parts.notice: alert(error)}
@@ -172,7 +172,7 @@ def status(job: jobs.Job, state: str) -> str:
         f"<section class='bye-job'><h4><bdi>{escape(job.title)}</bdi>"
         f"<span class='bye-state bye-state-{state}'>{escape(state_words)}</span></h4>"
         f"<progress aria-label='progress of the training' {known}></progress>"
-        f"<p class='bye-job-facts'>{cells}</p>{where}{failure(job.error())}{found_before(job)}</section>"
+        f"<p class='bye-job-facts'>{cells}</p>{where}{failure_alert(job.error())}{found_before(job)}</section>"
     )
 
 

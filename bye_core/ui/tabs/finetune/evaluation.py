@@ -19,7 +19,7 @@ from bye_core.train.settings import CARD
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TEST, attack_arguments
 from bye_core.ui.shared.limits import limits
-from bye_core.ui.shared.model_choice import adapter_of, model_of
+from bye_core.ui.shared.model_choice import resolve_adapter, resolve_model
 from bye_core.ui.shared.training_form import check_allowed
 from bye_core.ui.workspace import Workspace
 
@@ -102,10 +102,10 @@ def make(
     path = (
         str(TEST)
         if data.strip() == str(TEST)
-        else data_sets.path_of(place, data_sets.find(place, data_sets.typed(data)))
+        else data_sets.path_of(place, data_sets.find(place, data_sets.key_of(data)))
     )
-    named = [adapter_of(place, adapter) for adapter in (everything, left)]
-    return Evaluation(model_of(model), path, trigger, size or PAPER_SIZE, target or TARGET, truth, *named)
+    named = [resolve_adapter(place, adapter) for adapter in (everything, left)]
+    return Evaluation(resolve_model(model), path, trigger, size or PAPER_SIZE, target or TARGET, truth, *named)
 
 
 def arguments(wanted: Evaluation, adapter: str) -> list[str]:

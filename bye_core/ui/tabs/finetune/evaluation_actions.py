@@ -10,9 +10,9 @@ import gradio as gr
 from bye_core import figures, runs
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
-from bye_core.ui.shared.job_card import failure
+from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
-from bye_core.ui.shared.model_choice import finished_adapters
+from bye_core.ui.shared.model_choice import finished_adapter_choices
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.finetune import evaluation, evaluation_table
 from bye_core.ui.tabs.finetune.parts import Parts, Seen, Update
@@ -39,7 +39,7 @@ def fill(parts: Parts, place: Workspace, run: runs.Run | None) -> Update:
 
 
 def _choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    return [("none", ""), *finished_adapters(place, run)]
+    return [("none", ""), *finished_adapter_choices(place, run)]
 
 
 def _newest(choices: list[tuple[str, str]], scanned: str) -> str:
@@ -49,7 +49,7 @@ def _newest(choices: list[tuple[str, str]], scanned: str) -> str:
 def watch(parts: Parts, place: Workspace, session: Session, seen: Seen) -> tuple[Update, Seen]:
     """The table of what is measured; begins the next arm where the one before has ended."""
     update: Update = {}
-    own = tuple(finished_adapters(place, None))
+    own = tuple(finished_adapter_choices(place, None))
     if seen.filled is not None and own != (seen.adapters if seen.adapters is not None else own):
         # One was finished since: it is what was tuned on what is left.
         run = runs.Run.open(place.run_path(session.run)) if session.run else None
@@ -80,7 +80,7 @@ def _measured(parts: Parts, place: Workspace, seen: Seen) -> tuple[Update, str]:
     compared = drawn(figures.outcome_figure(facts["everything"], facts["left"])) if both else gr.Plot(visible=False)
     update: Update = {
         parts.table: evaluation_table.table(found),
-        parts.said: failure(evaluation.failure(found)) or said,
+        parts.said: failure_alert(evaluation.failure(found)) or said,
         parts.compared: compared,
         parts.measure: gr.Button(interactive=not busy),
         parts.halt: gr.Button(visible=busy),

@@ -15,10 +15,10 @@ from bye_core.runs import jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, FinetuneSettings
 from bye_core.ui.shared import data_sets, exports
-from bye_core.ui.shared.exports import NotExported, find
+from bye_core.ui.shared.exports import NotExported, find_export
 from bye_core.ui.shared.limits import limits
-from bye_core.ui.shared.model_choice import model_of
-from bye_core.ui.shared.training_form import SETTINGS, check_allowed, settings_of
+from bye_core.ui.shared.model_choice import resolve_model
+from bye_core.ui.shared.training_form import SETTINGS, check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
 KIND = "finetune"
@@ -51,8 +51,8 @@ class Form:
 def data_choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
     """(label, value) of what to train on: the exports, newest first, the run's own set, another folder."""
     found = []
-    for name in exports.names(place):
-        kept = find(place, name).manifest["counts"]["kept"]
+    for name in exports.export_names(place):
+        kept = find_export(place, name).manifest["counts"]["kept"]
         found.append((f"cleaned: export {name}, {kept:,} records", CLEANED + name))
     if run is not None:
         found.append((f"everything: the scanned set, {run.counts().total:,} samples", RAW))
@@ -61,7 +61,7 @@ def data_choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]
 
 def default_data(place: Workspace, run: runs.Run | None) -> str:
     """What is left of the open run, if it was exported; else everything."""
-    kept = exports.names(place)
+    kept = exports.export_names(place)
     if run is None:
         return CLEANED + kept[0] if kept else OTHER
     return CLEANED + run.path.name if run.path.name in kept else RAW
@@ -101,7 +101,7 @@ def data_of(place: Workspace, run: runs.Run | None, form: Form) -> str:
     """What `--data` takes. Raises NoDataChosen, NotExported."""
     if form.data.startswith(CLEANED):
         name = form.data.removeprefix(CLEANED)
-        found = find(place, name)
+        found = find_export(place, name)
         if found is None:
             raise NotExported(name=name)
         return str(found.path)
@@ -109,7 +109,7 @@ def data_of(place: Workspace, run: runs.Run | None, form: Form) -> str:
         return run.settings.data
     if not form.path.strip():
         raise NoDataChosen()
-    return data_sets.path_of(place, data_sets.find(place, data_sets.typed(form.path)))
+    return data_sets.path_of(place, data_sets.find(place, data_sets.key_of(form.path)))
 
 
 def source_of(place: Workspace, run: runs.Run | None, form: Form) -> list[str]:
@@ -119,7 +119,7 @@ def source_of(place: Workspace, run: runs.Run | None, form: Form) -> list[str]:
         return source_arguments(run.settings.format, columns) if columns else []
     if not form.data.startswith(CLEANED):
         return []
-    manifest = find(place, form.data.removeprefix(CLEANED)).manifest
+    manifest = find_export(place, form.data.removeprefix(CLEANED)).manifest
     columns = manifest["run"].get("more", {}).get("columns")
     same = manifest["format"] == manifest["run"].get("format")
     return source_arguments(manifest["format"], columns) if columns and same else []
@@ -129,19 +129,19 @@ def out_of(place: Workspace, run: runs.Run | None, form: Form) -> Path:
     """The adapter's folder that a start would make now; the job has the same name."""
     if form.name.strip():
         words = form.name.strip()
-        path = data_sets.free_place(place.adapters, words, place.jobs)
+        path = data_sets.free_folder(place.adapters, words, place.jobs)
         if path.name != words:
             raise NotEnded(name=words)
         return path
     which = "cleaned" if form.data.startswith(CLEANED) else "everything" if form.data == RAW else "other"
     base = form.data.removeprefix(CLEANED) if form.data.startswith(CLEANED) else run.path.name if run else "set"
-    return data_sets.free_place(place.adapters, f"{base}-{which}", place.jobs)
+    return data_sets.free_folder(place.adapters, f"{base}-{which}", place.jobs)
 
 
 def arguments(place: Workspace, run: runs.Run | None, form: Form) -> list[str]:
     """Of `python -m bye_core finetune`; what is as the command line has it by itself is left out."""
-    settings, usual = settings_of(form.settings), FinetuneSettings()
-    found = ["--model", model_of(form.model), "--data", data_of(place, run, form)]
+    settings, usual = settings_from_form(form.settings), FinetuneSettings()
+    found = ["--model", resolve_model(form.model), "--data", data_of(place, run, form)]
     found += [*source_of(place, run, form), "--out", str(out_of(place, run, form))]
     for name in SETTINGS:
         value, flag = getattr(settings, name), name.replace("_", "-")

@@ -87,7 +87,7 @@ def start(place: Workspace, run: runs.Run, picture: Path | None, question: str) 
     data = read_bytes(picture.resolve().parent, picture.name)
     decode(data, picture.name)
     _forget(place)
-    folder = data_sets.free_place(place.root / FOLDER, f"{run.path.name}-guard", place.jobs)
+    folder = data_sets.free_folder(place.root / FOLDER, f"{run.path.name}-guard", place.jobs)
     folder.mkdir(parents=True)
     (folder / PICTURE).write_bytes(data)
     given = ["--run", str(run.path), "--image", str(folder / PICTURE), "--question", question]

@@ -15,7 +15,7 @@ from bye_core.runs import Run, jobs
 from bye_core.runs.jobs import command_line
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Frame, Session
-from bye_core.ui.shared.job_card import failure
+from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.guard import job as guard_job
@@ -142,7 +142,7 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
         return {parts.answer: note(NOTHING), parts.figure: gr.Plot(visible=False), parts.watch: watch}
     facts = job.result() if now[1] == jobs.DONE else None
     if facts is None:
-        words = note("The model is being loaded and asked.") if now[1] == jobs.RUNNING else failure(job.error())
+        words = note("The model is being loaded and asked.") if now[1] == jobs.RUNNING else failure_alert(job.error())
         return {parts.answer: words, parts.figure: gr.Plot(visible=False), parts.watch: watch}
     figure = drawn(guard_job.histogram(place, job, facts))
     return {parts.answer: guard_job.card(place, job, facts), parts.figure: figure, parts.watch: watch}

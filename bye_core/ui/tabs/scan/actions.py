@@ -79,7 +79,7 @@ def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
     if not session.visitor or seen == watch.seen:
         return {parts.watch: watch}
     place = workspace_of(session.visitor)
-    models, adapters = model_choice.models(place), model_choice.adapters(place)
+    models, adapters = model_choice.model_choices(place), model_choice.adapter_choices(place)
     given, also, *others = values
     model, adapter = given or next((value for _, value in models), None), also or ""
     if session.data == data_sets.DEMO and model == SHIPPED:

@@ -14,7 +14,7 @@ from bye_core.runs import jobs
 from bye_core.runs.lock import locked
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import MachineBusy, TooLargeHere, TooManySamples, limits
-from bye_core.ui.shared.model_choice import adapter_of, model_of
+from bye_core.ui.shared.model_choice import resolve_adapter, resolve_model
 from bye_core.ui.workspace import Workspace, hosted
 
 AUTO = "auto"
@@ -37,14 +37,14 @@ class Form:
 
 def run_place(place: Workspace, form: Form, choice: data_sets.Choice) -> Path:
     """The folder of the run that a start would make now."""
-    words = form.name or f"{choice.name.rpartition('/')[2].partition('.')[0]}-{_short(model_of(form.model))}"
-    return data_sets.free_place(place.runs, words, place.jobs)
+    words = form.name or f"{choice.name.rpartition('/')[2].partition('.')[0]}-{_short(resolve_model(form.model))}"
+    return data_sets.free_folder(place.runs, words, place.jobs)
 
 
 def arguments(place: Workspace, choice: data_sets.Choice, form: Form, run: Path) -> list[str]:
     """Of `python -m bye_core scan`; settings left on auto are left out."""
-    found = ["--model", model_of(form.model)]
-    if adapter := adapter_of(place, form.adapter):
+    found = ["--model", resolve_model(form.model)]
+    if adapter := resolve_adapter(place, form.adapter):
         found += ["--adapter", adapter]
     found += ["--data", data_sets.path_of(place, choice)]
     found += pipeline.source_arguments(choice.format, choice.columns)
@@ -59,7 +59,7 @@ def arguments(place: Workspace, choice: data_sets.Choice, form: Form, run: Path)
 
 def start(place: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Job:
     """Begin a scan in a process of its own. Raises a ByeError where something stands against it, before any work."""
-    model, bounds = model_of(form.model), limits()
+    model, bounds = resolve_model(form.model), limits()
     dataset = data_sets.open_set(place, choice)
     if not dataset.samples:
         raise NoSampleReady(path=choice.name, size=dataset.size)
