@@ -13,7 +13,7 @@ from PIL import Image
 
 from bye_core.data import images
 from bye_core.data.formats import FORMATS
-from bye_core.data.formats.draft import Draft, Layout
+from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
 from bye_core.records import Fault, Sample
 
@@ -51,7 +51,7 @@ class DataSet:
             raise IndexError(f"record {index} of {self.size}")
         return self.source.record(index)
 
-    def draft(self, sample: Sample) -> Draft:
+    def draft(self, sample: Sample) -> ParsedRecord:
         """The sample's record as read by its format: with the id of its own type and the pictures inside tables."""
         return FORMATS[self.format].read(self.record(sample.index), self.layout)
 
@@ -60,7 +60,7 @@ class DataSet:
         name = sample.images[k]
         if not name.startswith(images.EMBEDDED):
             return images.read_bytes(self.root, name)
-        data = self.draft(sample).pictures[k]
+        data = self.draft(sample).images[k]
         images.check_bytes(data, name)
         return data
 

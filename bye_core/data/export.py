@@ -17,7 +17,7 @@ from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal, shown
 from bye_core.data.folders import restore, whole_folder
 from bye_core.data.formats import FORMATS, NoSuchFormat
-from bye_core.data.formats.draft import CannotConvert
+from bye_core.data.formats.base import CannotConvert
 from bye_core.data.load import ANNOTATIONS
 from bye_core.records import Sample
 
@@ -57,7 +57,7 @@ class ReservedName(Refusal):
 
 
 class CannotConvertSome(Refusal):
-    problem = "{count} samples do not fit into the format {format}, for example {ids}: {why}."
+    problem = "{count} samples do not fit into the format {format}, for example {ids}: {why}"
     remedy = "Export in the same format, which always works, or leave these samples out."
 
 
@@ -164,27 +164,25 @@ def _copied(dataset: DataSet, kept: list[Sample], folder: Path, _: str) -> list[
 
 def _converted(dataset: DataSet, kept: list[Sample], folder: Path, format: str) -> list[Path]:
     """The samples written anew, pictures from inside tables as files of their own."""
-    module = FORMATS[format]
+    form = FORMATS[format]
     records, refused = [], []
     for sample in kept:
         pictures = _pictures(dataset, sample, folder)
         id = dataset.draft(sample).id  # with its own type; the sample's id is always a text
         try:
-            records.append(module.write(sample.id if id is None else id, sample.turns, pictures))
+            records.append(form.write(sample.id if id is None else id, sample.turns, pictures))
         except CannotConvert as error:
             refused.append((sample.id, error))
     if refused:
         ids = ", ".join(id for id, _ in refused[:LISTED])
         raise CannotConvertSome(count=len(refused), format=format, ids=ids, why=refused[0][1].problem)
-    file = folder / module.FILE
+    file = folder / form.file
     if file.suffix == ".jsonl":
         file.write_bytes(b"".join(_json(record) + b"\n" for record in records))
         return [file]
     file.write_bytes(b"[\n" + b",\n".join(_json(record) for record in records) + b"\n]\n")
-    if format != "sharegpt":
+    if (entry := form.dataset_info()) is None:
         return [file]
-    columns = {"messages": "conversations", "images": "images", "system": "system"}
-    entry = {"file_name": file.name, "formatting": "sharegpt", "columns": columns}
     return [file, _write_json(folder / "dataset_info.json", {"clean": entry})]
 
 

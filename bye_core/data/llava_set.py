@@ -13,16 +13,16 @@ from typing import Any
 
 from PIL import Image
 
+from bye_core.data.formats.llava import llava_record
 from bye_core.data.images import decode
 from bye_core.errors import SettingError
-from bye_core.records import Sample, Turn
+from bye_core.records import Sample
 
 ENCODINGS: dict[str, dict[str, Any]] = {
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     "png": {"format": "PNG"},
     "webp": {"format": "WEBP", "quality": 80, "method": 6},
 }
-ROLES = {"user": "human", "assistant": "gpt", "system": "system"}
 
 
 class FolderInUse(SettingError):
@@ -33,19 +33,6 @@ class FolderInUse(SettingError):
 class UnknownEncoding(SettingError):
     problem = "Pictures cannot be encoded as {name!r}."
     remedy = "Choose one of: {choices}."
-
-
-def _value(turn: Turn) -> str:
-    return "\n".join("<image>" if isinstance(part, int) else part for part in turn.parts)
-
-
-def llava_record(sample: Sample, images: list[str]) -> dict[str, Any]:
-    """A sample as a LLaVA record; `images` are paths relative to the set's folder."""
-    return {
-        "id": sample.id,
-        "image": images[0] if len(images) == 1 else images,
-        "conversations": [{"from": ROLES[turn.role], "value": _value(turn)} for turn in sample.turns],
-    }
 
 
 def encode_picture(picture: Image.Image, encoding: str) -> bytes:
@@ -89,7 +76,7 @@ def compose(
                 name = f"images/{hashlib.sha256(content).hexdigest()[:16]}.{encoding.replace('jpeg', 'jpg')}"
                 (part / name).write_bytes(content)
                 names.append(name)
-            records.append(llava_record(sample, names))
+            records.append(llava_record(sample.id, sample.turns, tuple(names)))
             yield sample
         for name, value in {"data.json": records, **(extras or {})}.items():
             (part / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

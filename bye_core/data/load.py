@@ -12,8 +12,9 @@ from typing import Any
 
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
-from bye_core.data.formats import FORMATS, choose, full, peek
-from bye_core.data.formats.draft import Layout
+from bye_core.data.formats import complete_layout, detect_format, peek
+from bye_core.data.formats.base import Layout
+from bye_core.data.formats.sharegpt import ShareGpt
 from bye_core.data.images import Folder
 from bye_core.data.samples import build
 from bye_core.data.sources import CsvSource, JsonlSource, JsonSource, NotReadable, Source, parse
@@ -99,19 +100,19 @@ def annotations(folder: Path) -> tuple[str, ...]:
 def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | None) -> DataSet:
     place = _locate(path)
     described = place.layout if format in (None, place.format) else Layout()  # a named format overrules dataset_info
-    layout = Layout({**described.names, **(columns or {})}, described.tags)
+    layout = Layout({**described.columns, **(columns or {})}, described.tags)
     head, rows = peek(place.source.rows(), PEEK)
     if not head:
         raise EmptyDataSet(path=path)
-    format = choose(path, head, format or place.format, layout)
-    complete = full(format, layout)
-    samples, faults, size = build(rows, FORMATS[format], complete, place.root)
+    form = detect_format(path, head, format or place.format, layout)
+    complete = complete_layout(form, layout)
+    samples, faults, size = build(rows, form, complete, place.root)
     digest = place.source.digest()
-    if layout.names or layout.tags:  # the same file read in another way is another data set
-        spelling = json.dumps([format, dict(complete.names), dict(layout.tags)], sort_keys=True)
+    if layout.columns or layout.tags:  # the same file read in another way is another data set
+        spelling = json.dumps([form.name, dict(complete.columns), dict(layout.tags)], sort_keys=True)
         digest = hashlib.sha256((digest + spelling).encode("utf-8", "backslashreplace")).hexdigest()
     return DataSet(
-        place.source.path, place.root, format, samples, faults, size, digest, place.source, complete,
+        place.source.path, place.root, form.name, samples, faults, size, digest, place.source, complete,
         place.notes, place.info if described is place.layout else None,
     )  # fmt: skip
 
@@ -209,7 +210,7 @@ def _of_entry(info: Path, name: str, entry: Mapping[str, Any]) -> Place:
     names = {key: columns[key] for key in ("images", "system", "messages") if key in columns}
     if "messages" in names:
         names["conversations"] = names["messages"]
-    return Place(_open(file), info.parent, "sharegpt", Layout(names, tags), {name: dict(entry)})
+    return Place(_open(file), info.parent, ShareGpt.name, Layout(names, tags), {name: dict(entry)})
 
 
 def _hub(name: str) -> Place:

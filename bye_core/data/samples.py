@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bye_core.data import faults as fault_kinds
 from bye_core.data.faults import MalformedRecord, fault
-from bye_core.data.formats.draft import Draft, Layout
+from bye_core.data.formats.base import Format, Layout, ParsedRecord
 from bye_core.data.images import EMBEDDED, Folder
 from bye_core.data.sources import Unreadable
 from bye_core.errors import DataError
@@ -20,7 +19,7 @@ _BAD = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def build(
-    rows: Iterable[Any], reader: ModuleType, layout: Layout, root: Path
+    rows: Iterable[Any], reader: Format, layout: Layout, root: Path
 ) -> tuple[tuple[Sample, ...], tuple[Fault, ...], int]:
     """All rows read by the format `reader`: the usable samples, the faults, the number of rows."""
     folder, names = Folder(root), _Ids()
@@ -49,7 +48,7 @@ class _Ids:
 
     def take(self, row: Any, layout: Layout, index: int) -> tuple[str, list[DataError]]:
         """The id, and what is wrong with it. A bad one is replaced by one made of the record's position."""
-        columns = [column for column in ("id", "question_id") if column in layout.names]
+        columns = [column for column in ("id", "question_id") if column in layout.columns]
         value = layout.get(row, *columns) if isinstance(row, Mapping) else None
         if value is None or value == "":
             return self._made(index), []
@@ -71,7 +70,7 @@ class _Ids:
         return id
 
 
-def _read(row: Any, reader: ModuleType, layout: Layout) -> Draft:
+def _read(row: Any, reader: Format, layout: Layout) -> ParsedRecord:
     if isinstance(row, Unreadable):
         raise MalformedRecord(what=row.why)
     if not isinstance(row, Mapping):
@@ -79,10 +78,9 @@ def _read(row: Any, reader: ModuleType, layout: Layout) -> Draft:
     return reader.read(row, layout)
 
 
-def _names(draft: Draft, index: int) -> tuple[str, ...]:
+def _names(draft: ParsedRecord, index: int) -> tuple[str, ...]:
     return tuple(
-        picture if isinstance(picture, str) else f"{EMBEDDED}{index:06d}/{k}"
-        for k, picture in enumerate(draft.pictures)
+        picture if isinstance(picture, str) else f"{EMBEDDED}{index:06d}/{k}" for k, picture in enumerate(draft.images)
     )
 
 
@@ -117,8 +115,8 @@ def _text_errors(sample: Sample) -> Iterator[DataError]:
             yield fault_kinds.BadText(where=where, text=text[max(0, match.start() - 20) : match.end() + 20])
 
 
-def _picture_errors(sample: Sample, draft: Draft, folder: Folder) -> Iterator[DataError]:
-    for picture in draft.pictures:
+def _picture_errors(sample: Sample, draft: ParsedRecord, folder: Folder) -> Iterator[DataError]:
+    for picture in draft.images:
         if isinstance(picture, str) and not _BAD.search(picture):
             try:
                 folder.find(picture)

@@ -41,7 +41,7 @@ class Source(Protocol):
     path: Path
 
     def rows(self) -> Iterator[Any]:
-        """Every record in turn, as Unreadable if need be; pictures inside tables as EMBEDDED_BYTES."""
+        """Every record in turn, as Unreadable if need be; pictures inside tables as EMBEDDED_IMAGE."""
 
     def record(self, index: int) -> Any:
         """One record, untouched."""

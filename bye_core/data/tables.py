@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.data.faults import MalformedRecord
-from bye_core.data.formats.draft import EMBEDDED_BYTES
+from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.images import Folder, ImageOutsideDataset
 from bye_core.data.sources import NotReadable, Unreadable, parse
 
@@ -153,7 +153,7 @@ class ArrowSource:
 
 
 def thin_rows(batch: Any) -> Iterator[Any]:
-    """A RecordBatch as dicts, binary cells as EMBEDDED_BYTES, so that no picture is copied."""
+    """A RecordBatch as dicts, binary cells as EMBEDDED_IMAGE, so that no picture is copied."""
     names = batch.schema.names
     heavy = [k for k, field in enumerate(batch.schema) if _holds_bytes(field.type)]
     light = [k for k in range(len(names)) if k not in heavy]
@@ -211,7 +211,7 @@ def _thin(scalar: Any) -> Any:
         return {name: _thin(scalar[k]) for k, name in enumerate(field.name for field in scalar.type)}
     if isinstance(scalar, pa.ListScalar):
         return [_thin(entry) for entry in scalar.values]
-    return EMBEDDED_BYTES if _is_bytes(scalar.type) else scalar.as_py()
+    return EMBEDDED_IMAGE if _is_bytes(scalar.type) else scalar.as_py()
 
 
 def _entries(state: Any, key: str) -> list[dict[str, Any]]:

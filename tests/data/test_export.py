@@ -230,7 +230,7 @@ def test_samples_that_do_not_fit_a_format(tmp_path: Path) -> None:
         export(data, {"x"}, [], tmp_path / "out", format="llava")
     assert export(data, {"x"}, [], tmp_path / "out", format="chat")["counts"]["kept"] == 1
     two = load_dataset(sets.qwen_vl(tmp_path / "two"))
-    with pytest.raises(CannotConvertSome, match="one question with one picture"):
+    with pytest.raises(CannotConvertSome, match="one question with one image"):
         export(two, two.by_id.keys(), [], tmp_path / "out", format="vqa")
 
 

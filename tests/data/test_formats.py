@@ -107,9 +107,13 @@ def test_conversion_to_tables(format: str, tmp_path: Path) -> None:
     assert again.record(1)["id"] == 7
 
 
-def test_every_format_module_has_the_same_shape() -> None:
-    for module in FORMATS.values():
-        assert all(hasattr(module, name) for name in ("COLUMNS", "FILE", "matches", "read", "write"))
+def test_every_format_declares_itself() -> None:
+    for name, form in FORMATS.items():
+        assert form.name == name
+        assert form.title
+        assert form.file
+        assert set(form.required) <= set(form.columns)
+    assert len({form.priority for form in FORMATS.values()}) == len(FORMATS)
 
 
 def test_markers_become_parts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The formats a data set may have, one module each: COLUMNS, FILE, matches, read, write."""
+"""The registry of data set formats. A new format is one module beside this file and one entry in FORMATS."""
 
 from __future__ import annotations
 
@@ -7,79 +7,85 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bye_core.data.faults import Refusal
-from bye_core.data.formats import chat, imagefolder, llava, qwen_vl, sharegpt, vqa
-from bye_core.data.formats.draft import Layout
+from bye_core.data.formats.base import Format, Layout
+from bye_core.data.formats.chat import Chat
+from bye_core.data.formats.imagefolder import ImageFolder
+from bye_core.data.formats.llava import Llava
+from bye_core.data.formats.qwen_vl import QwenVl
+from bye_core.data.formats.sharegpt import ShareGpt
+from bye_core.data.formats.vqa import VqaTable
 
-FORMATS = {
-    "llava": llava,
-    "qwen-vl": qwen_vl,
-    "sharegpt": sharegpt,
-    "chat": chat,
-    "imagefolder": imagefolder,
-    "vqa": vqa,
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (Llava(), QwenVl(), ShareGpt(), Chat(), ImageFolder(), VqaTable())
 }
-# The order of asking: a format that asks for more comes before the one whose records it resembles.
-_ASKED = ("sharegpt", "chat", "qwen-vl", "llava", "imagefolder", "vqa")
+_BY_PRIORITY = sorted(FORMATS.values(), key=lambda form: -form.priority)
 
 
 class UnknownFormat(Refusal):
-    problem = "{path} has no format known here; its records have the keys: {seen}."
-    remedy = "Name the format, one of {valid}, and for tables the columns."
+    problem = "The format of {path} cannot be detected; its records have the keys: {seen}."
+    remedy = "Name the format, one of {valid}; for a table, name its columns too."
 
 
 class MissingColumn(Refusal):
     problem = "{path} read as {format} lacks the column(s) {missing}; it has: {seen}."
-    remedy = "Name yours, for example columns={{'question': 'my_question'}}."
+    remedy = "Name your columns, for example columns={{'question': 'my_question'}}."
 
 
 class NoSuchFormat(Refusal):
-    problem = "{format} is not a format."
+    problem = "There is no format called {format}."
     remedy = "Use one of {valid}."
 
 
 class NoSuchColumn(Refusal):
-    problem = "The format {format} has no column {column} to be renamed."
-    remedy = "It has: {valid}."
+    problem = "The format {format} has no column {column} that can be renamed."
+    remedy = "Rename one of its columns: {valid}."
 
 
-def choose(path: object, records: list[Any], format: str | None, layout: Layout) -> str:
-    """The format that most of the first `records` have, unless one is named; then whether its columns are there."""
-    if format is not None and format not in FORMATS:
-        raise NoSuchFormat(format=format, valid=", ".join(FORMATS))
+def format_title(name: str) -> str:
+    """Return the title of a format for pages, or `name` itself if no such format exists."""
+    return FORMATS[name].title if name in FORMATS else name
+
+
+def detect_format(path: object, records: list[Any], name: str | None, layout: Layout) -> Format:
+    """Return the format called `name`, or without a name the format of most of the first `records`.
+
+    Raises: NoSuchFormat, UnknownFormat, NoSuchColumn, MissingColumn.
+    """
+    if name is not None and name not in FORMATS:
+        raise NoSuchFormat(format=name, valid=", ".join(FORMATS))
     objects = [record for record in records if isinstance(record, Mapping)]
     seen = ", ".join(dict.fromkeys(str(key) for record in objects for key in record)) or "no readable object"
-    if format is None:
-        names = [name for record in objects if (name := _format_of(record, layout))]
-        if not names:
+    if name is None:
+        matches = [form for record in objects if (form := _format_of(record, layout))]
+        if not matches:
             raise UnknownFormat(path=path, seen=seen, valid=", ".join(FORMATS))
-        format = max(_ASKED, key=names.count)
-    complete = full(format, layout)
+        form = max(_BY_PRIORITY, key=matches.count)
+    else:
+        form = FORMATS[name]
+    keys = complete_layout(form, layout).columns
     missing = [
-        complete.names[name]
-        for name in getattr(FORMATS[format], "REQUIRED", ())
-        if objects and not any(complete.names[name] in record for record in objects)
+        keys[column] for column in form.required if objects and not any(keys[column] in record for record in objects)
     ]
     if missing:
-        raise MissingColumn(path=path, format=format, missing=", ".join(missing), seen=seen)
-    return format
+        raise MissingColumn(path=path, format=form.name, missing=", ".join(missing), seen=seen)
+    return form
 
 
-def full(format: str, layout: Layout) -> Layout:
-    """`layout` completed by the format's own column names."""
-    own = FORMATS[format].COLUMNS
-    for column in layout.names:
-        if column not in own:
-            raise NoSuchColumn(format=format, column=column, valid=", ".join(own))
-    return Layout({**own, **layout.names}, layout.tags)
+def complete_layout(form: Format, layout: Layout) -> Layout:
+    """Add the format's own keys for all columns that `layout` does not rename. Raises: NoSuchColumn."""
+    for column in layout.columns:
+        if column not in form.columns:
+            raise NoSuchColumn(format=form.name, column=column, valid=", ".join(form.columns))
+    return Layout({**form.columns, **layout.columns}, layout.tags)
 
 
-def _format_of(record: Mapping[str, Any], layout: Layout) -> str | None:
-    fitting = (name for name in _ASKED if set(layout.names) <= set(FORMATS[name].COLUMNS))
-    return next((name for name in fitting if FORMATS[name].matches(record, full(name, layout))), None)
+def _format_of(record: Mapping[str, Any], layout: Layout) -> Format | None:
+    candidates = (form for form in _BY_PRIORITY if set(layout.columns) <= set(form.columns))
+    return next((form for form in candidates if form.matches(record, complete_layout(form, layout))), None)
 
 
 def peek(rows: Iterable[Any], count: int) -> tuple[list[Any], Iterable[Any]]:
-    """The first rows, and all rows."""
+    """Return the first `count` rows, and an iterable over all rows."""
     rows = iter(rows)
     head = list(itertools.islice(rows, count))
     return head, itertools.chain(head, rows)

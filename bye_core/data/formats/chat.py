@@ -3,86 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from bye_core.data.faults import MalformedRecord
-from bye_core.data.formats.draft import (
+from bye_core.data.formats.base import (
     MARKER,
-    Draft,
+    Format,
+    ImageCell,
     Layout,
-    Picture,
-    picture_of,
-    picture_order,
-    pictures_of,
-    plain_text,
-    spoken,
+    ParsedRecord,
+    image_cell,
+    image_cells,
+    in_prompt_order,
+    read_messages,
+    require_text,
 )
 from bye_core.records import Turn
 
-COLUMNS = {"id": "id", "images": "images", "image": "image", "messages": "messages"}
-FILE = "data.jsonl"
 _KEYS = (("role", "content"),)
+_IMAGE_KEYS = ("image", "path", "url", "image_url")
 
 
-def matches(record: Mapping[str, Any], layout: Layout) -> bool:
-    messages = layout.get(record, "messages")
-    if not isinstance(messages, list):
-        return False
-    contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
-    plain = all(isinstance(text, str) and MARKER not in text for text in contents)
-    return any(isinstance(content, list) for content in contents) or plain
+class Chat(Format):
+    name = "chat"
+    title = "chat messages (TRL, Hugging Face)"
+    columns: ClassVar = {"id": "id", "images": "images", "image": "image", "messages": "messages"}
+    file = "data.jsonl"
+    priority = 4
+
+    def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        messages = layout.get(record, "messages")
+        if not isinstance(messages, list):
+            return False
+        contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
+        plain = all(isinstance(text, str) and MARKER not in text for text in contents)
+        return any(isinstance(content, list) for content in contents) or plain
+
+    def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
+        reader = _ContentReader(image_cells(layout.get(record, "images", "image")))
+        messages = list(read_messages(layout.get(record, "messages"), _KEYS))
+        turns = [Turn(role, reader.parts(content)) for role, content in messages]
+        if all(isinstance(content, str) for _, content in messages):
+            # TRL's rule for plain texts: all images come before the first user message.
+            first = next((k for k, turn in enumerate(turns) if turn.role == "user"), None)
+            if first is not None:
+                turns[first] = Turn("user", (*range(len(reader.images)), *turns[first].parts))
+        return ParsedRecord(layout.get(record, "id"), tuple(turns), tuple(reader.images))
+
+    def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
+        messages = [{"role": turn.role, "content": [_entry(part) for part in turn.parts]} for turn in turns]
+        return {"id": id, "images": in_prompt_order(turns, images), "messages": messages}
 
 
-def read(record: Mapping[str, Any], layout: Layout) -> Draft:
-    reader = _Reader(pictures_of(layout.get(record, "images", "image")))
-    messages = list(spoken(layout.get(record, "messages"), _KEYS))
-    turns = [Turn(role, reader.parts(content)) for role, content in messages]
-    if all(isinstance(content, str) for _, content in messages):
-        # TRL's rule for plain texts: all pictures stand before the first user message.
-        first = next((k for k, turn in enumerate(turns) if turn.role == "user"), None)
-        if first is not None:
-            turns[first] = Turn("user", (*range(len(reader.pictures)), *turns[first].parts))
-    return Draft(layout.get(record, "id"), tuple(turns), tuple(reader.pictures))
+def _entry(part: str | int) -> dict[str, str]:
+    return {"type": "image"} if isinstance(part, int) else {"type": "text", "text": part}
 
 
-def write(id: Any, turns: tuple[Turn, ...], pictures: tuple[str, ...]) -> dict[str, Any]:
-    messages = [
-        {
-            "role": turn.role,
-            "content": [{"type": "image"} if isinstance(p, int) else {"type": "text", "text": p} for p in turn.parts],
-        }
-        for turn in turns
-    ]
-    return {"id": id, "images": [pictures[k] for k in picture_order(turns)], "messages": messages}
+class _ContentReader:
+    """Reads the contents of one record's messages and numbers its images."""
 
-
-class _Reader:
-    """Numbers the pictures of one record while its messages are read."""
-
-    def __init__(self, pictures: list[Picture]) -> None:
-        self.pictures = pictures
+    def __init__(self, images: list[ImageCell]) -> None:
+        self.images = images
         self._next = 0
 
     def parts(self, content: Any) -> tuple[str | int, ...]:
+        """Return the parts of a Turn. Raises: MalformedRecord."""
         if not isinstance(content, list):
-            content = [{"type": "text", "text": plain_text(content)}]
+            content = [{"type": "text", "text": require_text(content)}]
         return tuple(part for entry in content if (part := self._part(entry)) != "")
 
     def _part(self, entry: Any) -> str | int:
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         if kind == "text":
-            return plain_text(entry.get("text"))
+            return require_text(entry.get("text"))
         if kind in ("image", "image_url"):
             return self._image(entry)
         raise MalformedRecord(what=f"a message has a part of type {kind}, which is neither text nor image")
 
     def _image(self, entry: Mapping[str, Any]) -> int:
-        keys = ("image", "path", "url", "image_url")
-        cell = next((entry[key] for key in keys if entry.get(key) is not None), None)
+        cell = next((entry[key] for key in _IMAGE_KEYS if entry.get(key) is not None), None)
         if cell is not None:
             address = cell.get("url") if isinstance(cell, Mapping) else None
-            self.pictures.append(picture_of(cell if address is None else address))
-            return len(self.pictures) - 1
+            self.images.append(image_cell(cell if address is None else address))
+            return len(self.images) - 1
         index = entry.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index

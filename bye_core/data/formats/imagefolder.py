@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from bye_core.data.formats.draft import Draft, Layout, table_draft, table_row
-from bye_core.records import Turn
-
-COLUMNS = {"id": "id", "image": "file_name", "question": "question", "answer": "answer"}
-REQUIRED = ("image", "question", "answer")
-FILE = "metadata.jsonl"
+from bye_core.data.formats.base import Layout
+from bye_core.data.formats.vqa import VqaTable
 
 
-def matches(record: Mapping[str, Any], layout: Layout) -> bool:
-    """By its one fixed column; a table whose picture column is renamed is a VQA table."""
-    return layout.names["image"] == COLUMNS["image"] and COLUMNS["image"] in record
+class ImageFolder(VqaTable):
+    name = "imagefolder"
+    title = "image folder"
+    columns: ClassVar = {"id": "id", "image": "file_name", "question": "question", "answer": "answer"}
+    file = "metadata.jsonl"
+    priority = 1
 
-
-def read(record: Mapping[str, Any], layout: Layout) -> Draft:
-    return table_draft(record, layout)
-
-
-def write(id: Any, turns: tuple[Turn, ...], pictures: tuple[str, ...]) -> dict[str, Any]:
-    return table_row(id, turns, pictures, COLUMNS["image"])
+    def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        """The image column cannot be renamed: a table with another name for it is a VQA table."""
+        return layout.columns["image"] == self.columns["image"] and self.columns["image"] in record

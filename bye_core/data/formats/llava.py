@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from bye_core.data.formats.draft import Draft, Layout, marked_text, marked_turns, picture_order, pictures_of, spoken
+from bye_core.data.formats.base import (
+    SPEAKERS,
+    Format,
+    Layout,
+    ParsedRecord,
+    image_cells,
+    in_prompt_order,
+    read_messages,
+    reject_literal_markers,
+    text_with_markers,
+    turns_with_markers,
+)
 from bye_core.records import Turn
 
-COLUMNS = {"id": "id", "image": "image", "messages": "conversations"}
-FILE = "data.json"
-_SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
+
+class Llava(Format):
+    name = "llava"
+    title = "LLaVA JSON"
+    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations"}
+    file = "data.json"
+    priority = 2
+
+    def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        return isinstance(layout.get(record, "messages"), list)
+
+    def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
+        images = image_cells(layout.get(record, "image"))
+        turns = turns_with_markers(read_messages(layout.get(record, "messages")))
+        return ParsedRecord(layout.get(record, "id"), turns, tuple(images))
+
+    def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
+        reject_literal_markers(turns)
+        return llava_record(id, turns, images)
 
 
-def matches(record: Mapping[str, Any], layout: Layout) -> bool:
-    """What qwen-vl and sharegpt, which are asked before, do not claim."""
-    return isinstance(layout.get(record, "messages"), list)
-
-
-def read(record: Mapping[str, Any], layout: Layout) -> Draft:
-    pictures = pictures_of(layout.get(record, "image"))
-    return Draft(layout.get(record, "id"), marked_turns(spoken(layout.get(record, "messages"))), tuple(pictures))
-
-
-def write(id: Any, turns: tuple[Turn, ...], pictures: tuple[str, ...]) -> dict[str, Any]:
-    ordered = [pictures[k] for k in picture_order(turns)]
-    messages = [{"from": _SPEAKERS[turn.role], "value": marked_text(turn)} for turn in turns]
+def llava_record(
+    id: Any, turns: tuple[Turn, ...], images: tuple[str, ...], speakers: Mapping[str, str] = SPEAKERS
+) -> dict[str, Any]:
+    """Return a LLaVA record; `speakers` maps roles to the values of `from`. Literal markers are kept."""
+    ordered = in_prompt_order(turns, images)
+    messages = [{"from": speakers[turn.role], "value": text_with_markers(turn)} for turn in turns]
     return {"id": id, "image": ordered[0] if len(ordered) == 1 else ordered, "conversations": messages}

@@ -1,59 +1,73 @@
 """ShareGPT as LLaMA-Factory reads it: `conversations` or `messages`, `images[]`, `system`.
 
-Keys and roles may be renamed by the `columns` and `tags` of a dataset_info.json beside the file.
+The `columns` and `tags` of a dataset_info.json beside the file may rename keys and roles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from bye_core.data.formats.draft import (
+from bye_core.data.formats.base import (
     MARKER,
     MESSAGE_KEYS,
     ROLES,
-    Draft,
+    SPEAKERS,
+    Format,
     Layout,
-    marked_text,
-    marked_turns,
-    picture_order,
-    pictures_of,
-    plain_text,
-    spoken,
+    ParsedRecord,
+    image_cells,
+    in_prompt_order,
+    read_messages,
+    reject_literal_markers,
+    require_text,
+    text_with_markers,
+    turns_with_markers,
 )
 from bye_core.records import Turn
 
-COLUMNS = {"id": "id", "images": "images", "conversations": "conversations", "messages": "messages", "system": "system"}
-FILE = "data.json"
-_SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
+class ShareGpt(Format):
+    name = "sharegpt"
+    title = "ShareGPT (LLaMA-Factory)"
+    columns: ClassVar = {
+        "id": "id",
+        "images": "images",
+        "conversations": "conversations",
+        "messages": "messages",
+        "system": "system",
+    }
+    file = "data.json"
+    priority = 5
 
-def matches(record: Mapping[str, Any], layout: Layout) -> bool:
-    if isinstance(layout.get(record, "conversations"), list):
-        return layout.names.get("images", "images") in record or bool(layout.tags)
-    messages = layout.get(record, "messages")
-    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
-        return False
-    contents = [message.get("content") for message in messages]
-    # Without a marker only TRL can train on plain texts, as it puts the pictures first by itself: that is "chat".
-    return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
+    def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        if isinstance(layout.get(record, "conversations"), list):
+            return layout.columns.get("images", "images") in record or bool(layout.tags)
+        messages = layout.get(record, "messages")
+        if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
+            return False
+        contents = [message.get("content") for message in messages]
+        # Plain texts without a marker belong to "chat": only TRL can train on them, as it puts the images first itself.
+        return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
 
+    def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
+        messages = layout.get(record, "conversations", "messages")
+        turns = turns_with_markers(read_messages(messages, _keys(layout.tags), _roles(layout.tags)))
+        system = layout.get(record, "system")
+        if system is not None and require_text(system):
+            turns = (Turn("system", (system,)), *turns)
+        return ParsedRecord(layout.get(record, "id"), turns, tuple(image_cells(layout.get(record, "images"))))
 
-def read(record: Mapping[str, Any], layout: Layout) -> Draft:
-    turns = marked_turns(
-        spoken(layout.get(record, "conversations", "messages"), _keys(layout.tags), _roles(layout.tags))
-    )
-    system = layout.get(record, "system")
-    if system is not None and plain_text(system):
-        turns = (Turn("system", (system,)), *turns)
-    return Draft(layout.get(record, "id"), turns, tuple(pictures_of(layout.get(record, "images"))))
+    def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
+        reject_literal_markers(turns)
+        has_system = bool(turns) and turns[0].role == "system"
+        messages = [{"from": SPEAKERS[turn.role], "value": text_with_markers(turn)} for turn in turns[has_system:]]
+        record = {"id": id, "conversations": messages, "images": in_prompt_order(turns, images)}
+        return record | ({"system": turns[0].text} if has_system else {})
 
-
-def write(id: Any, turns: tuple[Turn, ...], pictures: tuple[str, ...]) -> dict[str, Any]:
-    leading = bool(turns) and turns[0].role == "system"
-    messages = [{"from": _SPEAKERS[turn.role], "value": marked_text(turn)} for turn in turns[leading:]]
-    record = {"id": id, "conversations": messages, "images": [pictures[k] for k in picture_order(turns)]}
-    return record | ({"system": turns[0].text} if leading else {})
+    def dataset_info(self) -> dict[str, Any]:
+        columns = {"messages": "conversations", "images": "images", "system": "system"}
+        return {"file_name": self.file, "formatting": "sharegpt", "columns": columns}
 
 
 def _keys(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -63,5 +77,5 @@ def _keys(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _roles(tags: Mapping[str, str]) -> dict[str, str]:
-    own = {tags[f"{role}_tag"]: role for role in ("user", "assistant", "system") if f"{role}_tag" in tags}
-    return ROLES | own
+    renamed = {tags[f"{role}_tag"]: role for role in ("user", "assistant", "system") if f"{role}_tag" in tags}
+    return ROLES | renamed

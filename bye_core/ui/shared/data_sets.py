@@ -14,6 +14,7 @@ from threading import Lock
 
 from bye_core.data import DataSet, load_dataset
 from bye_core.data.archive import extract, is_archive
+from bye_core.data.formats import format_title
 from bye_core.data.hub import check_size, is_cached
 from bye_core.data.load import annotations
 from bye_core.errors import DataError
@@ -34,14 +35,6 @@ STAMPED = 64  # files at the top of a folder whose change is noticed
 LONGEST_NAME = 60
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-FORMAT_TITLES = {
-    "llava": "LLaVA JSON",
-    "qwen-vl": "Qwen-VL",
-    "sharegpt": "ShareGPT (LLaMA-Factory)",
-    "chat": "chat messages (TRL, Hugging Face)",
-    "imagefolder": "image folder",
-    "vqa": "VQA table",
-}
 _loaded, _writing = Kept(3), Lock()
 
 
@@ -95,11 +88,6 @@ class Choice:
             return "demo"
         parts = Path(self.key).parts
         return "/".join([*parts[-2:], *([self.file] if self.file else [])])
-
-
-def format_title(format: str) -> str:
-    """Return the name of an annotation format for people."""
-    return FORMAT_TITLES.get(format, format)
 
 
 def data_line(name: str, facts: str = "") -> str:

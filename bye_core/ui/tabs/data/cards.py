@@ -11,10 +11,11 @@ from html import escape
 from PIL import Image
 
 from bye_core.data import DataSet
+from bye_core.data.formats import format_title
 from bye_core.data.images import decode
 from bye_core.errors import ByeError
 from bye_core.records import Fault, Sample
-from bye_core.ui.shared.data_sets import Choice, format_title
+from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.images import Kept
 from bye_core.ui.shared.messages import clip, discreet
 from bye_core.ui.tabs.data.validation import Checked

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bye_core.data.formats import FORMATS
 
-SLOTS = 5  # the most columns that a format has
+SLOTS = max(len(form.columns) for form in FORMATS.values())
 NOTHING = "(none)"
 _USUAL = {
     "id": ("id", "uid", "sample_id", "key", "nr", "index"),
@@ -23,12 +23,12 @@ _USUAL = {
 
 def slots(format: str) -> tuple[str, ...]:
     """What a format calls its columns."""
-    return tuple(FORMATS[format].COLUMNS)
+    return tuple(FORMATS[format].columns)
 
 
 def guess(format: str, seen: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
     """For each of the format's columns the one of `seen` that it most likely is, or NOTHING."""
-    lower, own = {column.lower(): column for column in reversed(seen)}, FORMATS[format].COLUMNS
+    lower, own = {column.lower(): column for column in reversed(seen)}, FORMATS[format].columns
     found = {}
     for name in own:
         names = ((chosen or {}).get(name, ""), own[name], *_USUAL.get(name, ()))
@@ -39,6 +39,6 @@ def guess(format: str, seen: Sequence[str], chosen: Mapping[str, str] | None = N
 
 def renamed(format: str, picked: Sequence[str]) -> dict[str, str]:
     """The `columns` of load_dataset: what differs from the format's own names."""
-    own = FORMATS[format].COLUMNS
+    own = FORMATS[format].columns
     pairs = zip(own, picked, strict=False)
     return {name: column for name, column in pairs if column and column != NOTHING and column != own[name]}

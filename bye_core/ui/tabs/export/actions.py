@@ -13,13 +13,13 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from bye_core.data import FORMATS
+from bye_core.data.formats import format_title
 from bye_core.data.push import check_push, push
 from bye_core.errors import ByeError
 from bye_core.records import Decision
 from bye_core.ui.open_run import RunView, open_view
 from bye_core.ui.session import Session
 from bye_core.ui.shared import images
-from bye_core.ui.shared.data_sets import format_title
 from bye_core.ui.shared.exports import export_path, find_export
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.tabs.export import job as export_job
