@@ -36,6 +36,11 @@ def is_token(value: object) -> bool:
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 
+def is_folder_name(value: str | None) -> bool:
+    """Return whether `value` is a plain folder name, which can never lead out of its parent folder."""
+    return _NAME.fullmatch(value or "") is not None
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The folders that one visitor works in; `name`s given by a page can never lead out of them."""
@@ -60,7 +65,7 @@ class Workspace:
 
     def run_path(self, name: str) -> Path:
         """The folder of a run by its name. Raises NoSuchRun, also for a name that is no plain folder name."""
-        path = self.runs / name if _NAME.fullmatch(name or "") else None
+        path = self.runs / name if is_folder_name(name) else None
         if path is None or not runs.is_run(path):
             raise NoSuchRun(name=name or "(none)")
         return path

@@ -24,7 +24,7 @@ from bye_core.text import clip
 from bye_core.ui import demo_run
 from bye_core.ui.shared.images import Kept
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
-from bye_core.ui.workspace import Workspace, hosted
+from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
 DEMO = "demo"
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
@@ -34,7 +34,6 @@ SPARE_BYTES = 2**30  # left free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder whose change is noticed
 LONGEST_NAME = 60
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _loaded, _writing = Kept(3), Lock()
 
 
@@ -144,7 +143,7 @@ def path_of(place: Workspace, choice: Choice) -> str:
     """What `load_dataset` and `--data` take for it. Raises NoSuchSet, NotHere."""
     if choice.key == DEMO and DEMO_FILE.is_file():
         return str(DEMO_FILE)
-    if _NAME.fullmatch(choice.key):
+    if is_folder_name(choice.key):
         found = place.data / choice.key
         if not found.is_dir():
             raise NoSuchSet(name=choice.key)
@@ -196,7 +195,7 @@ def upload(place: Workspace, file: Path, name: str) -> Iterator[Progress]:
 
 def remove(place: Workspace, key: str) -> None:
     """Delete an upload, and forget any other set; files of one's own are never touched."""
-    if _NAME.fullmatch(key) and key != DEMO:
+    if is_folder_name(key) and key != DEMO:
         shutil.rmtree(place.data / key, ignore_errors=True)
     with _writing:
         entries = [asdict(entry) for entry in recent(place) if entry.key != key]

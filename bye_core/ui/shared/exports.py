@@ -1,37 +1,33 @@
-"""The exports of a workspace. No gradio."""
+"""Finds the exports of a workspace by name."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bye_core.data.export import MANIFEST, is_export
 from bye_core.errors import RunError, SettingError
-from bye_core.ui.workspace import Workspace
+from bye_core.ui.workspace import Workspace, is_folder_name
 
 FOLDER = "exports"
-
 FIRST_LINES, LONGEST_LINE = 8, 1000
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
 class BadName(SettingError):
     problem = "{name!r} cannot be the name of an export."
-    remedy = "Use letters, digits, - and _, beginning with a letter or digit, at most 80 of them."
+    remedy = "Use letters, digits, - and _. Begin with a letter or digit, and use at most 80 characters."
 
 
 class NotExported(RunError):
     problem = "There is no export named {name} yet."
-    remedy = "Export first."
+    remedy = "Export the data set first."
 
 
 @dataclass(frozen=True)
 class Export:
-    """A finished export; `manifest` is what is written in it."""
+    """A finished export. `manifest` is the content of its manifest.json."""
 
     name: str
     path: Path
@@ -39,29 +35,29 @@ class Export:
 
     @property
     def first_removed(self) -> str:
-        """The first lines of removed.jsonl, the very long ones cut."""
+        """The first lines of removed.jsonl; very long lines are cut."""
         with (self.path / "removed.jsonl").open(encoding="utf-8") as file:
             lines = [line.rstrip("\n") for _, line in zip(range(FIRST_LINES), file, strict=False)]
         return "\n".join(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " ..." for line in lines)
 
 
-def export_path(place: Workspace, name: str) -> Path:
-    """Raises BadName: a name that is no plain folder name never leads out of the workspace."""
-    if not _NAME.fullmatch(name or ""):
+def export_path(workspace: Workspace, name: str) -> Path:
+    """Return the folder of the export `name`. Raises: BadName, so that no name leads out of the workspace."""
+    if not is_folder_name(name):
         raise BadName(name=name)
-    return place.root / FOLDER / name
+    return workspace.root / FOLDER / name
 
 
-def find_export(place: Workspace, name: str) -> Export | None:
-    """The export of that name, None where there is none."""
-    path = export_path(place, name)
+def find_export(workspace: Workspace, name: str) -> Export | None:
+    """Return the export of that name, None if there is none. Raises: BadName."""
+    path = export_path(workspace, name)
     if not is_export(path):
         return None
     return Export(name, path, json.loads((path / MANIFEST).read_bytes()))
 
 
-def export_names(place: Workspace) -> tuple[str, ...]:
-    """Newest first."""
-    root = place.root / FOLDER
-    found = [path for path in root.iterdir() if _NAME.fullmatch(path.name) and is_export(path)] if root.is_dir() else []
-    return tuple(path.name for path in sorted(found, key=lambda path: (-path.stat().st_mtime, path.name)))
+def export_names(workspace: Workspace) -> tuple[str, ...]:
+    """Return the names of all exports, newest first."""
+    root = workspace.root / FOLDER
+    paths = [path for path in root.iterdir() if is_folder_name(path.name) and is_export(path)] if root.is_dir() else []
+    return tuple(path.name for path in sorted(paths, key=lambda path: (-path.stat().st_mtime, path.name)))
