@@ -1,11 +1,11 @@
-"""`python -m bye_core`."""
+"""Runs the command line: `python -m bye_core`."""
 
 import sys
 
 try:
-    from bye_core.cli.main import main
+    from bye_core.cli.main import console
 
-    code = main()
-except KeyboardInterrupt:
-    code = 130  # before or after the work; a stop of the work itself is explained by `main`
+    code = console()
+except KeyboardInterrupt:  # Ctrl-C during the imports
+    code = 130
 sys.exit(code)

@@ -74,7 +74,8 @@ def test_the_pipeline_has_no_circular_imports():
         modules = {node.module for node in nodes} | {
             f"{node.module}.{name.name}" for node in nodes for name in node.names
         }
-        assert not {package, "bye_core.cli.main", "bye_core.cli.parser"} & modules, path.name
+        assert package not in modules, path.name
+        assert not any(module.startswith("bye_core.cli") for module in modules), path.name
         needs[f"{package}.{path.stem}"] = modules
     assert len(needs) > 1
     list(TopologicalSorter(needs).static_order())

@@ -1,0 +1,1 @@
+"""The command line: `python -m bye_core SUBCOMMAND`, or `bye-core SUBCOMMAND` once installed."""

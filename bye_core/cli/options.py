@@ -1,45 +1,133 @@
-"""What was given on the command line, as the pipeline takes it."""
+"""Options that several subcommands share, and their conversion to the settings of the stages."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bye_core.cli.attack_options import known_attack
-from bye_core.detect import DEFAULT
-from bye_core.pipeline.cleaning import Cleaning
-from bye_core.pipeline.cleaning_folder import read_record
+from bye_core.cli.output import Report
+from bye_core.data import FORMATS
+from bye_core.detect import DEFAULT, DETECTORS
+from bye_core.evaluate.measures import METRICS
 from bye_core.train.settings import PRESETS, FinetuneSettings
+from bye_core.train.wording import PRESET, SETTINGS
+
+MOVED_DATA = "where the data set is now, if it moved after the scan"
+MACHINE = {
+    "device": "auto, cpu, cuda, cuda:1 or mps (default: the fastest available)",
+    "dtype": "auto, float32, bfloat16 or float16 (default: auto)",
+}
+START_AGAIN = "No unfinished work is kept. Run the same command to start again."
+RESUMES = "Finished work is kept. Run the same command to resume."
 
 
-def source(args: argparse.Namespace) -> dict[str, Any]:
-    """How the data set is to be read, as the stages take it."""
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    add_options  adds its options to a parser
+    run          does the work and returns the exit code
+    long         whether it takes so long that it has --progress
+    after_stop   what the user reads after a stop
+    """
+
+    name: str
+    help: str
+    add_options: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace, Report], int]
+    long: bool = True
+    after_stop: str = START_AGAIN
+
+
+def name_and_value(text: str, example: str = "a=0.3 or blend.a=0.3") -> tuple[str, str]:
+    """Split "NAME=VALUE". Raises: ArgumentTypeError if one of the two is missing."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example {example}")
+    return name, value
+
+
+def column(text: str) -> tuple[str, str]:
+    """Split "NAME=COLUMN" into the format's name of a column and the data set's."""
+    return name_and_value(text, "question=my_question")
+
+
+def add_model(parser: ArgumentParser, adapter: bool = True) -> None:
+    """Add the options for a model, its data and the machine; --adapter unless the subcommand trains one."""
+    parser.add_argument("--model", required=True, help="a folder, or a model id on the Hugging Face Hub")
+    if adapter:
+        parser.add_argument("--adapter", help="a PEFT adapter of the model: a folder or a Hub id")
+    for name, help in MACHINE.items():
+        parser.add_argument(f"--{name}", default="auto", help=help)
+    parser.add_argument("--data", required=True, help="the data set: a file, a folder or a Hub id")
+
+
+def add_run(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, required=True, help="the folder of the run")
+
+
+def add_out(parser: ArgumentParser, help: str) -> None:
+    parser.add_argument("--out", type=Path, required=True, help=help)
+
+
+def add_format(parser: ArgumentParser) -> None:
+    """Add the options that say how to read the data set."""
+    parser.add_argument("--format", choices=list(FORMATS), help="format of the data set (default: detected)")
+    parser.add_argument(
+        "--columns", type=column, nargs="+", metavar="NAME=YOURS",
+        help="your names for the columns of the format, for example question=my_question",
+    )  # fmt: skip
+
+
+def source(args: Namespace) -> dict[str, Any]:
+    """Return how to read the data set, as keyword arguments of the stages."""
     return {"format": args.format, "columns": dict(args.columns or [])}
 
 
-def finetune_settings(args: argparse.Namespace) -> FinetuneSettings:
-    """The preset, with the options that were given."""
+def add_moved_model(parser: ArgumentParser) -> None:
+    """Add the options that say where the scanned model and adapter are now, and on what to run them."""
+    parser.add_argument("--model", help="where the scanned model is now, if it moved")
+    parser.add_argument("--adapter", help="where the scanned adapter is now, if it moved")
+    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+
+
+def add_finetune_settings(parser: ArgumentParser) -> None:
+    """Add a preset, and one option per field of FinetuneSettings that overrides it. `add_model` adds those of the
+    machine. The namespace holds only the options that were given."""
+    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help=PRESET)
+    for field in dataclasses.fields(FinetuneSettings):
+        if field.name in MACHINE:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        help = f"{SETTINGS[field.name]} (default: {field.default})"
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
+        else:
+            parser.add_argument(flag, type=type(field.default), default=argparse.SUPPRESS, help=help)
+
+
+def finetune_settings(args: Namespace) -> FinetuneSettings:
+    """Return the settings of the preset, overridden by the options that were given."""
     names = [field.name for field in dataclasses.fields(FinetuneSettings)]
     return dataclasses.replace(PRESETS[args.preset], **{name: getattr(args, name) for name in names if name in args})
 
 
-def cleaning_of(args: argparse.Namespace) -> Cleaning:
-    """Raises what makes no sense about it. Without a method a cleaning that was begun goes on with its own."""
-    settings = finetune_settings(args)
-    attack, attack_seed = known_attack(args, settings.seed)
-    return Cleaning(
-        args.model,
-        args.data,
-        settings,
-        args.method or (read_record(args.out) or {}).get("method", DEFAULT),
-        **source(args),
-        test=args.test,
-        attack=attack,
-        attack_seed=attack_seed,
-        metric=args.metric,
-        baselines=tuple(args.baseline),
-        seed=settings.seed,
-        run=args.run,
-        attack_file=args.attack,
+def add_metric(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--metric", choices=METRICS, default="auto",
+        help="how answers are compared with the reference: exact match or CIDEr; auto uses CIDEr for captions",
+    )  # fmt: skip
+
+
+def add_method(parser: ArgumentParser, exceptions: str = "") -> None:
+    """Add --method and --fail-on-poison. `exceptions`: more about the default, in words."""
+    methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
+    parser.add_argument(
+        "--method", choices=list(DETECTORS), help=f"the detector. {methods} (default: {DEFAULT}{exceptions})"
     )
+    parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if poisoning is found")

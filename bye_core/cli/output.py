@@ -1,7 +1,7 @@
-"""What a command says: its steps while it runs, then its result, its error, or that it was stopped.
+"""Output of a command: progress while it runs, then its result, its error, or a note that it was stopped.
 
-With `--progress jsonl` all of it is JSON lines on standard output, and nothing else comes there:
-    {"time", "stage", "done", "total", "message", "facts"}      one a step, flushed
+With `--progress jsonl`, standard output holds JSON lines and nothing else:
+    {"time", "stage", "done", "total", "message", "facts"}      one per step, flushed
     {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last line
 """
 
@@ -19,18 +19,16 @@ from tqdm import tqdm
 from bye_core.errors import ByeError
 from bye_core.files import plain
 from bye_core.process import BATCH_SECONDS, StopRequest
-from bye_core.records import Progress
+from bye_core.records import Fault, Progress
 from bye_core.text import UNITS
 
 DONE, FAILED, POISONED = 0, 1, 3  # exit codes
-
-
-# Stages whose every step saves work that would have to be done again: a request to stop waits for the next step.
+# Stages whose steps are slow and saved one by one: a request to stop waits for the end of the step.
 SAVING_STAGES = ("scan", "evidence")
 
 
 class Report:
-    """Says nothing while the command runs. As a context it surrounds the whole command."""
+    """Shows no progress. As a context manager it surrounds the whole command."""
 
     def __init__(self, as_json: bool, stop: StopRequest) -> None:
         self._as_json = as_json
@@ -43,7 +41,7 @@ class Report:
         pass
 
     def follow(self, steps: Generator[Progress, None, None], unit: str = "samples") -> Progress:
-        """Run a long stage to its end, or to a request to stop; returns the last item."""
+        """Run a stage to its end and return its last step. Raises: Stopped on a request to stop."""
         try:
             with closing(steps):
                 for step in steps:
@@ -57,7 +55,7 @@ class Report:
     def result(
         self, value: Mapping[str, Any], table: Mapping[str, Any] | None = None, text: Iterable[str] = ()
     ) -> None:
-        """The result object `value` for machines; for people `table` (default: `value`), then the lines of `text`."""
+        """Print `value` as JSON if --json is given; else `table` (default: `value`), then the lines of `text`."""
         if self._as_json:
             _write(json.dumps(plain(value), ensure_ascii=False))
             return
@@ -76,7 +74,7 @@ class Report:
         _warn(f"stopped. {remedy}")
 
     def crashed(self, error: Exception) -> None:
-        """Of a failure that no one foresaw; its traceback follows."""
+        """Report an unexpected failure; its traceback follows."""
 
     def _step(self, step: Progress, unit: str) -> None:
         pass
@@ -86,7 +84,7 @@ class Report:
 
 
 class Bars(Report):
-    """A bar for every stage on standard error, with rate and time left."""
+    """Shows a progress bar per stage on standard error, with rate and remaining time."""
 
     _bar: tqdm | None = None
     _stage = ""
@@ -109,7 +107,7 @@ class Bars(Report):
 
 
 class Lines(Report):
-    """JSON lines on standard output; what libraries print there goes to standard error."""
+    """Writes JSON lines to standard output; redirects what libraries print there to standard error."""
 
     def __enter__(self) -> Report:
         self._out = sys.stdout
@@ -121,7 +119,7 @@ class Lines(Report):
         self._redirected.__exit__(None, None, None)
 
     def _line(self, value: Mapping[str, Any]) -> None:
-        # One write a line: who reads meanwhile sees a torn one at most at the end.
+        # One write per line, so that a concurrent reader sees at most the last line incomplete.
         self._out.write(json.dumps(plain(value)) + "\n")
         self._out.flush()
 
@@ -147,6 +145,10 @@ class Lines(Report):
 
 
 REPORTS = {"bar": Bars, "jsonl": Lines, "none": Report}
+
+
+def fault_line(fault: Fault) -> str:
+    return f"record {fault.index}  {fault.id}  {fault.kind}: {fault.problem} {fault.remedy}"
 
 
 def _write(line: str) -> None:

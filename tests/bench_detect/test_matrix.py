@@ -9,8 +9,8 @@ import pytest
 from bye_core.attacks import TRIGGERS, UnknownTrigger, UnknownTriggerSetting
 from bye_core.bench.matrix import ATTACKS, CLEAN, MIXES, QUICK, BadSize, Cell, Matrix, NoSuchTrigger, UnknownMix
 from bye_core.bench.seeds import SEEDS, ForeignSeed, TooManySeeds, UnknownPurpose, first_seeds, require
-from bye_core.cli.bench_options import matrix_of
-from bye_core.cli.parser import build_parser
+from bye_core.cli.demo import matrix_of
+from bye_core.cli.main import build_parser
 from bye_core.demo.recipe import TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS, UNCLEAR, question_set
 

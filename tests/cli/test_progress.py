@@ -15,7 +15,6 @@ import pytest
 
 from bye_core import pipeline, runs
 from bye_core.cli import main
-from bye_core.cli import parser as arguments
 from bye_core.cli.output import Lines
 from bye_core.files import plain
 from bye_core.process import Stopped, StopRequest
@@ -26,6 +25,7 @@ from tests.pipeline.test_stages import write_set
 
 PATIENCE = 300
 COUNT = 200
+SHORT = {"detect", "decide", "score", "report"}  # subcommands that end at once
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -60,11 +60,12 @@ def last_line(path):
 
 
 def test_every_long_subcommand_can_be_followed():
-    parser, needed = arguments.build_parser(), {"--model": "m", "--data": "d", "--out": "o", "--run": "r"}
-    for name in arguments.LONG:
-        _, add_options = arguments.COMMANDS[name]
-        options = arguments.ArgumentParser()
-        add_options(options)
+    parser, needed = main.build_parser(), {"--model": "m", "--data": "d", "--out": "o", "--run": "r"}
+    long = [command for command in main.COMMANDS.values() if command.long]
+    assert {command.name for command in main.COMMANDS.values()} - {command.name for command in long} == SHORT
+    for command in long:
+        name, options = command.name, main.ArgumentParser()
+        command.add_options(options)
         asked = [a for a in options._actions if a.required and a.option_strings]
         words = [word for a in asked for word in (a.option_strings[0], needed[a.option_strings[0]])]
         words += ["data" for a in options._actions if not a.option_strings and a.required]
@@ -177,7 +178,7 @@ def test_a_stopped_scan_has_saved_all_that_it_told(tmp_path, model, data, number
     *steps, last = lines_of(out.read_text())
     assert last == {"stopped": True}
     assert steps[-1]["done"] == runs.Run.open(run).counts().scored < COUNT
-    assert "goes on from there" in err.read_text()
+    assert "Run the same command to resume" in err.read_text()
     assert "Traceback" not in err.read_text()
 
 
@@ -248,7 +249,7 @@ def test_a_stopped_fine_tuning_leaves_no_training_behind(tmp_path, model, data):
     assert job.stop(grace=PATIENCE) == jobs.STOPPED
     assert last_line(job.folder / "progress.jsonl") == {"stopped": True}
     assert psutil.wait_procs(processes, PATIENCE)[1] == []
-    assert "Its last checkpoint is kept" in job.log()
+    assert "The last checkpoint is kept" in job.log()
 
 
 @posix

@@ -18,8 +18,8 @@ from bye_core import pipeline, runs
 from bye_core.attacks import make_attack
 from bye_core.attacks.poison import choose
 from bye_core.cli import main
-from bye_core.cli.options import cleaning_of
-from bye_core.cli.parser import build_parser
+from bye_core.cli.main import build_parser
+from bye_core.cli.training import cleaning_of
 from bye_core.data import load_dataset
 from bye_core.models import load_model
 from bye_core.pipeline import cleaning, cleaning_folder

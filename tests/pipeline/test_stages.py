@@ -108,21 +108,21 @@ def test_an_export_says_what_flagged_sample_stays_undecided(tmp_path, model, cap
     everything = {"records": COUNT, "kept": COUNT, "removed": 0}
     text, undecided, counts = exported()
     assert (undecided, counts) == (0, everything), "nothing was detected yet"
-    assert "decided on" not in text
+    assert "without a decision" not in text
     first, second, *others = pipeline.detect_run(run, "bye", tau=0).flagged_ids
     text, undecided, counts = exported()
     assert (undecided, counts) == (2 + len(others), everything)
-    assert f"{undecided} of the samples kept were flagged and not decided on" in text
+    assert f"{undecided} of the kept samples are flagged without a decision" in text
 
     pipeline.decide(run, {first: "accept", second: "reject", **{id: "reject" for id in others}})
     pipeline.decide(run, {first: "none"})
     text, undecided, counts = exported()
     assert (undecided, counts["kept"]) == (1, COUNT - 1 - len(others)), "a withdrawn decision is none"
-    assert "1 of the samples kept was flagged and not decided on" in text
+    assert "1 of the kept samples is flagged without a decision" in text
     pipeline.decide(run, {first: "accept"})
     text, undecided, _ = exported()
     assert undecided == 0
-    assert "decided on" not in text
+    assert "without a decision" not in text
 
 
 def test_faulty_samples_are_listed_and_the_rest_is_scanned(tmp_path, model, capsys):
@@ -209,7 +209,7 @@ def test_a_scan_that_is_asked_to_finds_the_poisoned_where_nobody_has(tmp_path, m
     said = capsys.readouterr()
     assert code == 0
     assert json.loads(said.out)["scanned"] == COUNT
-    assert "not examined" in said.err
+    assert "no detection" in said.err
 
 
 def test_a_killed_scan_resumes_to_the_same_bytes(tmp_path, model):

@@ -12,7 +12,7 @@ from bye_core.attacks.preview import preview
 from bye_core.attacks.targets import REFUSAL
 from bye_core.cli import main
 from bye_core.cli.attack_options import attack_from
-from bye_core.cli.parser import build_parser
+from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.adjust.trial import Trial

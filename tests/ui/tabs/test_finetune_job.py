@@ -68,7 +68,7 @@ def test_a_set_scanned_with_columns_is_tuned_on_with_them(place, run, model):
 
 
 def test_the_command_line_understands_it(place, run, model):
-    from bye_core.cli.parser import build_parser
+    from bye_core.cli.main import build_parser
 
     values = {"epochs": 0.5, "rank": 2, "projector": False, "micro_batch": 4, "weight_decay": 0.1, "dtype": "float32"}
     given = finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, settings=values))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bye_core.cli.parser import build_parser
+from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.shared import job_card, limits

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline, runs
-from bye_core.cli.options import cleaning_of
-from bye_core.cli.parser import build_parser
+from bye_core.cli.main import build_parser
+from bye_core.cli.training import cleaning_of
 from bye_core.errors import DataError
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import CleaningOutline

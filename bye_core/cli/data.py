@@ -1,0 +1,93 @@
+"""The subcommands that read and write data sets: check, poison, export."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+
+from bye_core import pipeline
+from bye_core.attacks.poison import Only
+from bye_core.cli.attack_options import add_attack, attack_from
+from bye_core.cli.options import MOVED_DATA, Command, add_format, add_out, add_run, source
+from bye_core.cli.output import DONE, FAILED, Report, fault_line
+from bye_core.data import FORMATS
+from bye_core.data.llava_set import ENCODINGS
+from bye_core.records import Fault, Progress
+
+ENTROPY_FORMAT = "bye-entropy"
+
+
+def add_check(parser: ArgumentParser) -> None:
+    parser.add_argument("data", help="the data set: a file, a folder or a Hub id")
+    add_format(parser)
+
+
+def run_check(args: Namespace, report: Report) -> int:
+    faults: list[Fault] = []
+
+    def collect(steps: Iterable[Progress]) -> Iterator[Progress]:
+        for step in steps:
+            faults.extend(step.facts["faults"])
+            yield step
+
+    last = report.follow(collect(pipeline.check(args.data, **source(args))))
+    summary = last.facts["summary"]
+    lines = [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
+    report.result({**summary, "faults": faults}, summary, lines)
+    return FAILED if any(fault.fatal for fault in faults) else DONE
+
+
+def add_poison(parser: ArgumentParser) -> None:
+    parser.add_argument("data", help="the data set: a file, a folder or a Hub id")
+    add_format(parser)
+    add_attack(parser, "patch")
+    group = parser.add_argument_group("which samples to poison")
+    group.add_argument("--rate", type=float, default=0.1, help="share of all samples to poison (default: 0.1)")
+    group.add_argument("--only-answer", default="", metavar="TEXT", help="only samples with this answer (one class)")
+    group.add_argument(
+        "--only-question", default="", metavar="TEXT",
+        help="only samples whose question contains this text (one type of question)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", choices=list(ENCODINGS), default="jpeg",
+        help="file format of all images, poisoned or not (default: jpeg)",
+    )  # fmt: skip
+    add_out(parser, "the folder for the poisoned data set")
+
+
+def run_poison(args: Namespace, report: Report) -> int:
+    only = Only(args.only_answer, args.only_question)
+    plan = (attack_from(args), args.rate, args.seed, only, args.encoding)
+    last = report.follow(pipeline.poison(args.data, args.out, *plan, **source(args)))
+    report.result({"written": str(args.out), "samples": last.total, **last.facts})
+    return DONE
+
+
+def add_export(parser: ArgumentParser) -> None:
+    add_run(parser)
+    add_out(parser, "where to write the data set")
+    parser.add_argument(
+        "--format", default="same", choices=["same", *FORMATS, ENTROPY_FORMAT],
+        help=f"format to write (default: same as the source); {ENTROPY_FORMAT}: entropies for `detect`",
+    )  # fmt: skip
+    parser.add_argument("--data", help=MOVED_DATA)
+
+
+def run_export(args: Namespace, report: Report) -> int:
+    if args.format == ENTROPY_FORMAT:
+        report.result({"written": str(pipeline.export_entropies(args.run, args.out))})
+        return DONE
+    manifest = pipeline.export_run(args.run, args.out, args.format, args.data)
+    undecided, lines = manifest["counts"]["undecided_flagged"], []
+    if undecided:
+        lines = [
+            f"{undecided} of the kept samples {'is' if undecided == 1 else 'are'} flagged without a decision. "
+            f"To remove them: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
+        ]
+    report.result(manifest, {"written": str(args.out), **manifest["counts"]}, lines)
+    return DONE
+
+
+CHECK = Command("check", "validate a data set: list every fault by sample, with its remedy", add_check, run_check)
+POISON = Command("poison", "plant a trigger and the attacker's answer in a share of a data set", add_poison, run_poison)
+EXPORT = Command("export", "write the cleaned data set", add_export, run_export)

@@ -1,0 +1,101 @@
+"""The subcommands that show and measure the method on generated data: demo, bench-detect."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from bye_core.bench.matrix import ATTACKS, MIXES, QUICK, Matrix
+from bye_core.bench.results import lines
+from bye_core.bench.run import bench
+from bye_core.bench.seeds import SEEDS
+from bye_core.cli.options import RESUMES, Command, name_and_value
+from bye_core.cli.output import DONE, FAILED, Report
+from bye_core.demo import tour
+
+# Options that set a field of Matrix: those with several values, and those with one.
+LISTS = {
+    "attacks": (str, f"triggers, joined by + for several per sample, or clean (default: {' '.join(ATTACKS)})"),
+    "rates": (float, "shares of poisoned samples (default: 0.1)"),
+    "mixes": (str, f"kinds of question in the data sets: {', '.join(MIXES)} (default: mixed)"),
+    "samples": (int, "sizes of the data sets (default: 600)"),
+}
+NUMBERS = {
+    "repeats": (int, "number of seeds (default: 1)"),
+    "epochs": (float, "epochs of each fine-tuning (default: 5)"),
+    "test": (int, "held-out questions for CP and ASR (default: 100)"),
+}
+
+
+def add_demo(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, help="the folder to work in (default: a new one in BYE_HOME)")
+    parser.add_argument("--make", type=Path, metavar="DIR", help="instead: generate the parts of the demo in DIR")
+    parser.add_argument("--seed", type=int, default=0, help="with --make: seed of everything random (default: 0)")
+
+
+def run_demo(args: Namespace, report: Report) -> int:
+    if args.make:
+        from bye_core.demo.make import make_demo
+
+        report.follow(make_demo(args.make, args.seed))
+        report.result({"made": str(args.make)})
+        return DONE
+    facts = report.follow(tour.tour(args.out)).facts
+    report.result(facts, {}, [tour.table(facts)])
+    return DONE
+
+
+def add_bench(parser: ArgumentParser) -> None:
+    """Add the options; the namespace holds only the fields of Matrix that were given."""
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the folder of the bench; an unfinished bench in it resumes"
+    )
+    parser.add_argument(
+        "--model", type=Path, default=tour.DEMO / "model", help="a folder (default: the base model of the demo)"
+    )
+    parser.add_argument(
+        "--seeds", choices=list(SEEDS), default="dev",
+        help="dev: seeds for choosing settings; report: seeds for reported results only (default: dev)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quick", action="store_true", help="a small matrix that takes a minute, to check that everything runs"
+    )
+    for name, (kind, help) in LISTS.items():
+        parser.add_argument(f"--{name}", type=kind, nargs="+", default=argparse.SUPPRESS, help=help)
+    for name, (kind, help) in NUMBERS.items():
+        parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=help)
+    parser.add_argument(
+        "--set", type=name_and_value, nargs="+", action="extend", default=[], metavar="TRIGGER.SETTING=VALUE",
+        help="other settings of triggers, for example blend.a=0.3 (`poison --help` lists them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tower", action="store_true", help="also adapt the vision tower, which stays frozen in the paper"
+    )
+
+
+def matrix_of(args: Namespace) -> Matrix:
+    """Return the quick or the default matrix, with the options that were given."""
+    given = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
+    given |= {name: getattr(args, name) for name in NUMBERS if name in args}
+    changed = tuple(map("=".join, args.set))
+    return replace(QUICK if args.quick else Matrix(), purpose=args.seeds, tower=args.tower, changed=changed, **given)
+
+
+def run_bench(args: Namespace, report: Report) -> int:
+    facts = report.follow(bench(args.model, matrix_of(args), args.out)).facts
+    counts = {"folder": facts["folder"], "cells": len(facts["rows"]), "pending": len(facts["pending"])}
+    failures = [f"failed: {name}: {reason}" for name, reason in facts["failed"].items()]
+    report.result(facts, counts | {"failed": len(facts["failed"])}, [*lines(facts["rows"]), *failures])
+    return FAILED if facts["failed"] else DONE
+
+
+DEMO = Command(
+    "demo", "run the whole method on the shipped demo and print its numbers", add_demo, run_demo,
+    after_stop="With the same --out FOLDER, the command resumes where it stopped.",
+)  # fmt: skip
+BENCH_DETECT = Command(
+    "bench-detect", "train on attacks x rates x question mixes x sizes x seeds and run every detector; resumes",
+    add_bench, run_bench, after_stop=RESUMES,
+)  # fmt: skip

@@ -1,0 +1,193 @@
+"""The subcommands that find poisoned samples: scan, detect, decide, score."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bye_core import pipeline
+from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, source
+from bye_core.cli.output import DONE, POISONED, Report, fault_line
+from bye_core.detect import DEFAULT, DETECTORS, PAPER
+from bye_core.detect.result import detection_object
+from bye_core.errors import ByeError
+from bye_core.records import Detection
+
+# Options of `detect` that are settings of the paper's rule.
+RULE_OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
+
+
+def decision(text: str) -> tuple[str, str]:
+    """Split "ID=CHOICE"; the id may contain "=". Raises: ArgumentTypeError if there is no id."""
+    id, _, choice = text.rpartition("=")
+    if not id:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID=accept, ID=reject or ID=none")
+    return id, choice
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Split "NAME=VALUE"; read the value as JSON where it is JSON. Raises: as name_and_value."""
+    name, value = name_and_value(text, "heads=4")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def layer_list(text: str) -> tuple[int, ...]:
+    """Read "14,15,17". Raises: ArgumentTypeError if a part is not a number."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of layers, for example 14,15,17") from None
+
+
+def add_scan(parser: ArgumentParser) -> None:
+    add_model(parser)
+    add_format(parser)
+    add_run(parser)
+    parser.add_argument(
+        "--batch", type=int, default=0, help="samples per forward pass (default: chosen for the machine)"
+    )
+    parser.add_argument(
+        "--answers", action="store_true",
+        help="also record how likely each answer is before and after fine-tuning, in two more passes; "
+        "`detect` becomes more reliable, and --method loss needs it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--detect", action="store_true",
+        help=f"then find the poisoned samples ({DEFAULT}), unless a detection of all samples exists",
+    )  # fmt: skip
+
+
+def run_scan(args: Namespace, report: Report) -> int:
+    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers)
+    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, **source(args))
+    last = report.follow(steps)
+    failed = pipeline.failed(args.run)
+    for fault in failed:
+        sys.stderr.write(f"not scanned  {fault_line(fault)}\n")
+    facts = {"run": str(args.run), "samples": last.total, "scanned": last.facts["scored"], "failed": len(failed)}
+    if args.detect and last.facts["scored"]:
+        try:
+            detection = pipeline.detect_once(args.run)
+            facts |= {"verdict": detection.verdict, "flagged": len(detection.flagged_ids)}
+        except ByeError as error:  # the scan itself succeeded
+            sys.stderr.write(f"no detection  {error}\n")
+    report.result(facts)
+    return DONE
+
+
+def add_detect(parser: ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--run", type=Path, help="the folder of a scanned run")
+    group.add_argument("--entropy", type=Path, help="a BYE entropy JSONL file instead of a run")
+    add_method(parser, "; bye for --entropy, or when one of the options of the paper's rule is given")
+    add_detect_settings(parser)
+
+
+def add_detect_settings(parser: ArgumentParser) -> None:
+    """Add the options of the paper's rule, and --setting for the settings of any method."""
+    parser.add_argument(
+        "--bsi", choices=["paper", "reference"], help="how to judge a layer: the paper's rule or the authors' code"
+    )
+    parser.add_argument("--tau", type=float, help="smallest BSI of a sensitive layer (paper: 2.0)")
+    parser.add_argument("--cluster", choices=["gmm", "kmeans", "threshold"], help="the last step (paper: gmm)")
+    parser.add_argument(
+        "--threshold", type=float, help="entropy in nats for --cluster threshold (ablation in the paper: 4.5)"
+    )
+    parser.add_argument("--layers", type=layer_list, help="use these layers, for example 14,15,17")
+    parser.add_argument(
+        "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
+    )
+    settings = "; ".join(
+        f"{name}: {', '.join(field.name for field in dataclasses.fields(detector.settings))}"
+        for name, detector in DETECTORS.items()
+    )
+    parser.add_argument(
+        "--setting", type=setting, nargs="+", metavar="NAME=VALUE", help=f"settings of the method. {settings}"
+    )
+
+
+def run_detect(args: Namespace, report: Report) -> int:
+    rule = {name: value for name in RULE_OPTIONS if (value := getattr(args, name)) is not None}
+    method = args.method or (PAPER if args.entropy or rule else DEFAULT)
+    settings = rule | dict(args.setting or [])
+    if args.entropy:
+        detection = pipeline.detect_entropies(args.entropy, method, **settings)
+    else:
+        detection = pipeline.detect_run(args.run, method, **settings)
+    report.result(detection_object(detection), {}, detection_lines(detection))
+    return POISONED if args.fail_on_poison and detection.verdict == "poisoned" else DONE
+
+
+def detection_lines(detection: Detection) -> Iterator[str]:
+    """Yield a line per layer that a mixture was fitted to, the reasons, then the verdict."""
+    if any(report.mixture for report in detection.layers):
+        yield "layer    low mode         high mode        share low    BSI     KL"
+    for report in detection.layers:
+        if report.mixture is None:
+            yield from [f"{report.layer:>5}  {report.note}"] if report.note else []
+            continue
+        mixture = report.mixture
+        modes = "  ".join(f"{m:6.3f} ± {s:5.3f}" for m, s in zip(mixture.means, mixture.stds, strict=True))
+        mark = "  sensitive" if report.sensitive else ""
+        yield f"{report.layer:>5}  {modes}  {mixture.weights[0]:9.3f}  {report.bsi:6.2f}  {report.kl:6.2f}{mark}"
+    yield from detection.reasons
+    verdict = f"poisoning found: {int(detection.flagged.sum())} of {len(detection.ids)} flagged"
+    yield verdict if detection.verdict == "poisoned" else "no evidence of poisoning"
+
+
+def add_decide(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument(
+        "--reject-flagged", action="store_true", help="reject every flagged sample that has no decision by hand"
+    )
+    parser.add_argument(
+        "--set", type=decision, nargs="+", metavar="ID=CHOICE", help="ID=accept, ID=reject or ID=none (no decision)"
+    )
+    parser.add_argument("--undo", action="store_true", help="withdraw the decisions of the last call")
+    parser.add_argument(
+        "--reviewer", default=os.environ.get("USER", ""), help="name to record (default: the user name)"
+    )
+    parser.add_argument("--note", default="", help="text to record with the decisions")
+
+
+def run_decide(args: Namespace, report: Report) -> int:
+    if args.undo:
+        report.result({"withdrawn": pipeline.undo(args.run)})
+        return DONE
+    choices = dict(args.set or [])
+    recorded = pipeline.decide(args.run, choices, args.reject_flagged, args.reviewer, args.note)
+    report.result({"recorded": recorded})
+    return DONE
+
+
+def add_score(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--truth", type=Path, required=True, help="the truth.json that `poison` wrote")
+
+
+def run_score(args: Namespace, report: Report) -> int:
+    report.result(pipeline.score_run(args.run, args.truth))
+    return DONE
+
+
+SCAN = Command(
+    "scan", "record where the first answer token attends, for every sample; resumes when run again", add_scan, run_scan,
+    after_stop="Scanned samples are kept. Run the same command to resume.",
+)  # fmt: skip
+DETECT = Command("detect", "find the poisoned samples of a scanned run", add_detect, run_detect, long=False)
+DECIDE = Command(
+    "decide", "accept samples (kept in the clean set) or reject them (left out)", add_decide, run_decide, long=False
+)
+SCORE = Command(
+    "score", "precision, recall, F1 and AUC of the last detection against the truth", add_score, run_score, long=False
+)

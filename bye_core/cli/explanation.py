@@ -1,0 +1,126 @@
+"""The subcommands that explain results and apply them to new inputs: evidence, report, guard."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bye_core import pipeline
+from bye_core.cli.options import (
+    MACHINE,
+    MOVED_DATA,
+    Command,
+    add_format,
+    add_moved_model,
+    add_out,
+    add_run,
+    source,
+)
+from bye_core.cli.output import DONE, POISONED, Report
+from bye_core.data.images import read_bytes
+from bye_core.errors import SettingError
+from bye_core.evidence import sentences
+from bye_core.pipeline.report import EXHIBITS
+
+LISTED = 5  # answers that people are shown
+
+
+class WhatToGuard(SettingError):
+    problem = "The guard needs either an image and a question, or a data set."
+    remedy = "Give --image FILE --question TEXT, or --data SET."
+
+
+def add_evidence(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument(
+        "--check", action="store_true",
+        help="also query the model again with the suspected spot of the image covered; resumes when run again",
+    )  # fmt: skip
+    parser.add_argument("--model", help="implies --check: where the scanned model is now, if it moved")
+    parser.add_argument("--adapter", help="implies --check: where the scanned adapter is now, if it moved")
+    parser.add_argument("--data", help=MOVED_DATA)
+    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+
+
+def run_evidence(args: Namespace, report: Report) -> int:
+    if args.check or args.model or args.adapter:
+        report.follow(pipeline.check_causes(args.run, args.model, args.adapter, args.data, args.device))
+    facts = pipeline.evidence(args.run)
+    table = {"verdict": facts["verdict"], "samples": facts["samples"], "flagged": facts["flagged"]}
+    report.result(facts, table, evidence_lines(facts))
+    return DONE
+
+
+def evidence_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dossier as text: sentences, the most over-represented answers, the result of the causal check."""
+    yield from sentences.sentences(facts)
+    rows = [sentences.ANSWER_HEAD, *sentences.answer_rows(facts, LISTED)]
+    if len(rows) > 1:
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for first, *rest in rows:
+            cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
+            yield "  ".join((first.ljust(widths[0]), *cells))
+    for label, number in sentences.outcome_rows(facts["causes"]):
+        yield f"{number:>7}  {label}"
+    if facts["causes"]["faults"]:
+        yield f"{len(facts['causes']['faults']):>7}  could not be checked; --json gives the reasons"
+
+
+def add_report(parser: ArgumentParser) -> None:
+    add_run(parser)
+    add_out(parser, "the HTML file to write; a JSON file of the same name is written beside it")
+    parser.add_argument("--data", help=MOVED_DATA)
+    parser.add_argument(
+        "--samples", type=int, default=EXHIBITS, help=f"flagged samples to show with their images (default: {EXHIBITS})"
+    )
+
+
+def run_report(args: Namespace, report: Report) -> int:
+    facts = pipeline.report(args.run, args.out, args.data, args.samples)
+    written = {"written": str(args.out), "json": str(args.out.with_suffix(".json"))}
+    report.result({**written, **facts}, {**written, "verdict": facts["verdict"], "flagged": facts["counts"]["flagged"]})
+    return DONE
+
+
+def add_guard(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--image", type=Path, help="an image file, with --question")
+    parser.add_argument("--question", help="the question about --image")
+    parser.add_argument("--data", help="a data set, instead of one image and question")
+    add_format(parser)
+    parser.add_argument("--out", type=Path, help="with --data: a file for the results, one JSON line per sample")
+    add_moved_model(parser)
+    parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if an input looks triggered")
+
+
+def run_guard(args: Namespace, report: Report) -> int:
+    one = args.image is not None and args.question is not None
+    if one == bool(args.data):
+        raise WhatToGuard()
+    guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device)
+    if one:
+        image = read_bytes(args.image.resolve().parent, args.image.name)
+        facts = pipeline.guard_one(guard, image, args.question, args.image.name)
+        report.result(facts, {name: facts[name] for name in ("triggered", "score", "value", "first_token", "reason")})
+        triggered = facts["triggered"]
+    else:
+        facts = report.follow(pipeline.guard_set(guard, args.data, args.out, **source(args))).facts
+        triggered = bool(facts["triggered"])
+        table = {name: facts[name] for name in ("samples", "failed", "share", "share_interval")}
+        report.result(facts, {**table, "triggered": len(facts["triggered"]), "unknown": len(facts["unknown"])})
+    return POISONED if args.fail_on_poison and triggered else DONE
+
+
+REPORT = Command(
+    "report", "write one page about a run: what is flagged, why, and how it was obtained; the same as JSON",
+    add_report, run_report, long=False,
+)  # fmt: skip
+EVIDENCE = Command(
+    "evidence", "explain why samples are flagged: attention, answers and a causal check",
+    add_evidence, run_evidence, after_stop="Checked samples are kept. Run the same command to resume.",
+)  # fmt: skip
+GUARD = Command(
+    "guard", "decide from a finished run whether a new image and question look triggered", add_guard, run_guard
+)

@@ -1,0 +1,160 @@
+"""The subcommands that train and measure models: finetune, evaluate, clean."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bye_core import pipeline
+from bye_core.cli.attack_options import add_attack, known_attack
+from bye_core.cli.options import (
+    RESUMES,
+    Command,
+    add_finetune_settings,
+    add_format,
+    add_method,
+    add_metric,
+    add_model,
+    add_out,
+    finetune_settings,
+    source,
+)
+from bye_core.cli.output import DONE, POISONED, Report
+from bye_core.detect import DEFAULT
+from bye_core.pipeline.cleaning import BASELINES, Cleaning
+from bye_core.pipeline.cleaning_folder import read_record
+from bye_core.text import MEASURES, clip, measured
+from bye_core.train import wording
+
+QUESTION_LENGTH = 100  # characters of a question that people are shown
+
+
+def add_finetune(parser: ArgumentParser) -> None:
+    add_model(parser, adapter=False)
+    add_format(parser)
+    add_out(parser, "the folder for the adapter")
+    parser.add_argument("--here", action="store_true", help="train in this process, not in a child; for torchrun")
+    parser.add_argument("--dry-run", action="store_true", help="report the data and the memory needed; do not train")
+    add_finetune_settings(parser)
+    parser.epilog, parser.formatter_class = wording.TORCHRUN, argparse.RawDescriptionHelpFormatter
+
+
+def run_finetune(args: Namespace, report: Report) -> int:
+    settings = finetune_settings(args)
+    if args.dry_run:
+        facts = pipeline.preflight(args.model, args.data, settings, **source(args))
+        report.result(facts, wording.table(facts), wording.left_out(facts))
+        return DONE
+    if args.here:
+        card = pipeline.finetune_here(args.model, args.data, args.out, settings, stop=report.stop, **source(args))
+        if card:
+            report.result({"adapter": str(args.out), "steps": card["steps"], "loss": card["loss"]})
+        return DONE
+    last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings, **source(args)), "steps")
+    report.result(
+        {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]}
+    )
+    return DONE
+
+
+def add_evaluate(parser: ArgumentParser) -> None:
+    add_model(parser)
+    add_format(parser)
+    add_attack(parser, None)
+    add_metric(parser)
+    parser.add_argument("--out", type=Path, help="a file for the answers: one JSON line per sample")
+
+
+def run_evaluate(args: Namespace, report: Report) -> int:
+    options = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out}
+    attack = known_attack(args, args.seed)
+    steps = pipeline.evaluate(args.model, args.data, args.adapter, *attack, **options, **source(args))
+    facts = report.follow(steps, "answers").facts
+    counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
+    report.result(facts, counts | measures(facts), question_lines(facts))
+    return DONE
+
+
+def measures(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was measured, with intervals, in words: label -> value."""
+    return {label: measured(facts, key) for key, (label, _) in MEASURES.items() if facts.get(key) is not None}
+
+
+def measures_line(facts: Mapping[str, Any]) -> str:
+    return "  ".join(f"{label} {value}" for label, value in measures(facts).items())
+
+
+def question_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the measures of each type of question."""
+    for question, group in facts["by_question"].items():
+        yield f"{group['samples']:>7}  {clip(question, QUESTION_LENGTH)}\n         {measures_line(group)}"
+
+
+def add_clean(parser: ArgumentParser) -> None:
+    add_model(parser, adapter=False)
+    add_format(parser)
+    add_out(parser, "the folder for everything that the cleaning produces")
+    add_method(parser)
+    add_finetune_settings(parser)
+    parser.add_argument("--run", type=Path, help="the folder of the scan (default: `run` in --out)")
+    parser.add_argument("--test", help="a data set with reference answers on which to measure every model")
+    add_attack(parser, None, seed=False)
+    add_metric(parser)
+    parser.add_argument(
+        "--baseline", choices=BASELINES, nargs="+", default=[],
+        help="random: for comparison, also fine-tune without a random 20%% of the samples",
+    )  # fmt: skip
+
+
+def cleaning_of(args: Namespace) -> Cleaning:
+    """Return the plan of a cleaning. Without --method an unfinished cleaning keeps its own method.
+
+    Raises: SettingError if options do not make sense together.
+    """
+    settings = finetune_settings(args)
+    attack, attack_seed = known_attack(args, settings.seed)
+    return Cleaning(
+        args.model,
+        args.data,
+        settings,
+        args.method or (read_record(args.out) or {}).get("method", DEFAULT),
+        **source(args),
+        test=args.test,
+        attack=attack,
+        attack_seed=attack_seed,
+        metric=args.metric,
+        baselines=tuple(args.baseline),
+        seed=settings.seed,
+        run=args.run,
+        attack_file=args.attack,
+    )
+
+
+def run_clean(args: Namespace, report: Report) -> int:
+    facts = report.follow(pipeline.clean(cleaning_of(args), args.out)).facts
+    table = {name: value for name, value in facts.items() if name != "models"}
+    report.result(facts, table, model_lines(facts["models"]))
+    return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE
+
+
+def model_lines(models: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the measures of each model."""
+    for name, facts in models.items():
+        yield f"{pipeline.MODELS[name]:<32}  {measures_line(facts)}"
+
+
+FINETUNE = Command(
+    "finetune", "LoRA fine-tuning; resumes from the last checkpoint after a stop or crash", add_finetune, run_finetune,
+    after_stop="The last checkpoint is kept. Run the same command to resume.",
+)  # fmt: skip
+EVALUATE = Command(
+    "evaluate", "measure clean performance (CP) and, with --trigger, attack success rate (ASR)",
+    add_evaluate, run_evaluate,
+)  # fmt: skip
+CLEAN = Command(
+    "clean", "run all of Algorithm 1: fine-tune, scan, detect, export, fine-tune again", add_clean, run_clean,
+    after_stop=RESUMES,
+)  # fmt: skip
