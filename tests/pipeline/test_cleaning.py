@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from bye_core.cli.parser import build_parser
 
 from bye_core import pipeline
 from bye_core.attacks import TRIGGERS, FixedAnswer, make_attack, make_trigger
 from bye_core.attacks.attack import Attack
 from bye_core.attacks.targets import Appended, Refusal, SwappedWord
-from bye_core.cli.options import cleaning_of
+from bye_core.cli.main import build_parser
+from bye_core.cli.training import cleaning_of
 from bye_core.pipeline.cleaning_folder import CleaningFolder, CleaningOutline
 from bye_core.runs.jobs import option_values
 
