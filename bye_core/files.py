@@ -1,7 +1,11 @@
-"""Files that are either old or new, never half: written anew beside the old one, or at an end that is known."""
+"""Writes files that survive a crash: each file is either the old or the new one, or ends at a known length.
+
+Also computes SHA-256 digests of files and turns records into JSON values.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -14,17 +18,28 @@ from typing import Any
 _PACKAGE = Path(__file__).resolve().parent
 # Style sheets, scripts and the shipped demo: inside an installed package, or beside the package in a checkout.
 ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
+CHUNK = 1 << 22
+
+
+def file_sha256(*paths: Path) -> str:
+    """Return the SHA-256 digest, in hexadecimal, of one file or of several files joined in order."""
+    digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11 and takes one file only
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """`os.write` may take less than it is given; a full disk shows only on the next call."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    """Write all of `data`. `os.write` may take only a part, and a full disk shows only on the next call."""
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
 
 
 def sync_folder(folder: Path) -> None:
-    """A new or renamed file survives a power cut only once its folder is on disk too."""
+    """Flush a folder to disk: only then does a new or renamed file in it survive a power cut."""
     if os.name == "nt":
         return  # Windows cannot open a folder to sync it; NTFS journals the entry itself.
     descriptor = os.open(folder, os.O_RDONLY)
@@ -36,8 +51,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def appending(path: Path, end: int) -> Iterator[int]:
-    """A descriptor that writes at `end` of a file, what a killed writer left there cut off; synced afterwards. On a
-    failure the file ends at `end` again."""
+    """Yield a descriptor that writes from byte `end` on, and sync the file afterwards.
+
+    Cuts off what a killed writer left behind `end`. Restores the length `end` if the block fails.
+    """
     new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -56,7 +73,8 @@ def appending(path: Path, end: int) -> Iterator[int]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    # Not mkstemp: its files are the owner's alone, and a run is there for a team.
+    """Write a file in one step: readers see the old content or all of the new content, even after a power cut."""
+    # Not mkstemp: its files are readable by the owner alone, and a run folder is shared by a team.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
@@ -73,16 +91,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def plain(value: Any) -> Any:
-    """Records, paths, sets and numpy's values as JSON has them; NaN and infinity, which it lacks, as null."""
-    if is_dataclass(value):
-        return plain(asdict(value))
+def to_json_values(value: Any) -> Any:
+    """Convert records, paths, sets and NumPy values to JSON values. NaN and infinity become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_json_values(asdict(value))
     if isinstance(value, Mapping):
-        return {str(name): plain(entry) for name, entry in value.items()}
+        return {str(name): to_json_values(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(entry) for entry in value]
+        return [to_json_values(entry) for entry in value]
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_json_values(value.tolist())
     if isinstance(value, float) and not isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

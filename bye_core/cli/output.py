@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bye_core.errors import ByeError
-from bye_core.files import plain
+from bye_core.files import to_json_values
 from bye_core.process import BATCH_SECONDS, StopRequest
 from bye_core.records import Fault, Progress
 from bye_core.text import UNITS
@@ -57,7 +57,7 @@ class Report:
     ) -> None:
         """Print `value` as JSON if --json is given; else `table` (default: `value`), then the lines of `text`."""
         if self._as_json:
-            _write(json.dumps(plain(value), ensure_ascii=False))
+            _write(json.dumps(to_json_values(value), ensure_ascii=False))
             return
         table = value if table is None else table
         width = max(map(len, table), default=0)
@@ -120,7 +120,7 @@ class Lines(Report):
 
     def _line(self, value: Mapping[str, Any]) -> None:
         # One write per line, so that a concurrent reader sees at most the last line incomplete.
-        self._out.write(json.dumps(plain(value)) + "\n")
+        self._out.write(json.dumps(to_json_values(value)) + "\n")
         self._out.flush()
 
     def _step(self, step: Progress, unit: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import posixpath
@@ -19,6 +18,7 @@ from bye_core.data.folders import restore, whole_folder
 from bye_core.data.formats import FORMATS, NoSuchFormat
 from bye_core.data.formats.base import CannotConvert
 from bye_core.data.load import ANNOTATIONS
+from bye_core.files import file_sha256
 from bye_core.records import Sample
 
 MANIFEST = "manifest.json"
@@ -106,7 +106,7 @@ def _write(
                 **manifest.get("counts", {}),
             },
             "source_digest": dataset.digest,
-            "files": {file.relative_to(folder).as_posix(): _sha256(file) for file in files},
+            "files": {file.relative_to(folder).as_posix(): file_sha256(file) for file in files},
         }
         (folder / MANIFEST).write_text(json.dumps(facts, indent=1, default=_plain) + "\n", encoding="utf-8")
     return facts
@@ -248,11 +248,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{shown(value)} cannot be written as JSON")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(2**20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -5,7 +5,6 @@ pyarrow alone reads them: the decoders of `datasets` would open any path or addr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import threading
@@ -17,6 +16,7 @@ from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.images import Folder, ImageOutsideDataset
 from bye_core.data.sources import NotReadable, Unreadable, parse
+from bye_core.files import file_sha256
 
 BATCH = 64  # rows decoded at once; with pictures of 1 MB that is 64 MB
 ARROW_FILE = "data-00000-of-00001.arrow"
@@ -70,7 +70,7 @@ class ParquetSource:
             raise NotReadable(path=self.path, why=error) from error
 
     def digest(self) -> str:
-        return _sha256([self.path])
+        return file_sha256(self.path)
 
     def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
         import pyarrow as pa
@@ -130,7 +130,7 @@ class ArrowSource:
         return whole_row(self._table.slice(index, 1), 0)
 
     def digest(self) -> str:
-        return _sha256(self._files)
+        return file_sha256(*self._files)
 
     def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
         import pyarrow as pa
@@ -141,7 +141,7 @@ class ArrowSource:
                 # Slices, because `take` would first join all chunks of the table in memory.
                 rows = [self._table.slice(index, 1) for index in indices[start : start + BATCH]]
                 writer.write_table(pa.concat_tables(rows).combine_chunks())
-        state = {"_data_files": [{"filename": ARROW_FILE}], "_fingerprint": _sha256([target])[:16]}
+        state = {"_data_files": [{"filename": ARROW_FILE}], "_fingerprint": file_sha256(target)[:16]}
         rest = {"_format_columns": None, "_format_kwargs": {}, "_format_type": None, "_output_all_columns": False}
         (folder / "state.json").write_text(json.dumps(state | rest | {"_split": None}, indent=2), encoding="utf-8")
         written = [target, folder / "state.json", folder / "dataset_info.json"]
@@ -223,12 +223,3 @@ def _none() -> Any:
     import pyarrow as pa
 
     return pa.array([], pa.int64())
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    return digest.hexdigest()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from bye_core.detect.errors import BadScoreLine, NoScores
 from bye_core.detect.setting_checks import VARIANTS, require
+from bye_core.files import write_atomic
 from bye_core.records import ScanTable
 
 # Keeps a hostile layer number from claiming the memory; the deepest published decoders have some 130 layers.
@@ -63,19 +62,11 @@ def write_entropies(
     path = Path(path)
     numbers = table.layer_entropy_reference if entropy == "reference" else table.layer_entropy
     answers = answers or table.answers or [""] * len(table.ids)
-    lines = [
+    lines = (
         json.dumps({"question_id": id, "answer": answer, "entropy": _by_layer(row)}) + "\n"
         for id, answer, row in zip(table.ids, answers, np.asarray(numbers, np.float64).tolist(), strict=True)
-    ]
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("x", encoding="ascii", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    )
+    write_atomic(path, "".join(lines).encode("ascii"))
     return path
 
 

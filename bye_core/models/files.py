@@ -10,6 +10,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
+from bye_core.files import file_sha256
 from bye_core.models.errors import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
 
 # What is fetched from the hub: neither pickled weights nor code ever reach the disk.
@@ -20,7 +21,6 @@ ADAPTER_HASHED = ("adapter_config.json", "*.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 # Fields of a LoRA config by which peft imports a module or builds classes named in the file; harmless when empty.
 CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
-CHUNK = 1 << 22
 
 
 def local_folder(model: str | Path) -> Path:
@@ -67,17 +67,9 @@ def read_adapter_config(folder: Path) -> dict:
 def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:
     """File name -> sha256 of everything that decides what the model computes."""
     files = sorted({path for pattern in names for path in folder.glob(pattern) if path.is_file()})
-    return {path.name: sha256(path) for path in files}
+    return {path.name: file_sha256(path) for path in files}
 
 
 def combined(files: Mapping[str, str]) -> str:
     """One digest for a folder's: the same files in another place have the same."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ import numpy as np
 from bye_core import runs
 from bye_core.data import DataSet
 from bye_core.errors import ByeError, RunError
-from bye_core.files import plain, write_atomic
+from bye_core.files import to_json_values, write_atomic
 from bye_core.pipeline.cleaning_folder import MODELS, CleaningFolder
 from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
@@ -94,7 +94,7 @@ def _write(case: Any, out: Path) -> dict[str, Any]:
     from bye_core.reports.case import facts
     from bye_core.reports.page import page
 
-    found = plain(facts(case))
+    found = to_json_values(facts(case))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, page(case).encode("utf-8", "replace"))

@@ -8,7 +8,6 @@ What has no mark, or differs from it, was cut off while it was written: it is ig
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bye_core.files import sync_folder, write_atomic
+from bye_core.files import file_sha256, sync_folder, write_atomic
 from bye_core.train.errors import TrainingDiffers
 from bye_core.train.settings import AdapterExists, finished
 
@@ -25,7 +24,6 @@ PREFIX = "checkpoint-"
 MARK = "complete.json"
 TRAINING = "training.json"
 KEPT = 2
-CHUNK = 1 << 22
 DIGEST_LENGTH = 64  # of a sha256 in hexadecimal: says nothing to a person
 
 
@@ -51,7 +49,7 @@ def mark(folder: Path, facts: Mapping[str, Any]) -> None:
     for path in sorted(folder.iterdir()):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-        hashes[path.name] = _sha256(path)
+        hashes[path.name] = file_sha256(path)
     sync_folder(folder)
     write_atomic(folder / MARK, json.dumps({**facts, "files": hashes}, indent=1).encode("ascii"))
     sync_folder(folder.parent)
@@ -62,7 +60,7 @@ def facts_of(folder: Path) -> dict[str, Any] | None:
     try:
         facts = json.loads((folder / MARK).read_bytes())
         hashes = facts.pop("files")
-        return facts if all(_sha256(folder / name) == value for name, value in hashes.items()) else None
+        return facts if all(file_sha256(folder / name) == value for name, value in hashes.items()) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -134,11 +132,3 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
             is_digest = len(str(given)) >= DIGEST_LENGTH
             words.append(f"another {name}" if is_digest else f"{name} was {then}, now {given}")
     return words
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -25,7 +25,7 @@ from bye_core import pipeline
 from bye_core.detect import DEFAULT, PAPER
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError, RunError
-from bye_core.files import plain
+from bye_core.files import to_json_values
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
@@ -62,7 +62,7 @@ def answered(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
     @wraps(function)
     async def answer(*values: Any) -> dict[str, Any]:
         try:
-            return _shown(plain(await function(*values)))
+            return _shown(to_json_values(await function(*values)))
         except ByeError as error:
             raise gr.Error(discreet(f"{error.problem} {error.remedy}"), print_exception=False) from None
 

@@ -16,7 +16,7 @@ import pytest
 from bye_core import pipeline, runs
 from bye_core.cli import main
 from bye_core.cli.output import Lines
-from bye_core.files import plain
+from bye_core.files import to_json_values
 from bye_core.process import Stopped, StopRequest
 from bye_core.records import Fault, Progress
 from bye_core.runs import jobs
@@ -80,7 +80,7 @@ def test_values_become_plain():
         parts: tuple
 
     value = {"a": Record(float("nan"), (np.float32(0.5), Path("x"))), 1: np.arange(2), "c": frozenset("z"), "d": None}
-    assert plain(value) == {"a": {"number": None, "parts": [0.5, "x"]}, "1": [0, 1], "c": ["z"], "d": None}
+    assert to_json_values(value) == {"a": {"number": None, "parts": [0.5, "x"]}, "1": [0, 1], "c": ["z"], "d": None}
 
 
 def test_standard_output_holds_json_lines_and_nothing_else(capsys):

@@ -44,6 +44,7 @@ def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
 
 
 def write_exit(folder: Path, record: dict[str, Any]) -> None:
+    # Not bye_core.files.write_atomic: this script runs with the standard library alone.
     part = folder / f".{EXIT}.part"
     with part.open("w", encoding="utf-8") as file:
         json.dump({**record, "ended": time.time()}, file)
