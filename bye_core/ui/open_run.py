@@ -1,100 +1,156 @@
-"""An open run as pages need it: read once, kept while nothing on disk has changed, shared by all sessions."""
+"""Opens runs for the pages: each is read once, shared by all sessions, and read again when its files change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from bye_core import detect, runs
 from bye_core.records import Decision, Detection, Sample, ScanTable
+from bye_core.runs.errors import NotScanned
 from bye_core.ui.session import Session
-from bye_core.ui.workspace import Workspace
+from bye_core.ui.shared import sample_queue
+from bye_core.ui.shared.cache import Cache
+from bye_core.ui.shared.sample_evidence import Evidence
+from bye_core.ui.workspace import workspace_of
 
-KEPT_VIEWS = 8
-KEPT_DETECTIONS = 16
+KEPT_RUNS = 8
+KEPT_RESULTS = 16  # of each run
+# The mark of a sample that is not scanned.
+UNSCANNED = 255
 
 
-@dataclass
-class RunView:
-    """One run at one state of its scan; `stamp` tells one state from another."""
+@dataclass(eq=False)
+class OpenRun:
+    """A run with the scan and the detection that it had when it was opened; decisions are always the latest.
 
-    path: Path
-    stamp: tuple
+    Every sample has a position in the run's list, which never changes. A scanned sample also has a row in the table.
+
+    scan     counts and creation time: differs when the scan differs
+    stamp    differs when the scan or the detection differs
+    results  what was computed from the scan
+    """
+
     run: runs.Run
-    _lock: Lock = field(default_factory=Lock, repr=False)
-    _detections: dict[tuple, Detection] = field(default_factory=dict, repr=False)
+    scan: tuple
+    stamp: str
+    results: Cache = field(default_factory=lambda: Cache(KEPT_RESULTS), repr=False)
+    _decisions: tuple[Hashable, Mapping[str, Decision]] = field(default=(None, MappingProxyType({})), repr=False)
+
+    @property
+    def path(self) -> Path:
+        return self.run.path
+
+    @property
+    def settings(self) -> runs.RunSettings:
+        return self.run.settings
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All samples by position."""
+        return self.run.samples()
 
     @cached_property
     def table(self) -> ScanTable:
         return self.run.table()
 
     @cached_property
-    def samples(self) -> Mapping[str, Sample]:
-        return {sample.id: sample for sample in self.run.samples()}
-
-    @cached_property
-    def place(self) -> Mapping[str, int]:
-        """Row of each scanned id in the table."""
-        return {id: row for row, id in enumerate(self.table.ids)}
-
     def detection(self) -> Detection | None:
-        """The run's own last detection, as every session and the command line see it."""
+        """The run's last detection, as the command line sees it too."""
         return self.run.detection()
 
-    def decisions(self) -> dict[str, Decision]:
-        return self.run.decisions()
+    @cached_property
+    def columns(self) -> sample_queue.Columns:
+        return sample_queue.columns(self.table, self.detection)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        return Evidence(self.table, self.detection, self.columns)
+
+    @cached_property
+    def position_of(self) -> Mapping[str, int]:
+        return {sample.id: position for position, sample in enumerate(self.samples)}
+
+    @cached_property
+    def row_of(self) -> Mapping[str, int]:
+        return {id: row for row, id in enumerate(self.table.ids)}
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """[N] position of every scanned sample, ascending."""
+        return np.array([self.position_of[id] for id in self.table.ids], np.uint32)
+
+    def row(self, position: int) -> int:
+        """Return the row of the sample at `position`. Raises NotScanned."""
+        row = int(np.searchsorted(self.positions, position))
+        if row == len(self.positions) or self.positions[row] != position:
+            raise NotScanned(id=self.samples[position].id)
+        return row
 
     def detect(self, method: str, settings: Mapping[str, Any]) -> Detection:
-        """A detection on this state of the scan, not saved; the latest few are remembered."""
-        key = (method, *sorted((name, _hashable(value)) for name, value in settings.items()))
-        with self._lock:
-            if key not in self._detections:
-                while len(self._detections) >= KEPT_DETECTIONS:
-                    del self._detections[next(iter(self._detections))]
-                self._detections[key] = detect.detect(self.table, method, **settings)
-            return self._detections[key]
+        """Return a detection on the scan, without saving it."""
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+        key = ("detection", method, *sorted(values.items()))
+        return self.results.get(key, lambda: detect.detect(self.table, method, **settings))
 
-    def truth_mask(self, poisoned: frozenset[str]) -> np.ndarray:
-        """[N] bool, in the table's order."""
-        return np.array([id in poisoned for id in self.table.ids], dtype=bool)
+    def decisions(self) -> Mapping[str, Decision]:
+        """Return the decisions that are on disk now, by sample id."""
+        stamp, decisions = runs.stamps(self.path).decisions, self._decisions
+        if decisions[0] != stamp:
+            self._decisions = decisions = stamp, MappingProxyType(self.run.decisions())
+        return decisions[1]
+
+    def choices(self) -> np.ndarray:
+        """[N] UNDECIDED, ACCEPTED or REJECTED (sample_queue), as decided on disk now."""
+        return sample_queue.choices(self.columns, self.decisions(), self.row_of)
+
+    def marks(self) -> np.ndarray:
+        """uint8 by position: each sample's state in bits (sample_queue.marks), or UNSCANNED."""
+        bits = np.full(len(self.samples), UNSCANNED, np.uint8)
+        bits[self.positions] = sample_queue.marks(self.columns, self.choices())
+        return bits
+
+    def mask(self, ids: frozenset[str]) -> np.ndarray:
+        """[N] bool by row: whether a sample is in `ids`."""
+        return np.array([id in ids for id in self.table.ids], dtype=bool)
 
 
-_views: dict[Path, RunView] = {}
+_latest: LRUCache[Path, tuple[tuple, OpenRun]] = LRUCache(KEPT_RUNS)
 _opening = Lock()
 
 
-def open_view(path: Path) -> RunView:
-    """The view of a run as it stands on disk now. Of each run only the latest is kept: a table may take 200 MB."""
-    stamp = _state(path, runs.stamps(path).scan)
+def open_run(path: Path) -> OpenRun:
+    """Return the run as it is on disk now. Only its latest state is kept, since a table may take 200 MB."""
+    stamps = runs.stamps(path)
+    files = stamps.scan, stamps.detection
     with _opening:
-        view = _views.pop(path, None)
-        if view is None or view.stamp != stamp:
-            same = view is not None and view.run.settings.created == stamp[-1]
-            # The same run further on: it reads only what has been added.
-            view = RunView(path, stamp, view.run if same else runs.Run.open(path))
-        _views[path] = view
-        while len(_views) > KEPT_VIEWS:
-            del _views[next(iter(_views))]
-    return view
+        known, opened = _latest.get(path, (None, None))
+        if opened is None or known != files:
+            opened = _opened(path, stamps.detection, opened)
+            _latest[path] = files, opened
+        return opened
 
 
-@lru_cache(maxsize=4 * KEPT_VIEWS)
-def _state(path: Path, scan: tuple) -> tuple:
-    """Counted only when the files have changed: at 10,000 samples it takes 0.1 s."""
+def session_run(session: Session) -> runs.Run | None:
+    """Return the run that the session has open. Raises NoSuchRun if it is gone or belongs to another visitor."""
+    return open_run(workspace_of(session.visitor).run_path(session.run)).run if session.run else None
+
+
+def _opened(path: Path, detection: tuple, before: OpenRun | None) -> OpenRun:
+    """Open the run again, taking over from `before` what is still valid."""
     run = runs.Run.open(path)
-    return (*run.counts(), run.settings.created)
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def open_run(place: Workspace, session: Session) -> runs.Run | None:
-    """The run that the session looks at. Raises NoSuchRun where it is gone, or another visitor's."""
-    return open_view(place.run_path(session.run)).run if session.run else None
+    if before is not None and before.settings.created == run.settings.created:
+        run = before.run  # reads only what was added to the scan
+    scan = (*run.counts(), run.settings.created)
+    stamp = f"{hash((path, scan, detection)):x}"
+    if before is None or before.scan != scan:
+        return OpenRun(run, scan, stamp)
+    return before if before.stamp == stamp else OpenRun(run, scan, stamp, before.results)

@@ -1,4 +1,4 @@
-"""The live effect of a trial in words and numbers; every list of samples in it is a button. Pure, no gradio."""
+"""Shows the effect of a trial in numbers; every list of samples is a button. No gradio."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from bye_core.ui.adjust.trial import Effect
 
-# The lists that a page can ask for by name, and the words on their buttons' tooltips.
+# The lists that the page can open by name, with their tooltips.
 LISTS = {
-    "added": "flagged now, not by the settings in use",
-    "removed": "not flagged any more",
-    "borderline": "a small shift of the cut-off would flip them",
+    "added": "flagged now, but not with the settings in use",
+    "removed": "no longer flagged",
+    "borderline": "a small shift of the cut-off would change their flag",
     "accepted": "accepted by hand, but flagged",
     "rejected": "rejected by hand, but not flagged",
 }
 
 
 def listed(effect: Effect, name: str) -> tuple[str, ...]:
-    """The ids of one of LISTS."""
+    """Return the ids of one of LISTS."""
     return {
         "added": effect.flips.added,
         "removed": effect.flips.removed,
@@ -45,19 +45,19 @@ def _flagged(effect: Effect) -> str:
 
 def _flips(effect: Effect) -> str:
     fresh = effect.flips.fresh
-    late = f'<p class="bye-hint">{fresh:,} samples were scored since.</p>' if fresh else ""
+    late = f'<p class="bye-hint">{fresh:,} samples were scored after the detection in use.</p>' if fresh else ""
     if not effect.flips.added and not effect.flips.removed:
-        words = "none: this is in use" if effect.saved else "none"
-        return _row("flips", f"{words}{late}")
-    kinds = (("added", "+{n:,} newly flagged"), ("removed", "−{n:,} not any more"))
-    return _row("flips", _buttons(effect, kinds) + late)
+        words = "none (these settings are in use)" if effect.saved else "none"
+        return _row("changes", f"{words}{late}")
+    kinds = (("added", "+{n:,} newly flagged"), ("removed", "−{n:,} no longer flagged"))
+    return _row("changes", _buttons(effect, kinds) + late)
 
 
 def _by_hand(effect: Effect) -> str:
     if not effect.decided:
-        return _row("by hand", "none decided yet")
+        return _row("decisions", "none yet")
     kinds = (("accepted", "{n:,} accepted, but flagged"), ("rejected", "{n:,} rejected, but not flagged"))
-    return _row("by hand", f"{effect.decided:,} decided, all stand<br>{_buttons(effect, kinds) or 'no conflict'}")
+    return _row("decisions", f"{effect.decided:,} made by hand, all kept<br>{_buttons(effect, kinds) or 'no conflict'}")
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
@@ -79,12 +79,12 @@ def _row(name: str, content: str) -> str:
 
 
 def _buttons(effect: Effect, kinds: Iterable[tuple[str, str]]) -> str:
-    """Those of the lists that are not empty, a line each."""
+    """One line for each list that is not empty."""
     return "<br>".join(_button(effect, name, words) for name, words in kinds if listed(effect, name))
 
 
 def _button(effect: Effect, name: str, words: str) -> str:
-    """A button that opens the list in Review; an empty list is only a number."""
+    """A button that opens the list in Review; for an empty list only the number."""
     count, hint = len(listed(effect, name)), escape(LISTS[name], quote=True)
     text = f'<span data-count="{name}" data-value="{count}">{words.format(n=count)}</span>'
     if not count:

@@ -1,4 +1,4 @@
-"""The settings of the detectors beside BYE, as Adjust shows them: numbers with a name and a word on what they do."""
+"""Labels and explanations of the number settings of all detectors but BYE."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from bye_core.detect import DETECTORS
 
-# As many number fields as the method with the most settings needs.
+# Number fields on the page: as many as any method needs.
 SLOTS = 6
 
 
-class Named(NamedTuple):
+class Setting(NamedTuple):
     name: str
     label: str
     info: str
@@ -20,16 +20,16 @@ class Named(NamedTuple):
 
 WORDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "auto": (
-        ("false_alarm", "False-alarm rate", "how often chance may set an ordinary answer apart"),
-        ("agreed", "The same, where surer", "for answers that text and model before call odd, and the model now gives"),
-        ("learned", "Given from", "the share of its samples for which the model must give such an answer"),
-        ("clear", "Clear distance", "log; where there are too few answers for a rate"),
-        ("least", "Smallest share", "of the samples that may be planted"),
-        ("most", "Largest share", "of the samples that may be planted"),
+        ("false_alarm", "False-alarm rate", "share of ordinary answers that may stand out by chance"),
+        ("agreed", "The same, with more evidence", "for answers that text and base model call unlikely and the tuned model gives"),
+        ("learned", "Learned from", "share of its samples for which the model must give such an answer"),
+        ("clear", "Clear distance", "log; used with too few answers for a rate"),
+        ("least", "Smallest share", "of the samples that may be poisoned"),
+        ("most", "Largest share", "of the samples that may be poisoned"),
     ),
     "tcap": (
-        ("heads", "Voting heads", "the most separated ones"),
-        ("depth", "Layers", "the share of the last layers they are chosen from"),
+        ("heads", "Voting heads", "number of most separated heads"),
+        ("depth", "Layers", "share of the last layers to choose heads from"),
         ("vote", "Vote from", "posterior of the minority group"),
         ("weight", "Minority up to", "weight of a mixture component"),
     ),
@@ -39,26 +39,26 @@ WORDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("cut", "Cut-off", "robust standard deviations"),
     ),
     "loss": (
-        ("separation", "Separation needed", "as BYE's BSI"),
+        ("separation", "Separation needed", "BSI, as in BYE"),
         ("share", "Share up to", "of the unlikely answers"),
     ),
-    "spectral": (("share", "Share flagged", "always this many"),),
+    "spectral": (("share", "Share flagged", "exactly this share"),),
     "activation": (
-        ("components", "Components", "of the states"),
+        ("components", "Components", "of the hidden states"),
         ("share", "Share up to", "of the smaller cluster"),
-        ("silhouette", "Silhouette from", "how clear the clusters must be"),
+        ("silhouette", "Silhouette from", "how well the clusters must separate"),
     ),
-    "random": (("share", "Share flagged", "always this many"), ("seed", "Seed", "")),
+    "random": (("share", "Share flagged", "exactly this share"), ("seed", "Seed", "")),
 }
 
 
-def settings_of(method: str) -> list[Named]:
-    """The number settings of `method`; none of BYE's."""
-    return [Named(*words) for words in WORDS.get(method, ())]
+def settings_of(method: str) -> list[Setting]:
+    """Return the number settings of `method`; BYE has its own form."""
+    return [Setting(*words) for words in WORDS.get(method, ())]
 
 
 def typed(method: str, values: Mapping[str, float | None]) -> dict[str, Any] | None:
-    """Numbers from the fields as the settings' own types; None while one is empty."""
+    """Convert field values to the types of the settings. Return None while a field is empty."""
     kinds = {field.name: type(field.default) for field in fields(DETECTORS[method].settings)}
     if any(value is None for value in values.values()):
         return None

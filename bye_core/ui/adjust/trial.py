@@ -1,7 +1,7 @@
-"""What Adjust tries out, and what it would change: pure, no gradio.
+"""The settings that Adjust tries, and what they would change. No gradio.
 
-A trial names a method and settings; its detection is compared with the detection in use (the run's own, on disk), with
-what people decided by hand, and, only where a person loaded one, with a truth file.
+The detection of a trial is compared with the run's own, with the decisions of reviewers, and with a truth file if a
+person loaded one.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy as np
 from bye_core.detect import DETECTORS, PAPER, score
 from bye_core.records import Decision, Detection
 
-# Ours. A sample is borderline within this part of the way from the cut-off to the mean of its side: of a Gaussian side
-# cut three standard deviations off its mean, the farthest 1% are,
+# Ours. A sample is borderline within this share of the distance from the cut-off to the mean of its side. For a Gaussian
+# side cut three standard deviations from its mean, that is the farthest 1%.
 CLOSE = 0.2
-# or, where the detection has no cut-off, with a score between these.
+# Ours. Without a cut-off, a sample is borderline with a score between these.
 UNSURE = (0.1, 0.9)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """`settings`: those of the method's settings that differ from its defaults, by name, sorted."""
+    """A method with `settings`: those that differ from its defaults, sorted by name."""
 
     run: str = ""
     method: str = PAPER
     settings: tuple[tuple[str, Any], ...] = ()
 
     def __getitem__(self, name: str) -> Any:
-        """The setting `name`, as set or by default; None where the method has no such setting."""
+        """Return a setting or its default; None if the method has no such setting."""
         return dict(self.settings).get(name, defaults(self.method).get(name))
 
     def having(self, **changes: Any) -> Trial:
-        """With some settings changed; those that the method does not have are left out."""
+        """Return a trial with some settings changed. Settings that the method does not have are dropped."""
         return settled(self.run, self.method, {**dict(self.settings), **changes})
 
 
@@ -44,17 +44,17 @@ def defaults(method: str) -> dict[str, Any]:
 
 
 def settled(run: str, method: str, settings: Mapping[str, Any]) -> Trial:
-    """A Trial of what differs from the defaults."""
+    """Return a trial with the settings that differ from the defaults."""
     usual = defaults(method)
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    # bye's records spell out the entropy that follows from its formula.
+    # BYE records the entropy formula even where it follows from the BSI formula.
     if plain.get("entropy") is not None and plain["entropy"] == plain.get("bsi", usual.get("bsi")):
         plain["entropy"] = None
     return Trial(run, method, tuple(sorted((n, v) for n, v in plain.items() if n in usual and v != usual[n])))
 
 
 def trial_of(run: str, detection: Detection | None) -> Trial:
-    """The settings in use; the paper's rule where there are none, or where this version does not know the method."""
+    """Return the settings of `detection`; the paper's rule if there is none or its method is unknown here."""
     if detection is None or detection.method not in DETECTORS:
         return Trial(run)
     return settled(run, detection.method, detection.settings)
@@ -62,7 +62,7 @@ def trial_of(run: str, detection: Detection | None) -> Trial:
 
 @dataclass(frozen=True)
 class Flips:
-    """Ids whose flag changes, in the order of the new detection; `fresh`: samples that the old one did not cover."""
+    """Ids whose flag changes, in the order of the new detection. `fresh` counts samples that only the new one has."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Flips:
 
 
 def flips(before: Detection | None, after: Detection) -> Flips:
-    """Nothing flips where there was no detection before."""
+    """Return what changes from one detection to the next; nothing flips without a detection before."""
     if before is None:
         return Flips(fresh=len(after.ids))
     if before.ids == after.ids:
@@ -85,7 +85,7 @@ def flips(before: Detection | None, after: Detection) -> Flips:
 
 
 def borderline(detection: Detection) -> tuple[str, ...]:
-    """Ids that a small shift of the cut-off would flip, the closest first; () without evidence."""
+    """Return the ids that a small shift of the cut-off would flip, closest first; () without evidence."""
     known, flagged = np.isfinite(detection.values), np.asarray(detection.flagged, bool)
     sides = [side for side in (known & flagged, known & ~flagged) if side.any()]
     if detection.cutoff is not None and sides:
@@ -102,7 +102,7 @@ def borderline(detection: Detection) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Where hand and machine disagree: accepted (stays) but flagged, rejected (goes) but not flagged."""
+    """Samples where reviewer and detection disagree: accepted but flagged, rejected but not flagged."""
 
     accepted_flagged: tuple[str, ...] = ()
     rejected_unflagged: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ def conflicts(detection: Detection, decisions: Mapping[str, Decision]) -> Confli
 
 @dataclass(frozen=True)
 class Effect:
-    """What a trial would change. `scores` as `detect.score` gives them; None without a truth file."""
+    """What a trial would change. `scores` come from `detect.score`; None without a truth file."""
 
     total: int
     flagged: int
@@ -144,7 +144,7 @@ def effect(
     decisions: Mapping[str, Decision],
     truth: frozenset[str] | None = None,
 ) -> Effect:
-    """`used` is the detection on disk. `truth` goes into the scores and nowhere else (design, law 9)."""
+    """Compare `tried` with `used`, the detection on disk. `truth` only goes into the scores."""
     return Effect(
         total=len(tried.ids),
         flagged=int(tried.flagged.sum()),
@@ -158,7 +158,7 @@ def effect(
 
 
 def is_same(used: Detection | None, tried: Detection) -> bool:
-    """Saving `tried` would change nothing."""
+    """Return whether saving `tried` would change nothing."""
     if used is None or used.ids != tried.ids:
         return False
     return settled("", used.method, used.settings) == settled("", tried.method, tried.settings)

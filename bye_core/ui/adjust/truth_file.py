@@ -1,4 +1,4 @@
-"""A truth file that a person loaded on purpose: for colours and scores only, no detector sees it (design, law 9)."""
+"""Keeps the truth file that a person loaded for a run. Colours and scores use it; no detector sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.pipeline import TRUTH, UnreadableTruth, read_truth
 from bye_core.ui import demo_run
-from bye_core.ui.open_run import RunView
+from bye_core.ui.open_run import OpenRun
 from bye_core.ui.session import Session
 from bye_core.ui.workspace import Workspace, workspace_of
 
@@ -18,14 +18,14 @@ LARGEST = 64 * 2**20  # bytes: some millions of ids
 
 
 class TruthOfAnother(DataError):
-    problem = "None of the {count} ids in {name} belongs to the run that is open."
+    problem = "None of the {count} ids in {name} belongs to the open run."
     remedy = "Load the truth.json that was written with this run's data set."
 
 
 def loaded(session: Session) -> frozenset[str] | None:
-    """The poisoned ids, None where no truth was loaded for the open run. Raises UnreadableTruth if it went away."""
+    """Return the poisoned ids, None if no truth is loaded for the open run. Raises UnreadableTruth if it is gone."""
     path = Path(session.truth)
-    if not session.truth or path != _kept(workspace_of(session.visitor), session.run):
+    if not session.truth or path != _path(workspace_of(session.visitor), session.run):
         return None
     try:
         stamp = path.stat().st_mtime_ns
@@ -34,20 +34,19 @@ def loaded(session: Session) -> frozenset[str] | None:
     return _read(path, stamp)
 
 
-def load(session: Session, view: RunView, source: Path) -> str:
-    """Take a copy of a truth file for the open run; what it returns belongs into `session.truth`."""
+def load(session: Session, opened: OpenRun, source: Path) -> str:
+    """Copy a truth file for the open run and return the value for `session.truth`."""
     poisoned = check(source)
-    known = view.place.keys() | view.samples.keys()
-    if poisoned and not poisoned & known:
+    if poisoned and not poisoned & opened.position_of.keys():
         raise TruthOfAnother(count=f"{len(poisoned):,}", name=source.name)
-    target = _kept(workspace_of(session.visitor), session.run)
+    target = _path(workspace_of(session.visitor), session.run)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, source.read_bytes())
     return str(target)
 
 
 def check(source: Path) -> frozenset[str]:
-    """Raises UnreadableTruth, which names the file as its owner knows it."""
+    """Read a truth file. Raises UnreadableTruth with the plain file name, which its owner knows."""
     try:
         if source.stat().st_size > LARGEST:
             raise UnreadableTruth(path=source, reason=f"it is larger than {LARGEST // 2**20} MB")
@@ -58,21 +57,20 @@ def check(source: Path) -> frozenset[str]:
         raise UnreadableTruth(path=source.name, reason="it is nested too deeply") from error
 
 
-def demo_truth(view: RunView) -> Path | None:
-    """The shipped truth, where the run is a scan of the shipped demo's poisoned set."""
-    truth = demo_run.DEMO / "data" / TRUTH
-    return (
-        truth if truth.is_file() and Path(view.run.settings.data) == demo_run.DEMO / "data" / "poisoned.json" else None
-    )
+def demo_truth(opened: OpenRun) -> Path | None:
+    """Return the shipped truth if the run scanned the demo's poisoned set."""
+    folder = demo_run.DEMO / "data"
+    is_demo = Path(opened.settings.data) == folder / "poisoned.json"
+    return folder / TRUTH if is_demo and (folder / TRUTH).is_file() else None
 
 
-def forget(session: Session) -> None:
-    """Takes away the copy; the file it came from is left alone."""
-    if session.truth and Path(session.truth) == _kept(workspace_of(session.visitor), session.run):
+def remove(session: Session) -> None:
+    """Delete the copy, not the file that a person loaded."""
+    if session.truth and Path(session.truth) == _path(workspace_of(session.visitor), session.run):
         Path(session.truth).unlink(missing_ok=True)
 
 
-def _kept(place: Workspace, run: str) -> Path:
+def _path(place: Workspace, run: str) -> Path:
     return place.root / FOLDER / f"{run}.json"
 
 

@@ -1,41 +1,37 @@
-"""Adjust, beside Layers and Review: try out settings, see at once what they would change, then use them or not."""
+"""The Adjust side bar: try settings of the detection, see their effect at once, then use or discard them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from bye_core.detect import DETECTORS
-from bye_core.errors import ByeError
 from bye_core.ui.adjust import actions as page
-from bye_core.ui.adjust.actions import Parts, Update
+from bye_core.ui.adjust.actions import Parts
 from bye_core.ui.adjust.method_settings import SLOTS
 from bye_core.ui.adjust.truth_panel import build_truth
-from bye_core.ui.adjust.trying import NotReady
 from bye_core.ui.session import Frame
 from bye_core.ui.shared.bridge import in_front, script
-from bye_core.ui.shared.messages import note, warn
+from bye_core.ui.shared.events import QUIET, SESSION, binder
+from bye_core.ui.shared.messages import note
 
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
-# Whoever writes the session or the trial waits for the one before: no change is lost.
-SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
+# Handlers that write the trial run one at a time, so that no change is lost.
 TRIAL = {**QUIET, "concurrency_id": "trial", "concurrency_limit": 1, "trigger_mode": "always_last"}
 
-# Beside Layers it opens by itself, elsewhere when somebody opens it.
-LOOKED_AT = in_front(
+# Layers opens the side bar by itself; on other tabs a person opens it.
+VISIBLE = in_front(
     "layers", "document.querySelector('#adjust')?.closest('.sidebar')?.classList.contains('open') === true"
 )
 
-FORMULAS = [("the paper's", "paper"), ("the authors' code's", "reference")]
-MODES = [("those that separate", "tau"), ("by hand", "hand"), ("all", "all")]
+FORMULAS = [("paper", "paper"), ("authors' code", "reference")]
+MODES = [("sensitive", "tau"), ("by hand", "hand"), ("all", "all")]
 CLUSTERS = [("mixture", "gmm"), ("k-means", "kmeans"), ("fixed", "threshold")]
 
 
 def build(frame: Frame) -> None:
-    """Reads: session, trial. Writes: trial; session (revision after "Use this", selection, truth); the detection of the
-    run after "Use this"."""
+    """Reads: session, trial. Writes: trial, session (revision, selection, truth), and with "Use this" the run's
+    detection."""
     with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust") as bar:
         gr.HTML("<h2>Adjust</h2>", padding=False, elem_classes="bye-title")
         front = gr.Checkbox(False, visible=False)
@@ -55,15 +51,15 @@ def _lay_out_actions() -> list[Any]:
     with gr.Row(elem_classes="bye-actions"):
         use = gr.Button("Use this", variant="primary", size="md", min_width=100, elem_id="adjust-use")
         back = gr.Button("Discard", size="md", min_width=100, elem_id="adjust-back")
-    paper = gr.Button("Back to the paper's rule", size="sm", elem_id="adjust-paper")
+    paper = gr.Button("Try the paper's rule", size="sm", elem_id="adjust-paper")
     return [use, back, paper]
 
 
 def _lay_out_cut() -> list[Any]:
     histogram = gr.Plot(show_label=False, container=False, elem_id="plot-final")
     cut = gr.Slider(0, 1, 0.5, step=0.001, label="Cut-off [nats]", buttons=[], elem_id="adjust-cut")
-    log = gr.Checkbox(False, label="counts on a log scale", container=False, elem_id="adjust-log")
-    uncut = gr.Button("Cut where the last step does", size="sm", interactive=False, elem_id="adjust-uncut")
+    log = gr.Checkbox(False, label="Log scale of counts", container=False, elem_id="adjust-log")
+    uncut = gr.Button("Reset the cut-off", size="sm", interactive=False, elem_id="adjust-uncut")
     return [histogram, cut, uncut, log]
 
 
@@ -73,12 +69,12 @@ def _lay_out_rule() -> list[Any]:
     bsi = gr.Radio(FORMULAS, value="paper", label="Separation (BSI)", elem_id="adjust-bsi")
     mode = gr.Radio(MODES, value="tau", label="Layers", elem_id="adjust-mode")
     tau = gr.Number(
-        2.0, label="Separation needed (tau)", info="2.0 in paper and code", minimum=0, step=0.1, elem_id="adjust-tau"
+        2.0, label="Separation needed (tau)", info="2.0 in the paper and the code", minimum=0, step=0.1, elem_id="adjust-tau"
     )
     layers = gr.Dropdown(
         [], multiselect=True, visible=False, label="Layers by hand", show_label=False, elem_id="adjust-layers"
     )
-    cluster = gr.Radio(CLUSTERS, value="gmm", label="Last step", elem_id="adjust-cluster")
+    cluster = gr.Radio(CLUSTERS, value="gmm", label="Clustering", elem_id="adjust-cluster")
     threshold = gr.Number(
         4.5, label="Fixed cut-off [nats]", info="4.5 in the paper, for 576 image tokens", visible=False, step=0.1,
         elem_id="adjust-threshold",
@@ -91,26 +87,10 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     session, trial, outputs = parts.session, parts.trial, parts.all()
     known = [session, trial, parts.sent, parts.log]
 
-    def bound(function: Callable[..., Update]) -> Callable[..., Update]:
-        """`function(parts, ...)` with its failures turned into words; the page stays as it was."""
-
-        def handler(*values: Any) -> Update:
-            try:
-                return function(parts, *values)
-            except NotReady as error:
-                return page.not_ready(parts, error)
-            except ByeError as error:
-                warn(error)
-                return {parts.sent: gr.skip()}
-
-        return handler
-
-    def asked(session: Any, trial: Any, event: gr.EventData) -> Update:
-        return bound(page.open_list)(session, trial, event)
-
+    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
     gr.on(
         [session.change, bar.expand, frame.tabs.select], bound(page.refresh), [*known, parts.in_front], outputs,
-        js=LOOKED_AT, **TRIAL,
+        js=VISIBLE, **TRIAL,
     )  # fmt: skip
     parts.cut.input(bound(page.cut), [*known, parts.cut], outputs, **TRIAL)
     parts.uncut.click(bound(page.uncut), known, outputs, **TRIAL)
@@ -123,4 +103,4 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     parts.back.click(bound(page.discard), known, outputs, **TRIAL)
     parts.paper.click(bound(page.paper), known, outputs, **TRIAL)
     parts.use.click(bound(page.use), [session, trial], outputs, **SESSION)
-    parts.effect.click(asked, [session, trial], outputs, **SESSION)
+    parts.effect.click(bound(page.open_list), [session, trial], outputs, **SESSION)

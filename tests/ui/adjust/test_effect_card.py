@@ -27,14 +27,14 @@ def test_counts_and_lists():
         assert f'data-list="{name}"' in html
         assert f'data-count="{name}" data-value="{count}"' in html
     assert 'data-list="rejected"' not in html
-    assert "37 decided, all stand" in html
+    assert "37 made by hand, all kept" in html
 
 
 def test_an_empty_list_is_no_button():
     html = effect_card(made(borderline=(), flips=Flips(), conflicts=Conflicts(), decided=0, saved=True))
     assert "<button" not in html
-    assert "this is in use" in html
-    assert "none decided yet" in html
+    assert "these settings are in use" in html
+    assert "none yet" in html
 
 
 def test_scores_appear_with_a_truth_only():

@@ -8,7 +8,7 @@ import pytest
 from bye_core.detect import DETECTORS
 from bye_core.runs import Run
 from bye_core.ui.adjust import actions as adjust_actions
-from bye_core.ui.adjust import trying
+from bye_core.ui.adjust.comparison import compare
 from bye_core.ui.adjust.method_settings import SLOTS, settings_of, typed
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.session import Session
@@ -41,19 +41,19 @@ def test_methods_that_the_scan_lacks_something_for_are_marked(run_path):
 
 @pytest.mark.parametrize("method", ["tcap", "cleansight", "auto", "random"])
 def test_layers_can_be_looked_at_whatever_the_method(run_path, method):
-    t = trying.look(SESSION, Trial("made", method))
+    t = compare(SESSION, Trial("made", method))
     assert t.tried.method == method
     assert [report.layer for report in t.reports] == list(range(8))
     assert all(report.mixture is not None for report in t.reports)
     assert [report.sensitive for report in t.reports] == [report.sensitive for report in t.tried.layers]
     assert t.best.bsi == max(report.bsi for report in t.reports)
     assert not t.effect().saved
-    assert trying.look(SESSION, Trial("made")).reports is trying.look(SESSION, Trial("made")).tried.layers
+    assert compare(SESSION, Trial("made")).reports is compare(SESSION, Trial("made")).tried.layers
 
 
 def test_review_tells_why_in_the_methods_own_words(run_path):
     run = Run.open(run_path)
-    t = trying.look(SESSION, Trial("made", "auto"))
+    t = compare(SESSION, Trial("made", "auto"))
     assert t.tried.verdict == "poisoned"
     evidence = Evidence(t.table, t.tried, columns(t.table, t.tried))
     row = int(np.flatnonzero(t.tried.flagged)[0])

@@ -124,7 +124,7 @@ def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
 def test_a_tab_chosen_before_the_visitor_is_known_is_filled_when_they_are(monkeypatch):
     parts, filled = SimpleNamespace(seen="seen"), []
     monkeypatch.setattr(finetune_actions, "workspace_of", lambda visitor: None)
-    monkeypatch.setattr(finetune_actions, "open_run", lambda place, session: None)
+    monkeypatch.setattr(finetune_actions, "session_run", lambda session: None)
     monkeypatch.setattr(finetune_actions, "_fill", lambda *given: filled.append(given) or {})
     monkeypatch.setattr(finetune_actions, "watch", lambda *_: {})
     seen = finetune_actions.enter(parts, Session(), Seen())["seen"]

@@ -12,7 +12,7 @@ from bye_core import runs
 from bye_core.reports.evidence_section import dossier_html
 from bye_core.runs import Run, jobs
 from bye_core.runs.jobs import command_line
-from bye_core.ui.open_run import open_run
+from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import evidence
 from bye_core.ui.shared.job_card import card
@@ -59,7 +59,7 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
     if not session.visitor:
         return {parts.watch: gr.skip()}
     place = workspace_of(session.visitor)
-    run = open_run(place, session)
+    run = session_run(session)
     state = (session.run, *(runs.stamps(run.path) if run else ()))
     update: Update = {}
     if state != watch.shown:
@@ -104,7 +104,7 @@ def _job(parts: Parts, place: Workspace, run: Run | None, watch: Watch) -> Updat
 
 def start(parts: Parts, session: Session, watch: Watch) -> Update:
     place = workspace_of(session.visitor)
-    if run := open_run(place, session):
+    if run := session_run(session):
         evidence.start(place, run)
     return {**look(parts, session, watch), parts.pulse: gr.Timer(active=True)}
 

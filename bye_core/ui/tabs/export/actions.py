@@ -17,7 +17,7 @@ from bye_core.data.formats import format_title
 from bye_core.data.push import check_push, push
 from bye_core.errors import ByeError
 from bye_core.records import Decision
-from bye_core.ui.open_run import RunView, open_view
+from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import images
 from bye_core.ui.shared.exports import export_path, find_export
@@ -63,7 +63,7 @@ def _enter(parts: Parts, session: Session, name: str, format: str, moved: str) -
     given, name = name, name or session.run
     try:
         place = workspace_of(session.visitor)
-        view = open_view(place.run_path(session.run))
+        view = open_run(place.run_path(session.run))
         future = export_job.running(place, name)
         shown = {
             parts.shown: session.run,
@@ -99,7 +99,7 @@ def _unreadable(parts: Parts, error: ByeError) -> Update:
     }
 
 
-def look(parts: Parts, view: RunView, moved: str, page: int = 0) -> Update:
+def look(parts: Parts, view: OpenRun, moved: str, page: int = 0) -> Update:
     plan, samples = export_job.plan(view.run, moved.strip())
     counts = summary.count(plan)
     last = summary.pages(plan) - 1
@@ -109,7 +109,7 @@ def look(parts: Parts, view: RunView, moved: str, page: int = 0) -> Update:
     thumbnails = {sample.id: images.thumbnail(view.run.settings, sample) for sample in shown}
     many = f"all {counts.undecided:,}" if counts.undecided > 1 else "the one"
     return {
-        parts.summary: summary.summary(counts, view.detection()),
+        parts.summary: summary.summary(counts, view.detection),
         parts.reject: gr.Button(f"Reject {many} undecided", visible=counts.undecided > 0),
         parts.goes: gr.Accordion(f"What goes, and why: {counts.go:,}", visible=counts.go > 0),
         parts.table: summary.removed_table(plan, samples, page, thumbnails),
@@ -122,7 +122,7 @@ def look(parts: Parts, view: RunView, moved: str, page: int = 0) -> Update:
     }
 
 
-def _formats(view: RunView) -> gr.Dropdown:
+def _formats(view: OpenRun) -> gr.Dropdown:
     own = view.run.settings.format or ""
     others = [(format_title(name), name) for name in FORMATS if name != own]
     return gr.Dropdown([(f"same as it came in: {format_title(own)}", "same"), *others])
@@ -135,7 +135,7 @@ def describe(parts: Parts, session: Session, name: str, format: str, moved: str)
 
 
 def turn(parts: Parts, session: Session, moved: str, page: int, by: int) -> Update:
-    view = open_view(workspace_of(session.visitor).run_path(session.run))
+    view = open_run(workspace_of(session.visitor).run_path(session.run))
     return look(parts, view, moved, page + by)
 
 
@@ -163,7 +163,7 @@ def _result(parts: Parts, place: Workspace, name: str) -> Update:
 
 def reject(parts: Parts, session: Session) -> Update:
     """Reject what is flagged and undecided at this moment, as one batch."""
-    view = open_view(workspace_of(session.visitor).run_path(session.run))
+    view = open_run(workspace_of(session.visitor).run_path(session.run))
     plan, _ = export_job.plan(view.run)
     batch = view.run.decide([Decision(id, "reject", note=REASON) for id in plan.undecided])
     undoing = gr.Button(f"Undo these {len(plan.undecided):,}", visible=bool(batch))
@@ -171,13 +171,13 @@ def reject(parts: Parts, session: Session) -> Update:
 
 
 def undo(parts: Parts, session: Session, batch: str) -> Update:
-    view = open_view(workspace_of(session.visitor).run_path(session.run))
+    view = open_run(workspace_of(session.visitor).run_path(session.run))
     if batch:
         view.run.undo(batch)
     return {**_decided(parts, session, view), parts.batch: "", parts.undo: gr.Button(visible=False)}
 
 
-def _decided(parts: Parts, session: Session, view: RunView) -> Update:
+def _decided(parts: Parts, session: Session, view: OpenRun) -> Update:
     return {parts.session: replace(session, revision=session.revision + 1), **look(parts, view, "")}
 
 
@@ -193,7 +193,7 @@ def export(parts: Parts, session: Session, name: str, format: str, moved: str) -
 def follow(parts: Parts, session: Session, name: str, moved: str, future: Future) -> Iterator[Update]:
     """Tell how an export goes on, to its end."""
     place, start = workspace_of(session.visitor), time.monotonic()
-    view = open_view(place.run_path(session.run))
+    view = open_run(place.run_path(session.run))
 
     def steps() -> Iterator[Update]:
         while not export_job.wait(future, LOOK_SECONDS):

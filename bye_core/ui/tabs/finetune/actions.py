@@ -14,7 +14,7 @@ from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.runs.jobs import command_line
 from bye_core.train import wording
-from bye_core.ui.open_run import open_run
+from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import job_card
 from bye_core.ui.shared.job_card import failure_alert
@@ -57,7 +57,7 @@ def enter(parts: Parts, session: Session, seen: Seen) -> Update:
     if not session.visitor:  # the tab was chosen before the page knew who is there
         return {parts.seen: replace(seen, awaited=True)}
     place = workspace_of(session.visitor)
-    run = open_run(place, session)
+    run = session_run(session)
     if seen.filled == session.run and seen.visitor == session.visitor:
         update: Update = {parts.form[1]: gr.Dropdown(finetune_job.data_choices(place, run))}
     else:
@@ -89,7 +89,7 @@ def preview(parts: Parts, session: Session, _: Any, *values: Any) -> Update:
     place, form = workspace_of(session.visitor), form_of(values)
     shown: Update = {parts.form[2]: gr.Textbox(visible=form.data == finetune_job.OTHER)}
     try:
-        run = open_run(place, session)
+        run = session_run(session)
         given = finetune_job.arguments(place, run, form)
         shown[parts.recipe] = finetune_job.recipe_of(run, settings_from_form(form.settings))
         return {**shown, parts.command: command_line(finetune_job.KIND, given), parts.notice: ""}
@@ -99,7 +99,7 @@ def preview(parts: Parts, session: Session, _: Any, *values: Any) -> Update:
 
 def take_recipe(parts: Parts, session: Session, _: Any, name: str) -> Update:
     """All settings of a recipe at once; the command follows the fields."""
-    settings = finetune_job.recipe(open_run(workspace_of(session.visitor), session), name)
+    settings = finetune_job.recipe(session_run(session), name)
     if settings is None:
         return {}
     fields = parts.form[-len(SETTINGS) :]
@@ -204,7 +204,7 @@ def _left_out(found: Mapping[str, Any]) -> str:
 
 def start(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
     place = workspace_of(session.visitor)
-    job = finetune_job.start(place, open_run(place, session), form_of(values))
+    job = finetune_job.start(place, session_run(session), form_of(values))
     # A name of one's own is taken now.
     values = (*values[:3], "", *values[4:])
     return {

@@ -13,7 +13,7 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.runs import Run, jobs
 from bye_core.runs.jobs import command_line
-from bye_core.ui.open_run import open_run
+from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
@@ -106,15 +106,11 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     asking.failure(lambda: alert(guard_job.NotAPicture()), None, parts.notice, **QUIET)
 
 
-def _run(session: Session) -> Run | None:
-    return open_run(workspace_of(session.visitor), session)
-
-
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     """The tab was chosen: the run's questions, whether it can judge at all, and what was asked last."""
     if not session.visitor:
         return {parts.watch: gr.skip()}
-    run = _run(session)
+    run = session_run(session)
     update: Update = {}
     if session.run != watch.run and run is not None:
         offered = guard_job.questions(run)
@@ -149,7 +145,7 @@ def look(parts: Parts, session: Session, watch: Watch) -> Update:
 
 
 def start(parts: Parts, session: Session, watch: Watch, picture: str | None, question: str | None) -> Update:
-    run = _run(session)
+    run = session_run(session)
     guard_job.check_run(run)
     guard_job.start(workspace_of(session.visitor), run, Path(picture) if picture else None, question or "")
     return {parts.notice: "", **look(parts, session, watch), parts.pulse: gr.Timer(active=True)}

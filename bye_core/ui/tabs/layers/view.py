@@ -1,25 +1,19 @@
-"""Layers: how far each layer and head splits the samples, and who is on which side; clicks lead down to a sample."""
+"""Layers: how far each layer and head splits the samples in two, and which samples are on which side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from bye_core.errors import ByeError
-from bye_core.ui.adjust.trying import NotReady
 from bye_core.ui.session import Frame
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.messages import warn
+from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front, open_tab
 from bye_core.ui.tabs.layers import actions as page
-from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts, Update
+from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts
 
 NAME = "layers"
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
-# Whoever writes the session waits for the one before: no change is lost.
-SESSION = {**QUIET, "concurrency_id": "session", "concurrency_limit": 1}
-# One after another too: what was sent last is what the page shows.
+# One at a time: the page must show what was drawn last.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 IN_FRONT = in_front(NAME)
 
@@ -47,19 +41,19 @@ def build(frame: Frame) -> None:
 def _lay_out() -> list[Any]:
     with gr.Row(elem_classes="bye-figures"):
         with gr.Column(min_width=320):
-            bsi = _figure("bsi", "Separation of each layer", "How far a layer splits the samples in two. Click a bar.")
-            entropy = _figure("entropy", "Entropy of each layer", "Where its two modes lie. Click a layer.")
+            bsi = _figure("bsi", "Separation of each layer", "How far a layer splits the samples in two. Click a bar to see its histogram.")
+            entropy = _figure("entropy", "Entropy of each layer", "The two modes of a layer. Click one to see its histogram.")
         with gr.Column(min_width=320):
             with gr.Row(elem_classes="bye-chosen"):
                 chosen = gr.HTML(padding=False, min_width=200, elem_id="layers-chosen")
-                log = gr.Checkbox(False, label="log counts", scale=0, min_width=120, elem_id="layers-log")
+                log = gr.Checkbox(False, label="Log scale", scale=0, min_width=120, elem_id="layers-log")
             with gr.Row():
                 layer = gr.Dropdown([], label="Layer", min_width=150, elem_id="layers-layer")
                 head = gr.Dropdown([], label="Head", min_width=150, elem_id="layers-head")
             histogram = gr.Plot(show_label=False, container=False, elem_id="plot-layer")
-            heads = _figure("heads", "Separation of each head", "A head may see what the mean hides. Click a cell.")
+            heads = _figure("heads", "Separation of each head", "A head may show what the mean hides. Click a cell to see its histogram.")
     scatter = _figure(
-        "scatter", "Every sample", "Click a point to open it in Review; draw a loop around several to list them there."
+        "scatter", "Every sample", "Click a point to open it in Review. Draw a loop around several points to list them there."
     )
     return [bsi, entropy, chosen, layer, head, histogram, log, heads, scatter]
 
@@ -73,33 +67,17 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     session, outputs = parts.session, parts.all()
     known = [session, parts.trial, parts.sent, parts.chosen_at, parts.log]
 
-    def bound(function: Callable[..., Update]) -> Callable[..., Update]:
-        """`function(parts, ...)`; what is missing is taught, failures become words and leave the page as it is."""
-
-        def handler(*values: Any) -> Update:
-            try:
-                return function(parts, *values)
-            except NotReady as error:
-                return page.teach(parts, error)
-            except ByeError as error:
-                warn(error)
-                return {parts.sent: gr.skip()}
-
-        return handler
-
-    def clicked(session: Any, trial: Any, sent: Any, at: Any, log: Any, event: gr.EventData) -> Update:
-        return bound(page.clicked)(session, trial, sent, at, log, event)
-
+    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
     tab.select(bound(page.draw), known, outputs, **DRAW).then(bound(page.draw_heads), known, outputs, **DRAW)
     for state in (session, parts.trial):
-        state.change(bound(page.in_front(page.draw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
-            bound(page.in_front(page.draw_heads)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
+        state.change(bound(if_in_front(page.draw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
+            bound(if_in_front(page.draw_heads)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
         )
     fields = [parts.layer, parts.head]
     gr.on([field.input for field in fields], bound(page.choose), [*known, *fields], outputs, **DRAW)
     parts.log.input(bound(page.redraw), known, outputs, **DRAW)
-    on_figure = frame.bridge.click(clicked, known, outputs, **SESSION)
-    on_figure.then(bound(page.in_front(page.redraw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW)
+    on_figure = frame.bridge.click(bound(page.clicked), known, outputs, **SESSION)
+    on_figure.then(bound(if_in_front(page.redraw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW)
     parts.demo.click(bound(page.open_demo), session, outputs, **SESSION)
     parts.detect.click(bound(page.detect), session, outputs, **SESSION)
-    parts.scan.click(lambda: gr.Tabs(selected="scan"), None, frame.tabs, **QUIET)
+    parts.scan.click(open_tab("scan"), None, frame.tabs, **QUIET)

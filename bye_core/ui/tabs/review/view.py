@@ -9,7 +9,7 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.figures import scale_stops
-from bye_core.ui.desk import open_desk
+from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
@@ -50,8 +50,8 @@ def looked_at(session: Session) -> dict[str, Any]:
     if not session.run:
         return {**value, "stamp": "", "flagged": False}
     try:
-        desk = open_desk(workspace_of(session.visitor).run_path(session.run))
-        return {**value, "stamp": desk.stamp, "flagged": bool(desk.columns.flagged.any())}
+        opened = open_run(workspace_of(session.visitor).run_path(session.run))
+        return {**value, "stamp": opened.stamp, "flagged": bool(opened.columns.flagged.any())}
     except ByeError as error:
         warn(error)
         return {**value, "run": "", "stamp": "", "flagged": False}

@@ -13,10 +13,10 @@ from bye_core.records import Sample
 from bye_core.reports.evidence_section import picture_uri
 from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.text import clip
-from bye_core.ui.desk import Desk
+from bye_core.ui.open_run import OpenRun
 from bye_core.ui.shared import evidence, images
 from bye_core.ui.shared.sample_evidence import short
-from bye_core.ui.tabs.review.actions import desk_of
+from bye_core.ui.tabs.review.actions import asked_run
 from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import Ask, answered, told
 from bye_core.ui.workspace import hosted
@@ -40,11 +40,11 @@ PARTS = 6  # pictures of what was covered
 @answered
 def review_why(ask: Ask) -> dict[str, Any]:
     """ask: position. Where it looks, beside the mean of the flagged; its answer among theirs; what the model said."""
-    desk = desk_of(ask)
-    position = page_calls.index(ask.get("position"), len(desk.samples), "an unknown sample")
-    if desk.detection is None or not desk.detection.flagged.any():
+    opened = asked_run(ask)
+    position = page_calls.index(ask.get("position"), len(opened.samples), "an unknown sample")
+    if opened.detection is None or not opened.detection.flagged.any():
         return {"nothing": True}
-    run, sample = desk.view.run, desk.samples[position]
+    run, sample = opened.run, opened.samples[position]
     dossier = evidence.told(run)
     try:
         seen = look_at(run, dossier, sample.id)
@@ -53,50 +53,50 @@ def review_why(ask: Ask) -> dict[str, Any]:
     mean = evidence.spots(run)
     return {
         "layer": dossier.layer.layer if dossier.layer else None,
-        "spot": _spot(desk, dossier, sample, seen) if seen else None,
+        "spot": _spot(opened, dossier, sample, seen) if seen else None,
         "mean": {"src": picture_uri(mean.mean), "of": mean.cut} if mean.mean else None,
-        "answer": _answer(desk, dossier, position),
-        "cause": _cause(desk, sample, seen),
+        "answer": _answer(opened, dossier, position),
+        "cause": _cause(opened, sample, seen),
         "can_check": not hosted() and sample.id in dossier.flagged_ids,
     }
 
 
-def _spot(desk: Desk, dossier: Dossier, sample: Sample, seen: Look) -> dict[str, Any]:
+def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: Look) -> dict[str, Any]:
     """The suspected spot cut out, at the size of those of the flagged; or why it cannot be."""
     found = {"share": round(seen.share, 6), "src": None, "error": None, "padding": seen.on_padding}
     if seen.on_padding or seen.image >= len(sample.images):
         return found
     size = crop_box([one.spot for one in dossier.looks.values() if not one.on_padding] or [seen.spot])
     try:
-        picture = images.opened(desk.settings, sample, seen.image)
+        picture = images.opened(opened.settings, sample, seen.image)
         return found | {"src": picture_uri(crop(picture, seen.cell, size))}
     except ByeError as error:
         return found | {"error": told(error)}
 
 
-def _answer(desk: Desk, dossier: Dossier, position: int) -> str:
+def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
     """How over-represented its answer is among the flagged."""
-    rows = same_answer(desk.columns.answers, desk.row(position))
+    rows = same_answer(opened.columns.answers, opened.row(position))
     found = dossier.strata.test(rows)
     numbers = {"flagged": found.flagged, "total": found.total, "expected": found.expected, "p": found.p}
     return excess_words(numbers, dossier.flagged)
 
 
-def _cause(desk: Desk, sample: Sample, seen: Look | None) -> dict[str, Any] | None:
-    found = evidence.facts(desk.view.run)["causes"]["samples"].get(sample.id)
+def _cause(opened: OpenRun, sample: Sample, seen: Look | None) -> dict[str, Any] | None:
+    found = evidence.facts(opened.run)["causes"]["samples"].get(sample.id)
     if found is None:
         return None
     given = [[GIVEN[way], short(said, SAID)] for way, said in found["given"].items()]
     given += [[f"pasted into {clip(other, 24)}", short(said, SAID)] for other, said in found["carried"].items()]
     words = Cause(found["outcome"], found["suspect"]).words
-    parts = _parts(desk, sample, seen, found["covered"]) if found["suspect"] in MANY else []
+    parts = _parts(opened, sample, seen, found["covered"]) if found["suspect"] in MANY else []
     return {"outcome": found["outcome"], "words": words, "given": given, "covered": parts}
 
 
-def _parts(desk: Desk, sample: Sample, seen: Look | None, covered: Sequence[Box]) -> list[str]:
+def _parts(opened: OpenRun, sample: Sample, seen: Look | None, covered: Sequence[Box]) -> list[str]:
     """What was covered, cut out; nothing where the picture is gone, which its own place says."""
     try:
-        picture = images.opened(desk.settings, sample, seen.image if seen else 0)
+        picture = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:
         return []
     return [picture_uri(crop(picture, box, crop_box([box]))) for box in covered[:PARTS]]

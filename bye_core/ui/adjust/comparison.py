@@ -1,0 +1,134 @@
+"""Compares the detection that is tried out with the one in use; for Layers and Adjust. No gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from bye_core.detect import DEFAULT
+from bye_core.detect.mixture import bsi_paper, modes
+from bye_core.errors import RunError
+from bye_core.figures import head_bsi
+from bye_core.records import Decision, Detection, LayerReport, ScanTable
+from bye_core.ui.adjust import truth_file
+from bye_core.ui.adjust.trial import Effect, Trial, effect, trial_of
+from bye_core.ui.open_run import OpenRun, open_run
+from bye_core.ui.session import Session
+from bye_core.ui.workspace import workspace_of
+
+
+class NotReady(RunError):
+    """Nothing can be tried out yet: `state` is "closed", "unscored" or "undetected"."""
+
+    problem = "{what}"
+    remedy = "{advice}"
+
+    @property
+    def state(self) -> str:
+        return str(self.facts["state"])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run's detection in use, `used`, beside that of a trial, `tried`.
+
+    `poisoned` holds the ids of a truth file that a person loaded for this run; None without one.
+    """
+
+    opened: OpenRun
+    used: Detection
+    trial: Trial
+    tried: Detection
+    decisions: Mapping[str, Decision]
+    poisoned: frozenset[str] | None = None
+
+    @property
+    def table(self) -> ScanTable:
+        return self.opened.table
+
+    @cached_property
+    def truth(self) -> np.ndarray | None:
+        """[N] bool by row of the table, which is also the order of `tried`."""
+        return None if self.poisoned is None else self.opened.mask(self.poisoned)
+
+    @cached_property
+    def entropies(self) -> np.ndarray:
+        """[N, L] nats, by the formula that the method used."""
+        kind = self.tried.settings.get("entropy")
+        return self.table.layer_entropy_reference if kind == "reference" else self.table.layer_entropy
+
+    @cached_property
+    def reports(self) -> tuple[LayerReport, ...]:
+        """The method's reports on the layers. Where it fits no mixtures, they get BYE's, for display."""
+        if any(report.mixture for report in self.tried.layers):
+            return self.tried.layers
+        return tuple(with_mixture(report, self.entropies[:, report.layer]) for report in self.tried.layers)
+
+    @property
+    def best(self) -> LayerReport:
+        """The most separated layer."""
+        return max(self.reports, key=lambda report: -np.inf if np.isnan(report.bsi) else report.bsi)
+
+    def effect(self) -> Effect:
+        return effect(self.used, self.tried, self.decisions, self.poisoned)
+
+    def heads(self) -> np.ndarray | None:
+        """[L, H] separation of every head; None where the scan kept no single heads."""
+        entropy = self.table.entropy
+        return None if entropy is None else self.opened.results.get("heads", lambda: head_bsi(entropy))
+
+
+def with_mixture(report: LayerReport, values: np.ndarray) -> LayerReport:
+    """Return `report` with the two modes of `values`, [N] entropies in nats of which NaN are left out."""
+    fitted = modes(np.asarray(values[np.isfinite(values)], np.float64))
+    if fitted.mixture is None:
+        return replace(report, note=report.note or fitted.note)
+    return replace(report, mixture=fitted.mixture, bsi=bsi_paper(fitted.mixture))
+
+
+def compare(session: Session, trial: Trial) -> Comparison:
+    """Detect as `trial` says and compare. A trial of another run is replaced by the settings in use.
+
+    Raises: NotReady; also what opening, detecting and reading a truth file raise.
+    """
+    opened, used = detected_run(session)
+    in_use = trial_of(session.run, used)
+    if trial.run != session.run:
+        trial = in_use
+    if used.ids == opened.table.ids and trial == in_use:
+        tried = used
+    else:
+        tried = opened.detect(trial.method, dict(trial.settings))
+    return Comparison(opened, used, trial, tried, opened.decisions(), truth_file.loaded(session))
+
+
+def detected_run(session: Session) -> tuple[OpenRun, Detection]:
+    """Return the open run and its detection. Raises NotReady."""
+    if not session.run:
+        raise NotReady(state="closed", what="No run is open.", advice="Open the demo, or scan a data set of your own.")
+    opened = open_run(workspace_of(session.visitor).run_path(session.run))
+    count = len(opened.table.ids)
+    if not count:
+        advice = "Start its scan, or resume it."
+        raise NotReady(state="unscored", what="No sample of this run is scored yet.", advice=advice)
+    if opened.detection is None:
+        what = f"{count:,} samples are scored, but no detection has run yet."
+        raise NotReady(state="undetected", what=what, advice="Find the suspicious samples with the default method.")
+    return opened, opened.detection
+
+
+def use(session: Session, trial: Trial) -> Session:
+    """Save the trial's detection as the run's own."""
+    comparison = compare(session, trial)
+    comparison.opened.run.save_detection(comparison.tried)
+    return replace(session, revision=session.revision + 1)
+
+
+def detect_first(session: Session) -> Session:
+    """Detect with the default method and save the result."""
+    opened = open_run(workspace_of(session.visitor).run_path(session.run))
+    opened.run.save_detection(opened.detect(DEFAULT, {}))
+    return replace(session, revision=session.revision + 1)
