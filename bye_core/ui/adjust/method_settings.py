@@ -21,7 +21,11 @@ class Setting(NamedTuple):
 WORDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "auto": (
         ("false_alarm", "False-alarm rate", "share of ordinary answers that may stand out by chance"),
-        ("agreed", "The same, with more evidence", "for answers that text and base model call unlikely and the tuned model gives"),
+        (
+            "agreed",
+            "The same, with more evidence",
+            "for answers unlikely by text and base model that the tuned model gives",
+        ),
         ("learned", "Learned from", "share of its samples for which the model must give such an answer"),
         ("clear", "Clear distance", "log; used with too few answers for a rate"),
         ("least", "Smallest share", "of the samples that may be poisoned"),

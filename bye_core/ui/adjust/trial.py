@@ -15,8 +15,8 @@ import numpy as np
 from bye_core.detect import DETECTORS, PAPER, score
 from bye_core.records import Decision, Detection
 
-# Ours. A sample is borderline within this share of the distance from the cut-off to the mean of its side. For a Gaussian
-# side cut three standard deviations from its mean, that is the farthest 1%.
+# Ours. A sample is borderline within this share of the distance from the cut-off to the mean of its side. On a Gaussian
+# side with the cut-off at three standard deviations, that is the farthest 1%.
 CLOSE = 0.2
 # Ours. Without a cut-off, a sample is borderline with a score between these.
 UNSURE = (0.1, 0.9)

@@ -15,7 +15,10 @@ from bye_core.ui.session import Frame, Session
 from bye_core.ui.shared.events import QUIET, SESSION
 from bye_core.ui.shared.messages import alert, note, warn
 
-WITHOUT = "If you know which samples are poisoned, load the list. It colours the histograms and gives F1. No detector sees it."
+WITHOUT = (
+    "If you know which samples are poisoned, load the list. It colours the histograms and gives F1. "
+    "No detector sees it."
+)
 WITH = "{count:,} samples of this run are known to be poisoned. Colours and F1 use them. No detector does."
 
 

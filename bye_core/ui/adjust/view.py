@@ -69,7 +69,12 @@ def _lay_out_rule() -> list[Any]:
     bsi = gr.Radio(FORMULAS, value="paper", label="Separation (BSI)", elem_id="adjust-bsi")
     mode = gr.Radio(MODES, value="tau", label="Layers", elem_id="adjust-mode")
     tau = gr.Number(
-        2.0, label="Separation needed (tau)", info="2.0 in the paper and the code", minimum=0, step=0.1, elem_id="adjust-tau"
+        2.0,
+        label="Separation needed (tau)",
+        info="2.0 in paper and code",
+        minimum=0,
+        step=0.1,
+        elem_id="adjust-tau",
     )
     layers = gr.Dropdown(
         [], multiselect=True, visible=False, label="Layers by hand", show_label=False, elem_id="adjust-layers"

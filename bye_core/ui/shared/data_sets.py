@@ -22,7 +22,7 @@ from bye_core.files import write_atomic
 from bye_core.records import Progress
 from bye_core.text import clip
 from bye_core.ui import demo_run
-from bye_core.ui.shared.images import Kept
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
 from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
@@ -34,7 +34,7 @@ SPARE_BYTES = 2**30  # left free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder whose change is noticed
 LONGEST_NAME = 60
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_loaded, _writing = Kept(3), Lock()
+_loaded, _writing = Cache(3), Lock()
 
 
 class NothingChosen(DataError):

@@ -10,12 +10,12 @@ from bye_core.evidence import Dossier, Gallery
 from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
 from bye_core.runs import jobs
 from bye_core.ui.shared import data_sets
-from bye_core.ui.shared.images import Kept
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, limits
 from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "evidence"
-_dossiers, _galleries, _causes = Kept(8), Kept(8), Kept(8)
+_dossiers, _galleries, _causes = Cache(8), Cache(8), Cache(8)
 
 
 def told(run: runs.Run) -> Dossier:

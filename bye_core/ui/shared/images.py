@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from pathlib import Path
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -18,6 +15,7 @@ from bye_core.data.images import EMBEDDED, decode
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Sample
 from bye_core.runs import RunSettings
+from bye_core.ui.shared.cache import Cache
 
 # Longest edge in pixels: the page never shows a picture larger, and a thumbnail is 56 px wide at twice the density.
 DISPLAY, THUMBNAIL = 1024, 112
@@ -42,26 +40,7 @@ class Shown(NamedTuple):
     height: int
 
 
-class Kept:
-    """The latest few results of slow calls, shared by all threads; two that ask for the same wait for one."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._lock = limit, Lock()
-        self._entries: OrderedDict[Hashable, tuple[Lock, list[Any]]] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            lock, found = self._entries.setdefault(key, (Lock(), []))
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._limit:
-                self._entries.popitem(last=False)
-        with lock:
-            if not found:
-                found.append(make())
-            return found[0]
-
-
-_sets, _pictures, _thumbnails = Kept(KEPT_SETS), Kept(KEPT_PICTURES), Kept(KEPT_THUMBNAILS)
+_sets, _pictures, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_PICTURES), Cache(KEPT_THUMBNAILS)
 
 
 def data_set(settings: RunSettings) -> DataSet:

@@ -11,8 +11,8 @@ from bye_core import pipeline
 from bye_core.pipeline import UnreadableTruth
 from bye_core.records import Decision
 from bye_core.runs import Run
-from bye_core.ui.adjust import truth_file as truths
 from bye_core.ui.adjust import comparison
+from bye_core.ui.adjust import truth_file as truths
 from bye_core.ui.adjust.comparison import NotReady, compare, detected_run
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.open_run import open_run

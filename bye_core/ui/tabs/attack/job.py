@@ -19,7 +19,7 @@ from bye_core.pipeline.check import NoSampleReady
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
-from bye_core.ui.shared.images import Kept
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, limits
 from bye_core.ui.workspace import Workspace, hosted
 
@@ -38,7 +38,7 @@ TARGET_FLAGS = {"answer": "--target", "append": "--append", "refusal": "--refuse
 # Every setting of every trigger, as "blend.a".
 SETTINGS = {f"{name}.{setting}": rule for name, kind in TRIGGERS.items() for setting, rule in kind.rules().items()}
 DEFAULTS = {f"{name}.{one}": getattr(kind(), one) for name, kind in TRIGGERS.items() for one in kind.rules()}
-_clean = Kept(1)
+_clean = Cache(1)
 
 
 @dataclass(frozen=True)

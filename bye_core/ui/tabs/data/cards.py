@@ -15,8 +15,8 @@ from bye_core.data.formats import format_title
 from bye_core.data.images import decode
 from bye_core.errors import ByeError
 from bye_core.records import Fault, Sample
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.data_sets import Choice
-from bye_core.ui.shared.images import Kept
 from bye_core.ui.shared.messages import clip, discreet
 from bye_core.ui.tabs.data.validation import Checked
 
@@ -25,7 +25,7 @@ THUMBNAIL = 320  # pixels of the longer side: a card's width on a dense screen
 KEPT = 2000
 SHOWN = {"question": 220, "answer": 160, "id": 60}  # characters
 SHOWN_OF_A_KIND = 30
-_thumbnails = Kept(KEPT)
+_thumbnails = Cache(KEPT)
 _decoders = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 

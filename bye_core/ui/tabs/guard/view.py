@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.runs import Run, jobs
+from bye_core.runs import jobs
 from bye_core.runs.jobs import command_line
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Frame, Session

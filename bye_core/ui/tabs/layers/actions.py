@@ -216,7 +216,8 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
 def reasons(compared: Comparison) -> str:
     """Give the reasons of the verdict; with a trial also its count, which the header does not show."""
     items = "".join(f"<li>{escape(reason)}</li>" for reason in compared.tried.reasons)
-    return f'<div class="bye-said">{"" if is_same(compared.used, compared.tried) else _unsaved(compared)}<ul>{items}</ul></div>'
+    trial = "" if is_same(compared.used, compared.tried) else _unsaved(compared)
+    return f'<div class="bye-said">{trial}<ul>{items}</ul></div>'
 
 
 def _unsaved(compared: Comparison) -> str:

@@ -16,6 +16,13 @@ NAME = "layers"
 # One at a time: the page must show what was drawn last.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 IN_FRONT = in_front(NAME)
+# Title of each figure, and how to read it.
+FIGURES = {
+    "bsi": ("Separation of each layer", "How far a layer splits the samples in two. Click a bar."),
+    "entropy": ("Entropy of each layer", "The two modes of a layer. Click one."),
+    "heads": ("Separation of each head", "A head may show what the mean hides. Click a cell."),
+    "scatter": ("Every sample", "Click a point to open it in Review. Draw a loop around several to list them there."),
+}
 
 
 def build(frame: Frame) -> None:
@@ -41,8 +48,7 @@ def build(frame: Frame) -> None:
 def _lay_out() -> list[Any]:
     with gr.Row(elem_classes="bye-figures"):
         with gr.Column(min_width=320):
-            bsi = _figure("bsi", "Separation of each layer", "How far a layer splits the samples in two. Click a bar to see its histogram.")
-            entropy = _figure("entropy", "Entropy of each layer", "The two modes of a layer. Click one to see its histogram.")
+            bsi, entropy = _figure("bsi"), _figure("entropy")
         with gr.Column(min_width=320):
             with gr.Row(elem_classes="bye-chosen"):
                 chosen = gr.HTML(padding=False, min_width=200, elem_id="layers-chosen")
@@ -51,15 +57,12 @@ def _lay_out() -> list[Any]:
                 layer = gr.Dropdown([], label="Layer", min_width=150, elem_id="layers-layer")
                 head = gr.Dropdown([], label="Head", min_width=150, elem_id="layers-head")
             histogram = gr.Plot(show_label=False, container=False, elem_id="plot-layer")
-            heads = _figure("heads", "Separation of each head", "A head may show what the mean hides. Click a cell to see its histogram.")
-    scatter = _figure(
-        "scatter", "Every sample", "Click a point to open it in Review. Draw a loop around several points to list them there."
-    )
-    return [bsi, entropy, chosen, layer, head, histogram, log, heads, scatter]
+            heads = _figure("heads")
+    return [bsi, entropy, chosen, layer, head, histogram, log, heads, _figure("scatter")]
 
 
-def _figure(name: str, title: str, words: str) -> gr.Plot:
-    gr.HTML(page.heading(title, words), padding=False)
+def _figure(name: str) -> gr.Plot:
+    gr.HTML(page.heading(*FIGURES[name]), padding=False)
     return gr.Plot(show_label=False, container=False, elem_id=f"plot-{name}")
 
 

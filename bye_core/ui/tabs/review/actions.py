@@ -114,7 +114,9 @@ def review_cards(ask: Ask) -> dict[str, Any]:
 def review_thumbnails(ask: Ask) -> dict[str, Any]:
     """ask: positions, at most PAGE. A thumbnail that cannot be made is ""."""
     opened = asked_run(ask)
-    return {"thumbnails": {p: images.thumbnail(opened.settings, opened.samples[p]) for p in _positions(opened, ask, PAGE)}}
+    return {
+        "thumbnails": {p: images.thumbnail(opened.settings, opened.samples[p]) for p in _positions(opened, ask, PAGE)}
+    }
 
 
 @answered

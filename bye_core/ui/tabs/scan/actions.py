@@ -16,7 +16,7 @@ from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, job_card, model_choice
-from bye_core.ui.shared.images import Kept
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.model_choice import SHIPPED
 from bye_core.ui.tabs.scan import job as scan_job
@@ -26,7 +26,7 @@ from bye_core.ui.workspace import Workspace, workspace_of
 GROWTH = 1.2  # the partial figure is drawn anew when this many times the samples are there: some 40 times in all
 FEWEST = 8  # samples worth a figure
 NO_DATA = "No data set is chosen yet. Choose one in Data: then its scan starts here."
-_open_runs = Kept(2)
+_open_runs = Cache(2)
 Update = dict[Any, Any]
 
 

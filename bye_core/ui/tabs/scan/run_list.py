@@ -10,13 +10,13 @@ from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.header import verdict
-from bye_core.ui.shared.images import Kept
+from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.job_card import STATES
 from bye_core.ui.shared.messages import clip
 from bye_core.ui.workspace import Workspace
 
 SHOWN = 30
-_rows = Kept(200)
+_rows = Cache(200)
 RESUMABLE = (jobs.STOPPED, jobs.FAILED, jobs.LOST)
 
 
