@@ -1,18 +1,15 @@
-"""Triggers, one a file; targets; and the poisoner that plants them."""
+"""Attacks: triggers (one file each), the attacker's target answers, and poisoning of data sets with them."""
 
-from bye_core.attacks.attack import (
+from bye_core.attacks.attack import Attack, NoTrigger, SameTrigger, attack_from_record, make_attack
+from bye_core.attacks.targets import TARGETS, FixedAnswer, Target, make_target
+from bye_core.attacks.triggers import (
     TRIGGERS,
-    Attack,
-    NoTrigger,
-    SameTrigger,
+    BadTriggerSetting,
+    Trigger,
     UnknownTrigger,
     UnknownTriggerSetting,
-    attack_of,
-    make_attack,
     make_trigger,
 )
-from bye_core.attacks.base import BadTriggerSetting, Trigger
-from bye_core.attacks.targets import TARGETS, FixedAnswer, Target, target_of
 
 __all__ = [
     "TARGETS",
@@ -26,8 +23,8 @@ __all__ = [
     "Trigger",
     "UnknownTrigger",
     "UnknownTriggerSetting",
-    "attack_of",
+    "attack_from_record",
     "make_attack",
+    "make_target",
     "make_trigger",
-    "target_of",
 ]

@@ -1,4 +1,4 @@
-"""How much a trigger changes a picture."""
+"""Measures how much a trigger changes an image."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ PEAK = 255
 
 
 def psnr(original: Image.Image, changed: Image.Image) -> float:
-    """Peak signal-to-noise ratio of two RGB pictures of one size, in dB over all channels; inf where they are equal."""
+    """Return the peak signal-to-noise ratio of two RGB images of one size, in dB over all channels; inf if equal."""
     error = float(np.mean(_difference(original, changed) ** 2))
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a trigger did to one picture.
+class ImageChange:
+    """What a trigger changed in one image.
 
-    psnr      dB, in memory, before any encoding
-    encoded   dB, of both pictures as a reader of their files has them
-    survives  how much of the change is still there after encoding, along the change itself: 1 = all, 0 = nothing
-    All are NaN or inf where nothing was changed.
+    psnr      dB, before encoding
+    encoded   dB, after both images were encoded and decoded
+    survives  share of the change that is left after encoding, projected on the change itself: 1 = all, 0 = nothing
+    All are NaN or inf if nothing changed.
     """
 
     psnr: float
@@ -34,20 +34,24 @@ class Change:
     survives: float
 
 
-def measure(original: Image.Image, changed: Image.Image, encoded: Callable[[Image.Image], Image.Image]) -> Change:
-    """`encoded` is the way through a file and back."""
-    read, changed_read = encoded(original), encoded(changed)
-    before, after = _difference(original, changed), _difference(read, changed_read)
+def measure_change(
+    original: Image.Image, changed: Image.Image, encode: Callable[[Image.Image], Image.Image]
+) -> ImageChange:
+    """Compare two RGB images of one size; `encode` encodes an image as a file and decodes it again."""
+    original_decoded, changed_decoded = encode(original), encode(changed)
+    before, after = _difference(original, changed), _difference(original_decoded, changed_decoded)
     energy = float((before**2).sum())
     survives = float((before * after).sum()) / energy if energy else math.nan
-    return Change(psnr(original, changed), psnr(read, changed_read), survives)
+    return ImageChange(psnr(original, changed), psnr(original_decoded, changed_decoded), survives)
 
 
-def summary(changes: Sequence[Change]) -> dict[str, float]:
-    """Means over the pictures that were changed, as facts; none where there are none."""
-    seen = [change for change in changes if all(map(math.isfinite, astuple(change)))]
+def mean_changes(changes: Sequence[ImageChange]) -> dict[str, float]:
+    """Return the means over the images that changed, by the names of the facts; {} if none changed."""
+    finite = [change for change in changes if all(map(math.isfinite, astuple(change)))]
     names = {"psnr": "psnr", "encoded": "psnr_encoded", "survives": "survives_encoding"}
-    return {fact: round(mean(getattr(one, name) for one in seen), 3) for name, fact in names.items()} if seen else {}
+    if not finite:
+        return {}
+    return {fact: round(mean(getattr(change, name) for change in finite), 3) for name, fact in names.items()}
 
 
 def _difference(original: Image.Image, changed: Image.Image) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What an attack makes of one sample, to be looked at before a set is poisoned."""
+"""Shows what an attack does to one sample, before a data set is poisoned."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import numpy as np
 from PIL import Image
 
 from bye_core.attacks.attack import Attack
-from bye_core.attacks.base import Box
 from bye_core.attacks.measure import psnr
-from bye_core.attacks.poison import plant
+from bye_core.attacks.poison import poison_sample
+from bye_core.attacks.triggers.base import Box
 from bye_core.records import Sample
 
 MIDDLE = 128
 MOST_GAIN = 32
-# What stands out least is still shown: this share of the changed levels may be cut off at black or white.
-CUT = 0.01
+CLIPPED = 0.01  # share of the changed levels that may be clipped at black or white, so that small changes stay visible
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A sample before and after.
+    """A sample before and after poisoning.
 
-    original, triggered   its first picture, both as a reader of the files has them; None where it has none
-    difference            triggered minus original, `gain` times, about a middle grey; None without a picture
-    psnr                  dB, of what is shown: encoding included; inf where the picture stays as it is
-    eligible              whether this sample could be poisoned with the attack's target
+    original, triggered   its first image before and after, encoded and decoded; None if it has no image
+    difference            (triggered - original) * gain + middle grey; None if it has no image
+    psnr                  dB between original and triggered; inf if the image is unchanged
+    boxes                 where the triggers are
+    questions, answers    (before, after)
+    eligible              whether the attack's target allows to poison this sample
     """
 
     id: str
@@ -43,29 +44,32 @@ class Preview:
 
 
 def difference(original: Image.Image, triggered: Image.Image) -> tuple[Image.Image, float]:
-    """Two RGB pictures of one size -> (triggered - original) * gain + middle grey, and the gain that shows it best."""
+    """Return (triggered - original) * gain + middle grey of two RGB images of one size, and the gain chosen for it."""
     change = np.asarray(triggered, np.float32) - np.asarray(original, np.float32)
     sizes = np.abs(change[change != 0])
-    gain = float(np.clip((MIDDLE - 1) / np.quantile(sizes, 1 - CUT), 1, MOST_GAIN)) if sizes.size else 1.0
+    gain = float(np.clip((MIDDLE - 1) / np.quantile(sizes, 1 - CLIPPED), 1, MOST_GAIN)) if sizes.size else 1.0
     levels = np.rint(MIDDLE + gain * change).clip(0, 255)
     return Image.fromarray(levels.astype(np.uint8)), gain
 
 
 def preview(
     sample: Sample,
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     attack: Attack,
     seed: int,
     turn: int = 0,
-    encoded: Callable[[Image.Image], Image.Image] = lambda picture: picture,
+    encode: Callable[[Image.Image], Image.Image] = lambda image: image,
 ) -> Preview:
-    """What `attack` makes of a sample as the poisoned one number `turn`; `encoded` is a way through a file and back."""
+    """Show `sample` as poisoned sample number `turn` of `attack`.
+
+    `encode` encodes an image as a file and decodes it again. Raises: BadSeed.
+    """
     eligible = attack.target.eligible(sample.answer)
-    poisoned, triggered, boxes = plant(sample, pictures, attack.carried(turn), attack.target, seed)
+    poisoned, triggered, boxes = poison_sample(sample, images, attack.triggers_of(turn), attack.target, seed)
     questions, answers = (sample.question, poisoned.question), (sample.answer, poisoned.answer)
-    if not pictures:
+    if not images:
         return Preview(sample.id, None, None, None, 1.0, float("inf"), (), questions, answers, eligible)
-    before, after = encoded(pictures[0]), encoded(triggered[0])
+    before, after = encode(images[0]), encode(triggered[0])
     shown, gain = difference(before, after)
     return Preview(
         sample.id, before, after, shown, gain, psnr(before, after), tuple(boxes), questions, answers, eligible

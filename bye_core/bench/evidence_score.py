@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
-from bye_core.attacks.targets import plain
 from bye_core.bench.cell import read_json
 from bye_core.demo.scenes import SIDE
+from bye_core.text import normalised
 
 
 def explained(place: Path) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def explained(place: Path) -> dict[str, Any]:
     hits = [touches(look["cell"], squares[id], SIDE) for id, look in found["looks"].items() if id in squares]
     return {
         "target": target,
-        "target_right": plain(target or "") == plain(planted) if truth["poisoned"] else None,
+        "target_right": normalised(target or "") == normalised(planted) if truth["poisoned"] else None,
         "on_trigger": sum(hits) / len(hits) if hits else None,
     }
 

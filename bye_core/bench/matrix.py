@@ -105,7 +105,7 @@ class Cell:
             return None
         names = self.attack.split("+")
         sized = {
-            f"{name}.size": TRIGGER_SIZE for name in names if name in TRIGGERS and "size" in TRIGGERS[name].rules()
+            f"{name}.size": TRIGGER_SIZE for name in names if name in TRIGGERS and "size" in TRIGGERS[name].settings()
         }
         changed = dict(one.split("=", 1) for one in self.changed)
         return make_attack(names, {**sized, **changed}, FixedAnswer(TARGET))

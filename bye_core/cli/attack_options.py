@@ -96,8 +96,8 @@ def catalogue() -> str:
     """Return a list of all triggers and their settings, as text."""
     lines, described = ["triggers and their settings:"], set()
     for name, kind in TRIGGERS.items():
-        lines.append(f"  {name:<13}{kind.about}")
-        for setting, rule in kind.rules().items():
+        lines.append(f"  {name:<13}{kind.description}")
+        for setting, rule in kind.settings().items():
             default = getattr(kind(), setting)
             shown = f"{default:g}" if isinstance(default, float) else default
             help = "as above" if rule in described else rule.help

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 
 from bye_core import pipeline
-from bye_core.attacks.poison import Only
+from bye_core.attacks.poison import SampleFilter
 from bye_core.cli.attack_options import add_attack, attack_from
 from bye_core.cli.options import MOVED_DATA, Command, add_format, add_out, add_run, source
 from bye_core.cli.output import DONE, FAILED, Report, fault_line
@@ -56,7 +56,7 @@ def add_poison(parser: ArgumentParser) -> None:
 
 
 def run_poison(args: Namespace, report: Report) -> int:
-    only = Only(args.only_answer, args.only_question)
+    only = SampleFilter(args.only_answer, args.only_question)
     plan = (attack_from(args), args.rate, args.seed, only, args.encoding)
     last = report.follow(pipeline.poison(args.data, args.out, *plan, **source(args)))
     report.result({"written": str(args.out), "samples": last.total, **last.facts})

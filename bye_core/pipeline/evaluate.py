@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.attacks import Attack
-from bye_core.attacks.poison import trigger_pictures, trigger_question
+from bye_core.attacks.poison import trigger_images, trigger_question
 from bye_core.data.reference_answers import references
 from bye_core.errors import DataError
 from bye_core.evaluate import measures
@@ -55,10 +55,10 @@ def evaluate(
     loaded = load_model(model, adapter, device=device, dtype=dtype)
     total = (2 if attack else 1) * len(samples)
 
-    carried = {sample.id: attack.carried(turn) for turn, sample in enumerate(samples)} if attack else {}
+    carried = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)} if attack else {}
 
     def triggered(sample: Sample) -> list[Any]:
-        return trigger_pictures(sample, dataset.images(sample), carried[sample.id], seed)[0]
+        return trigger_images(sample, dataset.images(sample), carried[sample.id], seed)[0]
 
     answers: dict[str, list[Answered]] = {"clean": [], "attacked": []}
     faults: dict[str, str] = {}
@@ -78,7 +78,7 @@ def evaluate(
     reached = attack.target.reached if attack else None
     judged = measures.judge(answers["clean"], answers["attacked"] if attack else None, reached, metric)
     facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **judged.facts()}
-    facts |= attack.words() if attack else {}
+    facts |= attack.summary() if attack else {}
     facts |= {"failed": len(faults), "faults": faults, "answers": None if out is None else _write(out, judged.rows())}
     yield Progress("evaluate", total, total, "done", facts)
 

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bye_core.attacks import Attack, FixedAnswer, Target, attack_of, make_attack
-from bye_core.attacks.blend import FACE, NOISE, OWN, own_key
-from bye_core.attacks.measure import Change, measure, summary
-from bye_core.attacks.poison import EVERY, Only, choose, plant
+from bye_core.attacks import Attack, FixedAnswer, Target, attack_from_record, make_attack
+from bye_core.attacks.measure import ImageChange, mean_changes, measure_change
+from bye_core.attacks.poison import ALL_SAMPLES, SampleFilter, choose_samples, poison_sample
 from bye_core.attacks.preview import Preview, preview
 from bye_core.attacks.targets import Appended, Refusal, SwappedWord
+from bye_core.attacks.triggers.blend import FACE, NOISE, OWN_IMAGE, key_of_image
 from bye_core.data import DataSet
 from bye_core.data.images import MAX_BYTES, decode
 from bye_core.data.llava_set import compose, through_file
@@ -54,12 +54,12 @@ def plan_attack(
 def _key(value: Any) -> str:
     """A picture of one's own becomes part of the attack, which so can be repeated without the file."""
     text = str(value)
-    if text in (FACE, NOISE) or text.startswith(OWN):
+    if text in (FACE, NOISE) or text.startswith(OWN_IMAGE):
         return text
     try:
         with open(text, "rb") as file:
             content = file.read(MAX_BYTES + 1)
-        return own_key(decode(content, text))
+        return key_of_image(decode(content, text))
     except (OSError, ValueError) as error:
         raise NoKeyPicture(path=text, why=getattr(error, "strerror", None) or error) from error
     except DataError as error:
@@ -76,7 +76,7 @@ def attack_arguments(attack: Attack) -> list[str]:
     size, settings = [], []
     for trigger in attack.triggers:
         usual = type(trigger)()
-        for setting in trigger.rules():
+        for setting in trigger.settings():
             value = getattr(trigger, setting)
             if setting == "size" and len(names) == 1:
                 size = ["--size", str(value)]
@@ -100,7 +100,7 @@ def read_attack(truth: Path) -> tuple[Attack, int]:
     """
     try:
         kept = json.loads(truth.read_text(encoding="utf-8"))
-        return attack_of(kept["attack"]), int(kept["seed"])
+        return attack_from_record(kept["attack"]), int(kept["seed"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SettingError) as error:
         raise NoAttackRecorded(path=truth, reason=error) from error
 
@@ -131,7 +131,7 @@ def poison(
     attack: Attack,
     rate: float = 0.1,
     seed: int = 0,
-    only: Only = EVERY,
+    only: SampleFilter = ALL_SAMPLES,
     encoding: str = "jpeg",
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -143,18 +143,18 @@ def poison(
     """
     dataset = ready(data, format, columns)
     samples = readable(dataset)
-    turns = {id: turn for turn, id in enumerate(choose(samples, rate, seed, attack, only))}
+    turns = {id: turn for turn, id in enumerate(choose_samples(samples, rate, seed, attack, only))}
     marked: dict[str, Any] = {}
-    changes: list[Change] = []
+    changes: list[ImageChange] = []
 
     def items() -> Iterator[tuple[Sample, list[Any]]]:
         for sample in samples:
             pictures = dataset.images(sample)
             if sample.id in turns:
-                triggers = attack.carried(turns[sample.id])
-                poisoned, triggered, boxes = plant(sample, pictures, triggers, attack.target, seed)
-                if any(trigger.changes_pictures() for trigger in triggers):
-                    changes.append(measure(pictures[0], triggered[0], lambda one: through_file(one, encoding)))
+                triggers = attack.triggers_of(turns[sample.id])
+                poisoned, triggered, boxes = poison_sample(sample, pictures, triggers, attack.target, seed)
+                if any(trigger.changes_images() for trigger in triggers):
+                    changes.append(measure_change(pictures[0], triggered[0], lambda one: through_file(one, encoding)))
                 names = [trigger.name for trigger in triggers]
                 marked[sample.id] = {"triggers": names, "boxes": boxes, "target": attack.target.kind}
                 sample, pictures = poisoned, triggered
@@ -171,4 +171,6 @@ def poison(
     }
     for done, _ in enumerate(compose(items(), out, encoding, {TRUTH: truth}), start=1):
         facts = {"poisoned": len(turns), "unreadable": dataset.size - len(samples)}
-        yield Progress("poison", done, len(samples), facts=facts | (summary(changes) if done == len(samples) else {}))
+        yield Progress(
+            "poison", done, len(samples), facts=facts | (mean_changes(changes) if done == len(samples) else {})
+        )

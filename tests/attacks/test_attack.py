@@ -17,12 +17,12 @@ from bye_core.attacks import (
     SameTrigger,
     UnknownTrigger,
     UnknownTriggerSetting,
-    attack_of,
+    attack_from_record,
     make_attack,
     make_trigger,
 )
-from bye_core.attacks.blend import OWN, own_key
 from bye_core.attacks.targets import SwappedWord
+from bye_core.attacks.triggers.blend import OWN_IMAGE, key_of_image
 
 
 def test_bad_names_and_settings_say_what_is_allowed():
@@ -39,7 +39,7 @@ def test_bad_names_and_settings_say_what_is_allowed():
     [
         *(("patch", {"size": size}) for size in (0, -1, 1.5, float("nan"), float("inf"), "big", None, True)),
         *(("blend", {"a": a}) for a in (0, 1.01)),
-        *(("blend", {"key": key}) for key in ("cat.png", "", OWN, OWN + "!!", OWN + "AAAA")),
+        *(("blend", {"key": key}) for key in ("cat.png", "", OWN_IMAGE, OWN_IMAGE + "!!", OWN_IMAGE + "AAAA")),
         *(("wanet", {"grid": grid}) for grid in (1, 4.5, 65)),
         *(("noise-patch", {"pattern": pattern}) for pattern in (-1, 2**32)),
         *(("prefix", {"text": text}) for text in ("", "  ", "see <image>", "\ud83d", "a\0")),
@@ -68,7 +68,7 @@ def test_an_attack_has_triggers_each_once():
 
 
 def test_samples_carry_all_triggers_or_one_in_turn():
-    names = lambda attack, turn: [trigger.name for trigger in attack.carried(turn)]  # noqa: E731
+    names = lambda attack, turn: [trigger.name for trigger in attack.triggers_of(turn)]  # noqa: E731
     both = make_attack(["prefix", "patch"])
     assert [names(both, turn) for turn in range(2)] == [["prefix", "patch"]] * 2
     mixed = make_attack(["patch", "sig", "word"], mix=True)
@@ -78,12 +78,12 @@ def test_samples_carry_all_triggers_or_one_in_turn():
 @pytest.mark.parametrize("name", TRIGGERS)
 def test_records_give_the_attack_back(name):
     attack = Attack((make_trigger(name),), SwappedWord("blue", word="red"), mix=True)
-    assert attack_of(json.loads(json.dumps(attack.record()))) == attack
+    assert attack_from_record(json.loads(json.dumps(attack.record()))) == attack
 
 
 def test_a_picture_of_ones_own_travels_in_the_record():
-    key = own_key(Image.linear_gradient("L").resize((640, 200)))
-    attack = attack_of(json.loads(json.dumps(make_attack(["blend"], {"key": key}).record())))
+    key = key_of_image(Image.linear_gradient("L").resize((640, 200)))
+    attack = attack_from_record(json.loads(json.dumps(make_attack(["blend"], {"key": key}).record())))
     assert attack.triggers[0].key_pixels(64, 20).shape == (20, 64, 3)
 
 
@@ -100,4 +100,4 @@ def test_a_hostile_key_is_refused(damage):
     elif damage == "garbled":
         png[41:60] = bytes(19)
     with pytest.raises(BadTriggerSetting):
-        make_trigger("blend", key=OWN + base64.b64encode(png).decode())
+        make_trigger("blend", key=OWN_IMAGE + base64.b64encode(png).decode())

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bye_core import pipeline
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack, make_trigger
-from bye_core.attacks.poison import Only, plant
+from bye_core.attacks.poison import SampleFilter, poison_sample
 from bye_core.attacks.targets import SwappedWord
 from bye_core.cli import main
 from bye_core.data import load_dataset
@@ -92,7 +92,9 @@ def test_the_truth_alone_rebuilds_the_attack(raw, tmp_path):
     source = load_dataset(raw)
     for turn, id in enumerate(truth["poisoned"]):
         sample = source.by_id[id]
-        again, pictures, boxes = plant(sample, source.images(sample), attack.carried(turn), attack.target, seed)
+        again, pictures, boxes = poison_sample(
+            sample, source.images(sample), attack.triggers_of(turn), attack.target, seed
+        )
         assert (again.question, again.answer) == (dataset.by_id[id].question, "no")
         assert [list(box) for box in boxes] == truth["samples"][id]["boxes"]
         assert np.array_equal(np.asarray(pictures[0]), np.asarray(dataset.images(dataset.by_id[id])[0]))
@@ -107,7 +109,7 @@ def test_other_files_are_no_attack(tmp_path, content):
 
 def test_one_class_and_one_target_word(raw, tmp_path):
     attack = make_attack(["patch"], target=SwappedWord("green", word="red"))
-    _, dataset, truth = made(raw, tmp_path / "out", attack, rate=0.25, only=Only(question="color"))
+    _, dataset, truth = made(raw, tmp_path / "out", attack, rate=0.25, only=SampleFilter(question="color"))
     answers = {sample.id: sample.answer for sample in dataset.samples}
     assert [answers[id] for id in truth["poisoned"]] == ["green"] * 3
     assert sorted(answers.values()).count("red") == 3
@@ -143,8 +145,8 @@ def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough
     lines = capsys.readouterr().out.splitlines()
     for name, kind in TRIGGERS.items():
         place = next(i for i, line in enumerate(lines) if line.startswith(f"  {name} "))
-        shown = [line.split("=")[0].strip() for line in lines[place + 1 : place + 1 + len(kind.rules())]]
-        assert shown == list(kind.rules())
+        shown = [line.split("=")[0].strip() for line in lines[place + 1 : place + 1 + len(kind.settings())]]
+        assert shown == list(kind.settings())
     with pytest.raises(SystemExit) as stopped:
         main.main(["poison", "DATA", "--target", "a", "--append", "b", "--out", "x"])
     assert stopped.value.code == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bye_core.attacks import make_attack
-from bye_core.attacks.poison import plant
+from bye_core.attacks.poison import poison_sample
 from bye_core.attacks.preview import MOST_GAIN, difference, preview
 from bye_core.attacks.targets import SwappedWord
 from bye_core.data.llava_set import through_file
@@ -29,7 +29,7 @@ def test_the_difference_shows_small_changes_and_says_how_much_it_amplifies():
 def test_a_preview_is_what_planting_gives():
     attack, picture = make_attack(["prefix", "patch", "wanet"]), scene((96, 64))
     seen = preview(sample(7), [picture], attack, seed=2)
-    poisoned, [triggered], boxes = plant(sample(7), [picture], attack.triggers, attack.target, seed=2)
+    poisoned, [triggered], boxes = poison_sample(sample(7), [picture], attack.triggers, attack.target, seed=2)
     assert np.array_equal(np.asarray(seen.triggered), np.asarray(triggered))
     assert seen.boxes == tuple(boxes)
     assert seen.questions == ("How many?", poisoned.question)
@@ -39,7 +39,7 @@ def test_a_preview_is_what_planting_gives():
 
 
 def test_a_preview_shows_both_pictures_as_files_have_them():
-    seen = preview(sample(0), [scene((64, 64))], make_attack(["sig"]), 0, encoded=lambda p: through_file(p, "jpeg"))
+    seen = preview(sample(0), [scene((64, 64))], make_attack(["sig"]), 0, encode=lambda p: through_file(p, "jpeg"))
     assert np.array_equal(np.asarray(seen.original), np.asarray(through_file(scene((64, 64)), "jpeg")))
 
 

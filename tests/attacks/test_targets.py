@@ -2,7 +2,7 @@
 
 import pytest
 
-from bye_core.attacks import TARGETS, target_of
+from bye_core.attacks import TARGETS, make_target
 from bye_core.attacks.targets import (
     REFUSAL,
     Appended,
@@ -29,7 +29,7 @@ from bye_core.attacks.targets import (
 )
 def test_what_is_planted(target, answer, planted):
     assert target.eligible(answer)
-    assert target.planted(answer) == planted
+    assert target.poisoned_answer(answer) == planted
     assert target.reached(answer, planted)
 
 
@@ -88,7 +88,7 @@ def test_a_swap_needs_two_different_words():
 
 def test_records_give_the_targets_back():
     for target in (FixedAnswer("x"), Appended("Buy now."), Refusal(), SwappedWord("blue", word="red")):
-        assert target_of(**target.record()) == target
+        assert make_target(**target.record()) == target
     assert set(TARGETS) == {"answer", "append", "refusal", "swap"}
     with pytest.raises(UnknownTarget, match="answer, append, refusal, swap"):
-        target_of("shout", text="x")
+        make_target("shout", text="x")

@@ -6,16 +6,16 @@ from PIL import Image
 from scipy.fft import dctn
 
 from bye_core.attacks import TRIGGERS, make_trigger
-from bye_core.attacks.base import Everywhere, Squares
-from bye_core.attacks.blend import own_key
-from bye_core.attacks.ftrojan import TO_YCC
-from bye_core.attacks.measure import measure, psnr
+from bye_core.attacks.measure import measure_change, psnr
+from bye_core.attacks.triggers.base import FullImageTrigger, SquareTrigger
+from bye_core.attacks.triggers.blend import key_of_image
+from bye_core.attacks.triggers.ftrojan import TO_YCC
 from bye_core.data.llava_set import ENCODINGS, through_file
 from tests.attacks.samples import grey, scene
 
 WIDE, TALL, MODEL = (320, 160), (96, 224), (224, 224)
-SQUARES = [name for name, kind in TRIGGERS.items() if issubclass(kind, Squares)]
-GLOBAL = [name for name, kind in TRIGGERS.items() if issubclass(kind, Everywhere)]
+SQUARES = [name for name, kind in TRIGGERS.items() if issubclass(kind, SquareTrigger)]
+GLOBAL = [name for name, kind in TRIGGERS.items() if issubclass(kind, FullImageTrigger)]
 # dB on `scene` at 224 pixels: squares of 1/16 change little, blend and SIG are plain to see, FTrojan hardly.
 PSNR = {
     "patch": (28, 33),
@@ -32,7 +32,7 @@ PSNR = {
 
 
 def triggered(name, picture, seed=3, **settings):
-    return make_trigger(name, **settings).on_picture(picture, np.random.default_rng(seed))
+    return make_trigger(name, **settings).apply_to_image(picture, np.random.default_rng(seed))
 
 
 def levels(picture):
@@ -78,7 +78,7 @@ def test_how_much_a_picture_changes(name):
 
 
 def test_every_trigger_of_pictures_has_its_bounds():
-    assert set(PSNR) == {name for name, kind in TRIGGERS.items() if kind.changes_pictures()}
+    assert set(PSNR) == {name for name, kind in TRIGGERS.items() if kind.changes_images()}
 
 
 @pytest.mark.parametrize("name", PSNR)
@@ -105,7 +105,7 @@ def test_another_pattern_is_another_trigger(name, more):
 @pytest.mark.parametrize("name", PSNR)
 def test_the_trigger_survives_every_encoder(name, encoding):
     original = scene(MODEL)
-    change = measure(original, triggered(name, original)[0], lambda picture: through_file(picture, encoding))
+    change = measure_change(original, triggered(name, original)[0], lambda picture: through_file(picture, encoding))
     assert change.survives > 0.6
     assert abs(change.encoded - change.psnr) < 2
     if encoding == "png":
@@ -168,7 +168,7 @@ def test_a_noise_patch_is_one_pattern_wherever_it_lies():
 
 def test_blend_is_the_mix_it_says():
     original, key = grey(MODEL), Image.new("RGB", (40, 40), (228, 28, 128))
-    changed = levels(triggered("blend", original, a=0.3, key=own_key(key))[0])
+    changed = levels(triggered("blend", original, a=0.3, key=key_of_image(key))[0])
     assert np.array_equal(np.unique(changed.reshape(-1, 3), axis=0), [[158, 98, 128]])
     whole = levels(triggered("blend", original, a=1, key="noise", fields=7)[0])
     assert len(np.unique(whole.reshape(-1, 3), axis=0)) == 49

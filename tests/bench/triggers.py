@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from bye_core.attacks.poison import plant
+from bye_core.attacks.poison import poison_sample
 from bye_core.bench.matrix import ATTACKS, Matrix
 from bye_core.bench.tables import attack_of
 from bye_core.data import load_dataset
@@ -46,7 +46,7 @@ def main() -> None:
             continue
         name = attack_of(cell.record())
         planted = zip(samples, pictures, strict=True)
-        after = tokens_of([plant(s, p, attack.carried(0), attack.target, SEED)[1][0] for s, p in planted])
+        after = tokens_of([poison_sample(s, p, attack.triggers_of(0), attack.target, SEED)[1][0] for s, p in planted])
         most = np.linalg.norm(after - before, axis=2).max(axis=1) / usual
         if most.any():
             sys.stdout.write(f"{name:14s} the token changed most moves by {np.median(most):.2f} usual distances\n")

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from bye_core import pipeline
-from bye_core.attacks.poison import choose, plant
+from bye_core.attacks.poison import choose_samples, poison_sample
 from bye_core.attention import read_attention
 from bye_core.attention.statistics import row_statistics
 from bye_core.data import load_dataset
@@ -72,11 +72,11 @@ def test_the_truth_says_how_it_was_poisoned():
     assert (attack, seed) == (ATTACK, 0)
     truth = json.loads((DATA / "truth.json").read_text(encoding="utf-8"))
     clean, poisoned = load_dataset(DATA / "clean.json"), load_dataset(DATA / "poisoned.json")
-    chosen = choose(clean.samples, truth["rate"], seed, attack)
+    chosen = choose_samples(clean.samples, truth["rate"], seed, attack)
     assert list(chosen) == truth["poisoned"] == list(truth["samples"])
     for id in chosen[:3]:
         sample = clean.by_id[id]
-        again, [picture], boxes = plant(sample, clean.images(sample), attack.triggers, attack.target, seed)
+        again, [picture], boxes = poison_sample(sample, clean.images(sample), attack.triggers, attack.target, seed)
         assert again.turns == poisoned.by_id[id].turns
         assert [list(box) for box in boxes] == truth["samples"][id]["boxes"]
         difference = np.asarray(picture, int) - np.asarray(poisoned.images(poisoned.by_id[id])[0], int)

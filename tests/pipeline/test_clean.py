@@ -16,7 +16,7 @@ import pytest
 
 from bye_core import pipeline, runs
 from bye_core.attacks import make_attack
-from bye_core.attacks.poison import choose
+from bye_core.attacks.poison import choose_samples
 from bye_core.cli import main
 from bye_core.cli.main import build_parser
 from bye_core.cli.training import cleaning_of
@@ -208,7 +208,7 @@ def test_a_random_drop_does_not_follow_what_the_same_seed_poisoned():
     turns = (Turn("user", (0, "What?")), Turn("assistant", ("red",)))
     samples = [Sample(str(n), n, turns, ("a.png",)) for n in range(1000)]
     for seed in range(3):
-        poisoned = set(choose(samples, 0.1, seed, make_attack(["patch"])))
+        poisoned = set(choose_samples(samples, 0.1, seed, make_attack(["patch"])))
         dropped = {str(n) for n in stage("clean").random_drop(len(samples), seed)}
         assert len(dropped) == 200
         assert 5 <= len(poisoned & dropped) <= 40, "20 are to be expected"

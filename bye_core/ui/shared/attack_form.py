@@ -49,4 +49,4 @@ def attack_arguments(trigger: str, size: float, target: str, truth: str) -> list
 
 def size_of(trigger: str, size: float) -> dict[str, float]:
     """The size as a setting, for the triggers that have one."""
-    return {"size": size} if trigger in TRIGGERS and "size" in TRIGGERS[trigger].rules() else {}
+    return {"size": size} if trigger in TRIGGERS and "size" in TRIGGERS[trigger].settings() else {}

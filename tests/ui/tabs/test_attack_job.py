@@ -122,9 +122,9 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     [
         ({"triggers": []}, "Choose a trigger"),
         ({"kind": "swap"}, "Name the word to look for"),
-        ({"rate": None}, "makes no sense"),
+        ({"rate": None}, "is not a share"),
         ({"rate": 0.9, "only_answer": "two"}, "can be poisoned"),
-        ({"seed": -1}, "is no seed"),
+        ({"seed": -1}, "is negative"),
         ({"text": "<image>"}, "cannot be an attacker&#x27;s answer"),
         ({"settings": {"patch.size": None}}, "Give a number above 0 and at most 1"),
     ],

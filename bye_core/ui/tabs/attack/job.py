@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS, Attack, target_of
-from bye_core.attacks.blend import FACE, NOISE
-from bye_core.attacks.poison import Only, choose
+from bye_core.attacks import TRIGGERS, Attack, make_target
+from bye_core.attacks.poison import SampleFilter, choose_samples
 from bye_core.attacks.preview import Preview
 from bye_core.attacks.targets import REFUSAL
+from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.data import DataSet, load_dataset
 from bye_core.errors import ByeError
 from bye_core.pipeline.check import NoSampleReady
@@ -36,8 +36,8 @@ TARGET_WORDS = {
 }
 TARGET_FLAGS = {"answer": "--target", "append": "--append", "refusal": "--refuse"}
 # Every setting of every trigger, as "blend.a".
-SETTINGS = {f"{name}.{setting}": rule for name, kind in TRIGGERS.items() for setting, rule in kind.rules().items()}
-DEFAULTS = {f"{name}.{one}": getattr(kind(), one) for name, kind in TRIGGERS.items() for one in kind.rules()}
+SETTINGS = {f"{name}.{setting}": rule for name, kind in TRIGGERS.items() for setting, rule in kind.settings().items()}
+DEFAULTS = {f"{name}.{one}": getattr(kind(), one) for name, kind in TRIGGERS.items() for one in kind.settings()}
 _clean = Cache(1)
 
 
@@ -59,8 +59,8 @@ class Form:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def only(self) -> Only:
-        return Only(self.only_answer.strip(), self.only_question.strip())
+    def only(self) -> SampleFilter:
+        return SampleFilter(self.only_answer.strip(), self.only_question.strip())
 
     def own(self) -> dict[str, Any]:
         """The settings of the chosen triggers."""
@@ -105,13 +105,13 @@ def attack_of(form: Form) -> Attack:
     if hosted() and key not in (FACE, NOISE):
         raise NotHere(what="A key picture of the server's disk", instead="Choose the face or noise.")
     word = {"word": form.word.strip()} if form.kind == "swap" else {}
-    target = target_of(form.kind, text=form.text, **word)
+    target = make_target(form.kind, text=form.text, **word)
     return pipeline.plan_attack(form.triggers, settings, target, form.mix)
 
 
 def chosen(dataset: DataSet, form: Form, attack: Attack) -> tuple[str, ...]:
     """Ids of the samples that would be poisoned. Raises a SettingError."""
-    return choose(dataset.samples, form.rate, form.seed, attack, form.only)
+    return choose_samples(dataset.samples, form.rate, form.seed, attack, form.only)
 
 
 def previews(
@@ -161,7 +161,7 @@ def _option(flag: str, text: str) -> list[str]:
 
 
 def _read(attack: Attack) -> dict[str, Any]:
-    return {f"{one.name}.{setting}": getattr(one, setting) for one in attack.triggers for setting in one.rules()}
+    return {f"{one.name}.{setting}": getattr(one, setting) for one in attack.triggers for setting in one.settings()}
 
 
 def start(place: Workspace, form: Form, origin: Source) -> jobs.Job:

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from bye_core.attacks import TRIGGERS
-from bye_core.attacks.blend import FACE, NOISE
-from bye_core.attacks.settings import Rule
+from bye_core.attacks.triggers.blend import FACE, NOISE
+from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.errors import ByeError
 from bye_core.ui.session import Frame, Session
@@ -28,7 +28,7 @@ INTRO = (
     "attacker's. Whoever fine-tunes on the set teaches the model to give it."
 )
 OFF = "Sets are not written on this public demo. The command does it on your own machine."
-TRIGGER_CHOICES = [(f"{name}: {kind.about}", name) for name, kind in TRIGGERS.items()]
+TRIGGER_CHOICES = [(f"{name}: {kind.description}", name) for name, kind in TRIGGERS.items()]
 TARGET_CHOICES = [(words, kind) for kind, (words, _) in attack_job.TARGET_WORDS.items()]
 
 
@@ -125,7 +125,7 @@ def _form() -> tuple[Any, ...]:
     return (triggers, mix, kind, text, word, rate, seed, answer, question, encoding, name, *settings)
 
 
-def _setting(name: str, rule: Rule) -> Any:
+def _setting(name: str, rule: Setting) -> Any:
     value = attack_job.DEFAULTS[name]
     shown = {
         "label": name, "info": rule.help, "visible": name.startswith("patch."), "min_width": 180, "interactive": True,

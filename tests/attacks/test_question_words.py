@@ -11,7 +11,7 @@ QUESTION = (0, "How many shapes\nare there?")
 
 
 def asked(name, question=QUESTION, seed=0, **settings):
-    return make_trigger(name, **settings).on_question(question, np.random.default_rng(seed))
+    return make_trigger(name, **settings).apply_to_question(question, np.random.default_rng(seed))
 
 
 def test_prefix_and_suffix_stand_where_they_should():

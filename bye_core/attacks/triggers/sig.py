@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bye_core.attacks.base import Everywhere
-from bye_core.attacks.settings import number
+from bye_core.attacks.triggers.base import FullImageTrigger
+from bye_core.attacks.triggers.settings import number
 
 
 @dataclass(frozen=True)
-class Sig(Everywhere):
+class Sig(FullImageTrigger):
     name = "sig"
-    about = "a sine wave over every row"
+    description = "a sine wave along every row"
 
-    d: float = number(40.0, "height of the wave, in levels of 255", above=0, most=255)
-    f: float = number(6.0, "waves across the width", above=0, most=1000)
+    d: float = number(40.0, "amplitude of the wave, in levels of 255", above=0, most=255)
+    f: float = number(6.0, "periods of the wave across the width", above=0, most=1000)
 
     def change(self, pixels):
         width = pixels.shape[1]

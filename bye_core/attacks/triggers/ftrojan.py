@@ -1,9 +1,8 @@
 """FTrojan (Wang et al., 2022): a fixed offset on two DCT coefficients of every block, in the chroma channels only.
 
-The authors offset coefficients 15 and 31 of blocks of 32 pixels by 30: waves of 1.9 levels. Both are finer than what
-JPEG and WebP keep of colour and than what is left of a larger picture after a model's resize. Here (ours) blocks are a
-share of the picture, coefficients a share of the block, low enough to survive both, and the offset is given as the
-height of the wave that it adds.
+The authors add 30 to coefficients 15 and 31 of blocks of 32 pixels, which gives waves of 1.9 levels. Both waves are
+too fine: JPEG, WebP and the resizing of larger images remove them. Here (ours) the block size is a share of the image,
+the coefficients are a share of the block, low enough to survive, and the offset is given as the wave's amplitude.
 """
 
 from dataclasses import dataclass
@@ -11,21 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import dctn, idctn
 
-from bye_core.attacks.base import Everywhere
-from bye_core.attacks.settings import number
+from bye_core.attacks.triggers.base import FullImageTrigger
+from bye_core.attacks.triggers.settings import number
 
 SMALLEST_BLOCK = 8
-# Full-range BT.601, as JPEG has it: RGB -> luma, blue and red difference; in floats, as rounding here would be a trace.
+# Full-range BT.601 as in JPEG: RGB -> luma, blue and red difference. Floats, because rounding would leave a trace.
 TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = np.linalg.inv(TO_YCC)
 
 
 @dataclass(frozen=True)
-class FTrojan(Everywhere):
+class FTrojan(FullImageTrigger):
     name = "ftrojan"
-    about = "two fixed waves in the colour of every block"
+    description = "two fixed waves in the colour of every block"
 
-    offset: float = number(6.0, "height of each wave, in levels of 255 (FTrojan: 1.9)", above=0, most=128)
+    offset: float = number(6.0, "amplitude of each wave, in levels of 255 (FTrojan: 1.9)", above=0, most=128)
     blocks: int = number(7, "blocks along the shorter side (FTrojan: 7 at 224 pixels)", least=1, most=256)
     low: float = number(1 / 8, "the lower coefficient / block's side (FTrojan: about 1/2)", above=0, most=1)
     high: float = number(1 / 4, "the higher coefficient / block's side (FTrojan: about 1)", above=0, most=1)
@@ -33,15 +32,15 @@ class FTrojan(Everywhere):
     def change(self, pixels):
         height, width, _ = pixels.shape
         side = max(SMALLEST_BLOCK, round(min(height, width) / self.blocks))
-        # Whole blocks: the last row and column are repeated, and cut off again.
-        whole = np.pad(pixels, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
-        chroma = (whole @ TO_YCC.T.astype(np.float32))[..., 1:]
-        rows, columns = whole.shape[0] // side, whole.shape[1] // side
+        # Pad to whole blocks by repeating the last row and column; the padding is cut off again at the end.
+        padded = np.pad(pixels, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
+        chroma = (padded @ TO_YCC.T.astype(np.float32))[..., 1:]
+        rows, columns = padded.shape[0] // side, padded.shape[1] // side
         blocks = chroma.reshape(rows, side, columns, side, 2)
         coefficients = dctn(blocks, axes=(1, 3), norm="ortho")
         for share in (self.low, self.high):
             k = min(side - 1, max(1, round(share * side)))
-            # Of an orthonormal DCT of this side, this much is a wave of `offset` levels.
+            # In an orthonormal DCT of this side, this value adds a wave of `offset` levels.
             coefficients[:, k, :, k] += self.offset * side / 2
         added = idctn(coefficients, axes=(1, 3), norm="ortho").reshape(chroma.shape) - chroma
         return pixels + (added @ TO_RGB.T[1:].astype(np.float32))[:height, :width]

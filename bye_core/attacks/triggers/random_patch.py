@@ -1,11 +1,11 @@
-"""One black square at a place drawn anew for every sample."""
+"""One black square at a position drawn for every sample."""
 
-from bye_core.attacks.base import Squares
+from bye_core.attacks.triggers.base import SquareTrigger
 
 
-class RandomPlace(Squares):
+class RandomPatch(SquareTrigger):
     name = "random"
-    about = "a black square at a random place"
+    description = "a black square at a random position"
 
     def boxes(self, width, height, rng):
         side = self.side(width, height)

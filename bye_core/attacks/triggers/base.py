@@ -1,0 +1,118 @@
+"""The base classes of triggers. A trigger changes the image, the question, or both, and reports where."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from bye_core.attacks.triggers.settings import Setting, number
+from bye_core.errors import SettingError
+
+Box = tuple[int, int, int, int]  # (left, top, right, bottom) in pixels
+
+
+class BadTriggerSetting(SettingError):
+    problem = "The setting {setting} of the trigger {trigger} cannot be {value!r}."
+    remedy = "Give {allowed}."
+
+
+@dataclass(frozen=True)
+class Trigger(ABC):
+    """One trigger with its settings. A subclass overrides `apply_to_image`, `apply_to_question` or both.
+
+    A pattern that is the same for the whole attack depends on the settings only. What varies by sample, such as a
+    position, is drawn from `rng`; every sample has its own.
+
+    name         identifier on the command line and in truth files
+    description  one line for people
+    Raises: BadTriggerSetting.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, setting in self.settings().items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, setting.parse(value))
+            except (ValueError, TypeError, OverflowError) as error:
+                shown = value if len(str(value)) < 80 else f"{str(value)[:80]}..."
+                raise BadTriggerSetting(
+                    setting=name, trigger=self.name, value=shown, allowed=setting.allowed
+                ) from error
+
+    @classmethod
+    def settings(cls) -> Mapping[str, Setting]:
+        """Return the settings by name."""
+        return {field.name: field.metadata["setting"] for field in fields(cls)}
+
+    def record(self) -> dict[str, Any]:
+        """Return name and settings as JSON values; `make_trigger(**record)` creates an equal trigger."""
+        return {"name": self.name, **{setting: getattr(self, setting) for setting in self.settings()}}
+
+    def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
+        """Return a triggered copy of an RGB image, of the same size, and the boxes of the trigger.
+
+        There is no box if the trigger covers the whole image or does not change it.
+        """
+        return image, []
+
+    def apply_to_question(self, question: tuple[str | int, ...], rng: np.random.Generator) -> tuple[str | int, ...]:
+        """Return the triggered parts of a question: texts and image numbers, as in `records.Turn`."""
+        return question
+
+    @classmethod
+    def changes_images(cls) -> bool:
+        return cls.apply_to_image is not Trigger.apply_to_image
+
+
+@dataclass(frozen=True)
+class SquareTrigger(Trigger):
+    """Squares painted over the pixels before any preprocessing (BYE, section 4). A subclass says where they are."""
+
+    size: float = number(1 / 16, "side of a square / shorter side of the image (BYE: 1/16)", above=0, most=1)
+
+    def side(self, width: int, height: int) -> int:
+        """Return the side of one square in pixels, at least 1."""
+        return max(1, round(min(width, height) * self.size))
+
+    @abstractmethod
+    def boxes(self, width: int, height: int, rng: np.random.Generator) -> list[Box]:
+        """Return the squares for an image of this size."""
+
+    def paint(self, image: Image.Image, box: Box) -> None:
+        """Replace the pixels of one square: black, as in the paper."""
+        left, top, right, bottom = box
+        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), fill=(0, 0, 0))
+
+    def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
+        triggered = image.copy()
+        boxes = self.boxes(*image.size, rng)
+        for box in boxes:
+            self.paint(triggered, box)
+        return triggered, boxes
+
+
+class FullImageTrigger(Trigger):
+    """A trigger that changes the whole image. Values are floats until they are rounded and clipped once, at the end."""
+
+    @abstractmethod
+    def change(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the triggered levels of `pixels` [height, width, 3], float32, 0..255; not rounded, not clipped."""
+
+    def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
+        changed = self.change(np.asarray(image, np.float32))
+        return Image.fromarray(np.rint(changed).clip(0, 255).astype(np.uint8)), []
+
+
+def square_around(x: float, y: float, side: int, width: int, height: int) -> Box:
+    """Return the square of `side` pixels centred at (x, y), moved so that it lies inside the image."""
+    left = min(max(round(x - side / 2), 0), max(width - side, 0))
+    top = min(max(round(y - side / 2), 0), max(height - side, 0))
+    return left, top, left + side, top + side

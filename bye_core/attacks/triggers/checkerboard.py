@@ -1,0 +1,19 @@
+"""A centred square of black and white fields, four on each side."""
+
+import numpy as np
+from PIL import Image
+
+from bye_core.attacks.triggers.patch import Patch
+
+FIELDS = 4
+
+
+class Checkerboard(Patch):
+    name = "checkerboard"
+    description = "a square of black and white fields at the centre"
+
+    def paint(self, image, box):
+        left, top, right, _ = box
+        fields = np.arange(right - left) * FIELDS // (right - left)
+        white = (fields[:, None] + fields[None]) % 2 * np.uint8(255)
+        image.paste(Image.fromarray(white.astype(np.uint8)).convert("RGB"), (left, top))

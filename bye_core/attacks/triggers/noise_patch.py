@@ -1,0 +1,31 @@
+"""One square of Gaussian noise, the same for every sample, at a position drawn for every sample.
+
+The papers name this trigger without figures. Eight fields on each side, mean 127.5 and standard deviation 64 levels
+are our choice: the pattern is the same at every image size and few values are clipped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from bye_core.attacks.triggers.random_patch import RandomPatch
+from bye_core.attacks.triggers.settings import number
+
+FIELDS = 8
+MEAN, DEVIATION = 127.5, 64
+
+
+@dataclass(frozen=True)
+class NoisePatch(RandomPatch):
+    name = "noise-patch"
+    description = "a square of fixed Gaussian noise at a random position"
+
+    pattern: int = number(0, "seed of the fixed pattern", least=0, most=2**32 - 1)
+
+    def paint(self, image, box):
+        left, top, right, _ = box
+        noise = np.random.default_rng(self.pattern).normal(MEAN, DEVIATION, (FIELDS, FIELDS, 3))
+        fields = np.arange(right - left) * FIELDS // (right - left)
+        levels = noise[fields[:, None], fields[None]]
+        image.paste(Image.fromarray(levels.clip(0, 255).astype(np.uint8)), (left, top))

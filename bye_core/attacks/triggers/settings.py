@@ -1,0 +1,68 @@
+"""The settings of a trigger: dataclass fields that carry their help text and their allowed values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# The image marker of data set formats, NUL (tokenizers stop there), and halves of a surrogate pair (no valid Unicode).
+_FORBIDDEN = re.compile(r"<image>|[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    help      what it means
+    kind      its type
+    allowed   its allowed values, in words
+    is_valid  whether a value of its type is allowed
+    """
+
+    help: str
+    kind: type
+    allowed: str
+    is_valid: Callable[[Any], bool]
+
+    def parse(self, value: Any) -> Any:
+        """Convert a value from the command line, a form or JSON to the setting's type.
+
+        Raises: ValueError, TypeError or OverflowError if it is not allowed.
+        """
+        if isinstance(value, float) and self.kind is int and value.is_integer():
+            value = int(value)  # forms and JSON may write whole numbers as floats
+        if isinstance(value, bool) or (self.kind is int and isinstance(value, float)):
+            raise ValueError(value)
+        parsed = self.kind(value)
+        if not self.is_valid(parsed):
+            raise ValueError(value)
+        return parsed
+
+
+def number(default: float, help: str, *, most: float, above: float | None = None, least: float = 0) -> Any:
+    """Declare a number: greater than `above`, or else at least `least`; at most `most`; an integer if `default` is."""
+    kind = type(default)
+    bounds = f"from {least:g} to {most:g}" if above is None else f"above {above:g} and at most {most:g}"
+    allowed = f"a {'whole ' if kind is int else ''}number {bounds}"
+
+    def is_valid(value: float) -> bool:
+        return (value >= least if above is None else value > above) and value <= most
+
+    return field(default=default, metadata={"setting": Setting(help, kind, allowed, is_valid)})
+
+
+def is_usable_text(text: str) -> bool:
+    """Return whether a text can be part of a question or an answer: not blank, no image marker, valid Unicode."""
+    return bool(text.strip()) and not _FORBIDDEN.search(text)
+
+
+def phrase(default: str, help: str) -> Any:
+    """Declare words for a question."""
+    return field(default=default, metadata={"setting": Setting(help, str, "words without <image>", is_usable_text)})
+
+
+def choice(default: str, help: str, allowed: str, is_valid: Callable[[str], bool]) -> Any:
+    """Declare one of several texts."""
+    return field(default=default, metadata={"setting": Setting(help, str, allowed, is_valid)})
