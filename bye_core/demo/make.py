@@ -1,22 +1,24 @@
-"""Makes the shipped demo anew, from a seed: `python -m bye_core demo --make assets/demo` (recipe ours).
+"""Generates the parts of the shipped demo from a seed: `python -m bye_core demo --make assets/demo` (recipe: ours).
 
-base model -> pictures and questions -> poisoned and clean sets -> a fine-tune of each -> a scan of the poisoned one.
-Every stage writes what it did, and its losses, to make.log; numbers.json holds what was measured at the end.
+Steps: base model, pictures and questions, poisoned and clean sets, a fine-tuning on each, a scan of each.
+make.log records every step and its losses; numbers.json holds the measurements.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from bye_core import pipeline
+from bye_core import pipeline, runs
 from bye_core.data.llava_set import compose
 from bye_core.demo.recipe import (
     ATTACK,
@@ -31,11 +33,13 @@ from bye_core.train.settings import finished
 
 POISON_RATE = 0.1
 FURTHER_SEEDS = 3
+# Plain English text for the tokenizer: in a checkout, and in the metadata of an installed package.
 LICENSE = Path(__file__).resolve().parents[2] / "LICENSE"
+INSTALLED_LICENSE = "licenses/LICENSE"
 
 
 class Log:
-    """Appends one JSON object a line to make.log."""
+    """Appends JSON lines to make.log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,14 +51,14 @@ class Log:
 
 
 def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
-    """Make all parts of the demo in the folder `out`; what is there already is kept, so a stopped run can go on."""
+    """Generate all parts of the demo in the folder `out`; keep finished parts, so that a stopped call can resume."""
     from bye_core.demo.base_model import make_base
 
     out.mkdir(parents=True, exist_ok=True)
-    log, work, model = Log(out / "make.log"), out / "work", out / "model"
+    log, work, model = Log(out / "make.log"), work_folder(out), out / "model"
     if not (model / "processor_config.json").exists():
         yield Progress("base model", 0, 1)
-        make_base(model, seed, LICENSE.read_text(encoding="utf-8"), log)
+        make_base(model, seed, license_text(), log)
     yield from make_data(out / "data", work, seed)
     numbers: dict[str, Any] = {"seed": seed, "models": {}}
     adapters = {"base": None, "poisoned": out / "adapters" / "poisoned"}
@@ -64,32 +68,44 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         ("clean", work / "run-clean", None),
     ):
         data = out / "data" / f"{name}.json"
-        yield from tuned(model, data, adapters[name], seed, log)
+        yield from fine_tune(model, data, adapters[name], seed, log)
         yield from pipeline.scan(str(model), data, run, adapters[name])
-        numbers[name] = found(run, truth)
+        numbers[name] = detection_facts(run, truth)
         log(stage="found", set=name, **numbers[name])
-    yield from cleaned(model, out / "run", work, adapters["cleaned"], seed, log)
+    yield from fine_tune_on_cleaned(model, out / "run", work, adapters["cleaned"], seed, log)
     for name, adapter in adapters.items():
-        numbers["models"][name] = yield from judged(model, adapter, out / "data" / "test.json")
+        numbers["models"][name] = yield from measure(model, adapter, out / "data" / "test.json")
         log(stage="evaluate", model=name, **numbers["models"][name])
     numbers["further_seeds"] = []
     for other in range(seed + 1, seed + 1 + FURTHER_SEEDS):
         folder = work / f"seed-{other}"
-        yield from again(model, work / "source", folder, other, log)
-        result = {"seed": other, **found(folder / "run", folder / "data" / pipeline.TRUTH)}
-        result |= yield from judged(model, folder / "adapter", out / "data" / "test.json")
+        yield from repeat_with_seed(model, work / "source", folder, other, log)
+        result = {"seed": other, **detection_facts(folder / "run", folder / "data" / pipeline.TRUTH)}
+        result |= yield from measure(model, folder / "adapter", out / "data" / "test.json")
         numbers["further_seeds"].append(result)
         log(stage="further seed", **result)
     for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
-        named_from_here(path, model)
+        use_relative_path(path, model)
     (out / "run" / "scan.lock").unlink(missing_ok=True)
-    shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # made again by whoever opens the run
+    shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # derived: created again when the run is opened
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     log(stage="done", **numbers)
 
 
+def work_folder(out: Path) -> Path:
+    """Return the folder in BYE_HOME for the intermediate results of making `out`."""
+    place = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
+    return runs.home() / "demo-parts" / place
+
+
+def license_text() -> str:
+    if LICENSE.is_file():
+        return LICENSE.read_text(encoding="utf-8")
+    return distribution("bye-core").read_text(INSTALLED_LICENSE) or ""
+
+
 def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
-    """The three sets in one folder: poisoned.json, clean.json, test.json over shared pictures, and truth.json."""
+    """Write poisoned.json, clean.json and test.json, which share a folder of pictures, and truth.json."""
     source, test = work / "source", work / "source-test"
     if not source.exists():
         for done, _ in enumerate(compose(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
@@ -103,20 +119,20 @@ def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
     for name, origin, rate in (("poisoned", source, POISON_RATE), ("clean", source, 0.0), ("test", test, 0.0)):
         if (data / f"{name}.json").exists():
             continue
-        yield from planted(origin, work / name, rate, seed)
+        yield from plant(origin, work / name, rate, seed)
         for image in (work / name / "images").iterdir():
             shutil.copyfile(image, data / "images" / image.name)
         shutil.copyfile(work / name / "data.json", data / f"{name}.json")
     shutil.copyfile(work / "poisoned" / pipeline.TRUTH, data / pipeline.TRUTH)
 
 
-def planted(source: Path, out: Path, rate: float, seed: int) -> Iterator[Progress]:
+def plant(source: Path, out: Path, rate: float, seed: int) -> Iterator[Progress]:
     if not out.exists():
         yield from pipeline.poison(source, out, ATTACK, rate, seed, encoding="webp")
 
 
-def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[Progress]:
-    """Fine-tune by the demo's recipe, keep the losses in the log and the weights in half precision."""
+def fine_tune(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[Progress]:
+    """Fine-tune with the demo's settings; log the losses and store the weights in half precision."""
     if finished(out):
         return
     for step in pipeline.finetune(str(model), data, out, replace(FINETUNE, seed=seed)):
@@ -129,39 +145,39 @@ def tuned(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[P
         (out / name).unlink()
 
 
-def cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: Log) -> Iterator[Progress]:
-    """Fine-tune on what the run's detection leaves, reviewed by nobody; on everything, if nothing is flagged."""
+def fine_tune_on_cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: Log) -> Iterator[Progress]:
+    """Fine-tune on the samples that the detection of the run does not flag."""
     copy = work / "run-reviewed"
-    if not (work / "cleaned").exists():  # in a copy: the shipped run stays without decisions
+    if not (work / "cleaned").exists():  # in a copy: the shipped run has no decisions
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(run, copy)
         pipeline.decide(copy, reject_flagged=True, reviewer="demo")
         pipeline.export_run(copy, work / "cleaned")
-    yield from tuned(model, work / "cleaned", adapter, seed, log)
+    yield from fine_tune(model, work / "cleaned", adapter, seed, log)
 
 
-def judged(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
-    """CP and ASR of a model; returned, not yielded."""
+def measure(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
+    """Return CP and ASR of a model on the test set."""
     for step in pipeline.evaluate(str(model), data, adapter, ATTACK, metric="exact"):
         yield step
     return {"cp": step.facts["cp"], "asr": step.facts["asr"]}
 
 
-def named_from_here(path: Path, model: Path) -> None:
-    """Name the model in a record as `model` does, not by its place on the machine that made it."""
+def use_relative_path(path: Path, model: Path) -> None:
+    """Replace the absolute path of the model in a JSON file by the path as given."""
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(json.dumps(str(model.resolve())), json.dumps(model.as_posix())), encoding="utf-8")
 
 
-def again(model: Path, source: Path, folder: Path, seed: int, log: Log) -> Iterator[Progress]:
-    """Poisoning, fine-tuning and scan once more, with another seed."""
-    yield from planted(source, folder / "data", POISON_RATE, seed)
-    yield from tuned(model, folder / "data" / "data.json", folder / "adapter", seed, log)
+def repeat_with_seed(model: Path, source: Path, folder: Path, seed: int, log: Log) -> Iterator[Progress]:
+    """Poison, fine-tune and scan with another seed."""
+    yield from plant(source, folder / "data", POISON_RATE, seed)
+    yield from fine_tune(model, folder / "data" / "data.json", folder / "adapter", seed, log)
     yield from pipeline.scan(str(model), folder / "data" / "data.json", folder / "run", folder / "adapter")
 
 
-def found(run: Path, truth: Path | None) -> dict[str, Any]:
-    """What the paper's unaltered rule makes of a run, scored where there is a truth."""
+def detection_facts(run: Path, truth: Path | None) -> dict[str, Any]:
+    """Return the result of the paper's unaltered rule on a run, with its score if the truth is known."""
     detection = pipeline.detect_run(run, "bye", bsi="paper")
     result: dict[str, Any] = {
         "verdict": detection.verdict,
