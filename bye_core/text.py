@@ -14,17 +14,6 @@ UNITS = {"finetune": "steps", "evaluate": "answers"}
 SHARES = {"cp": ("CP", "higher is better"), "asr": ("ASR", "lower is better")}
 MEASURES = {"cp": SHARES["cp"], "cider": ("CIDEr", "higher is better"), "asr": SHARES["asr"]}
 NOT_MEASURED = "not measured"
-# What each detector clusters, and its unit: the values of its detections.
-CLUSTERED = {
-    "bye": "mean entropy of the sensitive layers [nats]",
-    "auto": "from ordinary (0) to planted (1) attention",
-    "tcap": "consensus of the heads",
-    "cleansight": "distance [robust deviations]",
-    "loss": "loss before fine-tuning [nats a token]",
-    "spectral": "squared projection",
-    "activation": "from large (0) to small (1) cluster",
-    "random": "nothing",
-}
 
 
 def measured(facts: Mapping[str, Any], key: str) -> str:
@@ -49,11 +38,6 @@ def change(pair: tuple[float | None, float | None], key: str) -> str:
 def count(number: int, noun: str) -> str:
     """ "1 sample", "1,200 samples"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def clustered(method: str) -> str:
-    """Also of a method that this version does not know."""
-    return CLUSTERED.get(method, f"value clustered by {method}")
 
 
 def clip(text: str, length: int) -> str:

@@ -15,13 +15,11 @@ from typing import Any
 from bye_core import pipeline
 from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, source
 from bye_core.cli.output import DONE, POISONED, Report, fault_line
-from bye_core.detect import DEFAULT, DETECTORS, PAPER
+from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
+from bye_core.detect.bye import OPTIONS
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError
 from bye_core.records import Detection
-
-# Options of `detect` that are settings of the paper's rule.
-RULE_OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
 
 
 def decision(text: str) -> tuple[str, str]:
@@ -89,21 +87,18 @@ def add_detect(parser: ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--run", type=Path, help="the folder of a scanned run")
     group.add_argument("--entropy", type=Path, help="a BYE entropy JSONL file instead of a run")
-    add_method(parser, "; bye for --entropy, or when one of the options of the paper's rule is given")
+    add_method(parser, DEFAULT_RULE)
     add_detect_settings(parser)
 
 
 def add_detect_settings(parser: ArgumentParser) -> None:
     """Add the options of the paper's rule, and --setting for the settings of any method."""
-    parser.add_argument(
-        "--bsi", choices=["paper", "reference"], help="how to judge a layer: the paper's rule or the authors' code"
-    )
-    parser.add_argument("--tau", type=float, help="smallest BSI of a sensitive layer (paper: 2.0)")
-    parser.add_argument("--cluster", choices=["gmm", "kmeans", "threshold"], help="the last step (paper: gmm)")
-    parser.add_argument(
-        "--threshold", type=float, help="entropy in nats for --cluster threshold (ablation in the paper: 4.5)"
-    )
-    parser.add_argument("--layers", type=layer_list, help="use these layers, for example 14,15,17")
+    bye = {field.name: field.metadata for field in dataclasses.fields(ByeSettings)}
+    for name in ("bsi", "tau", "cluster", "threshold"):
+        choices = bye[name]["bounds"].choices
+        kind = {"choices": choices} if choices else {"type": float}
+        parser.add_argument(f"--{name}", help=bye[name]["help"], **kind)
+    parser.add_argument("--layers", type=layer_list, help=f"{bye['layers']['help']}, for example 14,15,17")
     parser.add_argument(
         "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
     )
@@ -117,8 +112,8 @@ def add_detect_settings(parser: ArgumentParser) -> None:
 
 
 def run_detect(args: Namespace, report: Report) -> int:
-    rule = {name: value for name in RULE_OPTIONS if (value := getattr(args, name)) is not None}
-    method = args.method or (PAPER if args.entropy or rule else DEFAULT)
+    rule = {name: value for name in OPTIONS if (value := getattr(args, name)) is not None}
+    method = args.method or default_method(own_options=bool(rule), entropy_file=bool(args.entropy))
     settings = rule | dict(args.setting or [])
     if args.entropy:
         detection = pipeline.detect_entropies(args.entropy, method, **settings)

@@ -124,10 +124,8 @@ def add_metric(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_method(parser: ArgumentParser, exceptions: str = "") -> None:
-    """Add --method and --fail-on-poison. `exceptions`: more about the default, in words."""
+def add_method(parser: ArgumentParser, default: str = DEFAULT) -> None:
+    """Add --method and --fail-on-poison. `default`: which method runs if none is named."""
     methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
-    parser.add_argument(
-        "--method", choices=list(DETECTORS), help=f"the detector. {methods} (default: {DEFAULT}{exceptions})"
-    )
+    parser.add_argument("--method", choices=list(DETECTORS), help=f"the detector. {methods} (default: {default})")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if poisoning is found")

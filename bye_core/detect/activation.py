@@ -1,7 +1,7 @@
 """Activation clustering (Chen et al. 2018) on the state from which the first answer token is read.
 
-Departures: all samples together, since answers in words have no classes; principal instead of independent components,
-which give the same answer on every machine.
+Departures: all samples are clustered together, as free-text answers have no classes. Principal components replace
+independent components, because they give the same result on every machine.
 """
 
 from __future__ import annotations
@@ -14,42 +14,37 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
+from bye_core.detect.detector import Detector
 from bye_core.detect.hidden_states import known_states, missing_reasons
 from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import nothing, result
-from bye_core.detect.setting_checks import is_index, is_number, is_share, require
+from bye_core.detect.settings import check_settings, seed_setting, setting, share_setting
 from bye_core.records import Detection, ScanTable
 
-# Samples on which the silhouette is measured: it grows with the square (ours).
+# Samples on which the silhouette is measured: its cost grows with their square (ours).
 SILHOUETTE_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class ActivationSettings:
-    """components  of the states that are clustered: 10 (Chen et al., section 5)
-    share       the smaller cluster is suspicious up to this share: 0.35, as in the authors' toolbox (ART)
-    silhouette  and where the two clusters are at least this clear: Chen et al. take 0.10 to 0.15 as the bound
-    seed        of k-means' starts
+    """Sources: components from Chen et al., section 5; share from the authors' toolbox (ART); silhouette from Chen et
+    al., who take 0.10 to 0.15 as the bound.
     """
 
-    components: int = 10
-    share: float = 0.35
-    silhouette: float = 0.10
-    seed: int = 0
+    components: int = setting(10, "of the states that are clustered", "Principal components", low=1)
+    share: float = share_setting(0.35, "largest share of the samples in the smaller cluster", "Largest cluster share")
+    silhouette: float = setting(0.10, "how clearly the two clusters must separate", "Smallest silhouette")
+    seed: int = seed_setting(help="seed of the k-means starts")
 
     def __post_init__(self) -> None:
-        whole = is_index(self.components) and self.components > 0
-        require(whole, "components", self.components, "a whole number from 1 up")
-        require(is_share(self.share), "share", self.share, "a number from 0 to 1")
-        require(is_number(self.silhouette), "silhouette", self.silhouette, "a number from -1 to 1")
-        require(is_index(self.seed), "seed", self.seed, "a whole number from 0 up")
+        check_settings(self)
 
 
 def activation(table: ScanTable, settings: ActivationSettings) -> Detection:
     """Flag the smaller of two clusters of the states [N, D] if it is small and clear.
 
-    values [N]: how far along the way from the larger to the smaller cluster's centre a sample lies, 0 to 1 between
-    the centres; scores [N] the same, kept within 0..1, and flagged from 0.5 on.
+    values [N]: position on the line from the larger cluster's centre (0) to the smaller cluster's centre (1).
+    scores [N]: the same, clipped to 0..1; samples from 0.5 up are flagged.
     """
     states, known = known_states(table)
     if len(states) < 3 or not np.ptp(states, axis=0).any():
@@ -62,17 +57,27 @@ def activation(table: ScanTable, settings: ActivationSettings) -> Detection:
         points, model.labels_, sample_size=min(len(points), SILHOUETTE_SAMPLES), random_state=settings.seed
     )
     small = int(np.bincount(model.labels_, minlength=2).argmin())
-    share = float((model.labels_ == small).mean())
+    part = float((model.labels_ == small).mean())
     large_centre = model.cluster_centers_[1 - small]
-    way = model.cluster_centers_[small] - large_centre
+    line = model.cluster_centers_[small] - large_centre
     values, flagged = np.full(len(known), np.nan), np.zeros(len(known), bool)
-    values[known] = (points - large_centre) @ way / (way @ way)
+    values[known] = (points - large_centre) @ line / (line @ line)
     scores = np.nan_to_num(values, nan=0.0).clip(0, 1)
-    found = f"The smaller of two clusters holds {share:.1%} of the samples, with a silhouette of {clear:.2f}"
-    if share > settings.share or clear < settings.silhouette:
+    summary = f"The smaller of two clusters holds {part:.1%} of the samples, with a silhouette of {clear:.2f}"
+    if part > settings.share or clear < settings.silhouette:
         needed = f"{settings.share:.0%} at most and {settings.silhouette:.2f} at least are needed."
-        return nothing("activation", settings, table, [f"{found}; {needed}", *missing_reasons(known)], scores, values)
+        return nothing("activation", settings, table, [f"{summary}; {needed}", *missing_reasons(known)], scores, values)
     flagged[known] = model.labels_ == small
     return result(
-        "activation", settings, table, flagged, scores, [f"{found}.", *missing_reasons(known)], values, cutoff=0.5
+        "activation", settings, table, flagged, scores, [f"{summary}.", *missing_reasons(known)], values, cutoff=0.5
     )
+
+
+DETECTOR = Detector(
+    "activation",
+    "Baseline: activation clusters",
+    activation,
+    ActivationSettings,
+    "from large (0) to small (1) cluster",
+    needs=("hidden",),
+)

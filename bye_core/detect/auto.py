@@ -22,9 +22,10 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from bye_core.detect.candidate_answers import Answers, Candidate
+from bye_core.detect.detector import Detector
 from bye_core.detect.isolation import BEST_HEADS, Isolation, chance, column_name, columns, isolate
 from bye_core.detect.result import by_layer, nothing, result
-from bye_core.detect.setting_checks import is_index, is_number, is_share, require
+from bye_core.detect.settings import check_settings, require, seed_setting, setting, share_setting
 from bye_core.question_kinds import Kinds
 from bye_core.records import Detection, ScanTable
 
@@ -41,35 +42,40 @@ MOST_COMPARED, AT_ONCE = 5_000, 2_000
 
 @dataclass(frozen=True)
 class AutoSettings:
-    """false_alarm  how often an ordinary answer may be that far off by chance, times the answers tried (ours: 0.01)
-    agreed       the same for an answer that its text and the model before fine-tuning call out of place, and that the
-                 model gives at once: of a single candidate attention must only speak for it rather than against it
-                 (ours: 0.5; on development runs triggers all over the picture had up to 0.28, an honest "too blurry to
-                 tell" 0.88 and more). Not for words inside of answers: whether those are given, a scan does not tell
-    learned      the model gives an answer at once where it begins with the same token for this share of the samples
-                 that have it, beyond the share among others (ours: 0.9; the same runs: 0.98 and 0.83)
-    clear        instead of that where there are too few other answers to tell: log of the distance to the nearest other
-                 answer over the usual; 0.6 is 1.8 times (ours: on development runs ordinary answers reached 0.6)
-    least, most  the suspected share of the samples (ours: 0.4% and, a minority, 45%)
-    seed         of the grouping that stands in where answers do not repeat
+    """All default values are ours, chosen on development runs.
+
+    false_alarm  bound on the chance that an ordinary answer lies as far off, times the number of answers tested
+    agreed       the same bound for a whole answer that both its text and the model before fine-tuning call out of
+                 place, and that the model gives at once. Triggers all over the picture had up to 0.28; an honest "too
+                 blurry to tell" had 0.88 and more.
+    learned      the model gives an answer at once if it begins with the same token for this share of the samples that
+                 have it, beyond the share among other samples. Planted answers had 0.98, others 0.83.
+    clear        replaces both where too few other answers can be compared: logarithm of the distance to the nearest
+                 other answer, relative to the usual distance. 0.6 is 1.8 times; ordinary answers reached 0.6.
+    least, most  the suspected share of the samples
+    seed         of the grouping that is used where answers do not repeat
     """
 
-    false_alarm: float = 0.01
-    agreed: float = 0.5
-    learned: float = 0.9
-    clear: float = 0.6
-    least: float = 0.004
-    most: float = 0.45
-    seed: int = 0
+    false_alarm: float = share_setting(
+        0.01, "how often chance may set an ordinary answer this far apart", "False-alarm rate", above=0
+    )
+    agreed: float = share_setting(
+        0.5,
+        "for answers that text and untuned model both call odd, and that the model now gives",
+        "False-alarm rate with more evidence",
+        above=0,
+    )
+    learned: float = share_setting(
+        0.9, "share of its samples for which the model must give such an answer", "Learned from", above=0
+    )
+    clear: float = setting(0.6, "logarithm; used where there are too few answers for a rate", "Clear distance", low=0)
+    least: float = share_setting(0.004, "of the samples that may be planted", "Smallest share")
+    most: float = share_setting(0.45, "of the samples that may be planted", "Largest share")
+    seed: int = seed_setting(help="seed of the grouping of answers that do not repeat")
 
     def __post_init__(self) -> None:
-        for name in ("false_alarm", "agreed", "learned"):
-            value = getattr(self, name)
-            require(is_share(value) and value > 0, name, value, "a share above 0, up to 1")
-        require(is_number(self.clear) and self.clear >= 0, "clear", self.clear, "a number that is not negative")
-        require(is_share(self.least), "least", self.least, "a share from 0 to 1")
-        require(is_share(self.most) and self.most > self.least, "most", self.most, "a share above the least, up to 1")
-        require(is_index(self.seed), "seed", self.seed, "a whole number from 0 up")
+        check_settings(self)
+        require(self.most > self.least, "most", self.most, "a share above the least, up to 1")
 
 
 class Tried(NamedTuple):
@@ -290,3 +296,14 @@ def _heads(one: Tried, table: ScanTable) -> list[tuple[int, int]]:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+DETECTOR = Detector(
+    "auto",
+    "Auto: answers and attention",
+    auto,
+    AutoSettings,
+    "from ordinary (0) to planted (1) attention",
+    needs=("mass",),
+    wants=("nll_before",),
+)

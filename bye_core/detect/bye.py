@@ -16,48 +16,48 @@ from scipy.special import expit
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from bye_core.detect.detector import Detector
 from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
-from bye_core.detect.setting_checks import VARIANTS, is_index, is_number, require
+from bye_core.detect.settings import VARIANTS, check_settings, is_whole, require, setting
 from bye_core.records import Detection, LayerReport, Mixture, ScanTable
 
 CLUSTERS = ("gmm", "kmeans", "threshold")
+# Settings that have an option of their own on the command line.
+OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
 
-# More than half of the data is nobody's idea of a poisoned fraction: worth a word to the analyst.
+# No attacker poisons more than half of the data: above this share the detection warns the analyst.
 MAJORITY = 0.5
 
 
 @dataclass(frozen=True)
 class ByeSettings:
-    """bsi        "paper": Eq. 7, sensitive at >= tau; "reference": the authors' code, distance > tau (s1 + s2)
+    """Sources and choices.
+
+    bsi        "paper": Eq. 7, sensitive at >= tau; "reference": the authors' code, distance > tau (s1 + s2)
     tau        2.0 in paper and code; the paper tries 0 to 3
-    cluster    the last step: "gmm" (paper, code), "kmeans" or "threshold" (the paper's comparison)
-    threshold  nats, for cluster="threshold": 4.5 in the paper's comparison, chosen there for LLaVA's 576 tokens
+    cluster    "gmm" in paper and code; "kmeans" and "threshold" are the paper's comparison
+    threshold  4.5 nats in the paper's comparison, chosen there for LLaVA's 576 tokens
     select     False: average all layers (the paper's ablation "without layer selection")
     layers     layers chosen by hand instead of by BSI (ours, for the analyst)
-    entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: as `bsi`
-    cutoff     nats: flag what lies below, whatever the cluster says (ours, for the analyst)
+    entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: follows `bsi`
+    cutoff     flag what lies below, whatever the last step says (ours, for the analyst)
     """
 
-    bsi: str = "paper"
-    tau: float = 2.0
-    cluster: str = "gmm"
-    threshold: float = 4.5
-    select: bool = True
-    layers: tuple[int, ...] | None = None
-    entropy: str | None = None
-    cutoff: float | None = None
+    bsi: str = setting("paper", "how to judge a layer: the paper's rule or the authors' code", choices=VARIANTS)
+    tau: float = setting(2.0, "smallest separation (BSI) of a sensitive layer (paper: 2.0)", low=0)
+    cluster: str = setting("gmm", "the last step (paper: gmm)", choices=CLUSTERS)
+    threshold: float = setting(4.5, "nats, for the last step `threshold` (ablation in the paper: 4.5)", unit="nats")
+    select: bool = setting(True, "average the sensitive layers only")
+    layers: tuple[int, ...] | None = setting(None, "use these layers", check=False)
+    entropy: str | None = setting(None, "formula of the entropy; as bsi if empty", choices=VARIANTS, optional=True)
+    cutoff: float | None = setting(None, "flag the samples below this value", unit="nats", optional=True)
 
     def __post_init__(self) -> None:
-        require(self.bsi in VARIANTS, "bsi", self.bsi, f"one of: {', '.join(VARIANTS)}")
-        require(is_number(self.tau) and self.tau >= 0, "tau", self.tau, "a number that is not negative")
-        require(self.cluster in CLUSTERS, "cluster", self.cluster, f"one of: {', '.join(CLUSTERS)}")
-        require(is_number(self.threshold), "threshold", self.threshold, "a number of nats")
-        require(isinstance(self.select, bool), "select", self.select, "true or false")
-        choices = f"one of: {', '.join(VARIANTS)}; or nothing, to follow bsi"
-        require(self.entropy is None or self.entropy in VARIANTS, "entropy", self.entropy, choices)
-        require(self.cutoff is None or is_number(self.cutoff), "cutoff", self.cutoff, "a number of nats, or nothing")
+        check_settings(self)
         if self.layers is not None:
-            whole = isinstance(self.layers, (list, tuple)) and all(is_index(layer) for layer in self.layers)
+            whole = isinstance(self.layers, (list, tuple)) and all(
+                is_whole(layer) and layer >= 0 for layer in self.layers
+            )
             require(whole and len(self.layers) > 0, "layers", self.layers, "layer numbers from 0 up, at least one")
             require(self.select, "select", self.select, "true where layers are chosen by hand, or leave the layers out")
             object.__setattr__(self, "layers", tuple(sorted({int(layer) for layer in self.layers})))
@@ -248,3 +248,6 @@ def _missing_reasons(missing: np.ndarray) -> tuple[str, ...]:
 def _check_layers(layers: tuple[int, ...] | None, count: int) -> None:
     if layers is not None:
         require(layers[-1] < count, "layers", list(layers), f"numbers from 0 to {count - 1}")
+
+
+DETECTOR = Detector("bye", "BYE: the paper's rule", bye, ByeSettings, "mean entropy of the sensitive layers", "nats")

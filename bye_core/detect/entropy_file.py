@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bye_core.detect.errors import BadScoreLine, NoScores
-from bye_core.detect.setting_checks import VARIANTS, require
+from bye_core.detect.settings import VARIANTS, require
 from bye_core.files import write_atomic
 from bye_core.records import ScanTable
 

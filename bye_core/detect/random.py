@@ -1,4 +1,4 @@
-"""The baseline that knows nothing: a share of the samples, drawn from a seed."""
+"""Baseline: flags a share of the samples at random."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bye_core.detect.detector import Detector
 from bye_core.detect.result import result
-from bye_core.detect.setting_checks import is_index, is_share, require
+from bye_core.detect.settings import check_settings, seed_setting, share_setting
 from bye_core.records import Detection, ScanTable
 
-# Of random numbers: with the plain seed's the draw would hit what `poison` chose by the same seed.
+# A random stream of its own: with the plain seed the draw would repeat the choice that `poison` makes by that seed.
 STREAM = 2
 
 
 @dataclass(frozen=True)
 class RandomSettings:
-    """share  of the samples flagged; 0.2 is the paper's random drop
-    seed   of the draw
-    """
+    """The default share is that of the paper's random drop."""
 
-    share: float = 0.2
-    seed: int = 0
+    share: float = share_setting(0.2, "always flags this share of the samples", "Share flagged")
+    seed: int = seed_setting("Seed")
 
     def __post_init__(self) -> None:
-        require(is_share(self.share), "share", self.share, "a number from 0 to 1")
-        require(is_index(self.seed), "seed", self.seed, "a whole number from 0 up")
+        check_settings(self)
 
 
 def random(table: ScanTable, settings: RandomSettings) -> Detection:
-    """Flag `share` of the samples, whichever they are; scores are the drawn places."""
+    """Flag `share` of the samples; the scores are their places in the random order, 0..1."""
     count = len(table.ids)
     stream = np.random.SeedSequence(settings.seed, spawn_key=(STREAM,))
     places = np.random.default_rng(stream).permutation(count)
     flagged = places < round(settings.share * count)
     reasons = [f"{int(flagged.sum())} of {count} samples are drawn at random: a baseline, no evidence of anything."]
     return result("random", settings, table, flagged, 1 - (places + 0.5) / max(count, 1), reasons)
+
+
+DETECTOR = Detector("random", "Baseline: random", random, RandomSettings, "nothing")

@@ -1,7 +1,7 @@
 """Spectral signatures (Tran et al. 2018) on the state from which the first answer token is read.
 
-Departure: the original works on each class of a classifier apart; answers in words have no classes, so all samples
-are taken together. Like the original it always removes a share, and so cannot abstain.
+Departure: the original treats each class of a classifier separately. Free-text answers have no classes, so all samples
+are taken together. Like the original, this baseline always flags a share of the samples and cannot abstain.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from bye_core.detect.detector import Detector
 from bye_core.detect.hidden_states import known_states, missing_reasons
 from bye_core.detect.result import nothing, result
-from bye_core.detect.setting_checks import is_share, require
+from bye_core.detect.settings import check_settings, share_setting
 from bye_core.records import Detection, ScanTable
 
 
 @dataclass(frozen=True)
 class SpectralSettings:
-    """share  of the samples flagged: 1.5 times the poison rate to be expected (Tran et al., Algorithm 1), at 10%"""
+    """The default share is 1.5 times a poison rate of 10% (Tran et al., Algorithm 1)."""
 
-    share: float = 0.15
+    share: float = share_setting(0.15, "always flags this share of the samples", "Share flagged")
 
     def __post_init__(self) -> None:
-        require(is_share(self.share), "share", self.share, "a number from 0 to 1")
+        check_settings(self)
 
 
 def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
@@ -52,3 +53,8 @@ def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
     ]
     cutoff = float(values[flagged].min()) if count else None
     return result("spectral", settings, table, flagged, scores, reasons, values, cutoff=cutoff)
+
+
+DETECTOR = Detector(
+    "spectral", "Baseline: spectral signature", spectral, SpectralSettings, "squared projection", needs=("hidden",)
+)

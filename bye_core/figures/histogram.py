@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import Detection, LayerReport, Mixture
-from bye_core.text import clustered
 
 # Enough to see a mode of a tenth of a nat on the scale of ln V, and few enough to be bars at phone width.
 FEWEST, MOST = 20, 60
@@ -48,24 +47,24 @@ def final_histogram(
     detection: Detection,
     truth: np.ndarray | None = None,
     log: bool = False,
+    value_label: str = "value",
 ) -> go.Figure:
     """The N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool if passed.
 
     With the final mixture, if the detector made one, and the cut-off (BYE, Eq. 8). A detection without evidence
-    gives a figure that says so. Traces: see `histogram_figure`.
+    gives a figure that says so. `value_label`: what the values measure, with the unit. Traces: see `histogram_figure`.
     """
     if not np.isfinite(detection.values).any():
         return empty_figure("final_histogram", NOTHING_CLUSTERED)
     parts = split_parts(len(detection.values), detection.flagged, truth)
     side = suspicious_side(detection)
     cutoff, final = detection.cutoff, detection.final
-    title = clustered(detection.method)
-    return histogram_figure("final_histogram", detection.values, parts, final, side, cutoff, title, log)
+    return histogram_figure("final_histogram", detection.values, parts, final, side, cutoff, value_label, log)
 
 
-def marked_histogram(detection: Detection, value: float, text: str) -> go.Figure:
+def marked_histogram(detection: Detection, value: float, text: str, value_label: str = "value") -> go.Figure:
     """`final_histogram` with a line at `value`, that of a sample which is not in it; the axis reaches as far."""
-    figure = final_histogram(detection)
+    figure = final_histogram(detection, value_label=value_label)
     known = detection.values[np.isfinite(detection.values)]
     if not len(known):
         return figure

@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import IMAGE, Decision, Detection, ScanTable
-from bye_core.text import clustered
 
 # Above this SVG points make the page slow; plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000
@@ -42,7 +41,9 @@ class Points(NamedTuple):
     cutoff: float | None = None
 
 
-def score_points(table: ScanTable, detection: Detection | None = None, layer: int | None = None) -> Points:
+def score_points(
+    table: ScanTable, detection: Detection | None = None, layer: int | None = None, value_label: str = "value"
+) -> Points:
     """The coordinates of `scatter_figure` for the samples in both `table` and `detection`.
 
     x: the clustered value (for bye: mean entropy over the sensitive layers, nats); without evidence or detection the
@@ -50,6 +51,7 @@ def score_points(table: ScanTable, detection: Detection | None = None, layer: in
     y: share of all attention that falls on the image, mean over heads and over the same layers, 0..1 (ours: in small
     models single heads' image mass separated poison better than entropy); from a score file, which has no masses,
     the detector's score.
+    `value_label`: what the values of the detection measure, with the unit.
     """
     rows, places = _common(table, detection)
     reference = detection is not None and detection.settings.get("entropy") == "reference"
@@ -60,7 +62,7 @@ def score_points(table: ScanTable, detection: Detection | None = None, layer: in
     if layer is not None:
         layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [nats]"
     elif values is not None and np.isfinite(values).any():
-        layers, x, x_title, cutoff = list(sensitive), values, clustered(detection.method), detection.cutoff
+        layers, x, x_title, cutoff = list(sensitive), values, value_label, detection.cutoff
     else:
         layers, x, x_title = [], _mean(entropies), "mean entropy of all layers [nats]"
     layers = layers or list(range(entropies.shape[1]))

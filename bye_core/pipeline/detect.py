@@ -36,7 +36,7 @@ def covers_all(detection: Detection, run: runs.Run) -> bool:
     return set(detection.ids) == set(run.scored_ids())
 
 
-def detect_entropies(path: Path, method: str = "bye", **settings: Any) -> Detection:
+def detect_entropies(path: Path, method: str = detect.default_method(entropy_file=True), **settings: Any) -> Detection:
     """Detect on a BYE entropy JSONL: scores of another program, no run and no model needed."""
     return detect.detect(detect.read_entropies(path), method, **settings)
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from bye_core import figures
+from bye_core.detect import value_label
 from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
 from bye_core.reports.case import Case, decided, flagged_rows
 from bye_core.reports.evidence_section import why_section
@@ -115,7 +116,9 @@ def _found(case: Case) -> str:
     drawn = [
         svg(figures.bsi_figure(detection.layers, tau, detection.settings.get("bsi", "paper")), "BSI of each layer")
     ]
-    drawn.append(svg(figures.final_histogram(detection), "what was clustered"))
+    drawn.append(
+        svg(figures.final_histogram(detection, value_label=value_label(detection.method)), "what was clustered")
+    )
     side, flagged = figures.suspicious_side(detection), set(detection.flagged_ids)
     mask = [id in flagged for id in case.table.ids]
     ranked = sorted((r for r in detection.layers if r.sensitive), key=lambda r: -r.bsi if r.bsi == r.bsi else math.inf)

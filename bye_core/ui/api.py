@@ -22,7 +22,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from bye_core import pipeline
-from bye_core.detect import DEFAULT, PAPER
+from bye_core.detect import default_method
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError, RunError
 from bye_core.files import to_json_values
@@ -148,7 +148,7 @@ async def detect(
         settings["layers"] = tuple(layers)
     if not select:
         settings["select"] = False
-    method = method or (PAPER if settings else DEFAULT)
+    method = method or default_method(own_options=bool(settings))
     settings |= more or {}
     path = _run_path(place, run)
     return {**detection_object(await asyncio.to_thread(pipeline.detect_run, path, method, **settings)), **mine}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
+from bye_core.detect import value_label
 from bye_core.figures import final_histogram, layer_histogram
 from bye_core.figures.histogram import bin_edges
 from bye_core.figures.modes import expected_counts
@@ -98,7 +99,8 @@ def test_final_values_with_cut_off_and_mixture():
     ],
 )
 def test_the_axis_names_what_the_method_clustered(method, title):
-    assert final_histogram(replace(make_detection(), method=method)).layout.xaxis.title.text == title
+    figure = final_histogram(replace(make_detection(), method=method), value_label=value_label(method))
+    assert figure.layout.xaxis.title.text == title
 
 
 def test_final_values_split_by_truth():

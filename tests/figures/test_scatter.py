@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bye_core.detect import value_label
 from bye_core.figures import Points, as_json, scatter_figure, score_points
 from bye_core.figures.scatter import WEBGL_FROM
 from bye_core.figures.theme import KEPT, SUSPICIOUS
@@ -20,7 +21,8 @@ def drawn(figure):
 
 
 def test_clustered_value_against_attention_on_the_image():
-    points = score_points(make_scan(), make_detection())
+    detection = make_detection()
+    points = score_points(make_scan(), detection, value_label=value_label(detection.method))
     assert points.ids == IDS
     assert points.x.tolist() == [2.0, 4.0, 4.1, 4.2]
     np.testing.assert_allclose(points.y, np.arange(4) / 10 + 0.02)  # mean of the sensitive layers 1 and 3

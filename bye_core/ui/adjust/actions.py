@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from bye_core.detect import DETECTORS, missing_inputs
+from bye_core.detect import DETECTORS, missing_inputs, value_label
 from bye_core.errors import ByeError
 from bye_core.figures import final_histogram
 from bye_core.records import Detection, ScanTable
@@ -180,7 +180,10 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
 def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False) -> Update:
     """Show the effect of a trial. `all_fields` also writes the form, unless its fields made the trial."""
     effect, trial = compared.effect(), compared.trial
-    plots, now = fresh({parts.histogram: final_histogram(compared.tried, compared.truth, log)}, sent)
+    plots, now = fresh(
+        {parts.histogram: final_histogram(compared.tried, compared.truth, log, value_label(compared.tried.method))},
+        sent,
+    )
     return {
         parts.hint: gr.HTML(visible=False),
         parts.body: gr.Column(visible=True),

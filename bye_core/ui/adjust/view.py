@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.detect import DETECTORS
+from bye_core.detect import DETECTORS, PAPER
 from bye_core.ui.adjust import actions as page
 from bye_core.ui.adjust.actions import Parts
 from bye_core.ui.adjust.method_settings import SLOTS
@@ -65,7 +65,7 @@ def _lay_out_cut() -> list[Any]:
 
 def _lay_out_rule() -> list[Any]:
     choices = [(detector.title, name) for name, detector in DETECTORS.items()]
-    method = gr.Dropdown(choices, value="bye", label="Method", elem_id="adjust-method")
+    method = gr.Dropdown(choices, value=PAPER, label="Method", elem_id="adjust-method")
     bsi = gr.Radio(FORMULAS, value="paper", label="Separation (BSI)", elem_id="adjust-bsi")
     mode = gr.Radio(MODES, value="tau", label="Layers", elem_id="adjust-mode")
     tau = gr.Number(

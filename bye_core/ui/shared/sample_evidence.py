@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bye_core.detect import PAPER
 from bye_core.records import IMAGE, Detection, Sample, ScanTable
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
@@ -76,7 +77,7 @@ class Evidence:
         detection, values = self.detection, self.columns.values
         names = layer_names(self.layers, self.table.layer_entropy.shape[1])
         found = []
-        if detection is not None and detection.method != "bye" and np.isfinite(values[row]):
+        if detection is not None and detection.method != PAPER and np.isfinite(values[row]):
             found.append(self._fact(f"Value clustered by {detection.method}", values, row, "{:.3f}"))
         found.append(self._fact(f"Entropy, {names}", self.entropy, row, "{:.2f} nats"))
         if self.mass is not None:
@@ -102,8 +103,8 @@ class Evidence:
         value, cut = columns.values[row], detection.cutoff
         flagged = bool(columns.flagged[row])
         word = "Flagged" if flagged else "Not flagged"
-        if detection.method != "bye" or cut is None or not np.isfinite(value):
-            why = f" {detection.reasons[0]}" if flagged and detection.method != "bye" and detection.reasons else ""
+        if detection.method != PAPER or cut is None or not np.isfinite(value):
+            why = f" {detection.reasons[0]}" if flagged and detection.method != PAPER and detection.reasons else ""
             return f"{word}: score {columns.scores[row]:.3f}.{why}"
         side = "below" if value < cut else "above"
         tail = "its attention collapses onto few cells" if flagged else "its attention is spread like most samples'"

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from bye_core import figures, runs
 from bye_core.data.images import decode, read_bytes
+from bye_core.detect import value_label
 from bye_core.errors import DataError, RunError
 from bye_core.figures.strip import png_uri
 from bye_core.pipeline import guard_detection
@@ -152,6 +153,7 @@ def _pictures(place: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 def histogram(place: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> go.Figure:
     """The sample's value among those of the run."""
     detection, value = followed(run_of(place, job).path), facts["value"]
-    return (
-        figures.final_histogram(detection) if value is None else figures.marked_histogram(detection, value, "this one")
-    )
+    label = value_label(detection.method)
+    if value is None:
+        return figures.final_histogram(detection, value_label=label)
+    return figures.marked_histogram(detection, value, "this one", label)

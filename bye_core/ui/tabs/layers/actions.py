@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 
-from bye_core.detect import PAPER
+from bye_core.detect import PAPER, value_label
 from bye_core.errors import ByeError
 from bye_core.figures import (
     bsi_figure,
@@ -82,11 +82,12 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
     trial, tried, begun = compared.trial, compared.tried, at
     at = chosen_at(session, compared, at)
     tau = trial["tau"] if trial.method == PAPER and trial["layers"] is None and trial["select"] is not False else None
+    points = score_points(compared.table, tried, value_label=value_label(tried.method))
     figures = {
         parts.bsi: tall(bsi_figure(compared.reports, tau, trial["bsi"] or "paper")),
         parts.entropy: tall(entropy_figure(compared.reports, compared.entropies, side_of(compared))),
         parts.histogram: histogram(compared, at, log),
-        parts.scatter: scatter_figure(score_points(compared.table, tried), compared.decisions),
+        parts.scatter: scatter_figure(points, compared.decisions),
     }
     plots, now = fresh(figures, sent)
     return {
