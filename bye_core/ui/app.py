@@ -32,7 +32,6 @@ from bye_core.ui.workspace import hosted, is_token, new_token, workspace_of
 TITLE = "BYE - does this data set carry a back door?"
 # Uploads above this are refused (SAFETY: bounded work); a public host takes far less.
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}
-STYLES = ("style.css", "review.css", "data.css", "export.css", "layers.css", "attack.css", "dossier.css")
 PULSE_SECONDS = 1.5
 LAST_BEATS = 2  # beats without a job at work until they end
 # The header's buttons name the tab to go to.
@@ -70,7 +69,8 @@ def build(run: str = "") -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
             for tab in TABS:
-                tab.build(frame)
+                with gr.Tab(tab.title, id=tab.name, elem_id=f"tab-{tab.name}") as component:
+                    tab.build(frame, component)
         adjust_view.build(frame)
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         coming = page.load(lambda kept: enter(kept, run), stored, [stored, session, pulse], js=AFTER_REVIEW, **quiet)
@@ -102,7 +102,7 @@ def launch(
         inbrowser=browser,
         theme=THEME,
         css=PAGE_STYLE,
-        css_paths=[ASSETS / name for name in STYLES],
+        css_paths=[ASSETS / name for name in ("style.css", *(style for tab in TABS for style in tab.styles))],
         allowed_paths=[],
         max_file_size=LARGEST_UPLOAD[hosted()],
         show_error=False,

@@ -1,7 +1,8 @@
-"""What one visitor looks at: a small value that every tab reads. All that must last is on disk, in the run."""
+"""What all tabs share: the visitor's session, the common components, and how a tab declares itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gradio as gr
@@ -11,14 +12,15 @@ STORAGE_KEY = "bye-visitor"
 
 @dataclass(frozen=True)
 class Session:
-    """`revision` grows with every change on disk that pages should see: decisions, a detection, scanned samples.
+    """What one visitor has open. Everything that must last is in the run, on disk.
 
-    visitor  the token that names the workspace (bye_core.ui.workspace)
-    run      the open run's name in the workspace, "" for none
-    data     a data set chosen in Data, "" for none
-    truth    a truth file that the analyst loaded on purpose, "" for none
-    sample   the sample that Review shows or is to show
-    selection  ids that Review is to list: what a lasso picked, or a list of Adjust; () for none
+    visitor    the token that names the workspace (bye_core.ui.workspace)
+    run        name of the open run in the workspace, "" for none
+    data       key of the data set chosen in Data, "" for none
+    truth      path of the truth file that the visitor loaded, "" for none
+    sample     id of the sample that Review shows or is about to show
+    selection  ids that Review is to list: a lasso's, or a list of Adjust; () for all
+    revision   grows with every change on disk that pages must show: decisions, a detection, scanned samples
     """
 
     visitor: str = ""
@@ -34,10 +36,12 @@ class Session:
 class Frame:
     """The components that all tabs share.
 
-    bridge   carries clicks on plots and keys from the browser to Python
-    pulse    ticks while a job of the workspace runs; a tab that starts a job returns `gr.Timer(active=True)` for it
-    trial    the settings that Adjust tries out on the open run, not saved yet (bye_core.ui.adjust.trial)
-    opened   changes with the visitor, the open run and the chosen data set, but not with every decision
+    session  the Session
+    bridge   carries clicks on figures from the browser to Python
+    tabs     the tab bar
+    pulse    ticks while a job of the workspace runs; a handler that starts a job returns `gr.Timer(active=True)`
+    trial    the settings that Adjust tries on the open run (bye_core.ui.adjust.trial)
+    opened   changes with visitor, run and data set, but not with decisions
     asked    the run that the app was started with, "" for none
     """
 
@@ -48,3 +52,19 @@ class Frame:
     trial: gr.State
     opened: gr.State
     asked: str = ""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab of the page.
+
+    name    its HTML id is "tab-" and the name
+    title   on the tab bar
+    build   `build(frame, tab)` makes and connects the components, inside of `tab`
+    styles  names of its style sheets in assets/
+    """
+
+    name: str
+    title: str
+    build: Callable[[Frame, gr.Tab], None]
+    styles: tuple[str, ...] = ()

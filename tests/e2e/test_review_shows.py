@@ -14,7 +14,8 @@ from bye_core.figures import cell_box
 from bye_core.records import Grid
 from bye_core.runs import Run, RunSettings
 from bye_core.ui import app
-from bye_core.ui.tabs.review import view as review_tab
+from bye_core.ui.session import Tab
+from bye_core.ui.tabs.review import view as review_view
 from tests.e2e.conftest import FRAMES, NOWHERE
 from tests.made_run import make_rows
 
@@ -172,17 +173,13 @@ def other_tab(monkeypatch):
     """A tab that opens a sample in Review, as a click on a point does; returns what it sets."""
     wanted = {}
 
-    class Other:
-        @staticmethod
-        def build(frame):
-            with gr.Tab("Other", id="other"):
-                go = gr.Button("Go", elem_id="go")
-            go.click(
-                lambda session: (replace(session, **wanted), gr.Tabs(selected="review")),
-                frame.session, [frame.session, frame.tabs],
-            )  # fmt: skip
+    def build(frame, tab):
+        gr.Button("Go", elem_id="go").click(
+            lambda session: (replace(session, **wanted), gr.Tabs(selected="review")),
+            frame.session, [frame.session, frame.tabs],
+        )  # fmt: skip
 
-    monkeypatch.setattr(app, "TABS", (Other, review_tab))
+    monkeypatch.setattr(app, "TABS", (Tab("other", "Other", build), review_view.TAB))
     return wanted
 
 

@@ -14,7 +14,7 @@ from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.messages import alert
 from bye_core.ui.tabs.attack import actions as page
 from bye_core.ui.tabs.attack import job as attack_job
@@ -32,12 +32,14 @@ TRIGGER_CHOICES = [(f"{name}: {kind.description}", name) for name, kind in TRIGG
 TARGET_CHOICES = [(words, kind) for kind, (words, _) in attack_job.TARGET_WORDS.items()]
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.data. Writes: session.data, where a written set is opened. Starts and stops jobs of the
     workspace."""
-    with gr.Tab("Attack", id=NAME, elem_id="tab-attack") as tab:
-        parts = _lay_out(frame)
+    parts = _lay_out(frame)
     _listen(parts, frame, tab)
+
+
+TAB = Tab(NAME, "Attack", build, styles=("attack.css",))
 
 
 def _lay_out(frame: Frame) -> Parts:

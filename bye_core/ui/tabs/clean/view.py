@@ -12,7 +12,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.errors import ByeError
 from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.attack_form import PAPER_SIZE, TARGET
 from bye_core.ui.shared.messages import alert
 from bye_core.ui.shared.training_form import WORDS
@@ -33,14 +33,16 @@ SHOW_OPENED = """() => requestAnimationFrame(() => setTimeout(() =>
 MAIN = ("epochs", "rate", "batch", "rank", "alpha")
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.data. Writes: session.run. Starts and stops jobs of the workspace: cleanings."""
-    with gr.Tab("Clean", id="clean", elem_id="tab-clean") as tab:
-        if hosted():
-            gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
-            return
-        parts = _lay_out(frame)
+    if hosted():
+        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
+        return
+    parts = _lay_out(frame)
     _listen(parts, frame, tab)
+
+
+TAB = Tab("clean", "Clean", build)
 
 
 def _lay_out(frame: Frame) -> page.Parts:

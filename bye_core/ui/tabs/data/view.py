@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.tabs.data import actions as page
 from bye_core.ui.tabs.data.columns import SLOTS
@@ -21,11 +21,13 @@ CLICKS = """element.addEventListener('click', (event) => {
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.data. Writes: session.data, and how the set is read, in the workspace."""
-    with gr.Tab("Data", id="data", elem_id="tab-data"):
-        parts = _lay_out(frame.session)
+    parts = _lay_out(frame.session)
     _listen(parts, frame)
+
+
+TAB = Tab("data", "Data", build, styles=("data.css",))
 
 
 def _lay_out(session: gr.State) -> page.Parts:

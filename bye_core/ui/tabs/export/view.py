@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.exports import FIRST_LINES
 from bye_core.ui.shared.messages import alert, note
@@ -30,14 +30,16 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 LONG = {**QUIET, "concurrency_limit": 4}
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.run. Writes: session.revision (after rejections); exports go to the workspace."""
-    with gr.Tab("Export", id=NAME, elem_id="tab-export") as tab:
-        notice = gr.HTML(note(page.FIRST), elem_id="export-notice")
-        with gr.Column(visible=False, elem_id="export-view") as view:
-            states = [gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)]
-            parts = Parts(frame.session, *states, notice, view, *_lay_out())
+    notice = gr.HTML(note(page.FIRST), elem_id="export-notice")
+    with gr.Column(visible=False, elem_id="export-view") as view:
+        states = [gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)]
+        parts = Parts(frame.session, *states, notice, view, *_lay_out())
     _listen(parts, frame, tab)
+
+
+TAB = Tab(NAME, "Export", build, styles=("export.css",))
 
 
 def _lay_out() -> list[Any]:

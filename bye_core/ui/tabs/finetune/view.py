@@ -12,7 +12,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.errors import ByeError
 from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE
 from bye_core.ui.shared.messages import alert
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, WORDS
@@ -34,15 +34,17 @@ AT_HOME = [
 ]
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.run. Starts and stops jobs of the workspace: trainings and measurements."""
-    with gr.Tab("Fine-tune", id=NAME, elem_id="tab-finetune") as tab:
-        if hosted():
-            lines = escape("\n".join(AT_HOME))
-            gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{lines}</code></pre></div>", elem_id="finetune-off")
-            return
-        parts = _lay_out(frame)
+    if hosted():
+        lines = escape("\n".join(AT_HOME))
+        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{lines}</code></pre></div>", elem_id="finetune-off")
+        return
+    parts = _lay_out(frame)
     _listen(parts, frame, tab)
+
+
+TAB = Tab(NAME, "Fine-tune", build)
 
 
 def _lay_out(frame: Frame) -> Parts:

@@ -14,7 +14,7 @@ from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.runs.jobs import command_line
 from bye_core.ui.open_run import session_run
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.plots import drawn
@@ -59,30 +59,32 @@ class Parts:
         return list(vars(self).values())
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.run. Starts jobs of the workspace: one question at a time."""
-    with gr.Tab("Guard", id="guard", elem_id="tab-guard") as tab:
-        if hosted():
-            gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
-            return
-        gr.HTML(note(ABOUT))
-        with gr.Row(elem_classes="bye-split-row"):
-            with gr.Column(scale=2, min_width=300):
-                picture = gr.Image(
-                    label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard"], height=260,
-                    elem_id="guard-picture",
-                )  # fmt: skip
-                question = gr.Dropdown(
-                    [], label="Question", info="one of the run's, or your own", allow_custom_value=True,
-                    interactive=True, elem_id="guard-question",
-                )  # fmt: skip
-                notice = gr.HTML(elem_id="guard-notice")
-                ask = gr.Button("Ask", variant="primary", elem_id="guard-ask")
-            with gr.Column(scale=3, min_width=300):
-                answer = gr.HTML(note(NOTHING), elem_id="guard-answer")
-                figure = gr.Plot(visible=False, show_label=False, elem_id="guard-figure")
-        parts = Parts(frame.session, gr.State(Watch()), frame.pulse, picture, question, notice, ask, answer, figure)
+    if hosted():
+        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
+        return
+    gr.HTML(note(ABOUT))
+    with gr.Row(elem_classes="bye-split-row"):
+        with gr.Column(scale=2, min_width=300):
+            picture = gr.Image(
+                label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard"], height=260,
+                elem_id="guard-picture",
+            )  # fmt: skip
+            question = gr.Dropdown(
+                [], label="Question", info="one of the run's, or your own", allow_custom_value=True,
+                interactive=True, elem_id="guard-question",
+            )  # fmt: skip
+            notice = gr.HTML(elem_id="guard-notice")
+            ask = gr.Button("Ask", variant="primary", elem_id="guard-ask")
+        with gr.Column(scale=3, min_width=300):
+            answer = gr.HTML(note(NOTHING), elem_id="guard-answer")
+            figure = gr.Plot(visible=False, show_label=False, elem_id="guard-figure")
+    parts = Parts(frame.session, gr.State(Watch()), frame.pulse, picture, question, notice, ask, answer, figure)
     _listen(parts, frame, tab)
+
+
+TAB = Tab("guard", "Guard", build)
 
 
 def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:

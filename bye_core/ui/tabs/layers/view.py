@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.ui.session import Frame
+from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front, open_tab
 from bye_core.ui.tabs.layers import actions as page
@@ -25,24 +25,26 @@ FIGURES = {
 }
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session, trial. Writes: session (sample, selection by clicks; run, revision from the empty states)."""
-    with gr.Tab("Layers", id=NAME, elem_id="tab-layers") as tab:
-        said = gr.HTML(padding=False, elem_id="layers-said")
-        with gr.Row(visible=False, elem_classes="bye-actions", elem_id="layers-start") as start:
-            buttons = [
-                gr.Button(words, variant=variant, scale=0, min_width=260, elem_id=f"layers-{id}")
-                for words, variant, id in (
-                    ("Open the demo", "primary", "demo"),
-                    ("Scan a data set", "secondary", "scan"),
-                    ("Find suspicious samples", "primary", "detect"),
-                )
-            ]
-        with gr.Column(visible=False, elem_id="layers-view") as view:
-            drawn = _lay_out()
-        states = [gr.State({}), gr.State(("", 0, ALL_HEADS)), gr.Checkbox(False, visible=False)]
+    said = gr.HTML(padding=False, elem_id="layers-said")
+    with gr.Row(visible=False, elem_classes="bye-actions", elem_id="layers-start") as start:
+        buttons = [
+            gr.Button(words, variant=variant, scale=0, min_width=260, elem_id=f"layers-{id}")
+            for words, variant, id in (
+                ("Open the demo", "primary", "demo"),
+                ("Scan a data set", "secondary", "scan"),
+                ("Find suspicious samples", "primary", "detect"),
+            )
+        ]
+    with gr.Column(visible=False, elem_id="layers-view") as view:
+        drawn = _lay_out()
+    states = [gr.State({}), gr.State(("", 0, ALL_HEADS)), gr.Checkbox(False, visible=False)]
     parts = Parts(frame.session, frame.trial, frame.tabs, *states, said, start, *buttons, view, *drawn)
     _listen(parts, frame, tab)
+
+
+TAB = Tab(NAME, "Layers", build, styles=("layers.css",))
 
 
 def _lay_out() -> list[Any]:

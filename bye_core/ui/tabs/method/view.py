@@ -6,25 +6,27 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from bye_core import figures
-from bye_core.ui.session import Frame
+from bye_core.ui.session import Frame, Tab
 from bye_core.ui.tabs.method import content
 
 NAME = "method"
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads and writes nothing: it is the same for everybody, and made once."""
     example = content.find_example()
-    with gr.Tab("Method", id=NAME, elem_id="tab-method"):
-        gr.HTML(content.steps(), elem_id="method-steps")
-        if example:
-            with gr.Row(elem_classes="bye-example"):
-                gr.HTML(content.pair(example), elem_id="method-pair")
-                settings = example.detection.settings
-                figure = figures.bsi_figure(
-                    example.detection.layers, settings.get("tau", 2.0), settings.get("bsi", "paper")
-                )
-                gr.Plot(PlotData(type="plotly", plot=figures.as_json(figure)), show_label=False, elem_id="method-bsi")
-        with gr.Row(elem_classes="bye-read"):
-            gr.HTML(content.numbers(), elem_id="method-numbers")
-            gr.HTML(content.limits(), elem_id="method-limits")
+    gr.HTML(content.steps(), elem_id="method-steps")
+    if example:
+        with gr.Row(elem_classes="bye-example"):
+            gr.HTML(content.pair(example), elem_id="method-pair")
+            settings = example.detection.settings
+            figure = figures.bsi_figure(
+                example.detection.layers, settings.get("tau", 2.0), settings.get("bsi", "paper")
+            )
+            gr.Plot(PlotData(type="plotly", plot=figures.as_json(figure)), show_label=False, elem_id="method-bsi")
+    with gr.Row(elem_classes="bye-read"):
+        gr.HTML(content.numbers(), elem_id="method-numbers")
+        gr.HTML(content.limits(), elem_id="method-limits")
+
+
+TAB = Tab(NAME, "Method", build)

@@ -10,7 +10,7 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.figures import scale_stops
 from bye_core.ui.open_run import open_run
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
 from bye_core.ui.tabs.review.why import review_why
@@ -20,20 +20,19 @@ from bye_core.ui.workspace import workspace_of
 NAME = COMPONENT
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session. Writes: session.revision after decisions; clears session.sample and session.selection once they
     are shown. Decisions go to the run."""
-    with gr.Tab("Review", id=NAME, elem_id="tab-review"):
-        page = gr.HTML(
-            {},
-            html_template="<div></div>",
-            js_on_load=TAKES_OVER,
-            apply_default_css=False,
-            server_functions=[*SERVER_FUNCTIONS, review_why],
-            elem_id=NAME,
-            stops=scale_stops(),
-            asked=frame.asked,
-        )
+    page = gr.HTML(
+        {},
+        html_template="<div></div>",
+        js_on_load=TAKES_OVER,
+        apply_default_css=False,
+        server_functions=[*SERVER_FUNCTIONS, review_why],
+        elem_id=NAME,
+        stops=scale_stops(),
+        asked=frame.asked,
+    )
     session, quiet = frame.session, {"api_visibility": "private", "show_progress": "hidden"}
     session.change(looked_at, session, page, **quiet)
     # One at a time: two bumps at once must not cost one of them.
@@ -41,6 +40,9 @@ def build(frame: Frame) -> None:
     page.decided(decided, session, session, **alone)
     page.opened(opened, session, session, **alone)
     page.dossier(lambda: gr.Tabs(selected="dossier"), None, frame.tabs, **quiet)
+
+
+TAB = Tab(NAME, "Review", build, styles=("review.css",))
 
 
 def looked_at(session: Session) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session
+from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.tabs.scan import actions as page
 from bye_core.ui.tabs.scan.job import AUTO
 from bye_core.ui.workspace import hosted
@@ -24,11 +24,13 @@ CLICKS = """element.addEventListener('click', (event) => {
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def build(frame: Frame) -> None:
+def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session.data, session.run. Writes: session.run. Starts and stops jobs of the workspace."""
-    with gr.Tab("Scan", id="scan", elem_id="tab-scan"):
-        parts = _lay_out(frame)
+    parts = _lay_out(frame)
     _listen(parts, frame)
+
+
+TAB = Tab("scan", "Scan", build)
 
 
 def _lay_out(frame: Frame) -> page.Parts:
