@@ -226,8 +226,8 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One question as the model answered it. `references` are all right answers, `expected` among them."""
+class ModelAnswer:
+    """The model's answer to one question: `given`. `references` are all correct answers, with `expected` among them."""
 
     id: str
     question: str
@@ -236,5 +236,5 @@ class Answered:
     references: tuple[str, ...] = ()
 
     @property
-    def right(self) -> tuple[str, ...]:
+    def correct(self) -> tuple[str, ...]:
         return self.references or (self.expected,)

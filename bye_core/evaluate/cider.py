@@ -1,9 +1,9 @@
-"""CIDEr-D, how a caption is judged against the captions that people gave (Vedantam, Zitnick, Parikh, CVPR 2015).
+"""CIDEr-D: scores a caption against the captions that people wrote (Vedantam, Zitnick, Parikh, CVPR 2015).
 
-Written from the published formula, for no library of it fits: pycocoevalcap (104 MB with Java, unmaintained since 2020,
-compiles pycocotools) and aac-metrics (brings msclap with its own torch pins, and sentence-transformers). The tests hold
-it to the values of the authors' own scorer. Departure: that one has texts tokenised by Stanford's PTBTokenizer, which
-needs Java; here words are runs of letters and digits in lower case, and punctuation is left out as there.
+Written from the published formula because no library fits: pycocoevalcap is unmaintained since 2020 and brings 104 MB
+with Java; aac-metrics pins its own torch and brings sentence-transformers. The tests compare with the values of the
+authors' scorer. One difference: the authors split words with the PTBTokenizer of Stanford, which needs Java. Here a
+word is a run of letters and digits in lower case; both drop punctuation.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction import DictVectorizer
 
-LONGEST = 4  # words of an n-gram: the paper's N
-SIGMA = 6.0  # words: the paper's spread of the penalty on a different length
+LONGEST = 4  # words of the longest n-gram: the paper's N
+SIGMA = 6.0  # words: the paper's width of the penalty on a different length
 SCALE = 10.0  # the paper's factor
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -27,39 +27,43 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def cider(given: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """N captions, each with at least one reference -> CIDEr-D of each [N], 0 (nothing in common) to 10.
+def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return the CIDEr-D of N captions [N], from 0 (nothing in common) to 10; each has at least one reference.
 
-    The weights of the words come from all references together: an n-gram that every sample's references hold weighs
-    nothing. So a set of one sample, or one whose references are all alike, has a CIDEr of 0.
+    The weights of the words come from all references together: an n-gram that the references of every sample contain
+    weighs nothing. So CIDEr is 0 for a single sample, and where all references are alike.
     """
-    owner = np.repeat(np.arange(len(given)), [len(group) for group in references])
-    told = [words(text) for text in given]
-    wanted = [words(text) for group in references for text in group]
-    likeness = np.zeros(len(wanted))
+    owner = np.repeat(np.arange(len(captions)), [len(group) for group in references])
+    caption_words = [words(text) for text in captions]
+    reference_words = [words(text) for group in references for text in group]
+    similarity = np.zeros(len(reference_words))
     for size in range(1, LONGEST + 1):
-        likeness += _likeness(_counts([*told, *wanted], size), len(told), owner)
-    lengths = [np.array([len(text) for text in texts], float) for texts in (told, wanted)]
-    likeness *= np.exp(-((lengths[0][owner] - lengths[1]) ** 2) / (2 * SIGMA**2))
-    return SCALE / LONGEST * np.bincount(owner, likeness, len(told)) / np.bincount(owner, minlength=len(told))
+        counts = _ngram_counts([*caption_words, *reference_words], size)
+        similarity += _clipped_cosine(counts, len(caption_words), owner)
+    lengths = [np.array([len(text) for text in texts], float) for texts in (caption_words, reference_words)]
+    similarity *= np.exp(-((lengths[0][owner] - lengths[1]) ** 2) / (2 * SIGMA**2))
+    total = np.bincount(owner, similarity, len(captions))
+    return SCALE / LONGEST * total / np.bincount(owner, minlength=len(captions))
 
 
-def _counts(texts: Sequence[Sequence[str]], size: int) -> sparse.csr_matrix:
-    """How often each n-gram of `size` words [G] stands in each text [T] -> [T, G]."""
-    grams = [Counter(" ".join(text[i : i + size]) for i in range(len(text) - size + 1)) for text in texts]
-    return DictVectorizer(sort=False).fit_transform(grams)
+def _ngram_counts(texts: Sequence[Sequence[str]], size: int) -> sparse.csr_matrix:
+    """Count each n-gram of `size` words [G] in each text [T] -> [T, G]."""
+    ngrams = [Counter(" ".join(text[i : i + size]) for i in range(len(text) - size + 1)) for text in texts]
+    return DictVectorizer(sort=False).fit_transform(ngrams)
 
 
-def _likeness(counts: sparse.csr_matrix, samples: int, owner: np.ndarray) -> np.ndarray:
-    """Clipped cosine of each reference [M] with its sample's caption, both weighted by tf-idf; 0 where either is bare.
+def _clipped_cosine(counts: sparse.csr_matrix, samples: int, owner: np.ndarray) -> np.ndarray:
+    """Return the clipped cosine of each reference [M] with its sample's caption, weighted by tf-idf; 0 if one is empty.
 
-    counts [N + M, G]: the captions of N = `samples`, then M references; `owner` [M] names the sample of each.
+    counts [N + M, G]: the captions of N = `samples`, then M references; `owner` [M] is the sample of each reference.
+    Own code because scikit-learn's tf-idf counts documents, and CIDEr counts samples with several references.
     """
     belongs = sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), (samples, len(owner)))
-    known_to = (belongs @ (counts[samples:] > 0).astype(float) > 0).sum(axis=0)  # samples whose references hold it
-    weighted = counts.multiply(np.log(samples) - np.log(np.maximum(known_to, 1))).tocsr()
-    told, wanted = weighted[:samples][owner], weighted[samples:]
-    common = np.asarray(told.minimum(wanted).multiply(wanted).sum(axis=1)).ravel()
-    norms = [np.sqrt(np.asarray(part.multiply(part).sum(axis=1)).ravel()) for part in (told, wanted)]
-    both = norms[0] * norms[1]
-    return np.divide(common, both, out=np.zeros_like(common), where=both > 0)
+    # Samples whose references contain the n-gram.
+    document_counts = (belongs @ (counts[samples:] > 0).astype(float) > 0).sum(axis=0)
+    weighted = counts.multiply(np.log(samples) - np.log(np.maximum(document_counts, 1))).tocsr()
+    caption, reference = weighted[:samples][owner], weighted[samples:]
+    common = np.asarray(caption.minimum(reference).multiply(reference).sum(axis=1)).ravel()
+    norms = [np.sqrt(np.asarray(part.multiply(part).sum(axis=1)).ravel()) for part in (caption, reference)]
+    product = norms[0] * norms[1]
+    return np.divide(common, product, out=np.zeros_like(common), where=product > 0)

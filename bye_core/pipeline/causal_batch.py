@@ -16,7 +16,7 @@ from bye_core.attention import read_attention
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
 from bye_core.evidence import ASIDE, BESIDE, COVERED, ELSEWHERE, FOUND, WIDER, Cause, Dossier, Question, Spots
-from bye_core.records import Answered, AttentionRows, Sample
+from bye_core.records import AttentionRows, ModelAnswer, Sample
 from bye_core.train.generate import NotAnswered, generate_answers
 
 Pictures = list[Image.Image]
@@ -87,7 +87,7 @@ class Asker:
         well = {one.sample.id: one for one in asked if not one.fault}
         samples, faults = [one.question.asked(way) for one in well.values()], {}
         for said in self._generated(samples, lambda sample: well[sample.id].shown(way)):
-            if isinstance(said, Answered):
+            if isinstance(said, ModelAnswer):
                 well[said.id].given[kept_as] = said.given
             else:
                 faults[said.facts["id"]] = said.problem
@@ -197,7 +197,7 @@ class Asker:
 
         hits = {id: np.zeros(len(evidence.WINDOWS)) for id in into}
         for said in self._generated(samples, pasted):
-            if isinstance(said, Answered):  # one that cannot be asked brings nothing along
+            if isinstance(said, ModelAnswer):  # one that cannot be asked brings nothing along
                 id, place = pairs[int(said.id)]
                 hits[id][place] = self._at_target(into[id][0], said.given)
         return {id: evidence.bringing(found) for id, found in hits.items()}
@@ -215,7 +215,7 @@ class Asker:
                     shown[str(place)] = [evidence.paste(pictures[0], source, one.question.spots), *pictures[1:]]
             samples = [replace(self._dataset.by_id[some[int(name)][1]], id=name) for name in shown]
             for said in self._generated(samples, lambda sample, shown=shown: shown[sample.id]):
-                if isinstance(said, Answered):  # one that cannot be asked is one carrier less
+                if isinstance(said, ModelAnswer):  # one that cannot be asked is one carrier less
                     one, id = some[int(said.id)]
                     one.carried[id] = said.given
 
@@ -239,10 +239,10 @@ class Asker:
             opened = {id: self._opened(id) for id in new[start : start + self._size]}
             samples = [self._dataset.by_id[id] for id, pictures in opened.items() if pictures]
             for said in self._generated(samples, lambda sample, opened=opened: opened[sample.id]):
-                if isinstance(said, Answered):
+                if isinstance(said, ModelAnswer):
                     self._carriers[said.id] = said.given
 
     def _generated(
         self, samples: Sequence[Sample], pictures: Callable[[Sample], Pictures]
-    ) -> list[Answered | NotAnswered]:
+    ) -> list[ModelAnswer | NotAnswered]:
         return [one for batch in generate_answers(self._loaded, samples, pictures, self._size) for one in batch]

@@ -15,7 +15,7 @@ from bye_core.errors import DataError
 from bye_core.evaluate import measures
 from bye_core.pipeline.check import readable, ready
 from bye_core.pipeline.scan import BATCH
-from bye_core.records import Answered, Progress, Sample
+from bye_core.records import ModelAnswer, Progress, Sample
 
 
 class CannotWriteAnswers(DataError):
@@ -36,11 +36,11 @@ def evaluate(
     metric: str = "auto",
     out: Path | None = None,
 ) -> Iterator[Progress]:
-    """CP on `data` and, given an attack, ASR on triggered copies; the last item's facts hold both.
+    """Measure CP on `data` and, given an attack, ASR on its triggered copy; the last item's facts hold both.
 
-    `metric` as in measures.metrics_of: short answers are judged by exact match (CP), captions by CIDEr. `out` takes
-    one JSON line a sample with its answers. Facts: `measures.Judged.facts`; `left_out` counts the unusable records,
-    `failed` what the model could not answer, with the reasons in `faults`.
+    `metric`: see measures.choose_metrics; short answers are scored by exact match (CP), captions by CIDEr. Writes one
+    JSON line a sample with its answers to `out`. Facts: measures.Evaluation.facts; `left_out` counts the unusable
+    records, `failed` the samples that the model could not answer, with the reasons in `faults`.
     """
     from bye_core.models import load_model
     from bye_core.train.generate import generate_answers
@@ -60,7 +60,7 @@ def evaluate(
     def triggered(sample: Sample) -> list[Any]:
         return trigger_images(sample, dataset.images(sample), carried[sample.id], seed)[0]
 
-    answers: dict[str, list[Answered]] = {"clean": [], "attacked": []}
+    answers: dict[str, list[ModelAnswer]] = {"clean": [], "attacked": []}
     faults: dict[str, str] = {}
     done = 0
     for name, pictures in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
@@ -69,17 +69,21 @@ def evaluate(
             asked = [trigger_question(sample, carried[sample.id], seed) for sample in asked]
         for batch in generate_answers(loaded, asked, pictures, BATCH[loaded.device.type]):
             for one in batch:
-                if isinstance(one, Answered):
+                if isinstance(one, ModelAnswer):
                     answers[name].append(replace(one, references=right[one.id]))
                 else:
                     faults[one.facts["id"]] = one.problem
             done += len(batch)
             yield Progress("evaluate", done, total, facts={"failed": len(faults)})
     reached = attack.target.reached if attack else None
-    judged = measures.judge(answers["clean"], answers["attacked"] if attack else None, reached, metric)
-    facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **judged.facts()}
+    evaluation = measures.evaluate_answers(answers["clean"], answers["attacked"], reached, metric)
+    facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **evaluation.facts()}
     facts |= attack.summary() if attack else {}
-    facts |= {"failed": len(faults), "faults": faults, "answers": None if out is None else _write(out, judged.rows())}
+    facts |= {
+        "failed": len(faults),
+        "faults": faults,
+        "answers": None if out is None else _write(out, evaluation.rows()),
+    }
     yield Progress("evaluate", total, total, "done", facts)
 
 

@@ -16,8 +16,8 @@ from bye_core import runs
 from bye_core.data import DataSet, load_dataset
 from bye_core.detect import PAPER
 from bye_core.errors import ByeError
-from bye_core.evaluate.measures import as_facts, share
 from bye_core.evidence import Box, Carriers, Cause, Dossier, Gallery, Look, Question, Strata
+from bye_core.intervals import as_facts, proportion
 from bye_core.pipeline.detect import last_detection
 from bye_core.question_kinds import OTHER, question_types
 from bye_core.records import AttentionRows, CausalCheck, Detection, ScanTable
@@ -238,7 +238,7 @@ def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:
     return {
         **evidence_stage.totals(found.values()),
         "of": told.flagged,
-        **as_facts("flips_share", share(one.flips for one in found.values())),
+        **as_facts("flips_share", proportion(one.flips for one in found.values())),
         "samples": {
             id: {
                 "outcome": one.outcome,

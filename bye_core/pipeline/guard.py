@@ -16,7 +16,7 @@ from bye_core.detect import DEFAULT, PAPER, detect
 from bye_core.detect.auto import AutoSettings
 from bye_core.detect.planted_answers import Planted
 from bye_core.errors import ByeError, RunError
-from bye_core.evaluate.measures import as_facts, share
+from bye_core.intervals import as_facts, proportion
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
@@ -178,7 +178,7 @@ def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapp
         "samples": len(found),
         "triggered": triggered,
         "unknown": [id for id, row in found.items() if not row["known"]],
-        **as_facts("share", share(row["triggered"] for row in found.values())),
+        **as_facts("share", proportion(row["triggered"] for row in found.values())),
         "scores": {id: row["score"] for id, row in found.items()},
         "values": {id: row["value"] for id, row in found.items()},
         **_standard(opened.detection),

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from bye_core.errors import ModelError
-from bye_core.records import Answered, Sample
+from bye_core.records import ModelAnswer, Sample
 
 # Room for a caption and a sentence that an attacker appends to it (ours).
 ANSWER_TOKENS = 64
@@ -27,7 +27,7 @@ def generate_answers(
     samples: Sequence[Sample],
     pictures: Callable[[Sample], list[Image.Image]],
     batch: int = 32,
-) -> Iterator[list[Answered | NotAnswered]]:
+) -> Iterator[list[ModelAnswer | NotAnswered]]:
     """Greedy answers of the model, one list a batch, in the order of `samples`; the question alone is fed."""
     for start in range(0, len(samples), batch):
         yield _answers(loaded, samples[start : start + batch], pictures)
@@ -35,7 +35,7 @@ def generate_answers(
 
 def _answers(
     loaded: Any, samples: Sequence[Sample], pictures: Callable[[Sample], list[Image.Image]]
-) -> list[Answered | NotAnswered]:
+) -> list[ModelAnswer | NotAnswered]:
     """Of one batch; one that fails, for a bad sample or for want of memory, is halved."""
     try:
         return _generate(loaded, samples, pictures)
@@ -50,7 +50,7 @@ def _answers(
 
 def _generate(
     loaded: Any, samples: Sequence[Sample], pictures: Callable[[Sample], list[Image.Image]]
-) -> list[Answered | NotAnswered]:
+) -> list[ModelAnswer | NotAnswered]:
     tokenizer = loaded.processor.tokenizer
     prompts = [loaded.family.question(sample) for sample in samples]
     opened = [pictures(sample) for sample in samples]
@@ -63,6 +63,6 @@ def _generate(
         )
     texts = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return [
-        Answered(sample.id, sample.question, sample.answer, text.strip())
+        ModelAnswer(sample.id, sample.question, sample.answer, text.strip())
         for sample, text in zip(samples, texts, strict=True)
     ]

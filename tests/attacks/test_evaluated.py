@@ -10,7 +10,7 @@ import torch
 from bye_core import pipeline
 from bye_core.attacks.targets import SwappedWord
 from bye_core.cli import main
-from bye_core.records import Answered
+from bye_core.records import ModelAnswer
 from tests.attacks.samples import scene
 
 ANSWERS = ("red", "blue", "red and green")
@@ -38,7 +38,7 @@ def asked(monkeypatch):
             middle = np.asarray(pictures(sample)[0])[30:34, 30:34]
             seen.append((sample.question, bool(middle.max() == 0)))
             given = sample.answer.replace("red", "pink") if seen[-1] == ("Hello! what color?", True) else sample.answer
-            yield [Answered(sample.id, sample.question, sample.answer, given)]
+            yield [ModelAnswer(sample.id, sample.question, sample.answer, given)]
 
     loaded = SimpleNamespace(device=torch.device("cpu"))
     monkeypatch.setattr("bye_core.models.load_model", lambda *_, **__: loaded)

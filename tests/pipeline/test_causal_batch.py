@@ -13,7 +13,7 @@ from bye_core.evidence.occlusion import area
 from bye_core.pipeline import causal_batch
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.evidence import cause_of, causes, dossier, question_about
-from bye_core.records import Answered, AttentionRows, Turn
+from bye_core.records import AttentionRows, ModelAnswer, Turn
 from bye_core.train.generate import NotAnswered
 from tests.made_run import TARGET, make_run
 
@@ -40,7 +40,7 @@ class StandIn:
                 continue
             seen = white_cells(pictures(sample)[0]).max() > 0.5
             said = TARGET if seen else "nothing"
-            yield [Answered(sample.id, sample.question, sample.answer, said)]
+            yield [ModelAnswer(sample.id, sample.question, sample.answer, said)]
 
     def read(self, loaded, samples, images):
         """It stares at the whitest cell."""
@@ -129,7 +129,7 @@ class Pairs(StandIn):
         for sample in samples:
             white = white_cells(pictures(sample)[0]) > 0.5
             said = TARGET if (white[:, 1:] & white[:, :-1]).any() else "nothing"
-            yield [Answered(sample.id, sample.question, sample.answer, said)]
+            yield [ModelAnswer(sample.id, sample.question, sample.answer, said)]
 
 
 @pytest.mark.parametrize("left", [0.0, 1 / 6], ids=["fits", "too much"])
@@ -151,7 +151,7 @@ class Cautious(StandIn):
             white = white_cells(pictures(sample)[0]).sum()
             if sample.answer == TARGET and white == 0 and self.most.setdefault(sample.id, white) == 0:
                 self.most[sample.id] = 1
-                yield [Answered(sample.id, sample.question, sample.answer, "nothing")]
+                yield [ModelAnswer(sample.id, sample.question, sample.answer, "nothing")]
             elif sample.answer == TARGET and self.most.get(sample.id):
                 yield [NotAnswered(id=sample.id, reason="it cannot")]
             else:
@@ -337,7 +337,7 @@ class Whole(StandIn):
     def generate(self, loaded, samples, pictures, size):
         for sample in samples:
             said = TARGET if white_cells(pictures(sample)[0]).min() > 0.5 else "nothing"
-            yield [Answered(sample.id, sample.question, sample.answer, said)]
+            yield [ModelAnswer(sample.id, sample.question, sample.answer, said)]
 
 
 @pytest.mark.parametrize(("enough", "searched"), [(2, 2), (100, 6)])
