@@ -1,33 +1,41 @@
 // The session comes late (Gradio connects, then asks). The page opens by itself what it will find there: one question
 // brings the list, the first sample and its picture. AFTER_REVIEW in bye_core/ui/app.py waits for what is said here.
 
-function remembered() {
+import { storedValue, storeValue } from './dom.js';
+import { props } from './page.js';
+import { call } from './requests.js';
+import { pictureAt, showQueue } from './review.js';
+import { EVERYTHING, markEntered, state } from './state.js';
+
+function storedContext() {
   try {
-    return JSON.parse(kept('place', '')) || {};
+    return JSON.parse(storedValue('place', '')) || {};
   } catch {
     return {};
   }
 }
 
 // The visitor's token is kept as Gradio keeps it: whoever reads this browser's store can act as the visitor.
-const remember = () => keep('place', JSON.stringify(place));
+export function storeContext() {
+  storeValue('place', JSON.stringify(state.context));
+}
 
-async function enter() {
-  const { visitor = '', run = '' } = remembered();
+export async function enter() {
+  const { visitor = '', run = '' } = storedContext();
   try {
     const answer = await call('review_enter', { visitor }, { asked: props.asked, kept: run });
-    if (seen.run === undefined) await openFirst(visitor, answer);
+    if (state.session.run === undefined) await openFirst(visitor, answer);
   } catch {
     // The session says what is open, and what is wrong with it.
   } finally {
-    sayEntered();
+    markEntered();
   }
 }
 
 async function openFirst(visitor, { run, flagged, list: listing, first }) {
-  place = { visitor, run };
-  seen = { visitor, run, stamp: listing.stamp, revision: 0 };
-  query = { ...query, ...EVERYTHING, show: flagged ? 'flagged' : 'all' };
+  state.context = { visitor, run };
+  state.session = { visitor, run, stamp: listing.stamp, revision: 0 };
+  state.query = { ...state.query, ...EVERYTHING, show: flagged ? 'flagged' : 'all' };
   showQueue(listing, null, first);
   if (!first || !first.picture) return;
   await pictureAt(first.position, 0).catch(() => {});

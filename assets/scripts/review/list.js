@@ -1,17 +1,16 @@
 // The list of samples: only the rows in sight are in the page, their texts and thumbnails come in pages.
 
-const FLAGGED = 1;
-const ACCEPTED = 2;
-const REJECTED = 4;
-const UNSCANNED = 255;
+import { h, Recent } from './dom.js';
+import { ACCEPTED, FLAGGED, REJECTED, UNSCANNED } from './page.js';
+
 const ROW = 64; // pixels, as in assets/review.css
 const MARGIN = 6; // rows kept ready above and below
 const PAGE = 48;
 
-const decidedBits = (bits) => bits !== UNSCANNED && (bits & (ACCEPTED | REJECTED)) !== 0;
+export const decidedBits = (bits) => bits !== UNSCANNED && (bits & (ACCEPTED | REJECTED)) !== 0;
 
 // Every state has a word and a shape beside its colour.
-function stateOf(bits) {
+export function stateOf(bits) {
   if (bits & ACCEPTED) {
     return bits & FLAGGED
       ? { kind: 'kept', shape: '✓', word: 'accepted', note: 'accepted by hand, flagged now' }
@@ -27,7 +26,7 @@ function stateOf(bits) {
     : { kind: 'plain', shape: '○', word: 'not flagged', note: '' };
 }
 
-class List {
+export class SampleList {
   // fetch: {cards(positions), thumbnails(positions)}; open(index); changed() after the selection has changed
   constructor(holder, fetch, open, changed) {
     this.holder = holder;
@@ -154,14 +153,22 @@ class List {
       state: h('span', { class: 'rv-state' }),
     };
     row.face = h(
-      'button', { type: 'button', class: 'rv-face' },
-      row.thumb, h('span', { class: 'rv-words' }, row.id, row.text, h('span', { class: 'rv-meter' }, row.bar, row.score)), row.state,
+      'button',
+      { type: 'button', class: 'rv-face' },
+      row.thumb,
+      h('span', { class: 'rv-words' }, row.id, row.text, h('span', { class: 'rv-meter' }, row.bar, row.score)),
+      row.state,
     );
     row.face.addEventListener('click', (event) => {
       if (event.shiftKey) this.select(index, true, true);
       else this.open(index);
     });
-    row.root = h('div', { class: 'rv-row', role: 'listitem', style: `top: ${index * ROW}px`, 'aria-posinset': index + 1 }, check, row.face);
+    row.root = h(
+      'div',
+      { class: 'rv-row', role: 'listitem', style: `top: ${index * ROW}px`, 'aria-posinset': index + 1 },
+      check,
+      row.face,
+    );
     return row;
   }
 
@@ -198,20 +205,25 @@ class List {
   // What is in sight and not known yet; one question of each kind at a time, so that fast scrolling asks for little.
   async load(first, last) {
     const lacking = (known) => [...this.positions.subarray(first, last)].filter((p) => known.get(p) === undefined).slice(0, PAGE);
-    for (const [kind, known] of [['cards', this.cards], ['thumbnails', this.thumbnails]]) {
+    for (const [kind, known] of [
+      ['cards', this.cards],
+      ['thumbnails', this.thumbnails],
+    ]) {
       const wanted = lacking(known);
       const flag = `loading-${kind}`;
       if (!wanted.length || this[flag]) continue;
       this[flag] = true;
-      this.fetch[kind](wanted)
-        .then((found) => {
+      this.fetch[kind](wanted).then(
+        (found) => {
           for (const position of wanted) if (found[position] !== undefined) known.set(position, found[position]);
           this[flag] = false;
           this.refresh();
           this.later();
-        }, () => {
+        },
+        () => {
           this[flag] = false; // asked for again with the next look
-        });
+        },
+      );
     }
   }
 }

@@ -1,6 +1,10 @@
 // The pictures of one sample with its attention over them: one figure a picture, one colour scale for all of them.
 
-class Viewer {
+import { h, percent } from './dom.js';
+import { cellAt, cellImage, paintHeat, paintMarks, peakOf, scaleTop, sharesOf } from './heatmap.js';
+import { wordsOf } from './requests.js';
+
+export class Viewer {
   // `report(text)`: what is under the pointer, "" when it leaves.
   constructor(holder, name, report) {
     this.holder = holder;
@@ -34,7 +38,10 @@ class Viewer {
     marks.addEventListener('pointerleave', () => {
       this.point(figure, null);
     });
-    picture.then((shown) => this.fill(figure, shown), (error) => this.fail(figure, wordsOf(error)));
+    picture.then(
+      (shown) => this.fill(figure, shown),
+      (error) => this.fail(figure, wordsOf(error)),
+    );
     return figure;
   }
 
@@ -89,7 +96,11 @@ class Viewer {
     const scale = top ? scaleTop(maps, top.share) : 0;
     for (const figure of this.figures) {
       if (!figure.image || !figure.stage.clientWidth) continue;
-      paintHeat(figure.heat, maps.filter(({ grid }) => grid.image === figure.number), scale);
+      paintHeat(
+        figure.heat,
+        maps.filter(({ grid }) => grid.image === figure.number),
+        scale,
+      );
       const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
       figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
     }
@@ -104,16 +115,19 @@ class Viewer {
       // The smallest cell wins where grids lie over each other.
       for (const map of this.maps.filter(({ grid }) => grid.image === figure.number)) {
         const cell = cellAt(map.grid, event.clientX - box.left, event.clientY - box.top, box.width, box.height);
-        if (cell) found = { grid: map.grid, row: cell[0], column: cell[1], share: map.shares[cell[0] * map.grid.columns + cell[1]] };
+        if (cell)
+          found = { grid: map.grid, row: cell[0], column: cell[1], share: map.shares[cell[0] * map.grid.columns + cell[1]] };
       }
     }
     paintMarks(figure.marks, this.grids(figure.number), found);
-    this.report(found ? `Row ${found.row}, column ${found.column}: ${percent(found.share, 2)} of the attention on the image` : '');
+    this.report(
+      found ? `Row ${found.row}, column ${found.column}: ${percent(found.share, 2)} of the attention on the image` : '',
+    );
   }
 }
 
 // All layers as small maps, each with a scale of its own; a click shows that layer in the picture.
-class Strip {
+export class Strip {
   constructor(holder, choose) {
     this.holder = holder;
     this.choose = choose;
@@ -132,8 +146,10 @@ class Strip {
 
   thumb(layer) {
     return h(
-      'button', { type: 'button', class: 'rv-layer', onclick: () => this.choose(layer) },
-      h('canvas', { 'aria-hidden': 'true' }), h('span', {}, String(layer)),
+      'button',
+      { type: 'button', class: 'rv-layer', onclick: () => this.choose(layer) },
+      h('canvas', { 'aria-hidden': 'true' }),
+      h('span', {}, String(layer)),
     );
   }
 

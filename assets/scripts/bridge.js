@@ -6,7 +6,9 @@ let resizing = null;
 
 // Plotly follows the window only; a column also changes its width when the sidebar moves or a tab comes to the front.
 const resized = new ResizeObserver((entries) => {
-  const moved = entries.filter(({ target, contentRect: { width } }) => width > 0 && Math.abs(width - (widths.get(target) || 0)) > 1);
+  const moved = entries.filter(
+    ({ target, contentRect: { width } }) => width > 0 && Math.abs(width - (widths.get(target) || 0)) > 1,
+  );
   for (const { target, contentRect } of moved) widths.set(target, contentRect.width);
   if (!moved.length) return;
   clearTimeout(resizing);

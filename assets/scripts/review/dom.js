@@ -1,8 +1,6 @@
-// Texts of a data set are hostile: they reach the page only through `h` and textContent, never as HTML.
+// Builds elements. Texts of a data set are hostile: they reach the page only through `h` and textContent, never as HTML.
 
-const part = (name) => element.querySelector(`[data-part="${name}"]`);
-
-function h(tag, attributes, ...children) {
+export function h(tag, attributes, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value === null || value === undefined || value === false) continue;
@@ -13,26 +11,26 @@ function h(tag, attributes, ...children) {
   return node;
 }
 
-function button(label, attributes, onclick) {
+export function button(label, attributes, onclick) {
   return h('button', { type: 'button', class: 'rv-small', ...attributes, onclick }, label);
 }
 
-function percent(share, digits = 1) {
+export function percent(share, digits = 1) {
   if (share > 0 && share < 0.001) return '< 0.1%';
   return `${(100 * share).toFixed(digits)}%`;
 }
 
-const count = (number, noun) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+export const count = (number, noun) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 
-function bytesOf(base64) {
+export function bytesOf(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
 }
 
-// The latest few results; what was asked for longest ago goes first.
-class Recent {
+// A cache of the latest results; drops the least recently used entry first.
+export class Recent {
   constructor(limit) {
     this.limit = limit;
     this.entries = new Map();
@@ -63,8 +61,8 @@ class Recent {
   }
 }
 
-// A private browser mode may refuse to keep anything; the page works all the same.
-function kept(key, fallback) {
+// A private browser mode may refuse to store anything; the page works all the same.
+export function storedValue(key, fallback) {
   try {
     return localStorage.getItem(`bye-${key}`) ?? fallback;
   } catch {
@@ -72,10 +70,10 @@ function kept(key, fallback) {
   }
 }
 
-function keep(key, value) {
+export function storeValue(key, value) {
   try {
     localStorage.setItem(`bye-${key}`, value);
   } catch {
-    // Nothing to do: it is asked for again next time.
+    // Nothing to do: the page asks for it again next time.
   }
 }

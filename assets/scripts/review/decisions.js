@@ -1,25 +1,34 @@
 // Decisions: shown at once as being saved, sent one after another, taken back on the page where the server refuses.
 
-const made = []; // what this page decided and has not undone, oldest first; `batch` is known once it is saved
-const unsaved = []; // decisions that the server refused
+import { bytesOf, count } from './dom.js';
+import { showCounts, showSaved } from './filters.js';
+import { decidedBits } from './list.js';
+import { showError, showMessage } from './messages.js';
+import { ACCEPTED, FLAGGED, part, REJECTED, trigger } from './page.js';
+import { call, wordsOf } from './requests.js';
+import { list, openIndex, openPosition, outbox, panel } from './review.js';
+import { drafts, samples, state } from './state.js';
+
+export const made = []; // what this page decided and has not undone, oldest first; `batch` is known once it is saved
+export const unsaved = []; // decisions that the server refused
+const TELL_AFTER = 900; // ms without a decision, then the other tabs are told
+let telling = null;
 let undoing = 0; // undos whose sample only the server knows
 
-const reviewer = () => part('reviewer').value.trim();
+export const reviewer = () => part('reviewer').value.trim();
 const CHOICE_BITS = ACCEPTED | REJECTED;
 const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
-const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
-
-let saved = new Uint8Array(0); // marks as they are on disk; all numbers of the page are counted from these
+export const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
 
 function mark(position, bits, marks = list.marks) {
   marks[position] = (marks[position] & FLAGGED) | (bits & CHOICE_BITS);
 }
 
 // Marks as they are on disk, and over them what is on its way there.
-function adopt(marks) {
-  saved = marks;
+export function adopt(marks) {
+  state.savedMarks = marks;
   list.marks = marks.slice();
-  for (const item of outbox.items.filter((one) => one.place === place && !one.sent)) {
+  for (const item of outbox.items.filter((one) => one.context === state.context && !one.sent)) {
     if (item.kind === 'one') mark(item.position, bitsOf(item.choice));
     else if (item.kind === 'undo' && item.of) mark(item.of.position, item.of.before);
   }
@@ -27,12 +36,14 @@ function adopt(marks) {
   if (list.current !== null && panel.sample) panel.mark(list.marks[list.current]);
 }
 
-function decide(choice) {
+export function decide(choice) {
   const position = list.current;
   if (position === null) return;
   const card = list.cards.get(position);
   if (!card || undoing) {
-    say(undoing ? 'An undo is under way: nothing was decided.' : 'This sample is still being loaded: nothing was decided.');
+    showMessage(
+      undoing ? 'An undo is under way: nothing was decided.' : 'This sample is still being loaded: nothing was decided.',
+    );
     return;
   }
   send(position, card.id, choice);
@@ -40,7 +51,7 @@ function decide(choice) {
   if (next >= 0) openIndex(next);
   else {
     panel.mark(list.marks[position]);
-    say('Every sample in this list is decided. Go on to Export, or choose another list.');
+    showMessage('Every sample in this list is decided. Go on to Export, or choose another list.');
   }
   showCounts();
 }
@@ -53,22 +64,28 @@ function send(position, id, choice) {
   made.push(item);
   outbox.push(item);
   const known = samples.get(position);
-  if (known) known.then((sample) => { sample.decision = { choice, note: item.note ?? '', reviewer: item.by }; }, () => {});
+  if (known)
+    known.then(
+      (sample) => {
+        sample.decision = { choice, note: item.note ?? '', reviewer: item.by };
+      },
+      () => {},
+    );
 }
 
-function decideMany(choice) {
+export function decideMany(choice) {
   const positions = bulkPositions();
   if (positions.length) outbox.push({ kind: 'many', positions, choice, by: reviewer() });
 }
 
 // The selection if there is one, otherwise what is undecided in the list.
-function bulkPositions() {
+export function bulkPositions() {
   if (list.selected.size) return [...list.positions].filter((position) => list.selected.has(position));
   return [...list.positions].filter((position) => !decidedBits(list.marks[position]));
 }
 
 // One's own last decision is taken back on the page at once; an older one, or many, when the server has told which.
-function undo() {
+export function undo() {
   const of = made.length && made[made.length - 1].kind === 'one' ? made.pop() : null;
   if (of) {
     mark(of.position, of.before);
@@ -82,15 +99,15 @@ function undo() {
   outbox.push({ kind: 'undo', of, many: of ? null : made.pop(), by: reviewer() });
 }
 
-async function deliver(item) {
+export async function deliver(item) {
   try {
     const show = await { one: sendOne, many: sendMany, undo: sendUndo }[item.kind](item);
     item.sent = true;
     later();
-    if (item.place === place) show();
+    if (item.context === state.context) show();
   } catch (error) {
-    if (item.place === place) refuse(item, wordsOf(error));
-    else complain(wordsOf(error), []);
+    if (item.context === state.context) refuse(item, wordsOf(error));
+    else showError(wordsOf(error), []);
   }
   if (item.kind === 'undo' && !item.of) undoing -= 1;
   showCounts();
@@ -101,10 +118,10 @@ async function deliver(item) {
 async function sendOne(item) {
   const { id, choice, note, by, position } = item;
   const words = { id, choice, reviewer: by, ...(note === undefined ? {} : { note }) };
-  item.batch = (await call('review_decide', item.place, words)).batch;
+  item.batch = (await call('review_decide', item.context, words)).batch;
   return () => {
     if (drafts.get(position) === note) drafts.delete(position);
-    mark(position, bitsOf(choice), saved);
+    mark(position, bitsOf(choice), state.savedMarks);
     settled(item);
     showSaved(`Saved: ${done(choice)} ${id}.`);
   };
@@ -117,17 +134,17 @@ function settled(item) {
 
 async function sendMany(item) {
   const { positions, choice, by } = item;
-  const { batch, count: number } = await call('review_decide', item.place, { positions, choice, reviewer: by });
+  const { batch, count: number } = await call('review_decide', item.context, { positions, choice, reviewer: by });
   item.batch = batch;
   return () => {
     made.push(item);
     for (const position of positions) {
       mark(position, bitsOf(choice));
-      mark(position, bitsOf(choice), saved);
+      mark(position, bitsOf(choice), state.savedMarks);
       samples.delete(position);
     }
     list.unselect();
-    say(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
+    showMessage(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
     if (list.current !== null) panel.mark(list.marks[list.current]);
   };
 }
@@ -136,7 +153,7 @@ async function sendUndo(item) {
   const { of, many, by } = item;
   const batch = (of || many || {}).batch || '';
   if (of && !batch) return () => settled(item); // it was never saved
-  const undone = await call('review_undo', item.place, { batch, reviewer: by });
+  const undone = await call('review_undo', item.context, { batch, reviewer: by });
   return () => {
     if (of) {
       samples.delete(of.position);
@@ -144,7 +161,9 @@ async function sendUndo(item) {
     } else samples.clear();
     adopt(bytesOf(undone.marks));
     const one = undone.count === 1;
-    say(one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`);
+    showMessage(
+      one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`,
+    );
     const index = list.positions.indexOf(undone.position);
     if (!of && one && index >= 0) openIndex(index);
   };
@@ -152,9 +171,10 @@ async function sendUndo(item) {
 
 function refuse(item, words) {
   if (item.kind !== 'one') {
-    complain(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
+    showError(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
     if (item.of) settled(item);
-    if (words.kind === 'NothingToUndo') refreshMarks().catch(() => {}); // somebody else has undone it
+    if (words.kind === 'NothingToUndo')
+      refreshMarks().catch(() => {}); // somebody else has undone it
     else if (item.of) {
       made.push(item.of);
       mark(item.of.position, bitsOf(item.of.choice));
@@ -167,7 +187,7 @@ function refuse(item, words) {
   if (outbox.items.some((other) => other.of === item)) return; // undone before it was refused
   if (made.includes(item)) made.splice(made.indexOf(item), 1);
   unsaved.push(item);
-  complain({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
+  showError({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
     ['Try again', sendAgain],
     ['Show it', () => openPosition(item.position)],
   ]);
@@ -184,10 +204,10 @@ function sendAgain() {
   showCounts();
 }
 
-async function refreshMarks() {
-  const [here, before] = [place, outbox.count];
+export async function refreshMarks() {
+  const [here, before] = [state.context, outbox.count];
   const { marks } = await call('review_marks', here);
-  if (here !== place || before !== outbox.count) return; // decided meanwhile: that tells again
+  if (here !== state.context || before !== outbox.count) return; // decided meanwhile: that tells again
   adopt(bytesOf(marks));
   showCounts();
 }
@@ -199,14 +219,14 @@ function later() {
 }
 
 // What stands in the note's field belongs to the sample that it was filled for.
-function keepDraft() {
+export function keepDraft() {
   const field = part('note');
   if (list.current !== null && field.dataset.of === String(list.current) && field.value.trim() !== (field.dataset.was || '')) {
     drafts.set(list.current, field.value.trim());
   }
 }
 
-function fillNote(position, decision) {
+export function fillNote(position, decision) {
   const field = part('note');
   const was = decision ? decision.note : '';
   if (field.dataset.of === String(position) && field.value.trim() !== (field.dataset.was || '')) return; // being typed
@@ -216,7 +236,7 @@ function fillNote(position, decision) {
 }
 
 // A note on a sample that is decided already is kept by deciding the same once more.
-function noteChanged() {
+export function noteChanged() {
   keepDraft();
   const position = list.current;
   const card = position === null ? null : list.cards.get(position);

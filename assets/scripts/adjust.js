@@ -47,7 +47,9 @@ element.addEventListener('click', (event) => {
 handle.addEventListener('click', () => {
   if (!moving && tab() in wanted && wide()) wanted[tab()] = handle.getAttribute('aria-expanded') !== 'true';
 });
-document.addEventListener('click', (event) => { if (event.target.closest('[data-adjust]')) setOpen(true); });
+document.addEventListener('click', (event) => {
+  if (event.target.closest('[data-adjust]')) setOpen(true);
+});
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && isOpen() && bar.contains(document.activeElement)) {
     setOpen(false);
@@ -56,7 +58,10 @@ document.addEventListener('keydown', (event) => {
 });
 new MutationObserver(label).observe(bar, { attributes: true, attributeFilter: ['class'] });
 new MutationObserver(follow).observe(document.getElementById('tabs').parentElement, {
-  subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
+  subtree: true,
+  childList: true,
+  attributes: true,
+  attributeFilter: ['aria-selected'],
 });
 new MutationObserver(follow).observe(element, { subtree: true, childList: true });
 bar.setAttribute('role', 'complementary');

@@ -1,9 +1,14 @@
-// Attention laid over a picture. The geometry repeats bye_core/figures/overlay.py line by line.
+// Draws attention over a picture. The geometry repeats bye_core/grids.py line by line.
 
-const STOPS = props.stops;
-const EDGES = [[4, 'rgba(0, 0, 0, 0.8)'], [2, '#ffffff']]; // seen on any picture
+import { props } from './page.js';
 
-function cellBox(grid, row, column, width, height) {
+export const STOPS = props.stops;
+const EDGES = [
+  [4, 'rgba(0, 0, 0, 0.8)'],
+  [2, '#ffffff'],
+]; // seen on any picture
+
+export function cellBox(grid, row, column, width, height) {
   const [left, top, right, bottom] = grid.box;
   const across = (right - left) / grid.columns;
   const down = (bottom - top) / grid.rows;
@@ -15,7 +20,7 @@ function cellBox(grid, row, column, width, height) {
   ];
 }
 
-function cellAt(grid, x, y, width, height) {
+export function cellAt(grid, x, y, width, height) {
   const [left, top, right, bottom] = grid.box;
   const column = Math.floor(((x / width - left) / (right - left)) * grid.columns);
   const row = Math.floor(((y / height - top) / (bottom - top)) * grid.rows);
@@ -23,7 +28,7 @@ function cellAt(grid, x, y, width, height) {
 }
 
 // Shares of grid number `g`, mean over `layers` (those that are defined), or null where none is.
-function sharesOf(heat, g, layers) {
+export function sharesOf(heat, g, layers) {
   const grid = heat.grids[g];
   const known = layers.filter((layer) => grid.values[layer]);
   if (!known.length) return null;
@@ -35,7 +40,7 @@ function sharesOf(heat, g, layers) {
   return shares.map((value) => (value * heat.unit) / known.length);
 }
 
-function peakOf(grid, shares) {
+export function peakOf(grid, shares) {
   let best = 0;
   for (let i = 1; i < shares.length; i++) if (shares[i] > shares[best]) best = i;
   return { row: Math.floor(best / grid.columns), column: best % grid.columns, share: shares[best] };
@@ -45,24 +50,24 @@ function peakOf(grid, shares) {
 // attention without a peak looks as calm as it is.
 const CALM = 10;
 
-function scaleTop(maps, peak) {
+export function scaleTop(maps, peak) {
   const tokens = maps.reduce((sum, { shares }) => sum + shares.length, 0);
   return Math.max(peak, Math.min(1, CALM / tokens));
 }
 
 // Whether a cell's middle is outside the picture.
-function isPadding(grid, row, column) {
+export function isPadding(grid, row, column) {
   const [left, top, right, bottom] = cellBox(grid, row, column, 1, 1);
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];
   return x < 0 || x > 1 || y < 0 || y > 1;
 }
 
-function paddingShare(grid, shares) {
+export function paddingShare(grid, shares) {
   return shares.reduce((sum, share, i) => sum + (isPadding(grid, Math.floor(i / grid.columns), i % grid.columns) ? share : 0), 0);
 }
 
 // One pixel a cell. `veil`: cells that get little attention let the picture through.
-function cellImage(grid, shares, top, veil) {
+export function cellImage(grid, shares, top, veil) {
   const small = document.createElement('canvas');
   small.width = grid.columns;
   small.height = grid.rows;
@@ -87,7 +92,7 @@ function fit(canvas) {
 }
 
 // `cells`: [{grid, shares}] of one picture. Cells beyond the picture (padding) fall off the canvas.
-function paintHeat(canvas, cells, top) {
+export function paintHeat(canvas, cells, top) {
   const [width, height] = fit(canvas);
   const context = canvas.getContext('2d');
   context.clearRect(0, 0, width, height);
@@ -96,13 +101,16 @@ function paintHeat(canvas, cells, top) {
     const [left, up, right, bottom] = grid.box;
     context.drawImage(
       cellImage(grid, shares, top, true),
-      left * width, up * height, (right - left) * width, (bottom - up) * height,
+      left * width,
+      up * height,
+      (right - left) * width,
+      (bottom - up) * height,
     );
   }
 }
 
 // What is pointed at, and what of the picture the model never saw.
-function paintMarks(canvas, grids, cell) {
+export function paintMarks(canvas, grids, cell) {
   const [width, height] = fit(canvas);
   const context = canvas.getContext('2d');
   context.clearRect(0, 0, width, height);
@@ -126,7 +134,7 @@ function paintMarks(canvas, grids, cell) {
 }
 
 // The picture around one cell, with one cell more on every side.
-function paintCrop(canvas, image, peak, grid) {
+export function paintCrop(canvas, image, peak, grid) {
   const [left, up, right, bottom] = cellBox(grid, peak.row, peak.column, image.naturalWidth, image.naturalHeight);
   const [wide, high] = [right - left, bottom - up];
   const context = canvas.getContext('2d');

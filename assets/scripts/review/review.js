@@ -1,44 +1,58 @@
 // Review: one sample after another, decided by keys. `props.value` = {visitor, run, sample, stamp, revision}.
 
+import { adopt, deliver, fillNote, keepDraft, refreshMarks } from './decisions.js';
+import { bytesOf, h, percent } from './dom.js';
+import { Strip, Viewer } from './figure.js';
+import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
+import { paddingShare, STOPS } from './heatmap.js';
+import { SampleList } from './list.js';
+import { showError } from './messages.js';
+import { part } from './page.js';
+import { Panel } from './panel.js';
+import { call, Outbox, Prefetcher, wordsOf } from './requests.js';
+import { EVERYTHING, entered, pictures, samples, state } from './state.js';
+
 const NEAR = [1, 2, 3, -1]; // samples fetched ahead, as seen from the current one
-const SHOWS = { flagged: 'flagged', undecided: 'undecided', accepted: 'accepted', rejected: 'rejected', contrary: 'against the flag', all: 'all' };
-const EVERYTHING = { show: 'all', text: '', question: null, answer: null, picked: null };
-const TELL_AFTER = 900; // ms without a decision, then the other tabs are told
-
-let place = { visitor: '', run: '' };
-let seen = {};
-let facts = null; // of the latest queue answer
-let query = { show: 'flagged', sort: 'suspicious', text: '', question: null, answer: null, picked: null };
-let asked = 0; // number of the latest queue question
+let asked = 0; // number of the latest request for a list
 let layer = 'sensitive';
-let telling = null;
-const samples = new Recent(40);
-const pictures = new Recent(40);
-const drafts = new Map(); // notes typed and not yet kept, by position
 
-let sayEntered;
-const entered = new Promise((said) => { sayEntered = said; }); // something is on the screen, or nothing is to be
-const ahead = new Ahead();
-const outbox = new Outbox(deliver);
-const viewer = new Viewer(part('figures'), 'sample', (text) => { part('readout').textContent = text || part('readout').dataset.rest || ''; });
+const prefetcher = new Prefetcher();
+export const outbox = new Outbox(deliver);
+const viewer = new Viewer(part('figures'), 'sample', (text) => {
+  part('readout').textContent = text || part('readout').dataset.rest || '';
+});
 const strip = new Strip(part('strip'), (chosen) => choose(layer === chosen ? 'sensitive' : chosen));
-const panel = new Panel(part('facts'), {
+export const panel = new Panel(part('facts'), {
   question: (position) => ask({ question: position, show: 'all' }),
   answer: (position) => ask({ answer: position, show: 'all' }),
   open: openPosition,
 });
-const list = new List(part('list'), {
-  cards: (positions) => call('review_cards', place, { positions }).then(({ cards }) => Object.fromEntries(cards.map((card) => [card.position, card]))),
-  thumbnails: (positions) => call('review_thumbnails', place, { positions }).then(({ thumbnails }) => thumbnails),
-}, openIndex, showCounts);
+export const list = new SampleList(
+  part('list'),
+  {
+    cards: (positions) =>
+      call('review_cards', state.context, { positions }).then(({ cards }) =>
+        Object.fromEntries(cards.map((card) => [card.position, card])),
+      ),
+    thumbnails: (positions) => call('review_thumbnails', state.context, { positions }).then(({ thumbnails }) => thumbnails),
+  },
+  openIndex,
+  showCounts,
+);
 
 // --- what is asked of the server -------------------------------------------------------------------------------
 
 function sampleAt(position) {
-  return samples.get(position) || samples.set(position, call('review_sample', place, { position }).catch((error) => {
-    samples.delete(position);
-    throw error;
-  }));
+  return (
+    samples.get(position) ||
+    samples.set(
+      position,
+      call('review_sample', state.context, { position }).catch((error) => {
+        samples.delete(position);
+        throw error;
+      }),
+    )
+  );
 }
 
 async function decoded(src, width, height) {
@@ -48,19 +62,28 @@ async function decoded(src, width, height) {
   return { image, width, height };
 }
 
-function pictureAt(position, number) {
+export function pictureAt(position, number) {
   const key = `${position}/${number}`;
-  return pictures.get(key) || pictures.set(key, call('review_picture', place, { position, number }).then(({ src, width, height }) => decoded(src, width, height)).catch((error) => {
-    pictures.delete(key);
-    throw error;
-  }));
+  return (
+    pictures.get(key) ||
+    pictures.set(
+      key,
+      call('review_picture', state.context, { position, number })
+        .then(({ src, width, height }) => decoded(src, width, height))
+        .catch((error) => {
+          pictures.delete(key);
+          throw error;
+        }),
+    )
+  );
 }
 
-const picturesOf = (sample) => [...Array(sample.pictures).keys()].map((number) => {
-  const picture = pictureAt(sample.position, number);
-  picture.catch(() => {}); // its message is shown in its place
-  return picture;
-});
+const picturesOf = (sample) =>
+  [...Array(sample.pictures).keys()].map((number) => {
+    const picture = pictureAt(sample.position, number);
+    picture.catch(() => {}); // its message is shown in its place
+    return picture;
+  });
 
 async function fetchAhead(position) {
   const sample = await sampleAt(position);
@@ -72,37 +95,37 @@ async function fetchAhead(position) {
 async function askNotice(here) {
   await entered;
   const { notice } = await call('review_notice', here).catch(() => ({}));
-  if (notice !== undefined && here === place) showNotice(notice);
+  if (notice !== undefined && here === state.context) showNotice(notice);
 }
 
 // Asks for a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
-async function ask(change, keep = true) {
-  query = { ...query, ...change };
+export async function ask(change, keep = true) {
+  state.query = { ...state.query, ...change };
   const [number, before] = [++asked, outbox.count];
   part('page').setAttribute('aria-busy', 'true');
   try {
-    const answer = await call('review_queue', place, { query });
+    const answer = await call('review_queue', state.context, { query: state.query });
     if (number !== asked) return;
     showQueue(answer, keep ? list.current : null);
     if (before !== outbox.count) await refreshMarks();
   } catch (error) {
-    if (number === asked) complain(wordsOf(error), [['Try again', () => ask({})]]);
+    if (number === asked) showError(wordsOf(error), [['Try again', () => ask({})]]);
   } finally {
     if (number === asked) part('page').removeAttribute('aria-busy');
   }
 }
 
 // `first`: the sample that will be shown, where it came with the list.
-function showQueue(answer, position, first = null) {
-  if (!facts || answer.stamp !== facts.stamp) {
+export function showQueue(answer, position, first = null) {
+  if (!state.listing || answer.stamp !== state.listing.stamp) {
     samples.clear();
-    askNotice(place);
+    askNotice(state.context);
   }
   if (first) {
     samples.set(first.position, Promise.resolve(first));
     if (first.picture) pictures.set(`${first.position}/0`, decoded(first.picture.src, first.picture.width, first.picture.height));
   }
-  facts = answer;
+  state.listing = answer;
   for (const card of answer.cards) list.cards.set(card.position, card);
   const bytes = bytesOf(answer.positions);
   const listed = list.fill(new Uint32Array(bytes.buffer), bytesOf(answer.marks), position);
@@ -118,7 +141,7 @@ function showQueue(answer, position, first = null) {
 
 // --- one sample ------------------------------------------------------------------------------------------------
 
-function openIndex(index) {
+export function openIndex(index) {
   if (index < 0 || index >= list.positions.length) return;
   keepDraft();
   list.go(index);
@@ -126,7 +149,7 @@ function openIndex(index) {
   showSample(list.current);
 }
 
-async function openPosition(position) {
+export async function openPosition(position) {
   if (!list.positions.includes(position)) await ask(EVERYTHING, false);
   openIndex(list.positions.indexOf(position));
 }
@@ -135,8 +158,8 @@ async function showSample(position) {
   showPlace();
   part('main').setAttribute('aria-busy', 'true');
   prefetch();
-  const here = place;
-  const left = () => list.current !== position || here !== place;
+  const here = state.context;
+  const left = () => list.current !== position || here !== state.context;
   try {
     const sample = await sampleAt(position);
     if (left()) return;
@@ -148,7 +171,7 @@ async function showSample(position) {
       if (!left()) panel.showTypical(compared, sample.typical.same, picturesOf(compared), layersOf());
     }
   } catch (error) {
-    if (!left()) complain(wordsOf(error), [['Try again', () => showSample(position)]]);
+    if (!left()) showError(wordsOf(error), [['Try again', () => showSample(position)]]);
   }
 }
 
@@ -159,11 +182,13 @@ function fill(sample) {
   panel.show(sample, list.marks[position]);
   viewer.show(sample, picturesOf(sample));
   // The picture first: the small maps of all layers take as long as all else together.
-  requestAnimationFrame(() => setTimeout(() => {
-    if (list.current !== position || !facts) return;
-    strip.show(sample, facts.sensitive);
-    strip.select(layersOf());
-  }));
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      if (list.current !== position || !state.listing) return;
+      strip.show(sample, state.listing.sensitive);
+      strip.select(layersOf());
+    }),
+  );
   rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the picture for numbers.');
   fillNote(position, sample.decision);
   part('page').dataset.sample = sample.id;
@@ -179,7 +204,7 @@ function prefetch() {
   const wanted = NEAR.map((step) => list.positions[list.cursor + step]).filter((position) => position !== undefined);
   const next = list.nextUndecided();
   if (next >= 0 && !wanted.includes(list.positions[next])) wanted.unshift(list.positions[next]);
-  ahead.wish(wanted.map((position) => () => fetchAhead(position)));
+  prefetcher.replace(wanted.map((position) => () => fetchAhead(position)));
 }
 
 function rest(text) {
@@ -190,14 +215,20 @@ function rest(text) {
 // --- layers ----------------------------------------------------------------------------------------------------
 
 function layersOf() {
-  if (!facts) return [];
-  if (layer === 'all' || (layer === 'sensitive' && !facts.sensitive.length)) return [...Array(facts.layers).keys()];
-  return layer === 'sensitive' ? facts.sensitive : [layer];
+  if (!state.listing) return [];
+  if (layer === 'all' || (layer === 'sensitive' && !state.listing.sensitive.length))
+    return [...Array(state.listing.layers).keys()];
+  return layer === 'sensitive' ? state.listing.sensitive : [layer];
 }
 
-const layerWords = () => (typeof layer === 'number' ? `layer ${layer}` : layer === 'sensitive' && facts && facts.sensitive.length ? 'mean of the sensitive layers' : 'mean of all layers');
+const layerWords = () =>
+  typeof layer === 'number'
+    ? `layer ${layer}`
+    : layer === 'sensitive' && state.listing && state.listing.sensitive.length
+      ? 'mean of the sensitive layers'
+      : 'mean of all layers';
 
-function choose(chosen) {
+export function choose(chosen) {
   layer = chosen;
   part('layer').value = String(chosen);
   viewer.setLayers(layersOf());
@@ -207,11 +238,12 @@ function choose(chosen) {
 
 function showLayers() {
   const options = [];
-  if (facts.sensitive.length) options.push(['sensitive', 'mean of the sensitive layers']);
+  if (state.listing.sensitive.length) options.push(['sensitive', 'mean of the sensitive layers']);
   options.push(['all', 'mean of all layers']);
-  for (let i = 0; i < facts.layers; i++) options.push([String(i), `layer ${i}${facts.sensitive.includes(i) ? ', sensitive' : ''}`]);
-  if (typeof layer === 'number' && layer >= facts.layers) layer = 'sensitive';
-  if (layer === 'sensitive' && !facts.sensitive.length) layer = 'all';
+  for (let i = 0; i < state.listing.layers; i++)
+    options.push([String(i), `layer ${i}${state.listing.sensitive.includes(i) ? ', sensitive' : ''}`]);
+  if (typeof layer === 'number' && layer >= state.listing.layers) layer = 'sensitive';
+  if (layer === 'sensitive' && !state.listing.sensitive.length) layer = 'all';
   part('layer').replaceChildren(...options.map(([value, text]) => h('option', { value }, text)));
   part('layer').value = String(layer);
 }
@@ -225,8 +257,17 @@ function showLegend(maps, scale) {
   const outside = maps.reduce((sum, { grid, shares }) => sum + paddingShare(grid, shares), 0);
   holder.replaceChildren(
     h('span', {}, '0'),
-    h('i', { class: 'rv-scale', style: `background: linear-gradient(to right, ${STOPS.filter((_, i) => i % 32 === 0 || i === STOPS.length - 1).map((c) => `rgb(${c})`).join(', ')})` }),
+    h('i', {
+      class: 'rv-scale',
+      style: `background: linear-gradient(to right, ${STOPS.filter((_, i) => i % 32 === 0 || i === STOPS.length - 1)
+        .map((c) => `rgb(${c})`)
+        .join(', ')})`,
+    }),
     h('span', {}, percent(scale)),
-    h('span', { class: 'rv-hint' }, `share of the attention on the image${outside > 0.01 ? `; ${percent(outside)} lies on padding outside` : ''}`),
+    h(
+      'span',
+      { class: 'rv-hint' },
+      `share of the attention on the image${outside > 0.01 ? `; ${percent(outside)} lies on padding outside` : ''}`,
+    ),
   );
 }

@@ -1,5 +1,12 @@
 // The words about one sample: its texts, why it is flagged, and the sample to compare it with.
 
+import { button, count, h, percent } from './dom.js';
+import { Viewer } from './figure.js';
+import { cellBox, isPadding, paintCrop } from './heatmap.js';
+import { decidedBits, stateOf } from './list.js';
+import { FLAGGED } from './page.js';
+import { Why } from './why.js';
+
 // A token is often no word: blanks and line ends are drawn, and what cannot be told from it is said.
 const BLANKS = { ' ': '␣', '\n': '⏎', '\t': '⇥', '\u00a0': '␣' };
 
@@ -11,12 +18,15 @@ function firstToken({ token, probability }) {
       ? 'A blank alone: the answer’s first word follows it, as where the tokenizer knows no piece that begins that word.'
       : 'A token that stands for no text.';
   return h(
-    'dd', {}, h('code', { class: 'rv-token' }, shown || '(none)'), ` ${percent(probability)}`,
+    'dd',
+    {},
+    h('code', { class: 'rv-token' }, shown || '(none)'),
+    ` ${percent(probability)}`,
     hint && h('span', { class: 'rv-hint rv-own-line' }, hint),
   );
 }
 
-class Panel {
+export class Panel {
   // act: {question(position), answer(position), open(position)}
   constructor(holder, act) {
     this.holder = holder;
@@ -38,9 +48,14 @@ class Panel {
     this.mark(bits);
     this.peak.hidden = true;
     this.holder.replaceChildren(
-      h('h2', { class: 'rv-title' }, sample.id), this.state, this.texts(sample),
-      h('p', {}, sample.summary), h('div', { class: 'rv-compare' }, this.typical, this.peak),
-      this.numbers(sample), this.why.holder, this.details(sample),
+      h('h2', { class: 'rv-title' }, sample.id),
+      this.state,
+      this.texts(sample),
+      h('p', {}, sample.summary),
+      h('div', { class: 'rv-compare' }, this.typical, this.peak),
+      this.numbers(sample),
+      this.why.holder,
+      this.details(sample),
     );
     this.why.show(sample);
   }
@@ -48,20 +63,39 @@ class Panel {
   mark(bits) {
     const state = stateOf(bits);
     const score = this.sample.score === null ? 'no score' : `score ${this.sample.score.toFixed(3)}`;
-    const chips = [h('span', { class: `rv-chip rv-${bits & FLAGGED ? 'flagged' : 'plain'}` }, `${bits & FLAGGED ? '▲ flagged' : '○ not flagged'}, ${score}`)];
-    if (decidedBits(bits)) chips.push(h('span', { class: `rv-chip rv-${state.kind}` }, `${state.shape} ${state.note || state.word}`));
+    const chips = [
+      h(
+        'span',
+        { class: `rv-chip rv-${bits & FLAGGED ? 'flagged' : 'plain'}` },
+        `${bits & FLAGGED ? '▲ flagged' : '○ not flagged'}, ${score}`,
+      ),
+    ];
+    if (decidedBits(bits))
+      chips.push(h('span', { class: `rv-chip rv-${state.kind}` }, `${state.shape} ${state.note || state.word}`));
     const by = this.sample.decision;
     if (by && by.reviewer && decidedBits(bits)) chips.push(h('span', { class: 'rv-by' }, `by ${by.reviewer}`));
     this.state.replaceChildren(...chips);
   }
 
   texts(sample) {
-    const more = (number, label, go) => (number > 1 ? button(`${label} (${number.toLocaleString('en')})`, { class: 'rv-link' }, go) : null);
+    const more = (number, label, go) =>
+      number > 1 ? button(`${label} (${number.toLocaleString('en')})`, { class: 'rv-link' }, go) : null;
     return h(
-      'dl', { class: 'rv-texts' },
-      h('dt', {}, 'Question', more(sample.same_question, 'all with this question', () => this.act.question(sample.position))),
+      'dl',
+      { class: 'rv-texts' },
+      h(
+        'dt',
+        {},
+        'Question',
+        more(sample.same_question, 'all with this question', () => this.act.question(sample.position)),
+      ),
       h('dd', {}, sample.question || '(empty)'),
-      h('dt', {}, 'Answer in the data set', more(sample.same_answer, 'all with this answer', () => this.act.answer(sample.position))),
+      h(
+        'dt',
+        {},
+        'Answer in the data set',
+        more(sample.same_answer, 'all with this answer', () => this.act.answer(sample.position)),
+      ),
       h('dd', { class: 'rv-answer' }, sample.answer || '(empty)'),
       ...(sample.token === null ? [] : [h('dt', {}, 'Model’s own first token (probability)'), firstToken(sample)]),
     );
@@ -69,9 +103,9 @@ class Panel {
 
   numbers(sample) {
     const head = ['', 'here', 'typical'].map((text) => h('th', { scope: 'col' }, text));
-    const rows = sample.facts.map((fact) => h(
-      'tr', {}, h('th', { scope: 'row' }, fact.label), h('td', {}, fact.value), h('td', {}, fact.typical || '–'),
-    ));
+    const rows = sample.facts.map((fact) =>
+      h('tr', {}, h('th', { scope: 'row' }, fact.label), h('td', {}, fact.value), h('td', {}, fact.typical || '–')),
+    );
     return h('table', { class: 'rv-numbers' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
   }
 
@@ -91,14 +125,24 @@ class Panel {
 
   showTypical(compared, same, pictures, layers) {
     if (!compared) {
-      this.typical.replaceChildren(h('p', { class: 'rv-hint' }, 'No sample to compare with: all others are flagged or rejected.'));
+      this.typical.replaceChildren(
+        h('p', { class: 'rv-hint' }, 'No sample to compare with: all others are flagged or rejected.'),
+      );
       return;
     }
-    const open = button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () => this.act.open(compared.position));
+    const open = button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () =>
+      this.act.open(compared.position),
+    );
     this.typical.replaceChildren(
       h('h3', {}, 'Typical', open),
-      this.compare.holder, this.scale,
-      h('p', { class: 'rv-said' }, ...(same ? [] : [h('em', {}, compared.question), h('br')]), compared.answer || '(empty answer)'),
+      this.compare.holder,
+      this.scale,
+      h(
+        'p',
+        { class: 'rv-said' },
+        ...(same ? [] : [h('em', {}, compared.question), h('br')]),
+        compared.answer || '(empty answer)',
+      ),
     );
     this.same = same;
     this.compare.layers = layers;
@@ -108,10 +152,18 @@ class Panel {
   details(sample) {
     const turns = sample.turns.map((turn) => h('p', {}, h('b', {}, `${turn.role}: `), turn.text));
     return h(
-      'div', { class: 'rv-details' },
-      turns.length ? h('details', {}, h('summary', {}, `The whole conversation (${count(turns.length, 'message')})`), ...turns) : null,
+      'div',
+      { class: 'rv-details' },
+      turns.length
+        ? h('details', {}, h('summary', {}, `The whole conversation (${count(turns.length, 'message')})`), ...turns)
+        : null,
       sample.reasons.length
-        ? h('details', {}, h('summary', {}, 'Why this verdict on the data set'), h('ul', {}, ...sample.reasons.map((reason) => h('li', {}, reason))))
+        ? h(
+            'details',
+            {},
+            h('summary', {}, 'Why this verdict on the data set'),
+            h('ul', {}, ...sample.reasons.map((reason) => h('li', {}, reason))),
+          )
         : null,
     );
   }

@@ -1,9 +1,14 @@
 // Why the sample shown is flagged: its suspected spot beside the mean of all, its answer among theirs, and what the
 // model said when the spot was covered. Asked for when the sample has been on the screen for a moment.
 
+import { button, count, h, percent, Recent } from './dom.js';
+import { trigger } from './page.js';
+import { call, wordsOf } from './requests.js';
+import { entered, state } from './state.js';
+
 const WHY_AFTER = 500; // ms: who goes through samples quickly asks for nothing
 
-class Why {
+export class Why {
   constructor() {
     this.holder = h('section', { class: 'rv-why', 'data-part': 'why', 'aria-label': 'Why', hidden: true });
     this.known = new Recent(40);
@@ -15,11 +20,13 @@ class Why {
     this.holder.hidden = false;
     this.holder.replaceChildren(h('h3', {}, 'Why'), h('p', { class: 'rv-hint' }, 'Looking at the flagged samples ...'));
     await entered;
-    await new Promise((go) => { setTimeout(go, WHY_AFTER); });
+    await new Promise((go) => {
+      setTimeout(go, WHY_AFTER);
+    });
     if (number !== this.shown) return;
-    const key = `${place.run}/${facts ? facts.stamp : ''}/${sample.position}`;
+    const key = `${state.context.run}/${state.listing ? state.listing.stamp : ''}/${sample.position}`;
     try {
-      const answer = this.known.get(key) || await call('review_why', place, { position: sample.position });
+      const answer = this.known.get(key) || (await call('review_why', state.context, { position: sample.position }));
       // A check may end at any time: what has none yet is asked for again.
       if (answer.cause) this.known.set(key, answer);
       if (number === this.shown) this.fill(sample, answer);
@@ -35,8 +42,10 @@ class Why {
     if (why.nothing) return;
     const more = button('the whole set', { class: 'rv-link' }, () => trigger('dossier'));
     this.holder.replaceChildren(
-      h('h3', {}, 'Why', more), this.spots(sample, why),
-      h('p', {}, h('b', {}, 'Its answer: '), `${why.answer}.`), this.cause(why),
+      h('h3', {}, 'Why', more),
+      this.spots(sample, why),
+      h('p', {}, h('b', {}, 'Its answer: '), `${why.answer}.`),
+      this.cause(why),
     );
   }
 
@@ -45,11 +54,20 @@ class Why {
     const own = !spot
       ? h('p', { class: 'rv-hint' }, 'No attention to see where it looks.')
       : figure(
-        spot.src,
-        spot.error ? spot.error.problem : spot.padding ? 'It looks at padding outside the picture.' : `Where it looks in layer ${layer}: ${percent(spot.share)} on one cell`,
-        `Suspected spot of ${sample.id}`,
-      );
-    return h('div', { class: 'rv-spots' }, own, mean ? figure(mean.src, `Mean of ${count(mean.of, 'flagged sample')}`, 'Mean of the suspected spots') : null);
+          spot.src,
+          spot.error
+            ? spot.error.problem
+            : spot.padding
+              ? 'It looks at padding outside the picture.'
+              : `Where it looks in layer ${layer}: ${percent(spot.share)} on one cell`,
+          `Suspected spot of ${sample.id}`,
+        );
+    return h(
+      'div',
+      { class: 'rv-spots' },
+      own,
+      mean ? figure(mean.src, `Mean of ${count(mean.of, 'flagged sample')}`, 'Mean of the suspected spots') : null,
+    );
   }
 
   covered(parts) {
@@ -61,13 +79,21 @@ class Why {
   cause({ cause, can_check: can }) {
     if (!cause) {
       return can
-        ? h('p', { class: 'rv-hint' }, 'Not checked yet what happens when the spot is covered. ', button('Ask the model', { class: 'rv-link' }, () => trigger('dossier')))
+        ? h(
+            'p',
+            { class: 'rv-hint' },
+            'Not checked yet what happens when the spot is covered. ',
+            button('Ask the model', { class: 'rv-link' }, () => trigger('dossier')),
+          )
         : null;
     }
     const rows = cause.given.map(([way, said]) => h('tr', {}, h('th', { scope: 'row' }, way), h('td', {}, said || '(nothing)')));
     return h(
-      'div', { class: 'rv-cause', 'data-outcome': cause.outcome },
-      h('p', {}, cause.words), this.covered(cause.covered), h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
+      'div',
+      { class: 'rv-cause', 'data-outcome': cause.outcome },
+      h('p', {}, cause.words),
+      this.covered(cause.covered),
+      h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
     );
   }
 }

@@ -1,0 +1,143 @@
+// What surrounds the list: counts, progress, filters, and what an empty page says.
+
+import { bulkPositions, done, undo } from './decisions.js';
+import { button, count, h } from './dom.js';
+import { decidedBits, stateOf } from './list.js';
+import { ACCEPTED, FLAGGED, part, REJECTED, UNSCANNED } from './page.js';
+import { ask, list } from './review.js';
+import { EVERYTHING, samples, state } from './state.js';
+
+// The quiet word under the buttons, one keystroke after another.
+export function showSaved(text) {
+  part('progress').dataset.said = text;
+  showProgress();
+}
+
+export const SHOWS = {
+  flagged: 'flagged',
+  undecided: 'undecided',
+  accepted: 'accepted',
+  rejected: 'rejected',
+  contrary: 'against the flag',
+  all: 'all',
+};
+
+function showProgress() {
+  let flagged = 0;
+  let done = 0;
+  let decided = 0;
+  for (const bits of state.savedMarks) {
+    if (bits === UNSCANNED) continue;
+    const one = decidedBits(bits);
+    decided += one;
+    flagged += bits & FLAGGED;
+    done += one && bits & FLAGGED;
+  }
+  const saving = list.pending.size;
+  const words = flagged
+    ? `${done.toLocaleString('en')} of ${flagged.toLocaleString('en')} flagged reviewed`
+    : `${count(decided, 'sample')} decided`;
+  part('progress').replaceChildren(
+    h('span', {}, words),
+    flagged ? h('progress', { max: flagged, value: done, 'aria-label': words }) : '',
+    h('span', { class: 'rv-hint' }, saving ? `saving ${saving} ...` : part('progress').dataset.said || ''),
+  );
+}
+
+export function showCounts() {
+  if (!state.listing) return;
+  const totals = Object.fromEntries(Object.keys(SHOWS).map((name) => [name, 0]));
+  for (const bits of state.savedMarks) {
+    if (bits === UNSCANNED) continue;
+    totals.all += 1;
+    if (bits & FLAGGED) totals.flagged += 1;
+    if (bits & ACCEPTED) totals.accepted += 1;
+    else if (bits & REJECTED) totals.rejected += 1;
+    else totals.undecided += 1;
+    if (stateOf(bits).note) totals.contrary += 1;
+  }
+  for (const option of part('show').options)
+    option.textContent = `${SHOWS[option.value]} (${totals[option.value].toLocaleString('en')})`;
+  showBulk();
+  showPlace();
+  showProgress();
+}
+
+function showBulk() {
+  const picked = list.selected.size;
+  const number = bulkPositions().length;
+  for (const [name, verb] of [
+    ['bulk-accept', 'Accept'],
+    ['bulk-reject', 'Reject'],
+  ]) {
+    part(name).textContent = `${verb} ${picked ? '' : 'all '}${number.toLocaleString('en')}`;
+    part(name).title = picked
+      ? `${verb} the selected samples; one undo takes it back`
+      : `${verb} every sample in this list that nobody has decided; one undo takes it back`;
+    part(name).disabled = !number;
+  }
+  part('unselect').hidden = !picked;
+  part('picked').hidden = state.query.picked === null;
+  part('many').textContent = picked ? `${number.toLocaleString('en')} selected` : `${number.toLocaleString('en')} undecided`;
+}
+
+export function showPlace() {
+  const total = list.positions.length;
+  part('count').textContent = total ? `${(list.cursor + 1).toLocaleString('en')} of ${total.toLocaleString('en')}` : 'none';
+}
+
+export function showNotice(notice) {
+  part('notice').hidden = !notice;
+  if (notice) part('notice').replaceChildren(h('strong', {}, notice.problem), ` ${notice.remedy}`);
+}
+
+function facetOptions(name, facets, chosen) {
+  const known = facets.some((facet) => facet.position === chosen);
+  const options = [h('option', { value: '' }, 'any')];
+  if (chosen !== null && !known)
+    options.push(h('option', { value: chosen }, `as in ${(list.cards.get(chosen) || { id: 'this sample' }).id}`));
+  options.push(
+    ...facets.map((facet) =>
+      h('option', { value: facet.position }, `${facet.text || '(empty)'} (${facet.count.toLocaleString('en')})`),
+    ),
+  );
+  part(name).replaceChildren(...options);
+  part(name).value = chosen === null ? '' : String(chosen);
+}
+
+export function showFacets() {
+  // The page of a sample names its own place; the list of facets names the first sample with that text.
+  facetOptions('question', state.listing.questions, state.query.question);
+  facetOptions('answer', state.listing.answers, state.query.answer);
+  part('show').value = state.query.show;
+  part('sort').value = state.query.sort;
+  if (document.activeElement !== part('text')) part('text').value = state.query.text;
+}
+
+// An empty page says why, and what to do about it.
+export function teach() {
+  const box = part('teach');
+  const bare = !state.context.run || !list.positions.length;
+  part('page').classList.toggle('rv-bare', bare);
+  box.hidden = !bare;
+  if (!state.context.run) {
+    box.replaceChildren(
+      h('p', {}, 'No run is open. Open the demo or choose a data set in Data, then scan it: its samples appear here.'),
+    );
+  } else if (bare && !list.marks.some((bits) => bits !== UNSCANNED)) {
+    box.replaceChildren(h('p', {}, 'No sample is scanned yet. Start the scan in Scan: samples appear here as they come in.'));
+  } else if (bare) {
+    const flagged =
+      state.query.show === 'flagged' && !state.query.text && state.query.question === null && state.query.answer === null;
+    const words =
+      flagged && state.listing.detected
+        ? 'Nothing is flagged: no evidence of poisoning.'
+        : flagged
+          ? 'Nothing is detected yet.'
+          : 'Nothing matches this filter.';
+    box.replaceChildren(
+      h('p', {}, words),
+      button('Show all samples', {}, () => ask(EVERYTHING)),
+    );
+  }
+}

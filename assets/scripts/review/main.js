@@ -1,0 +1,152 @@
+// What surrounds the sample: messages, filters, counts, keys; and the start.
+
+import { decide, decideMany, made, noteChanged, refreshMarks, reviewer, undo, unsaved } from './decisions.js';
+import { h, storedValue, storeValue } from './dom.js';
+import { enter } from './enter.js';
+import { SHOWS, teach } from './filters.js';
+import { showError } from './messages.js';
+import { element, part, props, trigger, watch } from './page.js';
+import { call, wordsOf } from './requests.js';
+import { ask, choose, list, openIndex, openPosition, outbox } from './review.js';
+import { drafts, EVERYTHING, entered, markEntered, pictures, samples, state } from './state.js';
+
+function step(by) {
+  openIndex(Math.min(list.positions.length - 1, Math.max(0, list.cursor + by)));
+}
+
+function skip() {
+  const next = list.nextUndecided();
+  if (next >= 0 && next !== list.cursor) openIndex(next);
+  else step(1);
+}
+
+const KEYS = {
+  a: () => decide('accept'),
+  r: () => decide('reject'),
+  s: skip,
+  u: undo,
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => list.cursor >= 0 && list.select(list.cursor, !list.selected.has(list.current), false),
+  arrowdown: () => step(1),
+  arrowright: () => step(1),
+  arrowup: () => step(-1),
+  arrowleft: () => step(-1),
+};
+const ONCE = ['a', 'r', 's', 'u', 'x']; // a key held down decides on one sample only
+
+function typing(target, key) {
+  if (!(target instanceof Element)) return false;
+  if (target.closest('textarea, select, [contenteditable=""], [contenteditable="true"]')) return true;
+  const field = target.closest('input');
+  if (!field) return Boolean(target.closest('[role="tab"]') && key.startsWith('arrow'));
+  return !['range', 'checkbox'].includes(field.type) || (field.type === 'range' && key.startsWith('arrow'));
+}
+
+function onkey(event) {
+  if (!element.isConnected) {
+    document.removeEventListener('keydown', onkey);
+    return;
+  }
+  const key = event.key.toLowerCase();
+  const act = KEYS[key];
+  if (!act || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (!element.getClientRects().length || !part('keys').checked || typing(event.target, key)) return;
+  if (document.querySelector('dialog[open], [aria-modal="true"]')) return;
+  event.preventDefault();
+  if (event.repeat && ONCE.includes(key)) return;
+  act();
+}
+
+function opacity() {
+  const value = Number(part('opacity').value);
+  part('page').style.setProperty('--heat', value / 100);
+  part('opacity-value').textContent = `${value}%`;
+}
+
+function start() {
+  part('show').replaceChildren(...Object.entries(SHOWS).map(([value, text]) => h('option', { value }, text)));
+  const facet = (name) =>
+    part(name).addEventListener('change', () =>
+      ask({ [name]: part(name).value === '' ? null : Number(part(name).value) }, false),
+    );
+  ['question', 'answer'].forEach(facet);
+  for (const name of ['show', 'sort'])
+    part(name).addEventListener('change', () => ask({ [name]: part(name).value, picked: null }, false));
+  let typed = null;
+  part('text').addEventListener('input', () => {
+    clearTimeout(typed);
+    typed = setTimeout(() => ask({ text: part('text').value }, false), 150);
+  });
+  part('bulk-accept').addEventListener('click', () => decideMany('accept'));
+  part('bulk-reject').addEventListener('click', () => decideMany('reject'));
+  part('picked').addEventListener('click', () => ask({ picked: null }));
+  part('unselect').addEventListener('click', () => list.unselect());
+  part('layer').addEventListener('change', () =>
+    choose(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)),
+  );
+  part('opacity').addEventListener('input', opacity);
+  const acts = { accept: KEYS.a, reject: KEYS.r, skip, undo, next: KEYS.j, previous: KEYS.k };
+  for (const [name, act] of Object.entries(acts)) part(name).addEventListener('click', act);
+  part('note').addEventListener('change', noteChanged);
+  // Done with typing: the keys decide again.
+  for (const name of ['note', 'reviewer', 'text']) {
+    part(name).addEventListener('keydown', (event) => ['Enter', 'Escape'].includes(event.key) && part(name).blur());
+  }
+  part('reviewer').value = storedValue('reviewer', '');
+  part('reviewer').addEventListener('change', () => storeValue('reviewer', reviewer()));
+  part('keys').checked = storedValue('keys', 'on') === 'on';
+  part('keys').addEventListener('change', () => storeValue('keys', part('keys').checked ? 'on' : 'off'));
+  document.addEventListener('keydown', onkey);
+  addEventListener('beforeunload', (event) => {
+    if (element.isConnected && !(outbox.empty && !unsaved.length)) event.preventDefault();
+  });
+  opacity();
+}
+
+// The session has changed: another run, a sample to open, another detection, or decisions made elsewhere.
+async function look() {
+  const value = props.value || {};
+  if (value.run === undefined) return; // the session is not there yet
+  const before = state.session;
+  state.session = value;
+  markEntered();
+  // On one's own machine the first run is opened before the visitor is known (enter.js).
+  const here = value.run === before.run && (value.visitor === before.visitor || !before.visitor);
+  if (!here) {
+    state.context = { visitor: value.visitor || '', run: value.run || '' };
+    for (const known of [samples, pictures, list.cards, list.thumbnails, list.selected, list.pending, drafts]) known.clear();
+    for (const known of [made, unsaved]) known.length = 0;
+    list.cursor = -1;
+    state.listing = null;
+    if (state.context.run) await ask({ ...EVERYTHING, show: value.flagged ? 'flagged' : 'all' }, false);
+    else teach();
+  } else if (state.context.run && value.stamp !== before.stamp) {
+    await ask({});
+  } else if (state.context.run && value.revision !== before.revision) {
+    await refreshMarks().catch(() => {});
+  }
+  if (value.visitor) {
+    state.context.visitor = value.visitor;
+    remember();
+  }
+  const selection = value.selection || [];
+  if (!state.context.run || !(selection.length || value.sample)) return;
+  if (selection.length) await ask({ ...EVERYTHING, picked: selection }, false);
+  if (value.sample) {
+    const { position } = await call('review_sample', state.context, { id: value.sample }).catch(
+      (error) => (showError(wordsOf(error), []), {}),
+    );
+    if (position !== undefined) await openPosition(position);
+  }
+  trigger('opened', {});
+}
+
+start();
+entered.then(() => {
+  document.documentElement.dataset.entered = '';
+  document.dispatchEvent(new Event('bye-entered'));
+});
+watch('value', look);
+look();
+if (state.session.run === undefined) enter();
