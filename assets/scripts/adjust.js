@@ -1,71 +1,74 @@
 // Beside the effect of a trial: opens its lists in Review, and keeps the sidebar where it is of use.
 // In Layers, on a wide screen, it is open until it is closed there; in Review it waits at the edge; elsewhere it is away.
-const WIDE = 1024;
-const bar = element.closest('.sidebar');
-const handle = bar.querySelector('.toggle-button');
-const wanted = { layers: true, review: false };
-let last = null; // [tab, whether there is something to adjust]
 
-const wide = () => window.innerWidth >= WIDE;
-const isOpen = () => bar.classList.contains('open');
-const tab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId || '';
+export function start({ element, trigger }) {
+  const WIDE = 1024;
+  const bar = element.closest('.sidebar');
+  const handle = bar.querySelector('.toggle-button');
+  const wanted = { layers: true, review: false };
+  let last = null; // [tab, whether there is something to adjust]
 
-let moving = false; // by this script, not by a person
+  const wide = () => window.innerWidth >= WIDE;
+  const isOpen = () => bar.classList.contains('open');
+  const tab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId || '';
 
-function setOpen(open) {
-  if (isOpen() === open) return;
-  moving = true;
-  handle.click();
-  moving = false;
-}
+  let moving = false; // by this script, not by a person
 
-function label() {
-  handle.setAttribute('aria-label', 'Adjust: method, layers, cut-off');
-  handle.setAttribute('aria-expanded', String(isOpen()));
-}
-
-// Without a run there is nothing to adjust.
-const hasEffect = () => element.querySelector('.bye-effect') !== null;
-
-function follow() {
-  const [now, before] = [[tab(), hasEffect()], last];
-  if (String(now) === String(before)) return;
-  last = now;
-  const useful = now[0] in wanted;
-  bar.toggleAttribute('data-away', !useful);
-  // Opened by hand while its numbers were on the way, it stays.
-  if (useful && hasEffect() && isOpen() && before && before[0] === now[0]) return;
-  setOpen(useful && hasEffect() && wide() && wanted[now[0]]);
-}
-
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-list]');
-  if (!button) return;
-  if (!wide()) setOpen(false);
-  trigger('click', { list: button.dataset.list });
-});
-handle.addEventListener('click', () => {
-  if (!moving && tab() in wanted && wide()) wanted[tab()] = handle.getAttribute('aria-expanded') !== 'true';
-});
-document.addEventListener('click', (event) => {
-  if (event.target.closest('[data-adjust]')) setOpen(true);
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && isOpen() && bar.contains(document.activeElement)) {
-    setOpen(false);
-    handle.focus();
+  function setOpen(open) {
+    if (isOpen() === open) return;
+    moving = true;
+    handle.click();
+    moving = false;
   }
-});
-new MutationObserver(label).observe(bar, { attributes: true, attributeFilter: ['class'] });
-new MutationObserver(follow).observe(document.getElementById('tabs').parentElement, {
-  subtree: true,
-  childList: true,
-  attributes: true,
-  attributeFilter: ['aria-selected'],
-});
-new MutationObserver(follow).observe(element, { subtree: true, childList: true });
-bar.setAttribute('role', 'complementary');
-bar.setAttribute('aria-label', 'Adjust');
-element.setAttribute('aria-live', 'polite'); // here and not on what is replaced, or nobody hears it
-label();
-follow();
+
+  function label() {
+    handle.setAttribute('aria-label', 'Adjust: method, layers, cut-off');
+    handle.setAttribute('aria-expanded', String(isOpen()));
+  }
+
+  // Without a run there is nothing to adjust.
+  const hasEffect = () => element.querySelector('.bye-effect') !== null;
+
+  function follow() {
+    const [now, before] = [[tab(), hasEffect()], last];
+    if (String(now) === String(before)) return;
+    last = now;
+    const useful = now[0] in wanted;
+    bar.toggleAttribute('data-away', !useful);
+    // Opened by hand while its numbers were on the way, it stays.
+    if (useful && hasEffect() && isOpen() && before && before[0] === now[0]) return;
+    setOpen(useful && hasEffect() && wide() && wanted[now[0]]);
+  }
+
+  element.addEventListener('click', (event) => {
+    const button = event.target.closest('[data-list]');
+    if (!button) return;
+    if (!wide()) setOpen(false);
+    trigger('click', { list: button.dataset.list });
+  });
+  handle.addEventListener('click', () => {
+    if (!moving && tab() in wanted && wide()) wanted[tab()] = handle.getAttribute('aria-expanded') !== 'true';
+  });
+  document.addEventListener('click', (event) => {
+    if (event.target.closest('[data-adjust]')) setOpen(true);
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && isOpen() && bar.contains(document.activeElement)) {
+      setOpen(false);
+      handle.focus();
+    }
+  });
+  new MutationObserver(label).observe(bar, { attributes: true, attributeFilter: ['class'] });
+  new MutationObserver(follow).observe(document.getElementById('tabs').parentElement, {
+    subtree: true,
+    childList: true,
+    attributes: true,
+    attributeFilter: ['aria-selected'],
+  });
+  new MutationObserver(follow).observe(element, { subtree: true, childList: true });
+  bar.setAttribute('role', 'complementary');
+  bar.setAttribute('aria-label', 'Adjust');
+  element.setAttribute('aria-live', 'polite'); // here and not on what is replaced, or nobody hears it
+  label();
+  follow();
+}

@@ -26,6 +26,7 @@ from bye_core.ui.tabs import TABS
 from bye_core.ui.theme import THEME
 from bye_core.ui.web.first_screen import FirstScreen
 from bye_core.ui.web.origins import OwnPagesOnly
+from bye_core.ui.web.scripts import ScriptFiles
 from bye_core.ui.web.static_files import ReadyScripts
 from bye_core.ui.workspace import hosted, is_token, new_token, workspace_of
 
@@ -39,8 +40,8 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
-# Review opens its first sample by itself (assets/review/enter.js); all else, which keeps browser and server busy for a
-# while, begins when that is on the screen, or where Review is not there or takes too long.
+# Review opens its first sample by itself (assets/scripts/review/enter.js). Everything else keeps browser and server busy
+# for a while: it begins when that sample is on the screen, or when Review is missing or slow.
 AFTER_REVIEW = """(kept) => new Promise((go) => {
   const begin = () => go([kept]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
@@ -95,7 +96,12 @@ def launch(
 ) -> Any:
     """Serve the page; `more` goes to Gradio's launch."""
     page.queue(max_size=WAITING)
-    middleware = [Middleware(OwnPagesOnly), Middleware(ReadyScripts), Middleware(FirstScreen, page=page)]
+    middleware = [
+        Middleware(OwnPagesOnly),
+        Middleware(ReadyScripts),
+        Middleware(ScriptFiles),
+        Middleware(FirstScreen, page=page),
+    ]
     return page.launch(
         server_name=host,
         server_port=port,

@@ -24,8 +24,6 @@ from bye_core.ui.workspace import workspace_of
 
 KEPT_RUNS = 8
 KEPT_RESULTS = 16  # of each run
-# The mark of a sample that is not scanned.
-UNSCANNED = 255
 
 
 @dataclass(eq=False)
@@ -114,7 +112,7 @@ class OpenRun:
 
     def marks(self) -> np.ndarray:
         """uint8 by position: each sample's state in bits (sample_queue.marks), or UNSCANNED."""
-        bits = np.full(len(self.samples), UNSCANNED, np.uint8)
+        bits = np.full(len(self.samples), sample_queue.UNSCANNED, np.uint8)
         bits[self.positions] = sample_queue.marks(self.columns, self.choices())
         return bits
 

@@ -151,7 +151,7 @@ async function sendMany(item) {
 
 async function sendUndo(item) {
   const { of, many, by } = item;
-  const batch = (of || many || {}).batch || '';
+  const batch = (of || many)?.batch || '';
   if (of && !batch) return () => settled(item); // it was never saved
   const undone = await call('review_undo', item.context, { batch, reviewer: by });
   return () => {

@@ -37,7 +37,7 @@ async function openFirst(visitor, { run, flagged, list: listing, first }) {
   state.session = { visitor, run, stamp: listing.stamp, revision: 0 };
   state.query = { ...state.query, ...EVERYTHING, show: flagged ? 'flagged' : 'all' };
   showQueue(listing, null, first);
-  if (!first || !first.picture) return;
+  if (!first?.picture) return;
   await pictureAt(first.position, 0).catch(() => {});
   await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
 }

@@ -65,12 +65,12 @@ export class Viewer {
   }
 
   grids(number) {
-    return this.sample && this.sample.heat ? this.sample.heat.grids.filter((grid) => grid.image === number) : [];
+    return this.sample?.heat ? this.sample.heat.grids.filter((grid) => grid.image === number) : [];
   }
 
   // Shares of every grid for the chosen layers, the largest of them, and where it is.
   measure() {
-    const heat = this.sample && this.sample.heat;
+    const heat = this.sample?.heat;
     const maps = [];
     let top = null;
     if (heat) {

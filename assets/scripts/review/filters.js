@@ -1,11 +1,11 @@
 // What surrounds the list: counts, progress, filters, and what an empty page says.
 
-import { bulkPositions, done, undo } from './decisions.js';
+import { bulkPositions } from './decisions.js';
 import { button, count, h } from './dom.js';
 import { decidedBits, stateOf } from './list.js';
 import { ACCEPTED, FLAGGED, part, REJECTED, UNSCANNED } from './page.js';
 import { ask, list } from './review.js';
-import { EVERYTHING, samples, state } from './state.js';
+import { EVERYTHING, state } from './state.js';
 
 // The quiet word under the buttons, one keystroke after another.
 export function showSaved(text) {

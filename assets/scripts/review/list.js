@@ -190,7 +190,7 @@ export class SampleList {
     row.text.textContent = card ? card.answer || '(empty answer)' : '';
     row.text.title = card ? `${card.question}\n${card.answer}` : '';
     row.score.textContent = card ? (card.score === null ? 'no score' : card.score.toFixed(3)) : '';
-    row.bar.firstChild.style.width = `${card && card.score ? 100 * card.score : 0}%`;
+    row.bar.firstChild.style.width = `${card?.score ? 100 * card.score : 0}%`;
     row.state.textContent = waiting ? '…' : state.shape + (state.note ? '!' : '');
     row.state.title = waiting ? 'being saved' : state.note || state.word;
     row.state.setAttribute('aria-label', row.state.title);

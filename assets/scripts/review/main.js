@@ -2,7 +2,7 @@
 
 import { decide, decideMany, made, noteChanged, refreshMarks, reviewer, undo, unsaved } from './decisions.js';
 import { h, storedValue, storeValue } from './dom.js';
-import { enter } from './enter.js';
+import { enter, storeContext } from './enter.js';
 import { SHOWS, teach } from './filters.js';
 import { showError } from './messages.js';
 import { element, part, props, trigger, watch } from './page.js';
@@ -128,7 +128,7 @@ async function look() {
   }
   if (value.visitor) {
     state.context.visitor = value.visitor;
-    remember();
+    storeContext();
   }
   const selection = value.selection || [];
   if (!state.context.run || !(selection.length || value.sample)) return;

@@ -35,7 +35,7 @@ export class Panel {
     this.typical = h('div', { class: 'rv-typical' });
     this.compare = new Viewer(h('div', { class: 'rv-figures rv-small-figures' }), 'typical sample');
     this.scale = h('p', { class: 'rv-caption' });
-    this.compare.onpainted = (maps, top) => {
+    this.compare.onpainted = (_maps, top) => {
       this.scale.textContent = `Not flagged, ${this.same ? 'same' : 'nearest'} question${top ? `; largest share ${percent(top.share)}` : ''}`;
     };
     this.crop = h('canvas', { class: 'rv-crop', width: 160, height: 160, role: 'img' });
@@ -73,7 +73,7 @@ export class Panel {
     if (decidedBits(bits))
       chips.push(h('span', { class: `rv-chip rv-${state.kind}` }, `${state.shape} ${state.note || state.word}`));
     const by = this.sample.decision;
-    if (by && by.reviewer && decidedBits(bits)) chips.push(h('span', { class: 'rv-by' }, `by ${by.reviewer}`));
+    if (by?.reviewer && decidedBits(bits)) chips.push(h('span', { class: 'rv-by' }, `by ${by.reviewer}`));
     this.state.replaceChildren(...chips);
   }
 

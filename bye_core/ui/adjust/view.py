@@ -12,9 +12,10 @@ from bye_core.ui.adjust.actions import Parts
 from bye_core.ui.adjust.method_settings import SLOTS
 from bye_core.ui.adjust.truth_panel import build_truth
 from bye_core.ui.session import Frame
-from bye_core.ui.shared.bridge import in_front, script
+from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, SESSION, binder
 from bye_core.ui.shared.messages import note
+from bye_core.ui.web.scripts import start_module
 
 # Handlers that write the trial run one at a time, so that no change is lost.
 TRIAL = {**QUIET, "concurrency_id": "trial", "concurrency_limit": 1, "trigger_mode": "always_last"}
@@ -37,7 +38,7 @@ def build(frame: Frame) -> None:
         front = gr.Checkbox(False, visible=False)
         hint = gr.HTML(note("Reading the run ..."), padding=False, elem_id="adjust-hint")
         with gr.Column(elem_id="adjust-top"):
-            effect = gr.HTML("", padding=False, js_on_load=script("adjust.js"), elem_id="adjust-effect")
+            effect = gr.HTML("", padding=False, js_on_load=start_module("adjust.js"), elem_id="adjust-effect")
             with gr.Column(visible=False) as actions:
                 buttons = _lay_out_actions()
         with gr.Column(visible=False, elem_id="adjust-body") as body:

@@ -1,10 +1,10 @@
-"""Clicks and lassos on figures reach Python through one component that is always mounted (assets/bridge.js)."""
+"""Clicks and lassos on figures reach Python through one component that is always mounted (assets/scripts/bridge.js)."""
 
 from __future__ import annotations
 
 import gradio as gr
 
-from bye_core.files import ASSETS
+from bye_core.ui.web.scripts import start_module
 
 # Nothing is drawn for a page that nobody looks at, and only the browser knows: the last value says so.
 _IN_FRONT = """(...values) => [...values.slice(0, -1),
@@ -16,10 +16,6 @@ def in_front(tab: str, more: str = "") -> str:
     return _IN_FRONT.format(tab=tab, more=f" || {more}" if more else "")
 
 
-def script(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
 def build_bridge() -> gr.HTML:
     """Listen with `bridge.click(handler)`; `evt.plot` is the figure's elem_id, `evt.points` its customdata."""
-    return gr.HTML("", js_on_load=script("bridge.js"), elem_id="bridge", visible="hidden")
+    return gr.HTML("", js_on_load=start_module("bridge.js"), elem_id="bridge", visible="hidden")

@@ -21,6 +21,8 @@ SORTS = ("suspicious", "uncertain", "file")
 
 # Bits of a mark, as the page reads them (assets/queue.js).
 FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT = 1, 2, 4
+UNSCANNED = 255  # the mark of a sample that no scan has reached
+BITS = {"flagged": FLAGGED_BIT, "accepted": ACCEPTED_BIT, "rejected": REJECTED_BIT, "unscanned": UNSCANNED}
 
 # The commonest questions and answers offered as filters; the rest is reached from a sample that has it.
 FACETS = 50

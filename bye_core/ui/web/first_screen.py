@@ -2,7 +2,7 @@
 while Gradio still loads.
 
 Gradio's page begins to draw when some eighty scripts are there and hundreds of components are made. Review needs none
-of them: it starts from the HTML (assets/review/first.js) and moves into Gradio's component once that is there.
+of them: it starts from the HTML (assets/scripts/review/page.js) and moves into Gradio's component once that is there.
 """
 
 from __future__ import annotations
@@ -20,23 +20,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
-from bye_core.ui.shared.bridge import script
+from bye_core.ui.web import scripts
 
 COMPONENT = "review"  # elem_id
-# One body of one function in the page: later files use what earlier ones define.
-SCRIPTS = (
-    "first",
-    "dom",
-    "server",
-    "heatmap",
-    "figure",
-    "queue",
-    "why",
-    "panel",
-    "review",
-    "decisions",
-    "enter",
-    "controls",
+# The entry point, and all modules: a browser that hears of them at once need not find them import by import.
+ENTRY = "review/main.js"
+EARLY = "review/early.js"
+MODULES = tuple(
+    path.relative_to(scripts.FOLDER).as_posix() for path in sorted((scripts.FOLDER / "review").glob("*.js"))
 )
 STYLES = ("style.css", "review.css", "first.css")
 # Gradio reads here which events the component has.
@@ -47,6 +38,11 @@ KEPT = 16  # versions of the HTML: it holds the address that it was asked for at
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 
 
+def script(name: str) -> str:
+    """Return the text of a script that stands in the page itself."""
+    return (scripts.FOLDER / name).read_text(encoding="utf-8")
+
+
 def in_script(value: Any) -> str:
     """JSON that no text in it can end early."""
     return json.dumps(value).replace("<", "\\u003c")
@@ -55,7 +51,10 @@ def in_script(value: Any) -> str:
 def head(page: gr.Blocks) -> str:
     """Gradio's theme, which else comes with the scripts, and the styles of what is shown first."""
     styles = "\n".join([PAGE_STYLE, *((ASSETS / name).read_text(encoding="utf-8") for name in STYLES)])
-    return f'<link rel="stylesheet" href="./theme.css?v={page.theme_hash}"><style>{styles}</style>'
+    preloads = "".join(
+        f'<link rel="modulepreload" href="./{scripts.address(name)}">' for name in MODULES if name != EARLY
+    )
+    return f'<link rel="stylesheet" href="./theme.css?v={page.theme_hash}"><style>{styles}</style>{preloads}'
 
 
 def body(page: gr.Blocks) -> str:
@@ -66,12 +65,12 @@ def body(page: gr.Blocks) -> str:
         f"<{tag}>{escape(name)}</{tag}>" for name, tag in zip(tabs, ["b", *["span"] * len(tabs)], strict=False)
     )
     facts = in_script({"component": component._id, **component.props})
-    scripts = "\n".join(script(f"review/{name}.js") for name in SCRIPTS)
     return (
         f'<div id="first" class="gradio-container"><main>'
         f'<div class="first-header"></div><div class="first-tabs" aria-hidden="true">{names}</div>'
-        f'<div id="first-review">{script("review.html")}</div></main></div>'
-        f"<script>(() => {{ 'use strict'; const byeFirst = {facts};\n{scripts}\n}})();</script>"
+        f'<div id="first-review">{(ASSETS / "review.html").read_text(encoding="utf-8")}</div></main></div>'
+        f"<script>window.byeFirst = {facts};\n{script(EARLY)}</script>"
+        f'<script type="module" async src="./{scripts.address(ENTRY)}"></script>'
     )
 
 

@@ -7,7 +7,8 @@ from starlette.testclient import TestClient
 
 from bye_core.files import ASSETS
 from bye_core.ui import app
-from bye_core.ui.web.first_screen import KEPT, SCRIPTS, FirstScreen
+from bye_core.ui.web import scripts
+from bye_core.ui.web.first_screen import EARLY, KEPT, MODULES, FirstScreen
 
 HTML = "<html><head><title>x</title></head><body class='a'><gradio-app></gradio-app></body></html>"
 HOSTILE = "</script><script>alert(1)</script>"
@@ -91,6 +92,10 @@ def test_failures_and_all_else_are_gradios(client, gradio):
     assert client.get("/", headers={"host": "new"}).status_code == 200
 
 
-def test_every_script_of_review_is_in_it():
-    there = {path.stem for path in (ASSETS / "review").glob("*.js")}
-    assert set(SCRIPTS) == there
+def test_every_module_of_review_is_announced(client):
+    html = client.get("/").text
+    names = {path.name for path in (ASSETS / "scripts/review").glob("*.js")}
+    assert {f"review/{name}" for name in names} == set(MODULES)
+    announced = [name for name in MODULES if f'rel="modulepreload" href="./{scripts.address(name)}"' in html]
+    assert set(announced) == set(MODULES) - {EARLY}
+    assert f'async src="./{scripts.address("review/main.js")}"' in html

@@ -1,4 +1,5 @@
-"""Review: one sample after another, and what the model looked at; the page is assets/review.html and assets/review/."""
+"""Review: one sample after another, with the attention over its picture. The page is assets/review.html and
+assets/scripts/review/."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from bye_core.figures import scale_stops
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Frame, Session, Tab
 from bye_core.ui.shared.messages import warn
+from bye_core.ui.shared.sample_queue import BITS
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
 from bye_core.ui.tabs.review.why import review_why
 from bye_core.ui.web.first_screen import COMPONENT, TAKES_OVER
@@ -32,6 +34,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         elem_id=NAME,
         stops=scale_stops(),
         asked=frame.asked,
+        bits=BITS,
     )
     session, quiet = frame.session, {"api_visibility": "private", "show_progress": "hidden"}
     session.change(looked_at, session, page, **quiet)

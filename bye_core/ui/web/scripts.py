@@ -1,0 +1,66 @@
+"""Serves the app's own JavaScript modules (assets/scripts) under an address that changes with their content."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from functools import cache
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bye_core.files import ASSETS
+
+FOLDER = ASSETS / "scripts"
+PREFIX = "bye/scripts"
+FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
+# Browsers refuse modules of another type, and a registry entry of Windows may say "text/plain".
+mimetypes.add_type("text/javascript", ".js")
+
+
+@cache
+def names() -> frozenset[str]:
+    """Return the names of all scripts: nothing else is served."""
+    return frozenset(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
+
+
+@cache
+def version() -> str:
+    """Return a digest of all scripts: part of their address, so that browsers may keep them forever."""
+    digest = hashlib.sha256()
+    for name in sorted(names()):
+        digest.update(name.encode() + b"\0" + (FOLDER / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def address(name: str) -> str:
+    """Return the address of a script, relative to the app's page."""
+    return f"{PREFIX}/{version()}/{name}"
+
+
+def start_module(name: str) -> str:
+    """Return the `js_on_load` of a component that calls `start({element, trigger})` of a module."""
+    page = "location.origin + location.pathname.replace(/\\/?$/, '/')"
+    return f"import(new URL('{address(name)}', {page})).then(({{ start }}) => start({{ element, trigger }}));"
+
+
+class ScriptFiles:
+    """Answers for the app's own scripts and passes every other request on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._files = GZipMiddleware(StaticFiles(directory=FOLDER))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].rpartition(f"/{PREFIX}/")[2] if scope["type"] == "http" else ""
+        digest, _, name = path.partition("/")
+        if digest != version() or name not in names():
+            return await self._app(scope, receive, send)
+
+        async def send_cacheable(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                message = {**message, "headers": [*message["headers"], FOREVER]}
+            await send(message)
+
+        await self._files({**scope, "path": f"/{name}", "root_path": ""}, receive, send_cacheable)
