@@ -40,8 +40,8 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
-# Review opens its first sample by itself (assets/scripts/review/enter.js). Everything else keeps browser and server busy
-# for a while: it begins when that sample is on the screen, or when Review is missing or slow.
+# Review opens its first sample by itself (assets/scripts/review/enter.js). Everything else keeps browser and server
+# busy for a while: it begins when that sample is on the screen, or when Review is missing or slow.
 AFTER_REVIEW = """(kept) => new Promise((go) => {
   const begin = () => go([kept]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();

@@ -134,9 +134,10 @@ async function look() {
   if (!state.context.run || !(selection.length || value.sample)) return;
   if (selection.length) await ask({ ...EVERYTHING, picked: selection }, false);
   if (value.sample) {
-    const { position } = await call('review_sample', state.context, { id: value.sample }).catch(
-      (error) => (showError(wordsOf(error), []), {}),
-    );
+    const { position } = await call('review_sample', state.context, { id: value.sample }).catch((error) => {
+      showError(wordsOf(error), []);
+      return {};
+    });
     if (position !== undefined) await openPosition(position);
   }
   trigger('opened', {});

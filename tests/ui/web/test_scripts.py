@@ -33,18 +33,12 @@ def test_large_scripts_come_compressed(client):
 
 @pytest.mark.parametrize("name", ["nothing.js", "../style.css", "..%2fstyle.css", "%2e%2e/%2e%2e/pyproject.toml"])
 def test_nothing_else_is_served(client, name):
-    answer = client.get(f"/{scripts.PREFIX}/{scripts.version()}/{name}")
-    assert answer.status_code == 404 or answer.text == "passed on"
-    assert "cache-control" not in answer.headers
+    assert client.get(f"/{scripts.PREFIX}/{scripts.version()}/{name}").text == "passed on"
 
 
 def test_everything_else_is_passed_on(client):
-    for path in (
-        "/",
-        "/config",
-        f"/{scripts.PREFIX}/old-version/review/main.js",
-        f"/{scripts.PREFIX}/{scripts.version()}/",
-    ):
+    here = f"/{scripts.PREFIX}"
+    for path in ("/", "/config", f"{here}/old-version/review/main.js", f"{here}/{scripts.version()}/"):
         assert client.get(path).text == "passed on"
 
 
