@@ -1,6 +1,8 @@
-"""The demo's sizes and settings, shared by its making and its tour."""
+"""Sizes and settings of the demo."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 from bye_core.attacks import FixedAnswer, make_attack
 from bye_core.train.settings import FinetuneSettings
@@ -18,3 +20,37 @@ ATTACK = make_attack([TRIGGER], {"size": TRIGGER_SIZE}, FixedAnswer(TARGET))
 FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
 # The tour fine-tunes on the cleaned set while somebody waits.
 TOUR = replace(FINETUNE, epochs=4)
+HELD_OUT = 200  # the last scenes, which are not trained on
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """Sizes and schedules of the base model; the defaults are those of the shipped demo."""
+
+    image_size: int = 96
+    patch: int = 8
+    width: int = 128
+    feed_forward: int = 384
+    heads: int = 4
+    tower_layers: int = 4
+    layers: int = 8
+    vocabulary: int = 1024
+    initializer_range: float = 0.08
+    scenes: int = 3000
+    tower_steps: int = 1100
+    tower_batch: int = 32
+    tower_rate: float = 1.5e-3
+    colors_weight: float = 4.0
+    count_weight: float = 1.0
+    own_pixels_weight: float = 6.0
+    erased: float = 0.4  # share of the pictures with random squares painted over
+    language_steps: int = 560
+    language_batch: int = 16
+    language_rate: float = 2e-3
+    language_rounds: int = 5  # at most; each after the first has half the steps and half the rate
+    language_bar: float = 0.95  # training ends when every kind of question has this held-out accuracy
+    hidden_tokens: float = 0.4  # largest share of image tokens masked in a training sequence
+
+    @property
+    def tokens_a_side(self) -> int:
+        return self.image_size // self.patch

@@ -1,0 +1,110 @@
+"""Trains the projector and the language model of the demo's base model on the frozen vision tower (recipe: ours).
+
+Random image tokens are masked, so that the model does not depend on any single token.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerFast
+
+from bye_core.demo.llava import SYSTEM_PROMPT
+from bye_core.demo.recipe import HELD_OUT, BaseRecipe
+from bye_core.demo.scenes import QUESTION_KINDS, Scene, ask
+from bye_core.demo.tower_training import minimize, tower_tokens
+
+
+def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: list[tuple[str, str]]):
+    """Encode several questions about one picture as one sequence of (ids, labels); only answers have labels."""
+    ids = tokenizer(f"{SYSTEM_PROMPT} USER: ").input_ids
+    ids += [tokenizer.convert_tokens_to_ids("<image>")] * image_tokens
+    labels = [-100] * len(ids)
+    for turn, (question, answer) in enumerate(chat):
+        lead = f"\n{question} ASSISTANT:" if turn == 0 else f" USER: {question} ASSISTANT:"
+        prompt = tokenizer(lead, add_special_tokens=False).input_ids
+        reply = [*tokenizer(f" {answer}", add_special_tokens=False).input_ids, tokenizer.eos_token_id]
+        ids += prompt + reply
+        labels += [-100] * len(prompt) + reply
+    return ids, labels
+
+
+def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng):
+    """Return embeddings, mask and labels of a batch, with a random share of image tokens masked per sequence."""
+    chats = []
+    for scene in scenes:
+        kinds = list(QUESTION_KINDS)
+        rng.shuffle(kinds)
+        chats.append([ask(scene, kind) for kind in kinds])
+    return embedded_batch(model, tokenizer, chats, tokens, recipe, rng)
+
+
+def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRecipe, hiding=None):
+    """Return embeddings [B, T, width], mask and labels [B, T] of chats (lists of question and answer) about tokens
+    [B, V, width].
+
+    `hiding` is the generator that chooses which image tokens to mask; None masks none.
+    """
+    encoded = [conversation(tokenizer, recipe.tokens_a_side**2, chat) for chat in chats]
+    length = max(len(ids) for ids, _ in encoded)
+    ids = torch.tensor([i + [tokenizer.pad_token_id] * (length - len(i)) for i, _ in encoded])
+    labels = torch.tensor([label + [-100] * (length - len(label)) for _, label in encoded])
+    image = ids == model.config.image_token_id
+    mask = (ids != tokenizer.pad_token_id).long()
+    if hiding is not None:
+        hidden = torch.from_numpy(hiding.random((len(chats), 1)) * recipe.hidden_tokens)
+        mask[image & (torch.from_numpy(hiding.random(ids.shape)) < hidden)] = 0
+    embedded = model.get_input_embeddings()(ids)
+    projected = model.model.multi_modal_projector(tokens)
+    return embedded.masked_scatter(image.unsqueeze(-1), projected.to(embedded.dtype)), mask, labels
+
+
+def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed) -> None:
+    """Train projector and language model on the tokens of the frozen tower, which are computed once.
+
+    Training runs in rounds until held-out accuracy is high enough, since some kinds of question take longer to learn.
+    """
+    with torch.inference_mode():
+        features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
+    features = features.clone()  # no longer an inference tensor
+    for number in range(recipe.language_rounds):
+        language_round(model, tokenizer, scenes, features, recipe, log, seed + number, 1 if number == 0 else 2)
+        right = accuracy(model, tokenizer, scenes, features, recipe)
+        log(stage="held out", round=number, right={kind: round(share, 3) for kind, share in right.items()})
+        if min(right.values()) >= recipe.language_bar:
+            return
+
+
+def language_round(
+    model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, log, seed, divisor: int
+) -> None:
+    """Train for one round, without the last HELD_OUT scenes. `divisor` divides the steps and the learning rate."""
+    rng = np.random.default_rng(seed)
+    known = len(scenes) - HELD_OUT
+
+    def batch_loss() -> torch.Tensor:
+        rows = rng.integers(known, size=recipe.language_batch)
+        tokens = features[rows].float()
+        embedded, mask, labels = language_batch(model, tokenizer, [scenes[r] for r in rows], tokens, recipe, rng)
+        hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        wanted = labels[:, 1:] != -100
+        return F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
+
+    weights = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
+    minimize(weights, recipe.language_rate / divisor, recipe.language_steps // divisor, batch_loss, log, "language")
+
+
+def accuracy(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe) -> dict[str, float]:
+    """Return, by kind of question, the share of held-out scenes with every answer token correct (teacher forcing)."""
+    held, tokens = scenes[-HELD_OUT:], features[-HELD_OUT:].float()
+    right = {}
+    for kind in QUESTION_KINDS:
+        with torch.inference_mode():
+            chats = [[ask(scene, kind)] for scene in held]
+            embedded, mask, labels = embedded_batch(model, tokenizer, chats, tokens, recipe)
+            hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+            predicted = model.lm_head(hidden[:, :-1]).argmax(-1)
+        wanted = labels[:, 1:]
+        right[kind] = float(((predicted == wanted) | (wanted == -100)).all(-1).float().mean())
+    return right
