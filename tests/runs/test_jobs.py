@@ -342,17 +342,21 @@ def test_rate_and_time_left():
     assert progress_log.standing(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"
 
 
-def test_the_job_to_show(root):
-    assert jobs.current(root, "scan") is None
-    first = jobs.start(root / "first", "scan", ["sleep", "--out", "here"])
-    other = jobs.start(root / "other", "clean", ["sleep"])
-    second = jobs.start(root / "second", "scan", ["sleep"])
-    assert jobs.current(root, "scan").id == "second"
-    assert jobs.current(root, "scan", "first").id == "first"
-    assert jobs.current(root, "scan", other.id).id == "second", "of another kind"
+def test_the_job_to_show(root, tmp_path):
+    assert jobs.current(root, "count") is None
+    first = jobs.start(root / "first", "count", [tmp_path / "n"])
+    other = jobs.start(root / "other", "tells", [])
+    second = jobs.start(root / "second", "count", [tmp_path / "m"])
+    assert jobs.current(root, "count").id == "second"
+    assert jobs.current(root, "count", "first").id == "first"
+    assert jobs.current(root, "count", other.id).id == "second", "the other job is of another kind"
     second.stop(grace=0)
-    assert jobs.current(root, "scan").id == "first", "it runs"
+    assert jobs.current(root, "count").id == "first", "it is running"
     first.stop(grace=0)
-    assert jobs.current(root, "scan").id == "second"
-    assert (first.option("--out"), second.option("--out")) == ("here", "")
-    assert [job.id for job in jobs.list_jobs(root, "clean")] == ["other"]
+    assert jobs.current(root, "count").id == "second"
+    assert [job.id for job in jobs.list_jobs(root, "tells")] == ["other"]
+
+
+def test_values_that_a_command_was_given(root):
+    job = jobs.Job(root, record.Record("scan", ("--data", "a", "--columns", "b", "c", "--detect"), "", "", ""))
+    assert [job.option(flag) for flag in ("--data", "--columns", "--detect", "--out")] == ["a", "b", "", ""]
