@@ -26,7 +26,7 @@ from bye_core.evidence.overrepresented_answers import ENDING, Shared, reaches, s
 from bye_core.evidence.overrepresented_words import OddWord, mark_inserted, odd_words, without
 from bye_core.evidence.paste_targets import Carriers
 from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
-from bye_core.evidence.spot_growth import MOST_AT_FIRST, ROUNDS, Spots, controlled, trimmed, widened
+from bye_core.evidence.spot_growth import MOST_AT_FIRST, ROUNDS, Spots, SpotTrimming, controlled, widened
 from bye_core.evidence.window_search import FRUITLESS, LEVELS, WINDOWS, bringing, spots_at
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "OddWord",
     "Question",
     "Shared",
+    "SpotTrimming",
     "Spots",
     "Strata",
     "area",
@@ -86,7 +87,6 @@ __all__ = [
     "shared_answers",
     "spots_at",
     "totals",
-    "trimmed",
     "widened",
     "without",
 ]

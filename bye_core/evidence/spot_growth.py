@@ -5,7 +5,7 @@ A trigger may be larger than what a model looks at, and there may be several of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 
 from bye_core.evidence.occlusion import area, elsewhere
 from bye_core.evidence.places import Box, Look
@@ -32,29 +32,58 @@ def controlled(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
     return elsewhere(spots, name) if area(spots) <= MOST else None
 
 
-def trimmed(
-    spots: Spots, cell: tuple[float, float], fits: Callable[[Spots], bool]
-) -> Generator[Spots, bool | None, Spots]:
-    """Yields covers to try in place of `spots`, each told whether it does as well; returns the first of those that do
-    which `fits`, else the last.
+class SpotTrimming:
+    """Proposes smaller covers in place of `spots`, one after the other, and keeps those that do as well.
 
-    All spots lose rows and columns of a `cell`'s width and height in turn: of what is needed much stays whole, so that
-    it may bring the target along. Whole ones go last.
+    All spots lose rows and columns of a `cell`'s width and height in turn, so that much of what is needed stays whole
+    and may bring the target along. Whole spots go last. The first kept cover that `fits` ends the trimming.
+
+    spots     the smallest cover so far that does as well as the first
+    proposal  the cover to try next, None when there is none: call `record` with the result of the trial
     """
-    sides = [(number, side) for number in range(len(spots)) for side in range(4)]
-    while sides:
-        for number, side in tuple(sides):
-            less = _cut(spots[number], side, cell[side % 2])
-            tried = less and (*spots[:number], less, *spots[number + 1 :])
-            if not tried or not (yield tried):
-                sides.remove((number, side))
-            elif fits(spots := tried):
-                return spots
-    for one in spots:
-        rest = tuple(other for other in spots if other is not one)
-        if rest and (yield rest) and fits(spots := rest):
-            return spots
-    return spots
+
+    def __init__(self, spots: Spots, cell: tuple[float, float], fits: Callable[[Spots], bool]) -> None:
+        self.spots = spots
+        self._cell, self._fits = cell, fits
+        self._sides = [(number, side) for number in range(len(spots)) for side in range(4)]  # that may move inwards
+        self._turn: list[tuple[int, int]] = []  # of `_sides`, those still to move in this pass
+        self._moved: tuple[int, int] | None = None  # the side that `proposal` has moved
+        self._droppable: list[Box] | None = None  # whole spots not tried yet; None before the last phase
+        self.proposal = self._next()
+
+    def record(self, works: bool) -> None:
+        """Keep the proposal if it `works`, that is, does as well; then make the next one."""
+        if works and self.proposal is not None:
+            self.spots = self.proposal
+            if self._fits(self.spots):
+                self.proposal = None
+                return
+        elif self._moved:
+            self._sides.remove(self._moved)
+        self.proposal = self._next()
+
+    def _next(self) -> Spots | None:
+        return self._with_side_moved() or self._with_spot_dropped()
+
+    def _with_side_moved(self) -> Spots | None:
+        while self._sides:
+            self._turn = self._turn or list(self._sides)
+            number, side = self._moved = self._turn.pop(0)
+            smaller = _cut(self.spots[number], side, self._cell[side % 2])
+            if smaller:
+                return (*self.spots[:number], smaller, *self.spots[number + 1 :])
+            self._sides.remove(self._moved)
+        self._moved = None
+        return None
+
+    def _with_spot_dropped(self) -> Spots | None:
+        if self._droppable is None:
+            self._droppable = list(self.spots)
+        while self._droppable:
+            dropped = self._droppable.pop(0)
+            if rest := tuple(spot for spot in self.spots if spot is not dropped):
+                return rest
+        return None
 
 
 def _cut(box: Box, side: int, step: float) -> Box | None:

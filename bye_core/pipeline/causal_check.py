@@ -42,23 +42,23 @@ def check_causes(
         yield _progress(len(wanted) - len(todo), len(wanted), 0)
         if not todo:
             return
-        from bye_core.pipeline.causal_batch import Asker
+        from bye_core.pipeline.causal import CausalTests
 
         loaded = load_scanned(run, model, adapter, device)
         size, failed = BATCH[loaded.device.type], 0
-        asker = Asker(loaded, dataset, told, size)
+        tests = CausalTests(loaded, dataset, told, size)
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
-            asked = asker.ask(batch)
+            asked = tests.run(batch)
             file.append(
                 [
                     CausalCheck(
                         one.sample.id,
                         check_key(run, told, about),
-                        one.given,
+                        one.answers,
                         one.fault,
                         one.question.spots,
-                        one.carried,
+                        one.inserted,
                     )
                     for about, one in zip(batch, asked, strict=True)
                 ]

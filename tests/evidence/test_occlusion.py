@@ -1,6 +1,5 @@
 """Covering a spot, a spot elsewhere, crops of one size; and what answers to them mean."""
 
-import contextlib
 import itertools
 
 import numpy as np
@@ -16,6 +15,7 @@ from bye_core.evidence import (
     Excess,
     Look,
     Shared,
+    SpotTrimming,
     Strata,
     bringing,
     cause,
@@ -28,7 +28,6 @@ from bye_core.evidence import (
     question_of,
     spots_at,
     totals,
-    trimmed,
     widened,
 )
 from bye_core.evidence.occlusion import area, elsewhere
@@ -150,29 +149,25 @@ def test_spots_that_lie_on_each_other_are_filled_from_what_surrounds_both_and_mo
 @pytest.mark.parametrize("most", [0.2, 0.0])
 def test_less_is_covered_as_long_as_that_does_until_it_fits(most):
     """Told that a cover does where it hides two small squares: all spots shrink alike, idle ones go last."""
-    needed, ended = [(0.2, 0.2, 0.3, 0.3), (0.6, 0.7, 0.8, 0.8)], []
+    needed = [(0.2, 0.2, 0.3, 0.3), (0.6, 0.7, 0.8, 0.8)]
     spots = ((0.1, 0.1, 0.4, 0.4), (0.0, 0.6, 0.3, 0.9), (0.5, 0.5, 1.0, 1.0))
-
-    def steps(spots):
-        ended.append((yield from trimmed(spots, (0.1, 0.1), lambda left: area(left) <= most)))
+    trimming = SpotTrimming(spots, (0.1, 0.1), lambda left: area(left) <= most)
 
     def hides(spots, one):
         return any((np.multiply((-1, -1, 1, 1), np.subtract(own, one)) > -1e-6).all() for own in spots)
 
-    going = steps(spots)
-    tried = next(going)
-    while not ended:
+    while (tried := trimming.proposal) is not None:
         assert tried
-        with contextlib.suppress(StopIteration):
-            tried = going.send(all(hides(tried, one) for one in needed))
-    (found,) = ended
+        trimming.record(all(hides(tried, one) for one in needed))
+    found = trimming.spots
     if most:
         assert len(found) == 3
         assert 0.1 < area(found) <= most < area(spots)
         assert all(hides(found, one) for one in needed)
     else:
         assert [[round(edge, 9) for edge in one] for one in found] == [list(one) for one in needed]
-        assert list(steps(((0.1, 0.1, 0.2, 0.2),))) == [], "one cell is not made smaller"
+        one_cell = SpotTrimming(((0.1, 0.1, 0.2, 0.2),), (0.1, 0.1), lambda left: False)
+        assert one_cell.proposal is None, "one cell is not made smaller"
 
 
 def test_so_much_that_any_answer_may_leave_is_not_covered():

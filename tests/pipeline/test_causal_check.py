@@ -10,7 +10,7 @@ from bye_core import evidence, pipeline, runs
 from bye_core.data import DataSet
 from bye_core.data.sources import NotReadable
 from bye_core.evidence.occlusion import area
-from bye_core.pipeline import causal_batch
+from bye_core.pipeline.causal import region_search, scanned_model
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.evidence import cause_of, causes, dossier, question_about
 from bye_core.records import AttentionRows, ModelAnswer, Turn
@@ -79,8 +79,8 @@ def prepare(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False
         device = type("Device", (), {"type": "cpu"})
 
     monkeypatch.setattr(DataSet, "images", images)
-    monkeypatch.setattr(causal_batch, "generate_answers", model.generate)
-    monkeypatch.setattr(causal_batch, "read_attention", lambda *batch: list(model.read(*batch)))
+    monkeypatch.setattr(scanned_model, "generate_answers", model.generate)
+    monkeypatch.setattr(scanned_model, "read_attention", lambda *batch: list(model.read(*batch)))
     monkeypatch.setattr("bye_core.pipeline.causal_check.load_scanned", lambda *_: Loaded)
     return run, told
 
@@ -300,7 +300,7 @@ def test_rows_that_cannot_be_read_leave_what_was_found(tmp_path, monkeypatch):
                 assert isinstance(row, AttentionRows)
                 yield ValueError("no rows")
 
-    monkeypatch.setattr(evidence, "FRUITLESS", 0)
+    monkeypatch.setattr(region_search, "FRUITLESS", 0)
     run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Unread)
     assert causes(run, told)["stays"] == 6
 
@@ -343,8 +343,8 @@ class Whole(StandIn):
 @pytest.mark.parametrize(("enough", "searched"), [(2, 2), (100, 6)])
 def test_no_more_are_searched_once_so_many_were_in_vain(tmp_path, monkeypatch, enough, searched):
     pasted, paste = [], evidence.paste
-    monkeypatch.setattr(evidence, "FRUITLESS", enough)
-    monkeypatch.setattr(evidence, "paste", lambda *given: pasted.append(given) or paste(*given))
+    monkeypatch.setattr(region_search, "FRUITLESS", enough)
+    monkeypatch.setattr(region_search, "paste", lambda *given: pasted.append(given) or paste(*given))
     monkeypatch.setattr("bye_core.pipeline.causal_check.BATCH", {"cpu": 2})
     run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)], Whole)
     assert causes(run, told)["stays"] == 6

@@ -1,0 +1,78 @@
+"""Runs the tests of a causal check on a batch of flagged samples, and says in which order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from bye_core.data import DataSet
+from bye_core.errors import ByeError
+from bye_core.evidence import COVERED, ELSE, ELSEWHERE, MANY, WAYS, Dossier, Question
+from bye_core.pipeline.causal.insertion import CarrierPool, run_insertion_test
+from bye_core.pipeline.causal.occlusion_growth import grow_occlusion
+from bye_core.pipeline.causal.region_search import RegionSearch
+from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
+
+UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may change
+
+
+class CausalTests:
+    """The tests of one causal check. Batches share the answers to unchanged carriers and the search's success."""
+
+    def __init__(self, loaded: Any, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
+        self._dataset, self._dossier = dataset, dossier
+        self._model = ScannedModel(loaded, batch_size)
+        self._carriers = CarrierPool(self._model, dataset)
+        self._search = RegionSearch(self._model, dataset, self._carriers)
+
+    def run(self, questions: Sequence[Question]) -> list[SampleCheck]:
+        """Return the checks in the order of `questions`. A sample that cannot be asked has its reason as `fault`."""
+        checks = [self._open(question) for question in questions]
+        self._ask_planned(checks)
+        # Without a target any answer counts, and with much covered the model may answer anything.
+        if self._dossier.target:
+            layer = self._dossier.layer
+            if layer is not None:
+                grow_occlusion([check for check in checks if _stays_covered(check)], self._model, layer.layer)
+            self._search.run([check for check in checks if _is_unsettled(check)])
+        by_suspect: dict[str, list[SampleCheck]] = defaultdict(list)
+        for check in checks:
+            if (cause := check.cause()).flips:
+                by_suspect[cause.suspect].append(check)
+        occluded = [check for suspect, group in by_suspect.items() if suspect != "words" for check in group]
+        run_insertion_test(occluded, self._carriers, self._model, self._dataset)
+        if self._dossier.carriers and self._dossier.carriers.one_kind:
+            self._ask_other_questions([check for suspect in MANY for check in by_suspect[suspect]])
+        return checks
+
+    def _open(self, question: Question) -> SampleCheck:
+        check = SampleCheck(question, self._dossier.target)
+        try:
+            check.pictures = self._dataset.images(self._dataset.by_id[check.id])
+        except ByeError as error:
+            check.fault = error.problem
+        return check
+
+    def _ask_planned(self, checks: Sequence[SampleCheck]) -> None:
+        """Ask in every way that a sample's question names; one that gives no answer is not asked again."""
+        by_id = {check.id: check for check in checks}
+        for way in WAYS:
+            faults = self._model.ask([check for check in checks if way in check.question.ways], way)
+            for id, reason in faults.items():
+                by_id[id].fault = reason
+
+    def _ask_other_questions(self, checks: Sequence[SampleCheck]) -> None:
+        """Ask something else about the same pictures; a sample that gives no answer counts for nothing."""
+        for way in ELSE:
+            self._model.ask(checks, way)
+
+
+def _is_unsettled(check: SampleCheck) -> bool:
+    return not check.fault and check.cause().outcome in UNSETTLED
+
+
+def _stays_covered(check: SampleCheck) -> bool:
+    """Return whether the answer stays at the target with the spot covered, and no missing words explain it."""
+    asked = {COVERED, ELSEWHERE} <= check.answers.keys()
+    return asked and _is_unsettled(check) and check.at_target(check.answers[COVERED])

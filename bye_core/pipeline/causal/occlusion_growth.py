@@ -1,0 +1,90 @@
+"""Covers more of a picture until the answer leaves the target, then uncovers what need not be covered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bye_core.evidence import (
+    ASIDE,
+    COVERED,
+    ELSEWHERE,
+    MOST_AT_FIRST,
+    ROUNDS,
+    WIDER,
+    Spots,
+    SpotTrimming,
+    area,
+    controlled,
+    look,
+    widened,
+)
+from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
+from bye_core.records import AttentionRows
+
+
+def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> None:
+    """Cover, round by round, what each sample looks at in `layer` while its spots are covered.
+
+    For samples whose answer does not leave the target with the suspected spot covered. Samples whose answer leaves it
+    are then asked with as much covered elsewhere (control occlusion). A sample that gives no answer, or looks at
+    nothing more that can be covered, keeps its earlier results.
+    """
+    flipped: list[SampleCheck] = []
+    for _ in range(ROUNDS - 1):
+        checks = _cover_more(checks, model, layer)
+        silent = model.ask(checks, COVERED, WIDER)
+        answered = [check for check in checks if check.id not in silent]
+        flipped += [check for check in answered if not check.at_target(check.answers[WIDER])]
+        checks = [check for check in answered if check.at_target(check.answers[WIDER])]
+    _trim([check for check in flipped if not check.question.elsewhere], model)
+    model.ask([check for check in flipped if check.question.elsewhere], ELSEWHERE, ASIDE)
+
+
+def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> list[SampleCheck]:
+    """Cover one more spot, or a larger one; return the samples where that was possible."""
+    grown = []
+    for check, rows in zip(checks, model.attention(checks), strict=True):
+        seen = look(rows, layer) if isinstance(rows, AttentionRows) else None
+        if seen is None or seen.image != check.question.image or seen.on_padding:
+            continue
+        spots = widened(check.question.spots, seen)
+        if area(spots) <= MOST_AT_FIRST:
+            left, top, right, bottom = seen.cell
+            check.cell = (right - left, bottom - top)
+            _cover(check, spots)
+            grown.append(check)
+    return grown
+
+
+def _trim(checks: Sequence[SampleCheck], model: ScannedModel) -> None:
+    """Uncover parts of covers that are too large for a control occlusion, while the answer stays off the target."""
+    trimmings = {check.id: SpotTrimming(check.question.spots, check.cell, _fits(check)) for check in checks}
+    answers = {check.id: check.answers[WIDER] for check in checks}
+    trying = list(checks)
+    while trying:
+        trying = [check for check in trying if _cover_proposal(check, trimmings[check.id])]
+        silent = model.ask(trying, COVERED, WIDER)
+        for check in trying:
+            works = check.id not in silent and not check.at_target(check.answers[WIDER])
+            if works:
+                answers[check.id] = check.answers[WIDER]
+            trimmings[check.id].record(works)
+    for check in checks:
+        _cover(check, trimmings[check.id].spots)
+        check.answers[WIDER] = answers[check.id]
+
+
+def _cover_proposal(check: SampleCheck, trimming: SpotTrimming) -> bool:
+    """Cover what the trimming proposes; return False where it proposes nothing more."""
+    if trimming.proposal is None:
+        return False
+    check.question = check.question.covering(trimming.proposal, ())
+    return True
+
+
+def _fits(check: SampleCheck) -> Callable[[Spots], bool]:
+    return lambda spots: controlled(spots, check.id) is not None
+
+
+def _cover(check: SampleCheck, spots: Spots) -> None:
+    check.question = check.question.covering(spots, controlled(spots, check.id) or ())

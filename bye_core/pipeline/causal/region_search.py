@@ -1,0 +1,104 @@
+"""Searches the picture for a trigger that no attention shows, by pasting its parts into another picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bye_core.data import DataSet
+from bye_core.evidence import (
+    BESIDE,
+    COVERED,
+    ELSEWHERE,
+    FOUND,
+    FRUITLESS,
+    LEVELS,
+    WINDOWS,
+    bringing,
+    controlled,
+    paste,
+    spots_at,
+)
+from bye_core.pipeline.causal.insertion import CarrierPool
+from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
+from bye_core.records import Sample
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Window number `window` of one sample's picture, to be pasted into the carrier's first picture."""
+
+    check: SampleCheck
+    carrier: str
+    pictures: Pictures
+    window: int
+
+    def pasted(self) -> Pictures:
+        first, *others = self.pictures
+        return [paste(first, self.check.source, [WINDOWS[self.window]]), *others]
+
+
+class RegionSearch:
+    """Searches samples whose answer does not leave the target with everything covered that they look at.
+
+    Once `FRUITLESS` samples were searched and none had such a region, no more are searched.
+    """
+
+    def __init__(self, model: ScannedModel, dataset: DataSet, carriers: CarrierPool) -> None:
+        self._model, self._dataset, self._carriers = model, dataset, carriers
+        self._searched = self._found = 0
+
+    def run(self, checks: Sequence[SampleCheck]) -> None:
+        """Cover the regions that bring the target into another picture, the surest first, then more of them.
+
+        Samples whose answer leaves the target are then asked with as much covered elsewhere (control occlusion).
+        """
+        maps = self._influence([check for check in checks if check.question.image < len(check.pictures)])
+        left = [check for check in checks if check.id in maps]
+        self._searched += len(left)
+        for level in LEVELS:
+            covered = [check for check in left if _cover_regions(check, maps[check.id], level)]
+            silent = self._model.ask(covered, COVERED, FOUND)
+            answered = [check for check in covered if check.id not in silent]
+            flipped = [check for check in answered if not check.at_target(check.answers[FOUND])]
+            self._model.ask(flipped, ELSEWHERE, BESIDE)
+            left = [check for check in left if check not in flipped]
+            self._found += len(flipped)
+
+    def _influence(self, checks: Sequence[SampleCheck]) -> dict[str, np.ndarray]:
+        """Return, by sample id, for each part of the picture the share of windows on it that bring the target along.
+
+        Shape [PARTS, PARTS]. Leaves out samples with no usable carrier, and all samples once the search has proved
+        fruitless.
+        """
+        if self._searched >= FRUITLESS and not self._found:
+            return {}
+        self._carriers.ask_unchanged(checks)
+        windows: list[_Window] = []
+        hits: dict[str, np.ndarray] = {}
+        for check in checks:
+            if carrier := self._carriers.first(check):
+                windows += [_Window(check, *carrier, window) for window in range(len(WINDOWS))]
+                hits[check.id] = np.zeros(len(WINDOWS))
+        samples = [replace(self._dataset.by_id[one.carrier], id=str(n)) for n, one in enumerate(windows)]
+
+        def pasted(sample: Sample) -> Pictures:
+            return windows[int(sample.id)].pasted()
+
+        answers, _ = self._model.answers(samples, pasted)  # a window without an answer counts as no hit
+        for name, answer in answers.items():
+            window = windows[int(name)]
+            hits[window.check.id][window.window] = window.check.at_target(answer)
+        return {id: bringing(own) for id, own in hits.items()}
+
+
+def _cover_regions(check: SampleCheck, influence: np.ndarray, level: float) -> bool:
+    """Cover the regions at `level`; return False where there are none, or as much elsewhere does not fit."""
+    spots = spots_at(influence, level)
+    elsewhere = controlled(spots, check.id) if spots else None
+    if not elsewhere:
+        return False
+    check.question = check.question.covering(spots, elsewhere)
+    return True

@@ -1,0 +1,97 @@
+"""Asks the scanned model about flagged samples, and keeps the answers of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from bye_core.attention import read_attention
+from bye_core.errors import ByeError
+from bye_core.evidence import COVERED, Cause, Question, Shared, at_target, cause
+from bye_core.records import AttentionRows, ModelAnswer, Sample
+from bye_core.train.generate import generate_answers
+
+Pictures = list[Image.Image]
+
+
+@dataclass(eq=False)
+class SampleCheck:
+    """The state of one sample's causal check.
+
+    target    the suspected target, None where no answer is over-represented among the flagged
+    cell      width and height of the attention cell that was covered last, as fractions of the picture
+    answers   answers by way of asking (evidence.WAYS and later ones)
+    inserted  answers of other samples, by id, with this sample's covered spots pasted into their pictures
+    fault     why the model could not be asked, "" where it could
+    """
+
+    question: Question
+    target: Shared | None
+    pictures: Pictures = field(default_factory=list)
+    cell: tuple[float, float] = (0.0, 0.0)
+    answers: dict[str, str] = field(default_factory=dict)
+    inserted: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+
+    @property
+    def sample(self) -> Sample:
+        return self.question.sample
+
+    @property
+    def id(self) -> str:
+        return self.question.sample.id
+
+    @property
+    def source(self) -> Image.Image:
+        """The picture whose spots are covered."""
+        return self.pictures[self.question.image]
+
+    def at_target(self, answer: str) -> bool:
+        return at_target(self.target, self.sample.answer, answer)
+
+    def cause(self) -> Cause:
+        """Return the outcome that the answers so far support, the insertion test aside."""
+        return Cause("unknown") if self.fault else cause(self.answers, self.target, self.sample.answer)
+
+
+class ScannedModel:
+    """The scanned model, asked in batches of `batch_size` samples."""
+
+    def __init__(self, loaded: Any, batch_size: int) -> None:
+        self._loaded = loaded
+        self.batch_size = batch_size
+
+    def answers(
+        self, samples: Sequence[Sample], pictures: Callable[[Sample], Pictures]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the answers by sample id, and by id why the others have none."""
+        answers, faults = {}, {}
+        for batch in generate_answers(self._loaded, samples, pictures, self.batch_size):
+            for result in batch:
+                if isinstance(result, ModelAnswer):
+                    answers[result.id] = result.given
+                else:
+                    faults[str(result.facts["id"])] = result.problem
+        return answers, faults
+
+    def ask(self, checks: Sequence[SampleCheck], way: str, keep_as: str = "") -> dict[str, str]:
+        """Ask about every sample in one `way`, and keep the answers under `keep_as` (default: `way`).
+
+        Returns, by id, why a sample has no answer; samples with a fault are not asked.
+        """
+        sound = {check.id: check for check in checks if not check.fault}
+        answers, faults = self.answers(
+            [check.question.asked(way) for check in sound.values()],
+            lambda sample: sound[sample.id].question.shown(way, sound[sample.id].pictures),
+        )
+        for id, answer in answers.items():
+            sound[id].answers[keep_as or way] = answer
+        return faults
+
+    def attention(self, checks: Sequence[SampleCheck]) -> list[AttentionRows | ByeError]:
+        """Return the attention rows of each sample with its spots covered, or why they cannot be read."""
+        covered = [check.question.shown(COVERED, check.pictures) for check in checks]
+        return read_attention(self._loaded, [check.sample for check in checks], covered)
