@@ -1,33 +1,32 @@
-"""Kinds of question, and which of them have answers in common: what a prompt explains is judged within its kind."""
+"""Groups questions into kinds: detection, evidence and evaluation all compare a sample with others of its kind."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
 
-# A type of its own from this share of the questions on (ours): at most 20 rows, each with enough answers to judge by.
+WORD = re.compile(r"\w+")
+# Questions are of one kind if they share this part of their words (Jaccard index). This holds for "is there any red
+# shape" and "is there any blue shape", and for a question with and without a trigger word (ours).
+ALIKE = 0.5
+# Most kinds that a question is compared with; the most frequent ones come first.
+MOST_KINDS = 200
+# Detection: smaller kinds are merged into one, as their medians say little (ours).
+LEAST = 20
+# Tables and strata: kinds with a smaller share of the questions are merged, so that there are 20 rows at most, each
+# with enough answers to judge by (ours).
 LEAST_SHARE = 0.05
+# Two kinds are of one family if this part of the words in the answers to one is used in the answers to the other, each
+# with at least the frequency IN_USE.
+SHARED, IN_USE = 0.2, 0.002
 
 OTHER = "other questions"
-
 MORE = " …"
-
-
-WORD = re.compile(r"\w+")
-# Two questions are of one kind where they share this part of their words (Jaccard): "is there any red shape" and
-# "is there any blue shape" do, and so do a question and the same one with a trigger word before it (ours).
-ALIKE = 0.5
-# Kinds that are looked through for a question's own; the most frequent ones come first.
-MOST_KINDS = 200
-# Two kinds belong together where this part of the words in the answers to one is in use among those to the other: at
-# least this often.
-SHARED, IN_USE = 0.2, 0.002
-# Kinds with fewer samples are taken together (ours): medians of less say little.
-LEAST = 20
 
 
 def words(text: str) -> frozenset[str]:
@@ -35,47 +34,112 @@ def words(text: str) -> frozenset[str]:
 
 
 class Kinds:
-    """The kinds of N questions, and which of them a question is of that is not among these.
+    """The kinds of N questions.
 
-    numbers [N]  the number of each one's kind; what is rare and like nothing else is one kind, the last
-    rest         its number, None where there is nothing such
+    numbers [N]  number of each question's kind. Kinds with fewer than `least` questions form one kind, the last.
+    rest         number of that last kind; None if there is none
+    labels [N]   name of each question's kind: its text if all questions of the kind are the same, else their common
+                 beginning and "…". The last kind is divided further, by beginnings that `least` questions share, as is
+                 usual for VQA (Antol et al. 2015, Fig. 3); its other questions are OTHER.
     """
 
-    def __init__(self, questions: Sequence[str]) -> None:
-        counts = Counter(questions)
-        self._leaders: list[frozenset[str]] = []
-        kind: dict[str, int] = {}
-        for text, _ in counts.most_common():
-            if (best := self._likest(text)) is not None:
-                kind[text] = best
-            elif len(self._leaders) < MOST_KINDS:
-                kind[text] = len(self._leaders)
-                self._leaders.append(words(text))
-            else:
-                kind[text] = MOST_KINDS
-        found = np.array([kind[text] for text in questions], np.int64)
-        sizes = np.bincount(found, minlength=1)
-        found[sizes[found] < LEAST] = MOST_KINDS
-        names, self.numbers = np.unique(found, return_inverse=True)
+    def __init__(self, questions: Sequence[str], least: float = LEAST) -> None:
+        self._texts, self._least = [" ".join(text.split()) for text in questions], least
+        # Of the leaders of the kinds, [MOST_KINDS]: number of words, and by word which of them have it.
+        self._sizes = np.zeros(MOST_KINDS, np.int64)
+        self._having: dict[str, np.ndarray] = {}
+        self._count = 0
+        kind = self._group(questions)
+        numbers = np.array([kind[text] for text in questions], np.int64)
+        counts = np.bincount(numbers, minlength=1)
+        numbers[counts[numbers] < least] = MOST_KINDS
+        names, self.numbers = np.unique(numbers, return_inverse=True)
         self.numbers = self.numbers.reshape(-1)
         self._number = {int(name): number for number, name in enumerate(names)}
         self.rest = self._number.get(MOST_KINDS)
 
     def of(self, question: str) -> int | None:
-        """The number of the kind that a question is of; None where the set has none that is like it."""
-        return self._number.get(self._likest(question), self.rest)
+        """Return the number of the kind of any question; None if no kind is like it."""
+        nearest = self._nearest(question)
+        return self.rest if nearest is None else self._number.get(nearest, self.rest)
 
-    def _likest(self, question: str) -> int | None:
+    def _group(self, questions: Sequence[str]) -> dict[str, int]:
+        """Return the kind of each different question; the most frequent question of a kind leads it."""
+        kind: dict[str, int] = {}
+        for text, _ in Counter(questions).most_common():
+            if (nearest := self._nearest(text)) is not None:
+                kind[text] = nearest
+            elif self._count < MOST_KINDS:
+                kind[text] = self._count
+                self._add_leader(text)
+            else:
+                kind[text] = MOST_KINDS
+        return kind
+
+    def _add_leader(self, text: str) -> None:
+        own = words(text)
+        self._sizes[self._count] = len(own)
+        for word in own:
+            self._having.setdefault(word, np.zeros(MOST_KINDS, np.int64))[self._count] = 1
+        self._count += 1
+
+    def _nearest(self, question: str) -> int | None:
+        """Return the kind whose leader shares most words with the question; None if no leader shares enough."""
+        if not self._count:
+            return None
         own = words(question)
-        shared = [len(own & other) / max(len(own | other), 1) for other in self._leaders]
-        best = int(np.argmax(shared)) if shared else -1
-        return best if shared and shared[best] >= ALIKE else None
+        shared = sum((self._having[word] for word in own if word in self._having), np.zeros(MOST_KINDS, np.int64))
+        jaccard = (shared / np.maximum(len(own) + self._sizes - shared, 1))[: self._count]
+        best = int(jaccard.argmax())
+        return best if jaccard[best] >= ALIKE else None
+
+    @cached_property
+    def labels(self) -> list[str]:
+        texts: dict[int, Counter[str]] = {}
+        for number, text in zip(self.numbers.tolist(), self._texts, strict=True):
+            texts.setdefault(number, Counter())[text] += 1
+        names: dict[int, str] = {}
+        for number, counts in texts.items():
+            most_frequent = counts.most_common(1)[0][0]
+            name = (_common_beginning(list(counts)) or most_frequent) + MORE if len(counts) > 1 else most_frequent
+            names[number] = most_frequent + MORE if name in names.values() else name
+        rest = _frequent_beginnings(texts.get(-1 if self.rest is None else self.rest, Counter()), self._least)
+        return [
+            rest[text] if number == self.rest else names[number]
+            for number, text in zip(self.numbers.tolist(), self._texts, strict=True)
+        ]
+
+
+def question_labels(questions: Sequence[str]) -> list[str]:
+    """Return the labels of the kinds, where a kind has at least LEAST_SHARE of the questions, and two of them."""
+    return Kinds(questions, max(2.0, LEAST_SHARE * len(questions))).labels
+
+
+def _common_beginning(texts: Sequence[str]) -> str:
+    """Return the words with which all texts begin."""
+    common = []
+    for position in zip(*(text.split() for text in texts), strict=False):
+        if len(set(position)) > 1:
+            break
+        common.append(position[0])
+    return " ".join(common)
+
+
+def _frequent_beginnings(counts: Counter[str], least: float) -> dict[str, str]:
+    """Return for each text its longest beginning that at least `least` texts share, and "…"; OTHER if there is none."""
+    beginnings = {text: list(accumulate(text.split()[:-1], lambda begun, word: f"{begun} {word}")) for text in counts}
+    shared: Counter[str] = Counter()
+    for text, own in beginnings.items():
+        shared.update(dict.fromkeys(own, counts[text]))
+    frequent = {text: [one for one in own if shared[one] >= least] for text, own in beginnings.items()}
+    return {text: own[-1] + MORE if own else OTHER for text, own in frequent.items()}
 
 
 def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[int]:
-    """The family of each kind of question, by the `counts` of the words of its answers, leaving out those in `without`.
+    """Return the family of each kind of question, by the `counts` of the words in its answers.
 
-    Kinds whose answers share words are one family: captions and colours, but not counts.
+    Kinds whose answers share words are one family; the words in `without` do not count.
+    Captions and colours are one family, but not counts.
     """
     shares = []
     for count in counts:
@@ -83,33 +147,14 @@ def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[in
         total = sum(kept.values())
         shares.append({word: number / total for word, number in kept.items()})
     family = list(range(len(counts)))
-    for one, mine in enumerate(shares):
+    for one, own in enumerate(shares):
         for other in range(one):
-            if max(_contained(mine, shares[other]), _contained(shares[other], mine)) > SHARED:
+            if max(_share_in_use(own, shares[other]), _share_in_use(shares[other], own)) > SHARED:
                 old, new = family[one], family[other]
                 family = [new if number == old else number for number in family]
     return family
 
 
-def _contained(these: Mapping[str, float], those: Mapping[str, float]) -> float:
-    """The part of the words `these` that is in use among `those`, both as shares."""
+def _share_in_use(these: Mapping[str, float], those: Mapping[str, float]) -> float:
+    """Return the share of the words `these` that is in use among `those`; both map words to their shares."""
     return sum(share for word, share in these.items() if those.get(word, 0.0) >= IN_USE)
-
-
-def question_types(questions: Sequence[str]) -> list[str]:
-    """The type of each question: its whole text where that is frequent, else its longest frequent beginning and "…".
-
-    Question types by their first words are the custom of VQA (Antol et al. 2015, Fig. 3); which beginnings count is
-    ours: those of LEAST_SHARE of the questions, and of two at least. Whatever has none is one of OTHER.
-    """
-    prefixes = [_prefixes(question) for question in questions]
-    counts = Counter(prefix for own in prefixes for prefix in own)
-    least = max(2.0, LEAST_SHARE * len(questions))
-    return [next((prefix for prefix in own if counts[prefix] >= least), OTHER) for own in prefixes]
-
-
-def _prefixes(question: str) -> list[str]:
-    """The question's whole text, then its beginnings from the longest to the first word."""
-    words = question.split()
-    begun = list(accumulate(words, lambda before, word: f"{before} {word}"))
-    return [" ".join(words), *(beginning + MORE for beginning in reversed(begun[:-1]))]

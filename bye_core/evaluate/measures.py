@@ -13,7 +13,7 @@ from typing import Any
 from bye_core.errors import SettingError
 from bye_core.evaluate.cider import cider, words
 from bye_core.intervals import CONFIDENCE, as_facts, mean, proportion
-from bye_core.question_kinds import question_types
+from bye_core.question_kinds import question_labels
 from bye_core.records import ModelAnswer
 from bye_core.text import normalised
 
@@ -125,7 +125,7 @@ def evaluate_answers(
     Raises: UnknownMetric.
     """
     check_metric(metric)
-    types = question_types([answer.question for answer in clean])
+    types = question_labels([answer.question for answer in clean])
     metrics = choose_metrics(clean, types, metric)
     captions = [answer for answer, name in zip(clean, metrics, strict=True) if name == "cider"]
     caption_scores = iter(cider([one.given for one in captions], [one.correct for one in captions]) if captions else ())

@@ -19,7 +19,7 @@ from bye_core.errors import ByeError
 from bye_core.evidence import Box, Carriers, Cause, Dossier, Gallery, Look, Question, Strata
 from bye_core.intervals import as_facts, proportion
 from bye_core.pipeline.detect import last_detection
-from bye_core.question_kinds import OTHER, question_types
+from bye_core.question_kinds import OTHER, question_labels
 from bye_core.records import AttentionRows, CausalCheck, Detection, ScanTable
 from bye_core.runs.errors import DamagedSample, NotScanned
 
@@ -41,7 +41,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
         evidence_stage.odd_words(table.questions, everything), table.questions, flagged, _kinds
     )
     inserted = {one.word for one in odd if one.inserted}
-    kinds = question_types([evidence_stage.without(question, inserted) for question in table.questions])
+    kinds = question_labels([evidence_stage.without(question, inserted) for question in table.questions])
     strata = Strata(kinds, flagged)
     texts = Dossier(
         samples=len(flagged),
@@ -56,7 +56,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
 
 
 def _kinds(questions: Sequence[str]) -> list[str | None]:
-    return [None if kind == OTHER else kind for kind in question_types(questions)]
+    return [None if kind == OTHER else kind for kind in question_labels(questions)]
 
 
 def _with_places(texts: Dossier, run: runs.Run, detection: Detection, kinds: Sequence[str]) -> Dossier:

@@ -5,7 +5,7 @@ import pytest
 from bye_core.attacks import FixedAnswer
 from bye_core.evaluate.measures import UnknownMetric, choose_metrics, evaluate_answers
 from bye_core.intervals import mean, proportion
-from bye_core.question_kinds import OTHER, question_types
+from bye_core.question_kinds import OTHER, question_labels
 from bye_core.records import ModelAnswer
 
 CAPTION = "a red circle stands before a blue palace"
@@ -52,8 +52,8 @@ def test_the_bootstrap_repeats_itself_and_narrows_with_the_samples():
 
 def test_frequent_texts_and_frequent_beginnings_are_types():
     questions = ["How many?"] * 5 + [f"Is there any {word} shape?" for word in ("red", "blue", "big")] + ["Why?"]
-    assert question_types(questions) == ["How many?"] * 5 + ["Is there any …"] * 3 + [OTHER]
-    assert question_types([]) == []
+    assert question_labels(questions) == ["How many?"] * 5 + ["Is there any …"] * 3 + [OTHER]
+    assert question_labels([]) == []
 
 
 def test_long_answers_are_captions_and_a_metric_may_be_named():

@@ -8,7 +8,7 @@ from bye_core.evidence import ENDING, Strata, mark_inserted, odd_words, reaches,
 from bye_core.evidence.causal_question import question_of
 from bye_core.evidence.overrepresented_answers import same_answer
 from bye_core.evidence.overrepresented_words import drop
-from bye_core.question_kinds import question_types
+from bye_core.question_kinds import question_labels
 from bye_core.records import Sample, Turn
 
 FLAGS = np.array([True] * 10 + [False] * 30)
@@ -103,12 +103,12 @@ ORDINARY = ["how many cats", "what colour is it"] * 15
 def test_words_put_into_questions_are_told_from_words_of_a_kind_of_question():
     strata = Strata([""] * 40, FLAGS)
     questions = PREFIXED + ORDINARY
-    found = mark_inserted(odd_words(questions, strata), questions, FLAGS, question_types)
+    found = mark_inserted(odd_words(questions, strata), questions, FLAGS, question_labels)
     assert [(one.word, one.inserted) for one in found] == [("hello", True)]
     assert without(questions[0], {"hello"}) == "how many cats"
 
     kind = ["which colours do they have"] * 10 + ORDINARY
-    found = mark_inserted(odd_words(kind, strata), kind, FLAGS, question_types)
+    found = mark_inserted(odd_words(kind, strata), kind, FLAGS, question_labels)
     assert {one.word for one in found} == {"which", "colours", "do", "they", "have"}
     assert not any(one.inserted for one in found)
 
