@@ -18,7 +18,7 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.bench.matrix import Cell
-from bye_core.data.llava_set import compose
+from bye_core.data.llava_set import write_llava_set
 from bye_core.demo.scenes import question_set
 from bye_core.errors import RunError
 from bye_core.files import write_atomic
@@ -168,5 +168,5 @@ def drawn(cell: Cell, root: Path) -> Iterator[Progress]:
             if out.exists():
                 continue
             items = question_set(pictures, each, (cell.seed, stream), cell.kinds, cell.unclear)
-            for done, _ in enumerate(compose(items, out, "png"), start=1):
+            for done, _ in enumerate(write_llava_set(items, out, "png"), start=1):
                 yield Progress("draw", done, pictures * each)

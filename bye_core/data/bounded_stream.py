@@ -1,43 +1,47 @@
-"""A stream out of which no more than a set number of bytes ever comes, however it is read."""
+"""A stream that never yields more than a set number of bytes, and the decompression of tar archives."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import os
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Any
 
-# tarfile takes headers of any announced size into memory at once; real ones are a few hundred bytes.
+# tarfile reads a header of any announced size into memory; real headers have a few hundred bytes.
 LARGEST_READ = 4 * 2**20
-_HEADS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
+_OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}  # by first bytes
 
 
-class TooMuch(Exception):
-    """More would come out than is allowed."""
+class LimitExceeded(Exception):
+    """The stream would yield more bytes than allowed."""
 
 
-def opened(packed: IO[bytes]) -> IO[bytes]:
-    """The bytes inside a gzip or bzip2 file, or the file itself. Not xz: its headers may ask for 4 GB of memory."""
+def decompressed(packed: IO[bytes]) -> IO[bytes]:
+    """Return a stream of the content of a gzip or bzip2 file, else the file itself.
+
+    xz is not supported: its headers may demand 4 GB of memory.
+    """
     head = packed.read(3)
     packed.seek(0)
-    return next((open(packed, "rb") for magic, open in _HEADS.items() if head.startswith(magic)), packed)
+    return next((open(packed, "rb") for magic, open in _OPENERS.items() if head.startswith(magic)), packed)
 
 
-class Bounded:
-    """As much of a binary file as tarfile asks for: read, seek, tell."""
+class BoundedReader:
+    """A binary file that raises LimitExceeded beyond `limit` bytes. Has the methods that tarfile uses."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
         self._file, self._limit = file, limit
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > LARGEST_READ or self._file.tell() + size > self._limit + LARGEST_READ:
-            raise TooMuch
+            raise LimitExceeded
         return self._file.read(size)
 
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        if whence != os.SEEK_SET or place > self._limit:
-            raise TooMuch
-        return self._file.seek(place)
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or position > self._limit:
+            raise LimitExceeded
+        return self._file.seek(position)
 
     def tell(self) -> int:
         return self._file.tell()

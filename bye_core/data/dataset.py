@@ -1,8 +1,8 @@
-"""A loaded data set: its usable samples, what is wrong with the others, and its pictures on demand."""
+"""A loaded data set: its usable samples, the faults of the other records, and images on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +17,25 @@ from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
 from bye_core.records import Fault, Sample
 
+# Keys under which records list further right answers: "answers" in VQA annotations, the others in caption sets.
+REFERENCE_KEYS = ("answers", "references", "captions")
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """What `load_dataset` returns.
+    """The result of `load_dataset`.
 
-    samples  the records that can be used, in file order; faults tell why the others cannot
-    size     number of records in the file, usable or not
-    root     the folder that all picture paths start from; nothing outside it is ever opened
-    notes    what about the whole set a person should know (a split that was not read)
-    info     the part of a dataset_info.json that describes the set, if there is one
+    path     the annotation file, saved data set, or name on the Hugging Face Hub
+    root     the folder that image paths are relative to; no file outside it is ever opened
+    format   the name of its format
+    samples  the usable records, in file order
+    faults   why the other records cannot be used
+    size     number of records, usable or not
+    digest   SHA-256 of the content, and of renamed columns
+    source   reads and copies single records
+    layout   the names of columns and roles
+    notes    what a user should know about the whole set, such as splits that were not read
+    info     the entry for this set in a dataset_info.json, if there is one
     """
 
     path: Path
@@ -46,24 +55,49 @@ class DataSet:
         return MappingProxyType({sample.id: sample for sample in self.samples})
 
     def record(self, index: int) -> Any:
-        """The record at `index` as it stands in the file; of a line that cannot be parsed, its text."""
+        """Return record `index` unchanged; if it cannot be parsed, its text. Raises: IndexError."""
         if not 0 <= index < self.size:
             raise IndexError(f"record {index} of {self.size}")
         return self.source.record(index)
 
-    def draft(self, sample: Sample) -> ParsedRecord:
-        """The sample's record as read by its format: with the id of its own type and the pictures inside tables."""
+    def parsed_record(self, sample: Sample) -> ParsedRecord:
+        """Return the sample's record as its format reads it: the id has its own type, embedded images are bytes."""
         return FORMATS[self.format].read(self.record(sample.index), self.layout)
 
     def image_bytes(self, sample: Sample, k: int) -> bytes:
-        """Picture number `k` as stored. Raises a DataError if it is not a file under the root, or too large."""
+        """Return image `k` as stored. Raises: DataError if it is no file under the root, or too large."""
         name = sample.images[k]
-        if not name.startswith(images.EMBEDDED):
+        if not name.startswith(images.EMBEDDED_PREFIX):
             return images.read_bytes(self.root, name)
-        data = self.draft(sample).images[k]
-        images.check_bytes(data, name)
+        data = self.parsed_record(sample).images[k]
+        if not isinstance(data, bytes):
+            raise images.BrokenImage(path=name, why="the record no longer holds its data")
+        images.check_size(data, name)
         return data
 
     def images(self, sample: Sample) -> list[Image.Image]:
-        """The sample's pictures, upright, RGB. Raises a DataError if one cannot be decoded."""
+        """Return the sample's images, upright, RGB. Raises: DataError if one cannot be decoded."""
         return [images.decode(self.image_bytes(sample, k), name) for k, name in enumerate(sample.images)]
+
+
+def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
+    """Return all right answers by sample id, the sample's own answer first.
+
+    Samples with the same images and question, such as five captions of one photograph, are asked once: the first of
+    them stands for all and gets the answers of all.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    answers: dict[str, list[str]] = {}
+    for sample in samples:
+        id = first.setdefault((sample.images, sample.question), sample.id)
+        answers.setdefault(id, []).extend([sample.answer, *_listed_answers(dataset.record(sample.index))])
+    return {id: tuple(dict.fromkeys(texts)) for id, texts in answers.items()}
+
+
+def _listed_answers(record: Any) -> list[str]:
+    """Return the texts under REFERENCE_KEYS, plain or as {"answer": text} (VQA); skip anything else."""
+    if not isinstance(record, Mapping):
+        return []
+    entries = [entry for key in REFERENCE_KEYS if isinstance(record.get(key), list) for entry in record[key]]
+    texts = [entry.get("answer") if isinstance(entry, Mapping) else entry for entry in entries]
+    return [text for text in texts if isinstance(text, str) and text.strip()]

@@ -1,4 +1,4 @@
-"""Writes a cleaned data set: the kept records, their pictures, what was removed, and a manifest."""
+"""Exports a cleaned data set: the kept records, their images, a list of what was removed, and a manifest."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import json
 import os
 import posixpath
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bye_core.data import images
 from bye_core.data.dataset import DataSet
-from bye_core.data.faults import Refusal, shown
-from bye_core.data.folders import restore, whole_folder
+from bye_core.data.faults import Refusal
+from bye_core.data.folders import atomic_folder, restore_backup
 from bye_core.data.formats import FORMATS, NoSuchFormat
 from bye_core.data.formats.base import CannotConvert
+from bye_core.data.images import EMBEDDED_PREFIX, RootFolder, file_suffix
 from bye_core.data.load import ANNOTATIONS
-from bye_core.files import file_sha256
+from bye_core.files import file_sha256, to_json_values
 from bye_core.records import Sample
 
 MANIFEST = "manifest.json"
-MARK = "bye_export"  # the key by which a manifest is known as ours; its value is the manifest's version
+MANIFEST_KEY = "bye_export"  # marks a manifest as ours; its value is the version of the manifest
 LISTED = 5  # ids that a message lists
 
 
 class UnknownIds(Refusal):
-    problem = "{count} of the ids to be kept are no usable samples of the data set, for example {ids}."
+    problem = "{count} of the ids to keep are not usable samples of the data set, for example {ids}."
     remedy = "Keep ids that were scanned; records with a fatal fault cannot be exported."
 
 
 class NothingToKeep(Refusal):
-    problem = "No sample is to be kept, and an empty data set cannot be used."
+    problem = "The export would keep no sample, and an empty data set cannot be used."
     remedy = "Accept at least one sample."
 
 
 class OutInUse(Refusal):
-    problem = "{out} exists and is not an earlier export."
-    remedy = "Name a new or empty folder; other people's files are never replaced."
+    problem = "{out} exists and is not an earlier export; it was not replaced."
+    remedy = "Name a new or empty folder."
 
 
 class OutIsSource(Refusal):
@@ -47,17 +47,17 @@ class OutIsSource(Refusal):
 
 
 class CannotWrite(Refusal):
-    problem = "{out} cannot be written: {why}."
-    remedy = "Free some space or name another folder, then export again; nothing was replaced."
+    problem = "{out} cannot be written: {why}. Nothing was replaced."
+    remedy = "Free disk space or name another folder, then export again."
 
 
 class ReservedName(Refusal):
-    problem = "The picture {name} of sample {id} has a name that the export needs for itself."
-    remedy = "Rename the picture and correct its record, or leave the sample out."
+    problem = "The image {name} of sample {id} has a name that the export needs for its own files."
+    remedy = "Rename the image and correct its record, or leave the sample out."
 
 
 class CannotConvertSome(Refusal):
-    problem = "{count} samples do not fit into the format {format}, for example {ids}: {why}"
+    problem = "{count} samples cannot be converted to the format {format}, for example {ids}: {why}"
     remedy = "Export in the same format, which always works, or leave these samples out."
 
 
@@ -69,17 +69,20 @@ def export(
     format: str = "same",
     manifest: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes the samples `keep` to the folder `out`, which appears whole or not at all; returns the manifest.
+    """Write the samples `keep` to the folder `out`, which appears when it is complete. Returns the manifest.
 
-    `format` "same" copies the records as they stand; another one of FORMATS writes them anew. `removed` are rows
-    for removed.jsonl and removed.csv. `manifest` holds further facts, its `counts` beside the export's own.
-    An earlier export at `out` is replaced, anything else there is refused.
+    keep      ids of samples
+    removed   rows of removed.jsonl and removed.csv
+    out       a new or empty folder, or an earlier export, which is replaced
+    format    "same" copies the records unchanged; a name in FORMATS converts them
+    manifest  more facts for the manifest; its `counts` are added to the export's own
+    Raises: DataError. An earlier export is then unchanged.
     """
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
-    kept = _kept(dataset, keep)
+    kept = _kept_samples(dataset, keep)
     try:
-        return _write(dataset, kept, removed, _permitted(Path(out), dataset), format, manifest or {})
+        return _write(dataset, kept, removed, _checked_out(Path(out), dataset), format, manifest or {})
     except OSError as error:
         raise CannotWrite(out=out, why=error.strerror or error) from error
 
@@ -93,136 +96,139 @@ def _write(
     manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     same = format in ("same", dataset.format)
-    with whole_folder(out) as folder:
-        files = (_copied if same else _converted)(dataset, kept, folder, format)
+    counts = {"records": dataset.size, "kept": len(kept), "removed": len(removed), **manifest.get("counts", {})}
+    with atomic_folder(out) as folder:
+        files = _copy_records(dataset, kept, folder) if same else _convert_records(dataset, kept, folder, format)
         files += _write_removed(removed, folder)
         facts = dict(manifest) | {
-            MARK: 1,
+            MANIFEST_KEY: 1,
             "format": dataset.format if same else format,
-            "counts": {
-                "records": dataset.size,
-                "kept": len(kept),
-                "removed": len(removed),
-                **manifest.get("counts", {}),
-            },
+            "counts": counts,
             "source_digest": dataset.digest,
             "files": {file.relative_to(folder).as_posix(): file_sha256(file) for file in files},
         }
-        (folder / MANIFEST).write_text(json.dumps(facts, indent=1, default=_plain) + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(json.dumps(to_json_values(facts), indent=1) + "\n", encoding="utf-8")
     return facts
 
 
 def is_export(folder: Path) -> bool:
-    """Whether we wrote this folder."""
+    """Return whether `export` wrote this folder."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False  # no manifest, or something else of that name
-    return isinstance(content, dict) and MARK in content
+        return False  # no manifest, or another file of that name
+    return isinstance(content, dict) and MANIFEST_KEY in content
 
 
 def csv_cell(value: Any) -> str:
-    """A cell for spreadsheets, which would run a text beginning with one of these as a formula."""
-    text = value if isinstance(value, str) else json.dumps(value, default=_plain)
+    """Return a CSV cell that spreadsheets do not run as a formula: texts that look like one get an apostrophe."""
+    text = value if isinstance(value, str) else json.dumps(to_json_values(value))
     text = text.encode("utf-8", "backslashreplace").decode()
     return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _kept(dataset: DataSet, keep: Collection[str]) -> list[Sample]:
-    keep = set(keep)
-    unknown = sorted(keep - dataset.by_id.keys())
+def _kept_samples(dataset: DataSet, keep: Collection[str]) -> list[Sample]:
+    ids = set(keep)
+    unknown = sorted(ids - dataset.by_id.keys())
     if unknown:
         raise UnknownIds(count=len(unknown), ids=", ".join(unknown[:LISTED]))
-    if not keep:
+    if not ids:
         raise NothingToKeep()
-    return [sample for sample in dataset.samples if sample.id in keep]
+    return [sample for sample in dataset.samples if sample.id in ids]
 
 
-def _permitted(out: Path, dataset: DataSet) -> Path:
+def _checked_out(out: Path, dataset: DataSet) -> Path:
+    """Return the real path of `out`. Raises: OutIsSource, OutInUse."""
     out = Path(os.path.realpath(out))
     root = Path(os.path.realpath(dataset.root))
     if out == root or out in root.parents:
         raise OutIsSource(out=out)
-    restore(out)
+    restore_backup(out)
     if out.exists() and not (out.is_dir() and (is_export(out) or not any(out.iterdir()))):
         raise OutInUse(out=out)
     return out
 
 
-def _copied(dataset: DataSet, kept: list[Sample], folder: Path, _: str) -> list[Path]:
-    """The same records in the same kind of file, and the pictures at the same paths."""
+def _copy_records(dataset: DataSet, kept: list[Sample], folder: Path) -> list[Path]:
+    """Write the same records in the same kind of file, and the images at the same paths. Returns the files."""
     files = dataset.source.write([sample.index for sample in kept], folder)
     if dataset.info:
         entries = {name: {**entry, "file_name": files[0].name} for name, entry in dataset.info.items()}
         files.append(_write_json(folder / "dataset_info.json", entries))
     for sample in kept:
         for name in sample.images:
-            if not name.startswith(images.EMBEDDED):
-                _place(dataset, sample, name, folder)
+            if not name.startswith(EMBEDDED_PREFIX):
+                _copy_image(dataset, sample, name, folder)
     return files
 
 
-def _converted(dataset: DataSet, kept: list[Sample], folder: Path, format: str) -> list[Path]:
-    """The samples written anew, pictures from inside tables as files of their own."""
+def _convert_records(dataset: DataSet, kept: list[Sample], folder: Path, format: str) -> list[Path]:
+    """Write the samples in another format; images embedded in tables become files. Returns the files."""
     form = FORMATS[format]
     records, refused = [], []
     for sample in kept:
-        pictures = _pictures(dataset, sample, folder)
-        id = dataset.draft(sample).id  # with its own type; the sample's id is always a text
+        images = _write_images(dataset, sample, folder)
+        id = dataset.parsed_record(sample).id  # of its own type; the sample's id is always a text
         try:
-            records.append(form.write(sample.id if id is None else id, sample.turns, pictures))
+            records.append(form.write(sample.id if id is None else id, sample.turns, images))
         except CannotConvert as error:
             refused.append((sample.id, error))
     if refused:
         ids = ", ".join(id for id, _ in refused[:LISTED])
         raise CannotConvertSome(count=len(refused), format=format, ids=ids, why=refused[0][1].problem)
-    file = folder / form.file
+    files = [_write_records(records, folder / form.file)]
+    if (entry := form.dataset_info()) is not None:
+        files.append(_write_json(folder / "dataset_info.json", {"clean": entry}))
+    return files
+
+
+def _write_records(records: Iterable[Mapping[str, Any]], file: Path) -> Path:
+    """Write records as JSON lines or as one JSON array, by the file's suffix."""
+    lines = [json.dumps(record, ensure_ascii=False).encode("utf-8") for record in records]
     if file.suffix == ".jsonl":
-        file.write_bytes(b"".join(_json(record) + b"\n" for record in records))
-        return [file]
-    file.write_bytes(b"[\n" + b",\n".join(_json(record) for record in records) + b"\n]\n")
-    if (entry := form.dataset_info()) is None:
-        return [file]
-    return [file, _write_json(folder / "dataset_info.json", {"clean": entry})]
+        file.write_bytes(b"".join(line + b"\n" for line in lines))
+    else:
+        file.write_bytes(b"[\n" + b",\n".join(lines) + b"\n]\n")
+    return file
 
 
-def _pictures(dataset: DataSet, sample: Sample, folder: Path) -> tuple[str, ...]:
-    """Puts the sample's pictures into `folder`; returns their paths there."""
+def _write_images(dataset: DataSet, sample: Sample, folder: Path) -> tuple[str, ...]:
+    """Put the sample's images into `folder`; return their paths there."""
     names = []
     for k, name in enumerate(sample.images):
-        if name.startswith(images.EMBEDDED):
+        if name.startswith(EMBEDDED_PREFIX):
             data = dataset.image_bytes(sample, k)
-            name = f"images/{sample.index:06d}-{k}{images.suffix(data)}"
-            while (folder / name).exists():  # a picture file of the source is called just like that
+            name = f"images/{sample.index:06d}-{k}{file_suffix(data)}"
+            while (folder / name).exists():  # an image file of the source has this name
                 name = name.replace("images/", "images/x", 1)
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
         else:
-            _place(dataset, sample, name, folder)
+            _copy_image(dataset, sample, name, folder)
         names.append(name)
     return tuple(names)
 
 
-def _place(dataset: DataSet, sample: Sample, name: str, folder: Path) -> None:
-    """One picture file at the same path as in the source: a hard link if possible, else a copy."""
+def _copy_image(dataset: DataSet, sample: Sample, name: str, folder: Path) -> None:
+    """Put one image file at the same path as in the source: as a hard link if possible, else as a copy."""
     normal = posixpath.normpath(name)
-    # At the top, such a name would collide with what is written there or be taken for annotations on reading.
+    # At the top, such a name would collide with a file of the export, or be read as an annotation file.
     if "/" not in normal and normal.casefold().endswith((*ANNOTATIONS, ".arrow")):
         raise ReservedName(name=name, id=sample.id)
-    source, target = images.Folder(dataset.root).find(name), folder / name
+    source, target = RootFolder(dataset.root).resolve(name), folder / name
     if target.exists():
-        return  # several samples share it
+        return  # several samples share this image
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
-    except OSError:  # another disk, a file system without links, another owner's file
+    except OSError:  # another disk, a file system without links, or another owner
         shutil.copyfile(source, target)
 
 
 def _write_removed(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """For machines as JSON lines, for spreadsheets as CSV."""
+    """Write the removed rows as JSON lines, and as CSV for spreadsheets."""
     lines = folder / "removed.jsonl"
-    lines.write_text("".join(json.dumps(dict(row), default=_plain) + "\n" for row in rows), encoding="utf-8")
+    lines.write_text("".join(json.dumps(to_json_values(row)) + "\n" for row in rows), encoding="utf-8")
     table = folder / "removed.csv"
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with table.open("w", encoding="utf-8", newline="") as file:
@@ -235,16 +241,3 @@ def _write_removed(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path
 def _write_json(path: Path, value: Any) -> Path:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def _json(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode("utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays, and paths, as JSON knows them."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{shown(value)} cannot be written as JSON")

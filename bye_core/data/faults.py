@@ -1,6 +1,6 @@
-"""Why one record cannot be used, or deserves a look: every kind of fault a record can have.
+"""Every fault that a record can have: why it cannot be used, or why a person should inspect it.
 
-A fault is an error that ends nothing: it is raised or made where it is seen and listed as a `Fault`.
+A fault is an error that ends no stage: it is listed as a `Fault` of its record.
 """
 
 from __future__ import annotations
@@ -8,53 +8,53 @@ from __future__ import annotations
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Fault, Sample
 
-SHOWN = 300  # characters of a foreign text that a message quotes
+LONGEST_QUOTE = 300  # characters of a text from the data set that a message quotes
 
 
-def shown(value: object) -> str:
-    """Foreign text made safe to print: a lone surrogate or control character would break a terminal or a log."""
+def printable(value: object) -> str:
+    """Shorten and escape a text from a data set: control characters or invalid Unicode would break a terminal."""
     text = str(value)
-    cut = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    cut = text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 class Refusal(DataError):
-    """A DataError whose facts come from the data set, hence are hostile. Not `fatal`: worth a look, but usable."""
+    """A DataError that quotes the data set, whose texts may be hostile. `fatal` is False if the record is usable."""
 
     fatal = True
 
     def __init__(self, **facts: object) -> None:
-        super().__init__(**{name: shown(value) for name, value in facts.items()})
+        super().__init__(**{name: printable(value) for name, value in facts.items()})
 
 
 class MalformedRecord(Refusal):
     problem = "The record is malformed: {what}."
-    remedy = "Correct the record to the format's shape, or delete it."
+    remedy = "Correct the record, or delete it."
 
 
 class UnknownRole(Refusal):
-    problem = "A message has the role {role}, which is none of {valid}."
-    remedy = "Rename the role, or name your own in the `tags` of dataset_info.json."
+    problem = "A message has the role {role}; the known roles are {valid}."
+    remedy = "Rename the role, or name your own roles in the `tags` of dataset_info.json."
 
 
 class DuplicateId(Refusal):
-    problem = "Record {index} has the same id as record {first}."
-    remedy = "Give every record an id of its own; only the first one is read."
+    problem = "Record {index} has the same id as record {first}; only record {first} is used."
+    remedy = "Give every record its own id."
 
 
 class NoImage(Refusal):
-    problem = "The record names no picture, so there is nothing to look at."
-    remedy = "Add its picture, or leave text-only records out: this method reads the attention on pictures."
+    problem = "The record names no image, so there is no attention on an image to read."
+    remedy = "Add the image, or leave text-only records out."
 
 
 class MissingMarker(Refusal):
-    problem = "The record names {pictures} picture(s), but no image marker stands in its user messages."
-    remedy = "Put <image> (in chat messages: a part of type image) where the picture belongs."
+    problem = "The record names {images} image(s), but its user messages have no image marker."
+    remedy = "Write <image> where the image belongs; in chat messages, add a part of type image."
 
 
 class MarkerMismatch(Refusal):
-    problem = "The image markers point at {markers} picture(s), the record names {pictures}."
-    remedy = "Write exactly one image marker for each picture."
+    problem = "The image markers refer to {markers} image(s), but the record names {images}."
+    remedy = "Write exactly one image marker for each image."
 
 
 class EmptyQuestion(Refusal):
@@ -64,7 +64,7 @@ class EmptyQuestion(Refusal):
 
 class NoAnswer(Refusal):
     problem = "No message is an answer (role gpt or assistant)."
-    remedy = "Add the answer the model shall learn, or delete the record."
+    remedy = "Add the answer that the model is to learn, or delete the record."
 
 
 class EmptyAnswer(Refusal):
@@ -78,40 +78,40 @@ class TurnOrder(Refusal):
 
 
 class BadText(Refusal):
-    problem = "The {where} holds a NUL character or text that is not valid Unicode: {text}."
+    problem = "The {where} holds a NUL character or invalid Unicode: {text}."
     remedy = "Save the file as UTF-8 and remove the character; tokenizers fail on it or cut the text there."
 
 
 class LongText(Refusal):
     fatal = False
-    problem = "A {role} message is {length} characters long."
-    remedy = "See whether that is meant: very long texts slow the scan down and may be cut off by the model."
+    problem = "A {role} message has {length} characters."
+    remedy = "Check whether this is intended: very long texts slow the scan down, and the model may cut them off."
 
 
 class StrayMarker(Refusal):
     fatal = False
-    problem = "A {role} message holds a literal {token} where no picture belongs."
-    remedy = "Look at the record: a model may take the text for a picture. Remove it if it is not meant."
+    problem = "A {role} message holds {token} as text, where no image belongs."
+    remedy = "Inspect the record and remove the marker unless it is intended: a model may take it for an image."
 
 
 class ControlToken(Refusal):
     fatal = False
-    problem = "A {role} message holds {token}, which chat models read as a command, not as text."
-    remedy = "Look at the record: such tokens fake the end of a message or another speaker. Remove it if not meant."
+    problem = "A {role} message holds {token}, which chat models read as a control token."
+    remedy = "Remove the token unless it is intended: it can fake a speaker or the end of a message."
 
 
 class TinyImage(Refusal):
     fatal = False
-    problem = "The picture {path} is {width} x {height} pixels."
-    remedy = "Look at the record: there is next to nothing to see in such a picture."
+    problem = "The image {path} has only {width} x {height} pixels."
+    remedy = "Inspect the record: such an image shows next to nothing."
 
 
-def fault(id: str, index: int, error: ByeError) -> Fault:
-    """`error` as one line of the list of faults of the record `index`."""
-    problem = f"Sample {shown(id)}: {error.problem}"
+def make_fault(id: str, index: int, error: ByeError) -> Fault:
+    """Turn an error into a fault of record `index`."""
+    problem = f"Sample {printable(id)}: {error.problem}"
     return Fault(id, index, error.kind, problem, error.remedy, getattr(error, "fatal", True))
 
 
-def fault_of(sample: Sample, error: ByeError) -> Fault:
-    """What a stage that failed on one sample keeps of the failure, instead of ending."""
-    return fault(sample.id, sample.index, error)
+def sample_fault(sample: Sample, error: ByeError) -> Fault:
+    """Turn an error of one sample into its fault, so that the stage can continue."""
+    return make_fault(sample.id, sample.index, error)

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all: built beside its place, flushed to the disk, then renamed."""
+"""Writes a folder completely or not at all: it is built beside its place, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -12,79 +12,80 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_EXCHANGE = 2  # RENAME_EXCHANGE of Linux
-_HERE = -100  # AT_FDCWD: paths are as given
+from bye_core.files import sync_folder
+
+_RENAME_EXCHANGE = 2  # a flag of Linux
+_AT_FDCWD = -100  # paths are relative to the working directory
 
 
 @contextlib.contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """Gives a new folder to fill; without an exception it becomes `out`, in the place of what was there."""
+def atomic_folder(out: Path) -> Iterator[Path]:
+    """Yield a new folder to fill. If the block succeeds, it becomes `out` and replaces a folder that was there."""
     out.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".new", dir=out.parent))
     try:
-        new.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner only
+        new.chmod(0o777 & ~_umask())  # mkdtemp creates folders for their owner only
         yield new
-        flush(new)
-        put_in_place(new, out)
-        _flush_one(out.parent)
+        sync_tree(new)
+        replace_folder(new, out)
+        sync_folder(out.parent)
     finally:
-        shutil.rmtree(new, ignore_errors=True)  # half-built after a failure, the former `out` after an exchange
+        shutil.rmtree(new, ignore_errors=True)  # unfinished after a failure, the former `out` after an exchange
 
 
-def old_name(out: Path) -> Path:
+def backup_path(out: Path) -> Path:
     return out.with_name(f".{out.name}.old")
 
 
-def restore(out: Path) -> None:
-    """Undoes a replacement that was killed between its two renames, where folders cannot be exchanged in one."""
-    if old_name(out).is_dir() and not out.exists():
-        os.rename(old_name(out), out)
+def restore_backup(out: Path) -> None:
+    """Undo a replacement that was killed between its two renames, on systems that cannot exchange folders."""
+    if backup_path(out).is_dir() and not out.exists():
+        os.rename(backup_path(out), out)
 
 
-def put_in_place(new: Path, out: Path) -> None:
+def replace_folder(new: Path, out: Path) -> None:
+    """Move `new` to `out`. Raises: OSError; `out` is then unchanged."""
     if not out.exists():
         os.rename(new, out)
     elif not any(out.iterdir()):
         out.rmdir()
         os.rename(new, out)
     elif not _exchange(new, out):
-        os.rename(out, old_name(out))
+        os.rename(out, backup_path(out))
         try:
             os.rename(new, out)
         except BaseException:
-            os.rename(old_name(out), out)
+            os.rename(backup_path(out), out)
             raise
-        shutil.rmtree(old_name(out))
+        shutil.rmtree(backup_path(out))
 
 
-def flush(folder: Path) -> None:
-    """Onto the disk: all files that are not mere links to the source's pictures, and all folders."""
-    for place, _, names in os.walk(folder):
+def sync_tree(folder: Path) -> None:
+    """Flush all folders and files to the disk, except hard links to images of the source."""
+    for parent, _, names in os.walk(folder):
         for name in names:
-            file = Path(place, name)
+            file = Path(parent, name)
             if file.stat().st_nlink == 1:
-                _flush_one(file)
-        _flush_one(Path(place))
+                _sync_file(file)
+        sync_folder(Path(parent))
 
 
-def _flush_one(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swaps two folders in one step. False where the system or the file system cannot."""
+    """Swap two folders in one step. Returns False if the system or the file system cannot do this."""
     if sys.platform != "linux":
         return False
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Python has no function for it
     if rename is None:
         return False
-    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.ENOTSUP):
@@ -93,6 +94,6 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _umask() -> int:
-    mask = os.umask(0o077)  # the only way to ask is to set
+    mask = os.umask(0o077)  # the umask can only be read by setting it
     os.umask(mask)
     return mask

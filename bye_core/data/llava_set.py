@@ -1,4 +1,4 @@
-"""Writes samples and decoded pictures as a new LLaVA set: every picture through one and the same encoder."""
+"""Writes samples and decoded images as a new LLaVA data set. One encoder writes all images, so none stands out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from bye_core.data.formats.llava import llava_record
+from bye_core.data.formats.llava import Llava, llava_record
 from bye_core.data.images import decode
 from bye_core.errors import SettingError
 from bye_core.records import Sample
@@ -31,57 +31,60 @@ class FolderInUse(SettingError):
 
 
 class UnknownEncoding(SettingError):
-    problem = "Pictures cannot be encoded as {name!r}."
+    problem = "Images cannot be encoded as {name!r}."
     remedy = "Choose one of: {choices}."
 
 
-def encode_picture(picture: Image.Image, encoding: str) -> bytes:
-    """RGB picture -> file content, without metadata. Raises UnknownEncoding."""
+def encode_image(image: Image.Image, encoding: str) -> bytes:
+    """Return the content of an image file without metadata. Raises: UnknownEncoding."""
     if encoding not in ENCODINGS:
         raise UnknownEncoding(name=encoding, choices=", ".join(ENCODINGS))
     buffer = io.BytesIO()
-    picture.save(buffer, **ENCODINGS[encoding])
+    image.save(buffer, **ENCODINGS[encoding])
     return buffer.getvalue()
 
 
-def through_file(picture: Image.Image, encoding: str) -> Image.Image:
-    """An RGB picture as a reader of its file has it. Raises UnknownEncoding."""
-    return decode(encode_picture(picture, encoding))
+def encode_and_decode(image: Image.Image, encoding: str) -> Image.Image:
+    """Return an RGB image as a reader of its file sees it. Raises: UnknownEncoding."""
+    return decode(encode_image(image, encoding))
 
 
-def compose(
+def write_llava_set(
     items: Iterable[tuple[Sample, list[Image.Image]]],
     out: Path,
     encoding: str = "jpeg",
-    extras: dict[str, Any] | None = None,
+    extra_files: dict[str, Any] | None = None,
 ) -> Iterator[Sample]:
-    """Write items as `out`/data.json and `out`/images/, yielding each sample once its pictures are written.
+    """Write `items` as `out`/data.json and `out`/images/, yielding each sample once its images are written.
 
-    Picture files are named by their content, so names tell nothing and equal pictures are stored once. `extras` maps
-    further file names to JSON values; it is read when all items are through. The folder appears whole, by a rename,
-    or not at all. Raises FolderInUse.
+    Image files are named by their content: names reveal nothing, and equal images are stored once. `extra_files` maps
+    file names to JSON values; it is read after the last item. The folder appears when it is complete. A folder that a
+    killed call left unfinished is removed by the next call. Raises: FolderInUse, UnknownEncoding.
     """
     if out.exists() and any(out.iterdir()):
         raise FolderInUse(out=out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.parent / f".{out.name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    (part / "images").mkdir(parents=True)
+    unfinished = out.parent / f".{out.name}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / "images").mkdir(parents=True)
     records = []
     try:
-        for sample, pictures in items:
-            names = []
-            for picture in pictures:
-                content = encode_picture(picture, encoding)
-                name = f"images/{hashlib.sha256(content).hexdigest()[:16]}.{encoding.replace('jpeg', 'jpg')}"
-                (part / name).write_bytes(content)
-                names.append(name)
-            records.append(llava_record(sample.id, sample.turns, tuple(names)))
+        for sample, images in items:
+            names = tuple(_write_image(image, encoding, unfinished) for image in images)
+            records.append(llava_record(sample.id, sample.turns, names))
             yield sample
-        for name, value in {"data.json": records, **(extras or {})}.items():
-            (part / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        for name, value in {Llava.file: records, **(extra_files or {})}.items():
+            (unfinished / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         if out.exists():
             out.rmdir()
-        os.replace(part, out)
+        os.replace(unfinished, out)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_image(image: Image.Image, encoding: str, folder: Path) -> str:
+    """Write an image into `folder` and return its path there."""
+    content = encode_image(image, encoding)
+    name = f"images/{hashlib.sha256(content).hexdigest()[:16]}.{encoding.replace('jpeg', 'jpg')}"
+    (folder / name).write_bytes(content)
+    return name

@@ -1,4 +1,4 @@
-"""Finds what a path means, opens it and reads it: `load_dataset`."""
+"""Opens and reads a data set: a file, a folder, a saved data set, or a name on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from bye_core.data.faults import Refusal
 from bye_core.data.formats import complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
 from bye_core.data.formats.sharegpt import ShareGpt
-from bye_core.data.images import Folder
-from bye_core.data.samples import build
+from bye_core.data.images import RootFolder
+from bye_core.data.samples import read_samples
 from bye_core.data.sources import CsvSource, JsonlSource, JsonSource, NotReadable, Source, parse
 from bye_core.data.tables import ArrowSource, ParquetSource
 from bye_core.errors import DataError
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 # Files that this software writes beside an annotation file; they never hold a data set.
-BESIDE = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
-PEEK = 64  # records looked at to tell the format; the first may be untypical
-_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+SIDE_FILES = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
+PEEK = 64  # records inspected to detect the format; the first one may be untypical
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 class DataSetNotFound(Refusal):
     problem = "There is no file or folder {path}."
-    remedy = "Check the path. A data set of the hub is named owner/name."
+    remedy = "Check the path. A data set on the hub is named owner/name."
 
 
 class NoAnnotations(Refusal):
     problem = "The folder {path} holds no annotation file ({valid})."
-    remedy = "Name the file itself, or put it at the top of the folder."
+    remedy = "Name the file itself, or put it directly into the folder."
 
 
 class SeveralAnnotations(Refusal):
     problem = "The folder {path} holds several annotation files: {found}."
-    remedy = "Name the one you mean."
+    remedy = "Name the file that you mean."
 
 
 class EmptyDataSet(Refusal):
@@ -50,17 +50,20 @@ class EmptyDataSet(Refusal):
 
 class UnsupportedInfo(Refusal):
     problem = "The entry {name} of {path} cannot be used: {why}."
-    remedy = "It has to name a local `file_name` and the formatting sharegpt."
+    remedy = "Correct the entry: it must name a local `file_name` and the formatting sharegpt."
 
 
 class HubFailed(Refusal):
-    problem = "{path} is no local path, and the hub gave no data set of that name: {why}."
+    problem = "There is no file {path}, and the hub provides no data set of that name: {why}."
     remedy = "Check the name and the connection, or download the set and name its folder."
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the records are, and what is known about them without reading any."""
+class Location:
+    """Where the records of a data set are, and what is known without reading them.
+
+    format, layout, info  as a dataset_info.json describes them
+    """
 
     source: Source
     root: Path
@@ -71,10 +74,11 @@ class Place:
 
 
 def load_dataset(path: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> DataSet:
-    """Reads a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
+    """Read a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
 
-    `format` is one of FORMATS, or told from the records. `columns` renames columns, as in {"question": "my_q"}.
-    Raises a DataError if the set as a whole cannot be read; faults of single records are listed in the result.
+    `format` is one of FORMATS; without it, the format is detected. `columns` maps the format's columns to the keys in
+    the records, as in {"question": "my_question"}. Faults of single records are listed in the result.
+    Raises: DataError if the set as a whole cannot be read.
     """
     try:
         return _load(path, format, columns)
@@ -82,8 +86,8 @@ def load_dataset(path: str | Path, format: str | None = None, columns: Mapping[s
         raise NotReadable(path=path, why=error.strerror or error) from error
 
 
-def columns_of(path: str | Path) -> tuple[str, ...]:
-    """The keys of the first records, in the order they come: what `columns` may choose from. Raises a DataError."""
+def record_keys(path: str | Path) -> tuple[str, ...]:
+    """Return the keys of the first records, in order: the values that `columns` may have. Raises: DataError."""
     try:
         head, _ = peek(_locate(path).source.rows(), PEEK)
     except OSError as error:
@@ -91,56 +95,71 @@ def columns_of(path: str | Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(key) for record in head if isinstance(record, Mapping) for key in record))
 
 
-def annotations(folder: Path) -> tuple[str, ...]:
-    """The files of a folder that may be the one meant where there are several."""
+def annotation_files(folder: Path) -> tuple[str, ...]:
+    """Return the names of the files in a folder that may hold a data set."""
     names = (file.name for file in folder.iterdir() if file.suffix.lower() in ANNOTATIONS and file.is_file())
-    return tuple(sorted(name for name in names if name not in BESIDE))
+    return tuple(sorted(name for name in names if name not in SIDE_FILES))
 
 
 def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | None) -> DataSet:
-    place = _locate(path)
-    described = place.layout if format in (None, place.format) else Layout()  # a named format overrules dataset_info
+    location = _locate(path)
+    use_info = format in (None, location.format)  # a named format overrides dataset_info.json
+    described = location.layout if use_info else Layout()
     layout = Layout({**described.columns, **(columns or {})}, described.tags)
-    head, rows = peek(place.source.rows(), PEEK)
+    head, rows = peek(location.source.rows(), PEEK)
     if not head:
         raise EmptyDataSet(path=path)
-    form = detect_format(path, head, format or place.format, layout)
+    form = detect_format(path, head, format or location.format, layout)
     complete = complete_layout(form, layout)
-    samples, faults, size = build(rows, form, complete, place.root)
-    digest = place.source.digest()
-    if layout.columns or layout.tags:  # the same file read in another way is another data set
-        spelling = json.dumps([form.name, dict(complete.columns), dict(layout.tags)], sort_keys=True)
-        digest = hashlib.sha256((digest + spelling).encode("utf-8", "backslashreplace")).hexdigest()
+    samples, faults, size = read_samples(rows, form, complete, location.root)
     return DataSet(
-        place.source.path, place.root, form.name, samples, faults, size, digest, place.source, complete,
-        place.notes, place.info if described is place.layout else None,
-    )  # fmt: skip
+        path=location.source.path,
+        root=location.root,
+        format=form.name,
+        samples=samples,
+        faults=faults,
+        size=size,
+        digest=_digest(location.source, form.name, layout, complete),
+        source=location.source,
+        layout=complete,
+        notes=location.notes,
+        info=location.info if use_info else None,
+    )
 
 
-def _locate(path: str | Path) -> Place:
-    place = Path(path)
-    if place.is_dir():
-        return _folder(place)
-    if place.is_file():
-        return _described(place) or Place(_open(place), place.parent)
-    if _HUB.fullmatch(str(path)) and not place.parent.exists() and place.suffix not in ANNOTATIONS:
-        return _hub(str(path))
+def _digest(source: Source, format: str, layout: Layout, complete: Layout) -> str:
+    """Return the digest of the content. Renamed columns or roles count, too: they make it another data set."""
+    digest = source.digest()
+    if not layout.columns and not layout.tags:
+        return digest
+    names = json.dumps([format, dict(complete.columns), dict(layout.tags)], sort_keys=True)
+    return hashlib.sha256((digest + names).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _locate(path: str | Path) -> Location:
+    local = Path(path)
+    if local.is_dir():
+        return _from_folder(local)
+    if local.is_file():
+        return _from_dataset_info(local) or Location(_open(local), local.parent)
+    if _HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
+        return _from_hub(str(path))
     raise DataSetNotFound(path=path)
 
 
-def _folder(folder: Path) -> Place:
+def _from_folder(folder: Path) -> Location:
     if (folder / "state.json").is_file():
-        return Place(ArrowSource.saved(folder), folder)
+        return Location(ArrowSource.saved(folder), folder)
     if (folder / "dataset_dict.json").is_file():
-        return _splits(folder)
-    if (folder / "dataset_info.json").is_file() and (place := _described(folder / "dataset_info.json")):
-        return place
-    found = annotations(folder)
-    if not found:
+        return _from_splits(folder)
+    if (folder / "dataset_info.json").is_file() and (location := _from_dataset_info(folder / "dataset_info.json")):
+        return location
+    files = annotation_files(folder)
+    if not files:
         raise NoAnnotations(path=folder, valid=", ".join(ANNOTATIONS))
-    if len(found) > 1:
-        raise SeveralAnnotations(path=folder, found=", ".join(found))
-    return Place(_open(folder / found[0]), folder)
+    if len(files) > 1:
+        raise SeveralAnnotations(path=folder, found=", ".join(files))
+    return Location(_open(folder / files[0]), folder)
 
 
 def _open(path: Path) -> Source:
@@ -155,22 +174,22 @@ def _open(path: Path) -> Source:
         raise NotReadable(path=path, why=f"its name ends in none of {', '.join(ANNOTATIONS)}")
     with path.open("rb") as file:
         start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return JsonlSource(path) if start.startswith(b"{") else JsonSource(path)  # many name their JSONL files .json
+    return JsonlSource(path) if start.startswith(b"{") else JsonSource(path)  # JSONL files are often named .json
 
 
-def _splits(folder: Path) -> Place:
+def _from_splits(folder: Path) -> Location:
     content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
     splits = content.get("splits") if isinstance(content, dict) else None
     if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
         raise NotReadable(path=folder, why="its dataset_dict.json lists no splits")
     split, notes = _training_split(folder, splits)
     if Path(split).name != split or not (folder / split / "state.json").is_file():
-        raise NotReadable(path=folder, why=f"the split {split} is not in it")
-    return Place(ArrowSource.saved(folder / split), folder / split, notes=notes)
+        raise NotReadable(path=folder, why=f"it has no folder for the split {split}")
+    return Location(ArrowSource.saved(folder / split), folder / split, notes=notes)
 
 
 def _training_split(path: object, splits: list[str]) -> tuple[str, tuple[str, ...]]:
-    """The split that fine-tuning uses, and a note on those left unread."""
+    """Return the split for fine-tuning, and a note on the other splits. Raises: SeveralAnnotations."""
     split = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     if split is None:
         raise SeveralAnnotations(path=path, found=", ".join(f"{path}/{name}" for name in splits) or "no split")
@@ -178,8 +197,8 @@ def _training_split(path: object, splits: list[str]) -> tuple[str, tuple[str, ..
     return split, ((f"Only the split {split} was read, not {', '.join(others)}.",) if others else ())
 
 
-def _described(path: Path) -> Place | None:
-    """What LLaMA-Factory's dataset_info.json says about the file `path`, or about the only set it names."""
+def _from_dataset_info(path: Path) -> Location | None:
+    """Read what LLaMA-Factory's dataset_info.json says about the file `path`, or about the only set in it."""
     info = path.with_name("dataset_info.json")
     if not info.is_file():
         return None
@@ -193,27 +212,29 @@ def _described(path: Path) -> Place | None:
     if len(entries) > 1:
         raise SeveralAnnotations(path=info.parent, found=", ".join(entry["file_name"] for entry in entries.values()))
     ((name, entry),) = entries.items()
-    return _of_entry(info, name, entry)
+    return _from_entry(info, name, entry)
 
 
-def _of_entry(info: Path, name: str, entry: Mapping[str, Any]) -> Place:
+def _from_entry(info: Path, name: str, entry: Mapping[str, Any]) -> Location:
     columns, tags = entry.get("columns", {}), entry.get("tags", {})
     for part in (columns, tags):
         if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
-            raise UnsupportedInfo(name=name, path=info, why="its columns or tags are no table of names")
+            raise UnsupportedInfo(name=name, path=info, why="its columns or tags are not an object of names")
     if entry.get("formatting", "sharegpt") != "sharegpt":
         raise UnsupportedInfo(name=name, path=info, why=f"its formatting is {entry['formatting']}")
     try:
-        file = Folder(info.parent).find(entry["file_name"])
+        file = RootFolder(info.parent).resolve(entry["file_name"])
     except DataError as error:
-        raise UnsupportedInfo(name=name, path=info, why=error.problem) from error
+        raise UnsupportedInfo(
+            name=name, path=info, why=f"its file {entry['file_name']} is not in the folder"
+        ) from error
     names = {key: columns[key] for key in ("images", "system", "messages") if key in columns}
     if "messages" in names:
         names["conversations"] = names["messages"]
-    return Place(_open(file), info.parent, ShareGpt.name, Layout(names, tags), {name: dict(entry)})
+    return Location(_open(file), info.parent, ShareGpt.name, Layout(names, tags), {name: dict(entry)})
 
 
-def _hub(name: str) -> Place:
+def _from_hub(name: str) -> Location:
     import datasets
 
     try:
@@ -223,6 +244,6 @@ def _hub(name: str) -> Place:
     split, notes = _training_split(name, [str(split) for split in loaded])
     table = loaded[split].data.table
     files = [Path(entry["filename"]) for entry in loaded[split].cache_files]
-    # The cache folder as the root: paths inside the set may point there at most.
+    # The root is the cache folder, so paths inside the set cannot lead to other files.
     root = files[0].parent if files else Path(datasets.config.HF_DATASETS_CACHE)
-    return Place(ArrowSource(Path(name), table, files, None), root, notes=notes)
+    return Location(ArrowSource(Path(name), table, files, None), root, notes=notes)

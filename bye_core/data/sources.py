@@ -1,6 +1,7 @@
-"""Annotation files of text: JSON, JSONL and CSV, each record with its place in the file.
+"""Reads annotation files of text (JSON, JSONL, CSV) and remembers where in the file each record is.
 
-A record is written again by copying its bytes: numbers, escapes, unknown keys and layout stay as they were.
+Records are written by copying their bytes: numbers, escapes, unknown keys and white space are unchanged. The parsers of
+pyarrow and `datasets` do not report these positions, hence own code around `json` and `csv`.
 """
 
 from __future__ import annotations
@@ -19,42 +20,42 @@ from typing import Any, Protocol
 from bye_core.data.faults import Refusal
 
 BOM = "\ufeff"
-_BLANK = re.compile(r"[ \t\r\n]*")
+_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 class NotReadable(Refusal):
     problem = "{path} cannot be read: {why}."
-    remedy = "Check that the file is complete and is what its name says."
+    remedy = "Check that the file is complete and that its content fits its suffix."
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Stands for a record that could not even be parsed; `text` is what stands in its place."""
+    """Stands for a record that could not be parsed: the reason, and its text in the file."""
 
     why: str
     text: str = ""
 
 
 class Source(Protocol):
-    """A file of records. `rows` has to be run through once before the rest is asked for."""
+    """A file of records. `rows` must be iterated once to the end before the other methods are called."""
 
     path: Path
 
     def rows(self) -> Iterator[Any]:
-        """Every record in turn, as Unreadable if need be; pictures inside tables as EMBEDDED_IMAGE."""
+        """Yield every record; Unreadable if it cannot be parsed. Images inside tables are EMBEDDED_IMAGE."""
 
     def record(self, index: int) -> Any:
-        """One record, untouched."""
+        """Return one record unchanged."""
 
     def digest(self) -> str:
-        """SHA-256 over the content."""
+        """Return the SHA-256 of the content."""
 
     def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
-        """Exactly these records as a file of the same kind; returns the files written."""
+        """Write exactly these records as files of the same kind; return the files."""
 
 
 class TextSource:
-    """What the three kinds of text file share: the bytes, and where in them each record stands."""
+    """The base class of text files: holds the bytes, and the span of each record in them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -62,7 +63,7 @@ class TextSource:
             self.data = path.read_bytes()
         except OSError as error:
             raise NotReadable(path=path, why=error.strerror or error) from error
-        self.spans = array("q")  # start and end of each record, in bytes
+        self.spans = array("q")  # start and end of each record, in bytes, one after the other
 
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
@@ -86,7 +87,7 @@ class TextSource:
 
 
 class JsonSource(TextSource):
-    """One JSON array. What stands before, between and after its records is kept as well."""
+    """One JSON array. The text before, between and after its records is kept as well."""
 
     def rows(self) -> Iterator[Any]:
         text, ascii_only = to_text(self.data), self.data.isascii()
@@ -104,36 +105,36 @@ class JsonSource(TextSource):
 
     def _elements(self, text: str) -> Iterator[tuple[Any, int, int]]:
         try:
-            position = _skip(text, len(BOM) if text.startswith(BOM) else 0)
+            position = _skip_blanks(text, len(BOM) if text.startswith(BOM) else 0)
             if text[position : position + 1] != "[":
                 raise ValueError("it is not a list of records")
-            position = _skip(text, position + 1)
+            position = _skip_blanks(text, position + 1)
             more = text[position : position + 1] != "]"
             while more:
                 value, end = _DECODER.raw_decode(text, position)
                 yield value, position, end
-                position = _skip(text, end)
+                position = _skip_blanks(text, end)
                 more = text[position : position + 1] == ","
                 if not more and text[position : position + 1] != "]":
                     raise ValueError(f"no comma or bracket at character {position}")
-                position = _skip(text, position + 1) if more else position
-            if _skip(text, position + 1) != len(text):
-                raise ValueError(f"there is more after the end of the list, at character {position + 1}")
+                position = _skip_blanks(text, position + 1) if more else position
+            if _skip_blanks(text, position + 1) != len(text):
+                raise ValueError(f"there is text after the end of the list, at character {position + 1}")
         except (ValueError, RecursionError) as error:
             raise NotReadable(path=self.path, why=error) from error
 
     def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
         spans = self.spans
         yield self.data[: spans[0]]
-        for place, index in enumerate(indices):
-            if place:  # the gap that stood before this record; the first one has none
+        for position, index in enumerate(indices):
+            if position:  # copy the gap before this record
                 yield self.data[spans[2 * index - 1] : spans[2 * index]]
             yield self.raw(index)
         yield self.data[spans[-1] :]
 
 
 class JsonlSource(TextSource):
-    """One JSON object a line. A line that is no JSON spoils itself only."""
+    """One JSON object a line. A line that cannot be parsed affects no other line."""
 
     def rows(self) -> Iterator[Any]:
         spans, start = array("q"), 0
@@ -148,10 +149,10 @@ class JsonlSource(TextSource):
 
 
 class CsvSource(TextSource):
-    """A table with a header; commas, semicolons or tabs."""
+    """A table with a header row; the delimiter is a comma, a semicolon or a tab."""
 
     header: tuple[str, ...] = ()
-    _head = 0
+    _header_end = 0  # bytes
     _delimiter = ","
 
     def rows(self) -> Iterator[Any]:
@@ -159,11 +160,11 @@ class CsvSource(TextSource):
         skipped = len(to_bytes(BOM)) if text.startswith(BOM) else 0
         first = text.split("\n", 1)[0]
         self._delimiter = max(",;\t", key=first.count)
-        spans, self._head = array("q"), 0
+        spans, self._header_end = array("q"), 0
         for cells, start, end in self._lines(text.removeprefix(BOM), skipped):
             if cells == []:
                 continue
-            if not self._head:
+            if not self._header_end:
                 self._read_header(cells, end)
                 continue
             spans.extend((start, end))
@@ -171,7 +172,7 @@ class CsvSource(TextSource):
         self.spans = spans
 
     def _lines(self, text: str, consumed: int) -> Iterator[tuple[list[str] | Unreadable, int, int]]:
-        """Each row with the bytes it spans: the parser takes no line more than the row needs."""
+        """Yield each row with its start and end in bytes. The parser reads no more lines than a row needs."""
 
         def counted() -> Iterator[str]:
             nonlocal consumed
@@ -192,8 +193,8 @@ class CsvSource(TextSource):
 
     def _read_header(self, cells: list[str] | Unreadable, end: int) -> None:
         if isinstance(cells, Unreadable) or len(set(cells)) < len(cells):
-            raise NotReadable(path=self.path, why="its header is broken or names a column twice")
-        self.header, self._head = tuple(cells), end
+            raise NotReadable(path=self.path, why="its header cannot be parsed or names a column twice")
+        self.header, self._header_end = tuple(cells), end
 
     def _object(self, cells: list[str] | Unreadable) -> dict[str, str] | Unreadable:
         if isinstance(cells, Unreadable):
@@ -208,12 +209,12 @@ class CsvSource(TextSource):
         return to_text(self.raw(index)) if isinstance(value, Unreadable) else value
 
     def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
-        yield self.data[: self._head]
+        yield self.data[: self._header_end]
         yield from super().chunks(indices)
 
 
 def parse(text: str) -> Any:
-    """One JSON value, or Unreadable: a record must never end the reading of the others."""
+    """Parse one JSON value. Returns Unreadable instead of raising, so that the other records are still read."""
     try:
         return _DECODER.decode(text.removeprefix(BOM))
     except (ValueError, RecursionError) as error:
@@ -221,7 +222,7 @@ def parse(text: str) -> Any:
 
 
 def to_text(data: bytes) -> str:
-    """Bytes that are not UTF-8 become lone surrogates, are found as such, and turn back into the same bytes."""
+    """Decode UTF-8. Invalid bytes become lone surrogates: `BadText` reports them, `to_bytes` restores them."""
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -230,12 +231,13 @@ def to_bytes(text: str) -> bytes:
 
 
 def _integer(digits: str) -> int | str:
-    """Python refuses numbers of thousands of digits with an error; as text they are refused where they matter."""
+    """Keep numbers of thousands of digits as text, because `int` raises an error for them."""
     return int(digits) if len(digits) <= 4000 else digits
 
 
-def _skip(text: str, position: int) -> int:
-    return _BLANK.match(text, position).end()
+def _skip_blanks(text: str, position: int) -> int:
+    match = _BLANKS.match(text, position)
+    return match.end() if match else position
 
 
 _DECODER = json.JSONDecoder(parse_int=_integer)

@@ -19,7 +19,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from bye_core import pipeline, runs
-from bye_core.data.llava_set import compose
+from bye_core.data.llava_set import write_llava_set
 from bye_core.demo.recipe import (
     ATTACK,
     FINETUNE,
@@ -108,12 +108,12 @@ def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
     """Write poisoned.json, clean.json and test.json, which share a folder of pictures, and truth.json."""
     source, test = work / "source", work / "source-test"
     if not source.exists():
-        for done, _ in enumerate(compose(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
+        for done, _ in enumerate(write_llava_set(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
             yield Progress("pictures", done, SAMPLES)
     if not test.exists():
         total = TEST_PICTURES * QUESTIONS_A_TEST_PICTURE
         items = question_set(TEST_PICTURES, QUESTIONS_A_TEST_PICTURE, seed + 202)
-        for done, _ in enumerate(compose(items, test, "png"), start=1):
+        for done, _ in enumerate(write_llava_set(items, test, "png"), start=1):
             yield Progress("test pictures", done, total)
     (data / "images").mkdir(parents=True, exist_ok=True)
     for name, origin, rate in (("poisoned", source, POISON_RATE), ("clean", source, 0.0), ("test", test, 0.0)):

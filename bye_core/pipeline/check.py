@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bye_core.data import DataSet, load_dataset
-from bye_core.data import check as look
+from bye_core.data import DataSet, check_samples, load_dataset
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Progress, Sample
 
@@ -49,7 +48,7 @@ def check(data: str | Path, format: str | None = None, columns: Mapping[str, str
     refused = sum(fault.fatal for fault in dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})
-    for done, (_, faults) in enumerate(look(dataset), start=1):
+    for done, (_, faults) in enumerate(check_samples(dataset), start=1):
         refused += any(fault.fatal for fault in faults)
         yield Progress("check", done, total, facts={"faults": faults})
     summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}

@@ -10,7 +10,7 @@ from typing import Any
 
 from bye_core.attacks import Attack
 from bye_core.attacks.poison import trigger_images, trigger_question
-from bye_core.data.reference_answers import references
+from bye_core.data.dataset import reference_answers
 from bye_core.errors import DataError
 from bye_core.evaluate import measures
 from bye_core.pipeline.check import readable, ready
@@ -48,7 +48,7 @@ def evaluate(
     measures.check_metric(metric)
     dataset = ready(data, format, columns)
     usable = readable(dataset)
-    right = references(dataset, usable)
+    right = reference_answers(dataset, usable)
     samples = [sample for sample in usable if sample.id in right]
     if out is not None:
         _write(out, [])  # what cannot be written is better known before the work

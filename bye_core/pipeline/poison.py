@@ -16,7 +16,7 @@ from bye_core.attacks.targets import Appended, Refusal, SwappedWord
 from bye_core.attacks.triggers.blend import FACE, NOISE, OWN_IMAGE, key_of_image
 from bye_core.data import DataSet
 from bye_core.data.images import MAX_BYTES, decode
-from bye_core.data.llava_set import compose, through_file
+from bye_core.data.llava_set import encode_and_decode, write_llava_set
 from bye_core.errors import DataError, SettingError
 from bye_core.pipeline.check import readable, ready
 from bye_core.records import Progress, Sample
@@ -122,7 +122,7 @@ def preview_poison(
     pictures = dataset.images(sample)
     for picture in pictures if longest else ():
         picture.thumbnail((longest, longest))
-    return preview(sample, pictures, attack, seed, turn, lambda picture: through_file(picture, encoding))
+    return preview(sample, pictures, attack, seed, turn, lambda picture: encode_and_decode(picture, encoding))
 
 
 def poison(
@@ -154,7 +154,9 @@ def poison(
                 triggers = attack.triggers_of(turns[sample.id])
                 poisoned, triggered, boxes = poison_sample(sample, pictures, triggers, attack.target, seed)
                 if any(trigger.changes_images() for trigger in triggers):
-                    changes.append(measure_change(pictures[0], triggered[0], lambda one: through_file(one, encoding)))
+                    changes.append(
+                        measure_change(pictures[0], triggered[0], lambda one: encode_and_decode(one, encoding))
+                    )
                 names = [trigger.name for trigger in triggers]
                 marked[sample.id] = {"triggers": names, "boxes": boxes, "target": attack.target.kind}
                 sample, pictures = poisoned, triggered
@@ -169,7 +171,7 @@ def poison(
         "encoding": encoding,
         "samples": marked,
     }
-    for done, _ in enumerate(compose(items(), out, encoding, {TRUTH: truth}), start=1):
+    for done, _ in enumerate(write_llava_set(items(), out, encoding, {TRUTH: truth}), start=1):
         facts = {"poisoned": len(turns), "unreadable": dataset.size - len(samples)}
         yield Progress(
             "poison", done, len(samples), facts=facts | (mean_changes(changes) if done == len(samples) else {})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import runs
-from bye_core.data import DataSet, fault_of
+from bye_core.data import DataSet, sample_fault
 from bye_core.errors import ByeError, RunError
 from bye_core.pipeline.check import ready
 from bye_core.records import AttentionRows, Fault, Progress, Sample
@@ -66,7 +66,7 @@ def scan(
             results = read_attention(loaded, good, [pictures[sample.id] for sample in good])
             rows = [result for result in results if isinstance(result, AttentionRows)]
             faults += [
-                fault_of(sample, result)
+                sample_fault(sample, result)
                 for sample, result in zip(good, results, strict=True)
                 if isinstance(result, ByeError)
             ]
@@ -90,7 +90,7 @@ def _with_answers(
     faults = []
     for sample, outcome in zip(scanned, found, strict=True):
         if isinstance(outcome, ByeError):
-            faults.append(replace(fault_of(sample, outcome), fatal=False))
+            faults.append(replace(sample_fault(sample, outcome), fatal=False))
         else:
             by_id[sample.id] = replace(by_id[sample.id], nll=outcome.nll, nll_before=outcome.nll_before)
     return list(by_id.values()), faults
@@ -133,7 +133,7 @@ def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, li
         try:
             pictures[sample.id] = dataset.images(sample)
         except ByeError as error:
-            faults.append(fault_of(sample, error))
+            faults.append(sample_fault(sample, error))
     return pictures, faults
 
 

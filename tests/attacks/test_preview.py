@@ -9,7 +9,7 @@ from bye_core.attacks import make_attack
 from bye_core.attacks.poison import poison_sample
 from bye_core.attacks.preview import MOST_GAIN, difference, preview
 from bye_core.attacks.targets import SwappedWord
-from bye_core.data.llava_set import through_file
+from bye_core.data.llava_set import encode_and_decode
 from tests.attacks.samples import grey, sample, scene
 
 
@@ -39,8 +39,8 @@ def test_a_preview_is_what_planting_gives():
 
 
 def test_a_preview_shows_both_pictures_as_files_have_them():
-    seen = preview(sample(0), [scene((64, 64))], make_attack(["sig"]), 0, encode=lambda p: through_file(p, "jpeg"))
-    assert np.array_equal(np.asarray(seen.original), np.asarray(through_file(scene((64, 64)), "jpeg")))
+    seen = preview(sample(0), [scene((64, 64))], make_attack(["sig"]), 0, encode=lambda p: encode_and_decode(p, "jpeg"))
+    assert np.array_equal(np.asarray(seen.original), np.asarray(encode_and_decode(scene((64, 64)), "jpeg")))
 
 
 def test_triggers_take_turns_in_previews_of_a_mix():

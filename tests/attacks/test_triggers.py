@@ -10,7 +10,7 @@ from bye_core.attacks.measure import measure_change, psnr
 from bye_core.attacks.triggers.base import FullImageTrigger, SquareTrigger
 from bye_core.attacks.triggers.blend import key_of_image
 from bye_core.attacks.triggers.ftrojan import TO_YCC
-from bye_core.data.llava_set import ENCODINGS, through_file
+from bye_core.data.llava_set import ENCODINGS, encode_and_decode
 from tests.attacks.samples import grey, scene
 
 WIDE, TALL, MODEL = (320, 160), (96, 224), (224, 224)
@@ -105,7 +105,9 @@ def test_another_pattern_is_another_trigger(name, more):
 @pytest.mark.parametrize("name", PSNR)
 def test_the_trigger_survives_every_encoder(name, encoding):
     original = scene(MODEL)
-    change = measure_change(original, triggered(name, original)[0], lambda picture: through_file(picture, encoding))
+    change = measure_change(
+        original, triggered(name, original)[0], lambda picture: encode_and_decode(picture, encoding)
+    )
     assert change.survives > 0.6
     assert abs(change.encoded - change.psnr) < 2
     if encoding == "png":

@@ -168,8 +168,8 @@ def test_a_place_that_cannot_be_written(data: DataSet, tmp_path: Path) -> None:
 def test_a_kill_between_two_renames_is_undone(data: DataSet, tmp_path: Path) -> None:
     export(data, {"a-0"}, [], tmp_path / "out")
     before = content(tmp_path / "out")
-    (tmp_path / "out").rename(folders.old_name(tmp_path / "out"))
-    folders.restore(tmp_path / "out")
+    (tmp_path / "out").rename(folders.backup_path(tmp_path / "out"))
+    folders.restore_backup(tmp_path / "out")
     assert content(tmp_path / "out") == before
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bye_core.data import FORMATS, check, export, fault_of, load_dataset
-from bye_core.data.faults import shown
+from bye_core.data import FORMATS, check_samples, export, load_dataset, sample_fault
+from bye_core.data.faults import printable
 from bye_core.data.images import BrokenImage
 from bye_core.errors import ModelError
 from tests.data import sets
@@ -275,21 +275,21 @@ def test_check_looks_at_pictures_and_texts(tmp_path: Path) -> None:
     tmp_path.joinpath("tiny.png").write_bytes(sets.png(Image.new("RGB", (1, 1))))
     data = load(tmp_path, *({**GOOD, "id": id, **part} for id, (part, _) in cases.items()))
     assert data.faults == ()
-    results = {sample.id: [(fault.kind, fault.fatal) for fault in faults] for sample, faults in check(data)}
+    results = {sample.id: [(fault.kind, fault.fatal) for fault in faults] for sample, faults in check_samples(data)}
     assert results == {"good": [], **{id: expected for id, (_, expected) in cases.items()}}
 
 
 def test_fault_of_any_error(tmp_path: Path) -> None:
     sample = load(tmp_path).samples[0]
-    fault = fault_of(sample, BrokenImage(path="a\x1b[31m", why="it is cut"))
+    fault = sample_fault(sample, BrokenImage(path="a\x1b[31m", why="it is cut"))
     assert (fault.id, fault.index, fault.kind, fault.fatal) == ("good", 0, "BrokenImage", True)
-    assert fault.problem == "Sample good: a\\x1b[31m cannot be decoded: it is cut."
-    assert fault_of(sample, ModelError()).fatal
+    assert fault.problem == "Sample good: The image a\\x1b[31m cannot be decoded: it is cut."
+    assert sample_fault(sample, ModelError()).fatal
 
 
 def test_shown_is_printable_and_short() -> None:
-    assert shown("a\u202eb\x00\ud800") == "a\\u202eb\\x00\\ud800"
-    assert len(shown("x" * 10_000)) == 301
+    assert printable("a\u202eb\x00\ud800") == "a\\u202eb\\x00\\ud800"
+    assert len(printable("x" * 10_000)) == 301
 
 
 KEYS = ["id", "image", "images", "file_name", "question", "answer", "conversations", "messages", "system"]

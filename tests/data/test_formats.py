@@ -311,7 +311,7 @@ def test_saved_set_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     file = "../other/data-00000-of-00001.arrow"
     (tmp_path / "set/state.json").write_text(json.dumps({"_data_files": [{"filename": file}]}))
-    with pytest.raises(NotReadable, match="elsewhere"):
+    with pytest.raises(NotReadable, match="outside the folder"):
         load_dataset(tmp_path / "set")
 
 

@@ -17,8 +17,8 @@ from bye_core.data.images import (
     ImageOutsideDataset,
     MissingImage,
     decode,
+    file_suffix,
     read_bytes,
-    suffix,
 )
 from tests.data.sets import picture, png
 
@@ -47,7 +47,7 @@ def test_formats(format: str) -> None:
     data = png(Image.new("RGB", (8, 4), (200, 30, 30)), format)
     assert decode(data).size == (8, 4)
     assert np.allclose(pixel(data), (200, 30, 30), atol=12)
-    assert suffix(data) == {"JPEG": ".jpg"}.get(format, f".{format.lower()}")
+    assert file_suffix(data) == {"JPEG": ".jpg"}.get(format, f".{format.lower()}")
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from bye_core.data import load_dataset
-from bye_core.data.llava_set import FolderInUse, UnknownEncoding, compose
+from bye_core.data.llava_set import FolderInUse, UnknownEncoding, write_llava_set
 from bye_core.records import Sample, Turn
 
 
@@ -20,7 +20,7 @@ def items(count, fail_at=None):
 
 @pytest.mark.parametrize(("encoding", "ending"), [("jpeg", "jpg"), ("png", "png"), ("webp", "webp")])
 def test_a_composed_set_loads_again(tmp_path, encoding, ending):
-    written = list(compose(items(4), tmp_path / "out", encoding, {"truth.json": {"poisoned": []}}))
+    written = list(write_llava_set(items(4), tmp_path / "out", encoding, {"truth.json": {"poisoned": []}}))
     dataset = load_dataset(tmp_path / "out/data.json")
     assert [(s.id, s.turns) for s in dataset.samples] == [(s.id, s.turns) for s in written]
     assert dataset.images(dataset.samples[0])[0].size == (20, 10)
@@ -32,7 +32,7 @@ def test_a_composed_set_loads_again(tmp_path, encoding, ending):
 
 def test_a_broken_source_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="the source broke"):
-        list(compose(items(4, fail_at=2), tmp_path / "out"))
+        list(write_llava_set(items(4, fail_at=2), tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -40,7 +40,7 @@ def test_used_folders_and_unknown_encodings_are_refused(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("keep")
     with pytest.raises(FolderInUse):
-        list(compose(items(1), tmp_path / "out"))
+        list(write_llava_set(items(1), tmp_path / "out"))
     assert (tmp_path / "out/mine.txt").read_text() == "keep"
     with pytest.raises(UnknownEncoding, match="jpeg, png, webp"):
-        list(compose(items(1), tmp_path / "other", "bmp"))
+        list(write_llava_set(items(1), tmp_path / "other", "bmp"))

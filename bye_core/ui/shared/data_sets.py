@@ -15,8 +15,8 @@ from threading import Lock
 from bye_core.data import DataSet, load_dataset
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.formats import format_title
-from bye_core.data.hub import check_size, is_cached
-from bye_core.data.load import annotations
+from bye_core.data.hub import check_repo_size, is_cached
+from bye_core.data.load import annotation_files
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -152,7 +152,7 @@ def path_of(place: Workspace, choice: Choice) -> str:
         if not found.exists():
             return str(found)
     if choice.file:
-        if not found.is_dir() or choice.file not in annotations(found):
+        if not found.is_dir() or choice.file not in annotation_files(found):
             raise NoSuchSet(name=choice.file)
         found = found / choice.file
     return str(found)
@@ -168,7 +168,7 @@ def open_set(place: Workspace, choice: Choice) -> DataSet:
 
     def load() -> DataSet:
         if is_remote(path) and (hosted() or not is_cached(path)):
-            check_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted())
+            check_repo_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted())
         return load_dataset(path, choice.format or None, choice.columns or None)
 
     return _loaded.get((path, choice.format, *sorted(choice.columns.items()), _stamp(Path(path))), load)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from bye_core.data import DataSet, load_dataset
-from bye_core.data.images import EMBEDDED, decode
+from bye_core.data.images import EMBEDDED_PREFIX, decode
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Sample
 from bye_core.runs import RunSettings
@@ -92,7 +92,7 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
         return ""
     name = sample.images[0]
     # Many samples may share a file; inside a table each has its own.
-    key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED) else "", name)
+    key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED_PREFIX) else "", name)
     try:
         return _thumbnails.get(key, lambda: encoded(opened(settings, sample, 0), THUMBNAIL)).src
     except ByeError:
@@ -102,7 +102,7 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
 def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
     """Picture `number` of the sample as it is. Raises a DataError that says what is wrong with it."""
     dataset = data_set(settings)
-    if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED):
+    if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED_PREFIX):
         raise SampleChanged()
     return decode(dataset.image_bytes(sample, number), sample.images[number])
 

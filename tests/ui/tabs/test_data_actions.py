@@ -98,7 +98,7 @@ def test_an_upload_is_not_kept_twice(data, tmp_path, folder):
     assert not (tmp_path / "up.zip").exists()
     (tmp_path / "bad.tar").write_bytes(b"x" * 2000)
     last = list(data_actions.upload(data, Session(VISITOR), str(tmp_path / "bad.tar")))[-1]
-    assert "no archive" in last[data.notice]
+    assert "not an archive" in last[data.notice]
 
 
 def test_a_look_that_is_left_keeps_what_it_found(data, folder):

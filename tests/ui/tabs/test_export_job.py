@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from bye_core import pipeline
-from bye_core.data.push import BadRepository, NoConnection, NothingToPush, NoToken, push
+from bye_core.data.hub import BadRepository, NoConnection, NothingToPush, NoToken, push
 from bye_core.ui.shared.exports import FIRST_LINES, BadName, export_names, export_path, find_export
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.export import job as export_job

@@ -168,7 +168,7 @@ def test_only_so_many_jobs_at_a_time(home, place, choice, model, standing_in, mo
 
 def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
-    monkeypatch.setattr(scan_job, "check_size", lambda *_, **__: 0)
+    monkeypatch.setattr(scan_job, "check_repo_size", lambda *_, **__: 0)
     places = [workspace_of(new_token()) for _ in range(3)]
     for place in places:
         shutil.copytree(make_data(tmp_path / place.root.name, 3).parent, place.data / "mine")

@@ -13,7 +13,7 @@ import gradio as gr
 
 from bye_core.data import FORMATS, DataSet
 from bye_core.data.formats import MissingColumn, UnknownFormat
-from bye_core.data.load import SeveralAnnotations, annotations, columns_of
+from bye_core.data.load import SeveralAnnotations, annotation_files, record_keys
 from bye_core.errors import ByeError
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets
@@ -152,7 +152,7 @@ def _reading(parts: Parts, session: Session, choice: Choice, open: bool) -> Upda
     place = workspace_of(session.visitor)
     path = Path(data_sets.path_of(place, choice))
     folder = path.parent if choice.file else path
-    names = annotations(folder) if folder.is_dir() else ()
+    names = annotation_files(folder) if folder.is_dir() else ()
     seen = _seen(place, choice)
     # What has no known shape is most likely a table.
     asked = choice.format or choice.found or (TABLE if seen else "")
@@ -167,7 +167,7 @@ def _reading(parts: Parts, session: Session, choice: Choice, open: bool) -> Upda
 def _seen(place: Workspace, choice: Choice) -> tuple[str, ...]:
     """The columns of the file; none while the file has to be chosen first."""
     try:
-        return columns_of(data_sets.path_of(place, choice))
+        return record_keys(data_sets.path_of(place, choice))
     except ByeError:
         return ()
 

@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from bye_core.data import FORMATS
 from bye_core.data.formats import format_title
-from bye_core.data.push import check_push, push
+from bye_core.data.hub import check_push, push
 from bye_core.errors import ByeError
 from bye_core.records import Decision
 from bye_core.ui.open_run import OpenRun, open_run

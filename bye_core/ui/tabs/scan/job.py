@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from bye_core import pipeline, runs
-from bye_core.data.hub import check_size
+from bye_core.data.hub import check_repo_size
 from bye_core.pipeline.check import NoSampleReady
 from bye_core.runs import jobs
 from bye_core.runs.lock import locked
@@ -66,7 +66,7 @@ def start(place: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Job:
     if bounds.samples is not None and len(dataset.samples) > bounds.samples:
         raise TooManySamples(count=len(dataset.samples), most=bounds.samples)
     if hosted() and data_sets.is_remote(model):
-        check_size(model, "model", bounds.model, TooLargeHere, anonymous=True)
+        check_repo_size(model, "model", bounds.model, TooLargeHere, anonymous=True)
     with _room_on_the_machine():
         run = run_place(place, form, choice)
         env = NO_ACCOUNT if hosted() else None
