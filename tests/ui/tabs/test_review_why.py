@@ -10,7 +10,7 @@ from PIL import Image
 
 from bye_core import evidence, pipeline, runs
 from bye_core.pipeline import causal_check
-from bye_core.pipeline.causal import scanned_model
+from bye_core.pipeline.causal import CausalTests, SampleCheck
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared import evidence as explaining
@@ -45,10 +45,10 @@ def asked(run, monkeypatch):
 
     def ask(self, questions):
         said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
-        return [scanned_model.Asked(one, given=said, carried=dict.fromkeys(one.carriers, TARGET)) for one in questions]
+        return [SampleCheck(one, None, answers=said, inserted=dict.fromkeys(one.carriers, TARGET)) for one in questions]
 
     monkeypatch.setattr(causal_check, "load_scanned", lambda *_: Loaded)
-    monkeypatch.setattr(scanned_model.Asker, "ask", ask)
+    monkeypatch.setattr(CausalTests, "run", ask)
     list(pipeline.check_causes(run.path))
     return run
 
@@ -88,12 +88,12 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
 
     def ask(self, questions):
         said = dict.fromkeys(("plain", "covered", "elsewhere", "aside", "beside"), TARGET) | {suspect: "two"}
-        return [scanned_model.Asked(one.covering(boxes, boxes), given=said) for one in questions]
+        return [SampleCheck(one.covering(boxes, boxes), None, answers=said) for one in questions]
 
     monkeypatch.setattr(
         causal_check, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})
     )
-    monkeypatch.setattr(scanned_model.Asker, "ask", ask)
+    monkeypatch.setattr(CausalTests, "run", ask)
     list(pipeline.check_causes(run.path))
     id = run.detection().flagged_ids[0]
     square, wide = why(run, id)["cause"]["covered"]
