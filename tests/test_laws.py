@@ -85,13 +85,14 @@ UI = ROOT / "bye_core/ui"
 
 
 @pytest.mark.parametrize("path", sorted(UI.rglob("*.py")), ids=lambda p: str(p.relative_to(UI)))
-def test_tabs_do_not_import_each_other(path):
+def test_tabs_do_not_import_each_other_nor_the_app_the_command_line(path):
     folder = path.relative_to(UI).parts
     tab = folder[1] if folder[0] == "tabs" and len(folder) > 2 else None
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [f"{node.module}.{name.name}" for name in node.names] if isinstance(node, ast.ImportFrom) else []
         names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
         for name in names:
+            assert not name.startswith("bye_core.cli"), f"imports {name}"
             if tab and name.startswith("bye_core.ui.tabs."):
                 assert name.split(".")[3] == tab, f"the tab {tab} imports {name}"
 

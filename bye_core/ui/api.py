@@ -31,6 +31,7 @@ from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.shared.messages import discreet
+from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.workspace import Workspace, hosted, is_token, new_token, workspace_of
@@ -117,8 +118,8 @@ def _scan_job(place: Workspace, data: str, run: str, form: scan_job.Form) -> job
             raise RunTaken(name=run)
         known = {choice.key for choice in data_sets.recent(place)} | {data_sets.DEMO}
         return scan_job.start(place, data_sets.find(place, data if data in known else data_sets.key_of(data)), form)
-    if job.state in (jobs.FAILED, jobs.STOPPED, jobs.LOST):
-        scan_job.resume(place, job)
+    if job.state in RESUMABLE:
+        scan_job.resume(job)
     return job
 
 

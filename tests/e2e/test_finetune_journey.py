@@ -68,7 +68,7 @@ def choose(page, name, value):
 def test_train_watch_and_compare(page, place, model, expect, made):
     expect(page.locator("#finetune-data input")).to_have_value("cleaned: export made, 22 records")
     command = page.locator("#finetune-command")
-    expect(command).to_contain_text("--rank 2 --epochs 8.0 --batch 4 --micro-batch 4")
+    expect(command).to_contain_text("--epochs 8.0 --batch 4 --micro-batch 4 --rank 2")
     page.locator("#finetune-start").click()
     state = page.locator("#finetune-status .bye-state")
     expect(page.locator("#finetune-stop")).to_be_visible()
@@ -91,7 +91,7 @@ def test_train_watch_and_compare(page, place, model, expect, made):
     choose(page, "model", model)
     page.locator("#outcome-start").click()
     table = page.locator("#outcome-table table").first
-    expect(table.locator("tr", has_text="tuned on what is left")).to_contain_text("%", timeout=JOB)
+    expect(table.locator("tr", has_text="tuned on the remaining samples")).to_contain_text("%", timeout=JOB)
     row = table.locator("tr", has_text="base model")
     expect(row).to_contain_text(" to ")
     expect(row).to_contain_text("22")
@@ -123,7 +123,7 @@ def test_stop_stops_goes_on_and_a_fault_is_told(page, place, expect, tmp_path):
     assert job.state == jobs.STOPPED
     saved = page.locator("#finetune-status", has_text="Saved at step")
     step = int(re.search(r"Saved at step (\d+)", saved.inner_text())[1])
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.locator("#finetune-status .bye-state")).to_have_text("running", timeout=JOB)
     expect(page.locator("#finetune-status")).to_contain_text("of 3,000")
     expect(page.locator("#finetune-status .bye-found")).to_contain_text("22")

@@ -1,20 +1,21 @@
-"""The attack that a model is measured with, as several tabs ask for it. No gradio."""
+"""Reads the fields that name the attack to measure a model with."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS, FixedAnswer, make_trigger
+from bye_core.attacks import TRIGGERS, Attack, FixedAnswer
 from bye_core.errors import DataError
+from bye_core.pipeline.poison import attack_arguments
 from bye_core.ui import demo_run
+from bye_core.ui.shared import data_sets
+from bye_core.ui.workspace import Workspace
 
-TEST = demo_run.DEMO / "data" / "test.json"
-
-PAPER_SIZE = 1 / 16
-
+TEST = demo_run.DEMO / "data" / "test.json"  # the demo's test set
+PAPER_SIZE = 1 / 16  # side of the patch / shorter side of the image in BYE, arXiv 2505.16916
 TARGET = FixedAnswer().text
-
 NO_TRIGGER = "none"
 
 
@@ -23,30 +24,37 @@ class NoTruthFile(DataError):
     remedy = "Name the truth.json that `poison` wrote, or leave the field empty and choose a trigger."
 
 
-def attack_arguments(trigger: str, size: float, target: str, truth: str) -> list[str]:
-    """How the command line names the attack of a form: the one of the truth file, else a trigger and its answer.
+@dataclass(frozen=True)
+class KnownAttack:
+    """An attack to measure a model with. `file` and `seed` are those of the truth file, None without one."""
 
-    Raises NoTruthFile, what is wrong with the file, and a SettingError for a size that makes no sense.
+    attack: Attack
+    file: Path | None = None
+    seed: int | None = None
+
+    def arguments(self) -> list[str]:
+        """Return the command-line arguments that name the attack."""
+        return ["--attack", str(self.file)] if self.file else attack_arguments(self.attack)
+
+
+def read_attack_form(trigger: str, size: float | None, target: str, truth: str) -> KnownAttack | None:
+    """Return the attack of the truth file, else the chosen trigger with its answer, else None.
+
+    Raises: NoTruthFile, NoAttackRecorded, and a SettingError for a size or an answer that makes no sense.
     """
     if truth.strip():
         path = Path(truth.strip()).expanduser()
         if not path.is_file():
             raise NoTruthFile(path=path)
-        pipeline.read_attack(path)
-        return ["--attack", str(path.resolve())]
+        attack, seed = pipeline.read_attack(path)
+        return KnownAttack(attack, path.resolve(), seed)
     if trigger == NO_TRIGGER:
-        return []
-    sizes = size_of(trigger, size)
-    make_trigger(trigger, **sizes)
-    return [
-        "--trigger",
-        trigger,
-        *(part for size in sizes.values() for part in ("--size", f"{size:g}")),
-        "--target",
-        target,
-    ]
+        return None
+    has_size = trigger in TRIGGERS and "size" in TRIGGERS[trigger].settings()
+    settings = {"size": size or 0} if has_size else {}
+    return KnownAttack(pipeline.plan_attack([trigger], settings, FixedAnswer(target or TARGET)))
 
 
-def size_of(trigger: str, size: float) -> dict[str, float]:
-    """The size as a setting, for the triggers that have one."""
-    return {"size": size} if trigger in TRIGGERS and "size" in TRIGGERS[trigger].settings() else {}
+def resolve_test_set(workspace: Workspace, text: str) -> str:
+    """Return what names the test set on the command line. Raises: NothingChosen, NoSuchSet."""
+    return str(TEST) if text.strip() == str(TEST) else data_sets.path_of_text(workspace, text)

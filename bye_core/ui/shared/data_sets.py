@@ -1,17 +1,18 @@
-"""The data sets of a workspace: which one is chosen and how it is read, those opened lately, uploads. No gradio."""
+"""The data sets of a workspace: the chosen one and how it is read, recently opened ones, uploads."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from threading import Lock
 
+from bye_core import pipeline
 from bye_core.data import DataSet, load_dataset
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.formats import format_title
@@ -26,13 +27,13 @@ from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
 from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
-DEMO = "demo"
+DEMO = "demo"  # key of the demo's set
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
 LATEST = "latest.json"
-KEPT_ENTRIES = 12
-SPARE_BYTES = 2**30  # left free on a public host, for scans and decisions
-STAMPED = 64  # files at the top of a folder whose change is noticed
-LONGEST_NAME = 60
+KEPT_ENTRIES = 12  # recently opened sets
+SPARE_BYTES = 2**30  # stay free on a public host, for scans and decisions
+STAMPED = 64  # files at the top of a folder that are watched for changes
+LONGEST_NAME = 60  # characters of a new folder's name
 HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _loaded, _writing = Cache(3), Lock()
 
@@ -43,12 +44,12 @@ class NothingChosen(DataError):
 
 
 class NoSuchSet(DataError):
-    problem = "There is no data set {name} here any more."
-    remedy = "Choose one of the list, or upload it again."
+    problem = "The data set {name} does not exist here any more."
+    remedy = "Choose one from the list, or upload it again."
 
 
 class TooManySets(DataError):
-    problem = "You keep {count} uploaded data sets, as many as there is room for."
+    problem = "You keep {count} uploaded data sets, which is the limit of this public demo."
     remedy = "Remove one from the list of your data sets, then upload again."
 
 
@@ -64,11 +65,12 @@ class DiskFull(DataError):
 
 @dataclass(frozen=True)
 class Choice:
-    """A data set and how it is to be read. `key` is what the session holds: a path on one's own machine, the name of an
-    upload, `owner/name` on the hub, or "demo".
+    """A data set and how to read it.
 
-    file, format, columns   which annotation file, format and column names, where the user chose them
-    found, records, ready, opened   what was seen when it was opened last
+    key                             what the session holds: a path (on the user's own machine), the name of an upload,
+                                    `owner/name` on the hub, or "demo"
+    file, format, columns           annotation file, format and column names, where the user chose them
+    found, records, ready, opened   format, number of records and of usable ones, and the time, at the last opening
     """
 
     key: str
@@ -82,11 +84,16 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """For people: short, without the way to it."""
+        """A short name for people: the last two folders of a path."""
         if self.key == DEMO:
             return "demo"
         parts = Path(self.key).parts
         return "/".join([*parts[-2:], *([self.file] if self.file else [])])
+
+    @property
+    def stem(self) -> str:
+        """The name without folders and endings, for naming what is made of the set."""
+        return self.name.rpartition("/")[2].partition(".")[0]
 
 
 def data_line(name: str, facts: str = "") -> str:
@@ -101,33 +108,40 @@ def choice_line(choice: Choice) -> str:
     return data_line(choice.name, facts if choice.records else "choose another in Data")
 
 
-def recent(place: Workspace) -> tuple[Choice, ...]:
-    """The sets opened lately, newest first; those that are gone are left out."""
+def recent(workspace: Workspace) -> tuple[Choice, ...]:
+    """Return the recently opened sets, newest first. Skips sets that no longer exist."""
     try:
-        entries = [Choice(**entry) for entry in json.loads((place.data / LATEST).read_text(encoding="utf-8"))]
+        entries = [Choice(**entry) for entry in json.loads((workspace.data / LATEST).read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
         entries = []
-    return tuple(entry for entry in entries if _is_there(place, entry))
+    return tuple(entry for entry in entries if _exists(workspace, entry))
 
 
-def find(place: Workspace, key: str) -> Choice:
-    """The set named by a session, as it was read last. Raises NothingChosen."""
+def find(workspace: Workspace, key: str) -> Choice:
+    """Return the set that a session names, as it was read last. Raises: NothingChosen for an empty key."""
     if not key:
         raise NothingChosen()
-    return next((entry for entry in recent(place) if entry.key == key), Choice(key))
+    return next((entry for entry in recent(workspace) if entry.key == key), Choice(key))
 
 
-def remember(place: Workspace, choice: Choice) -> None:
+def remember(workspace: Workspace, choice: Choice) -> None:
+    """Put `choice` first among the recently opened sets."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with _writing:
-        others = [entry for entry in recent(place) if entry.key != choice.key]
-        entries = [replace(choice, opened=now), *others][:KEPT_ENTRIES]
-        place.data.mkdir(parents=True, exist_ok=True)
-        write_atomic(place.data / LATEST, json.dumps([asdict(entry) for entry in entries], indent=1).encode())
+        others = [entry for entry in recent(workspace) if entry.key != choice.key]
+        workspace.data.mkdir(parents=True, exist_ok=True)
+        _write_recent(workspace, [replace(choice, opened=now), *others][:KEPT_ENTRIES])
+
+
+def _write_recent(workspace: Workspace, entries: Iterable[Choice]) -> None:
+    write_atomic(workspace.data / LATEST, json.dumps([asdict(entry) for entry in entries], indent=1).encode())
 
 
 def key_of(text: str) -> str:
-    """The key of what a person typed: a path of one's own machine or a name of the hub. NothingChosen, NotHere."""
+    """Return the key of what a person typed: an absolute path, or a name on the hub.
+
+    Raises: NothingChosen for an empty text, NotHere for a path on a public host.
+    """
     text = text.strip().strip("\"'")
     if not text:
         raise NothingChosen()
@@ -135,36 +149,47 @@ def key_of(text: str) -> str:
     if hosted():
         if HUB.fullmatch(text) and not Path(text.split("/")[0]).exists():
             return text
-        raise NotHere(what="Opening a path of the server", instead="Upload an archive, or name a set of the hub.")
+        raise NotHere(what="Opening a path of the server", instead="Upload an archive, or name a set on the hub.")
     return str(path.resolve()) if path.exists() or not HUB.fullmatch(text) else text
 
 
-def path_of(place: Workspace, choice: Choice) -> str:
-    """What `load_dataset` and `--data` take for it. Raises NoSuchSet, NotHere."""
+def path_of(workspace: Workspace, choice: Choice) -> str:
+    """Return what `load_dataset` and `--data` take for a choice. Raises: NoSuchSet, NotHere."""
     if choice.key == DEMO and DEMO_FILE.is_file():
         return str(DEMO_FILE)
     if is_folder_name(choice.key):
-        found = place.data / choice.key
-        if not found.is_dir():
+        path = workspace.data / choice.key
+        if not path.is_dir():
             raise NoSuchSet(name=choice.key)
     else:
-        found = Path(key_of(choice.key))
-        if not found.exists():
-            return str(found)
+        path = Path(key_of(choice.key))
+        if not path.exists():
+            return str(path)
     if choice.file:
-        if not found.is_dir() or choice.file not in annotation_files(found):
+        if not path.is_dir() or choice.file not in annotation_files(path):
             raise NoSuchSet(name=choice.file)
-        found = found / choice.file
-    return str(found)
+        path = path / choice.file
+    return str(path)
+
+
+def path_of_text(workspace: Workspace, text: str) -> str:
+    """Return what `--data` takes for a typed path or hub name. Raises: NothingChosen, NoSuchSet, NotHere."""
+    return path_of(workspace, find(workspace, key_of(text)))
+
+
+def source_arguments(workspace: Workspace, choice: Choice) -> list[str]:
+    """Return the arguments `--data`, `--format` and `--columns` for a choice. Raises: NoSuchSet, NotHere."""
+    return ["--data", path_of(workspace, choice), *pipeline.source_arguments(choice.format, choice.columns)]
 
 
 def is_remote(path: str) -> bool:
+    """Return whether `path` is a name on the hub."""
     return HUB.fullmatch(path) is not None and not Path(path).exists()
 
 
-def open_set(place: Workspace, choice: Choice) -> DataSet:
-    """The data set, read once while its file does not change. Raises a DataError."""
-    path = path_of(place, choice)
+def open_set(workspace: Workspace, choice: Choice) -> DataSet:
+    """Return the data set; it is read again only after its files change. Raises: a DataError."""
+    path = path_of(workspace, choice)
 
     def load() -> DataSet:
         if is_remote(path) and (hosted() or not is_cached(path)):
@@ -174,17 +199,21 @@ def open_set(place: Workspace, choice: Choice) -> DataSet:
     return _loaded.get((path, choice.format, *sorted(choice.columns.items()), _stamp(Path(path))), load)
 
 
-def upload(place: Workspace, file: Path, name: str) -> Iterator[Progress]:
-    """Unpack an uploaded file into the workspace; the last item's facts name its `key`."""
-    uploads = [item for item in place.data.iterdir() if item.is_dir()] if place.data.is_dir() else []
+def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
+    """Unpack an uploaded file into the workspace; the facts of the last item hold its `key`.
+
+    Raises: TooManySets, DiskFull, NotUploadable, and what is wrong with the archive.
+    """
+    root = workspace.data
+    uploads = [item for item in root.iterdir() if item.is_dir()] if root.is_dir() else []
     if (most := limits().sets) is not None and len(uploads) >= most:
         raise TooManySets(count=len(uploads))
-    place.data.mkdir(parents=True, exist_ok=True)
-    if hosted() and shutil.disk_usage(place.data).free < limits().archive.bytes + SPARE_BYTES:
+    root.mkdir(parents=True, exist_ok=True)
+    if hosted() and shutil.disk_usage(root).free < limits().archive.bytes + SPARE_BYTES:
         raise DiskFull()
     if not is_archive(name) and not name.lower().endswith(".parquet"):
         raise NotUploadable(name=name)
-    out = free_folder(place.data, re.sub(r"\.(?:tar\.)?\w+$", "", name))
+    out = free_folder(root, re.sub(r"\.(?:tar\.)?\w+$", "", name))
     if is_archive(name):
         yield from extract(file, out, limits().archive, name)
     else:
@@ -193,34 +222,33 @@ def upload(place: Workspace, file: Path, name: str) -> Iterator[Progress]:
     yield Progress("unpack", 1, 1, "done", {"key": out.name})
 
 
-def remove(place: Workspace, key: str) -> None:
-    """Delete an upload, and forget any other set; files of one's own are never touched."""
+def remove(workspace: Workspace, key: str) -> None:
+    """Delete an upload and forget the set. Files outside the workspace are never deleted."""
     if is_folder_name(key) and key != DEMO:
-        shutil.rmtree(place.data / key, ignore_errors=True)
+        shutil.rmtree(workspace.data / key, ignore_errors=True)
     with _writing:
-        entries = [asdict(entry) for entry in recent(place) if entry.key != key]
-        if (place.data / LATEST).exists():
-            write_atomic(place.data / LATEST, json.dumps(entries, indent=1).encode())
+        if (workspace.data / LATEST).exists():
+            _write_recent(workspace, [entry for entry in recent(workspace) if entry.key != key])
 
 
 def free_folder(root: Path, words: str, *others: Path) -> Path:
-    """A folder named after `words` that is not there yet, nor in the `others`."""
+    """Return a folder of `root`, named after `words`, that exists neither there nor in the `others`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:LONGEST_NAME].rstrip("-_") or "set"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
     roots = (root, *others)
     return next(root / name for name in names if name != DEMO and not any((one / name).exists() for one in roots))
 
 
-def _is_there(place: Workspace, choice: Choice) -> bool:
+def _exists(workspace: Workspace, choice: Choice) -> bool:
     try:
-        path = path_of(place, choice)
+        path = path_of(workspace, choice)
     except (DataError, NotHere):
         return False
     return is_remote(path) or Path(path).exists()
 
 
 def _stamp(path: Path) -> tuple:
-    """Changes when the file, or one at the top of the folder, does."""
+    """Return a value that changes with the file, or with one at the top of the folder."""
     try:
         files = sorted(file for file in path.iterdir() if file.is_file())[:STAMPED] if path.is_dir() else [path]
         return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)

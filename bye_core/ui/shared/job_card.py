@@ -1,8 +1,9 @@
-"""A job as a page shows it: how far, how fast, how long still, what failed and why. No gradio."""
+"""Shows jobs as HTML: state, progress, speed, remaining time, failed samples and errors."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -23,21 +24,21 @@ STATES = {
     jobs.STOPPED: "stopped",
     jobs.LOST: "interrupted",
 }
-# Where a kind of job is shown; all others are Fine-tune's.
+# The tab that shows each kind of job; Fine-tune shows all others.
 TABS = {"scan": "scan", "clean": "clean", "guard": "guard", "poison": "attack", "evidence": "dossier"}
 VERBS = {
     "scan": "scanning",
     "finetune": "fine-tuning",
     "evaluate": "evaluating",
     "clean": "cleaning",
-    "guard": "asking about",
+    "guard": "judging a picture with",
     "poison": "poisoning",
-    "evidence": "asking again on",
+    "evidence": "checking the causes in",
 }
 
 
 def duration(seconds: float) -> str:
-    """Whole seconds below a minute, minutes below two hours, else hours and minutes."""
+    """Return whole seconds below 1 min, minutes below 2 h, else hours and minutes."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -47,77 +48,79 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_second: float, unit: str) -> str:
+    """Return "38 samples/s", or "10.0 s/sample" below one per second."""
     if per_second >= 1:
         return f"{per_second:,.0f} {unit}/s" if per_second >= 10 else f"{per_second:.1f} {unit}/s"
     return f"{1 / per_second:.1f} s/{unit.removesuffix('s')}"
 
 
-def pace(standing: jobs.Standing, unit: str = "samples") -> str:
-    """ "38 samples/s, 10 s left"; "" while nothing is known."""
-    parts = [rate(standing.rate, unit)] if standing.rate else []
+def pace(standing: jobs.Standing, unit: str = "samples") -> list[str]:
+    """Return ["38 samples/s", "10 s left"], as far as both are known."""
+    facts = [rate(standing.rate, unit)] if standing.rate else []
     if standing.seconds_left is not None:
-        parts.append(f"{duration(standing.seconds_left)} left")
-    return ", ".join(parts)
+        facts.append(f"{duration(standing.seconds_left)} left")
+    return facts
 
 
-def card(place: Workspace, job: jobs.Job) -> str:
-    """A job's state, progress, failed samples with their reasons, and its log."""
+def card(workspace: Workspace, job: jobs.Job) -> str:
+    """Return a job's state, progress, failed samples with their reasons, error and log."""
     state, standing = job.state, job.progress()
     running = state == jobs.RUNNING
     words = STATES[state]
     if running and not standing.total:
-        words = "starting" if job.kind == "poison" else "starting: the model is being loaded"
-    bar = _bar(standing.done, standing.total, running)
+        words = "starting" if job.kind == "poison" else "starting: loading the model"
     facts = [f"{standing.done:,} of {standing.total:,} samples"] if standing.total else []
-    if running:
-        facts += [part for part in pace(standing).split(", ") if part]
-    failed = standing.facts.get("failed", 0)
-    cells = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
+    facts += pace(standing) if running else []
+    failed = _failed_samples(workspace, job) if standing.facts.get("failed", 0) else ""
+    body = f"{_bar(standing, running)}{facts_line(facts)}{failed}{failure_alert(job.error())}{_log(job, state)}"
+    return section(job.id, state, words, body)
+
+
+def section(title: str, state: str, words: str, body: str) -> str:
+    """Return the frame of a job: its title, its state (one of STATES) in `words`, and the HTML `body`."""
     return (
-        f"<section class='bye-job' aria-live='off'><h4><bdi>{escape(job.id)}</bdi>"
-        f"<span class='bye-state bye-state-{state}'>{escape(words)}</span></h4>{bar}"
-        f"<p class='bye-job-facts'>{cells}</p>{_failed(place, job, failed)}{_error(job)}{_log(job, state)}</section>"
+        f"<section class='bye-job' aria-live='off'><h4><bdi>{escape(clip(title, 80))}</bdi>"
+        f"<span class='bye-state bye-state-{state}'>{escape(words)}</span></h4>{body}</section>"
     )
 
 
-def _bar(done: int, total: int, running: bool) -> str:
-    if not total:
+def facts_line(facts: Iterable[str]) -> str:
+    """Return short facts about a job side by side."""
+    cells = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
+    return f"<p class='bye-job-facts'>{cells}</p>"
+
+
+def _bar(standing: jobs.Standing, running: bool) -> str:
+    if not standing.total:
         return "<progress aria-label='progress'></progress>" if running else ""
-    return f"<progress aria-label='progress' max='{total}' value='{done}'></progress>"
+    return f"<progress aria-label='progress' max='{standing.total}' value='{standing.done}'></progress>"
 
 
-def _failed(place: Workspace, job: jobs.Job, count: int) -> str:
-    """How many samples could not be read, and why."""
-    path = place.runs / job.id
-    if not count or not runs.is_run(path):
+def _failed_samples(workspace: Workspace, job: jobs.Job) -> str:
+    """Return how many samples could not be read, and why."""
+    path = workspace.runs / job.id
+    if not runs.is_run(path):
         return ""
     try:
         faults = runs.Run.open(path).failed()
     except ByeError:
         return ""
     return (
-        f"<details><summary>{len(faults):,} left out, and why</summary><p class='bye-note'>The scan goes on "
-        f"without them, and an export leaves them out.</p><ul>{_lines(faults)}</ul></details>"
+        f"<details><summary>{len(faults):,} left out, and why</summary><p class='bye-note'>The scan skips these "
+        f"samples, and an export leaves them out.</p><ul>{_fault_lines(faults)}</ul></details>"
     )
 
 
-def _lines(faults: tuple[Fault, ...]) -> str:
-    lines = [f"<li>{escape(clip(discreet(f'{one.problem} {one.remedy}'), 400))}</li>" for one in faults[:FAULTS_SHOWN]]
-    kinds = Counter(one.kind for one in faults[FAULTS_SHOWN:])
-    rest = ", ".join(f"{count:,} x {kind}" for kind, count in kinds.most_common())
+def _fault_lines(faults: tuple[Fault, ...]) -> str:
+    shown, others = faults[:FAULTS_SHOWN], faults[FAULTS_SHOWN:]
+    lines = [f"<li>{escape(clip(discreet(f'{fault.problem} {fault.remedy}'), 400))}</li>" for fault in shown]
+    counts = Counter(fault.kind for fault in others)
+    rest = ", ".join(f"{count:,} x {kind}" for kind, count in counts.most_common())
     return "".join(lines) + (f"<li class='bye-note'>and {escape(rest)}</li>" if rest else "")
 
 
-def _error(job: jobs.Job) -> str:
-    error = job.error()
-    if error is None:
-        return ""
-    problem, remedy = (escape(clip(discreet(part), 1500)) for part in (error.problem, error.remedy))
-    return f"<div class='bye-alert' role='alert'><strong>{problem}</strong> {remedy}</div>"
-
-
 def _log(job: jobs.Job, state: str) -> str:
-    """On one's own machine only: logs name paths."""
+    """Return the log of a failed job, on the user's own machine only: logs contain paths."""
     if hosted() or state not in (jobs.FAILED, jobs.LOST):
         return ""
     log = "\n".join(clip(line, 500) for line in job.log(LOG_LINES).splitlines())
@@ -125,7 +128,7 @@ def _log(job: jobs.Job, state: str) -> str:
 
 
 def headline(root: Path) -> str:
-    """One line for every job at work, for the header; the button leads to its tab."""
+    """Return one line for each running job, for the header; its button opens the job's tab."""
     lines = [_line(job) for job in jobs.list_jobs(root) if job.state == jobs.RUNNING]
     return f"<div class='bye-jobs'>{''.join(lines)}</div>" if lines else ""
 
@@ -134,18 +137,18 @@ def _line(job: jobs.Job) -> str:
     standing = job.progress()
     share = f"{standing.done / standing.total:.0%}" if standing.total else "starting"
     unit = UNITS.get(standing.stage.partition(" ")[0], "samples")
-    parts = ", ".join(part for part in (share, pace(standing, unit)) if part)
+    parts = ", ".join([share, *pace(standing, unit)])
     verb = VERBS.get(job.kind, job.kind)
     return (
-        f"<p>{_bar(standing.done, standing.total, running=True)} "
+        f"<p>{_bar(standing, running=True)} "
         f"<span>{escape(verb)} <bdi>{escape(clip(job.title, 60))}</bdi>: {escape(parts)}</span> "
         f"<button type='button' class='bye-link' data-tab='{TABS.get(job.kind, 'finetune')}'>show</button></p>"
     )
 
 
-def failure_alert(found: jobs.Failure | None) -> str:
-    """Why a job failed, "" where it did not. Only shown on one's own machine: it may name paths."""
-    if found is None:
+def failure_alert(failure: jobs.Failure | None) -> str:
+    """Return why a job failed, "" if it did not."""
+    if failure is None:
         return ""
-    problem, remedy = escape(clip(found.problem, 1500)), escape(clip(found.remedy, 500))
+    problem, remedy = (escape(clip(discreet(part), 1500)) for part in (failure.problem, failure.remedy))
     return f"<div class='bye-alert' role='alert'><strong>{problem}</strong> {remedy}</div>"

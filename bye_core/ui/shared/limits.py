@@ -1,4 +1,4 @@
-"""How much work and disk one visitor may ask for: nearly no bound on one's own machine, tight ones on a public host."""
+"""Limits on the work and disk space of one visitor: wide on the user's own machine, tight on a public host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TooManySamples(SettingError):
 
 
 class TooLargeHere(SettingError):
-    problem = "{name} takes {size}; this public demo fetches at most {most}."
+    problem = "{name} takes {size}; this public demo downloads at most {most}."
     remedy = "Choose a smaller one, or run the app on your own machine, where there is no such limit."
 
 
@@ -27,19 +27,21 @@ class NotHere(SettingError):
 
 
 class MachineBusy(SettingError):
-    problem = "All {most} places for long jobs on this public demo are taken."
+    problem = "This public demo runs at most {most} long jobs at a time, and all are taken."
     remedy = "Wait a few minutes and start again, or run the app on your own machine."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """None is no limit.
+    """None means no limit.
 
-    jobs      long jobs of one visitor at a time; all_jobs: of all visitors together
-    samples   in one scan
+    jobs      running jobs of one visitor
+    all_jobs  running jobs of all visitors together
+    samples   samples in one scan
     sets      uploaded data sets that a visitor may keep
-    fetched   bytes of a data set of the hub; model: of a model
-    archive   what an upload may become
+    fetched   bytes of a data set from the hub
+    model     bytes of a model from the hub
+    archive   unpacked size of an upload
     """
 
     jobs: int
@@ -52,7 +54,7 @@ class Limits:
 
 
 OWN = Limits(jobs=2)
-# Ours, for 2 cores, 16 GB of memory and 50 GB of disk: what a free Space has.
+# Ours, for a free Space: 2 cores, 16 GB of memory and 50 GB of disk.
 PUBLIC = Limits(
     jobs=1,
     all_jobs=2,
@@ -65,4 +67,5 @@ PUBLIC = Limits(
 
 
 def limits() -> Limits:
+    """Return the limits of this machine."""
     return PUBLIC if hosted() else OWN

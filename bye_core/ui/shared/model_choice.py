@@ -1,4 +1,4 @@
-"""The models and adapters that a workspace offers. No gradio."""
+"""The models and adapters that a workspace offers, and what a chosen one means on the command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
 DEMO_MODEL, DEMO_ADAPTERS = demo_run.DEMO / "model", demo_run.DEMO / "adapters"
-
-SHIPPED, MINE = "demo", "own:"  # how the shipped model and adapters, and one's own adapters, are named on the page
-
-RECENT = 20  # of the runs, those whose models are offered
+SHIPPED, MINE = "demo", "own:"  # values on the page: the demo's model or adapters, and adapters of the workspace
+RECENT = 20  # runs whose models are offered
 
 
 class NoModelChosen(ModelError):
@@ -25,17 +23,17 @@ class NoModelChosen(ModelError):
 
 
 class NoSuchModel(ModelError):
-    problem = "{name} is neither a folder with a model nor a name of the hub."
+    problem = "{name} is neither a folder with a model nor a name on the hub."
     remedy = "Give the folder that holds config.json and the weights, or owner/name."
 
 
-def model_choices(place: Workspace) -> list[tuple[str, str]]:
-    """(label, value) of the models to choose from: the shipped one, and those of earlier scans on one's own machine."""
-    found = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
+def model_choices(workspace: Workspace) -> list[tuple[str, str]]:
+    """Return (label, value) of the demo's model and, on the user's own machine, of the models of recent runs."""
+    choices = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
-        earlier = filter(None, (_model_of_run(place.runs / name) for name in place.run_names()[:RECENT]))
-        found += [(model, model) for model in dict.fromkeys(earlier) if model != str(DEMO_MODEL)]
-    return found
+        models = filter(None, (_model_of_run(workspace.runs / name) for name in workspace.run_names()[:RECENT]))
+        choices += [(model, model) for model in dict.fromkeys(models) if model != str(DEMO_MODEL)]
+    return choices
 
 
 def _model_of_run(path: Path) -> str:
@@ -45,11 +43,12 @@ def _model_of_run(path: Path) -> str:
         return ""
 
 
-def adapter_choices(place: Workspace) -> list[tuple[str, str]]:
-    found = [("none", "")]
-    for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, place.adapters)):
-        found += [(label + name, prefix + name) for name in _finished(root)]
-    return found
+def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:
+    """Return (label, value) of "none", the demo's adapters and those of the workspace."""
+    choices = [("none", "")]
+    for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, workspace.adapters)):
+        choices += [(label + name, prefix + name) for name in _finished(root)]
+    return choices
 
 
 def _finished(root: Path) -> list[str]:
@@ -57,34 +56,34 @@ def _finished(root: Path) -> list[str]:
 
 
 def resolve_model(value: str | None) -> str:
-    """What `--model` takes. Raises NoModelChosen, NoSuchModel, NotHere."""
+    """Return what `--model` takes for a chosen value. Raises: NoModelChosen, NoSuchModel, NotHere."""
     value = (value or "").strip()
     if not value:
         raise NoModelChosen()
     if value == SHIPPED and DEMO_MODEL.is_dir():
         return str(DEMO_MODEL)
-    return _typed(value)
+    return _folder_or_hub_name(value)
 
 
-def resolve_adapter(place: Workspace, value: str | None) -> str:
-    """What `--adapter` takes, "" for none. Raises NoSuchModel, NotHere."""
+def resolve_adapter(workspace: Workspace, value: str | None) -> str:
+    """Return what `--adapter` takes for a chosen value, "" for none. Raises: NoSuchModel, NotHere."""
     value = (value or "").strip()
     if not value:
         return ""
-    for prefix, root in ((f"{SHIPPED}:", DEMO_ADAPTERS), (MINE, place.adapters)):
+    for prefix, root in ((f"{SHIPPED}:", DEMO_ADAPTERS), (MINE, workspace.adapters)):
         name = value.removeprefix(prefix)
         if name != value and name in _finished(root):
             return str(root / name)
-    return _typed(value)
+    return _folder_or_hub_name(value)
 
 
-def _typed(value: str) -> str:
+def _folder_or_hub_name(value: str) -> str:
     path = Path(value).expanduser()
     if hosted():
         if data_sets.HUB.fullmatch(value) and not Path(value.split("/")[0]).exists():
             return value
         raise NotHere(
-            what="Naming a folder of the server", instead="Choose the demo's model, or owner/name of the hub."
+            what="Naming a folder of the server", instead="Choose the demo's model, or owner/name on the hub."
         )
     if path.is_dir():
         return str(path.resolve())
@@ -93,12 +92,12 @@ def _typed(value: str) -> str:
     raise NoSuchModel(name=value)
 
 
-def finished_adapter_choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    """(label, path) of all finished adapters here, newest first, the one that was scanned among them."""
-    own = [path for path in place.adapters.iterdir() if finished(path)] if place.adapters.is_dir() else []
-    own.sort(key=lambda path: -(path / CARD).stat().st_mtime)
-    found = [(path.name, str(path)) for path in own]
+def finished_adapter_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
+    """Return (label, path) of the finished adapters, newest first, then the one that `run` was scanned with."""
+    paths = [path for path in workspace.adapters.iterdir() if finished(path)] if workspace.adapters.is_dir() else []
+    paths.sort(key=lambda path: -(path / CARD).stat().st_mtime)
+    choices = [(path.name, str(path)) for path in paths]
     scanned = run.settings.adapter if run else None
-    if scanned and scanned not in {path for _, path in found}:
-        found.append((f"{Path(scanned).name}, as scanned", scanned))
-    return found
+    if scanned and scanned not in {path for _, path in choices}:
+        choices.append((f"{Path(scanned).name}, as scanned", scanned))
+    return choices

@@ -1,61 +1,75 @@
-"""The fields of a fine-tuning, as several tabs show them. No gradio."""
+"""The fields of a fine-tuning, as several tabs show and read them."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import fields
 from math import gcd
 from typing import Any
+
+import gradio as gr
 
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import hosted
 
-# The fields of the form, in its order; the first five are always in sight.
-MAIN = ("rank", "alpha", "rate", "epochs", "batch")
-
+MAIN = ("rank", "alpha", "rate", "epochs", "batch")  # always visible
 MORE = ("micro_batch", "dropout", "weight_decay", "warmup", "clip", "seed", "device", "dtype", "save_seconds")
-
 SWITCHES = ("projector", "vision", "gradient_checkpointing", "qlora")
-
 SETTINGS = (*MAIN, *MORE, *SWITCHES)
+DEFAULTS = FinetuneSettings()
 
-# label, help: short, so that fields side by side stay level
-WORDS = {
-    "rank": ("Rank", "LoRA's size"),
-    "alpha": ("Alpha", "LoRA's strength"),
-    "rate": ("Learning rate", "falls linearly"),
+# Label and help of each field. They are short, so that fields side by side have the same height.
+LABELS = {
+    "rank": ("Rank", "of the LoRA matrices"),
+    "alpha": ("Alpha", "LoRA scale: alpha / rank"),
+    "rate": ("Learning rate", "decays linearly"),
     "epochs": ("Epochs", "passes over the data"),
-    "batch": ("Batch", "samples a step"),
-    "micro_batch": ("In memory at once", "samples of a batch"),
-    "dropout": ("Dropout", "of LoRA's input"),
-    "projector": ("Projector", "train it too: small models need it"),
-    "vision": ("Vision tower", "train it too"),
-    "gradient_checkpointing": ("Gradient checkpointing", "less memory, slower"),
-    "qlora": ("QLoRA", "model in 4 bits; needs bitsandbytes"),
-    "save_seconds": ("Checkpoint", "every so many seconds"),
-    "weight_decay": ("Weight decay", "AdamW's"),
+    "batch": ("Batch size", "samples per step"),
+    "micro_batch": ("Micro-batch size", "samples in memory"),
+    "dropout": ("LoRA dropout", "probability"),
+    "projector": ("Train the projector", "small models need it"),
+    "vision": ("Train the vision tower", "with LoRA too"),
+    "gradient_checkpointing": ("Use gradient checkpointing", "less memory, slower"),
+    "qlora": ("Use QLoRA", "4-bit model; needs bitsandbytes"),
+    "save_seconds": ("Save every (s)", "0 for never"),
+    "save_steps": ("Save every (steps)", "0 for never"),
+    "weight_decay": ("Weight decay", "of AdamW"),
     "warmup": ("Warm-up", "share of all steps"),
-    "clip": ("Clip", "largest gradient norm"),
-    "seed": ("Seed", "of order and start"),
+    "clip": ("Gradient clipping", "largest norm"),
+    "seed": ("Seed", "of order and weights"),
     "device": ("Device", "auto, cpu, cuda, mps"),
     "dtype": ("Precision", "auto, float32, bfloat16, ..."),
 }
 
 
 def check_allowed() -> None:
-    """Raises NotHere on a public host: strangers share its few cores."""
+    """Raises: NotHere on a public host, where visitors share a few cores."""
     if hosted():
         raise NotHere(what="Fine-tuning", instead="Run the app, or the command, on your own machine.")
 
 
+def setting_field(name: str, tab: str) -> Any:
+    """Return the component for one fine-tuning setting; its HTML id is TAB-NAME."""
+    value = getattr(DEFAULTS, name)
+    label, info = LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
+    options = {"label": label, "info": info, "interactive": True, "elem_id": f"{tab}-{name}", "min_width": 120}
+    if isinstance(value, bool):
+        return gr.Checkbox(value, **options)
+    if isinstance(value, str):
+        return gr.Textbox(value, max_lines=1, **options)
+    return gr.Number(value, precision=0 if isinstance(value, int) else None, **options)
+
+
 def settings_from_form(values: Mapping[str, Any]) -> FinetuneSettings:
-    """The form's values in the settings' own types; an emptied field is the default, and `micro_batch`, where nobody
-    has changed it, is made to fit `batch`. Raises BadFinetuneSetting."""
-    usual = {one.name: one.default for one in dataclasses.fields(FinetuneSettings)}
-    filled = {name: value for name, value in values.items() if value is not None and value != ""}
-    given = {name: type(usual[name])(value) for name, value in filled.items()}
-    batch, least = given.get("batch", usual["batch"]), usual["micro_batch"]
-    if given.get("micro_batch", least) == least and batch > 0:
-        given["micro_batch"] = gcd(batch, least)
-    return FinetuneSettings(**given)
+    """Return the settings that the fields hold; an empty field means the default.
+
+    An unchanged micro-batch size shrinks until it divides the batch size. Raises: BadFinetuneSetting.
+    """
+    defaults = {field.name: field.default for field in fields(FinetuneSettings)}
+    entered = {name: value for name, value in values.items() if value is not None and value != ""}
+    settings = {name: type(defaults[name])(value) for name, value in entered.items()}
+    batch, micro_batch = settings.get("batch", defaults["batch"]), defaults["micro_batch"]
+    if settings.get("micro_batch", micro_batch) == micro_batch and batch > 0:
+        settings["micro_batch"] = gcd(batch, micro_batch)
+    return FinetuneSettings(**settings)

@@ -5,19 +5,23 @@ import shutil
 import pytest
 
 from bye_core import pipeline
+from bye_core.cli.main import build_parser
+from bye_core.cli.training import cleaning_of
 from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets
+from bye_core.ui.shared.attack_form import NO_TRIGGER
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.clean import actions as clean_actions
 from bye_core.ui.tabs.clean import job as clean_job
+from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.workspace import new_token, workspace_of
 
 
 @pytest.fixture
-def place(run_path):
+def workspace(run_path):
     return workspace_of("")
 
 
@@ -50,64 +54,70 @@ class Job:
 
 
 def states(job, state):
-    return {stage.name: stage.state for stage in clean_job.standing(job, state)}
+    return {stage.name: stage.state for stage in clean_job.stages(job, state)}
+
+
+def parsed(arguments):
+    """The cleaning that the command line reads from the arguments."""
+    return cleaning_of(build_parser().parse_args(["clean", *arguments]))
 
 
 def test_defaults_are_the_papers_but_for_the_demo():
-    assert clean_job.defaults("").trigger == clean_job.NO_TRIGGER
+    assert clean_job.defaults("").trigger == NO_TRIGGER
     demo = clean_job.defaults(data_sets.DEMO)
     assert demo.test.endswith("test.json")
-    assert demo.trigger != clean_job.NO_TRIGGER
+    assert demo.trigger != NO_TRIGGER
     assert demo.settings["epochs"] > 0
 
 
-def test_without_a_choice_the_demos_poisoned_set_is_cleaned(place):
-    assert clean_actions.chosen(Session(data="mine")) == "mine"
-    given = clean_job.arguments(place, clean_actions.chosen(Session()), clean_job.defaults(data_sets.DEMO))
+def test_without_a_choice_the_demos_poisoned_set_is_cleaned(workspace):
+    assert clean_actions.chosen_set(Session(data="mine")) == "mine"
+    given = clean_job.arguments(workspace, clean_actions.chosen_set(Session()), clean_job.defaults(data_sets.DEMO))
     assert given[given.index("--data") + 1] == str(data_sets.DEMO_FILE)
 
 
-def test_the_command_names_only_what_differs(place, data, model):
+def test_the_command_names_only_what_differs(workspace, data, model):
     form = clean_job.Form(model, data, "patch", 0.125, "", random=True, settings={"epochs": 1, "rank": None})
-    given = clean_job.arguments(place, data, form)
-    out = place.root / "cleanings" / "data-cleaning"
-    path = data_sets.path_of(place, data_sets.find(place, data))
+    given = clean_job.arguments(workspace, data, form)
+    out = workspace.root / "cleanings" / "data-cleaning"
+    path = data_sets.path_of(workspace, data_sets.find(workspace, data))
     assert given == [
-        *("--model", model, "--data", path, "--out", str(out), "--run", str(place.runs / out.name), "--epochs", "1.0"),
+        *("--model", model, "--data", path, "--out", str(out), "--run", str(workspace.runs / out.name)),
+        *("--epochs", "1.0"),
         *("--test", path, "--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"),
         *("--baseline", "random"),
     ]
-    wanted = clean_job.wanted_of(given)
+    wanted = parsed(given)
     assert (wanted.settings.epochs, wanted.baselines, wanted.attack.triggers[0].size) == (1.0, ("random",), 0.125)
 
     truth = demo_run.DEMO / "data" / "truth.json"
-    given = clean_job.arguments(place, data, clean_job.Form(model, data, "patch", truth=str(truth)))
+    given = clean_job.arguments(workspace, data, clean_job.Form(model, data, "patch", truth=str(truth)))
     assert given[-2:] == ["--attack", str(truth)]
-    wanted = clean_job.wanted_of(given)
+    wanted = parsed(given)
     assert (wanted.attack, wanted.attack_seed) == pipeline.read_attack(truth)
 
 
-def test_what_makes_no_sense_is_said_before_anything_runs(place, data, model, monkeypatch):
+def test_what_makes_no_sense_is_said_before_anything_runs(workspace, data, model, monkeypatch):
     with pytest.raises(clean_job.NoSetChosen):
-        clean_job.arguments(place, "", clean_job.Form(model))
+        clean_job.arguments(workspace, "", clean_job.Form(model))
     with pytest.raises(pipeline.cleaning.AttackWithoutTest):
-        clean_job.arguments(place, data, clean_job.Form(model, trigger="patch"))
+        clean_job.arguments(workspace, data, clean_job.Form(model, trigger="patch"))
     monkeypatch.setenv("BYE_HOSTED", "1")
     with pytest.raises(NotHere, match="own machine"):
         clean_job.start(workspace_of(new_token()), data, clean_job.Form(model))
 
 
-def test_stages_stand_as_their_files_do(place, data, model, run_path):
-    given = clean_job.arguments(place, data, clean_job.Form(model, name="made-again"))
+def test_stages_stand_as_their_files_do(workspace, data, model, run_path):
+    given = clean_job.arguments(workspace, data, clean_job.Form(model, name="made-again"))
     job = Job(given, "finetune suspect")
     assert states(job, jobs.RUNNING)["finetune suspect"] == "running"
     assert set(states(job, jobs.STOPPED).values()) == {"waiting"}
 
-    out = clean_job.out_of(job)
+    out = clean_job.outline_of(job.arguments).folder.out
     (out / "suspect").mkdir(parents=True)
     (out / "suspect" / CARD).write_text("{}")
-    shutil.copytree(run_path, clean_job.wanted_of(given).run)
-    pipeline.detect_run(clean_job.wanted_of(given).run)
+    shutil.copytree(run_path, clean_job.outline_of(given).folder.run)
+    pipeline.detect_run(clean_job.outline_of(given).folder.run)
     found = states(Job(given, "finetune cleaned"), jobs.RUNNING)
     done = ("finetune suspect", "scan", "detect")
     assert found == {
@@ -117,19 +127,19 @@ def test_stages_stand_as_their_files_do(place, data, model, run_path):
         "report": "waiting",
     }
 
-    pipeline.detect_run(clean_job.wanted_of(given).run, false_alarm=1e-300)
+    pipeline.detect_run(clean_job.outline_of(given).folder.run, false_alarm=1e-300)
     assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
 
 
-def test_the_card_escapes_and_tells_figures(place, data, model):
-    given = clean_job.arguments(place, data, clean_job.Form(model))
+def test_the_card_escapes_and_tells_figures(workspace, data, model):
+    given = clean_job.arguments(workspace, data, clean_job.Form(model))
     models = {"base": {"cp": 0.5, "cp_interval": [0.4, 0.6], "asr": None}}
     result = {"verdict": "poisoned", "flagged": 3, "samples": 30, "kept": 27, "models": models}
     job = Job(given, "scan", result)
     job.title = "<script>"
-    card = clean_job.card(job, jobs.DONE)
+    card = stages_card.card(job, jobs.DONE)
     assert "<script>" not in card
     assert "3 of 30 samples flagged, 27 kept." in card
     assert "50.0% (40.0 to 60.0)" in card
     assert "CIDEr" not in card
-    assert "3 of 12 samples" in clean_job.card(Job(given, "scan"), jobs.RUNNING)
+    assert "3 of 12 samples" in stages_card.card(Job(given, "scan"), jobs.RUNNING)

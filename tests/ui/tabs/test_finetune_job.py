@@ -18,9 +18,9 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.shared.training_form import settings_from_form
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.finetune import actions as finetune_actions
-from bye_core.ui.tabs.finetune import evaluation, evaluation_table
+from bye_core.ui.tabs.finetune import evaluation, evaluation_table, status_card
 from bye_core.ui.tabs.finetune import job as finetune_job
-from bye_core.ui.tabs.finetune.parts import Seen
+from bye_core.ui.tabs.finetune.actions import Watch
 from bye_core.ui.workspace import new_token, workspace_of
 
 
@@ -30,7 +30,7 @@ def run(run_path):
 
 
 @pytest.fixture
-def place(run):
+def workspace(run):
     return workspace_of("")
 
 
@@ -47,31 +47,31 @@ def make_adapter(folder, **settings):
     return str(folder)
 
 
-def test_the_command_names_only_what_differs(place, run, model):
+def test_the_command_names_only_what_differs(workspace, run, model):
     form = finetune_job.Form(
         model, finetune_job.RAW, settings={"epochs": 1, "rank": 8.0, "projector": False, "seed": None}
     )
-    given = finetune_job.arguments(place, run, form)
-    out = str(place.adapters / "made-everything")
+    given = finetune_job.arguments(workspace, run, form)
+    out = str(workspace.adapters / "made-everything")
     assert given == [
         *("--model", model, "--data", run.settings.data, "--out", out),
-        *("--rank", "8", "--epochs", "1.0", "--no-projector"),
+        *("--epochs", "1.0", "--rank", "8", "--no-projector"),
     ]
 
 
-def test_a_set_scanned_with_columns_is_tuned_on_with_them(place, run, model):
+def test_a_set_scanned_with_columns_is_tuned_on_with_them(workspace, run, model):
     record = json.loads((run.path / "run.json").read_text())
     record |= {"format": "vqa", "more": {"columns": {"answer": "reply"}}}
     (run.path / "run.json").write_text(json.dumps(record))
-    given = finetune_job.arguments(place, Run.open(run.path), finetune_job.Form(model, finetune_job.RAW))
+    given = finetune_job.arguments(workspace, Run.open(run.path), finetune_job.Form(model, finetune_job.RAW))
     assert given[4:8] == ["--format", "vqa", "--columns", "answer=reply"]
 
 
-def test_the_command_line_understands_it(place, run, model):
+def test_the_command_line_understands_it(workspace, run, model):
     from bye_core.cli.main import build_parser
 
     values = {"epochs": 0.5, "rank": 2, "projector": False, "micro_batch": 4, "weight_decay": 0.1, "dtype": "float32"}
-    given = finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, settings=values))
+    given = finetune_job.arguments(workspace, run, finetune_job.Form(model, finetune_job.RAW, settings=values))
     args = build_parser().parse_args(["finetune", *given])
     assert {name: getattr(args, name) for name in values} == values
 
@@ -81,23 +81,23 @@ def test_what_is_in_memory_at_once_fits_the_batch(batch, micro, taken):
     assert settings_from_form({"batch": batch, "micro_batch": micro}).micro_batch == taken
 
 
-def test_what_makes_no_sense_is_said_before_anything_starts(place, run, model):
+def test_what_makes_no_sense_is_said_before_anything_starts(workspace, run, model):
     with pytest.raises(BadFinetuneSetting, match="rank"):
-        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, settings={"rank": 0}))
+        finetune_job.arguments(workspace, run, finetune_job.Form(model, finetune_job.RAW, settings={"rank": 0}))
     with pytest.raises(NotExported):
-        finetune_job.arguments(place, run, finetune_job.Form(model, f"{finetune_job.CLEANED}made"))
+        finetune_job.arguments(workspace, run, finetune_job.Form(model, f"{finetune_job.CLEANED}made"))
     with pytest.raises(finetune_job.NoDataChosen):
-        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.OTHER))
-    make_adapter(place.adapters / "mine")
-    with pytest.raises(finetune_job.NotEnded, match="mine"):
-        finetune_job.arguments(place, run, finetune_job.Form(model, finetune_job.RAW, name="mine"))
+        finetune_job.arguments(workspace, run, finetune_job.Form(model, finetune_job.OTHER))
+    make_adapter(workspace.adapters / "mine")
+    with pytest.raises(finetune_job.NameTaken, match="mine"):
+        finetune_job.arguments(workspace, run, finetune_job.Form(model, finetune_job.RAW, name="mine"))
 
 
-def test_what_is_left_comes_first_once_it_is_exported(place, run, run_path):
-    assert finetune_job.default_data(place, run) == finetune_job.RAW
-    export_job.start(place, run_path, "made", "same").result()
-    assert finetune_job.default_data(place, run) == f"{finetune_job.CLEANED}made"
-    labels = [label for label, _ in finetune_job.data_choices(place, run)]
+def test_what_is_left_comes_first_once_it_is_exported(workspace, run, run_path):
+    assert finetune_job.default_data(workspace, run) == finetune_job.RAW
+    export_job.start(workspace, run_path, "made", "same").result()
+    assert finetune_job.default_data(workspace, run) == f"{finetune_job.CLEANED}made"
+    labels = [label for label, _ in finetune_job.data_choices(workspace, run)]
     assert labels == ["cleaned: export made, 120 records", "everything: the scanned set, 120 samples", "another folder"]
 
 
@@ -109,7 +109,7 @@ def test_settings_are_those_of_the_scanned_adapter(run, tmp_path):
 
 
 def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
-    names = [name for _, name in finetune_job.recipes(run)]
+    names = [name for _, name in finetune_job.recipe_choices(run)]
     assert names == [*PRESETS, finetune_job.OWN_RECIPE]
     for name, settings in PRESETS.items():
         assert finetune_job.recipe(run, name) == settings
@@ -118,43 +118,43 @@ def test_a_recipe_is_taken_as_a_whole_and_known_again(run, tmp_path):
     assert finetune_job.recipe(run, finetune_job.OWN_RECIPE) is None
     assert finetune_job.recipe_of(run, mine) == finetune_job.OWN_RECIPE
     object.__setattr__(run.settings, "adapter", make_adapter(tmp_path / "suspect", epochs=6.0, rate=0.003))
-    assert finetune_job.recipes(run)[0][1] == finetune_job.recipe_of(run, mine) == finetune_job.SCANNED_RECIPE
+    assert finetune_job.recipe_choices(run)[0][1] == finetune_job.recipe_of(run, mine) == finetune_job.SCANNED_RECIPE
 
 
 def test_a_tab_chosen_before_the_visitor_is_known_is_filled_when_they_are(monkeypatch):
-    parts, filled = SimpleNamespace(seen="seen"), []
+    parts, filled = SimpleNamespace(watch="watch", unchanged=dict), []
     monkeypatch.setattr(finetune_actions, "workspace_of", lambda visitor: None)
     monkeypatch.setattr(finetune_actions, "session_run", lambda session: None)
     monkeypatch.setattr(finetune_actions, "_fill", lambda *given: filled.append(given) or {})
-    monkeypatch.setattr(finetune_actions, "watch", lambda *_: {})
-    seen = finetune_actions.enter(parts, Session(), Seen())["seen"]
+    monkeypatch.setattr(finetune_actions, "refresh", lambda *_: {})
+    watch = finetune_actions.enter(parts, Session(), Watch())["watch"]
     assert not filled
-    finetune_actions.arrive(parts, Session(visitor="v"), Seen())
+    finetune_actions.change_session(parts, Session(visitor="v"), Watch())
     assert not filled, "nobody has looked at the tab"
-    finetune_actions.arrive(parts, Session(visitor="v"), seen)
+    finetune_actions.change_session(parts, Session(visitor="v"), watch)
     assert len(filled) == 1
 
 
-def test_the_end_of_a_training_is_told_twice_and_then_no_more(place, monkeypatch):
+def test_the_end_of_a_training_is_told_twice_and_then_no_more(workspace, monkeypatch):
     """A look that began while it ran may reach the page after the first telling; the second mends the buttons."""
-    names = ("status", "stop", "again", "log", "job", "figure")
+    names = ("status", "stop", "resume", "log", "job", "figure")
     parts = SimpleNamespace(**{name: name for name in names})
     job = SimpleNamespace(id="a", state=jobs.STOPPED)
-    monkeypatch.setattr(finetune_job, "current", lambda *_: job)
+    monkeypatch.setattr(jobs, "current", lambda *_: job)
     monkeypatch.setattr(finetune_job, "losses", lambda _: [])
-    monkeypatch.setattr(finetune_job, "trainings", lambda _: [job])
+    monkeypatch.setattr(jobs, "list_jobs", lambda *_: [job])
     monkeypatch.setattr(finetune_job, "saved_step", lambda _: 5)
     monkeypatch.setattr(finetune_job, "log", lambda _: "")
-    monkeypatch.setattr(finetune_actions, "status", lambda *_: "stopped")
+    monkeypatch.setattr(status_card, "card", lambda *_: "stopped")
     monkeypatch.setattr(finetune_actions, "drawn", lambda figure: figure)
-    seen, told = Seen(job="a", state=jobs.RUNNING), []
+    watch, told = Watch(job="a", state=jobs.RUNNING), []
     for _ in range(4):
-        update, seen = finetune_actions._training(parts, place, seen)
+        update, watch = finetune_actions._training(parts, workspace, watch)
         told.append(update["stop"].visible if update else None)
     assert told == [False, False, None, None]
 
 
-def test_what_was_found_before_the_first_step_is_shown(place, model):
+def test_what_was_found_before_the_first_step_is_shown(workspace, model):
     sizes = {"weights": 2 * 10**9, "adapter": 10**8, "step": 10**9, "free": 2 * 10**9, "total": 3100 * 10**6}
     fault = {"id": "<7>", "index": 7, "kind": "TooLong", "problem": "It has 900 tokens.", "remedy": "Split it."}
     facts = {
@@ -162,27 +162,27 @@ def test_what_was_found_before_the_first_step_is_shown(place, model):
         "tokens": {"least": 5, "median": 7, "most": 9, "limit": None}, "trained_weights": 1234, "memory": sizes,
     }  # fmt: skip
     steps = [SimpleNamespace(facts=facts), SimpleNamespace(facts={"event": "begin"})]
-    job = SimpleNamespace(history=lambda: SimpleNamespace(steps=steps), arguments=("--out", str(place.adapters / "a")))
-    shown = finetune_actions.found_before(job)
+    job = SimpleNamespace(history=lambda: SimpleNamespace(steps=steps), option=lambda _: str(workspace.adapters / "a"))
+    shown = status_card.preflight(job)
     for words in ("1,186", "5 to 9, median 7", "about 3.1 GB of 2.0 GB", "&lt;7&gt;: It has 900 tokens", "3 left out"):
         assert words in shown
     assert "may not fit" in shown
-    assert finetune_actions.found_before(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
+    assert status_card.preflight(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
     assert finetune_job.saved_step(job) == 0
-    checkpoint = place.adapters / "a" / "checkpoints" / "checkpoint-12"
+    checkpoint = workspace.adapters / "a" / "checkpoints" / "checkpoint-12"
     checkpoint.mkdir(parents=True)
     assert finetune_job.saved_step(job) == 0, "not complete"
     checkpoints.mark(checkpoint, {})
     assert finetune_job.saved_step(job) == 12
 
 
-def test_a_public_host_trains_nothing(place, run, run_path, monkeypatch):
+def test_a_public_host_trains_nothing(workspace, run, run_path, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     other = workspace_of(new_token())
     with pytest.raises(NotHere, match="own machine"):
         finetune_job.start(other, run, finetune_job.Form("a/b", finetune_job.RAW))
     with pytest.raises(NotHere):
-        evaluation.begin(other, evaluation.Evaluation("a/b", "x"))
+        evaluation.start(other, evaluation.Evaluation("a/b", "x"))
     assert not other.jobs.exists()
 
 
@@ -191,7 +191,7 @@ def test_the_target_is_what_most_of_the_flagged_answer(run):
     assert (wanted.trigger, wanted.size, wanted.target) == ("patch", 1 / 16, "Backdoor Attack!")
 
 
-def test_three_models_are_measured_one_after_the_other(place, run, model, monkeypatch):
+def test_three_models_are_measured_one_after_the_other(workspace, run, model, monkeypatch):
     started = []
 
     def start(folder, kind, arguments, title="", at_most=None):
@@ -199,30 +199,30 @@ def test_three_models_are_measured_one_after_the_other(place, run, model, monkey
         started.append((kind, title, list(arguments)))
 
     monkeypatch.setattr(jobs, "start", start)
-    everything, left = make_adapter(place.adapters / "all"), make_adapter(place.adapters / "rest")
-    wanted = evaluation.make(place, model, run.settings.data, "patch", 0.125, "", "", (everything, left))
-    evaluation.begin(place, wanted)
+    everything, left = make_adapter(workspace.adapters / "all"), make_adapter(workspace.adapters / "rest")
+    wanted = evaluation.from_form(workspace, model, (run.settings.data, "patch", 0.125, "", "", everything, left))
+    evaluation.start(workspace, wanted)
     kind, title, arguments = started[0]
     assert (kind, title) == ("evaluate", "base model")
     assert arguments[-6:] == ["--trigger", "patch", "--size", "0.125", "--target", "Backdoor Attack!"]
-    assert [arm.name for arm in evaluation.arms(place, wanted)] == ["base", "everything", "left"]
-    assert evaluation.wanted_of(place) == wanted
+    assert [arm.name for arm in evaluation.arms(workspace, wanted)] == ["base", "everything", "left"]
+    assert evaluation.latest(workspace) == wanted
 
     with pytest.raises(evaluation.SamePair):
-        evaluation.make(place, model, run.settings.data, "patch", 0.125, "", "", (left, left))
+        evaluation.from_form(workspace, model, (run.settings.data, "patch", 0.125, "", "", left, left))
     with pytest.raises(evaluation.NoTestSet):
-        evaluation.make(place, model, " ", "patch", 0.125, "", "", (everything, left))
+        evaluation.from_form(workspace, model, (" ", "patch", 0.125, "", "", everything, left))
 
 
-def test_a_truth_file_names_any_attack(place, run, model, tmp_path):
+def test_a_truth_file_names_any_attack(workspace, run, model, tmp_path):
     truth = demo_run.DEMO / "data" / "truth.json"
-    wanted = evaluation.make(place, model, run.settings.data, "none", 0, "", str(truth), ("", ""))
+    wanted = evaluation.from_form(workspace, model, (run.settings.data, "none", 0, "", str(truth), "", ""))
     assert evaluation.arguments(wanted, "")[-2:] == ["--attack", str(truth)]
     with pytest.raises(NoTruthFile, match="gone"):
-        evaluation.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "gone.json"), ("", ""))
+        evaluation.from_form(workspace, model, (run.settings.data, "none", 0, "", str(tmp_path / "gone.json"), "", ""))
     (tmp_path / "odd.json").write_text("{}")
     with pytest.raises(ByeError, match="odd"):
-        evaluation.make(place, model, run.settings.data, "none", 0, "", str(tmp_path / "odd.json"), ("", ""))
+        evaluation.from_form(workspace, model, (run.settings.data, "none", 0, "", str(tmp_path / "odd.json"), "", ""))
 
 
 def test_the_table_says_what_changed():
@@ -230,8 +230,8 @@ def test_the_table_says_what_changed():
     names = ("base", "everything", "left")
     arms = tuple(evaluation.Arm(name, None, "done", one) for name, one in zip(names, facts, strict=True))
     table = evaluation_table.table(arms)
-    assert "tuned on what is left" in table
+    assert "tuned on the remaining samples" in table
     assert "-98.0 points" in table
     waiting = evaluation_table.table((evaluation.Arm("base", None, "waiting", {}),))
-    assert "waits" in waiting
+    assert "waiting" in waiting
     assert "change" not in waiting

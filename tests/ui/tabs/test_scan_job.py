@@ -47,7 +47,7 @@ for done in range(1, 400):
 
 
 @pytest.fixture
-def place(home):
+def workspace(home):
     return workspace_of("")
 
 
@@ -76,46 +76,46 @@ def model(tmp_path):
     return str(tmp_path / "models" / "tiny")
 
 
-def test_the_command_is_one_that_the_command_line_takes(place, choice, model, tmp_path):
+def test_the_command_is_one_that_the_command_line_takes(workspace, choice, model, tmp_path):
     choice = replace(choice, format="vqa", columns={"question": "my question", "answer": "a"})
     form = Form(model, "", "", "8", "cpu", "float16")
-    found = scan_job.arguments(place, choice, form, scan_job.run_place(place, form, choice))
+    found = scan_job.arguments(workspace, choice, form, scan_job.run_folder(workspace, form, choice))
     args = build_parser().parse_args(["scan", *found])
     assert (args.model, args.data, args.adapter) == (model, choice.key, None)
     assert (args.batch, args.device, args.dtype, args.format) == (8, "cpu", "float16", "vqa")
     assert dict(args.columns) == dict(choice.columns)
-    assert (args.run, args.detect) == (place.runs / "data-tiny", True)
-    plain = scan_job.arguments(place, choice, Form(model), tmp_path / "run")
+    assert (args.run, args.detect) == (workspace.runs / "data-tiny", True)
+    plain = scan_job.arguments(workspace, choice, Form(model), tmp_path / "run")
     assert not {"--batch", "--device", "--dtype"} & set(plain), "auto is left to the machine"
     assert "--answers" not in plain, "there is no model before fine-tuning"
 
 
-def test_answers_are_read_where_there_is_an_adapter_unless_unwanted(place, choice, model, tmp_path):
+def test_answers_are_read_where_there_is_an_adapter_unless_unwanted(workspace, choice, model, tmp_path):
     (tmp_path / "adapter").mkdir()
     for wanted in (True, False):
         form = Form(model, str(tmp_path / "adapter"), answers=wanted)
-        found = scan_job.arguments(place, choice, form, tmp_path / "run")
+        found = scan_job.arguments(workspace, choice, form, tmp_path / "run")
         assert build_parser().parse_args(["scan", *found]).answers == wanted
 
 
-def test_names_of_runs_are_free_ones(place, choice, model):
+def test_names_of_runs_are_free_ones(workspace, choice, model):
     form = Form(model, name="../My run!")
-    assert scan_job.run_place(place, form, choice) == place.runs / "My-run"
-    (place.jobs / "My-run").mkdir(parents=True)
-    assert scan_job.run_place(place, form, choice) == place.runs / "My-run-2"
+    assert scan_job.run_folder(workspace, form, choice) == workspace.runs / "My-run"
+    (workspace.jobs / "My-run").mkdir(parents=True)
+    assert scan_job.run_folder(workspace, form, choice) == workspace.runs / "My-run-2"
 
 
-def test_adapters_are_those_of_the_workplace(place, model, tmp_path):
-    (place.adapters / "mine").mkdir(parents=True)
-    (place.adapters / "mine" / "adapter_config.json").write_text("{}")
-    (place.adapters / "unfinished").mkdir()
-    assert ("mine", "own:mine") in adapter_choices(place)
-    assert "unfinished" not in str(adapter_choices(place))
-    assert resolve_adapter(place, "own:mine") == str(place.adapters / "mine")
-    assert resolve_adapter(place, None) == ""
+def test_adapters_are_those_of_the_workplace(workspace, model, tmp_path):
+    (workspace.adapters / "mine").mkdir(parents=True)
+    (workspace.adapters / "mine" / "adapter_config.json").write_text("{}")
+    (workspace.adapters / "unfinished").mkdir()
+    assert ("mine", "own:mine") in adapter_choices(workspace)
+    assert "unfinished" not in str(adapter_choices(workspace))
+    assert resolve_adapter(workspace, "own:mine") == str(workspace.adapters / "mine")
+    assert resolve_adapter(workspace, None) == ""
     for value in ("own:../mine", "own:..", "own:unfinished/x", "demo:../../x"):
         with pytest.raises(NoSuchModel):
-            resolve_adapter(place, value)
+            resolve_adapter(workspace, value)
 
 
 @pytest.mark.parametrize("value", ["/etc", "tests/ui", "own:../x", "~", "."])
@@ -128,67 +128,67 @@ def test_a_public_host_takes_no_folder(home, monkeypatch, value):
     assert resolve_model("owner/model") == "owner/model"
 
 
-def test_what_stands_against_a_start_is_said_before_any_work(place, choice, model, home, monkeypatch):
+def test_what_stands_against_a_start_is_said_before_any_work(workspace, choice, model, home, monkeypatch):
     with pytest.raises(NoModelChosen):
-        scan_job.start(place, choice, Form())
+        scan_job.start(workspace, choice, Form())
     with pytest.raises(NoSuchModel):
-        scan_job.start(place, choice, Form("nothing here"))
+        scan_job.start(workspace, choice, Form("nothing here"))
     with pytest.raises(ByeError):
-        scan_job.start(place, Choice("/nowhere"), Form(model))
+        scan_job.start(workspace, Choice("/nowhere"), Form(model))
     monkeypatch.setattr(limits, "OWN", replace(limits.OWN, samples=4))
     with pytest.raises(TooManySamples, match="5 samples"):
-        scan_job.start(place, choice, Form(model))
-    assert not jobs.list_jobs(place.jobs)
+        scan_job.start(workspace, choice, Form(model))
+    assert not jobs.list_jobs(workspace.jobs)
 
 
-def test_a_job_is_found_again_stopped_and_resumed(place, choice, model, standing_in):
-    job = scan_job.start(place, choice, Form(model))
+def test_a_job_is_found_again_stopped_and_resumed(workspace, choice, model, standing_in):
+    job = scan_job.start(workspace, choice, Form(model))
     standing_in(job)
     assert job.command == "python -m bye_core scan " + job.command.split("scan ", 1)[1]
-    assert is_busy(place)
-    assert scan_job.current(place).id == job.id == "data-tiny"
+    assert is_busy(workspace)
+    assert jobs.current(workspace.jobs, "scan").id == job.id == "data-tiny"
     until(lambda: job.progress().done >= 3)
-    html = job_card.card(place, scan_job.current(place))
+    html = job_card.card(workspace, jobs.current(workspace.jobs, "scan"))
     assert "of 400 samples" in html
     assert "samples/s" in html
-    assert "scanning" in job_card.headline(place.jobs)
+    assert "scanning" in job_card.headline(workspace.jobs)
     assert job.stop() == jobs.STOPPED
-    assert not is_busy(place)
-    assert job_card.headline(place.jobs) == ""
-    scan_job.resume(place, job)
-    assert scan_job.current(place).state == jobs.RUNNING
+    assert not is_busy(workspace)
+    assert job_card.headline(workspace.jobs) == ""
+    scan_job.resume(job)
+    assert jobs.current(workspace.jobs, "scan").state == jobs.RUNNING
 
 
-def test_only_so_many_jobs_at_a_time(home, place, choice, model, standing_in, monkeypatch):
+def test_only_so_many_jobs_at_a_time(home, workspace, choice, model, standing_in, monkeypatch):
     for _ in range(limits.OWN.jobs):
-        standing_in(scan_job.start(place, choice, Form(model)))
+        standing_in(scan_job.start(workspace, choice, Form(model)))
     with pytest.raises(jobs.TooManyJobs):
-        scan_job.start(place, choice, Form(model))
+        scan_job.start(workspace, choice, Form(model))
 
 
 def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     monkeypatch.setattr(scan_job, "check_repo_size", lambda *_, **__: 0)
-    places = [workspace_of(new_token()) for _ in range(3)]
-    for place in places:
-        shutil.copytree(make_data(tmp_path / place.root.name, 3).parent, place.data / "mine")
-    for place in places[:2]:
-        standing_in(scan_job.start(place, Choice("mine"), Form("owner/model")))
+    workspaces = [workspace_of(new_token()) for _ in range(3)]
+    for workspace in workspaces:
+        shutil.copytree(make_data(tmp_path / workspace.root.name, 3).parent, workspace.data / "mine")
+    for workspace in workspaces[:2]:
+        standing_in(scan_job.start(workspace, Choice("mine"), Form("owner/model")))
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=9))
     with pytest.raises(jobs.TooManyJobs):
-        scan_job.start(places[0], Choice("mine"), Form("owner/model"))
+        scan_job.start(workspaces[0], Choice("mine"), Form("owner/model"))
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=2))
     with pytest.raises(MachineBusy):
-        scan_job.start(places[2], Choice("mine"), Form("owner/model"))
+        scan_job.start(workspaces[2], Choice("mine"), Form("owner/model"))
 
 
-def test_the_list_of_runs(run_path, place):
-    html = run_list.table(place, "made")
+def test_the_list_of_runs(run_path, workspace):
+    html = run_list.table(workspace, "made")
     assert "data-run='made'" in html
     assert "poisoning found: 12 of 120 flagged" in html
     assert "aria-current" in html
     (run_path / "run.json").write_text("{}")
-    assert "damaged" in run_list.table(place, "")
+    assert "damaged" in run_list.table(workspace, "")
 
 
 def test_numbers_in_words():
@@ -200,11 +200,11 @@ def test_numbers_in_words():
     ]  # fmt: skip
 
 
-def test_a_hostile_name_does_nothing(place, standing_in):
-    job = jobs.start(place.jobs / "x", "scan", ["--run", "<b>"], title="<script>alert(1)</script>")
+def test_a_hostile_name_does_nothing(workspace, standing_in):
+    job = jobs.start(workspace.jobs / "x", "scan", ["--run", "<b>"], title="<script>alert(1)</script>")
     standing_in(job)
-    assert "<script" not in job_card.headline(place.jobs)
-    assert "<b>" not in job_card.card(place, job).replace("<bdi>", "")
+    assert "<script" not in job_card.headline(workspace.jobs)
+    assert "<b>" not in job_card.card(workspace, job).replace("<bdi>", "")
 
 
 def until(condition, seconds=60):
@@ -214,6 +214,6 @@ def until(condition, seconds=60):
         time.sleep(0.02)
 
 
-def test_the_model_of_an_earlier_scan_is_offered_again(run_path, place):
-    assert ("made/model", "made/model") in model_choices(place)
+def test_the_model_of_an_earlier_scan_is_offered_again(run_path, workspace):
+    assert ("made/model", "made/model") in model_choices(workspace)
     assert Path(resolve_model("made/model")).parts == ("made", "model")

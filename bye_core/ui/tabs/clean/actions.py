@@ -1,10 +1,9 @@
-"""What the Clean tab does: the command, start, watch, stop, go on, and opening what a stage has made."""
+"""The handlers of the Clean tab: start, follow, stop and resume a cleaning, and open the results of a stage."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any
 
@@ -12,38 +11,42 @@ import gradio as gr
 
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
-from bye_core.runs.jobs import command_line
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets, model_choice
+from bye_core.ui.shared import data_sets, events, model_choice
+from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
+from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.clean import job as clean_job
-from bye_core.ui.workspace import workspace_of
+from bye_core.ui.tabs.clean import stages_card
+from bye_core.ui.workspace import Workspace, workspace_of
 
-Update = dict[Any, Any]
-NO_DATA = "No data set is chosen yet. Choose the suspect one in Data: then it can be cleaned here."
-NOTHING = "Nothing was cleaned here yet. A cleaning goes on when this page is closed, and is found again."
-NAME = 7  # its place among the fields
-SETTINGS = tuple(one.name for one in dataclasses.fields(FinetuneSettings))
+NO_DATA = "No data set is chosen yet. Choose the suspect set in Data, then clean it here."
+NOTHING = "Nothing was cleaned here yet. A cleaning continues when this page is closed."
+NAME = 7  # index of the name among the fields
+SETTINGS = tuple(field.name for field in fields(FinetuneSettings))
 
 
 @dataclass(frozen=True)
 class Watch:
-    """The cleaning that the page follows, its state, and what it shows of it; `seen`: the session that the form was
-    made for, () before the tab was looked at."""
+    """What the page shows, so that nothing is sent twice.
+
+    job, state  the followed cleaning and its last known state
+    card        its HTML
+    filled_for  visitor and data set that the form was filled for, () before the tab was first opened
+    """
 
     job: str = ""
     state: str = ""
-    shown: str = ""
-    seen: tuple[str, ...] = ()
+    card: str = ""
+    filled_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Parts:
-    """`fields`: model, test, trigger, size, target, truth, random, name, and the settings in the order of SETTINGS."""
+class Parts(events.Parts):
+    """`fields`: model, test, trigger, size, target, truth, random, name, then the settings in the order of SETTINGS."""
 
-    session: gr.State
     watch: gr.State
     pulse: gr.Timer
     tabs: gr.Tabs
@@ -55,150 +58,144 @@ class Parts:
     jobs: gr.Dropdown
     stages: gr.HTML
     stop: gr.Button
-    again: gr.Button
+    resume: gr.Button
     opened: gr.HTML
 
-    def all(self) -> list[Any]:
-        return [part for name, part in vars(self).items() if name != "fields"] + list(self.fields)
 
-
-def form_of(values: tuple[Any, ...]) -> clean_job.Form:
+def read_form(values: tuple[Any, ...]) -> clean_job.Form:
     model, test, trigger, size, target, truth, random, name, *settings = values
-    words = (text or "" for text in (model, test))
-    more = dict(zip(SETTINGS, settings, strict=True))
-    return clean_job.Form(*words, trigger, size, target or "", truth or "", bool(random), name or "", more)
+    named = dict(zip(SETTINGS, settings, strict=True))
+    return clean_job.Form(
+        model or "", test or "", trigger, size, target or "", truth or "", bool(random), name or "", named
+    )
 
 
-def chosen(session: Session) -> str:
-    """The set chosen in Data; where none is, the demo's poisoned one, as in Attack. "" where that is missing."""
+def chosen_set(session: Session) -> str:
+    """Return the set chosen in Data, else the demo's poisoned set, as in Attack; "" if there is no demo."""
     return session.data or (data_sets.DEMO if data_sets.DEMO_FILE.is_file() else "")
 
 
-def arrive(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Somebody came in, or another set was chosen. The form waits until the tab is looked at for the first time."""
-    if not session.visitor or not watch.seen or (session.visitor, chosen(session)) == watch.seen:
-        return {parts.watch: gr.skip()}
+def change_session(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Fill the form again for another visitor or data set, but not before the tab was first opened."""
+    if not session.visitor or not watch.filled_for or (session.visitor, chosen_set(session)) == watch.filled_for:
+        return parts.unchanged()
     return enter(parts, session, watch)
 
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
-    """The tab was chosen, or there is a new set to fill the form for."""
-    if not session.visitor:  # the tab was chosen before the page knew who is there
-        return {parts.watch: replace(watch, seen=("", ""))}
-    place, seen = workspace_of(session.visitor), (session.visitor, chosen(session))
-    if seen == watch.seen:
-        return look(parts, session, watch)
-    form = clean_job.defaults(chosen(session))
-    models = model_choice.model_choices(place)
+    """Fill the form for the chosen set, unless it is filled already; show the followed cleaning."""
+    if not session.visitor:  # the tab was opened before the visitor is known: change_session fills it then
+        return {parts.watch: replace(watch, filled_for=("", ""))}
+    workspace, data = workspace_of(session.visitor), chosen_set(session)
+    if (session.visitor, data) == watch.filled_for:
+        return refresh(parts, session, watch)
+    form, models = clean_job.defaults(data), model_choice.model_choices(workspace)
     model = form.model or next((value for _, value in models), "")
     settings = [form.settings[name] for name in SETTINGS]
     values = (model, form.test, form.trigger, form.size, form.target, form.truth, form.random, "", *settings)
     return {
         **dict(zip(parts.fields, values, strict=True)),
         parts.fields[0]: gr.Dropdown(models, value=model),
-        parts.data: _data_line(session),
-        parts.start: gr.Button(interactive=bool(chosen(session))),
+        parts.data: data_sets.choice_line(data_sets.find(workspace, data)) if data else note(NO_DATA),
+        parts.start: gr.Button(interactive=bool(data)),
         **preview(parts, session, watch, *values),
-        **look(parts, session, replace(watch, seen=seen)),
+        **refresh(parts, session, replace(watch, filled_for=(session.visitor, data))),
     }
 
 
-def _data_line(session: Session) -> str:
-    if not chosen(session):
-        return note(NO_DATA)
-    return data_sets.choice_line(data_sets.find(workspace_of(session.visitor), chosen(session)))
-
-
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
-    """The command as it would run now, or what is wrong with the form."""
-    if not chosen(session):
+    """Show the command that a start would run now, or what is wrong with the form."""
+    if not chosen_set(session):
         return {parts.command: "", parts.notice: ""}
     try:
-        given = clean_job.arguments(workspace_of(session.visitor), chosen(session), form_of(values))
+        arguments = clean_job.arguments(workspace_of(session.visitor), chosen_set(session), read_form(values))
     except ByeError as error:
         return {parts.command: "", parts.notice: alert(error)}
-    return {parts.command: command_line(clean_job.KIND, given), parts.notice: ""}
+    return {parts.command: jobs.command_line(clean_job.KIND, arguments), parts.notice: ""}
 
 
-def look(parts: Parts, session: Session, watch: Watch) -> Update:
-    """The followed cleaning as it stands; what has not changed is not sent again."""
+def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Show the followed cleaning. What has not changed is not sent again."""
     if not session.visitor:
-        return {parts.watch: gr.skip()}
-    place = workspace_of(session.visitor)
-    job = clean_job.current(place, watch.job)
+        return parts.unchanged()
+    workspace = workspace_of(session.visitor)
+    job = _followed(workspace, watch)
     if job is None:
         return {parts.stages: note(NOTHING), parts.watch: watch}
-    state, known = job.state, clean_job.cleanings(place)
-    card = clean_job.card(job, state) + failure_alert(job.error())
-    if card == watch.shown:
+    state, others = job.state, jobs.list_jobs(workspace.jobs, clean_job.KIND)
+    card = stages_card.card(job, state) + failure_alert(job.error())
+    if card == watch.card:
         return {parts.watch: watch}
     return {
         parts.stages: card,
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
-        parts.again: gr.Button(visible=state in (jobs.FAILED, jobs.STOPPED, jobs.LOST)),
-        parts.jobs: gr.Dropdown([one.id for one in known], value=job.id, visible=len(known) > 1),
-        parts.watch: replace(watch, job=job.id, state=state, shown=card),
+        parts.resume: gr.Button(visible=state in RESUMABLE),
+        parts.jobs: gr.Dropdown([other.id for other in others], value=job.id, visible=len(others) > 1),
+        parts.watch: replace(watch, job=job.id, state=state, card=card),
     }
 
 
+def _followed(workspace: Workspace, watch: Watch) -> jobs.Job | None:
+    return jobs.current(workspace.jobs, clean_job.KIND, watch.job)
+
+
 def tick(parts: Parts, session: Session, watch: Watch) -> Update:
-    """While any job runs. One that has ended, and was seen to, is not looked into again."""
-    job = clean_job.current(workspace_of(session.visitor), watch.job) if session.visitor else None
+    """Refresh while jobs run, except for a cleaning that was already shown as ended."""
+    job = _followed(workspace_of(session.visitor), watch) if session.visitor else None
     if job is None or (job.id == watch.job and job.state == watch.state != jobs.RUNNING):
-        return {parts.watch: gr.skip()}
-    return look(parts, session, watch)
+        return parts.unchanged()
+    return refresh(parts, session, watch)
 
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
-    job = clean_job.start(workspace_of(session.visitor), chosen(session), form_of(values))
-    name = parts.fields[NAME]
+    job = clean_job.start(workspace_of(session.visitor), chosen_set(session), read_form(values))
     return {
+        # The name is taken now: the next cleaning gets another.
         **preview(parts, session, watch, *values[:NAME], "", *values[NAME + 1 :]),
-        **look(parts, session, replace(watch, job=job.id, shown="")),
-        name: "",
+        **refresh(parts, session, replace(watch, job=job.id, card="")),
+        parts.fields[NAME]: "",
         parts.opened: "",
         parts.pulse: gr.Timer(active=True),
     }
 
 
-def pick(parts: Parts, session: Session, watch: Watch, id: str | None) -> Update:
-    return {parts.opened: "", **look(parts, session, replace(watch, job=id or "", shown=""))}
+def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Update:
+    """Show another cleaning of the list."""
+    return {parts.opened: "", **refresh(parts, session, replace(watch, job=id or "", card=""))}
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
-    job = clean_job.current(workspace_of(session.visitor), watch.job)
+    job = _followed(workspace_of(session.visitor), watch)
     if job:
         yield {parts.stop: gr.Button("Stopping", interactive=False)}
         job.stop()
-    yield look(parts, session, replace(watch, shown=""))
+    yield refresh(parts, session, replace(watch, card=""))
 
 
-def again(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Go on where it stopped."""
-    job = clean_job.current(workspace_of(session.visitor), watch.job)
+def resume(parts: Parts, session: Session, watch: Watch) -> Update:
+    job = _followed(workspace_of(session.visitor), watch)
     if job:
         clean_job.resume(job)
-    return {**look(parts, session, replace(watch, shown="")), parts.pulse: gr.Timer(active=True)}
+    return {**refresh(parts, session, replace(watch, card="")), parts.pulse: gr.Timer(active=True)}
 
 
-def open_stage(parts: Parts, session: Session, watch: Watch, stage: str) -> Update:
-    """Show what a stage has made: its run in Review or Layers, its log, its files, the report."""
-    place = workspace_of(session.visitor)
-    job = clean_job.current(place, watch.job)
-    if job is None or stage not in clean_job.WORDS:
+def open_stage(parts: Parts, session: Session, watch: Watch, event: gr.EventData) -> Update:
+    """Show the results of the clicked stage: its run in Review or Layers, its log, its folder or the report."""
+    workspace, stage = workspace_of(session.visitor), str(event.stage)
+    job = _followed(workspace, watch)
+    if job is None or stage not in stages_card.STAGES:
         return {parts.watch: watch}
-    kind = clean_job.WORDS[stage][1]
-    if kind in ("review", "layers"):
-        place.run_path(job.id)
+    opens = stages_card.STAGES[stage][1]
+    if opens in ("review", "layers"):
+        workspace.run_path(job.id)
         session = replace(session, run=job.id, revision=session.revision + 1)
-        return {parts.session: session, parts.tabs: gr.Tabs(selected=kind)}
-    if kind == "log":
+        return {parts.session: session, parts.tabs: gr.Tabs(selected=opens)}
+    if opens == "log":
         return {parts.opened: f"<pre class='bye-pre'>{escape(clean_job.log(job, stage)) or '(nothing yet)'}</pre>"}
-    if kind == "files":
-        path = escape(str(clean_job.out_of(job) / "data"))
-        return {parts.opened: f"<p class='bye-ok'>The cleaned set: <bdi>{path}</bdi></p>"}
-    report = clean_job.out_of(job) / "report.html"
-    page = escape(report.read_text(encoding="utf-8"), quote=True)
-    # Without any permission: the report needs no script, and a frame of its own keeps its style to itself.
+    folder = clean_job.outline_of(job.arguments).folder
+    if opens == "files":
+        return {parts.opened: f"<p class='bye-ok'>The cleaned set: <bdi>{escape(str(folder.data))}</bdi></p>"}
+    page = escape(folder.report.read_text(encoding="utf-8"), quote=True)
+    # The report needs no script, so the frame gets no permissions. It also keeps the report's style to itself.
     frame = f"<iframe class='bye-report' title='Report' sandbox='' srcdoc=\"{page}\"></iframe>"
-    return {parts.opened: f"<p class='bye-note'>This page is a file: <bdi>{escape(str(report))}</bdi></p>{frame}"}
+    return {parts.opened: f"<p class='bye-note'>The report's file: <bdi>{escape(str(folder.report))}</bdi></p>{frame}"}

@@ -1,69 +1,47 @@
-"""Cleanings of a workspace: from a raw model and a suspect set to a report, each one job; how far it is. No gradio."""
+"""Starts the cleanings of a workspace and tells the state of their stages."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from bye_core import pipeline, runs
-from bye_core.cli.main import build_parser
-from bye_core.cli.training import cleaning_of
+from bye_core import runs
+from bye_core.demo import recipe
 from bye_core.errors import DataError
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.runs import jobs
-from bye_core.text import MEASURES, measured
 from bye_core.train.settings import FinetuneSettings
-from bye_core.ui.shared import attack_form, data_sets, job_card
-from bye_core.ui.shared.attack_form import PAPER_SIZE, TEST, attack_arguments
-from bye_core.ui.shared.limits import limits
-from bye_core.ui.shared.messages import clip
+from bye_core.ui.shared import data_sets, workspace_jobs
+from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET, TEST, read_attack_form, resolve_test_set
 from bye_core.ui.shared.model_choice import SHIPPED, resolve_model
 from bye_core.ui.shared.training_form import check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
 KIND, FOLDER = "clean", "cleanings"
-NO_TRIGGER = attack_form.NO_TRIGGER
-STATES = {"done": "done", "running": "at work", "waiting": "waits", "skipped": "not needed"}
-# What each stage does, and what of it can be opened.
-WORDS = {
-    "finetune suspect": ("Fine-tune on everything", "log"),
-    "scan": ("Scan where the tuned model looks", "review"),
-    "detect": ("Detect", "layers"),
-    "export": ("Export what is left", "files"),
-    "finetune cleaned": ("Fine-tune on what is left", "log"),
-    "finetune random": ("Fine-tune on all but a random 20%", "log"),
-    "evaluate base": ("Measure the base model", ""),
-    "evaluate suspect": ("Measure the one tuned on everything", ""),
-    "evaluate random": ("Measure the one tuned on a random 80%", ""),
-    "evaluate cleaned": ("Measure the one tuned on what is left", ""),
-    "report": ("Report", "report"),
-}
-OPENS = {"log": "log", "review": "review its samples", "layers": "see its layers", "files": "where it is",
-         "report": "show it"}  # fmt: skip
-# Only where poisoning is found.
+# Stages that run only where poisoning is found.
 AFTER_POISON = ("export", "finetune cleaned", "evaluate cleaned")
-LOG_BYTES = 1 << 15
+# The model that each training stage makes.
+TRAININGS = {"finetune suspect": "suspect", "finetune cleaned": "cleaned", "finetune random": "random"}
 
 
 class NoSetChosen(DataError):
-    problem = "No data set is chosen to be cleaned."
+    problem = "No data set to clean is chosen."
     remedy = "Choose one in Data first."
 
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the Clean tab. `settings` are those of FinetuneSettings, by name."""
+    """The fields of the Clean tab. `settings` holds those of FinetuneSettings by name."""
 
     model: str = ""
     test: str = ""
     trigger: str = NO_TRIGGER
     size: float = PAPER_SIZE
-    target: str = attack_form.TARGET
+    target: str = TARGET
     truth: str = ""
     random: bool = False
     name: str = ""
@@ -72,161 +50,93 @@ class Form:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a cleaning as it stands: `state` is one of STATES."""
+    """One stage of a cleaning; `state` is done, running, waiting or skipped."""
 
     name: str
     state: str
 
 
 def defaults(data: str) -> Form:
-    """For the demo's set its own model, test set, trigger and the settings that its adapters were tuned with."""
+    """Return the form for a data set; the demo's set has its own model, test set, trigger and settings."""
     if data != data_sets.DEMO or not TEST.is_file():
         return Form(settings=dataclasses.asdict(FinetuneSettings()))
-    from bye_core.demo.recipe import TARGET, TOUR, TRIGGER, TRIGGER_SIZE
-
-    return Form(SHIPPED, str(TEST), TRIGGER, TRIGGER_SIZE, TARGET, settings=dataclasses.asdict(TOUR))
-
-
-def folder_of(place: Workspace, data: str, form: Form) -> Path:
-    """The folder that a start would make now; its run and its job have the same name."""
-    stem = form.name.strip() or f"{data_sets.find(place, data).name.rpartition('/')[2].partition('.')[0]}-cleaning"
-    return data_sets.free_folder(place.root / FOLDER, stem, place.jobs, place.runs)
+    settings = dataclasses.asdict(recipe.TOUR)
+    return Form(SHIPPED, str(TEST), recipe.TRIGGER, recipe.TRIGGER_SIZE, recipe.TARGET, settings=settings)
 
 
-def arguments(place: Workspace, data: str, form: Form) -> list[str]:
-    """Of `python -m bye_core clean`; what is as the command line has it by itself is left out."""
+def new_folder(workspace: Workspace, data: str, form: Form) -> Path:
+    """Return the folder that a start would create now; its run and its job have the same name."""
+    stem = form.name.strip() or f"{data_sets.find(workspace, data).stem}-cleaning"
+    return data_sets.free_folder(workspace.root / FOLDER, stem, workspace.jobs, workspace.runs)
+
+
+def cleaning(workspace: Workspace, data: str, form: Form, run: Path | None = None) -> Cleaning:
+    """Return the cleaning that the form describes. Raises: a ByeError for what makes no sense."""
     if not data:
         raise NoSetChosen()
-    choice, out = data_sets.find(place, data), folder_of(place, data, form)
-    found = ["--model", resolve_model(form.model), "--data", data_sets.path_of(place, choice)]
-    found += pipeline.source_arguments(choice.format, choice.columns)
-    found += ["--out", str(out), "--run", str(place.runs / out.name)]
-    settings, usual = settings_from_form(form.settings), FinetuneSettings()
-    for one in dataclasses.fields(FinetuneSettings):
-        value, flag = getattr(settings, one.name), one.name.replace("_", "-")
-        if value == getattr(usual, one.name):
-            continue
-        found += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", f"{value}"]
-    if form.test.strip():
-        own = form.test.strip() == str(TEST)
-        test = str(TEST) if own else data_sets.path_of(place, data_sets.find(place, data_sets.key_of(form.test)))
-        found += ["--test", test]
-    found += attack_arguments(form.trigger, form.size or 0, form.target or attack_form.TARGET, form.truth)
-    found += ["--baseline", "random"] if form.random else []
-    wanted_of(found)
-    return found
+    choice, settings = data_sets.find(workspace, data), settings_from_form(form.settings)
+    known = read_attack_form(form.trigger, form.size, form.target, form.truth)
+    return Cleaning(
+        model=resolve_model(form.model),
+        data=data_sets.path_of(workspace, choice),
+        settings=settings,
+        format=choice.format or None,
+        columns=choice.columns,
+        test=resolve_test_set(workspace, form.test) if form.test.strip() else None,
+        attack=known.attack if known else None,
+        attack_seed=known.seed if known and known.seed is not None else settings.seed,
+        attack_file=known.file if known else None,
+        baselines=("random",) if form.random else (),
+        seed=settings.seed,
+        run=run,
+    )
 
 
-def wanted_of(given: list[str] | tuple[str, ...]) -> Cleaning:
-    """What a command line asks for. Raises what makes no sense about it."""
-    return cleaning_of(build_parser().parse_args([KIND, *given]))
+def arguments(workspace: Workspace, data: str, form: Form) -> list[str]:
+    """Return the arguments of `python -m bye_core clean`; defaults are left out. Raises: as `cleaning` does."""
+    if not data:
+        raise NoSetChosen()
+    out = new_folder(workspace, data, form)
+    return cleaning(workspace, data, form, workspace.runs / out.name).arguments(out)
 
 
-def start(place: Workspace, data: str, form: Form) -> jobs.Job:
-    """Begin a cleaning in a process of its own. Raises a ByeError where something stands against it."""
+def start(workspace: Workspace, data: str, form: Form) -> jobs.Job:
+    """Start a cleaning as a job. Raises: a ByeError, before any work, if it cannot run."""
     check_allowed()
-    given = arguments(place, data, form)
-    name = Path(argument(given, "--out")).name
-    return jobs.start(place.jobs / name, KIND, given, title=name, at_most=limits().jobs)
+    options = arguments(workspace, data, form)
+    return workspace_jobs.start_job(workspace, outline_of(options).folder.out.name, KIND, options)
 
 
 def resume(job: jobs.Job) -> None:
+    """Resume a cleaning at the stage where it ended."""
     check_allowed()
-    job.resume(at_most=limits().jobs)
+    workspace_jobs.resume_job(job)
 
 
-def cleanings(place: Workspace) -> tuple[jobs.Job, ...]:
-    """Newest first."""
-    return tuple(job for job in jobs.list_jobs(place.jobs) if job.kind == KIND)
+def outline_of(arguments: list[str] | tuple[str, ...]) -> CleaningOutline:
+    """Return the stages and folders of the cleaning with these arguments."""
+    return CleaningOutline.from_arguments(arguments)
 
 
-def current(place: Workspace, id: str = "") -> jobs.Job | None:
-    """The cleaning named, else the newest that runs, else the newest."""
-    found = cleanings(place)
-    named = next((job for job in found if job.id == id), None)
-    return named or next((job for job in found if job.state == jobs.RUNNING), found[0] if found else None)
-
-
-def argument(given: list[str] | tuple[str, ...], flag: str) -> str:
-    return given[given.index(flag) + 1]
-
-
-def out_of(job: jobs.Job) -> Path:
-    return Path(argument(job.arguments, "--out"))
-
-
-def standing(job: jobs.Job, state: str) -> tuple[Stage, ...]:
-    """Every stage of a cleaning, done or not, by its files and what the job says."""
-    outline = CleaningOutline.from_arguments(job.arguments)
-    finished, at = outline.finished(), job.progress().stage
+def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
+    """Return every stage of a cleaning with its state, by its files and the job's progress."""
+    outline = outline_of(job.arguments)
+    finished, current = outline.finished(), job.progress().stage
     clean = "detect" in finished and runs.Run.open(outline.folder.run).detection().verdict != "poisoned"
-    found = []
-    for name in outline.stages():
+
+    def state_of(name: str) -> str:
         if clean and name in AFTER_POISON:
-            found.append(Stage(name, "skipped"))
-        elif state == jobs.RUNNING and name == at and name != "report":
-            found.append(Stage(name, "running"))
-        else:
-            found.append(Stage(name, "done" if name in finished else "waiting"))
-    return tuple(found)
+            return "skipped"
+        if state == jobs.RUNNING and name == current and name != "report":
+            return "running"
+        return "done" if name in finished else "waiting"
+
+    return tuple(Stage(name, state_of(name)) for name in outline.stages())
 
 
 def log(job: jobs.Job, stage: str = "") -> str:
-    """The end of what the training of that stage said; without a stage, of what the whole job said."""
-    folder = {"finetune suspect": "suspect", "finetune cleaned": "cleaned", "finetune random": "random/adapter"}
-    path = out_of(job) / folder[stage] / "log.txt" if stage in folder else None
-    if path is None or not path.is_file():
+    """Return the end of the log of a training stage, or of the whole job without one."""
+    path = outline_of(job.arguments).folder.adapter(TRAININGS[stage]) if stage in TRAININGS else None
+    if path is None or not (path / "log.txt").is_file():
         return job.log()
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LOG_BYTES))
-        return file.read().decode("utf-8", "replace")
-
-
-def card(job: jobs.Job, state: str) -> str:
-    """The stages as a list with their states, the one at work with its progress, and what can be opened."""
-    now = job.progress()
-    items = "".join(_item(stage, now) for stage in standing(job, state))
-    words = job_card.STATES[state]
-    if state == jobs.RUNNING and not now.total:
-        words = "starting"
-    return (
-        f"<section class='bye-job'><h4><bdi>{escape(clip(job.title, 80))}</bdi>"
-        f"<span class='bye-state bye-state-{state}'>{escape(words)}</span></h4><ol class='bye-stages'>{items}</ol>"
-        f"{_figures(job)}</section>"
-    )
-
-
-def _item(stage: Stage, now: jobs.Standing) -> str:
-    label, opens = WORDS[stage.name]
-    more = ""
-    if stage.state == "running":
-        unit = job_card.UNITS.get(stage.name.partition(" ")[0], "samples")
-        facts = [f"{now.done:,} of {now.total:,} {unit}", job_card.pace(now, unit)] if now.total else ["starting"]
-        known = f"max='{max(now.total, 1)}' value='{now.done}'"
-        bar = f"<progress aria-label='{escape(label, quote=True)}' {known}></progress>"
-        more = f"{bar}<span class='bye-note'>{escape(', '.join(filter(None, facts)))}</span>"
-    if opens and (stage.state == "done" or (stage.state == "running" and opens in ("log", "review"))):
-        more += f"<button type='button' class='bye-link' data-open='{stage.name}'>{OPENS[opens]}</button>"
-    return (
-        f"<li class='bye-stage-{stage.state}'><span class='bye-stage'>{escape(label)}</span>"
-        f"<span class='bye-stage-state'>{STATES[stage.state]}</span>{more}</li>"
-    )
-
-
-def _figures(job: jobs.Job) -> str:
-    """What came of it, once it is done."""
-    facts = job.result() or {}
-    if not facts:
-        return ""
-    found = facts["verdict"] == "poisoned"
-    words = f"{facts['flagged']:,} of {facts['samples']:,} samples flagged" if found else "No evidence of poisoning"
-    words += f", {facts['kept']:,} kept." if "kept" in facts else "."
-    keys = [key for key in MEASURES if any(own.get(key) is not None for own in facts["models"].values())]
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(pipeline.MODELS[name])}</th>"
-        f"{''.join(f'<td class=bye-number>{escape(measured(own, key))}</td>' for key in keys)}</tr>"
-        for name, own in facts["models"].items()
-    )
-    head = "".join(f"<th scope='col' class='bye-number'>{MEASURES[key][0]}</th>" for key in keys)
-    table = f"<table class='bye-table'><thead><tr><th scope='col'>model</th>{head}</tr></thead>{rows}</table>"
-    return f"<p>{escape(words)}</p>" + (f"<div class='bye-scroll' tabindex='0'>{table}</div>" if rows else "")
+    return workspace_jobs.log_end(path / "log.txt")

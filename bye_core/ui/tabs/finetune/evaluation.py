@@ -1,4 +1,4 @@
-"""Before and after cleaning: CP and ASR of up to three models, each measured by a job of its own. No gradio."""
+"""Measures up to three models before and after cleaning: clean performance and attack success, one job per model."""
 
 from __future__ import annotations
 
@@ -6,42 +6,50 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bye_core import runs
-from bye_core.demo.recipe import TARGET, TRIGGER, TRIGGER_SIZE
+from bye_core.demo import recipe
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.runs import jobs
 from bye_core.train.settings import CARD
-from bye_core.ui.shared import data_sets
-from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TEST, attack_arguments
-from bye_core.ui.shared.limits import limits
+from bye_core.ui.shared import workspace_jobs
+from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET, TEST, read_attack_form, resolve_test_set
 from bye_core.ui.shared.model_choice import resolve_adapter, resolve_model
 from bye_core.ui.shared.training_form import check_allowed
 from bye_core.ui.workspace import Workspace
 
 KIND = "evaluate"
 RECORD = "evaluation.json"
-ARMS = {"base": "base model", "everything": "tuned on everything", "left": "tuned on what is left"}
+ARMS = {
+    "base": "base model",
+    "everything": "tuned on everything",
+    "left": "tuned on the remaining samples",
+}
 
 
 class NoTestSet(DataError):
     problem = "No test set is chosen."
-    remedy = "Name a folder or file with questions and right answers that the model was not trained on."
+    remedy = "Name a folder or file with questions and reference answers that the model was not trained on."
 
 
 class SamePair(DataError):
     problem = "Both fields name the same adapter."
-    remedy = "Choose the one tuned on everything and the one tuned on what is left, or leave one of them out."
+    remedy = "Choose the one tuned on everything and the one tuned on the remaining samples, or leave one empty."
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is to be measured. `truth`: a truth file with triggers and target, in place of the three before it;
-    `everything` and `left` are adapters, "" for none; `stopped`: begin no more of it."""
+    """What to measure. It is stored as evaluation.json in the workspace.
+
+    truth             a truth file that replaces trigger, size and target
+    everything, left  the adapters tuned on everything and on the remaining samples, "" for none
+    stopped           start no further measurement
+    """
 
     model: str = ""
     data: str = ""
@@ -54,14 +62,14 @@ class Evaluation:
     stopped: bool = False
 
     def adapters(self) -> dict[str, str]:
-        """The adapter of each arm that is measured, "" for the base model."""
-        given = {"base": "", "everything": self.everything, "left": self.left}
-        return {arm: path for arm, path in given.items() if arm == "base" or path}
+        """Return the adapter of each arm to measure, "" for the base model."""
+        adapters = {"base": "", "everything": self.everything, "left": self.left}
+        return {arm: path for arm, path in adapters.items() if arm == "base" or path}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One model of an evaluation; `job` is None while it waits."""
+    """One model of an evaluation. `job` is None while it waits; `facts` are its results."""
 
     name: str
     job: jobs.Job | None
@@ -70,136 +78,137 @@ class Arm:
 
 
 def defaults(run: runs.Run | None) -> Evaluation:
-    """For the shipped demo its own test set and trigger; else the paper's patch, aimed at what the flagged answer."""
+    """Return the demo's test set and trigger for the demo's run, else the paper's patch and the flagged answer."""
     if run is None:
         return Evaluation()
     if is_demo(run):
-        return Evaluation(data=str(TEST), trigger=TRIGGER, size=TRIGGER_SIZE, target=TARGET)
-    return Evaluation(trigger=TRIGGER, target=_common_answer(run))
+        return Evaluation("", str(TEST), recipe.TRIGGER, recipe.TRIGGER_SIZE, recipe.TARGET)
+    return Evaluation(trigger=recipe.TRIGGER, target=_flagged_answer(run))
 
 
 def is_demo(run: runs.Run) -> bool:
     return TEST.is_file() and Path(run.settings.data).is_relative_to(TEST.parent)
 
 
-def _common_answer(run: runs.Run) -> str:
+def _flagged_answer(run: runs.Run) -> str:
+    """Return the most common answer of the flagged samples."""
     detection = run.detection()
     flagged = set(detection.flagged_ids) if detection else set()
     answers = Counter(sample.answer for sample in run.samples() if sample.id in flagged)
     return answers.most_common(1)[0][0] if answers else TARGET
 
 
-def make(
-    place: Workspace, model: str, data: str, trigger: str, size: float, target: str, truth: str, pair: tuple
-) -> Evaluation:
-    """An evaluation as the form has it. Raises a ByeError for what makes no sense."""
+def from_form(workspace: Workspace, model: str, values: tuple[Any, ...]) -> Evaluation:
+    """Return the evaluation that the fields describe.
+
+    `values`: data, trigger, size, target, truth file, and the two adapters. Raises: a ByeError for what makes no sense.
+    """
+    data, trigger, size, target, truth, everything, left = (value or "" for value in values)
     if not data.strip():
         raise NoTestSet()
-    attack_arguments(trigger, size or 0, target, truth)
-    everything, left = (path or "" for path in pair)
+    read_attack_form(trigger, size or 0, target, truth)
     if everything and everything == left:
         raise SamePair()
-    path = (
-        str(TEST)
-        if data.strip() == str(TEST)
-        else data_sets.path_of(place, data_sets.find(place, data_sets.key_of(data)))
-    )
-    named = [resolve_adapter(place, adapter) for adapter in (everything, left)]
-    return Evaluation(resolve_model(model), path, trigger, size or PAPER_SIZE, target or TARGET, truth, *named)
+    adapters = [resolve_adapter(workspace, adapter) for adapter in (everything, left)]
+    test = resolve_test_set(workspace, data)
+    return Evaluation(resolve_model(model), test, trigger, size or PAPER_SIZE, target or TARGET, truth, *adapters)
 
 
-def arguments(wanted: Evaluation, adapter: str) -> list[str]:
-    """Of `python -m bye_core evaluate`."""
-    found = ["--model", wanted.model, *(["--adapter", adapter] if adapter else []), "--data", wanted.data]
-    return found + attack_arguments(wanted.trigger, wanted.size, wanted.target, wanted.truth)
+def arguments(evaluation: Evaluation, adapter: str) -> list[str]:
+    """Return the arguments of `python -m bye_core evaluate` for one arm."""
+    known = read_attack_form(evaluation.trigger, evaluation.size, evaluation.target, evaluation.truth)
+    options = ["--model", evaluation.model, *(["--adapter", adapter] if adapter else []), "--data", evaluation.data]
+    return [*options, *(known.arguments() if known else [])]
 
 
-def begin(place: Workspace, wanted: Evaluation) -> None:
-    """Measure all arms, one after the other; what was measured before with the same files is not measured again."""
+def start(workspace: Workspace, evaluation: Evaluation) -> None:
+    """Measure all arms, one after the other. Results for unchanged files are kept."""
     check_allowed()
-    for arm in arms(place, wanted):
+    for arm in arms(workspace, evaluation):
         if arm.job and arm.state not in (jobs.RUNNING, jobs.DONE):
             arm.job.remove()
-    _write(place, replace(wanted, stopped=False))
-    advance(place)
+    _write(workspace, replace(evaluation, stopped=False))
+    advance(workspace)
 
 
-def advance(place: Workspace) -> bool:
-    """Begin the next arm if none is at work; whether any is at work or waits. Raises TooManyJobs, CannotStart."""
-    wanted = wanted_of(place)
-    if wanted is None:
+def advance(workspace: Workspace) -> bool:
+    """Start the next arm unless one is running. Return whether any arm runs or waits.
+
+    Raises: TooManyJobs, CannotStart.
+    """
+    evaluation = latest(workspace)
+    if evaluation is None:
         return False
-    found = arms(place, wanted)
+    found = arms(workspace, evaluation)
     if any(arm.state == jobs.RUNNING for arm in found):
         return True
-    # An arm that failed stands for the others: they have the same model and the same test set.
-    if wanted.stopped or any(arm.job and arm.state != jobs.DONE for arm in found):
+    # If one arm fails, the others will too: they have the same model and the same test set.
+    if evaluation.stopped or any(arm.job and arm.state != jobs.DONE for arm in found):
         return False
     waiting = next((arm for arm in found if arm.job is None), None)
     if waiting is None:
         return False
-    adapter = wanted.adapters()[waiting.name]
-    folder = place.jobs / _key(wanted, adapter)
-    try:
-        jobs.start(folder, KIND, arguments(wanted, adapter), title=ARMS[waiting.name], at_most=limits().jobs)
-    except jobs.JobExists:
-        return True  # another window was quicker
+    adapter = evaluation.adapters()[waiting.name]
+    name, options = _job_id(evaluation, adapter), arguments(evaluation, adapter)
+    # Another window may have started it.
+    with suppress(jobs.JobExists):
+        workspace_jobs.start_job(workspace, name, KIND, options, title=ARMS[waiting.name])
     return True
 
 
-def stop(place: Workspace) -> None:
-    """End the arm at work and begin no other."""
-    wanted = wanted_of(place)
-    if wanted is None:
+def stop(workspace: Workspace) -> None:
+    """Stop the running arm and start no other."""
+    evaluation = latest(workspace)
+    if evaluation is None:
         return
-    _write(place, replace(wanted, stopped=True))
-    for arm in arms(place, wanted):
+    _write(workspace, replace(evaluation, stopped=True))
+    for arm in arms(workspace, evaluation):
         if arm.state == jobs.RUNNING:
             arm.job.stop()
 
 
-def wanted_of(place: Workspace) -> Evaluation | None:
-    """The evaluation asked for last."""
+def latest(workspace: Workspace) -> Evaluation | None:
+    """Return the evaluation that was started last."""
     try:
-        return Evaluation(**json.loads((place.root / RECORD).read_text(encoding="utf-8")))
+        return Evaluation(**json.loads((workspace.root / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def arms(place: Workspace, wanted: Evaluation) -> tuple[Arm, ...]:
-    return tuple(_arm(place, wanted, name, adapter) for name, adapter in wanted.adapters().items())
+def arms(workspace: Workspace, evaluation: Evaluation) -> tuple[Arm, ...]:
+    """Return the models of an evaluation with their jobs and results."""
+    return tuple(_arm(workspace, evaluation, name, adapter) for name, adapter in evaluation.adapters().items())
 
 
-def _arm(place: Workspace, wanted: Evaluation, name: str, adapter: str) -> Arm:
+def _arm(workspace: Workspace, evaluation: Evaluation, name: str, adapter: str) -> Arm:
     try:
-        job = jobs.Job.open(place.jobs / _key(wanted, adapter))
+        job = jobs.Job.open(workspace.jobs / _job_id(evaluation, adapter))
     except jobs.NotAJob:
         return Arm(name, None, "waiting", {})
     state = job.state
     return Arm(name, job, state, (job.result() or {}) if state == jobs.DONE else {})
 
 
-def _key(wanted: Evaluation, adapter: str) -> str:
-    """Names the job by its arguments and by the state of the files that they name."""
-    files = (Path(wanted.data), Path(adapter) / CARD if adapter else Path(wanted.model) / "config.json")
-    stamps = [_stamp(file) for file in files]
-    text = json.dumps([arguments(wanted, adapter), stamps])
+def _job_id(evaluation: Evaluation, adapter: str) -> str:
+    """Return a name made of the job's arguments and the state of the files that they name."""
+    files = (Path(evaluation.data), Path(adapter) / CARD if adapter else Path(evaluation.model) / "config.json")
+    text = json.dumps([arguments(evaluation, adapter), [_stamp(file) for file in files]])
     return f"{KIND}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _stamp(file: Path) -> list[int]:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return []
-    return [found.st_mtime_ns, found.st_size]
+    return [status.st_mtime_ns, status.st_size]
 
 
-def _write(place: Workspace, wanted: Evaluation) -> None:
-    place.root.mkdir(parents=True, exist_ok=True)
-    write_atomic(place.root / RECORD, json.dumps(asdict(wanted)).encode("ascii"))
+def _write(workspace: Workspace, evaluation: Evaluation) -> None:
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    write_atomic(workspace.root / RECORD, json.dumps(asdict(evaluation)).encode("ascii"))
 
 
-def failure(found: tuple[Arm, ...]) -> jobs.Failure | None:
-    """Why an arm failed."""
-    return next((error for arm in found if arm.job and (error := arm.job.error())), None)
+def failure(arms: tuple[Arm, ...]) -> jobs.Failure | None:
+    """Return why an arm failed, None if none did."""
+    return next((error for arm in arms if arm.job and (error := arm.job.error())), None)

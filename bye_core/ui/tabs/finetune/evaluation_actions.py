@@ -1,106 +1,129 @@
-"""What the Fine-tune tab does with measurements: CP and ASR before and after, side by side; see tabs/finetune.py."""
+"""The handlers of the measurements in the Fine-tune tab: fill the fields, start, show the table."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from bye_core import figures, runs
 from bye_core.runs import jobs
+from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
+from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.model_choice import finished_adapter_choices
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.finetune import evaluation, evaluation_table
-from bye_core.ui.tabs.finetune.parts import Parts, Seen, Update
-from bye_core.ui.workspace import Workspace, workspace_of
+from bye_core.ui.workspace import Workspace
 
-EVERYTHING, LEFT = 5, 6  # places among the fields of the test
-NONE = "none"  # shown where nothing was measured
+NOTHING = "none"  # the table's key where nothing was measured
 WAITING = (
-    "Fine-tune on what is left, then measure: the back door should be gone (ASR near 0) and the answers as good as "
-    "before (CP unchanged)."
+    "Fine-tune on the remaining samples, then measure. Cleaning worked if the attack success rate (ASR) is near 0% and "
+    "the clean performance (CP) is unchanged."
 )
 
 
-def fill(parts: Parts, place: Workspace, run: runs.Run | None) -> Update:
-    """The defaults of the fields; the adapters are those that the run was scanned with, and the newest other."""
-    wanted, choices = evaluation.defaults(run), _choices(place, run)
-    scanned = (run.settings.adapter if run else "") or ""
-    fields = (wanted.data, wanted.trigger, wanted.size, wanted.target)
+@dataclass(frozen=True)
+class Watch:
+    """What the page shows: a key of the table's content, and the adapters that the lists offer."""
+
+    table: str = ""
+    adapters: tuple[tuple[str, str], ...] | None = None
+
+
+class OutcomeParts(NamedTuple):
+    """The components of the measurements. The first seven are the fields, in the order of evaluation.from_form."""
+
+    data: gr.Textbox
+    trigger: gr.Dropdown
+    size: gr.Number
+    target: gr.Textbox
+    truth: gr.Textbox
+    everything: gr.Dropdown
+    left: gr.Dropdown
+    measure: gr.Button
+    stop: gr.Button
+    message: gr.HTML
+    table: gr.HTML
+    figure: gr.Plot
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        return self[:7]
+
+
+def fill(parts: OutcomeParts, workspace: Workspace, run: runs.Run | None) -> Update:
+    """Fill the fields with the defaults; the adapters are the scanned one and the newest other one."""
+    defaults = evaluation.defaults(run)
     return {
-        **dict(zip(parts.test, fields, strict=False)),
-        parts.test[EVERYTHING]: gr.Dropdown(choices, value=scanned),
-        parts.test[LEFT]: gr.Dropdown(choices, value=_newest(choices, scanned)),
+        parts.data: defaults.data,
+        parts.trigger: defaults.trigger,
+        parts.size: defaults.size,
+        parts.target: defaults.target,
+        **_adapters(parts, workspace, run, {"value": _scanned(run)}),
     }
 
 
-def _choices(place: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    return [("none", ""), *finished_adapter_choices(place, run)]
+def _adapters(parts: OutcomeParts, workspace: Workspace, run: runs.Run | None, everything: dict[str, str]) -> Update:
+    """Offer all finished adapters; the newest that was not scanned is taken for the one after cleaning."""
+    choices = [("none", ""), *finished_adapter_choices(workspace, run)]
+    newest = next((path for _, path in choices if path and path != _scanned(run)), "")
+    return {
+        parts.everything: gr.Dropdown(choices, **everything),
+        parts.left: gr.Dropdown(choices, value=newest),
+    }
 
 
-def _newest(choices: list[tuple[str, str]], scanned: str) -> str:
-    return next((path for _, path in choices if path and path != scanned), "")
+def _scanned(run: runs.Run | None) -> str:
+    return (run.settings.adapter if run else "") or ""
 
 
-def watch(parts: Parts, place: Workspace, session: Session, seen: Seen) -> tuple[Update, Seen]:
-    """The table of what is measured; begins the next arm where the one before has ended."""
+def refresh(
+    parts: OutcomeParts, workspace: Workspace, session: Session, watch: Watch, filled: bool
+) -> tuple[Update, Watch, bool]:
+    """Show the measurements and start the next one where one has ended. Offer new adapters once the form is filled.
+
+    Returns the update, what the page shows then, and whether a measurement runs or waits.
+    """
     update: Update = {}
-    own = tuple(finished_adapter_choices(place, None))
-    if seen.filled is not None and own != (seen.adapters if seen.adapters is not None else own):
-        # One was finished since: it is what was tuned on what is left.
-        run = runs.Run.open(place.run_path(session.run)) if session.run else None
-        choices = _choices(place, run)
-        newest = _newest(choices, (run.settings.adapter if run else "") or "")
-        update |= {parts.test[EVERYTHING]: gr.Dropdown(choices), parts.test[LEFT]: gr.Dropdown(choices, value=newest)}
-    table, key = _measured(parts, place, seen)
-    return update | table, replace(seen, measured=key, adapters=own)
+    own = tuple(finished_adapter_choices(workspace, None))
+    if filled and watch.adapters not in (None, own):
+        # A training has finished since: its adapter is the one after cleaning.
+        update |= _adapters(parts, workspace, session_run(session), {})
+    table, key, busy = _measurements(parts, workspace, watch)
+    return update | table, Watch(key, own), busy
 
 
-def _measured(parts: Parts, place: Workspace, seen: Seen) -> tuple[Update, str]:
-    wanted = evaluation.wanted_of(place)
-    if wanted is None:
-        empty = {parts.table: note(WAITING), parts.compared: gr.Plot(visible=False)}
-        return (empty if seen.measured != NONE else {}), NONE
+def _measurements(parts: OutcomeParts, workspace: Workspace, watch: Watch) -> tuple[Update, str, bool]:
+    latest = evaluation.latest(workspace)
+    if latest is None:
+        empty = {parts.table: note(WAITING), parts.figure: gr.Plot(visible=False)}
+        return (empty if watch.table != NOTHING else {}), NOTHING, False
     try:
-        busy, said = evaluation.advance(place), ""
+        busy, message = evaluation.advance(workspace), ""
     except jobs.TooManyJobs as error:
-        busy, said = True, alert(error)
-    beating = {parts.pulse: gr.Timer(active=True)} if busy else {}
-    found = evaluation.arms(place, wanted)
-    standing = [(arm.name, arm.state, arm.job.progress().done if arm.job and busy else 0) for arm in found]
-    key = f"{wanted}{standing}{said}"
-    if key == seen.measured:
-        return beating, key
-    facts = {arm.name: arm.facts for arm in found}
+        busy, message = True, alert(error)
+    arms = evaluation.arms(workspace, latest)
+    progress = [(arm.name, arm.state, arm.job.progress().done if arm.job and busy else 0) for arm in arms]
+    key = f"{latest}{progress}{message}"
+    if key == watch.table:
+        return {}, key, busy
+    facts = {arm.name: arm.facts for arm in arms}
     both = facts.get("everything") and facts.get("left")
-    compared = drawn(figures.outcome_figure(facts["everything"], facts["left"])) if both else gr.Plot(visible=False)
+    figure = drawn(figures.outcome_figure(facts["everything"], facts["left"])) if both else gr.Plot(visible=False)
     update: Update = {
-        parts.table: evaluation_table.table(found),
-        parts.said: failure_alert(evaluation.failure(found)) or said,
-        parts.compared: compared,
+        parts.table: evaluation_table.table(arms),
+        parts.message: failure_alert(evaluation.failure(arms)) or message,
+        parts.figure: figure,
         parts.measure: gr.Button(interactive=not busy),
-        parts.halt: gr.Button(visible=busy),
+        parts.stop: gr.Button(visible=busy),
     }
-    return update | beating, key
+    return update, key, busy
 
 
-def measure(parts: Parts, session: Session, seen: Seen, model: str, *values: Any) -> Update:
-    data, trigger, size, target, truth, everything, left = values
-    place = workspace_of(session.visitor)
-    wanted = evaluation.make(place, model, data or "", trigger, size, target or "", truth or "", (everything, left))
-    evaluation.begin(place, wanted)
-    return _told(parts, session, seen) | {parts.pulse: gr.Timer(active=True)}
-
-
-def halt(parts: Parts, session: Session, seen: Seen) -> Update:
-    evaluation.stop(workspace_of(session.visitor))
-    return _told(parts, session, seen)
-
-
-def _told(parts: Parts, session: Session, seen: Seen) -> Update:
-    update, now = watch(parts, workspace_of(session.visitor), session, replace(seen, measured=""))
-    return {**update, parts.seen: now}
+def start(workspace: Workspace, model: str, values: tuple[Any, ...]) -> None:
+    """Start the measurements that the fields describe."""
+    evaluation.start(workspace, evaluation.from_form(workspace, model, values))

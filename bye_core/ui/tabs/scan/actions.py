@@ -1,4 +1,4 @@
-"""What the Scan tab does: start, watch, stop, resume a scan, open a run; see tabs/scan.py."""
+"""The handlers of the Scan tab: start, follow, stop and resume a scan, and open a run."""
 
 from __future__ import annotations
 
@@ -15,38 +15,42 @@ from bye_core.records import Detection
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets, job_card, model_choice
+from bye_core.ui.shared import data_sets, events, job_card, model_choice
 from bye_core.ui.shared.cache import Cache
+from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import alert, discreet, note
-from bye_core.ui.shared.model_choice import SHIPPED
+from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
 from bye_core.ui.workspace import Workspace, workspace_of
 
-GROWTH = 1.2  # the partial figure is drawn anew when this many times the samples are there: some 40 times in all
-FEWEST = 8  # samples worth a figure
-NO_DATA = "No data set is chosen yet. Choose one in Data: then its scan starts here."
+GROWTH = 1.2  # the preliminary figure is drawn again at this many times the samples: some 40 times per scan
+FEWEST = 8  # samples for a preliminary figure
+NO_DATA = "No data set is chosen yet. Choose one in Data, then start its scan here."
 _open_runs = Cache(2)
-Update = dict[Any, Any]
 
 
 @dataclass(frozen=True)
 class Watch:
-    """The scan that this page follows: its name, which run was open when it began to, and what it shows of it; `seen`
-    is the session that the form was made for."""
+    """What the page shows, so that nothing is sent twice.
+
+    job         the scan that the page follows, and its last known state
+    run         the run that was open when the page began to follow the scan
+    drawn       samples in the preliminary figure
+    filled_for  visitor, data set and run that the form was filled for
+    """
 
     job: str = ""
-    was: str = ""
+    run: str = ""
     state: str = ""
     drawn: int = 0
-    seen: tuple[str, ...] = ()
+    filled_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The tab's components; `fields` are the form's, in the order of scans.Form."""
+class Parts(events.Parts):
+    """The tab's components; `fields` are the form's, in the order of job.Form."""
 
-    session: gr.State
     watch: gr.State
     pulse: gr.Timer
     notice: gr.HTML
@@ -60,183 +64,180 @@ class Parts:
     resume: gr.Button
     results: gr.Button
     review: gr.Button
-    sofar: gr.HTML
+    preliminary: gr.HTML
     figure: gr.Plot
     runs: gr.HTML
     demo: gr.Button
 
-    def all(self) -> list[Any]:
-        return [part for name, part in vars(self).items() if name != "fields"] + list(self.fields)
 
-
-def form_of(values: tuple[Any, ...]) -> scan_job.Form:
+def read_form(values: tuple[Any, ...]) -> scan_job.Form:
     return scan_job.Form(*(str(value or "").strip() for value in values))
 
 
-def refresh(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
-    """Somebody came in, a set or a run was chosen elsewhere, or a job has ended."""
-    seen = (session.visitor, session.data, session.run)
-    if not session.visitor or seen == watch.seen:
+def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    """Fill the form for a new visitor, data set or run; show the scan to follow."""
+    filled_for = (session.visitor, session.data, session.run)
+    if not session.visitor or filled_for == watch.filled_for:
         return {parts.watch: watch}
-    place = workspace_of(session.visitor)
-    models, adapters = model_choice.model_choices(place), model_choice.adapter_choices(place)
-    given, also, *others = values
-    model, adapter = given or next((value for _, value in models), None), also or ""
-    if session.data == data_sets.DEMO and model == SHIPPED:
+    workspace = workspace_of(session.visitor)
+    models, adapters = model_choice.model_choices(workspace), model_choice.adapter_choices(workspace)
+    old_model, old_adapter, *others = values
+    model, adapter = old_model or next((value for _, value in models), None), old_adapter or ""
+    if session.data == data_sets.DEMO and model == model_choice.SHIPPED:
         adapter = adapter or next((value for _, value in adapters if value), "")
-    update = {
-        parts.data: data_line(place, session),
-        # What is in a field stays: it may have been changed since this was asked for.
-        parts.fields[0]: gr.Dropdown(choices=models, **({} if given else {"value": model})),
-        parts.fields[1]: gr.Dropdown(choices=adapters, **({} if also else {"value": adapter})),
+    return {
+        parts.data: _data_line(workspace, session),
+        # A field that is filled keeps its value: the user may have changed it since this request was sent.
+        parts.fields[0]: gr.Dropdown(choices=models, **({} if old_model else {"value": model})),
+        parts.fields[1]: gr.Dropdown(choices=adapters, **({} if old_adapter else {"value": adapter})),
         parts.demo: gr.Button(visible=demo_run.has_demo()),
         parts.choose: gr.Button(visible=not session.data),
         parts.start: gr.Button(interactive=bool(session.data)),
-        parts.runs: run_list.table(place, session.run),
+        parts.runs: run_list.table(workspace, session.run),
+        **preview(parts, session, watch, model, adapter, *others),
+        **refresh(parts, session, replace(watch, filled_for=filled_for)),
     }
-    return update | preview(parts, session, model, adapter, *others) | look(parts, session, replace(watch, seen=seen))
 
 
-def data_line(place: Workspace, session: Session) -> str:
-    if not session.data:
-        return note(NO_DATA)
-    return data_sets.choice_line(data_sets.find(place, session.data))
+def _data_line(workspace: Workspace, session: Session) -> str:
+    return data_sets.choice_line(data_sets.find(workspace, session.data)) if session.data else note(NO_DATA)
 
 
-def preview(parts: Parts, session: Session, *values: Any) -> Update:
-    """The command that a start would run now; where one is not possible yet, why."""
-    place, form = workspace_of(session.visitor), form_of(values)
+def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
+    """Show the command that a start would run now, or why there is none yet."""
+    workspace, form = workspace_of(session.visitor), read_form(values)
     try:
-        choice = data_sets.find(place, session.data)
-        arguments = scan_job.arguments(place, choice, form, scan_job.run_place(place, form, choice))
-        return {parts.command: discreet(jobs.command_line("scan", arguments))}
+        choice = data_sets.find(workspace, session.data)
+        arguments = scan_job.arguments(workspace, choice, form, scan_job.run_folder(workspace, form, choice))
+        return {parts.command: discreet(jobs.command_line(scan_job.KIND, arguments))}
     except ByeError as error:
         return {parts.command: f"# {error.problem} {error.remedy}"}
 
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
-    place = workspace_of(session.visitor)
-    job = scan_job.start(place, data_sets.find(place, session.data), form_of(values))
-    watch = Watch(job.id, session.run, seen=watch.seen)
+    workspace = workspace_of(session.visitor)
+    job = scan_job.start(workspace, data_sets.find(workspace, session.data), read_form(values))
     return {
         parts.notice: "",
         parts.pulse: gr.Timer(active=True),
-        **preview(parts, session, *values),
-        **look(parts, session, watch),
+        **preview(parts, session, watch, *values),
+        **refresh(parts, session, Watch(job.id, session.run, filled_for=watch.filled_for)),
     }
 
 
-def look(parts: Parts, session: Session, watch: Watch) -> Update:
-    """The watched scan as it stands, with buttons that fit; when it has ended well, its run is opened."""
-    place = workspace_of(session.visitor)
-    job = scan_job.job_named(place, watch.job) or scan_job.current(place)
+def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Show the followed scan with the buttons that apply; open its run when it is done."""
+    workspace = workspace_of(session.visitor)
+    job = jobs.current(workspace.jobs, scan_job.KIND, watch.job)
     if job is None:
-        return _nothing(parts, place, session, watch)
+        return _no_job(parts, workspace, session, watch)
     if job.id != watch.job:
-        watch = Watch(job.id, session.run, seen=watch.seen)
+        watch = Watch(job.id, session.run, filled_for=watch.filled_for)
     state = job.state
-    update = {parts.job: job_card.card(place, job), **_buttons(parts, place, job, state)}
+    update = {parts.job: job_card.card(workspace, job), **_buttons(parts, workspace, job, state)}
     ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
     if ended_now:
-        # Opened by itself only where the user has not gone to another run meanwhile.
-        opens = state == jobs.DONE and session.run == watch.was
+        # If the user has opened another run in the meantime, that run stays open.
+        opens = state == jobs.DONE and session.run == watch.run
         session = replace(session, run=job.id if opens else session.run, revision=session.revision + 1)
         update[parts.session] = session
     if state != watch.state:
-        update[parts.runs] = run_list.table(place, session.run)
+        update[parts.runs] = run_list.table(workspace, session.run)
     scored = job.progress().facts.get("scored", 0)
     if scored >= FEWEST and (scored >= GROWTH * watch.drawn or ended_now):
-        update |= _sofar(parts, place.runs / job.id, state)
+        update |= _preliminary(parts, workspace.runs / job.id, state)
         watch = replace(watch, drawn=scored)
     elif scored < FEWEST and watch.drawn == 0:
-        update |= {parts.figure: gr.Plot(visible=False), parts.sofar: ""}
+        update |= {parts.figure: gr.Plot(visible=False), parts.preliminary: ""}
     return update | {parts.watch: replace(watch, state=state)}
 
 
-def _buttons(parts: Parts, place: Workspace, job: jobs.Job, state: str) -> Update:
-    there = runs.is_run(place.runs / job.id)
+def _buttons(parts: Parts, workspace: Workspace, job: jobs.Job, state: str) -> Update:
+    finished = runs.is_run(workspace.runs / job.id) and state == jobs.DONE
+    resume = "Try again" if state == jobs.FAILED else "Resume"
     return {
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
-        parts.resume: gr.Button(
-            "Try again" if state == jobs.FAILED else "Resume", visible=state in run_list.RESUMABLE, interactive=True
-        ),
-        parts.results: gr.Button(visible=there and state == jobs.DONE),
-        parts.review: gr.Button(visible=there and state == jobs.DONE),
+        parts.resume: gr.Button(resume, visible=state in RESUMABLE, interactive=True),
+        parts.results: gr.Button(visible=finished),
+        parts.review: gr.Button(visible=finished),
     }
 
 
-def _nothing(parts: Parts, place: Workspace, session: Session, watch: Watch) -> Update:
+def _no_job(parts: Parts, workspace: Workspace, session: Session, watch: Watch) -> Update:
     hidden = {part: gr.Button(visible=False) for part in (parts.stop, parts.resume, parts.results, parts.review)}
     return {
         parts.job: "",
-        parts.sofar: "",
+        parts.preliminary: "",
         parts.figure: gr.Plot(visible=False),
-        parts.runs: run_list.table(place, session.run),
-        parts.watch: Watch(seen=watch.seen),
+        parts.runs: run_list.table(workspace, session.run),
+        parts.watch: Watch(filled_for=watch.filled_for),
         **hidden,
     }
 
 
-def _sofar(parts: Parts, path: Path, state: str) -> Update:
-    """Entropy per layer of what is scanned so far, with the verdict that it would give."""
+def _preliminary(parts: Parts, path: Path, state: str) -> Update:
+    """Show the entropy per layer of the samples scanned so far, with the verdict on them."""
     try:
         run = _open_runs.get(path, lambda: runs.Run.open(path))
         table = run.table()
-        found = detect.detect(table)
+        detection = detect.detect(table)
     except ByeError as error:
-        return {parts.sofar: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
-    figure = figures.entropy_figure(found.layers, table.layer_entropy, figures.suspicious_side(found))
-    words = _words(found, "" if state == jobs.DONE else "So far: ")
-    return {parts.sofar: note(words), parts.figure: gr.Plot(figure, visible=True)}
+        return {parts.preliminary: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
+    figure = figures.entropy_figure(detection.layers, table.layer_entropy, figures.suspicious_side(detection))
+    words = _verdict(detection, "" if state == jobs.DONE else "So far: ")
+    return {parts.preliminary: note(words), parts.figure: gr.Plot(figure, visible=True)}
 
 
-def _words(found: Detection, opening: str) -> str:
-    count = len(found.ids)
-    if found.verdict != "poisoned":
-        return f"{opening}no layer tells poisoned samples from others, in {count:,} samples."
-    layers = ", ".join(map(str, found.sensitive_layers))
-    return f"{opening}{int(found.flagged.sum()):,} of {count:,} samples flagged, by layers {layers}."
+def _verdict(detection: Detection, opening: str) -> str:
+    count = len(detection.ids)
+    if detection.verdict != "poisoned":
+        return f"{opening}no layer separates poisoned samples from others, in {count:,} samples."
+    layers = ", ".join(map(str, detection.sensitive_layers))
+    return f"{opening}{int(detection.flagged.sum()):,} of {count:,} samples flagged, by layers {layers}."
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
-    """Ends at the next batch, so that nothing is lost; killed if it does not."""
-    place = workspace_of(session.visitor)
-    job = scan_job.job_named(place, watch.job)
-    if job is None:
-        yield look(parts, session, watch)
-        return
-    yield {parts.stop: gr.Button("Stopping at the next batch", interactive=False)}
-    job.stop()
-    yield look(parts, session, watch)
+    """Stop the followed scan at the next batch, so that no finished batch is lost."""
+    job = scan_job.job_named(workspace_of(session.visitor), watch.job)
+    if job is not None:
+        yield {parts.stop: gr.Button("Stopping at the next batch", interactive=False)}
+        job.stop()
+    yield refresh(parts, session, watch)
 
 
 def resume(parts: Parts, session: Session, watch: Watch) -> Update:
-    place = workspace_of(session.visitor)
-    job = scan_job.job_named(place, watch.job)
+    job = scan_job.job_named(workspace_of(session.visitor), watch.job)
     if job is None:
-        return look(parts, session, watch)
-    scan_job.resume(place, job)
-    return {parts.pulse: gr.Timer(active=True), **look(parts, session, replace(watch, state=""))}
+        return refresh(parts, session, watch)
+    scan_job.resume(job)
+    return {parts.pulse: gr.Timer(active=True), **refresh(parts, session, replace(watch, state=""))}
 
 
-def open_run(parts: Parts, session: Session, name: str) -> Update:
-    place = workspace_of(session.visitor)
-    place.run_path(name)
+def choose_run(parts: Parts, session: Session, watch: Watch, event: gr.EventData) -> Update:
+    """Open the clicked run of the list, or follow its scan."""
+    if event.job:
+        return refresh(parts, session, Watch(event.job, session.run, filled_for=watch.filled_for))
+    return _open_run(parts, session, event.run)
+
+
+def open_watched_run(parts: Parts, session: Session, watch: Watch) -> Update:
+    return _open_run(parts, session, watch.job)
+
+
+def open_demo(parts: Parts, session: Session, _: Watch) -> Update:
+    return _open_run(parts, session, demo_run.open_demo(workspace_of(session.visitor)))
+
+
+def _open_run(parts: Parts, session: Session, name: str) -> Update:
+    workspace = workspace_of(session.visitor)
+    workspace.run_path(name)
     session = replace(session, run=name, revision=session.revision + 1)
-    return {parts.session: session, parts.notice: "", parts.runs: run_list.table(place, name)}
+    return {parts.session: session, parts.notice: "", parts.runs: run_list.table(workspace, name)}
 
 
-def open_demo(parts: Parts, session: Session) -> Update:
-    return open_run(parts, session, demo_run.open_demo(workspace_of(session.visitor)))
-
-
-def show_job(parts: Parts, session: Session, watch: Watch, name: str) -> Update:
-    return look(parts, session, Watch(name, session.run, seen=watch.seen))
-
-
-def failed(parts: Parts, session: Session, watch: Watch, error: ByeError) -> Update:
-    """The message, and buttons as the job really stands."""
+def show_error(parts: Parts, error: ByeError, session: Session, watch: Watch, *_: Any) -> Update:
+    """Show the message, and the buttons that apply to the followed scan."""
     try:
-        return {**look(parts, session, watch), parts.notice: alert(error)}
+        return {**refresh(parts, session, watch), parts.notice: alert(error)}
     except ByeError:
         return {parts.notice: alert(error)}

@@ -1,16 +1,16 @@
-"""Scan: read where the model looks for every sample, in a job of its own; the list of all runs."""
+"""Builds the Scan tab: start a scan, follow it, and list all runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session, Tab
-from bye_core.ui.tabs.scan import actions as page
+from bye_core.ui.session import Frame, Tab
+from bye_core.ui.shared.events import QUIET, binder, open_tab
+from bye_core.ui.shared.messages import note
+from bye_core.ui.tabs.scan import actions
 from bye_core.ui.tabs.scan.job import AUTO
 from bye_core.ui.workspace import hosted
 
@@ -21,11 +21,10 @@ CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-run], [data-job]');
   if (button) trigger('click', { run: button.dataset.run || '', job: button.dataset.job || '' });
 });"""
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session.data, session.run. Writes: session.run. Starts and stops jobs of the workspace."""
+    """Build the tab. It reads session.data and session.run, writes session.run, and starts and stops scans."""
     parts = _lay_out(frame)
     _listen(parts, frame)
 
@@ -33,8 +32,8 @@ def build(frame: Frame, tab: gr.Tab) -> None:
 TAB = Tab("scan", "Scan", build)
 
 
-def _lay_out(frame: Frame) -> page.Parts:
-    notice, data = gr.HTML(elem_id="scan-notice"), gr.HTML(page.note(page.NO_DATA), elem_id="scan-data")
+def _lay_out(frame: Frame) -> actions.Parts:
+    notice, data = gr.HTML(elem_id="scan-notice"), gr.HTML(note(actions.NO_DATA), elem_id="scan-data")
     choose = gr.Button("Choose a data set", variant="primary", elem_id="scan-choose", scale=0, min_width=200)
     fields = _form()
     command = gr.Code(
@@ -49,81 +48,60 @@ def _lay_out(frame: Frame) -> page.Parts:
     with gr.Row(elem_classes="bye-actions"):
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="scan-stop", scale=0, min_width=140)
         resume = gr.Button("Resume", variant="primary", visible=False, elem_id="scan-resume", scale=0, min_width=140)
-        results = gr.Button("See its layers", variant="primary", visible=False, elem_id="scan-results", scale=0)
+        results = gr.Button("Show its layers", variant="primary", visible=False, elem_id="scan-results", scale=0)
         review = gr.Button("Review its samples", visible=False, elem_id="scan-review", scale=0, min_width=230)
-    sofar = gr.HTML(elem_id="scan-sofar")
+    preliminary = gr.HTML(elem_id="scan-sofar")
     figure = gr.Plot(visible=False, show_label=False, elem_id="scan-figure")
     runs = gr.HTML(js_on_load=CLICKS, elem_id="scan-runs")
     demo = gr.Button("Open the demo", size="sm", visible=False, elem_id="scan-demo", scale=0)
-    return page.Parts(
-        frame.session, gr.State(page.Watch()), frame.pulse, notice, data, choose, fields, command, start, job, stop,
-        resume, results, review, sofar, figure, runs, demo,
+    return actions.Parts(
+        frame.session, gr.State(actions.Watch()), frame.pulse, notice, data, choose, fields, command, start, job, stop,
+        resume, results, review, preliminary, figure, runs, demo,
     )  # fmt: skip
 
 
 def _form() -> tuple[Any, ...]:
-    """The fields in the order of scans.Form."""
+    """Return the fields in the order of job.Form."""
     where = "owner/name on the hub" if hosted() else "a folder, or owner/name on the hub"
     with gr.Row():
         model = gr.Dropdown(
-            [], label="Model", info=f"The model that is fine-tuned on this set: {where}",
+            [], label="Model", info=f"the model that is fine-tuned on this set: {where}",
             allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-model",
         )  # fmt: skip
         adapter = gr.Dropdown(
-            [("none", "")], value="", label="Adapter", info="Its LoRA fine-tune on this very set: only then a "
-            "back door shows", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
+            [("none", "")], value="", label="Adapter", info="LoRA weights fine-tuned on this set; a back door shows "
+            "only with them", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
-        batch = gr.Dropdown(BATCHES, value=AUTO, label="Samples at a time", elem_id="scan-batch")
+        batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
         device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
         answers = gr.Checkbox(
             True, label="Read the answers too", elem_id="scan-answers",
-            info="How likely each is, before and after fine-tuning: two more passes; faint triggers show only then",
+            info="their likelihood before and after fine-tuning; finds faint triggers, takes two more passes",
         )  # fmt: skip
     return model, adapter, name, batch, device, dtype, answers
 
 
-def _listen(parts: page.Parts, frame: Frame) -> None:
-    outputs, session, fields = parts.all(), frame.session, list(parts.fields)
+def _listen(parts: actions.Parts, frame: Frame) -> None:
+    outputs, known, fields = parts.all(), [parts.session, parts.watch], list(parts.fields)
+    bind = binder(parts, on_error=partial(actions.show_error, parts))
 
-    def bound(function: Any) -> Any:
-        """`function(parts, session, ...)`; after a failure: the message, and buttons as the job stands."""
-
-        def handler(current: Session, watch: page.Watch, *values: Any) -> page.Update:
-            try:
-                return function(parts, current, watch, *values)
-            except ByeError as error:
-                return page.failed(parts, current, watch, error)
-
-        return handler
-
-    def stop(current: Session, watch: page.Watch) -> Iterator[page.Update]:
-        try:
-            yield from page.stop(parts, current, watch)
-        except ByeError as error:
-            yield page.failed(parts, current, watch, error)
-
-    def listed(current: Session, watch: page.Watch, event: gr.EventData) -> page.Update:
-        if event.job:
-            return bound(lambda p, s, w: page.show_job(p, s, w, event.job))(current, watch)
-        return bound(lambda p, s, w: page.open_run(p, s, event.run))(current, watch)
-
-    known = [session, parts.watch]
-    frame.opened.change(bound(page.refresh), [*known, *fields], outputs, **QUIET)
-    frame.pulse.tick(bound(page.look), known, outputs, concurrency_limit=4, **QUIET)
+    frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
+    frame.pulse.tick(bind(actions.refresh), known, outputs, concurrency_limit=4, **QUIET)
     gr.on(
-        [field.change for field in fields], bound(lambda p, s, w, *values: page.preview(p, s, *values)),
-        [*known, *fields], parts.command, trigger_mode="always_last", **QUIET,
+        [field.change for field in fields], bind(actions.preview), [*known, *fields], parts.command,
+        trigger_mode="always_last", **QUIET,
     )  # fmt: skip
-    starting = bound(page.start)
-    parts.start.click(starting, [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command])
-    parts.stop.click(stop, known, outputs, **QUIET)
-    parts.resume.click(bound(page.resume), known, outputs, **QUIET)
-    parts.runs.click(listed, known, outputs, **QUIET)
-    parts.choose.click(lambda: gr.Tabs(selected="data"), None, frame.tabs, **QUIET)
-    parts.demo.click(bound(lambda p, s, w: page.open_demo(p, s)), known, outputs, **QUIET)
+    parts.start.click(
+        bind(actions.start), [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command]
+    )
+    parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
+    parts.runs.click(bind(actions.choose_run), known, outputs, **QUIET)
+    parts.choose.click(open_tab("data"), None, frame.tabs, **QUIET)
+    parts.demo.click(bind(actions.open_demo), known, outputs, **QUIET)
     for button, tab in ((parts.results, "layers"), (parts.review, "review")):
-        opening = button.click(bound(lambda p, s, w: page.open_run(p, s, w.job)), known, outputs, **QUIET)
-        opening.then(partial(gr.Tabs, selected=tab), None, frame.tabs, **QUIET)
+        opening = button.click(bind(actions.open_watched_run), known, outputs, **QUIET)
+        opening.then(open_tab(tab), None, frame.tabs, **QUIET)

@@ -1,0 +1,79 @@
+"""Shows a cleaning as HTML: its stages with their states, then its results."""
+
+from __future__ import annotations
+
+from html import escape
+
+from bye_core import pipeline
+from bye_core.runs import jobs
+from bye_core.text import MEASURES, measured
+from bye_core.ui.shared import job_card
+from bye_core.ui.tabs.clean.job import Stage, stages
+
+STATES = {"done": "done", "running": "running", "waiting": "waiting", "skipped": "not needed"}
+# Title of each stage, and what its button opens.
+STAGES = {
+    "finetune suspect": ("Fine-tune on everything", "log"),
+    "scan": ("Scan the fine-tuned model's attention", "review"),
+    "detect": ("Detect poisoned samples", "layers"),
+    "export": ("Export the remaining samples", "files"),
+    "finetune cleaned": ("Fine-tune on the remaining samples", "log"),
+    "finetune random": ("Fine-tune on all but a random 20%", "log"),
+    "evaluate base": ("Measure the base model", ""),
+    "evaluate suspect": ("Measure the model tuned on everything", ""),
+    "evaluate random": ("Measure the model tuned on a random 80%", ""),
+    "evaluate cleaned": ("Measure the model tuned on the remaining samples", ""),
+    "report": ("Write the report", "report"),
+}
+OPENS = {"log": "show log", "review": "review its samples", "layers": "show its layers", "files": "show folder",
+         "report": "show report"}  # fmt: skip
+
+
+def card(job: jobs.Job, state: str) -> str:
+    """Return the stages with their states and buttons, the progress of the running one, and the results."""
+    standing = job.progress()
+    items = "".join(_item(stage, standing) for stage in stages(job, state))
+    words = "starting" if state == jobs.RUNNING and not standing.total else job_card.STATES[state]
+    return job_card.section(job.title, state, words, f"<ol class='bye-stages'>{items}</ol>{_results(job)}")
+
+
+def _item(stage: Stage, standing: jobs.Standing) -> str:
+    label, opens = STAGES[stage.name]
+    more = _progress(stage, label, standing) if stage.state == "running" else ""
+    if opens and (stage.state == "done" or (stage.state == "running" and opens in ("log", "review"))):
+        more += f"<button type='button' class='bye-link' data-open='{stage.name}'>{OPENS[opens]}</button>"
+    return (
+        f"<li class='bye-stage-{stage.state}'><span class='bye-stage'>{escape(label)}</span>"
+        f"<span class='bye-stage-state'>{STATES[stage.state]}</span>{more}</li>"
+    )
+
+
+def _progress(stage: Stage, label: str, standing: jobs.Standing) -> str:
+    unit = job_card.UNITS.get(stage.name.partition(" ")[0], "samples")
+    facts = [f"{standing.done:,} of {standing.total:,} {unit}", *job_card.pace(standing, unit)]
+    words = ", ".join(facts) if standing.total else "starting"
+    return (
+        f"<progress aria-label='{escape(label, quote=True)}' max='{max(standing.total, 1)}' value='{standing.done}'>"
+        f"</progress><span class='bye-note'>{escape(words)}</span>"
+    )
+
+
+def _results(job: jobs.Job) -> str:
+    """Return the verdict and the measures of every model, "" before the job is done."""
+    result = job.result() or {}
+    if not result:
+        return ""
+    words = "No evidence of poisoning"
+    if result["verdict"] == "poisoned":
+        words = f"{result['flagged']:,} of {result['samples']:,} samples flagged"
+    words += f", {result['kept']:,} kept." if "kept" in result else "."
+    models = result["models"]
+    keys = [key for key in MEASURES if any(facts.get(key) is not None for facts in models.values())]
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(pipeline.MODELS[name])}</th>"
+        f"{''.join(f'<td class=bye-number>{escape(measured(facts, key))}</td>' for key in keys)}</tr>"
+        for name, facts in models.items()
+    )
+    head = "".join(f"<th scope='col' class='bye-number'>{MEASURES[key][0]}</th>" for key in keys)
+    table = f"<table class='bye-table'><thead><tr><th scope='col'>model</th>{head}</tr></thead>{rows}</table>"
+    return f"<p>{escape(words)}</p>" + (f"<div class='bye-scroll' tabindex='0'>{table}</div>" if rows else "")
