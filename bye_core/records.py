@@ -196,7 +196,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class CausalCheck:
-    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causal_outcome).
+    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causal).
 
     key      changes with what was covered or left out, and with the target: a check with another key answers another
              question

@@ -1,6 +1,7 @@
 """Why samples are flagged: where they look, what they answer, and what happens when the spot is covered. Pure."""
 
-from bye_core.evidence.causal_outcome import (
+from bye_core.evidence.attention_peak import Box, LayerChoice, Look, choose_layer, look, peak_shares
+from bye_core.evidence.causal import (
     ASIDE,
     BESIDE,
     COVERED,
@@ -12,22 +13,32 @@ from bye_core.evidence.causal_outcome import (
     WAYS,
     WIDER,
     Cause,
+    Question,
     at_target,
     cause,
+    question_of,
     totals,
 )
-from bye_core.evidence.causal_question import Question, question_of
 from bye_core.evidence.consensus_map import Consensus, consensus, picture_map, raster_of
-from bye_core.evidence.crops import Gallery, crop, crop_box, mean_crop
 from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.exact_test import ALPHA, LEAST_P, Excess, Strata
-from bye_core.evidence.occlusion import area, cover, paste
+from bye_core.evidence.occlusion import Gallery, area, cover, crop, crop_box, mean_crop, paste
 from bye_core.evidence.overrepresented_answers import ENDING, Shared, reaches, same_answer, shared_answers
 from bye_core.evidence.overrepresented_words import OddWord, mark_inserted, odd_words, without
-from bye_core.evidence.paste_targets import Carriers
-from bye_core.evidence.places import Box, LayerChoice, Look, choose_layer, look, peak_shares
-from bye_core.evidence.spot_growth import MOST_AT_FIRST, ROUNDS, Spots, SpotTrimming, controlled, widened
-from bye_core.evidence.window_search import FRUITLESS, LEVELS, WINDOWS, bringing, spots_at
+from bye_core.evidence.paste_recipients import Carriers
+from bye_core.evidence.regions import (
+    FRUITLESS,
+    LEVELS,
+    MOST_AT_FIRST,
+    ROUNDS,
+    WINDOWS,
+    Spots,
+    SpotTrimming,
+    bringing,
+    controlled,
+    spots_at,
+    widened,
+)
 
 __all__ = [
     "ALPHA",

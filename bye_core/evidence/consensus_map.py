@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bye_core.evidence.places import Box, Look, on_picture
+from bye_core.evidence.attention_peak import Box, Look, on_picture
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 

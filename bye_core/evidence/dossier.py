@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bye_core.evidence.attention_peak import LayerChoice, Look
 from bye_core.evidence.consensus_map import Consensus
 from bye_core.evidence.exact_test import Strata
 from bye_core.evidence.overrepresented_answers import Shared
 from bye_core.evidence.overrepresented_words import OddWord
-from bye_core.evidence.paste_targets import Carriers
-from bye_core.evidence.places import LayerChoice, Look
+from bye_core.evidence.paste_recipients import Carriers
 
 LISTED = 20  # answers and words that facts name
 

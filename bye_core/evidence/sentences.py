@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bye_core.evidence.causal_outcome import OUTCOMES
+from bye_core.evidence.causal import OUTCOMES
 from bye_core.evidence.exact_test import LEAST_P
 from bye_core.text import clip, count
 

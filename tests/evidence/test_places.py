@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bye_core.evidence import choose_layer, consensus, look, peak_shares, picture_map, raster_of
-from bye_core.evidence.places import on_picture
+from bye_core.evidence.attention_peak import on_picture
 from bye_core.records import AttentionRows, Grid
 
 PADDED = (0.0, -0.5, 1.0, 1.5)  # a picture twice as wide as high, padded to a square

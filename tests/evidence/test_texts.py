@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from bye_core.evidence import ENDING, Strata, mark_inserted, odd_words, reaches, shared_answers, without
-from bye_core.evidence.causal_question import question_of
+from bye_core.evidence.causal import question_of
 from bye_core.evidence.overrepresented_answers import same_answer
 from bye_core.evidence.overrepresented_words import drop
 from bye_core.question_kinds import question_labels

@@ -1,4 +1,4 @@
-"""Where a sample's first answer token looks: its peak cell, and the spot around it that may hold a trigger. Pure."""
+"""Finds the attention peak of a sample, and the spot around it that may hold a trigger."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Box = tuple[float, float, float, float]
 # The spot is what looks at least half as bright as the peak and hangs together with it, and one cell around it, as a
 # trigger is rarely where the cells' edges are (ours).
 BRIGHT, MARGIN = 0.5, 1
+
 # No side of a spot takes more of the grid: what is spread over more is no spot (ours).
 WIDEST = 1 / 3
 

@@ -1,5 +1,6 @@
-"""Samples that are not flagged and have another answer: a suspected spot is pasted into their pictures, to see whether
-it brings the target along. Pure. As SentiNet (Chou et al. 2018) tests whether a region takes other pictures over.
+"""Chooses the unflagged samples into whose pictures a suspected spot is pasted.
+
+If the spot brings the target along, it drives the answer (after SentiNet, Chou et al. 2018).
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from bye_core.evidence.overrepresented_answers import Shared, reaches
 from bye_core.text import normalised
 
 MOST = 3  # for each flagged sample (ours)
+
 POOL = 16  # that those of one kind of question are drawn from (ours)
+
 DRAWN = 5000  # unflagged samples looked at, so that a pool costs the same in any set (ours)
+
 # An answer that clearly more than this share of the unflagged has to such questions is no wonder (ours). Fewer may be
 # missed poison.
 USUAL = 0.05
+
 _AT_TARGET = object()  # no answer's text
 
 

@@ -1,19 +1,42 @@
-"""Covering more than one spot: where a model looks once the first is covered, and next to it; then less again. Pure.
+"""Chooses the regions of a picture that are covered: by growth around attention peaks, or by search.
 
-A trigger may be larger than what a model looks at, and there may be several of which each does (ours).
+A trigger may be larger than the attention peak, and there may be several triggers (ours). A model may also follow a
+trigger that no attention shows. What it needs of the picture brings the target along wherever it is pasted, as SentiNet
+(Chou et al. 2018) tests; the search tries all places (ours).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from scipy.ndimage import find_objects, label
+
+from bye_core.evidence.attention_peak import Box, Look
 from bye_core.evidence.occlusion import area, elsewhere
-from bye_core.evidence.places import Box, Look
+
+PARTS, SIDE = 8, 2  # of each side of a picture; of which a window takes so many (ours, on development seeds)
+
+PLACES = PARTS - SIDE + 1
+
+WINDOWS: tuple[Box, ...] = tuple(
+    (column / PARTS, row / PARTS, (column + SIDE) / PARTS, (row + SIDE) / PARTS)
+    for row in range(PLACES)
+    for column in range(PLACES)
+)
+
+# Parts are covered of whose windows so many bring the target along: the surest first, then more (ours).
+LEVELS = (1.0, 3 / 4, 1 / 2, 1 / 4, 1 / 8)
+
+FRUITLESS = 32  # samples searched in vain until no more are: the trigger is no part of the picture (ours)
+
 
 ROUNDS = 8  # times that more and more is covered, the first spot alone among them (ours)
+
 # Of a picture's area (ours, on development seeds): with more gone any answer may leave; and so much is covered at most
 # until it is known what part of that counts.
 MOST, MOST_AT_FIRST = 0.4, 0.5
+
 Spots = tuple[Box, ...]
 
 
@@ -107,3 +130,23 @@ def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
             edges[n + 2] = min(high + size, 1.0)
     left, top, right, bottom = edges
     return left, top, right, bottom
+
+
+def bringing(hits: np.ndarray) -> np.ndarray:
+    """Whether each of WINDOWS brings the target along [len(WINDOWS)] -> the share of those on each part that do
+    [PARTS, PARTS]."""
+    found, tried = np.zeros((PARTS, PARTS)), np.zeros((PARTS, PARTS))
+    for place, hit in enumerate(hits):
+        row, column = divmod(place, PLACES)
+        found[row : row + SIDE, column : column + SIDE] += hit
+        tried[row : row + SIDE, column : column + SIDE] += 1
+    return found / tried
+
+
+def spots_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
+    """Boxes around the parts that hang together and of which `level` at least of the windows bring the target along."""
+    groups, _ = label(brought >= level, structure=np.ones((3, 3)))
+    return tuple(
+        (across.start / PARTS, down.start / PARTS, across.stop / PARTS, down.stop / PARTS)
+        for down, across in find_objects(groups)
+    )
