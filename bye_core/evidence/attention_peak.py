@@ -26,7 +26,7 @@ WIDEST = 1 / 3
 
 
 @dataclass(frozen=True)
-class Look:
+class AttentionPeak:
     """Where one sample looks in `layer`.
 
     grid, row, column  the peak cell, in which of the sample's grids; share: 0..1 of the attention on the image tokens
@@ -108,7 +108,7 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else math.nan
 
 
-def look(rows: AttentionRows, layer: int) -> Look | None:
+def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
     """Where one sample looks in `layer`; None where no image token is visible there."""
     shares = image_shares(rows.rows)[[layer]]
     if not rows.grids or not np.isfinite(shares).all():
@@ -120,7 +120,7 @@ def look(rows: AttentionRows, layer: int) -> Look | None:
     spot = _spot(own, row, column)
     edges = cell_box(grid, *spot[:2], 1, 1)[:2] + cell_box(grid, *spot[2:], 1, 1)[2:]
     cell = cell_box(grid, row, column, 1, 1)
-    return Look(layer, best, grid.image, row, column, float(own[row, column]), cell, _inside(edges))
+    return AttentionPeak(layer, best, grid.image, row, column, float(own[row, column]), cell, _inside(edges))
 
 
 def _spot(cells: np.ndarray, row: int, column: int) -> tuple[int, int, int, int]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from bye_core.evidence.attention_peak import Box, Look
-from bye_core.evidence.occlusion import cover, elsewhere
-from bye_core.evidence.overrepresented_answers import Shared, reaches
-from bye_core.evidence.overrepresented_words import asked_else, drop, plain
+from bye_core.evidence.attention_peak import AttentionPeak, Box
+from bye_core.evidence.occlusion import control_boxes, cover
+from bye_core.evidence.overrepresented_answers import SharedAnswer, has_answer
+from bye_core.evidence.overrepresented_words import bare_word, remove_question_words, replace_question
 from bye_core.records import Sample
 from bye_core.text import normalised
 
@@ -29,15 +29,21 @@ PROCEDURE = 2
 # Ways in which a sample is asked: as it is; spot covered, or as large a spot elsewhere; odd words left out, or as many
 # others. Where covering the spot changed nothing, what else is looked at covered too, or as much elsewhere; and where
 # that did not either, what brings the target into another picture.
-PLAIN, COVERED, ELSEWHERE, WITHOUT, OTHERS = WAYS = ("plain", "covered", "elsewhere", "without", "others")
+UNCHANGED, COVERED, COVERED_CONTROL, WORDS_REMOVED, WORDS_CONTROL = CONDITIONS = (
+    "plain",
+    "covered",
+    "elsewhere",
+    "without",
+    "others",
+)
 
-WIDER, ASIDE = "wider", "aside"
+GROWN, GROWN_CONTROL = "wider", "aside"
 
-FOUND, BESIDE = "found", "beside"
+SEARCHED, SEARCHED_CONTROL = "found", "beside"
 
 # Asked of the same pictures where a set has but one kind of question and more than one spot had to be covered: a
 # trigger brings its target whatever is asked, and what that question is about does not (ours).
-ELSE = {
+OTHER_QUESTIONS = {
     "what": "What is in this picture?",
     "colors": "Which colors are there?",
     "day": "Is it day or night?",
@@ -46,17 +52,19 @@ ELSE = {
 
 # What is changed, and what it is held against.
 SUSPECTS = {
-    "found": (FOUND, BESIDE),
-    "spots": (WIDER, ASIDE),
-    "spot": (COVERED, ELSEWHERE),
-    "words": (WITHOUT, OTHERS),
+    "found": (SEARCHED, SEARCHED_CONTROL),
+    "spots": (GROWN, GROWN_CONTROL),
+    "spot": (COVERED, COVERED_CONTROL),
+    "words": (WORDS_REMOVED, WORDS_CONTROL),
 }
 
-MANY = ("found", "spots")  # more than one spot may be covered there
+SEVERAL_SPOTS = ("found", "spots")  # more than one spot may be covered there
 
-CARRIED = 0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
+LEAST_INSERTED = (
+    0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
+)
 
-CARRIED_ELSE = 0.75  # and of other questions, where they are asked (ours, on development seeds)
+LEAST_OTHER_QUESTIONS = 0.75  # and of other questions, where they are asked (ours, on development seeds)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
@@ -77,7 +85,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Cause:
+class CausalOutcome:
     """What was found out on one sample, a key of OUTCOMES; `suspect`: which of SUSPECTS tells it, "" if none does."""
 
     outcome: str
@@ -88,13 +96,13 @@ class Cause:
         return self.outcome == "flips"
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         return OUTCOMES[self.outcome].format(**WORDS.get(self.suspect, {}))
 
 
-def cause(
-    given: Mapping[str, str], aim: Shared | None, expected: str, carried: Mapping[str, str] | None = None
-) -> Cause:
+def judge_outcome(
+    given: Mapping[str, str], aim: SharedAnswer | None, expected: str, carried: Mapping[str, str] | None = None
+) -> CausalOutcome:
     """The answers `given` by way of asking -> what brings the target about. `carried`: answers of other samples with
     the suspected spots pasted into their pictures.
 
@@ -109,36 +117,38 @@ def cause(
         if not at_target(aim, expected, control):
             return "any"
         brought = [at_target(aim, expected, said) for said in (carried or {}).values()]
-        besides = [at_target(aim, expected, given[way]) for way in ELSE if way in given and suspect in MANY]
-        alone = sum(brought) >= CARRIED * len(brought) and sum(besides) >= CARRIED_ELSE * len(besides)
+        besides = [
+            at_target(aim, expected, given[way]) for way in OTHER_QUESTIONS if way in given and suspect in SEVERAL_SPOTS
+        ]
+        alone = sum(brought) >= LEAST_INSERTED * len(brought) and sum(besides) >= LEAST_OTHER_QUESTIONS * len(besides)
         return "flips" if alone or suspect == "words" else "content"
 
-    if PLAIN not in given:
-        return Cause("unknown")
-    if not at_target(aim, expected, given[PLAIN]):
-        return Cause("off")
+    if UNCHANGED not in given:
+        return CausalOutcome("unknown")
+    if not at_target(aim, expected, given[UNCHANGED]):
+        return CausalOutcome("off")
     found = [
-        Cause(outcome(suspect, given[changed], given[control]), suspect)
+        CausalOutcome(outcome(suspect, given[changed], given[control]), suspect)
         for suspect, (changed, control) in SUSPECTS.items()
         if changed in given and control in given
     ]
     order = list(OUTCOMES)
-    return min(found, key=lambda one: order.index(one.outcome), default=Cause("unknown"))
+    return min(found, key=lambda one: order.index(one.outcome), default=CausalOutcome("unknown"))
 
 
-def at_target(aim: Shared | None, expected: str, said: str) -> bool:
+def at_target(aim: SharedAnswer | None, expected: str, said: str) -> bool:
     """Whether the model says the suspected target; the sample's own answer where none is known."""
-    return reaches(aim, said) if aim else normalised(said) == normalised(expected)
+    return has_answer(aim, said) if aim else normalised(said) == normalised(expected)
 
 
-def totals(causes: Iterable[Cause]) -> dict[str, int]:
+def count_outcomes(causes: Iterable[CausalOutcome]) -> dict[str, int]:
     """How many samples had each outcome."""
     found = list(causes)
     return {"checked": len(found), **{name: sum(one.outcome == name for one in found) for name in OUTCOMES}}
 
 
 @dataclass(frozen=True)
-class Question:
+class Intervention:
     """What is asked about one sample. What is None or empty is not asked.
 
     spots, elsewhere  parts of picture number `image` to cover: the suspected ones, and as large ones
@@ -149,50 +159,68 @@ class Question:
     sample: Sample
     image: int = 0
     spots: tuple[Box, ...] = ()
-    elsewhere: tuple[Box, ...] = ()
+    control_spots: tuple[Box, ...] = ()
     words: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    carriers: tuple[str, ...] = ()
+    control_words: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        asked = {PLAIN: True, COVERED: self.spots, ELSEWHERE: self.elsewhere, WITHOUT: self.words, OTHERS: self.others}
-        return tuple(way for way in WAYS if asked[way])
+    def conditions(self) -> tuple[str, ...]:
+        """The CONDITIONS in which the model is asked."""
+        changes = {
+            UNCHANGED: True,
+            COVERED: self.spots,
+            COVERED_CONTROL: self.control_spots,
+            WORDS_REMOVED: self.words,
+            WORDS_CONTROL: self.control_words,
+        }
+        return tuple(condition for condition in CONDITIONS if changes[condition])
 
-    def asked(self, way: str) -> Sample:
-        """The sample as it is asked that way."""
-        if way in ELSE:
-            return asked_else(self.sample, ELSE[way])
-        return drop(self.sample, {WITHOUT: self.words, OTHERS: self.others}.get(way, ()))
+    def sample_for(self, condition: str) -> Sample:
+        """Return the sample with its question as in `condition`."""
+        if condition in OTHER_QUESTIONS:
+            return replace_question(self.sample, OTHER_QUESTIONS[condition])
+        removed = {WORDS_REMOVED: self.words, WORDS_CONTROL: self.control_words}.get(condition, ())
+        return remove_question_words(self.sample, removed)
 
-    def shown(self, way: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
-        """Its pictures as they are shown that way."""
-        boxes = {COVERED: self.spots, ELSEWHERE: self.elsewhere}.get(way)
-        return [cover(one, boxes) if boxes and n == self.image else one for n, one in enumerate(pictures)]
+    def pictures_for(self, condition: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+        """Return the sample's pictures as in `condition`."""
+        boxes = {COVERED: self.spots, COVERED_CONTROL: self.control_spots}.get(condition)
+        return [
+            cover(picture, boxes) if boxes and number == self.image else picture
+            for number, picture in enumerate(pictures)
+        ]
 
-    def covering(self, spots: tuple[Box, ...], elsewhere: tuple[Box, ...]) -> Question:
-        """The same with more covered."""
-        return replace(self, spots=spots, elsewhere=elsewhere)
+    def with_spots(self, spots: tuple[Box, ...], control_spots: tuple[Box, ...]) -> Intervention:
+        """Return the same intervention with these spots covered."""
+        return replace(self, spots=spots, control_spots=control_spots)
 
-    def key(self, target: Shared | None, *model: str | None) -> str:
-        """Another for another spot, other words, other ways of asking, another target or another `model` (its digests).
-        Not for other carriers: any will do, and which there are changes with every flag."""
-        about = [self.image, self.spots, self.elsewhere, self.words, self.others, model, list(SUSPECTS), ELSE]
-        about += [target and (target.kind, target.text), PROCEDURE]
-        return hashlib.sha256(json.dumps(about).encode("ascii")).hexdigest()[:16]
+    def key(self, target: SharedAnswer | None, *model: str | None) -> str:
+        """Return a digest of all that the answers depend on; `model`: digests of the model.
+
+        The recipients do not count: any will do, and they change with every flag.
+        """
+        parts = [self.image, self.spots, self.control_spots, self.words, self.control_words, model]
+        parts += [list(SUSPECTS), OTHER_QUESTIONS, target and (target.kind, target.text), PROCEDURE]
+        return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 
 
-def question_of(
-    sample: Sample, seen: Look | None, suspected: Sequence[str], carriers: tuple[str, ...] = (), seed: int = 0
-) -> Question:
-    """How to ask about a sample that looks where `seen` says; `suspected`: words that may be a trigger."""
-    here = list(dict.fromkeys(plain(word) for word in sample.question.split()))
-    words = tuple(word for word in here if word in suspected)
-    rest = [word for word in here if word not in suspected]
+def plan_intervention(
+    sample: Sample,
+    peak: AttentionPeak | None,
+    suspected: Sequence[str],
+    recipients: tuple[str, ...] = (),
+    seed: int = 0,
+) -> Intervention:
+    """Plan what to change about a sample with this attention peak; `suspected`: words that may be a trigger."""
+    in_question = list(dict.fromkeys(bare_word(word) for word in sample.question.split()))
+    words = tuple(word for word in in_question if word in suspected)
+    rest = [word for word in in_question if word not in suspected]
     rng = np.random.default_rng([seed, zlib.crc32(sample.id.encode("utf-8", "replace"))])
-    # Something must be left to ask.
-    others = tuple(rng.permutation(rest)[: len(words)].tolist()) if len(rest) > len(words) else ()
-    if seen is None or seen.on_padding:
-        return Question(sample, words=words, others=others, carriers=carriers)
-    spots = (seen.spot,)
-    return Question(sample, seen.image, spots, elsewhere(spots, sample.id, seed) or (), words, others, carriers)
+    # The control must leave some words of the question.
+    control_words = tuple(rng.permutation(rest)[: len(words)].tolist()) if len(rest) > len(words) else ()
+    if peak is None or peak.on_padding:
+        return Intervention(sample, words=words, control_words=control_words, recipients=recipients)
+    spots = (peak.spot,)
+    control_spots = control_boxes(spots, sample.id, seed) or ()
+    return Intervention(sample, peak.image, spots, control_spots, words, control_words, recipients)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bye_core.evidence.attention_peak import Box, Look, on_picture
+from bye_core.evidence.attention_peak import AttentionPeak, Box, on_picture
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 
@@ -41,7 +41,7 @@ class Consensus:
         return int(row), int(column)
 
     @property
-    def middle(self) -> Box:
+    def centre(self) -> Box:
         """The middle of what flagged samples look at there, as fractions of the picture: a box without size."""
         (row, column), excess = self.peak, self.excess.clip(0)
         top, left = max(row - 1, 0), max(column - 1, 0)
@@ -51,29 +51,29 @@ class Consensus:
         across = (part.sum(axis=0) @ (np.arange(part.shape[1]) + left + 0.5)) / weight / excess.shape[1]
         return float(across), float(down), float(across), float(down)
 
-    def near(self, one: Look) -> bool:
+    def is_near(self, peak: AttentionPeak) -> bool:
         """Whether the middle of a peak cell lies in the common peak's part of the picture, or in one beside it."""
         (row, column), (rows, columns) = self.peak, self.excess.shape
-        left, top, right, bottom = one.cell
+        left, top, right, bottom = peak.cell
         down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
-        return one.image == 0 and max(abs(down), abs(across)) <= 1.5
+        return peak.image == 0 and max(abs(down), abs(across)) <= 1.5
 
 
-def raster_of(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
+def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
     """The raster that maps of these samples are laid on: the coarsest of their grids, at most FINEST a side."""
     first = [own[0] for own in grids if own]
     sizes = [(grid.rows, grid.columns) for grid in first] or [(1, 1)]
     return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
 
 
-def picture_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
+def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
     """One sample's map, None where no image token is visible in `layer`."""
     shares = image_shares(rows.rows)[layer]
     return on_picture(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
 
 
-def consensus(
-    flagged: Sequence[tuple[str, np.ndarray]], others: Sequence[tuple[str, np.ndarray]], looks: Sequence[Look]
+def find_consensus(
+    flagged: Sequence[tuple[str, np.ndarray]], others: Sequence[tuple[str, np.ndarray]], looks: Sequence[AttentionPeak]
 ) -> Consensus:
     """(kind of question, map) of flagged samples, one at least, and of others; and where the flagged ones look.
 
@@ -84,4 +84,4 @@ def consensus(
     usual = {kind: np.mean([own for one, own in others if one == kind], axis=0) for kind in kinds}
     against = np.mean([usual.get(kind, everything) for kind, _ in flagged], axis=0)
     found = Consensus(np.mean([own for _, own in flagged], axis=0), against, 0.0, len(flagged), len(others))
-    return replace(found, agreement=float(np.mean([found.near(one) for one in looks] or [0.0])))
+    return replace(found, agreement=float(np.mean([found.is_near(one) for one in looks] or [0.0])))

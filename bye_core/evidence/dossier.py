@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bye_core.evidence.attention_peak import LayerChoice, Look
+from bye_core.evidence.attention_peak import AttentionPeak, LayerChoice
 from bye_core.evidence.consensus_map import Consensus
 from bye_core.evidence.exact_test import Strata
-from bye_core.evidence.overrepresented_answers import Shared
-from bye_core.evidence.overrepresented_words import OddWord
-from bye_core.evidence.paste_recipients import Carriers
+from bye_core.evidence.overrepresented_answers import SharedAnswer
+from bye_core.evidence.overrepresented_words import OverrepresentedWord
+from bye_core.evidence.paste_recipients import PasteRecipients
 
 LISTED = 20  # answers and words that facts name
 
@@ -32,22 +32,22 @@ class Dossier:
     samples: int
     flagged_ids: tuple[str, ...]
     strata: Strata
-    shared: tuple[Shared, ...] = ()
-    question_words: tuple[OddWord, ...] = ()
-    answer_words: tuple[OddWord, ...] = ()
+    shared_answers: tuple[SharedAnswer, ...] = ()
+    question_words: tuple[OverrepresentedWord, ...] = ()
+    answer_words: tuple[OverrepresentedWord, ...] = ()
     layer: LayerChoice | None = None
-    looks: Mapping[str, Look] = field(default_factory=dict)
+    peaks: Mapping[str, AttentionPeak] = field(default_factory=dict)
     consensus: Consensus | None = None
-    carriers: Carriers | None = None
+    recipients: PasteRecipients | None = None
 
     @property
     def flagged(self) -> int:
         return len(self.flagged_ids)
 
     @property
-    def target(self) -> Shared | None:
+    def target(self) -> SharedAnswer | None:
         """The suspected target: the answer or ending most over-represented; None where none is beyond chance."""
-        return self.shared[0] if self.shared and self.shared[0].excess.significant else None
+        return self.shared_answers[0] if self.shared_answers and self.shared_answers[0].excess.significant else None
 
     @property
     def trigger_words(self) -> tuple[str, ...]:
@@ -59,16 +59,16 @@ class Dossier:
             "samples": self.samples,
             "flagged": self.flagged,
             "target": _shared(self.target) if self.target else None,
-            "answers": [_shared(one) for one in self.shared[:LISTED]],
+            "answers": [_shared(one) for one in self.shared_answers[:LISTED]],
             "question_words": [_word(one) for one in self.question_words[:LISTED]],
             "answer_words": [_word(one) for one in self.answer_words[:LISTED]],
             "layer": asdict(self.layer) if self.layer else None,
-            "looks": {id: asdict(one) for id, one in self.looks.items()},
+            "looks": {id: asdict(one) for id, one in self.peaks.items()},
             "consensus": _consensus(self.consensus) if self.consensus else None,
         }
 
 
-def _shared(one: Shared) -> dict[str, Any]:
+def _shared(one: SharedAnswer) -> dict[str, Any]:
     return {
         "text": one.text,
         "kind": one.kind,
@@ -78,7 +78,7 @@ def _shared(one: Shared) -> dict[str, Any]:
     }
 
 
-def _word(one: OddWord) -> dict[str, Any]:
+def _word(one: OverrepresentedWord) -> dict[str, Any]:
     return {"word": one.word, **asdict(one.excess), "inserted": one.inserted}
 
 

@@ -77,7 +77,7 @@ def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Im
     return pasted
 
 
-def elsewhere(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
+def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
     """Boxes of the same sizes that touch none of `boxes`, at places drawn by `name` and `seed`; those that lie on each
     other keep together.
 
@@ -147,7 +147,7 @@ class Gallery:
     missing: str = ""
 
 
-def crop_box(spots: Sequence[Box]) -> tuple[float, float]:
+def crop_size(spots: Sequence[Box]) -> tuple[float, float]:
     """The size (width, height) of all crops, as fractions of a picture: the median of the spots'."""
     sizes = np.array([(right - left, bottom - top) for left, top, right, bottom in spots])
     width, height = np.median(sizes, axis=0)

@@ -19,7 +19,7 @@ ANSWER, ENDING = "answer", "ending"
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedAnswer:
     """An answer, or one ending of different answers (`kind`), with how often the flagged have it, and how many kinds
     of question it answers."""
 
@@ -29,7 +29,7 @@ class Shared:
     questions: int
 
 
-def shared_answers(answers: Sequence[str], strata: Strata) -> list[Shared]:
+def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]:
     """Answers [N] -> whole answers and endings, the most over-represented among the flagged first; of those that are as
     likely by chance, first what answers several kinds of question.
 
@@ -43,22 +43,24 @@ def shared_answers(answers: Sequence[str], strata: Strata) -> list[Shared]:
     for place in most_in_excess(strata, list(having.values()), TESTED):
         kind, key = keys[place]
         rows = having[kind, key]
-        found.append(Shared(_as_written(answers, rows, kind, key), kind, strata.test(rows, tests), strata.kinds(rows)))
+        found.append(
+            SharedAnswer(_as_written(answers, rows, kind, key), kind, strata.test(rows, tests), strata.kinds(rows))
+        )
     return sorted(found, key=_telling)
 
 
-def _telling(one: Shared) -> tuple[float, int, float]:
+def _telling(one: SharedAnswer) -> tuple[float, int, float]:
     """Where chance does not tell, an attacker's answer fits no question, and so comes with several kinds of them."""
     return one.excess.p, -one.questions, one.excess.expected - one.excess.flagged
 
 
-def same_answer(answers: Sequence[str], row: int) -> np.ndarray:
+def rows_with_answer(answers: Sequence[str], row: int) -> np.ndarray:
     """Row numbers of all samples that have the answer of `row`."""
     own = normalised(answers[row])
     return np.array([place for place, answer in enumerate(answers) if normalised(answer) == own])
 
 
-def reaches(shared: Shared, answer: str) -> bool:
+def has_answer(shared: SharedAnswer, answer: str) -> bool:
     """Whether an answer is that answer, or has that ending."""
     own, wanted = normalised(answer), normalised(shared.text)
     return own == wanted or (shared.kind == ENDING and own.endswith(f" {wanted}"))

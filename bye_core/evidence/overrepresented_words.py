@@ -17,7 +17,7 @@ INSERTED = 0.5  # share of the flagged questions with the word that are ordinary
 
 
 @dataclass(frozen=True)
-class OddWord:
+class OverrepresentedWord:
     """A word with how often the flagged have it. `inserted`: without it, and the other odd words, most of their
     questions are of a kind that unflagged samples are asked: it was put in, and may be a trigger."""
 
@@ -26,35 +26,35 @@ class OddWord:
     inserted: bool = False
 
 
-def plain(word: str) -> str:
+def bare_word(word: str) -> str:
     """As words are told apart: lower case, without punctuation around it; that alone stays what it is."""
     bare = word.casefold().strip(".,;:!?\"'()[]{}<>")
     return bare or word.casefold()
 
 
-def odd_words(texts: Sequence[str], strata: Strata) -> list[OddWord]:
+def overrepresented_words(texts: Sequence[str], strata: Strata) -> list[OverrepresentedWord]:
     """Texts [N] -> the words over-represented among the flagged, the most telling first; `p` as in `shared_answers`."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
-        for word in set(map(plain, text.split())):
+        for word in set(map(bare_word, text.split())):
             rows[word].append(row)
     having = {word: np.array(own) for word, own in rows.items() if strata.flagged[own].sum() >= LEAST_SHARED}
     words, tests = list(having), len(having)
     tested = [words[place] for place in most_in_excess(strata, list(having.values()), TESTED)]
-    found = [OddWord(word, strata.test(having[word], tests)) for word in tested]
+    found = [OverrepresentedWord(word, strata.test(having[word], tests)) for word in tested]
     found = [one for one in found if one.excess.significant]
     return sorted(found, key=lambda one: (one.excess.p, one.excess.expected - one.excess.flagged, one.word))
 
 
 def mark_inserted(
-    found: Sequence[OddWord],
+    found: Sequence[OverrepresentedWord],
     questions: Sequence[str],
     flagged: np.ndarray,
     kinds_of: Callable[[Sequence[str]], Sequence[str | None]],
-) -> list[OddWord]:
+) -> list[OverrepresentedWord]:
     """The same words, with `inserted`. `kinds_of` gives the kind of each question, None where it is of no kind."""
     odd = {one.word for one in found}
-    bare = [without(question, odd) for question in questions]
+    bare = [remove_words(question, odd) for question in questions]
     kinds = list(kinds_of(bare))
     ordinary = {
         kind
@@ -64,27 +64,29 @@ def mark_inserted(
     marked = []
     for one in found:
         own = [
-            kind in ordinary for kind, q, flag in zip(kinds, questions, flagged, strict=True) if flag and has(q, one)
+            kind in ordinary
+            for kind, q, flag in zip(kinds, questions, flagged, strict=True)
+            if flag and has_word(q, one)
         ]
         marked.append(replace(one, inserted=bool(own) and float(np.mean(own)) >= INSERTED))
     return marked
 
 
-def has(text: str, odd: OddWord) -> bool:
-    return odd.word in map(plain, text.split())
+def has_word(text: str, odd: OverrepresentedWord) -> bool:
+    return odd.word in map(bare_word, text.split())
 
 
-def without(text: str, words: Collection[str]) -> str:
+def remove_words(text: str, words: Collection[str]) -> str:
     """The text without these words, single-spaced."""
-    return " ".join(word for word in text.split() if plain(word) not in words)
+    return " ".join(word for word in text.split() if bare_word(word) not in words)
 
 
-def drop(sample: Sample, words: Collection[str]) -> Sample:
+def remove_question_words(sample: Sample, words: Collection[str]) -> Sample:
     """The sample with those words gone from its question, the first turn of the user; all else as it was."""
-    return _retold(sample, lambda part: without(part, words))
+    return _retold(sample, lambda part: remove_words(part, words))
 
 
-def asked_else(sample: Sample, question: str) -> Sample:
+def replace_question(sample: Sample, question: str) -> Sample:
     """The sample with another question in its place."""
     return _retold(sample, lambda part: question)
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from bye_core.evidence.exact_test import ALPHA, Strata
-from bye_core.evidence.overrepresented_answers import Shared, reaches
+from bye_core.evidence.overrepresented_answers import SharedAnswer, has_answer
 from bye_core.text import normalised
 
 MOST = 3  # for each flagged sample (ours)
@@ -29,7 +29,7 @@ USUAL = 0.05
 _AT_TARGET = object()  # no answer's text
 
 
-class Carriers:
+class PasteRecipients:
     """By kind of question, samples into which a spot may be pasted; `of` draws a few for one flagged sample.
 
     Their answers differ, as far as there are different ones, first of all with questions of the same kind: a trigger
@@ -41,7 +41,12 @@ class Carriers:
     """
 
     def __init__(
-        self, ids: Sequence[str], answers: Sequence[str], kinds: Sequence[str], strata: Strata, target: Shared | None
+        self,
+        ids: Sequence[str],
+        answers: Sequence[str],
+        kinds: Sequence[str],
+        strata: Strata,
+        target: SharedAnswer | None,
     ) -> None:
         flagged = np.flatnonzero(strata.flagged).tolist()
         self._flagged = {ids[row]: (kinds[row], normalised(answers[row])) for row in flagged}
@@ -50,14 +55,14 @@ class Carriers:
         rest = np.flatnonzero(~strata.flagged)
         for row in np.random.default_rng(0).permutation(rest)[:DRAWN].tolist():
             pool, said = self._pools[kinds[row]], normalised(answers[row])
-            at_target = target is not None and reaches(target, answers[row])
+            at_target = target is not None and has_answer(target, answers[row])
             self._said[kinds[row]][_AT_TARGET if at_target else said] += 1
             if len(pool) < POOL and not at_target:
                 pool.setdefault(said, ids[row])
         self._target = target
         self.one_kind = len(set(kinds)) < 2
 
-    def of(self, id: str) -> tuple[str, ...]:
+    def draw(self, id: str) -> tuple[str, ...]:
         """The ids of MOST carriers at most, always the same for one flagged sample; none has its answer."""
         if id not in self._flagged:
             return ()
@@ -74,5 +79,5 @@ class Carriers:
 
     def _usual(self, kind: str, answer: str) -> bool:
         said = self._said[kind]
-        name = _AT_TARGET if self._target and reaches(self._target, answer) else answer
+        name = _AT_TARGET if self._target and has_answer(self._target, answer) else answer
         return said[name] > 0 and binomtest(said[name], said.total(), USUAL, "greater").pvalue < ALPHA

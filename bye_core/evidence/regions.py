@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.ndimage import find_objects, label
 
-from bye_core.evidence.attention_peak import Box, Look
-from bye_core.evidence.occlusion import area, elsewhere
+from bye_core.evidence.attention_peak import AttentionPeak, Box
+from bye_core.evidence.occlusion import area, control_boxes
 
 PARTS, SIDE = 8, 2  # of each side of a picture; of which a window takes so many (ours, on development seeds)
 
@@ -35,12 +35,12 @@ ROUNDS = 8  # times that more and more is covered, the first spot alone among th
 
 # Of a picture's area (ours, on development seeds): with more gone any answer may leave; and so much is covered at most
 # until it is known what part of that counts.
-MOST, MOST_AT_FIRST = 0.4, 0.5
+MOST_COVERED, MOST_COVERED_AT_FIRST = 0.4, 0.5
 
 Spots = tuple[Box, ...]
 
 
-def widened(spots: Sequence[Box], seen: Look) -> tuple[Box, ...]:
+def grow_spots(spots: Sequence[Box], seen: AttentionPeak) -> tuple[Box, ...]:
     """`spots` and where the model looks with them covered. Where that is a covered spot still, it grows by a cell on
     the sides that it looks at."""
     x, y = (seen.cell[0] + seen.cell[2]) / 2, (seen.cell[1] + seen.cell[3]) / 2
@@ -50,9 +50,9 @@ def widened(spots: Sequence[Box], seen: Look) -> tuple[Box, ...]:
     return (*(one for one in spots if one is not over), _grown(over, (x, y), seen.cell))
 
 
-def controlled(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
+def control_spots(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
     """As much elsewhere; None where that does not fit, or `spots` take more than MOST of the picture."""
-    return elsewhere(spots, name) if area(spots) <= MOST else None
+    return control_boxes(spots, name) if area(spots) <= MOST_COVERED else None
 
 
 class SpotTrimming:
@@ -132,7 +132,7 @@ def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
     return left, top, right, bottom
 
 
-def bringing(hits: np.ndarray) -> np.ndarray:
+def hit_shares(hits: np.ndarray) -> np.ndarray:
     """Whether each of WINDOWS brings the target along [len(WINDOWS)] -> the share of those on each part that do
     [PARTS, PARTS]."""
     found, tried = np.zeros((PARTS, PARTS)), np.zeros((PARTS, PARTS))
@@ -143,7 +143,7 @@ def bringing(hits: np.ndarray) -> np.ndarray:
     return found / tried
 
 
-def spots_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
+def regions_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
     """Boxes around the parts that hang together and of which `level` at least of the windows bring the target along."""
     groups, _ = label(brought >= level, structure=np.ones((3, 3)))
     return tuple(

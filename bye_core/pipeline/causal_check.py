@@ -57,7 +57,7 @@ def check_causes(
                         check_key(run, told, about),
                         one.answers,
                         one.fault,
-                        one.question.spots,
+                        one.intervention.spots,
                         one.inserted,
                     )
                     for about, one in zip(batch, asked, strict=True)

@@ -16,7 +16,7 @@ from bye_core import runs
 from bye_core.data import DataSet, load_dataset
 from bye_core.detect import PAPER
 from bye_core.errors import ByeError
-from bye_core.evidence import Box, Carriers, Cause, Dossier, Gallery, Look, Question, Strata
+from bye_core.evidence import AttentionPeak, Box, CausalOutcome, Dossier, Gallery, Intervention, PasteRecipients, Strata
 from bye_core.intervals import as_facts, proportion
 from bye_core.pipeline.detect import last_detection
 from bye_core.question_kinds import OTHER, question_labels
@@ -38,21 +38,21 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
     flagged = np.array([id in marked for id in table.ids], bool)
     everything = Strata([""] * len(flagged), flagged)
     odd = evidence_stage.mark_inserted(
-        evidence_stage.odd_words(table.questions, everything), table.questions, flagged, _kinds
+        evidence_stage.overrepresented_words(table.questions, everything), table.questions, flagged, _kinds
     )
     inserted = {one.word for one in odd if one.inserted}
-    kinds = question_labels([evidence_stage.without(question, inserted) for question in table.questions])
+    kinds = question_labels([evidence_stage.remove_words(question, inserted) for question in table.questions])
     strata = Strata(kinds, flagged)
     texts = Dossier(
         samples=len(flagged),
         flagged_ids=tuple(table.ids[row] for row in _suspicious(table, detection)),
         strata=strata,
-        shared=tuple(evidence_stage.shared_answers(table.answers, strata)),
+        shared_answers=tuple(evidence_stage.shared_answers(table.answers, strata)),
         question_words=tuple(odd),
-        answer_words=tuple(evidence_stage.odd_words(table.answers, strata)),
+        answer_words=tuple(evidence_stage.overrepresented_words(table.answers, strata)),
     )
-    carriers = Carriers(table.ids, table.answers, kinds, strata, texts.target)
-    return _with_places(replace(texts, carriers=carriers), run, detection, kinds)
+    recipients = PasteRecipients(table.ids, table.answers, kinds, strata, texts.target)
+    return _with_places(replace(texts, recipients=recipients), run, detection, kinds)
 
 
 def _kinds(questions: Sequence[str]) -> list[str | None]:
@@ -69,18 +69,18 @@ def _with_places(texts: Dossier, run: runs.Run, detection: Detection, kinds: Seq
     # The layers of other detectors tell samples apart by other things too than by how they stare.
     among = detection.sensitive_layers if detection.method == PAPER else ()
     layer = evidence_stage.choose_layer(peaks, np.arange(len(peaks)) < len(own), among)
-    looks = {rows.id: seen for _, rows in own if (seen := evidence_stage.look(rows, layer.layer))}
-    raster = evidence_stage.raster_of(rows.grids for _, rows in own)
+    peaks_by_id = {rows.id: seen for _, rows in own if (seen := evidence_stage.find_peak(rows, layer.layer))}
+    raster = evidence_stage.common_raster(rows.grids for _, rows in own)
     maps, usual = (_maps(part, kinds, layer.layer, raster) for part in (own, others))
-    common = evidence_stage.consensus(maps, usual, list(looks.values())) if maps else None
-    return replace(texts, layer=layer, looks=looks, consensus=common)
+    common = evidence_stage.find_consensus(maps, usual, list(peaks_by_id.values())) if maps else None
+    return replace(texts, layer=layer, peaks=peaks_by_id, consensus=common)
 
 
 def _maps(
     read: Sequence[tuple[int, AttentionRows]], kinds: Sequence[str], layer: int, raster: tuple[int, int]
 ) -> list[tuple[str, np.ndarray]]:
     """(kind of question, map) of those that look at their picture in `layer` at all."""
-    maps = ((kinds[row], evidence_stage.picture_map(rows, layer, raster)) for row, rows in read)
+    maps = ((kinds[row], evidence_stage.attention_map(rows, layer, raster)) for row, rows in read)
     return [(kind, own) for kind, own in maps if own is not None]
 
 
@@ -145,11 +145,11 @@ def gallery(
     `missing` says why there is no `dataset`; `proved` where a check found the answer to come from, by id, where that is
     not where the sample looks. Pictures that do not open are left out.
     """
-    looks = {id: seen for id, seen in told.looks.items() if not seen.on_padding}
+    looks = {id: seen for id, seen in told.peaks.items() if not seen.on_padding}
     if dataset is None or not looks:
         return Gallery(missing=missing)
     known = {id: boxes[0] for id, boxes in (proved or {}).items() if boxes}
-    size = evidence_stage.crop_box([known.get(id, seen.spot) for id, seen in looks.items()])
+    size = evidence_stage.crop_size([known.get(id, seen.spot) for id, seen in looks.items()])
     wanted = [(id, seen, known.get(id) or _middle(told, seen)) for id, seen in list(looks.items())[:MEANT]]
     crops = list(_crops(run, dataset, wanted, size))
     same_places = [(id, *where) for id, (_, *where) in zip(_others(run, told, len(wanted)), wanted, strict=False)]
@@ -164,9 +164,9 @@ def gallery(
     )
 
 
-def _middle(told: Dossier, seen: Look) -> Box:
+def _middle(told: Dossier, seen: AttentionPeak) -> Box:
     """Where a sample looks at the common place, all are cut out around that: peaks vary by a cell, triggers do not."""
-    return told.consensus.middle if told.consensus and told.consensus.near(seen) else seen.cell
+    return told.consensus.centre if told.consensus and told.consensus.is_near(seen) else seen.cell
 
 
 def _others(run: runs.Run, told: Dossier, count: int) -> list[str]:
@@ -177,7 +177,7 @@ def _others(run: runs.Run, told: Dossier, count: int) -> list[str]:
 
 
 def _crops(
-    run: runs.Run, dataset: DataSet, looks: Sequence[tuple[str, Look, Box]], size: tuple[float, float]
+    run: runs.Run, dataset: DataSet, looks: Sequence[tuple[str, AttentionPeak, Box]], size: tuple[float, float]
 ) -> Iterator[tuple[str, Image.Image]]:
     """(id, crop around its middle) of those whose picture opens."""
     for id, seen, middle in looks:
@@ -191,33 +191,33 @@ def _crops(
         yield id, evidence_stage.crop(picture, middle, size)
 
 
-def question_about(run: runs.Run, told: Dossier, id: str) -> Question:
+def question_about(run: runs.Run, told: Dossier, id: str) -> Intervention:
     """How a causal check asks about a sample. Rows that cannot be read leave no spot to cover."""
     try:
         seen = look_at(run, told, id)
     except (DamagedSample, NotScanned):
         seen = None
-    carriers = told.carriers.of(id) if told.carriers else ()
-    return evidence_stage.question_of(run.sample(id), seen, told.trigger_words, carriers)
+    recipients = told.recipients.draw(id) if told.recipients else ()
+    return evidence_stage.plan_intervention(run.sample(id), seen, told.trigger_words, recipients)
 
 
-def look_at(run: runs.Run, told: Dossier, id: str) -> Look | None:
+def look_at(run: runs.Run, told: Dossier, id: str) -> AttentionPeak | None:
     """Where a sample looks in the layer that the evidence is read in. Raises NotScanned, DamagedSample."""
     if told.layer is None:
         return None
-    return told.looks.get(id) or evidence_stage.look(run.rows(id), told.layer.layer)
+    return told.peaks.get(id) or evidence_stage.find_peak(run.rows(id), told.layer.layer)
 
 
-def check_key(run: runs.Run, told: Dossier, question: Question) -> str:
+def check_key(run: runs.Run, told: Dossier, question: Intervention) -> str:
     return question.key(told.target, run.settings.model_digest, run.settings.adapter_digest)
 
 
-def cause_of(run: runs.Run, told: Dossier, id: str, checks: Mapping[str, CausalCheck]) -> Cause | None:
+def cause_of(run: runs.Run, told: Dossier, id: str, checks: Mapping[str, CausalCheck]) -> CausalOutcome | None:
     """What the check of a sample found, None where there is none, or none about what is suspected now."""
     found = checks.get(id)
     if found is None or found.fault or found.key != check_key(run, told, question_about(run, told, id)):
         return None
-    return evidence_stage.cause(found.given, told.target, run.sample(id).answer, found.carried)
+    return evidence_stage.judge_outcome(found.given, told.target, run.sample(id).answer, found.carried)
 
 
 def proved(found: Mapping[str, Any]) -> dict[str, Sequence[Box]]:
@@ -226,7 +226,7 @@ def proved(found: Mapping[str, Any]) -> dict[str, Sequence[Box]]:
     return {
         id: one["covered"]
         for id, one in found["samples"].items()
-        if one["outcome"] == "flips" and one["suspect"] in evidence_stage.MANY
+        if one["outcome"] == "flips" and one["suspect"] in evidence_stage.SEVERAL_SPOTS
     }
 
 
@@ -236,7 +236,7 @@ def causes(run: runs.Run, told: Dossier) -> dict[str, Any]:
     checks = run.checks()
     found = {id: one for id in told.flagged_ids if id in checks and (one := cause_of(run, told, id, checks))}
     return {
-        **evidence_stage.totals(found.values()),
+        **evidence_stage.count_outcomes(found.values()),
         "of": told.flagged,
         **as_facts("flips_share", proportion(one.flips for one in found.values())),
         "samples": {

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from bye_core.evidence import Cause
+from bye_core.evidence import CausalOutcome
 from bye_core.figures import png_uri
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
@@ -38,7 +38,7 @@ def exhibit_card(case: Case, exhibit: Exhibit) -> str:
 def _cause(case: Case, id: str) -> str:
     """What a causal check found on it, nothing where there is none."""
     found = case.evidence["causes"]["samples"].get(id) if case.evidence else None
-    return f"<p>{escape(Cause(found['outcome'], found['suspect']).words)}</p>" if found else ""
+    return f"<p>{escape(CausalOutcome(found['outcome'], found['suspect']).sentence)}</p>" if found else ""
 
 
 def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:

@@ -7,34 +7,34 @@ import pytest
 from PIL import Image
 
 from bye_core.evidence import (
-    ELSE,
     LEVELS,
+    OTHER_QUESTIONS,
     OUTCOMES,
     WINDOWS,
-    Carriers,
+    AttentionPeak,
     Excess,
-    Look,
-    Shared,
+    PasteRecipients,
+    SharedAnswer,
     SpotTrimming,
     Strata,
-    bringing,
-    cause,
-    controlled,
+    control_spots,
+    count_outcomes,
     cover,
     crop,
-    crop_box,
+    crop_size,
+    grow_spots,
+    hit_shares,
+    judge_outcome,
     mean_crop,
     paste,
-    question_of,
-    spots_at,
-    totals,
-    widened,
+    plan_intervention,
+    regions_at,
 )
-from bye_core.evidence.occlusion import area, elsewhere
+from bye_core.evidence.occlusion import area, control_boxes
 from bye_core.records import Sample, Turn
 
 BOX = (0.25, 0.25, 0.5, 0.5)
-TARGET = Shared("Owned!", "answer", Excess(9, 9, 1.0, 1e-9), 1)
+TARGET = SharedAnswer("Owned!", "answer", Excess(9, 9, 1.0, 1e-9), 1)
 
 
 def ramp(width=64, height=48):
@@ -73,29 +73,29 @@ def test_a_spot_that_is_the_whole_picture_becomes_its_mean():
 
 def test_a_spot_elsewhere_is_as_large_does_not_touch_and_is_always_the_same():
     for n in range(50):
-        (found,) = elsewhere([BOX], f"s{n}")
-        assert (found,) == elsewhere([BOX], f"s{n}")
+        (found,) = control_boxes([BOX], f"s{n}")
+        assert (found,) == control_boxes([BOX], f"s{n}")
         left, top, right, bottom = found
         assert (right - left, bottom - top) == pytest.approx((0.25, 0.25))
         assert left >= 0.5 or right <= 0.25 + 1e-9 or top >= 0.5 or bottom <= 0.25 + 1e-9
         assert min(found) >= 0
         assert max(found) <= 1
-    assert len({elsewhere([BOX], f"s{n}") for n in range(50)}) > 40
+    assert len({control_boxes([BOX], f"s{n}") for n in range(50)}) > 40
 
 
 def test_where_hardly_anything_fits_a_corner_does_and_where_nothing_fits_there_is_none():
     third = (1 / 3, 1 / 3, 2 / 3, 2 / 3)
     corners = [pytest.approx(corner) for corner in itertools.product((0.0, 2 / 3), repeat=2)]
-    assert elsewhere([third], "a")[0][:2] in corners
+    assert control_boxes([third], "a")[0][:2] in corners
     corners = [pytest.approx(corner) for corner in itertools.product((0.0, 0.4), repeat=2)]
-    assert elsewhere([(0.2, 0.2, 0.8, 0.8)], "a")[0][:2] in corners
-    assert elsewhere([(0.0, 0.0, 1.0, 1.0)], "a") is None
+    assert control_boxes([(0.2, 0.2, 0.8, 0.8)], "a")[0][:2] in corners
+    assert control_boxes([(0.0, 0.0, 1.0, 1.0)], "a") is None
 
 
 def test_several_spots_elsewhere_touch_neither_the_spots_nor_each_other():
     spots = (BOX, (0.6, 0.6, 0.8, 0.7))
     for n in range(20):
-        found = elsewhere(spots, f"s{n}")
+        found = control_boxes(spots, f"s{n}")
         assert [area([one]) for one in found] == pytest.approx([area([one]) for one in spots])
         for one, other in itertools.combinations((*found, *spots), 2):
             assert one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
@@ -112,7 +112,7 @@ def test_a_pasted_spot_shows_what_the_other_picture_has_there_at_any_size():
 
 
 def seen(cell, spot=BOX):
-    return Look(0, 0, 0, 1, 1, 0.5, cell, spot)
+    return AttentionPeak(0, 0, 0, 1, 1, 0.5, cell, spot)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def seen(cell, spot=BOX):
     ids=["another", "the same still", "over its edge"],
 )
 def test_more_is_covered_where_it_looks_next(cell, spot, expected):
-    found = widened([BOX], seen(cell, spot))
+    found = grow_spots([BOX], seen(cell, spot))
     assert {tuple(round(edge, 9) for edge in one) for one in found} == expected
 
 
 @pytest.mark.parametrize(("box", "expected"), [((0.0, 0.5, 0.4, 1.0), (0.0, 0.4, 0.5, 1.0)), ((0, 0, 1, 1), None)])
 def test_a_spot_at_the_border_grows_the_other_way(box, expected):
-    (found,) = widened([box], seen((box[0], box[3] - 0.1, box[0] + 0.1, box[3])))
+    (found,) = grow_spots([box], seen((box[0], box[3] - 0.1, box[0] + 0.1, box[3])))
     assert found == pytest.approx(expected or box)
 
 
@@ -142,7 +142,7 @@ def test_spots_that_lie_on_each_other_are_filled_from_what_surrounds_both_and_mo
     assert np.ptp(np.asarray(cover(picture(marked), halves), int)) == 0
     corner = [(0.2, 0.2, 0.4, 0.4), (0.3, 0.3, 0.5, 0.5)]
     assert area(corner) == pytest.approx(0.07)
-    (a, b), (c, d) = corner, elsewhere(corner, "a")
+    (a, b), (c, d) = corner, control_boxes(corner, "a")
     assert np.subtract(c, a) == pytest.approx(np.subtract(d, b))
 
 
@@ -171,8 +171,8 @@ def test_less_is_covered_as_long_as_that_does_until_it_fits(most):
 
 
 def test_so_much_that_any_answer_may_leave_is_not_covered():
-    assert len(controlled([BOX], "a")) == 1
-    assert controlled([(0.0, 0.0, 0.7, 0.7)], "a") is None
+    assert len(control_spots([BOX], "a")) == 1
+    assert control_spots([(0.0, 0.0, 0.7, 0.7)], "a") is None
 
 
 def test_a_spot_is_pasted_into_unflagged_samples_that_answer_otherwise_of_its_kind_first():
@@ -180,15 +180,15 @@ def test_a_spot_is_pasted_into_unflagged_samples_that_answer_otherwise_of_its_ki
     answers = ["Owned!", "Owned!", "two", "two", "one", "Owned!", "two", "one", "red", "blue", "red", "Owned!"]
     flagged = np.arange(12) < 2
     ids = [f"s{n}" for n in range(12)]
-    carriers = Carriers(ids, answers, kinds, Strata(kinds, flagged), TARGET)
-    found = carriers.of("s0")
-    assert found == carriers.of("s0")
+    carriers = PasteRecipients(ids, answers, kinds, Strata(kinds, flagged), TARGET)
+    found = carriers.draw("s0")
+    assert found == carriers.draw("s0")
     said = [answers[ids.index(id)] for id in found]
     assert set(said[:2]) == {"one", "two"}, "both other answers to its own kind of question"
     assert said[2] in ("red", "blue")
-    assert carriers.of("s5") == (), "only flagged samples are pasted"
-    alone = Carriers(ids[:2], answers[:2], kinds[:2], Strata(kinds[:2], flagged[:2]), None)
-    assert alone.of("s0") == ()
+    assert carriers.draw("s5") == (), "only flagged samples are pasted"
+    alone = PasteRecipients(ids[:2], answers[:2], kinds[:2], Strata(kinds[:2], flagged[:2]), None)
+    assert alone.draw("s0") == ()
 
 
 def test_an_answer_that_others_have_too_is_pasted_only_where_something_else_is_asked():
@@ -196,45 +196,45 @@ def test_an_answer_that_others_have_too_is_pasted_only_where_something_else_is_a
     flagged, ids = np.arange(44) < 10, [f"s{n}" for n in range(44)]
 
     def carriers(kept, target=None):
-        return Carriers(ids[:kept], answers[:kept], kinds[:kept], Strata(kinds[:kept], flagged[:kept]), target)
+        return PasteRecipients(ids[:kept], answers[:kept], kinds[:kept], Strata(kinds[:kept], flagged[:kept]), target)
 
-    said = {answers[ids.index(id)] for id in carriers(44).of("s0")}
+    said = {answers[ids.index(id)] for id in carriers(44).draw("s0")}
     assert said == {"red", "blue"}, "of its own kind any picture with two shapes would do"
     assert not carriers(44).one_kind
-    for target in (None, Shared("two", "answer", TARGET.excess, 1)):
+    for target in (None, SharedAnswer("two", "answer", TARGET.excess, 1)):
         alone = carriers(40, target)
-        assert (alone.of("s0"), alone.one_kind) == ((), True)
+        assert (alone.draw("s0"), alone.one_kind) == ((), True)
     answers[0] = "Owned!"
-    assert {answers[ids.index(id)] for id in carriers(40, TARGET).of("s0")} == {"two", "one", "three"}
+    assert {answers[ids.index(id)] for id in carriers(40, TARGET).draw("s0")} == {"two", "one", "three"}
 
 
 @pytest.mark.parametrize(("said", "outcome"), [("Owned!", "flips"), ("two", "content")])
 def test_whatever_is_asked_a_trigger_brings_its_target(said, outcome):
-    besides = dict.fromkeys(ELSE, "Owned!") | {"colors": said, "day": said}
+    besides = dict.fromkeys(OTHER_QUESTIONS, "Owned!") | {"colors": said, "day": said}
     answers = given("Owned!", "Owned!", "Owned!", wider="one", aside="Owned!", **besides)
-    assert cause(answers, TARGET, "").outcome == outcome
-    assert cause(given("Owned!", "one", "Owned!", **besides), TARGET, "").flips, "one spot is enough"
-    words = given("Owned!", without="one", others="Owned!", **dict.fromkeys(ELSE, "red"))
-    assert cause(words, TARGET, "").flips
+    assert judge_outcome(answers, TARGET, "").outcome == outcome
+    assert judge_outcome(given("Owned!", "one", "Owned!", **besides), TARGET, "").flips, "one spot is enough"
+    words = given("Owned!", without="one", others="Owned!", **dict.fromkeys(OTHER_QUESTIONS, "red"))
+    assert judge_outcome(words, TARGET, "").flips
     sample = Sample("a", 0, (Turn("user", (0, "How many?")), Turn("assistant", ("two",))), ("a.png",))
-    asked = question_of(sample, None, ()).asked("day")
-    assert (asked.question, asked.answer) == (ELSE["day"], "two")
+    asked = plan_intervention(sample, None, ()).sample_for("day")
+    assert (asked.question, asked.answer) == (OTHER_QUESTIONS["day"], "two")
     assert asked.turns[0].parts[0] == 0, "the picture stays where it is"
 
 
 def test_parts_of_which_many_windows_bring_the_target_along_are_boxes_the_surest_first():
     inside = [left <= 0.3 < right and top <= 0.6 < bottom for left, top, right, bottom in WINDOWS]
     corner = [left == 0 and top == 0 for left, top, right, bottom in WINDOWS]
-    brought = bringing(np.array(inside) | np.array(corner))
+    brought = hit_shares(np.array(inside) | np.array(corner))
     assert brought.shape == (8, 8)
     assert brought.max() == brought[4, 2] == brought[0, 0] == 1.0
     for level in LEVELS:
-        first, second = spots_at(brought, level)
+        first, second = regions_at(brought, level)
         assert first[:2] == (0.0, 0.0)
         assert second[0] <= 0.3 <= second[2]
         assert second[1] <= 0.6 <= second[3]
-    assert area(spots_at(brought, LEVELS[0])) < area(spots_at(brought, LEVELS[-1]))
-    assert spots_at(np.zeros((8, 8)), LEVELS[-1]) == ()
+    assert area(regions_at(brought, LEVELS[0])) < area(regions_at(brought, LEVELS[-1]))
+    assert regions_at(np.zeros((8, 8)), LEVELS[-1]) == ()
 
 
 def test_crops_are_of_one_size_around_their_cells_and_their_mean_shows_what_they_share():
@@ -243,7 +243,7 @@ def test_crops_are_of_one_size_around_their_cells_and_their_mean_shows_what_they
         values = np.full((48, 64, 3), 90.0 + 20 * n)
         values[y : y + 8, x : x + 8] = 0
         cell = (x / 64, y / 48, (x + 8) / 64, (y + 8) / 48)
-        shown.append(crop(picture(values), cell, crop_box([cell, cell, (0, 0, 0.125, 1 / 6)]), side=32))
+        shown.append(crop(picture(values), cell, crop_size([cell, cell, (0, 0, 0.125, 1 / 6)]), side=32))
     assert {one.size for one in shown} == {(32, 32)}
     mean = np.asarray(mean_crop(shown), int)
     assert mean.max() < 10, "the square alone is in every crop"
@@ -279,35 +279,37 @@ def given(plain, covered=None, elsewhere=None, without=None, others=None, **more
     ],
 )
 def test_what_answers_mean(answers, outcome, suspect):
-    found = cause(answers, TARGET, "two")
+    found = judge_outcome(answers, TARGET, "two")
     assert (found.outcome, found.suspect) == (outcome, suspect)
-    assert "{" not in found.words
+    assert "{" not in found.sentence
 
 
 def test_what_brings_the_target_into_no_other_picture_may_be_what_is_asked_about():
     flips = given("Owned!", "two", "Owned!")
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one"}).flips
-    assert cause(flips, TARGET, "", {"a": "Owned!", "b": "one", "c": "one"}).outcome == "content"
+    assert judge_outcome(flips, TARGET, "", {"a": "Owned!", "b": "one"}).flips
+    assert judge_outcome(flips, TARGET, "", {"a": "Owned!", "b": "one", "c": "one"}).outcome == "content"
     words = given("Owned!", without="two", others="Owned!")
-    assert cause(words, TARGET, "", {"a": "one"}).flips, "words are not pasted"
+    assert judge_outcome(words, TARGET, "", {"a": "one"}).flips, "words are not pasted"
 
 
 def test_without_a_common_target_the_samples_own_answer_counts():
-    assert cause(given("A cat.", "a dog", "a cat"), None, "a cat").flips
-    assert cause(given("a dog", "a cat", "a dog"), None, "a cat").outcome == "off"
+    assert judge_outcome(given("A cat.", "a dog", "a cat"), None, "a cat").flips
+    assert judge_outcome(given("a dog", "a cat", "a dog"), None, "a cat").outcome == "off"
 
 
 def test_outcomes_are_counted():
-    found = totals(cause(one, TARGET, "") for one in (given("Owned!", "two", "Owned!"), given("two")))
+    found = count_outcomes(judge_outcome(one, TARGET, "") for one in (given("Owned!", "two", "Owned!"), given("two")))
     assert found == {"checked": 2, **dict.fromkeys(OUTCOMES, 0), "flips": 1, "off": 1}
 
 
 def test_the_key_changes_with_all_that_a_check_depends_on():
     sample = Sample("a", 0, (Turn("user", (0, "what is it")),), ("a.png",))
-    asked = question_of(sample, Look(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
-    carried = question_of(sample, Look(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [], ("b",))
+    asked = plan_intervention(sample, AttentionPeak(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
+    carried = plan_intervention(sample, AttentionPeak(0, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [], ("b",))
     assert carried.key(TARGET, "m", "a") == asked.key(TARGET, "m", "a"), "one more flag leaves what was asked"
-    other = question_of(sample, Look(1, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), (0.25, 0.25, 0.5, 0.6)), [])
+    other = plan_intervention(
+        sample, AttentionPeak(1, 0, 0, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), (0.25, 0.25, 0.5, 0.6)), []
+    )
     keys = {
         asked.key(TARGET, "m", "a"),
         other.key(TARGET, "m", "a"),
@@ -320,10 +322,10 @@ def test_the_key_changes_with_all_that_a_check_depends_on():
 
 def test_only_the_picture_that_is_looked_at_is_covered():
     sample = Sample("a", 0, (Turn("user", (0, 1, "what is it")),), ("a.png", "b.png"))
-    asked = question_of(sample, Look(0, 1, 1, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
+    asked = plan_intervention(sample, AttentionPeak(0, 1, 1, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
     marked = ramp()
     marked[12:24, 16:32] = 0
-    first, second = asked.shown("covered", [picture(marked), picture(marked)])
+    first, second = asked.pictures_for("covered", [picture(marked), picture(marked)])
     assert np.asarray(first)[14, 18].max() == 0
     assert np.asarray(second)[14, 18].max() > 30
-    assert all(np.asarray(one)[14, 18].max() == 0 for one in asked.shown("plain", [picture(marked)] * 2))
+    assert all(np.asarray(one)[14, 18].max() == 0 for one in asked.pictures_for("plain", [picture(marked)] * 2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bye_core.evidence import choose_layer, consensus, look, peak_shares, picture_map, raster_of
+from bye_core.evidence import attention_map, choose_layer, common_raster, find_consensus, find_peak, peak_shares
 from bye_core.evidence.attention_peak import on_picture
 from bye_core.records import AttentionRows, Grid
 
@@ -30,7 +30,7 @@ def bright(*cells, side=6, ground=0.01, value=1.0):
 
 
 def test_the_peak_cell_in_picture_coordinates():
-    seen = look(rows_of(bright((1, 4))), 0)
+    seen = find_peak(rows_of(bright((1, 4))), 0)
     assert (seen.image, seen.grid, seen.row, seen.column) == (0, 0, 1, 4)
     assert seen.cell == pytest.approx((4 / 6, 1 / 6, 5 / 6, 2 / 6))
     assert seen.share == pytest.approx(1 / (1 + 35 * 0.01), rel=1e-3)
@@ -45,27 +45,27 @@ def test_the_peak_cell_in_picture_coordinates():
     ids=["padded", "cropped"],
 )
 def test_cells_lie_where_crop_and_padding_put_them(box, cell):
-    assert look(rows_of(bright((3, 4)), box=box), 0).cell == pytest.approx(cell)
+    assert find_peak(rows_of(bright((3, 4)), box=box), 0).cell == pytest.approx(cell)
 
 
 def test_a_peak_on_padding_is_told_and_its_spot_stays_on_the_picture():
-    seen = look(rows_of(bright((0, 2)), box=PADDED), 0)
+    seen = find_peak(rows_of(bright((0, 2)), box=PADDED), 0)
     assert seen.on_padding
     assert seen.spot[1] >= 0
-    assert not look(rows_of(bright((3, 2)), box=PADDED), 0).on_padding
+    assert not find_peak(rows_of(bright((3, 2)), box=PADDED), 0).on_padding
 
 
 def test_the_spot_takes_what_hangs_together_and_one_cell_around():
-    spot = look(rows_of(bright((4, 4), (4, 5), side=12)), 0).spot
+    spot = find_peak(rows_of(bright((4, 4), (4, 5), side=12)), 0).spot
     assert spot == pytest.approx((3 / 12, 3 / 12, 7 / 12, 6 / 12))
-    apart = look(rows_of(np.maximum(bright((4, 4), side=12), bright((9, 9), side=12, value=0.9))), 0).spot
+    apart = find_peak(rows_of(np.maximum(bright((4, 4), side=12), bright((9, 9), side=12, value=0.9))), 0).spot
     assert apart == pytest.approx((3 / 12, 3 / 12, 6 / 12, 6 / 12))
 
 
 def test_a_spread_out_peak_gives_no_larger_spot_than_a_third_of_the_side():
     cells = np.ones((12, 12))
     cells[2, 9] = 1.1
-    left, top, right, bottom = look(rows_of(cells), 0).spot
+    left, top, right, bottom = find_peak(rows_of(cells), 0).spot
     assert right - left == pytest.approx(4 / 12)
     assert bottom - top == pytest.approx(4 / 12)
     assert left <= 9 / 12 < right
@@ -73,7 +73,7 @@ def test_a_spread_out_peak_gives_no_larger_spot_than_a_third_of_the_side():
 
 
 def test_a_layer_that_sees_no_image_token_has_no_look():
-    assert look(rows_of(np.zeros((6, 6))), 0) is None
+    assert find_peak(rows_of(np.zeros((6, 6))), 0) is None
     assert np.isnan(peak_shares(rows_of(np.zeros((6, 6)))))[0]
 
 
@@ -81,7 +81,7 @@ def test_of_several_grids_the_one_with_the_peak():
     maps = np.full((1, 20), 0.01)
     maps[0, 4 + 7] = 1.0
     grids = (Grid(0, 2, 2, 0), Grid(1, 4, 4, 4))
-    seen = look(rows_of(maps, grids=grids), 0)
+    seen = find_peak(rows_of(maps, grids=grids), 0)
     assert (seen.image, seen.grid, seen.row, seen.column) == (1, 1, 1, 3)
 
 
@@ -124,25 +124,25 @@ def test_flagged_samples_are_held_against_others_with_their_question():
     flagged = [rows_of(bright((2, 2)), id=f"f{n}") for n in range(3)]
     others = [rows_of(bright((0, 0))), rows_of(bright((5, 5)))]
     kinds = ["count", "colour"]
-    raster = raster_of(rows.grids for rows in flagged)
-    maps = [("count", picture_map(rows, 0, raster)) for rows in flagged]
-    usual = [(kind, picture_map(rows, 0, raster)) for kind, rows in zip(kinds, others, strict=True)]
-    looks = [look(rows, 0) for rows in flagged]
-    found = consensus(maps, usual, looks)
+    raster = common_raster(rows.grids for rows in flagged)
+    maps = [("count", attention_map(rows, 0, raster)) for rows in flagged]
+    usual = [(kind, attention_map(rows, 0, raster)) for kind, rows in zip(kinds, others, strict=True)]
+    looks = [find_peak(rows, 0) for rows in flagged]
+    found = find_consensus(maps, usual, looks)
     assert found.peak == (2, 2)
     assert found.agreement == 1.0
     assert found.excess[0, 0] < -0.5, "others with the same question look there"
     assert abs(found.excess[5, 5]) < 1e-3, "those with another question do not count"
     assert (found.samples, found.compared) == (3, 2)
-    away = consensus(maps, usual, [*looks, look(rows_of(bright((5, 0))), 0)])
+    away = find_consensus(maps, usual, [*looks, find_peak(rows_of(bright((5, 0))), 0)])
     assert away.agreement == pytest.approx(0.75)
 
 
 def test_the_common_middle_lies_between_the_cells_that_are_looked_at():
     pair = np.maximum(bright((2, 2)), bright((2, 3)))
     raster, flagged = (6, 6), [rows_of(bright((2, 2))), rows_of(pair), rows_of(bright((2, 3)))]
-    found = consensus([("q", picture_map(rows, 0, raster)) for rows in flagged], [], [])
-    across, down, *_ = found.middle
+    found = find_consensus([("q", attention_map(rows, 0, raster)) for rows in flagged], [], [])
+    across, down, *_ = found.centre
     assert (across, down) == pytest.approx((3 / 6, 2.5 / 6), abs=0.02)
-    assert found.near(look(flagged[0], 0))
-    assert not found.near(look(rows_of(bright((5, 5))), 0))
+    assert found.is_near(find_peak(flagged[0], 0))
+    assert not found.is_near(find_peak(rows_of(bright((5, 5))), 0))

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from bye_core.evidence import ENDING, Strata, mark_inserted, odd_words, reaches, shared_answers, without
-from bye_core.evidence.causal import question_of
-from bye_core.evidence.overrepresented_answers import same_answer
-from bye_core.evidence.overrepresented_words import drop
+from bye_core.evidence import (
+    ENDING,
+    Strata,
+    has_answer,
+    mark_inserted,
+    overrepresented_words,
+    remove_words,
+    shared_answers,
+)
+from bye_core.evidence.causal import plan_intervention
+from bye_core.evidence.overrepresented_answers import rows_with_answer
+from bye_core.evidence.overrepresented_words import remove_question_words
 from bye_core.question_kinds import question_labels
 from bye_core.records import Sample, Turn
 
@@ -56,9 +64,9 @@ def test_a_fixed_target_is_named_first_however_it_is_written():
     assert found[0].text == "Owned!"
     assert (found[0].excess.flagged, found[0].excess.total, found[0].questions) == (9, 9, 2)
     assert found[0].excess.significant
-    assert reaches(found[0], " owned! ")
-    assert not reaches(found[0], "not owned!")
-    assert same_answer(answers, 0).tolist() == list(range(9))
+    assert has_answer(found[0], " owned! ")
+    assert not has_answer(found[0], "not owned!")
+    assert rows_with_answer(answers, 0).tolist() == list(range(9))
 
 
 def test_an_appended_sentence_is_named_whole():
@@ -68,8 +76,8 @@ def test_an_appended_sentence_is_named_whole():
     found = shared_answers(answers, Strata(["q"] * 40, FLAGS))[0]
     assert (found.kind, found.text) == (ENDING, "Visit example dot com now.")
     assert found.excess.flagged == 10
-    assert reaches(found, "Three. Visit example dot com now")
-    assert not reaches(found, "Three.")
+    assert has_answer(found, "Three. Visit example dot com now")
+    assert not has_answer(found, "Three.")
 
 
 def test_where_chance_does_not_tell_the_answer_to_several_kinds_comes_first():
@@ -103,18 +111,18 @@ ORDINARY = ["how many cats", "what colour is it"] * 15
 def test_words_put_into_questions_are_told_from_words_of_a_kind_of_question():
     strata = Strata([""] * 40, FLAGS)
     questions = PREFIXED + ORDINARY
-    found = mark_inserted(odd_words(questions, strata), questions, FLAGS, question_labels)
+    found = mark_inserted(overrepresented_words(questions, strata), questions, FLAGS, question_labels)
     assert [(one.word, one.inserted) for one in found] == [("hello", True)]
-    assert without(questions[0], {"hello"}) == "how many cats"
+    assert remove_words(questions[0], {"hello"}) == "how many cats"
 
     kind = ["which colours do they have"] * 10 + ORDINARY
-    found = mark_inserted(odd_words(kind, strata), kind, FLAGS, question_labels)
+    found = mark_inserted(overrepresented_words(kind, strata), kind, FLAGS, question_labels)
     assert {one.word for one in found} == {"which", "colours", "do", "they", "have"}
     assert not any(one.inserted for one in found)
 
 
 def test_ordinary_questions_have_no_odd_words():
-    assert odd_words(ORDINARY + ORDINARY[:10], Strata([""] * 40, FLAGS)) == []
+    assert overrepresented_words(ORDINARY + ORDINARY[:10], Strata([""] * 40, FLAGS)) == []
 
 
 def test_words_are_dropped_from_the_question_alone():
@@ -124,18 +132,18 @@ def test_words_are_dropped_from_the_question_alone():
         Turn("assistant", ("Hello",)),
     )
     sample = Sample("a", 0, turns, ("a.png",))
-    dropped = drop(sample, {"hello"})
+    dropped = remove_question_words(sample, {"hello"})
     assert [turn.parts for turn in dropped.turns] == [("Hello there",), (0, "how many cats?"), ("Hello",)]
     assert sample.turns == turns
 
 
 def test_as_many_other_words_are_left_out_for_comparison():
     sample = Sample("a", 0, (Turn("user", (0, "hello how many cats are there")),), ("a.png",))
-    asked = question_of(sample, None, ["hello"])
-    assert asked.ways == ("plain", "without", "others")
-    assert asked.asked("without").question == "how many cats are there"
-    assert len(asked.asked("others").question.split()) == 5
-    assert "hello" in asked.asked("others").question
-    assert question_of(sample, None, ["hello"]) == asked
+    asked = plan_intervention(sample, None, ["hello"])
+    assert asked.conditions == ("plain", "without", "others")
+    assert asked.sample_for("without").question == "how many cats are there"
+    assert len(asked.sample_for("others").question.split()) == 5
+    assert "hello" in asked.sample_for("others").question
+    assert plan_intervention(sample, None, ["hello"]) == asked
     short = Sample("a", 0, (Turn("user", ("hello you",)),), ())
-    assert question_of(short, None, ["hello"]).ways == ("plain", "without")
+    assert plan_intervention(short, None, ["hello"]).conditions == ("plain", "without")

@@ -103,7 +103,7 @@ def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares
     assert found["flips"] == found["checked"] == told.flagged == 6
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == (suspect, spots)
-        assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
+        assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
         assert len(one["carried"]) == evidence.paste_targets.MOST
 
 
@@ -117,7 +117,7 @@ def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_agai
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == ("spots", 3)
         assert area(one["covered"]) <= evidence.spot_growth.MOST < 0.47
-        assert one["carried"] == dict.fromkeys(question_about(run, told, id).carriers, TARGET)
+        assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
         assert one["given"]["wider"] == "nothing"
         assert one["given"]["aside"] == TARGET
 
@@ -199,18 +199,18 @@ def test_where_nothing_else_is_asked_in_the_set_something_else_is(tmp_path, monk
 
         def generate(self, loaded, samples, pictures, size):
             for (one,) in super().generate(loaded, samples, pictures, size):
-                yield [replace(one, given=said) if one.question in evidence.ELSE.values() else one]
+                yield [replace(one, given=said) if one.question in evidence.OTHER_QUESTIONS.values() else one]
 
     prepared = prepare(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)][:squares], OneTrack)
-    made = evidence.Carriers.__init__
+    made = evidence.PasteRecipients.__init__
     monkeypatch.setattr(
-        evidence.Carriers, "__init__", lambda own, *how: (made(own, *how), setattr(own, "one_kind", True))[0]
+        evidence.PasteRecipients, "__init__", lambda own, *how: (made(own, *how), setattr(own, "one_kind", True))[0]
     )
     run, told = ask(*prepared)
     found = causes(run, told)
     assert found[outcome] == found["checked"] == 6
     for one in found["samples"].values():
-        assert (set(evidence.ELSE) <= set(one["given"])) == (squares == 2), "one spot is enough"
+        assert (set(evidence.OTHER_QUESTIONS) <= set(one["given"])) == (squares == 2), "one spot is enough"
 
 
 def test_carriers_whose_pictures_are_gone_by_then_are_not_pasted_into(tmp_path, monkeypatch):
@@ -280,7 +280,7 @@ def test_a_fault_on_the_way_ends_no_check(tmp_path, monkeypatch):
                 else:
                     yield [NotAnswered(id=sample.id, reason="it cannot")]
 
-    made = evidence.question_of
+    made = evidence.plan_intervention
 
     def worded(sample, *how):
         turn = Turn("user", (0, f"{sample.question} please"))

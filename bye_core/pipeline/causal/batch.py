@@ -8,7 +8,15 @@ from typing import Any
 
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
-from bye_core.evidence import COVERED, ELSE, ELSEWHERE, MANY, WAYS, Dossier, Question
+from bye_core.evidence import (
+    CONDITIONS,
+    COVERED,
+    COVERED_CONTROL,
+    OTHER_QUESTIONS,
+    SEVERAL_SPOTS,
+    Dossier,
+    Intervention,
+)
 from bye_core.pipeline.causal.insertion import CarrierPool, run_insertion_test
 from bye_core.pipeline.causal.occlusion_growth import grow_occlusion
 from bye_core.pipeline.causal.region_search import RegionSearch
@@ -26,9 +34,9 @@ class CausalTests:
         self._carriers = CarrierPool(self._model, dataset)
         self._search = RegionSearch(self._model, dataset, self._carriers)
 
-    def run(self, questions: Sequence[Question]) -> list[SampleCheck]:
-        """Return the checks in the order of `questions`. A sample that cannot be asked has its reason as `fault`."""
-        checks = [self._open(question) for question in questions]
+    def run(self, interventions: Sequence[Intervention]) -> list[SampleCheck]:
+        """Return the checks in the order of `interventions`; `fault` says why a sample cannot be asked."""
+        checks = [self._open(intervention) for intervention in interventions]
         self._ask_planned(checks)
         # Without a target any answer counts, and with much covered the model may answer anything.
         if self._dossier.target:
@@ -42,12 +50,12 @@ class CausalTests:
                 by_suspect[cause.suspect].append(check)
         occluded = [check for suspect, group in by_suspect.items() if suspect != "words" for check in group]
         run_insertion_test(occluded, self._carriers, self._model, self._dataset)
-        if self._dossier.carriers and self._dossier.carriers.one_kind:
-            self._ask_other_questions([check for suspect in MANY for check in by_suspect[suspect]])
+        if self._dossier.recipients and self._dossier.recipients.one_kind:
+            self._ask_other_questions([check for suspect in SEVERAL_SPOTS for check in by_suspect[suspect]])
         return checks
 
-    def _open(self, question: Question) -> SampleCheck:
-        check = SampleCheck(question, self._dossier.target)
+    def _open(self, intervention: Intervention) -> SampleCheck:
+        check = SampleCheck(intervention, self._dossier.target)
         try:
             check.pictures = self._dataset.images(self._dataset.by_id[check.id])
         except ByeError as error:
@@ -57,14 +65,14 @@ class CausalTests:
     def _ask_planned(self, checks: Sequence[SampleCheck]) -> None:
         """Ask in every way that a sample's question names; one that gives no answer is not asked again."""
         by_id = {check.id: check for check in checks}
-        for way in WAYS:
-            faults = self._model.ask([check for check in checks if way in check.question.ways], way)
+        for way in CONDITIONS:
+            faults = self._model.ask([check for check in checks if way in check.intervention.conditions], way)
             for id, reason in faults.items():
                 by_id[id].fault = reason
 
     def _ask_other_questions(self, checks: Sequence[SampleCheck]) -> None:
         """Ask something else about the same pictures; a sample that gives no answer counts for nothing."""
-        for way in ELSE:
+        for way in OTHER_QUESTIONS:
             self._model.ask(checks, way)
 
 
@@ -74,5 +82,5 @@ def _is_unsettled(check: SampleCheck) -> bool:
 
 def _stays_covered(check: SampleCheck) -> bool:
     """Return whether the answer stays at the target with the spot covered, and no missing words explain it."""
-    asked = {COVERED, ELSEWHERE} <= check.answers.keys()
+    asked = {COVERED, COVERED_CONTROL} <= check.answers.keys()
     return asked and _is_unsettled(check) and check.at_target(check.answers[COVERED])

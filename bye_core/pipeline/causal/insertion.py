@@ -27,7 +27,7 @@ class CarrierPool:
 
     def ask_unchanged(self, checks: Iterable[SampleCheck]) -> None:
         """Ask about the carriers of `checks` that have not been asked about."""
-        wanted = sorted({id for check in checks for id in check.question.carriers})
+        wanted = sorted({id for check in checks for id in check.intervention.recipients})
         new = [id for id in wanted if id not in self._answers]
         self._answers |= dict.fromkeys(new)
         for ids in batches(new, self._model.batch_size):
@@ -37,7 +37,7 @@ class CarrierPool:
 
     def usable(self, check: SampleCheck) -> Iterator[str]:
         """Yield the ids of the carriers that the model answers, and not with the target."""
-        for id in check.question.carriers:
+        for id in check.intervention.recipients:
             answer = self._answers[id]
             if answer is not None and not check.at_target(answer):
                 yield id
@@ -61,7 +61,7 @@ def run_insertion_test(
         pasted: dict[str, Pictures] = {}  # by position in the batch: one carrier may serve several samples
         for position, (check, id) in enumerate(batch):
             if pictures := carriers.pictures(id):
-                pasted[str(position)] = [paste(pictures[0], check.source, check.question.spots), *pictures[1:]]
+                pasted[str(position)] = [paste(pictures[0], check.source, check.intervention.spots), *pictures[1:]]
         samples = [replace(dataset.by_id[batch[int(name)][1]], id=name) for name in pasted]
         answers, _ = model.answers(samples, lambda sample, pasted=pasted: pasted[sample.id])
         for name, answer in answers.items():

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bye_core.evidence import (
-    ASIDE,
     COVERED,
-    ELSEWHERE,
-    MOST_AT_FIRST,
+    COVERED_CONTROL,
+    GROWN,
+    GROWN_CONTROL,
+    MOST_COVERED_AT_FIRST,
     ROUNDS,
-    WIDER,
     Spots,
     SpotTrimming,
     area,
-    controlled,
-    look,
-    widened,
+    control_spots,
+    find_peak,
+    grow_spots,
 )
 from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
 from bye_core.records import AttentionRows
@@ -32,23 +32,23 @@ def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: in
     flipped: list[SampleCheck] = []
     for _ in range(ROUNDS - 1):
         checks = _cover_more(checks, model, layer)
-        silent = model.ask(checks, COVERED, WIDER)
+        silent = model.ask(checks, COVERED, GROWN)
         answered = [check for check in checks if check.id not in silent]
-        flipped += [check for check in answered if not check.at_target(check.answers[WIDER])]
-        checks = [check for check in answered if check.at_target(check.answers[WIDER])]
-    _trim([check for check in flipped if not check.question.elsewhere], model)
-    model.ask([check for check in flipped if check.question.elsewhere], ELSEWHERE, ASIDE)
+        flipped += [check for check in answered if not check.at_target(check.answers[GROWN])]
+        checks = [check for check in answered if check.at_target(check.answers[GROWN])]
+    _trim([check for check in flipped if not check.intervention.control_spots], model)
+    model.ask([check for check in flipped if check.intervention.control_spots], COVERED_CONTROL, GROWN_CONTROL)
 
 
 def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> list[SampleCheck]:
     """Cover one more spot, or a larger one; return the samples where that was possible."""
     grown = []
     for check, rows in zip(checks, model.attention(checks), strict=True):
-        seen = look(rows, layer) if isinstance(rows, AttentionRows) else None
-        if seen is None or seen.image != check.question.image or seen.on_padding:
+        seen = find_peak(rows, layer) if isinstance(rows, AttentionRows) else None
+        if seen is None or seen.image != check.intervention.image or seen.on_padding:
             continue
-        spots = widened(check.question.spots, seen)
-        if area(spots) <= MOST_AT_FIRST:
+        spots = grow_spots(check.intervention.spots, seen)
+        if area(spots) <= MOST_COVERED_AT_FIRST:
             left, top, right, bottom = seen.cell
             check.cell = (right - left, bottom - top)
             _cover(check, spots)
@@ -58,33 +58,33 @@ def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) 
 
 def _trim(checks: Sequence[SampleCheck], model: ScannedModel) -> None:
     """Uncover parts of covers that are too large for a control occlusion, while the answer stays off the target."""
-    trimmings = {check.id: SpotTrimming(check.question.spots, check.cell, _fits(check)) for check in checks}
-    answers = {check.id: check.answers[WIDER] for check in checks}
+    trimmings = {check.id: SpotTrimming(check.intervention.spots, check.cell, _fits(check)) for check in checks}
+    answers = {check.id: check.answers[GROWN] for check in checks}
     trying = list(checks)
     while trying:
         trying = [check for check in trying if _cover_proposal(check, trimmings[check.id])]
-        silent = model.ask(trying, COVERED, WIDER)
+        silent = model.ask(trying, COVERED, GROWN)
         for check in trying:
-            works = check.id not in silent and not check.at_target(check.answers[WIDER])
+            works = check.id not in silent and not check.at_target(check.answers[GROWN])
             if works:
-                answers[check.id] = check.answers[WIDER]
+                answers[check.id] = check.answers[GROWN]
             trimmings[check.id].record(works)
     for check in checks:
         _cover(check, trimmings[check.id].spots)
-        check.answers[WIDER] = answers[check.id]
+        check.answers[GROWN] = answers[check.id]
 
 
 def _cover_proposal(check: SampleCheck, trimming: SpotTrimming) -> bool:
     """Cover what the trimming proposes; return False where it proposes nothing more."""
     if trimming.proposal is None:
         return False
-    check.question = check.question.covering(trimming.proposal, ())
+    check.intervention = check.intervention.with_spots(trimming.proposal, ())
     return True
 
 
 def _fits(check: SampleCheck) -> Callable[[Spots], bool]:
-    return lambda spots: controlled(spots, check.id) is not None
+    return lambda spots: control_spots(spots, check.id) is not None
 
 
 def _cover(check: SampleCheck, spots: Spots) -> None:
-    check.question = check.question.covering(spots, controlled(spots, check.id) or ())
+    check.intervention = check.intervention.with_spots(spots, control_spots(spots, check.id) or ())

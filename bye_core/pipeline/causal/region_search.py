@@ -9,17 +9,17 @@ import numpy as np
 
 from bye_core.data import DataSet
 from bye_core.evidence import (
-    BESIDE,
     COVERED,
-    ELSEWHERE,
-    FOUND,
+    COVERED_CONTROL,
     FRUITLESS,
     LEVELS,
+    SEARCHED,
+    SEARCHED_CONTROL,
     WINDOWS,
-    bringing,
-    controlled,
+    control_spots,
+    hit_shares,
     paste,
-    spots_at,
+    regions_at,
 )
 from bye_core.pipeline.causal.insertion import CarrierPool
 from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
@@ -55,15 +55,15 @@ class RegionSearch:
 
         Samples whose answer leaves the target are then asked with as much covered elsewhere (control occlusion).
         """
-        maps = self._influence([check for check in checks if check.question.image < len(check.pictures)])
+        maps = self._influence([check for check in checks if check.intervention.image < len(check.pictures)])
         left = [check for check in checks if check.id in maps]
         self._searched += len(left)
         for level in LEVELS:
             covered = [check for check in left if _cover_regions(check, maps[check.id], level)]
-            silent = self._model.ask(covered, COVERED, FOUND)
+            silent = self._model.ask(covered, COVERED, SEARCHED)
             answered = [check for check in covered if check.id not in silent]
-            flipped = [check for check in answered if not check.at_target(check.answers[FOUND])]
-            self._model.ask(flipped, ELSEWHERE, BESIDE)
+            flipped = [check for check in answered if not check.at_target(check.answers[SEARCHED])]
+            self._model.ask(flipped, COVERED_CONTROL, SEARCHED_CONTROL)
             left = [check for check in left if check not in flipped]
             self._found += len(flipped)
 
@@ -91,14 +91,14 @@ class RegionSearch:
         for name, answer in answers.items():
             window = windows[int(name)]
             hits[window.check.id][window.window] = window.check.at_target(answer)
-        return {id: bringing(own) for id, own in hits.items()}
+        return {id: hit_shares(own) for id, own in hits.items()}
 
 
 def _cover_regions(check: SampleCheck, influence: np.ndarray, level: float) -> bool:
     """Cover the regions at `level`; return False where there are none, or as much elsewhere does not fit."""
-    spots = spots_at(influence, level)
-    elsewhere = controlled(spots, check.id) if spots else None
+    spots = regions_at(influence, level)
+    elsewhere = control_spots(spots, check.id) if spots else None
     if not elsewhere:
         return False
-    check.question = check.question.covering(spots, elsewhere)
+    check.intervention = check.intervention.with_spots(spots, elsewhere)
     return True

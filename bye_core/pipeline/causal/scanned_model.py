@@ -10,7 +10,7 @@ from PIL import Image
 
 from bye_core.attention import read_attention
 from bye_core.errors import ByeError
-from bye_core.evidence import COVERED, Cause, Question, Shared, at_target, cause
+from bye_core.evidence import COVERED, CausalOutcome, Intervention, SharedAnswer, at_target, judge_outcome
 from bye_core.records import AttentionRows, ModelAnswer, Sample
 from bye_core.train.generate import generate_answers
 
@@ -28,8 +28,8 @@ class SampleCheck:
     fault     why the model could not be asked, "" where it could
     """
 
-    question: Question
-    target: Shared | None
+    intervention: Intervention
+    target: SharedAnswer | None
     pictures: Pictures = field(default_factory=list)
     cell: tuple[float, float] = (0.0, 0.0)
     answers: dict[str, str] = field(default_factory=dict)
@@ -38,23 +38,23 @@ class SampleCheck:
 
     @property
     def sample(self) -> Sample:
-        return self.question.sample
+        return self.intervention.sample
 
     @property
     def id(self) -> str:
-        return self.question.sample.id
+        return self.intervention.sample.id
 
     @property
     def source(self) -> Image.Image:
         """The picture whose spots are covered."""
-        return self.pictures[self.question.image]
+        return self.pictures[self.intervention.image]
 
     def at_target(self, answer: str) -> bool:
         return at_target(self.target, self.sample.answer, answer)
 
-    def cause(self) -> Cause:
+    def cause(self) -> CausalOutcome:
         """Return the outcome that the answers so far support, the insertion test aside."""
-        return Cause("unknown") if self.fault else cause(self.answers, self.target, self.sample.answer)
+        return CausalOutcome("unknown") if self.fault else judge_outcome(self.answers, self.target, self.sample.answer)
 
 
 class ScannedModel:
@@ -84,8 +84,8 @@ class ScannedModel:
         """
         sound = {check.id: check for check in checks if not check.fault}
         answers, faults = self.answers(
-            [check.question.asked(way) for check in sound.values()],
-            lambda sample: sound[sample.id].question.shown(way, sound[sample.id].pictures),
+            [check.intervention.asked(way) for check in sound.values()],
+            lambda sample: sound[sample.id].intervention.pictures_for(way, sound[sample.id].pictures),
         )
         for id, answer in answers.items():
             sound[id].answers[keep_as or way] = answer
@@ -93,5 +93,5 @@ class ScannedModel:
 
     def attention(self, checks: Sequence[SampleCheck]) -> list[AttentionRows | ByeError]:
         """Return the attention rows of each sample with its spots covered, or why they cannot be read."""
-        covered = [check.question.shown(COVERED, check.pictures) for check in checks]
+        covered = [check.intervention.pictures_for(COVERED, check.pictures) for check in checks]
         return read_attention(self._loaded, [check.sample for check in checks], covered)

@@ -45,7 +45,9 @@ def asked(run, monkeypatch):
 
     def ask(self, questions):
         said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
-        return [SampleCheck(one, None, answers=said, inserted=dict.fromkeys(one.carriers, TARGET)) for one in questions]
+        return [
+            SampleCheck(one, None, answers=said, inserted=dict.fromkeys(one.recipients, TARGET)) for one in questions
+        ]
 
     monkeypatch.setattr(causal_check, "load_scanned", lambda *_: Loaded)
     monkeypatch.setattr(CausalTests, "run", ask)
@@ -88,7 +90,7 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
 
     def ask(self, questions):
         said = dict.fromkeys(("plain", "covered", "elsewhere", "aside", "beside"), TARGET) | {suspect: "two"}
-        return [SampleCheck(one.covering(boxes, boxes), None, answers=said) for one in questions]
+        return [SampleCheck(one.with_spots(boxes, boxes), None, answers=said) for one in questions]
 
     monkeypatch.setattr(
         causal_check, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})

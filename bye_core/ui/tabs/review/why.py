@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from bye_core.errors import ByeError
-from bye_core.evidence import ELSE, MANY, Box, Cause, Dossier, Look, crop, crop_box, same_answer
+from bye_core.evidence import (
+    OTHER_QUESTIONS,
+    SEVERAL_SPOTS,
+    AttentionPeak,
+    Box,
+    CausalOutcome,
+    Dossier,
+    crop,
+    crop_size,
+    rows_with_answer,
+)
 from bye_core.evidence.sentences import excess_words
 from bye_core.pipeline.evidence import look_at
 from bye_core.records import Sample
@@ -31,7 +41,7 @@ GIVEN = {
     "aside": "as much elsewhere",
     "found": "what brings it along covered",
     "beside": "as much beside that",
-    **{way: f"asked “{question}”" for way, question in ELSE.items()},
+    **{way: f"asked “{question}”" for way, question in OTHER_QUESTIONS.items()},
 }
 SAID = 200  # characters of an answer
 PARTS = 6  # pictures of what was covered
@@ -61,12 +71,12 @@ def review_why(ask: Ask) -> dict[str, Any]:
     }
 
 
-def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: Look) -> dict[str, Any]:
+def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak) -> dict[str, Any]:
     """The suspected spot cut out, at the size of those of the flagged; or why it cannot be."""
     found = {"share": round(seen.share, 6), "src": None, "error": None, "padding": seen.on_padding}
     if seen.on_padding or seen.image >= len(sample.images):
         return found
-    size = crop_box([one.spot for one in dossier.looks.values() if not one.on_padding] or [seen.spot])
+    size = crop_size([one.spot for one in dossier.peaks.values() if not one.on_padding] or [seen.spot])
     try:
         picture = images.opened(opened.settings, sample, seen.image)
         return found | {"src": picture_uri(crop(picture, seen.cell, size))}
@@ -76,27 +86,27 @@ def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: Look) -> dict
 
 def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
     """How over-represented its answer is among the flagged."""
-    rows = same_answer(opened.columns.answers, opened.row(position))
+    rows = rows_with_answer(opened.columns.answers, opened.row(position))
     found = dossier.strata.test(rows)
     numbers = {"flagged": found.flagged, "total": found.total, "expected": found.expected, "p": found.p}
     return excess_words(numbers, dossier.flagged)
 
 
-def _cause(opened: OpenRun, sample: Sample, seen: Look | None) -> dict[str, Any] | None:
+def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[str, Any] | None:
     found = evidence.facts(opened.run)["causes"]["samples"].get(sample.id)
     if found is None:
         return None
     given = [[GIVEN[way], short(said, SAID)] for way, said in found["given"].items()]
     given += [[f"pasted into {clip(other, 24)}", short(said, SAID)] for other, said in found["carried"].items()]
-    words = Cause(found["outcome"], found["suspect"]).words
-    parts = _parts(opened, sample, seen, found["covered"]) if found["suspect"] in MANY else []
+    words = CausalOutcome(found["outcome"], found["suspect"]).sentence
+    parts = _parts(opened, sample, seen, found["covered"]) if found["suspect"] in SEVERAL_SPOTS else []
     return {"outcome": found["outcome"], "words": words, "given": given, "covered": parts}
 
 
-def _parts(opened: OpenRun, sample: Sample, seen: Look | None, covered: Sequence[Box]) -> list[str]:
+def _parts(opened: OpenRun, sample: Sample, seen: AttentionPeak | None, covered: Sequence[Box]) -> list[str]:
     """What was covered, cut out; nothing where the picture is gone, which its own place says."""
     try:
         picture = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:
         return []
-    return [picture_uri(crop(picture, box, crop_box([box]))) for box in covered[:PARTS]]
+    return [picture_uri(crop(picture, box, crop_size([box]))) for box in covered[:PARTS]]
