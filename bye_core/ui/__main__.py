@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from bye_core.ui.app import build, launch
+from bye_core.ui.app import build
+from bye_core.ui.server import launch
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The shipped demo's finished run, opened as a copy of one's own: reviewing it never changes what is shipped."""
+"""Opens the shipped demo run as a copy in the workspace, so that a review never changes the shipped one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from threading import Lock
 
 from bye_core import runs
 from bye_core.files import ASSETS
-from bye_core.ui import demo_run
 from bye_core.ui.workspace import Workspace
 
 DEMO = ASSETS / "demo"
@@ -22,20 +21,20 @@ def has_demo() -> bool:
 
 
 def open_demo(place: Workspace) -> str:
-    """Copy the shipped run into the workspace, once; returns its name there."""
+    """Copy the shipped run into the workspace, once, and return its name."""
     path = place.runs / NAME
     with _copying:
         if not runs.is_run(path):
             unfinished = place.runs / f".{NAME}"
             shutil.rmtree(unfinished, ignore_errors=True)
             shutil.copytree(DEMO / "run", unfinished)
-            _point_home(unfinished / "run.json")
+            _complete_paths(unfinished / "run.json")
             unfinished.rename(path)
     return NAME
 
 
-def _point_home(settings: Path) -> None:
-    """The shipped settings name model and data as seen from the repository; here they are found from anywhere."""
+def _complete_paths(settings: Path) -> None:
+    """Make the paths of model and data absolute; the shipped settings hold them relative to the repository."""
     record = json.loads(settings.read_text(encoding="utf-8"))
     root = ASSETS.parent
     for name in ("model", "adapter", "data"):
@@ -44,9 +43,9 @@ def _point_home(settings: Path) -> None:
 
 
 def run_to_open(place: Workspace, *wanted: str | None) -> str:
-    """The first of `wanted` that is a run here, else the shipped demo, else the newest; "" where there is none."""
+    """Return the first of `wanted` that is a run here, else the demo, else the newest run, else ""."""
     names = place.run_names()
     name = next((name for name in wanted if name in names), "")
-    if not name and demo_run.has_demo():
-        name = demo_run.open_demo(place)
+    if not name and has_demo():
+        name = open_demo(place)
     return name or next(iter(names), "")

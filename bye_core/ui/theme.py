@@ -1,4 +1,4 @@
-"""Gradio's look for the app: one accent colour, system fonts (nothing is fetched from elsewhere)."""
+"""Gradio's theme for the app: one accent colour, and system fonts, so that no page loads from other servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THEME = gr.themes.Default(
     font=FONTS,
     font_mono=("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"),
 ).set(
-    # 5.7:1 on white; the 500 of the theme has 4.2:1. Lighter on dark pages: style.css.
+    # Contrast 5.7:1 on white; the theme's own 500 has 4.2:1. Dark pages use a lighter one (style.css).
     color_accent="*primary_600",
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_hover="*primary_700",

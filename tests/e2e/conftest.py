@@ -96,13 +96,13 @@ def made(home):
 @pytest.fixture
 def serve(home):
     """serve(run, build=...) -> address of the app in this process."""
-    from bye_core.ui import app
+    from bye_core.ui import app, server
 
     pages = []
 
     def served(run="made", build=app.build):
         page = build(run)
-        _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+        _, url, _ = server.launch(page, prevent_thread_lock=True, quiet=True)
         pages.append(page)
         return url
 

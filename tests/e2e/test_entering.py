@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bye_core.runs import Run
-from bye_core.ui import app
+from bye_core.ui import visitor
 from tests.e2e.conftest import NOWHERE
 from tests.made_run import make_data
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.usefixtures("chromium")
 def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
     made, serve, open_page, expect, fresh, monkeypatch, tmp_path
 ):
-    folder, enter, let_in = make_data(tmp_path / "suspect", 8).parent, app.enter, threading.Event()
+    folder, enter, let_in = make_data(tmp_path / "suspect", 8).parent, visitor.enter, threading.Event()
 
     def late(*given):
         assert let_in.wait(90)
         return enter(*given)
 
     made()
-    monkeypatch.setattr(app, "enter", late)
+    monkeypatch.setattr(visitor, "enter", late)
     page = open_page(NOWHERE)
     page.goto(serve())
     page.get_by_role("tab", name="Data", exact=True).click()

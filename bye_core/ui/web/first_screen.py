@@ -1,19 +1,20 @@
-"""The app's HTML: made once, not for every visitor, and with Review in it, so that its first sample is on the screen
-while Gradio still loads.
+"""Serves the app's HTML with one tab already in it, so that its first sample shows while Gradio still loads.
 
-Gradio's page begins to draw when some eighty scripts are there and hundreds of components are made. Review needs none
-of them: it starts from the HTML (assets/scripts/review/page.js) and moves into Gradio's component once that is there.
+Gradio draws its page after some eighty scripts and hundreds of components. The first screen needs none of them: its
+scripts start from the HTML, and move it into Gradio's component once that exists. The HTML is made and compressed once
+for an address, not for every visitor.
 """
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import brotli
 import gradio as gr
+from cachetools import LRUCache
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,92 +23,101 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
 from bye_core.ui.web import scripts
 
-COMPONENT = "review"  # elem_id
-# The entry point, and all modules: a browser that hears of them at once need not find them import by import.
-ENTRY = "review/main.js"
-EARLY = "review/early.js"
-MODULES = tuple(
-    path.relative_to(scripts.FOLDER).as_posix() for path in sorted((scripts.FOLDER / "review").glob("*.js"))
-)
-STYLES = ("style.css", "review.css", "first.css")
-# Gradio reads here which events the component has.
-TAKES_OVER = "window.byeReview({ element, trigger, props, watch }); // triggers 'decided', 'opened', 'dossier'"
-
-KEPT = 16  # versions of the HTML: it holds the address that it was asked for at
-# What Gradio makes that address of.
+KEPT = 16  # pages: each holds the address it was asked for at
+# The headers that Gradio makes this address from.
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 
 
-def script(name: str) -> str:
-    """Return the text of a script that stands in the page itself."""
-    return (scripts.FOLDER / name).read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class Screen:
+    """What shows before Gradio: files in assets/.
+
+    component  elem_id of the component that takes it over
+    html       its page
+    scripts    the folder of its modules in scripts/: main.js is the entry, early.js runs in the page itself
+    styles     besides the common ones
+    """
+
+    component: str
+    html: str
+    scripts: str
+    styles: tuple[str, ...]
+
+    @property
+    def early(self) -> str:
+        return f"{self.scripts}/early.js"
+
+    @property
+    def modules(self) -> list[str]:
+        """All other modules. A browser that knows them all need not find them import by import."""
+        paths = sorted((scripts.FOLDER / self.scripts).glob("*.js"))
+        names = [path.relative_to(scripts.FOLDER).as_posix() for path in paths]
+        return [name for name in names if name != self.early]
 
 
 def in_script(value: Any) -> str:
-    """JSON that no text in it can end early."""
+    """Return JSON that cannot end the script it is in."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def head(page: gr.Blocks) -> str:
-    """Gradio's theme, which else comes with the scripts, and the styles of what is shown first."""
-    styles = "\n".join([PAGE_STYLE, *((ASSETS / name).read_text(encoding="utf-8") for name in STYLES)])
-    preloads = "".join(
-        f'<link rel="modulepreload" href="./{scripts.address(name)}">' for name in MODULES if name != EARLY
-    )
+def head(page: gr.Blocks, screen: Screen) -> str:
+    """Return Gradio's theme, which would come with its scripts, and the styles of the first screen."""
+    names = ("style.css", *screen.styles, "first.css")
+    styles = "\n".join([PAGE_STYLE, *((ASSETS / name).read_text(encoding="utf-8") for name in names)])
+    preloads = "".join(f'<link rel="modulepreload" href="./{scripts.address(name)}">' for name in screen.modules)
     return f'<link rel="stylesheet" href="./theme.css?v={page.theme_hash}"><style>{styles}</style>{preloads}'
 
 
-def body(page: gr.Blocks) -> str:
-    """Review's page between a header and tabs that only hold the room."""
-    component = next(block for block in page.blocks.values() if block.elem_id == COMPONENT)
-    tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
-    names = "".join(
-        f"<{tag}>{escape(name)}</{tag}>" for name, tag in zip(tabs, ["b", *["span"] * len(tabs)], strict=False)
+def body(page: gr.Blocks, screen: Screen) -> str:
+    """Return the first screen between an empty header and a row of tab titles."""
+    component = next(block for block in page.blocks.values() if block.elem_id == screen.component)
+    titles = [escape(block.label) for block in page.blocks.values() if isinstance(block, gr.Tab)]
+    tabs = "".join(
+        f"<{tag}>{title}</{tag}>" for tag, title in zip(["b", *["span"] * len(titles)], titles, strict=False)
     )
     facts = in_script({"component": component._id, **component.props})
+    early = (scripts.FOLDER / screen.early).read_text(encoding="utf-8")
+    html = (ASSETS / screen.html).read_text(encoding="utf-8")
     return (
         f'<div id="first" class="gradio-container"><main>'
-        f'<div class="first-header"></div><div class="first-tabs" aria-hidden="true">{names}</div>'
-        f'<div id="first-review">{(ASSETS / "review.html").read_text(encoding="utf-8")}</div></main></div>'
-        f"<script>window.byeFirst = {facts};\n{script(EARLY)}</script>"
-        f'<script type="module" async src="./{scripts.address(ENTRY)}"></script>'
+        f'<div class="first-header"></div><div class="first-tabs" aria-hidden="true">{tabs}</div>'
+        f'<div id="first-{screen.component}">{html}</div></main></div>'
+        f"<script>window.byeFirst = {facts};\n{early}</script>"
+        f'<script type="module" async src="./{scripts.address(f"{screen.scripts}/main.js")}"></script>'
     )
 
 
 class FirstScreen:
-    """Answers for the app's HTML; all else goes on to Gradio."""
+    """ASGI middleware that answers for the app's HTML and passes other requests on."""
 
-    def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:
-        self._app, self._page = app, page
-        self._kept: OrderedDict[tuple, bytes] = OrderedDict()
+    def __init__(self, app: ASGIApp, page: gr.Blocks, screen: Screen) -> None:
+        self._app, self._page, self._screen = app, page, screen
+        self._kept: LRUCache[tuple, bytes] = LRUCache(KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        # A deep link is the only question that Gradio answers with other HTML.
         key = (scope["scheme"], scope.get("root_path"), *(headers.get(name) for name in ADDRESS))
-        kept = None if b"deep_link" in scope["query_string"] else self._kept.get(key)
-        if kept is None:
+        # For a deep link, and for no other query, Gradio answers with other HTML.
+        deep_link = b"deep_link" in scope["query_string"]
+        compressed = None if deep_link else self._kept.get(key)
+        if compressed is None:
             answer = await self._ask(scope, receive)
             if answer.status_code != 200:
                 return await answer(scope, receive, send)
-            kept = brotli.compress(self._filled(answer.body), brotli.MODE_TEXT, 5)
-            if b"deep_link" not in scope["query_string"]:
-                self._keep(key, kept)
-        takes = "br" in headers.get("accept-encoding", "")
-        encoding = {"content-encoding": "br"} if takes else {}
-        content = kept if takes else brotli.decompress(kept)
-        more = {**encoding, "vary": "Accept-Encoding", "cache-control": "no-cache"}
+            compressed = brotli.compress(self._filled(answer.body), brotli.MODE_TEXT, 5)
+            if not deep_link:
+                self._kept[key] = compressed
+        more = {"vary": "Accept-Encoding", "cache-control": "no-cache"}
+        if "br" in headers.get("accept-encoding", ""):
+            content, more["content-encoding"] = compressed, "br"
+        else:
+            content = brotli.decompress(compressed)
         await Response(content, media_type="text/html", headers=more)(scope, receive, send)
 
-    def _keep(self, key: tuple, content: bytes) -> None:
-        self._kept[key] = content
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-
     async def _ask(self, scope: Scope, receive: Receive) -> Response:
-        """Gradio's own answer, not compressed."""
+        """Return Gradio's own answer, not compressed."""
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         parts: list[bytes] = []
         start: Message = {}
@@ -124,7 +134,7 @@ class FirstScreen:
         return answer
 
     def _filled(self, html: bytes) -> bytes:
-        html = html.replace(b"</head>", head(self._page).encode() + b"</head>", 1)
+        html = html.replace(b"</head>", head(self._page, self._screen).encode() + b"</head>", 1)
         before, opening, rest = html.partition(b"<body")
         tag, end, rest = rest.partition(b">")
-        return before + opening + tag + end + body(self._page).encode() + rest
+        return before + opening + tag + end + body(self._page, self._screen).encode() + rest

@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 
 from bye_core.files import ASSETS
 from bye_core.ui import app
+from bye_core.ui.tabs.review.view import FIRST_SCREEN
 from bye_core.ui.web import scripts
-from bye_core.ui.web.first_screen import EARLY, KEPT, MODULES, FirstScreen
+from bye_core.ui.web.first_screen import KEPT, FirstScreen
 
 HTML = "<html><head><title>x</title></head><body class='a'><gradio-app></gradio-app></body></html>"
 HOSTILE = "</script><script>alert(1)</script>"
@@ -38,7 +39,7 @@ def gradio():
 def client(gradio, home):
     page = app.build(HOSTILE)
     page.theme_hash = "abc"
-    return TestClient(FirstScreen(gradio, page))
+    return TestClient(FirstScreen(gradio, page, FIRST_SCREEN))
 
 
 def test_review_comes_before_gradio_and_its_styles_with_it(client):
@@ -96,8 +97,7 @@ def test_failures_and_all_else_are_gradios(client, gradio):
 
 def test_every_module_of_review_is_announced(client):
     html = client.get("/").text
-    names = {path.name for path in (ASSETS / "scripts/review").glob("*.js")}
-    assert {f"review/{name}" for name in names} == set(MODULES)
-    announced = [name for name in MODULES if f'rel="modulepreload" href="./{scripts.address(name)}"' in html]
-    assert set(announced) == set(MODULES) - {EARLY}
+    names = {f"review/{path.name}" for path in (ASSETS / "scripts/review").glob("*.js")}
+    announced = {name for name in names if f'rel="modulepreload" href="./{scripts.address(name)}"' in html}
+    assert announced == names - {"review/early.js"} == set(FIRST_SCREEN.modules)
     assert f'async src="./{scripts.address("review/main.js")}"' in html

@@ -1,4 +1,4 @@
-"""Review: one sample after another, with the attention over its picture. The page is assets/review.html and
+"""Review: one sample after another with what the model looks at. Its page is assets/review.html and
 assets/scripts/review/."""
 
 from __future__ import annotations
@@ -12,23 +12,28 @@ from bye_core.errors import ByeError
 from bye_core.figures import scale_stops
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Frame, Session, Tab
+from bye_core.ui.shared.events import QUIET, SESSION, open_tab
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.sample_queue import BITS
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
 from bye_core.ui.tabs.review.why import review_why
-from bye_core.ui.web.first_screen import COMPONENT, TAKES_OVER
+from bye_core.ui.web.first_screen import Screen
 from bye_core.ui.workspace import workspace_of
 
-NAME = COMPONENT
+NAME = "review"
+STYLES = ("review.css",)
+FIRST_SCREEN = Screen(NAME, "review.html", "review", STYLES)
+# Gradio finds the events of the component in this text.
+TAKE_OVER = "window.byeReview({ element, trigger, props, watch }); // triggers 'decided', 'opened', 'dossier'"
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session. Writes: session.revision after decisions; clears session.sample and session.selection once they
-    are shown. Decisions go to the run."""
+    """Reads: session. Writes: session.revision after decisions, and session.sample and session.selection once they are
+    on the screen. Decisions go to the run."""
     page = gr.HTML(
         {},
         html_template="<div></div>",
-        js_on_load=TAKES_OVER,
+        js_on_load=TAKE_OVER,
         apply_default_css=False,
         server_functions=[*SERVER_FUNCTIONS, review_why],
         elem_id=NAME,
@@ -36,27 +41,25 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         asked=frame.asked,
         bits=BITS,
     )
-    session, quiet = frame.session, {"api_visibility": "private", "show_progress": "hidden"}
-    session.change(looked_at, session, page, **quiet)
-    # One at a time: two bumps at once must not cost one of them.
-    alone = {**quiet, "concurrency_limit": 1, "concurrency_id": "session"}
-    page.decided(decided, session, session, **alone)
-    page.opened(opened, session, session, **alone)
-    page.dossier(lambda: gr.Tabs(selected="dossier"), None, frame.tabs, **quiet)
+    session = frame.session
+    session.change(show, session, page, **QUIET)
+    page.decided(decided, session, session, **SESSION)
+    page.opened(opened, session, session, **SESSION)
+    page.dossier(open_tab("dossier"), None, frame.tabs, **QUIET)
 
 
-TAB = Tab(NAME, "Review", build, styles=("review.css",))
+TAB = Tab(NAME, "Review", build, STYLES)
 
 
-def looked_at(session: Session) -> dict[str, Any]:
-    """What the page is to show; `stamp` changes with the scan and the detection, `revision` with all else."""
+def show(session: Session) -> dict[str, Any]:
+    """Tell the page what to show. `stamp` changes with scan and detection, `revision` with the rest."""
     value = {name: getattr(session, name) for name in ("visitor", "run", "sample", "revision")}
     value["selection"] = list(session.selection)
     if not session.run:
         return {**value, "stamp": "", "flagged": False}
     try:
-        opened = open_run(workspace_of(session.visitor).run_path(session.run))
-        return {**value, "stamp": opened.stamp, "flagged": bool(opened.columns.flagged.any())}
+        run = open_run(workspace_of(session.visitor).run_path(session.run))
+        return {**value, "stamp": run.stamp, "flagged": bool(run.columns.flagged.any())}
     except ByeError as error:
         warn(error)
         return {**value, "run": "", "stamp": "", "flagged": False}
@@ -67,5 +70,5 @@ def decided(session: Session) -> Session:
 
 
 def opened(session: Session) -> Session:
-    """What was to be shown is shown; a second click on the same point is then a change again."""
+    """Clear the request that the page has shown, so that the same click counts as a change again."""
     return replace(session, sample="", selection=())

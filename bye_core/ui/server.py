@@ -1,0 +1,58 @@
+"""Serves the page: address, limits, style sheets and middleware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from bye_core.figures import PAGE_STYLE
+from bye_core.files import ASSETS
+from bye_core.ui.tabs import TABS
+from bye_core.ui.tabs.review.view import FIRST_SCREEN
+from bye_core.ui.theme import THEME
+from bye_core.ui.web.first_screen import FirstScreen
+from bye_core.ui.web.origins import OwnPagesOnly
+from bye_core.ui.web.scripts import ScriptFiles
+from bye_core.ui.web.static_files import ReadyScripts
+from bye_core.ui.workspace import hosted
+
+LARGEST_UPLOAD = {True: "100mb", False: "20gb"}  # on a public host, on one's own machine
+WAITING = 64  # requests in the queue; later ones are refused
+
+
+def launch(
+    page: gr.Blocks, host: str | None = None, port: int | None = None, browser: bool = False, **options: Any
+) -> Any:
+    """Serve the page and return what Gradio's `launch` returns, which also takes `options`."""
+    page.queue(max_size=WAITING)
+    return page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=browser,
+        theme=THEME,
+        css=PAGE_STYLE,
+        css_paths=[ASSETS / name for name in style_sheets()],
+        allowed_paths=[],
+        max_file_size=LARGEST_UPLOAD[hosted()],
+        show_error=False,
+        run_history=False,
+        ssr_mode=False,
+        app_kwargs={"middleware": middleware(page)},
+        **options,
+    )
+
+
+def style_sheets() -> list[str]:
+    return ["style.css", *(name for tab in TABS for name in tab.styles)]
+
+
+def middleware(page: gr.Blocks) -> list[Middleware]:
+    """Outermost first."""
+    return [
+        Middleware(OwnPagesOnly),
+        Middleware(ReadyScripts),
+        Middleware(ScriptFiles),
+        Middleware(FirstScreen, page=page, screen=FIRST_SCREEN),
+    ]

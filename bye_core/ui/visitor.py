@@ -1,0 +1,65 @@
+"""What happens when a person opens the page: who it is, what was open, and the header while jobs run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import gradio as gr
+
+from bye_core import runs
+from bye_core.errors import ByeError
+from bye_core.ui.demo_run import run_to_open
+from bye_core.ui.header import header
+from bye_core.ui.session import Session
+from bye_core.ui.shared.messages import warn
+from bye_core.ui.shared.workspace_jobs import is_busy
+from bye_core.ui.workspace import is_token, new_token, workspace_of
+
+LAST_BEATS = 2  # beats of the pulse after the last job has ended
+
+
+def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
+    """Return the browser's store, the session and the pulse for a page that was just opened.
+
+    The browser's store names visitor and run; otherwise `run` or the demo opens. Running jobs are watched again.
+    """
+    visitor = stored.get("visitor") if is_token(stored.get("visitor")) else new_token()
+    workspace = workspace_of(visitor)
+    name = run_to_open(workspace, run, stored.get("run"))
+    data = stored.get("data") if isinstance(stored.get("data"), str) else ""
+    session = Session(visitor=visitor, run=name, data=data)
+    return to_store(session), session, gr.Timer(active=is_busy(workspace))
+
+
+def to_store(session: Session) -> dict:
+    """Return what the browser remembers of a session."""
+    return {"visitor": session.visitor, "run": session.run, "data": session.data}
+
+
+def beat(session: Session, idle: int) -> tuple[str, int, gr.Timer]:
+    """Update the header while jobs run. The pulse beats on after the last job, so that every tab sees its end."""
+    idle = 0 if is_busy(workspace_of(session.visitor)) else idle + 1
+    return show_header(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
+
+
+def show_header(session: Session) -> str:
+    try:
+        return header(session)
+    except ByeError as error:
+        warn(error)
+        return header(replace(session, run=""))
+
+
+def secret() -> str:
+    """Return the key that signs what browsers store. It is kept in BYE_HOME: visitors are known after a restart."""
+    path = runs.home() / "secret"
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = new_token()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key)
+        return key
