@@ -22,8 +22,8 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
-# Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest keeps browser and server busy for a
-# while, so it waits for that sample, but at most 3 s.
+# Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest keeps browser and server busy
+# for a while, so it waits for that sample, but at most 3 s.
 AFTER_REVIEW = """(stored) => new Promise((go) => {
   const begin = () => go([stored]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
