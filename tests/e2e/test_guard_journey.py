@@ -12,7 +12,7 @@ def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page,
     expect(page.locator("#header .bye-header")).to_be_visible()
     page.get_by_role("tab", name="Guard", exact=True).click()
     fresh(page, "#guard-picture input[type=file]")
-    expect(page.locator("#guard-answer")).to_contain_text("What comes of a question stands here")
+    expect(page.locator("#guard-answer")).to_contain_text("The judgement appears here")
     expect(page.locator("#guard-question input")).not_to_have_value("")  # the run's commonest
 
     broken = tmp_path / "broken.png"
@@ -20,7 +20,7 @@ def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page,
     page.set_input_files("#guard-picture input[type=file]", broken)
     page.wait_for_selector("#guard-picture img")
     page.click("#guard-ask")
-    expect(page.locator("#guard-notice")).to_contain_text("no picture that can be read")
+    expect(page.locator("#guard-notice")).to_contain_text("no image that can be read")
     expect(page.locator("#guard-notice")).to_contain_text("Choose a complete JPEG")
 
     page.locator("#guard-picture").get_by_label("Remove Image").click()

@@ -1,0 +1,97 @@
+"""The handlers of the Guard tab: offer questions, ask the model, show the judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import gradio as gr
+
+from bye_core.errors import ByeError
+from bye_core.runs import jobs
+from bye_core.ui.open_run import session_run
+from bye_core.ui.session import Session
+from bye_core.ui.shared import events
+from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.job_card import failure_alert
+from bye_core.ui.shared.messages import alert, note
+from bye_core.ui.shared.plots import drawn
+from bye_core.ui.tabs.guard import answer_card
+from bye_core.ui.tabs.guard import job as guard_job
+from bye_core.ui.workspace import workspace_of
+
+NOTHING = (
+    "The judgement appears here: whether the input looks triggered, how far it is from the run's flagged and other "
+    "samples, and where in the image the judging layers look."
+)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the page shows: id and state of the job, and the run whose questions are offered."""
+
+    job: tuple[str, str] = ("", "")
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Parts(events.Parts):
+    watch: gr.State
+    pulse: gr.Timer
+    image: gr.Image
+    question: gr.Dropdown
+    notice: gr.HTML
+    ask: gr.Button
+    answer: gr.HTML
+    figure: gr.Plot
+
+
+def enter(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Offer the run's questions, say whether the run can judge, and show the latest judgement."""
+    if not session.visitor:
+        return parts.unchanged()
+    run = session_run(session)
+    update: Update = {}
+    if session.run != watch.run and run is not None:
+        questions = guard_job.questions(run)
+        update[parts.question] = gr.Dropdown(questions, value=questions[0] if questions else "")
+    try:
+        guard_job.check_run(run)
+        update |= {parts.notice: "", parts.ask: gr.Button(interactive=True)}
+    except ByeError as error:
+        update |= {parts.notice: alert(error), parts.ask: gr.Button(interactive=False)}
+    return update | refresh(parts, session, replace(watch, run=session.run))
+
+
+def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Show the latest judgement. What has not changed is not sent again."""
+    if not session.visitor:
+        return parts.unchanged()
+    workspace = workspace_of(session.visitor)
+    job = guard_job.latest(workspace)
+    state = job.state if job else ""
+    now = (job.id if job else "", state)
+    if now == watch.job:
+        return {parts.watch: watch}
+    update: Update = {parts.figure: gr.Plot(visible=False), parts.watch: replace(watch, job=now)}
+    if job is None:
+        return update | {parts.answer: note(NOTHING)}
+    if state == jobs.RUNNING:
+        return update | {parts.answer: note("Loading the model and asking it.")}
+    facts = job.result() if state == jobs.DONE else None
+    if facts is None:
+        return update | {parts.answer: failure_alert(job.error())}
+    figure = drawn(answer_card.histogram(workspace, job, facts))
+    return update | {parts.answer: answer_card.card(workspace, job, facts), parts.figure: figure}
+
+
+def start(parts: Parts, session: Session, watch: Watch, image: str | None, question: str | None) -> Update:
+    run = session_run(session)
+    guard_job.check_run(run)
+    guard_job.start(workspace_of(session.visitor), run, Path(image) if image else None, question or "")
+    return {parts.notice: "", **refresh(parts, session, watch), parts.pulse: gr.Timer(active=True)}
+
+
+def show_unreadable() -> str:
+    """Explain a file that Gradio refuses: it passes on no file and says no more than "Error"."""
+    return alert(guard_job.NotAnImage())
