@@ -1,0 +1,68 @@
+"""Writes docs/cli.md from the parser: `python -m tests.docs.command_reference`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bye_core.cli.main import build_parser
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+HEAD = """# Command line
+
+`python -m bye_core COMMAND`, or `bye-core COMMAND` after an installation. This page is made from the commands' own help
+(`python -m tests.docs.command_reference`); a test keeps both the same.
+
+Exit codes: 0 done; 1 an error, with its remedy on standard error; 3 poisoning found (with `--fail-on-poison`); 130 and 143
+stopped by Ctrl-C and SIGTERM. Environment: `BYE_HOME` is the folder of runs and adapters; `BYE_HOSTED=1` gives every visitor
+of the app a workspace of their own.
+"""
+
+
+def page() -> str:
+    """Return the whole page as Markdown: a section a command, a table of its options in each."""
+    parser = build_parser()
+    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    summaries = {choice.dest: choice.help for choice in commands._choices_actions}
+    links = [f"| [`{name}`](#{name}) | {cell(summaries[name])} |" for name in commands.choices]
+    sections = [section(name, summaries[name], sub) for name, sub in commands.choices.items()]
+    return "\n".join([HEAD, "| command | what it does |", "| --- | --- |", *links, "", *sections])
+
+
+def section(name: str, summary: str | None, parser: argparse.ArgumentParser) -> str:
+    rows = [f"| {option(action)} | {description(action)} |" for action in parser._actions if action.dest != "help"]
+    epilog = f"\n```text\n{parser.epilog.strip()}\n```\n" if parser.epilog else ""
+    table = "\n".join(["| option | meaning |", "| --- | --- |", *rows])
+    return f"## {name}\n\n{sentence(summary)}\n\n{table}\n{epilog}"
+
+
+def option(action: argparse.Action) -> str:
+    names = " ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest}`"
+    return f"{names} (required)" if action.required and action.option_strings else names
+
+
+def description(action: argparse.Action) -> str:
+    parts = list(words(action))
+    return cell("; ".join(parts))
+
+
+def words(action: argparse.Action) -> Iterator[str]:
+    if action.help:
+        yield action.help.replace("%%", "%")
+    if action.choices is not None:
+        yield "one of " + ", ".join(f"`{choice}`" for choice in action.choices)
+
+
+def cell(text: str | None) -> str:
+    return re.sub(r"\s+", " ", text or "").replace("|", "\\|")
+
+
+def sentence(text: str | None) -> str:
+    text = cell(text)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
