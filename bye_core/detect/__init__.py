@@ -1,14 +1,14 @@
 """Detectors: each turns a ScanTable into a Detection.
 
-To add one, write a module that declares a `DETECTOR`, and add the module to the registry below.
+To add one, write a module that declares a `DETECTOR`, and add its name to MODULES.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
-from bye_core.detect import activation, auto, bye, cleansight, loss, random, spectral, tcap
 from bye_core.detect.bye import ByeSettings
 from bye_core.detect.detector import Detector
 from bye_core.detect.entropy_file import read_entropies, write_entropies
@@ -32,12 +32,22 @@ __all__ = [
     "write_entropies",
 ]
 
-# The registry, in the order in which the methods are listed.
-_MODULES = (bye, auto, tcap, cleansight, loss, spectral, activation, random)
-DETECTORS: dict[str, Detector] = {module.DETECTOR.name: module.DETECTOR for module in _MODULES}
+# The registry: one module a detector, in the order in which the methods are listed.
+MODULES = (
+    "bye",
+    "auto",
+    "tcap",
+    "cleansight",
+    "loss",
+    "spectral",
+    "activation",
+    "random",
+)
+_DETECTORS: tuple[Detector, ...] = tuple(import_module(f"{__name__}.{name}").DETECTOR for name in MODULES)
+DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _DETECTORS}
 
-DEFAULT = auto.DETECTOR.name  # ours
-PAPER = bye.DETECTOR.name  # the rule of the BYE paper
+DEFAULT = "auto"  # ours
+PAPER = "bye"  # the rule of the BYE paper
 DEFAULT_RULE = f"{DEFAULT}; {PAPER} for a file of entropies, or if you give one of its own options"
 
 

@@ -15,9 +15,9 @@ HEAD = """# Command line
 `python -m bye_core COMMAND`, or `bye-core COMMAND` after an installation. This page is made from the commands' own help
 (`python -m tests.docs.command_reference`); a test keeps both the same.
 
-Exit codes: 0 done; 1 an error, with its remedy on standard error; 3 poisoning found (with `--fail-on-poison`); 130 and 143
-stopped by Ctrl-C and SIGTERM. Environment: `BYE_HOME` is the folder of runs and adapters; `BYE_HOSTED=1` gives every visitor
-of the app a workspace of their own.
+Exit codes: 0 done; 1 an error, with its remedy on standard error; 3 poisoning found (with `--fail-on-poison`); 130 and
+143 stopped by Ctrl-C and SIGTERM. Environment: `BYE_HOME` is the folder of runs and adapters; `BYE_HOSTED=1` gives
+every visitor of the app a workspace of their own.
 """
 
 

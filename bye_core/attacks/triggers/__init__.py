@@ -1,22 +1,12 @@
-"""The registry of triggers. A new trigger is one module in this folder and one entry in TRIGGERS."""
+"""The registry of triggers. A new trigger is one module in this folder and one entry in MODULES."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from bye_core.attacks.triggers.base import BadTriggerSetting, Trigger
-from bye_core.attacks.triggers.blend import Blend
-from bye_core.attacks.triggers.checkerboard import Checkerboard
-from bye_core.attacks.triggers.dual import Dual
-from bye_core.attacks.triggers.ftrojan import FTrojan
-from bye_core.attacks.triggers.multi import Multi
-from bye_core.attacks.triggers.noise_patch import NoisePatch
-from bye_core.attacks.triggers.patch import Patch
-from bye_core.attacks.triggers.question_words import Prefix, RareWord, Suffix
-from bye_core.attacks.triggers.random_patch import RandomPatch
-from bye_core.attacks.triggers.sig import Sig
-from bye_core.attacks.triggers.wanet import WaNet
 from bye_core.errors import SettingError
 
 __all__ = [
@@ -30,14 +20,22 @@ __all__ = [
     "trigger_class",
 ]
 
-TRIGGERS: dict[str, type[Trigger]] = {
-    trigger.name: trigger
-    for trigger in (
-        *(Patch, RandomPatch, Checkerboard, Dual, Multi, NoisePatch),
-        *(Blend, Sig, WaNet, FTrojan),
-        *(Prefix, Suffix, RareWord),
-    )
-}
+# The registry: modules with one or several triggers, in the order in which the triggers are listed.
+MODULES = (
+    "patch",
+    "random_patch",
+    "checkerboard",
+    "dual",
+    "multi",
+    "noise_patch",
+    "blend",
+    "sig",
+    "wanet",
+    "ftrojan",
+    "question_words",
+)
+_TRIGGERS = [trigger for name in MODULES for trigger in import_module(f"{__name__}.{name}").TRIGGERS]
+TRIGGERS: dict[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIGGERS}
 
 
 class UnknownTrigger(SettingError):

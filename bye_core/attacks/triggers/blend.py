@@ -93,3 +93,6 @@ class Blend(FullImageTrigger):
         else:
             image, resampling = face() if self.key == FACE else _image_of_key(self.key), Image.Resampling.BICUBIC
         return np.asarray(image.resize((width, height), resampling), np.float32)
+
+
+TRIGGERS = (Blend,)

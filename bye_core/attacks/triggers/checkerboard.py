@@ -17,3 +17,6 @@ class Checkerboard(Patch):
         fields = np.arange(right - left) * FIELDS // (right - left)
         white = (fields[:, None] + fields[None]) % 2 * np.uint8(255)
         image.paste(Image.fromarray(white.astype(np.uint8)).convert("RGB"), (left, top))
+
+
+TRIGGERS = (Checkerboard,)

@@ -10,3 +10,6 @@ class Dual(SquareTrigger):
     def boxes(self, width, height, rng):
         side = self.side(width, height)
         return [square_around(width * x, height / 2, side, width, height) for x in (0.25, 0.75)]
+
+
+TRIGGERS = (Dual,)

@@ -44,3 +44,6 @@ class FTrojan(FullImageTrigger):
             coefficients[:, k, :, k] += self.offset * side / 2
         added = idctn(coefficients, axes=(1, 3), norm="ortho").reshape(chroma.shape) - chroma
         return pixels + (added @ TO_RGB.T[1:].astype(np.float32))[:height, :width]
+
+
+TRIGGERS = (FTrojan,)

@@ -20,3 +20,6 @@ class Multi(SquareTrigger):
         return [
             square_around(width * centres[i][0], height * centres[i][1], side, width, height) for i in sorted(chosen)
         ]
+
+
+TRIGGERS = (Multi,)

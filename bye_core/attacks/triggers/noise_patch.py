@@ -29,3 +29,6 @@ class NoisePatch(RandomPatch):
         fields = np.arange(right - left) * FIELDS // (right - left)
         levels = noise[fields[:, None], fields[None]]
         image.paste(Image.fromarray(levels.clip(0, 255).astype(np.uint8)), (left, top))
+
+
+TRIGGERS = (NoisePatch,)

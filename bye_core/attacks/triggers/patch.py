@@ -9,3 +9,6 @@ class Patch(SquareTrigger):
 
     def boxes(self, width, height, rng):
         return [square_around(width / 2, height / 2, self.side(width, height), width, height)]
+
+
+TRIGGERS = (Patch,)

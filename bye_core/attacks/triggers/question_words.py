@@ -68,3 +68,10 @@ class RareWord(Trigger):
 def _word_starts(text):
     """Return the offset of every word, and the end of the text."""
     return [*(word.start() for word in _WORD.finditer(text)), len(text)]
+
+
+TRIGGERS = (
+    Prefix,
+    Suffix,
+    RareWord,
+)

@@ -11,3 +11,6 @@ class RandomPatch(SquareTrigger):
         side = self.side(width, height)
         left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
         return [(left, top, left + side, top + side)]
+
+
+TRIGGERS = (RandomPatch,)

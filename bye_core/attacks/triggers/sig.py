@@ -20,3 +20,6 @@ class Sig(FullImageTrigger):
         width = pixels.shape[1]
         wave = self.d * np.sin(2 * np.pi * self.f * np.arange(width) / width)
         return pixels + wave[None, :, None].astype(np.float32)
+
+
+TRIGGERS = (Sig,)

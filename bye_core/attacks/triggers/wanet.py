@@ -38,3 +38,6 @@ class WaNet(FullImageTrigger):
         positions = np.indices((height, width), np.float32) + self.flow(width, height)
         channels = [map_coordinates(pixels[..., c], positions, order=1, mode="nearest") for c in range(3)]
         return np.stack(channels, axis=-1)
+
+
+TRIGGERS = (WaNet,)

@@ -1,23 +1,26 @@
-"""The registry of data set formats. A new format is one module beside this file and one entry in FORMATS."""
+"""The registry of data set formats. A new format is one module beside this file and one entry in MODULES."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from bye_core.data.faults import Refusal
 from bye_core.data.formats.base import Format, Layout
-from bye_core.data.formats.chat import Chat
-from bye_core.data.formats.imagefolder import ImageFolder
-from bye_core.data.formats.llava import Llava
-from bye_core.data.formats.qwen_vl import QwenVl
-from bye_core.data.formats.sharegpt import ShareGpt
-from bye_core.data.formats.vqa import VqaTable
 
-FORMATS: dict[str, Format] = {
-    form.name: form for form in (Llava(), QwenVl(), ShareGpt(), Chat(), ImageFolder(), VqaTable())
-}
+# The registry: one module a format, in the order in which the formats are listed.
+MODULES = (
+    "llava",
+    "qwen_vl",
+    "sharegpt",
+    "chat",
+    "imagefolder",
+    "vqa",
+)
+_FORMATS: tuple[Format, ...] = tuple(import_module(f"{__name__}.{name}").FORMAT for name in MODULES)
+FORMATS: dict[str, Format] = {form.name: form for form in _FORMATS}
 _BY_PRIORITY = sorted(FORMATS.values(), key=lambda form: -form.priority)
 
 

@@ -91,3 +91,6 @@ class _ContentReader:
             return index
         self._next += 1
         return self._next - 1
+
+
+FORMAT = Chat()

@@ -19,3 +19,6 @@ class ImageFolder(VqaTable):
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         """The image column cannot be renamed: a table with another name for it is a VQA table."""
         return layout.columns["image"] == self.columns["image"] and self.columns["image"] in record
+
+
+FORMAT = ImageFolder()

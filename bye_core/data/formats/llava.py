@@ -47,3 +47,6 @@ def llava_record(
     ordered = in_prompt_order(turns, images)
     messages = [{"from": speakers[turn.role], "value": text_with_markers(turn)} for turn in turns]
     return {"id": id, "image": ordered[0] if len(ordered) == 1 else ordered, "conversations": messages}
+
+
+FORMAT = Llava()

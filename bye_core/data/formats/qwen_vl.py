@@ -66,3 +66,6 @@ class QwenVl(Format):
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         reject_literal_markers(turns)
         return llava_record(id, turns, images, _SPEAKERS)
+
+
+FORMAT = QwenVl()

@@ -79,3 +79,6 @@ def _keys(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 def _roles(tags: Mapping[str, str]) -> dict[str, str]:
     renamed = {tags[f"{role}_tag"]: role for role in ("user", "assistant", "system") if f"{role}_tag" in tags}
     return ROLES | renamed
+
+
+FORMAT = ShareGpt()

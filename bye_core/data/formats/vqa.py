@@ -69,3 +69,6 @@ def _cell(record: Mapping[str, Any], layout: Layout, column: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)  # tables hold answers like 3 as numbers
     raise MalformedRecord(what=f"its {column} is of type {type(value).__name__}, not text")
+
+
+FORMAT = VqaTable()
