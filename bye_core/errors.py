@@ -1,11 +1,8 @@
-"""What went wrong and what to do about it: every failure a user can meet is a ByeError."""
+"""Errors with a remedy: every failure that a user can meet is a ByeError."""
 
 
 class ByeError(Exception):
-    """A failure with its remedy. Subclasses fill in `problem` and `remedy`, templates over the keyword facts.
-
-    `kind` is the stable name of the failure in machine-readable output.
-    """
+    """A failure with its remedy. Subclasses set `problem` and `remedy`, templates filled with the keyword facts."""
 
     problem = "Something went wrong."
     remedy = "Report this with the command you ran."
@@ -18,20 +15,28 @@ class ByeError(Exception):
 
     @property
     def kind(self) -> str:
+        """The stable name of the failure in machine-readable output."""
         return type(self).__name__
 
 
 class DataError(ByeError):
-    """A data set, or one sample of it, cannot be used as it is."""
+    """A data set, or one sample of it, cannot be used."""
 
 
 class ModelError(ByeError):
-    """A model or adapter cannot be loaded or cannot be read."""
+    """A model or an adapter cannot be loaded or read."""
 
 
 class RunError(ByeError):
-    """A run folder is missing, busy or does not fit what is asked of it."""
+    """A run folder is missing, busy or does not fit the request."""
 
 
 class SettingError(ByeError):
-    """An option has a value that makes no sense."""
+    """An option has an invalid value."""
+
+
+class SampleFailed(ModelError):
+    """The model failed on one sample; the other samples are not affected."""
+
+    problem = "Sample {id} could not be read: {reason}"
+    remedy = "Check its image and text; leave it out if it cannot be repaired."

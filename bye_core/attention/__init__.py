@@ -1,4 +1,4 @@
-"""What the first answer token looks at: one row a head from a fast forward pass, and the statistics made of it."""
+"""Reads what the first answer token attends to: one attention row a head, captured in a fast forward pass."""
 
 from bye_core.attention.answer_loss import AnswerLoss, read_answers
 from bye_core.attention.capture import LastRowCapture

@@ -1,8 +1,8 @@
-"""The attention of the last prompt position, beside a fast forward pass that never builds the quadratic matrix.
+"""Captures the attention of the last prompt position during a fast forward pass, without the quadratic matrix.
 
-A registered attention function lets `sdpa` compute each layer's output and adds the one row wanted,
+A registered attention function lets `sdpa` compute each layer's output and computes one row more,
 softmax(q_last K^T): memory O(V) a head, at any batch size. The mask function is registered under the same name;
-without it the model would build no mask and padded batches would silently be wrong.
+without it the model would build no mask, and padded batches would silently give wrong results.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Sink = Callable[[int, Tensor], None]
 
 
 class LastRowCapture:
-    """Use in a `with` around one forward pass: `sink(layer, rows)` gets every decoder layer's rows [B, H, K], fp32.
+    """Use in a `with` around one forward pass: calls `sink(layer, rows)` with the rows [B, H, K], fp32, of every layer.
 
-    `last` [B] is each row's last real position; None where that is the last position of all (left padding).
-    The model's own attention implementation is back in place afterwards, whatever happened. Captures of one model
-    from several threads take turns.
+    `last` [B] is the last position of each sample that is not padding; None with left padding. Restores the model's
+    own attention implementation afterwards, also after an error. Captures of one model from several threads take
+    turns. Raises: UnreadableAttention.
     """
 
     def __init__(self, model: PreTrainedModel, sink: Sink, last: Tensor | None = None) -> None:
@@ -51,7 +51,7 @@ class LastRowCapture:
         try:
             self.model.set_attn_implementation({"text_config": NAME})
             if config._attn_implementation != NAME:
-                raise UnreadableAttention(reason=f"{type(self.model).__name__} has its attention hard-wired.")
+                raise UnreadableAttention(reason=f"{type(self.model).__name__} does not let its attention be replaced.")
         except BaseException:
             self._restore()
             raise
@@ -70,20 +70,21 @@ class LastRowCapture:
 
     def record(self, module: torch.nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, **options: Any) -> None:
         rows = last_rows(query, key, mask, self.last, **options)
-        self.sink(module.layer_idx, rows)
+        self.sink(int(module.layer_idx), rows)  # type: ignore[arg-type]
 
 
-# One lock a model: the attention implementation stands in its config, which threads share.
+# One lock a model: its config holds the attention implementation, and threads share the config.
 _locks: WeakKeyDictionary[PreTrainedModel, Any] = WeakKeyDictionary()
 _guard = threading.Lock()
 _active: ContextVar[LastRowCapture | None] = ContextVar("bye_last_row_capture", default=None)
 
 
 def refuse_linear_attention(config: Any) -> None:
+    """Raises: UnreadableAttention for layers without attention rows."""
     kinds = set(getattr(config, "layer_types", None) or ())
-    odd = sorted(kind for kind in kinds if kind.startswith("linear") or not kind.endswith("attention"))
-    if odd:
-        raise UnreadableAttention(reason=f"it has layers of type {', '.join(odd)}, which have no rows.")
+    unsupported = sorted(kind for kind in kinds if kind.startswith("linear") or not kind.endswith("attention"))
+    if unsupported:
+        raise UnreadableAttention(reason=f"it has layers of type {', '.join(unsupported)}, which have no rows.")
 
 
 def last_rows(
@@ -95,7 +96,7 @@ def last_rows(
     causal: bool = True,
     softcap: float | None = None,
 ) -> Tensor:
-    """Attention of one query a sample on all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K] in fp32.
+    """Return the attention of one query a sample on all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K], fp32.
 
     Heads share keys in G groups of H/G. `mask` [B or 1, H or 1, Q, K] is boolean (True = visible) or added to the
     scores; None means causal, or no mask at all where `causal` is off. The keys are not repeated.
@@ -117,7 +118,7 @@ def last_rows(
 
 
 def at_last(values: Tensor, last: Tensor | None) -> Tensor:
-    """[B, H, Q, X] -> [B, H, X] at position `last` of each sample."""
+    """Select position `last` of each sample: [B, H, Q, X] -> [B, H, X]."""
     if last is None:
         return values[:, :, -1]
     return values[torch.arange(len(last), device=last.device), :, last]
@@ -126,7 +127,7 @@ def at_last(values: Tensor, last: Tensor | None) -> Tensor:
 def capturing_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """The registered attention function: sdpa's output, and the active capture's row on the side."""
+    """The registered attention function: returns the output of sdpa and records the row of the active capture."""
     for name in ("s_aux", "position_bias"):
         if kwargs.get(name) is not None:
             raise UnreadableAttention(reason=f"its attention uses {name} (sinks or biases besides the scores).")
@@ -145,7 +146,7 @@ def capturing_attention(
 def capped_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool, softcap: float
 ) -> Tensor:
-    """Attention with capped scores, which sdpa does not offer, a block of queries at a time -> [B, Q, H, D]."""
+    """Compute attention with capped scores, which sdpa does not offer, block by block of queries -> [B, Q, H, D]."""
     batch, heads, queries, width = query.shape
     groups, keys = key.shape[1], key.shape[2]
     outputs = []
@@ -162,7 +163,7 @@ def capped_attention(
             visible = torch.arange(keys, device=key.device) <= positions[:, None]
         else:
             visible = torch.ones((), dtype=torch.bool, device=key.device)
-        # Rows of padding see nothing; like sdpa's boolean mask, leave them finite.
+        # Rows of padding see no key; keep them finite, as sdpa does with a boolean mask.
         lowest = torch.finfo(scores.dtype).min
         scores = torch.where(visible, scores, lowest) if visible.dtype == torch.bool else scores + visible
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)

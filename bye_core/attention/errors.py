@@ -1,8 +1,8 @@
-"""Why attention cannot be captured, from a model at all or for one sample."""
+"""Errors of reading attention, from a model or from one sample."""
 
 from __future__ import annotations
 
-from bye_core.errors import ModelError
+from bye_core.errors import ModelError, SampleFailed
 
 
 class UnreadableAttention(ModelError):
@@ -10,28 +10,11 @@ class UnreadableAttention(ModelError):
     remedy = "Use a model whose decoder layers use ordinary softmax attention."
 
 
-class SampleFailed(ModelError):
-    """One sample went wrong; the others did not."""
-
-    problem = "Sample {id} could not be read: {reason}"
-    remedy = "Look at its picture and text; leave it out if it cannot be mended."
-
-
-class OutOfMemory(SampleFailed):
-    problem = "Sample {id} alone does not fit into memory ({tokens} tokens)."
-    remedy = "Free memory on the device, use a smaller number type, or leave this sample out."
-
-
 class NonFiniteAttention(SampleFailed):
     problem = "The attention of sample {id} is not finite in layers {layers}."
-    remedy = "Load the model with --dtype bfloat16 or float32; if it stays, the model or adapter is damaged."
+    remedy = "Load the model with --dtype bfloat16 or float32; if this persists, the model or adapter is damaged."
 
 
 class NoAnswerToRead(SampleFailed):
-    problem = "The chat template lays out the answer of sample {id} apart from its question, or there is none."
-    remedy = "Scan without --answers, or use a template that appends answers to what was asked."
-
-
-class PromptTooLong(SampleFailed):
-    problem = "The prompt of sample {id} has {tokens} tokens; the model has places for {limit}."
-    remedy = "Shorten its text or leave it out."
+    problem = "Sample {id} has no answer, or the chat template does not place the answer right after its question."
+    remedy = "Scan without --answers, or use a template that appends the answer to the question."

@@ -1,143 +1,121 @@
-"""One batch of samples -> what the first answer token of each looks at; what fails, fails alone."""
+"""Reads the attention of the first answer token for a batch of samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from types import TracebackType
 
 import numpy as np
 import torch
-from PIL import Image
-from transformers import BatchFeature
+from torch import Tensor
 
-from bye_core.attention.batch_statistics import BatchStatistics
 from bye_core.attention.capture import LastRowCapture
-from bye_core.attention.errors import NonFiniteAttention, OutOfMemory, PromptTooLong, SampleFailed, UnreadableAttention
-from bye_core.attention.head_input import HeadInput
+from bye_core.attention.errors import NonFiniteAttention, UnreadableAttention
+from bye_core.attention.statistics import BatchStatistics
 from bye_core.errors import ByeError
-from bye_core.process import is_out_of_memory
+from bye_core.model_protocol import EncodedBatch, Images, VisionLanguageModel
 from bye_core.records import AttentionRows, Grid, Sample
 
-Pictures = Sequence[Image.Image]
 Outcome = AttentionRows | ByeError
-# What processors and models raise on input that they cannot take.
-INPUT_ERRORS = (ValueError, TypeError, KeyError, IndexError, RuntimeError, OSError, OverflowError, ArithmeticError)
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Samples that could be encoded, with the group of every position and the grids of every sample."""
+class QuestionBatch(EncodedBatch):
+    """B encoded questions: the group of every position [B, K] and the grids of every sample."""
 
-    samples: Sequence[Sample]
-    images: Sequence[Pictures]
-    inputs: BatchFeature
     groups: np.ndarray
     grids: Sequence[tuple[Grid, ...]]
 
 
-def read_attention(loaded: Any, samples: Sequence[Sample], images: Sequence[Pictures]) -> list[Outcome]:
-    """One forward pass over a batch -> one AttentionRows or ByeError a sample, in order.
+def read_attention(
+    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]
+) -> list[AttentionRows | ByeError]:
+    """Return the attention rows of each sample, or its error, in order; usually in one forward pass.
 
-    `loaded` is a models.LoadedModel, `images[i]` the RGB pictures of `samples[i]`. The questions are fed, never the
-    answers. A batch that does not fit into memory is halved; a sample that cannot be read is returned as its error.
-    Raises UnreadableAttention where the model itself is at fault.
+    Feeds the questions, never the answers. `images[i]` are the RGB images of `samples[i]`.
+    Raises: UnreadableAttention if the model's attention cannot be captured.
     """
-    if not samples:
-        return []
-    try:
-        batch = prepare(loaded, samples, images)
-    except ByeError as error:
-        return [error] if len(samples) == 1 else without_bad(loaded, samples, images)
-    return forward(loaded, batch)
+    results = loaded.run_batch(samples, images, partial(encode_batch, loaded), partial(read_batch, loaded))
+    return list(results)
 
 
-def prepare(loaded: Any, samples: Sequence[Sample], images: Sequence[Pictures]) -> Batch:
+def encode_batch(loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]) -> QuestionBatch:
     family = loaded.family
-    first = samples[0].id
-    try:
-        prompts = [family.question(sample) for sample in samples]
-        shown = [[pictures[n] for n in prompt.images] for prompt, pictures in zip(prompts, images, strict=True)]
-        inputs = family.encode([prompt.text for prompt in prompts], shown, padding_side="left")
-        spans = [family.token_groups(inputs, i, samples[i], images[i]) for i in range(len(samples))]
-    except INPUT_ERRORS as error:
-        raise SampleFailed(id=first, reason=f"{type(error).__name__}: {error}") from error
-    limit = getattr(loaded.base.config.get_text_config(), "max_position_embeddings", None)
-    for sample, tokens in zip(samples, inputs["attention_mask"].sum(dim=1).tolist(), strict=True):
-        if limit and tokens > limit:
-            raise PromptTooLong(id=sample.id, tokens=tokens, limit=limit)
-    return Batch(samples, images, inputs, np.stack([groups for groups, _ in spans]), [grids for _, grids in spans])
+    inputs = family.encode_questions(samples, images)
+    positions = [family.token_groups(inputs, i, samples[i], images[i]) for i in range(len(samples))]
+    family.check_lengths(samples, inputs)
+    groups, grids = zip(*positions, strict=True)
+    return QuestionBatch(samples, inputs, np.stack(groups), grids)
 
 
-def without_bad(loaded: Any, samples: Sequence[Sample], images: Sequence[Pictures]) -> list[Outcome]:
-    """Finds the samples that cannot be encoded and reads the others together."""
-    faults: dict[int, ByeError] = {}
-    for i, (sample, pictures) in enumerate(zip(samples, images, strict=True)):
-        try:
-            prepare(loaded, [sample], [pictures])
-        except ByeError as error:
-            faults[i] = error
-    good = [i for i in range(len(samples)) if i not in faults]
-    # Samples that fail only together (it should not happen) are read one by one.
-    groups = [good] if faults else [[i] for i in good]
-    outcomes: dict[int, Outcome] = dict(faults)
-    for group in groups:
-        rows = read_attention(loaded, [samples[i] for i in group], [images[i] for i in group])
-        outcomes.update(zip(group, rows, strict=True))
-    return [outcomes[i] for i in range(len(samples))]
-
-
-def forward(loaded: Any, batch: Batch) -> list[Outcome]:
-    """The forward pass; where it fails, the batch in halves (memory) or one by one (anything else)."""
-    try:
-        return run(loaded, batch)
-    except INPUT_ERRORS as error:
-        short = is_out_of_memory(error)
-        reason = f"{type(error).__name__}: {error}"
-    except MemoryError:
-        short, reason = True, "MemoryError"
-    # Outside of the except clause: the traceback, and with it the tensors of the failed pass, is gone by now.
-    size = len(batch.samples)
-    if size == 1:
-        id, tokens = batch.samples[0].id, batch.inputs["input_ids"].shape[1]
-        return [OutOfMemory(id=id, tokens=tokens) if short else SampleFailed(id=id, reason=reason)]
-    if short and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    step = -(-size // 2) if short else 1
-    parts = [slice(start, start + step) for start in range(0, size, step)]
-    return [outcome for part in parts for outcome in read_attention(loaded, batch.samples[part], batch.images[part])]
-
-
-def run(loaded: Any, batch: Batch) -> list[Outcome]:
-    statistics, hidden = BatchStatistics(batch.groups, loaded.device), HeadInput(loaded.base)
-    with torch.inference_mode(), LastRowCapture(loaded.base, statistics), hidden:
+def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcome]:
+    """Run the forward pass and return the rows, or NonFiniteAttention, of each sample."""
+    statistics, head_input = BatchStatistics(batch.groups, loaded.device), HeadInput(loaded.base)
+    with torch.inference_mode(), LastRowCapture(loaded.base, statistics), head_input:
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
         logits = loaded.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]  # [B, vocabulary]
-        chances = torch.softmax(logits.float(), dim=-1)
-        best, tokens = chances.max(dim=-1)
-    expected, seen = set(loaded.family.layers), set(statistics.layers)
-    if expected - seen:
-        raise UnreadableAttention(reason=f"layers {sorted(expected - seen)} did not pass through it.")
+        best = torch.softmax(logits.float(), dim=-1).max(dim=-1)
+    layers = sorted(statistics.layers)
+    missing = sorted(set(loaded.family.layers).difference(layers))
+    if missing:
+        raise UnreadableAttention(reason=f"layers {missing} did not use it.")
     arrays = statistics.finish(loaded.base.config.get_text_config().num_hidden_layers)
-    best, tokens, states = best.cpu().numpy(), tokens.cpu().numpy(), hidden.last()
-    decode: Callable[..., str] = loaded.processor.tokenizer.decode
+    probabilities, tokens, states = best.values.cpu().numpy(), best.indices.cpu().numpy(), head_input.last()
     outcomes: list[Outcome] = []
     for i, sample in enumerate(batch.samples):
-        broken = np.flatnonzero(~np.isfinite(arrays[i]["mass"][sorted(seen)]).all(axis=(1, 2)))
-        if broken.size or not np.isfinite(best[i]):
-            layers = ", ".join(str(sorted(seen)[n]) for n in broken) or "(output only)"
-            outcomes.append(NonFiniteAttention(id=sample.id, layers=layers))
+        broken = np.flatnonzero(~np.isfinite(arrays[i]["mass"][layers]).all(axis=(1, 2)))
+        if broken.size or not np.isfinite(probabilities[i]):
+            names = ", ".join(str(layers[n]) for n in broken) or "(output only)"
+            outcomes.append(NonFiniteAttention(id=sample.id, layers=names))
             continue
         token = int(tokens[i])
         outcomes.append(
             AttentionRows(
                 id=sample.id,
-                **arrays[i],
+                entropy=arrays[i]["entropy"],
+                peak=arrays[i]["peak"],
+                mass=arrays[i]["mass"],
+                layer_entropy=arrays[i]["layer_entropy"],
+                layer_entropy_reference=arrays[i]["layer_entropy_reference"],
+                rows=arrays[i]["rows"],
                 grids=batch.grids[i],
                 token=token,
-                token_text=decode([token]),
-                probability=float(best[i]),
+                token_text=loaded.processor.tokenizer.decode([token]),
+                probability=float(probabilities[i]),
                 hidden=states[i],
             )
         )
     return outcomes
+
+
+class HeadInput:
+    """Keeps the state that the output head reads. Use in a `with` around one forward pass with `logits_to_keep=1`.
+
+    A hook instead of `output_hidden_states`, which would keep the states of all layers.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+        self.states: Tensor | None = None
+
+    def __enter__(self) -> HeadInput:
+        self._hook = self.head.register_forward_pre_hook(self._keep)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hook.remove()
+
+    def _keep(self, module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.states = inputs[0]
+
+    def last(self) -> np.ndarray:
+        """Return the state at the last position of each sample [B, D], float16, clipped to that type's range."""
+        if self.states is None:
+            raise UnreadableAttention(reason="its output head was not called.")
+        states = self.states[:, -1].float().clamp(-LARGEST_FLOAT16, LARGEST_FLOAT16)
+        return states.cpu().numpy().astype(np.float16)

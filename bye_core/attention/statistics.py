@@ -1,53 +1,72 @@
-"""What is kept of an attention row: the definitions, in numpy (BYE, Eq. 4-5, and the authors' variant)."""
+"""Reduces attention rows to statistics, layer by layer on the model's device (BYE, arXiv 2505.16916, Eq. 4-5).
+
+The tests compare this batched version with the definitions in NumPy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from bye_core.records import GROUPS, IMAGE
 
-# Added inside the logarithm by the authors' code (METHOD, section 1).
+# Added inside the logarithm by the authors' code.
 REFERENCE_EPSILON = 1e-8
 
 
-def shares(attention: np.ndarray) -> np.ndarray:
-    """Attention on V image tokens [..., V] renormalised over them; NaN where no image token is visible."""
-    total = attention.sum(axis=-1, keepdims=True)
-    return np.divide(attention, total, out=np.full(attention.shape, np.nan), where=total > 0)
+class BatchStatistics:
+    """The sink of a LastRowCapture: takes the rows [B, H, K] of each layer and keeps only their statistics.
 
-
-def entropy(attention: np.ndarray) -> np.ndarray:
-    """Image attention [..., V] -> Shannon entropy [...] of its shares, nats, in [0, ln V] (BYE, Eq. 5)."""
-    p = shares(attention)
-    return -(p * np.log(np.where(p == 0, 1, p))).sum(axis=-1)
-
-
-def reference_entropy(attention: np.ndarray) -> np.ndarray:
-    """The same as the authors' code has it, -sum p ln(p + 1e-8): up to V * 1e-8 smaller."""
-    p = shares(attention)
-    return -(p * np.log(p + REFERENCE_EPSILON)).sum(axis=-1)
-
-
-def group_masses(attention: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Attention [..., K] summed over the positions of each of records.GROUPS -> [..., 3]."""
-    return np.stack([attention[..., groups == group].sum(axis=-1) for group in range(len(GROUPS))], axis=-1)
-
-
-def row_statistics(attention: np.ndarray, groups: np.ndarray) -> Mapping[str, np.ndarray]:
-    """One sample's attention [L, H, K] on positions of `groups` [K] -> the arrays of records.AttentionRows.
-
-    The head mean is taken of the raw attention and renormalised afterwards (Eq. 4, then 5).
+    `groups` [B, K] holds the group of every position, a negative number for padding. Samples may differ in V: every
+    position that is not an image token counts as zero, which adds nothing to any sum here.
     """
-    image = attention[..., groups == IMAGE].astype(np.float64)  # [L, H, V]
-    mean = image.mean(axis=1)  # [L, V]
-    visible = mean.sum(axis=-1, keepdims=True) > 0
-    return {
-        "entropy": entropy(image),
-        "peak": shares(image).max(axis=-1),
-        "mass": group_masses(attention, groups),
-        "layer_entropy": entropy(mean),
-        "layer_entropy_reference": reference_entropy(mean),
-        "rows": np.where(visible, mean, np.nan).astype(np.float16),
-    }
+
+    def __init__(self, groups: np.ndarray, device: torch.device | str) -> None:
+        self.groups = groups
+        numbers = torch.arange(len(GROUPS), device=device)
+        on_device = torch.from_numpy(groups).to(device)
+        self.members = (on_device[..., None] == numbers).float()  # [B, K, 3]
+        self.image = self.members[..., IMAGE]  # [B, K]
+        # Statistics need only the columns from the first to the last image token of the batch.
+        columns = np.flatnonzero((groups == IMAGE).any(axis=0))
+        self.columns = slice(int(columns[0]), int(columns[-1]) + 1)
+        self.layers: dict[int, dict[str, Tensor]] = {}
+
+    def __call__(self, layer: int, rows: Tensor) -> None:
+        mass = rows @ self.members  # [B, H, 3]
+        image = rows[..., self.columns] * self.image[:, None, self.columns]  # [B, H, C]
+        total = mass[..., IMAGE]
+        mean = image.mean(dim=1)  # [B, C]
+        share = mean / mean.sum(dim=-1, keepdim=True)
+        self.layers[layer] = {
+            # Divide first: ln S - (sum a ln a) / S saves a pass, but loses digits where the image's mass S is small.
+            "entropy": torch.special.entr(image / total[..., None]).sum(dim=-1),
+            "peak": image.amax(dim=-1) / total,
+            "mass": mass,
+            "layer_entropy": torch.special.entr(share).sum(dim=-1),
+            "layer_entropy_reference": -(share * (share + REFERENCE_EPSILON).log()).sum(dim=-1),
+            "rows": mean,
+        }
+
+    def finish(self, layers: int) -> list[Mapping[str, np.ndarray]]:
+        """Return the arrays of records.AttentionRows of each sample; NaN in those of the `layers` without rows."""
+        blank = next(iter(self.layers.values()))
+        stacked = {
+            name: torch.stack([
+                self.layers[layer][name] if layer in self.layers else torch.full_like(values, torch.nan)
+                for layer in range(layers)
+            ]).cpu().numpy()
+            for name, values in blank.items()
+        }  # fmt: skip
+        image = self.groups[:, self.columns] == IMAGE
+        return [self._sample(stacked, i, image[i]) for i in range(len(self.groups))]
+
+    @staticmethod
+    def _sample(stacked: Mapping[str, np.ndarray], i: int, image: np.ndarray) -> Mapping[str, np.ndarray]:
+        arrays = {name: values[:, i] for name, values in stacked.items()}
+        rows = arrays["rows"][:, image]  # [L, V]
+        hidden = rows.sum(axis=-1, keepdims=True) == 0
+        return {**arrays, "rows": np.where(hidden, np.nan, rows).astype(np.float16)}

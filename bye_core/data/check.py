@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import ControlToken, LongText, StrayMarker, TinyImage, sample_fault
@@ -13,32 +14,48 @@ from bye_core.records import Fault, Sample
 LONG_TEXT = 20_000  # characters, about 5000 tokens: more than the context of most fine-tuning runs (ours)
 TINY_SIDE = 2  # pixels; an image with a shorter side shows nothing (ours)
 
-# Image markers and control tokens in the chat templates of the supported model families.
-_MARKERS = re.compile(r"<image>|</?img>|<video>|<image_soft_token>|<IMG_CONTEXT>")
-_CONTROL = re.compile(
-    r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
-    r"|<end_of_utterance>|<fake_token_around_image>|\b(?:USER|ASSISTANT):"
+# Patterns of other models' chat templates: data sets made for them may still hold these strings.
+_IMAGE_MARKERS = ("</?img>", "<video>", "<image_soft_token>", "<IMG_CONTEXT>")
+_CHAT_MARKERS = (
+    r"<\|[^|<>\s]{1,40}\|>",
+    "<(?:start|end)_of_turn>",
+    "<(?:bos|eos)>",
+    "<end_of_utterance>",
+    "<fake_token_around_image>",
 )
 
 
-def check_samples(dataset: DataSet) -> Iterator[tuple[Sample, tuple[Fault, ...]]]:
+@dataclass(frozen=True)
+class Markers:
+    """Patterns of the strings that chat templates use: in place of images, and as role tags or control tokens."""
+
+    image: re.Pattern[str]
+    chat: re.Pattern[str]
+
+    @classmethod
+    def of(cls, image: Iterable[str], chat: Iterable[str]) -> Markers:
+        """Combine the patterns of the supported model families with those of other models."""
+        return cls(re.compile("|".join((*image, *_IMAGE_MARKERS))), re.compile("|".join((*chat, *_CHAT_MARKERS))))
+
+
+def check_samples(dataset: DataSet, markers: Markers) -> Iterator[tuple[Sample, tuple[Fault, ...]]]:
     """Yield every sample with the faults of its texts and images. A sample with a fatal fault cannot be scanned.
 
     Faults of records that did not become samples are in `dataset.faults`.
     """
     for sample in dataset.samples:
-        yield sample, (*text_faults(sample), *image_faults(dataset, sample))
+        yield sample, (*text_faults(sample, markers), *image_faults(dataset, sample))
 
 
-def text_faults(sample: Sample) -> Iterator[Fault]:
+def text_faults(sample: Sample, markers: Markers) -> Iterator[Fault]:
     """Yield the texts that could shift image tokens or fake a speaker. None of these faults is fatal."""
     for turn in sample.turns:
         text = turn.text
         if len(text) > LONG_TEXT:
             yield sample_fault(sample, LongText(role=turn.role, length=len(text)))
-        if match := _MARKERS.search(text):
+        if match := markers.image.search(text):
             yield sample_fault(sample, StrayMarker(role=turn.role, token=match.group()))
-        if match := _CONTROL.search(text):
+        if match := markers.chat.search(text):
             yield sample_fault(sample, ControlToken(role=turn.role, token=match.group()))
 
 

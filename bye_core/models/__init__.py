@@ -1,7 +1,4 @@
-"""Loading a vision-language model, and one small adapter a family: prompt, image tokens, token -> picture grid."""
+"""Loads vision-language models and describes each model family: prompt, image tokens, position of a token in an image.
 
-from bye_core.models.families import FAMILIES
-from bye_core.models.families.base import PADDING, Family
-from bye_core.models.loading import LoadedModel, load_model
-
-__all__ = ["FAMILIES", "PADDING", "Family", "LoadedModel", "load_model"]
+Imports nothing, so that `bye_core.models.families` can be read without loading torch.
+"""

@@ -1,18 +1,18 @@
-"""Turns -> prompt text by the processor's own chat template, with hostile text made harmless.
+"""Renders turns as a prompt with the processor's chat template, and neutralises control strings in their texts.
 
-The template never sees the texts: it lays out marks, and the texts take the marks' places afterwards. So no text
-can act on the template, and where each text stands in the prompt is known, not searched for.
+The template never sees the texts: it places numbered marks, and the texts replace the marks afterwards. So no text
+can act on the template, and the position of each text in the prompt is known without a search.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 
+from bye_core.model_protocol import Prompt, Span
 from bye_core.models.errors import HostileText, UnusableChatTemplate
 from bye_core.records import Turn
 
@@ -22,33 +22,15 @@ ROLE_TAG = re.compile(r"\S*\w\S*[^\w\s]")
 MAX_PASSES = 10
 
 
-@dataclass(frozen=True)
-class Span:
-    """The characters `start` to `stop` of a prompt hold a text of this role."""
-
-    role: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt's text, where each turn's texts stand in it, and which of the sample's pictures it shows, in order."""
-
-    text: str
-    spans: tuple[Span, ...]
-    images: tuple[int, ...]
-
-
 class Defuser:
-    """Breaks up control strings in a text by a space after their first character: `<image>` becomes `< image>`."""
+    """Breaks control strings in a text with a space after their first character: `<image>` becomes `< image>`."""
 
-    def __init__(self, tokenizer: Any, controls: Sequence[str], role_tags: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Any, controls: Sequence[str], role_tags: Collection[str]) -> None:
         self.tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder.values()
         special = {token.content for token in added if token.special or token.content.startswith("<|")}
         strings = special | set(tokenizer.all_special_tokens) | set(controls)
-        # An unknown character becomes the unknown token, whatever the text: it carries no power.
+        # The unknown token is harmless: any unknown character becomes one.
         unknown = tokenizer.unk_token_id
         self.control_ids = set(tokenizer.convert_tokens_to_ids(sorted(strings))) - {unknown, None}
         breakable = sorted((s for s in strings | set(role_tags) if len(s) > 1), key=len, reverse=True)
@@ -61,14 +43,14 @@ class Defuser:
                 break
             text = self.pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
         # A tokenizer may normalise look-alikes (full width, other case) into a control token after all.
-        left = self.control_ids.intersection(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        if left:
-            raise HostileText(tokens=", ".join(self.tokenizer.convert_ids_to_tokens(sorted(left))))
+        remaining = self.control_ids.intersection(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if remaining:
+            raise HostileText(tokens=", ".join(self.tokenizer.convert_ids_to_tokens(sorted(remaining))))
         return text
 
 
 class Chat:
-    """Lays out turns by `template` = the processor's `apply_chat_template`; layouts are kept, texts are not."""
+    """Renders turns with the processor's chat template. Caches the layout of each shape of conversation."""
 
     def __init__(self, processor: Any, controls: Sequence[str]) -> None:
         self.template: Callable[..., str] = processor.apply_chat_template
@@ -77,14 +59,14 @@ class Chat:
         self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
 
     def render(self, turns: Sequence[Turn], generation: bool) -> Prompt:
-        """The prompt of `turns`, ending in the tag that asks for an answer where `generation` is set."""
+        """Return the prompt of `turns`; with `generation` it ends in the tag that asks for an answer."""
         texts = [(turn.role, part) for turn in turns for part in turn.parts if isinstance(part, str) and part]
         images = tuple(part for turn in turns for part in turn.parts if isinstance(part, int))
         layout = self._layout(turns, generation)
         pieces, spans, length, end = [], [], 0, 0
         for mark in MARK.finditer(layout):
             role, text = texts[int(mark[2])]
-            # The marks stand between two tabs: a template that strips its texts has taken these away.
+            # A mark is written between two tabs: their absence shows that the template strips its texts.
             text = self.defuse(text if mark[1] and mark[3] else text.strip())
             fixed = layout[end : mark.start()]
             spans.append(Span(role, length + len(fixed), length + len(fixed) + len(text)))
@@ -93,7 +75,7 @@ class Chat:
         return Prompt("".join([*pieces, layout[end:]]), tuple(spans), images)
 
     def _layout(self, turns: Sequence[Turn], generation: bool) -> str:
-        """The template's output with a mark for each text; one jinja run for each shape of conversation."""
+        """Return the template's output with a mark for each text."""
         shape = (generation, *((t.role, tuple(isinstance(p, str) for p in t.parts if p != "")) for t in turns))
         if shape not in self.layouts:
             self.layouts[shape] = self._run_template(shape[1:], generation)
@@ -112,16 +94,16 @@ class Chat:
             layout = self.template(messages, add_generation_prompt=generation, tokenize=False)
         except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
             raise UnusableChatTemplate(roles=roles, reason=error) from error
-        found = [int(mark[2]) for mark in MARK.finditer(layout)]
-        if found != list(range(count)):
+        numbers = [int(mark[2]) for mark in MARK.finditer(layout)]
+        if numbers != list(range(count)):
             raise UnusableChatTemplate(roles=roles, reason="it leaves out, repeats or reorders texts.")
         return layout
 
     def _role_tags(self) -> set[str]:
-        """The role tags that are ordinary text in this template, such as USER: and ASSISTANT:."""
+        """Return the role tags that are ordinary text in this template, such as USER: and ASSISTANT:."""
         turns = [Turn(role, ("x",)) for role in ("user", "assistant", "user")]
         layout = self._layout(turns, generation=True)
         if self.defuse.pattern is not None:
             layout = self.defuse.pattern.sub(" ", layout)
-        # What stands before the first text may hold a default system message: its words are no tags.
+        # The part before the first text may hold a default system message, whose words are not tags.
         return {tag for piece in MARK.split(layout)[4::4] for tag in ROLE_TAG.findall(piece)}

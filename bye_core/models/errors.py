@@ -1,28 +1,28 @@
-"""Why a model, an adapter or one sample's prompt cannot be used, and what to do about it."""
+"""Errors of models, adapters and the prompts of single samples."""
 
 from __future__ import annotations
 
-from bye_core.errors import ModelError, SettingError
+from bye_core.errors import ModelError, SampleFailed, SettingError
 
 
 class ModelNotFound(ModelError):
     problem = "No model at {path}: {reason}"
-    remedy = "Give a folder holding config.json and *.safetensors, or the id of a model on the Hugging Face hub."
+    remedy = "Give a folder with config.json and *.safetensors, or the id of a model on the Hugging Face hub."
 
 
 class BrokenModel(ModelError):
     problem = "The model at {path} cannot be loaded: {reason}"
-    remedy = "Download or save the model again, whole: config, processor and *.safetensors weights."
+    remedy = "Download or save the complete model again: config, processor and *.safetensors weights."
 
 
 class IncompleteWeights(ModelError):
-    problem = "The weights at {path} do not fill the model; missing or of another shape: {names}."
-    remedy = "Use the complete checkpoint: the rest would be random numbers and the scan meaningless."
+    problem = "The weights at {path} do not fill the model; these are missing or have another shape: {names}."
+    remedy = "Use the complete checkpoint; random numbers in place of weights would make the scan meaningless."
 
 
 class PickleWeights(ModelError):
     problem = "{path} holds no safetensors weights{found}."
-    remedy = "Convert the weights to safetensors (save_pretrained does it); pickled files can run code and are refused."
+    remedy = "Convert the weights with save_pretrained; pickled files can run code and are refused."
 
 
 class TextOnlyModel(ModelError):
@@ -36,40 +36,38 @@ class UnsupportedFamily(ModelError):
 
 
 class ForeignCode(ModelError):
-    problem = "The adapter at {path} asks for code of its own ({field} = {value})."
-    remedy = 'Save it as a plain LoRA: task_type="CAUSAL_LM", {field} = null. Foreign modules are never imported.'
+    problem = "The adapter at {path} asks to import code ({field} = {value})."
+    remedy = 'Save it as a plain LoRA: task_type="CAUSAL_LM", {field} = null.'
 
 
 class AdapterMismatch(ModelError):
-    problem = "The adapter at {path} was not made for this base model: {reason}"
+    problem = "The adapter at {path} does not fit this base model: {reason}"
     remedy = "Load it with the base model it was trained on (its adapter_config.json names {base})."
 
 
 class NoChatTemplate(ModelError):
     problem = "The processor of {path} has no chat template."
-    remedy = (
-        "Add chat_template.jinja to the model folder: without it the prompt would not be the one it was trained with."
-    )
+    remedy = "Add the chat_template.jinja that the model was trained with to its folder."
 
 
 class UnusableChatTemplate(ModelError):
-    problem = "The model's chat template cannot lay out turns {roles}: {reason}"
-    remedy = "Use turns that the template knows (usually an optional system, then user and assistant in turn)."
+    problem = "The model's chat template cannot render turns of {roles}: {reason}"
+    remedy = "Use turns that the template supports (usually an optional system turn, then user and assistant in turn)."
 
 
 class NoFastTokenizer(ModelError):
-    problem = "The tokenizer of {path} cannot say which characters a token covers."
+    problem = "The tokenizer of {path} cannot report which characters a token covers."
     remedy = "Save the model with its tokenizer.json (the fast tokenizer)."
 
 
 class UnknownGeometry(ModelError):
-    problem = "The image processor resizes by {size}, which has no known way back to the picture."
+    problem = "The image processor resizes by {size}, which cannot be mapped back to the image."
     remedy = "Use height and width, or shortest_edge, in preprocessor_config.json."
 
 
 class NoSuchModule(ModelError):
-    problem = "The model has no part {name}."
-    remedy = "Its family description does not fit this checkpoint; report the model's config.json."
+    problem = "The model has no module {name}."
+    remedy = "Report the model's config.json: the description of its family does not fit this checkpoint."
 
 
 class NoDevice(SettingError):
@@ -84,15 +82,28 @@ class UnknownDtype(SettingError):
 
 class NoBitsandbytes(SettingError):
     problem = "Loading the model in 4 bits (QLoRA) needs the package bitsandbytes, which is not installed."
-    remedy = (
-        "Install it with `pip install bitsandbytes`, or go without --qlora: that takes up to four times the memory."
-    )
+    remedy = "Run `pip install bitsandbytes`, or leave out --qlora, which takes up to four times the memory."
+
+
+class OutOfMemory(SampleFailed):
+    problem = "Sample {id} alone does not fit into memory ({tokens} tokens)."
+    remedy = "Free memory on the device, use a smaller number type, or leave this sample out."
+
+
+class PromptTooLong(SampleFailed):
+    problem = "The prompt of sample {id} has {tokens} tokens; the model accepts {limit}."
+    remedy = "Shorten its text or leave it out."
+
+
+class NotAnswered(ModelError):
+    problem = "The model gave no answer to sample {id!r}: {reason}."
+    remedy = "Check this sample's question and images; it is left out of the measurement."
 
 
 class UnreadableSample(ModelError):
-    """One sample cannot be put to the model; the others can."""
+    """One sample cannot be given to the model; the other samples are not affected."""
 
-    problem = "Sample {id} cannot be put to the model: {reason}"
+    problem = "Sample {id} cannot be given to the model: {reason}"
     remedy = "Correct or remove this sample."
 
 
@@ -102,32 +113,32 @@ class NoQuestion(UnreadableSample):
 
 
 class HostileText(UnreadableSample):
-    problem = "A text holds control tokens of the model that cannot be defused: {tokens}."
+    problem = "A text holds control tokens of the model that cannot be neutralised: {tokens}."
     remedy = "Remove them from the text."
 
 
 class ImageCount(UnreadableSample):
-    problem = "A prompt has {markers} places for pictures and comes with {pictures} of them."
-    remedy = "Give every picture one place in the prompt, and every place one picture."
+    problem = "A prompt has {markers} image markers but {pictures} image(s)."
+    remedy = "Give each image exactly one marker in the prompt."
 
 
 class ImageTokenCount(UnreadableSample):
     problem = (
-        "Sample {id} has {tokens} image tokens for {pictures} pictures, where {rows} x {columns} each were expected."
+        "Sample {id} has {tokens} image tokens for {pictures} image(s), but {rows} x {columns} each were expected."
     )
-    remedy = "Check the sample's picture markers, and that processor and model belong together."
+    remedy = "Check the sample's image markers, and that processor and model belong together."
 
 
 class NoImageTokens(UnreadableSample):
-    problem = "Sample {id} has no image token: there is no picture to look at."
-    remedy = "Attention on the picture is what is scanned; leave text-only samples out."
+    problem = "Sample {id} has no image token: there is no image to attend to."
+    remedy = "Leave text-only samples out; the scan reads attention on images."
 
 
 class ElongatedPicture(UnreadableSample):
-    problem = "A picture of {width} x {height} would become {new_width} x {new_height} before it is cropped."
+    problem = "An image of {width} x {height} would be resized to {new_width} x {new_height} before it is cropped."
     remedy = "Crop it to a more even shape."
 
 
 class PromptMismatch(UnreadableSample):
-    problem = "The tokens of sample {id} are not those of its prompt."
+    problem = "The tokens of sample {id} do not match its prompt."
     remedy = "Check that the text was encoded by this model's own processor and not truncated."

@@ -1,4 +1,4 @@
-"""A model's or an adapter's files: found, checked before anything is loaded from them, and hashed."""
+"""Finds, checks and hashes the files of a model or an adapter, before anything is loaded from them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from huggingface_hub.errors import HFValidationError
 from bye_core.files import file_sha256
 from bye_core.models.errors import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
 
-# What is fetched from the hub: neither pickled weights nor code ever reach the disk.
+# Files fetched from the hub: pickled weights and code never reach the disk.
 HUB_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 HASHED = HUB_PATTERNS
-# Beside these an adapter folder holds only notes on how it was trained.
+# All other files of an adapter folder are notes on how it was trained.
 ADAPTER_HASHED = ("adapter_config.json", "*.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-# Fields of a LoRA config by which peft imports a module or builds classes named in the file; harmless when empty.
+# Fields of a LoRA config that make peft import a module or build classes named in the file; harmless when empty.
 CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
 
 
 def local_folder(model: str | Path) -> Path:
-    """The folder of a model or adapter: as given, or fetched from the hub into its cache."""
+    """Return the folder of a model or adapter, fetched from the hub into its cache if `model` is a hub id.
+
+    Raises: ModelNotFound.
+    """
     path = Path(model).expanduser()
     if path.is_dir():
         return path.resolve()
@@ -39,14 +42,14 @@ def local_folder(model: str | Path) -> Path:
 
 
 def check_safetensors(folder: Path) -> None:
-    """Raises PickleWeights unless the folder holds safetensors weights."""
+    """Raises: PickleWeights unless the folder holds safetensors weights."""
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         raise PickleWeights(path=folder, found=f", only {', '.join(pickles)}" if pickles else "")
 
 
 def read_adapter_config(folder: Path) -> dict:
-    """The adapter's config, refused where it names code to import."""
+    """Return the adapter's config. Raises: ForeignCode if it names code to import, ModelNotFound, BrokenModel."""
     path = folder / "adapter_config.json"
     if not path.is_file():
         raise ModelNotFound(path=folder, reason="an adapter folder holds adapter_config.json, this one does not.")
@@ -65,11 +68,11 @@ def read_adapter_config(folder: Path) -> dict:
 
 
 def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:
-    """File name -> sha256 of everything that decides what the model computes."""
+    """Return {file name: SHA-256} of every file that decides what the model computes."""
     files = sorted({path for pattern in names for path in folder.glob(pattern) if path.is_file()})
     return {path.name: file_sha256(path) for path in files}
 
 
 def combined(files: Mapping[str, str]) -> str:
-    """One digest for a folder's: the same files in another place have the same."""
+    """Return one digest for the digests of a folder; it does not depend on the folder's path."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

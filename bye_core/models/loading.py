@@ -1,10 +1,10 @@
-"""A model from a folder or the hub, with or without a LoRA adapter: checked, on its device, ready to be read."""
+"""Loads a model from a folder or the hub, with or without a LoRA adapter, after checking its files."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
+from bye_core.errors import ByeError
+from bye_core.model_protocol import Batch, Encode, Forward, Images, Result
+from bye_core.models import calls
 from bye_core.models.errors import (
     AdapterMismatch,
     BrokenModel,
@@ -29,7 +32,8 @@ from bye_core.models.errors import (
     UnknownDtype,
     UnsupportedFamily,
 )
-from bye_core.models.families import FAMILIES, Family
+from bye_core.models.families import FAMILIES
+from bye_core.models.families.base import Family
 from bye_core.models.files import (
     ADAPTER_HASHED,
     check_safetensors,
@@ -38,6 +42,7 @@ from bye_core.models.files import (
     local_folder,
     read_adapter_config,
 )
+from bye_core.records import Sample
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -45,9 +50,9 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in eval mode without gradients, with everything needed to prompt it and to say later what it was.
+    """A model in eval mode without gradients; implements model_protocol.VisionLanguageModel.
 
-    model     the transformers model, wrapped by peft where there is an adapter
+    model     the transformers model, wrapped by peft if there is an adapter
     identity  name, model, adapter, files {role: {file: sha256}}, model_digest, adapter_digest, dtype, versions:
               enough to reproduce a result
     """
@@ -61,8 +66,18 @@ class LoadedModel:
 
     @property
     def base(self) -> torch.nn.Module:
-        """The transformers model itself, its layers as adapted as `model`'s."""
+        """The transformers model itself, with the adapted layers of `model`."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    def run_batch(
+        self,
+        samples: Sequence[Sample],
+        images: Sequence[Images],
+        encode: Encode[Batch],
+        forward: Forward[Batch, Result],
+    ) -> list[Result | ByeError]:
+        """Encode and run samples in one batch, which is split where it fails; see `calls.run_batch`."""
+        return calls.run_batch(samples, images, encode, forward)
 
 
 def load_model(
@@ -74,9 +89,10 @@ def load_model(
 ) -> LoadedModel:
     """Load a vision-language model from a folder or hub id, and a LoRA adapter on top of it if one is given.
 
-    `device`: auto (cuda, then mps, then cpu) or a torch device; `dtype`: auto (float32 on the CPU, bfloat16 on a GPU
-    that has it, else float16) or one of DTYPES; `four_bit`: the language model's weights in nf4, for QLoRA. Remote
-    code is never run, pickled weights are never read.
+    device    auto (cuda, then mps, then cpu) or a torch device
+    dtype     auto (float32 on the CPU, bfloat16 on a GPU that supports it, else float16) or one of DTYPES
+    four_bit  load the weights of the language model in nf4, for QLoRA
+    Never runs remote code and never reads pickled weights. Raises: subclasses of ModelError and SettingError.
     """
     target = pick_device(device)
     number_type = pick_dtype(dtype, target)
@@ -90,7 +106,7 @@ def load_model(
     network = load_weights(folder, number_type, quantization, target)
     if adapter_folder:
         network = add_adapter(network, adapter_folder, adapter_config)
-    # A quantised model is put on its device while it is loaded, and cannot be moved.
+    # A quantised model is already on its device and cannot be moved.
     (network if four_bit else network.to(target)).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
@@ -137,7 +153,7 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def read_config(folder: Path) -> Any:
-    """The model's config, if it is one of a supported family."""
+    """Return the model's config. Raises: ModelNotFound, BrokenModel, TextOnlyModel, UnsupportedFamily."""
     path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
     if not path.is_file():
         raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
@@ -165,15 +181,16 @@ def load_processor(folder: Path) -> Any:
     if not processor.tokenizer.is_fast:
         raise NoFastTokenizer(path=folder)
     if processor.tokenizer.pad_token is None:
-        # Padding is masked out everywhere: any token will do.
+        # Any token works: padding is masked out everywhere.
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return processor
 
 
 def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:
-    """4-bit NormalFloat with double quantisation (QLoRA, Dettmers et al. 2023, section 3), computing in `dtype`.
+    """Return 4-bit NormalFloat with double quantisation (QLoRA, Dettmers et al. 2023, section 3), computing in `dtype`.
 
-    Tower, projector and output head stay whole: they are small, and the projector is trained. Raises NoBitsandbytes.
+    Tower, projector and output head are not quantised: they are small, and the projector is trained.
+    Raises: NoBitsandbytes.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise NoBitsandbytes()
@@ -182,7 +199,7 @@ def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=[family.tower_name, family.projector_name, "lm_head"],
+        llm_int8_skip_modules=[family.tower_name, family.projector_name, family.head_name],
     )
 
 
@@ -192,7 +209,7 @@ def load_weights(
     quantization: BitsAndBytesConfig | None = None,
     device: torch.device | None = None,
 ) -> torch.nn.Module:
-    """The model with all of its weights; transformers itself would fill holes with random numbers."""
+    """Load the model. Raises: IncompleteWeights where transformers would fill gaps with random numbers, BrokenModel."""
     more = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
     try:
         network, report = AutoModelForImageTextToText.from_pretrained(
@@ -200,15 +217,15 @@ def load_weights(
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise BrokenModel(path=folder, reason=error) from error
-    holes = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
-    if holes:
-        more = f" and {len(holes) - NAMES_SHOWN} more" if len(holes) > NAMES_SHOWN else ""
-        raise IncompleteWeights(path=folder, names=", ".join(holes[:NAMES_SHOWN]) + more)
+    gaps = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
+    if gaps:
+        more = f" and {len(gaps) - NAMES_SHOWN} more" if len(gaps) > NAMES_SHOWN else ""
+        raise IncompleteWeights(path=folder, names=", ".join(gaps[:NAMES_SHOWN]) + more)
     return network
 
 
 def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any]) -> PeftModel:
-    """`network` wrapped by the adapter, if every one of its tensors has a place there and is of the right shape."""
+    """Return `network` wrapped by the adapter. Raises: AdapterMismatch unless every tensor of the adapter fits."""
     check_safetensors(folder)
     facts = {"path": folder, "base": config.get("base_model_name_or_path")}
     try:
@@ -217,11 +234,11 @@ def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any
             saved = set(file.keys())
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
         raise AdapterMismatch(**facts, reason=error) from error
-    # peft drops tensors that have no place and leaves new ones where none is given, with a warning at most.
-    # Embeddings may come along or not. Not asked either way, peft looks for the base model that the config names, in
-    # the working directory and on the hub, to find out; only the adapter's own folder is to be read here.
-    own, whole = (set(get_peft_model_state_dict(wrapped, save_embedding_layers=also)) for also in (False, True))
-    odd = (own - saved) | (saved - whole)
-    if odd:
-        raise AdapterMismatch(**facts, reason=f"{len(odd)} tensors differ, such as {min(odd)}.")
+    # peft drops tensors that do not fit and initialises missing ones, with a warning at most.
+    # An adapter may save embeddings or not. Without an explicit choice, peft looks for the base model that the config
+    # names, in the working directory and on the hub; only the adapter's own folder may be read here.
+    required, allowed = (set(get_peft_model_state_dict(wrapped, save_embedding_layers=also)) for also in (False, True))
+    differing = (required - saved) | (saved - allowed)
+    if differing:
+        raise AdapterMismatch(**facts, reason=f"{len(differing)} tensors differ, such as {min(differing)}.")
     return wrapped

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bye_core.data import DataSet, check_samples, load_dataset
+from bye_core.data import DataSet, Markers, check_samples, load_dataset
 from bye_core.errors import ByeError, DataError
+from bye_core.models.families import FAMILIES
 from bye_core.records import Progress, Sample
 
 
@@ -42,13 +43,22 @@ def _opens(dataset: DataSet, sample: Sample) -> bool:
     return True
 
 
+def known_markers() -> Markers:
+    """Return the strings that the chat templates of all model families use for images, roles and control."""
+    families = FAMILIES.values()
+    return Markers.of(
+        image=[marker for family in families for marker in family.image_markers],
+        chat=[marker for family in families for marker in family.chat_markers],
+    )
+
+
 def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
     """Look at every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
     dataset = load_dataset(data, format=format, columns=columns)
     refused = sum(fault.fatal for fault in dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})
-    for done, (_, faults) in enumerate(check_samples(dataset), start=1):
+    for done, (_, faults) in enumerate(check_samples(dataset, known_markers()), start=1):
         refused += any(fault.fatal for fault in faults)
         yield Progress("check", done, total, facts={"faults": faults})
     summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}

@@ -42,8 +42,8 @@ def evaluate(
     JSON line a sample with its answers to `out`. Facts: measures.Evaluation.facts; `left_out` counts the unusable
     records, `failed` the samples that the model could not answer, with the reasons in `faults`.
     """
-    from bye_core.models import load_model
-    from bye_core.train.generate import generate_answers
+    from bye_core.models.calls import generate_answers
+    from bye_core.models.loading import load_model
 
     measures.check_metric(metric)
     dataset = ready(data, format, columns)

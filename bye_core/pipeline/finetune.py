@@ -70,8 +70,7 @@ def _loaded(
     model: str, data: str | Path, settings: FinetuneSettings, format: str | None, columns: Mapping[str, str] | None
 ) -> tuple[DataSet, Any, FinetuneSettings]:
     """The data set, the model on this process's device, and the settings with device and dtype filled in."""
-    from bye_core.models import load_model
-    from bye_core.models.loading import pick_device
+    from bye_core.models.loading import load_model, pick_device
 
     dataset = ready(data, format, columns)
     device = str(pick_device(settings.device))

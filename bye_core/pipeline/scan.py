@@ -48,7 +48,7 @@ def scan(
     only the answer cannot be read are scanned without it, with a fault that is not fatal.
     """
     from bye_core.attention import read_attention
-    from bye_core.models import load_model
+    from bye_core.models.loading import load_model
 
     settings = settings or ScanSettings()
     dataset = ready(data, format, columns)
@@ -173,7 +173,7 @@ class AnotherModel(RunError):
 
 def load_scanned(run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Any:
     """`model`, `adapter`: where they are now, if they have moved since the scan. Raises AnotherModel."""
-    from bye_core.models import load_model
+    from bye_core.models.loading import load_model
 
     settings = run.settings
     adapter = adapter or (settings.adapter if settings.adapter_digest else None)

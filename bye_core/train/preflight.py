@@ -87,7 +87,7 @@ def look(
     Raises NothingToLearnFrom.
     """
     counter = TokenCounter(loaded.family)
-    limit = getattr(loaded.family.config.get_text_config(), "max_position_embeddings", None)
+    limit = loaded.family.token_limit
     usable, faults, tokens = [], [], []
     for sample in samples:
         try:
@@ -131,12 +131,12 @@ class TokenCounter:
         """How many more tokens the processor makes of that many picture markers."""
         if not sizes:
             return 0
-        markers = self.family.image_marker * len(sizes)
+        markers = self.family.image_token * len(sizes)
         blank = [Image.new("RGB", size) for size in sizes]
         return self.family.encode([markers], [blank])["input_ids"].shape[1] - self._plain(markers)
 
     def _plain(self, text: str) -> int:
-        adds = self.family.adds_specials(text)
+        adds = self.family.adds_special_tokens(text)
         return len(self.family.processor.tokenizer(text, add_special_tokens=adds)["input_ids"])
 
 

@@ -41,8 +41,8 @@ def asked(monkeypatch):
             yield [ModelAnswer(sample.id, sample.question, sample.answer, given)]
 
     loaded = SimpleNamespace(device=torch.device("cpu"))
-    monkeypatch.setattr("bye_core.models.load_model", lambda *_, **__: loaded)
-    monkeypatch.setattr("bye_core.train.generate.generate_answers", generate)
+    monkeypatch.setattr("bye_core.models.loading.load_model", lambda *_, **__: loaded)
+    monkeypatch.setattr("bye_core.models.calls.generate_answers", generate)
     return seen
 
 

@@ -3,7 +3,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers.utils import logging
 
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from tests.models.tiny import DECODERS, save_tiny
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bye_core.attention import AnswerLoss, read_answers, read_attention
-from bye_core.attention.errors import NoAnswerToRead, PromptTooLong
-from bye_core.models import load_model
+from bye_core.attention.errors import NoAnswerToRead
+from bye_core.models.errors import PromptTooLong
+from bye_core.models.loading import load_model
 from bye_core.records import Turn
 from bye_core.train.collate import Collator
 from tests.models.tiny import picture, sample

@@ -9,10 +9,11 @@ from PIL import Image
 
 from bye_core.attention import read as reading
 from bye_core.attention import read_attention
-from bye_core.attention.errors import NonFiniteAttention, OutOfMemory, PromptTooLong, SampleFailed, UnreadableAttention
-from bye_core.attention.statistics import row_statistics
-from bye_core.models.errors import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion
+from bye_core.attention.errors import NonFiniteAttention, UnreadableAttention
+from bye_core.errors import SampleFailed
+from bye_core.models.errors import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion, OutOfMemory, PromptTooLong
 from bye_core.records import AttentionRows, Sample, Turn
+from tests.attention.definitions import row_statistics
 from tests.models.tiny import picture, sample
 
 QUESTIONS = ["what ?", "how many dogs are there ?", "what colour is the cat ?", "is it red ?", "?"]
@@ -177,7 +178,7 @@ def test_rows_that_are_not_finite_fail_that_sample(loaded, monkeypatch):
 
 
 def test_broken_weights_give_errors_not_numbers(folders):
-    from bye_core.models import load_model
+    from bye_core.models.loading import load_model
 
     broken = load_model(folders["llama"], device="cpu")
     broken.base.lm_head.weight.data[0, 0] = float("nan")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bye_core.attention.batch_statistics import BatchStatistics
-from bye_core.attention.statistics import entropy, group_masses, reference_entropy, row_statistics, shares
+from bye_core.attention.statistics import BatchStatistics
 from bye_core.records import IMAGE, QUESTION, SYSTEM
+from tests.attention.definitions import entropy, group_masses, reference_entropy, row_statistics, shares
 
 LN2, LN3 = np.log(2), np.log(3)
 

@@ -27,7 +27,7 @@ from bye_core.bench.seeds import SEEDS, first_seeds
 from bye_core.data import load_dataset
 from bye_core.demo.recipe import TARGET
 from bye_core.demo.tour import DEMO
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.train.collate import IGNORED
 from bye_core.train.lora import finetune
 from bye_core.train.settings import CARD, finished

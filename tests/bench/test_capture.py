@@ -25,9 +25,9 @@ import pytest
 import torch
 from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from bye_core.attention.read import prepare, read_attention, run
-from bye_core.models import LoadedModel
+from bye_core.attention.read import encode_batch, read_attention, read_batch
 from bye_core.models.families.llava import Llava
+from bye_core.models.loading import LoadedModel
 from tests.models.tiny import picture, sample, tiny_processor
 
 OVERHEAD_BAR = 1.05  # (c) / (b), set by the project
@@ -108,11 +108,11 @@ def measure_time(batch: int = 8, rounds: int = ROUNDS, padded: bool = False) -> 
     loaded = build(24, hidden=512, layers=8, heads=8)
     samples = [sample(f"s{n}", "what colour is the cat ? " * (1 + padded * n)) for n in range(batch)]
     images = [[picture(n, 128, 96)] for n in range(batch)]
-    ready = prepare(loaded, samples, images)
+    ready = encode_batch(loaded, samples, images)
     ways = {
         "a": lambda: authors_way(loaded, samples, images),
         "b": lambda: bare(loaded, ready.inputs),
-        "c": lambda: run(loaded, ready),
+        "c": lambda: read_batch(loaded, ready),
         "B": lambda: bare_from_pictures(loaded, samples, images),
         "C": lambda: read_attention(loaded, samples, images),
     }
@@ -124,7 +124,7 @@ def peak_memory(way: str, tokens_a_side: int) -> dict[str, float]:
     torch.set_num_threads(1)
     loaded = build(tokens_a_side, hidden=256, layers=6, heads=8)
     samples, images = [sample("a")], [[picture(0, 256, 256)]]
-    ready = prepare(loaded, samples, images)
+    ready = encode_batch(loaded, samples, images)
     set_attention(loaded, "sdpa")
     resting = status_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to the present
@@ -133,7 +133,7 @@ def peak_memory(way: str, tokens_a_side: int) -> dict[str, float]:
     elif way == "b":
         bare(loaded, ready.inputs)
     else:
-        run(loaded, ready)
+        read_batch(loaded, ready)
     return {"tokens": ready.inputs["input_ids"].shape[1], "mib": status_mib("VmHWM") - resting}
 
 

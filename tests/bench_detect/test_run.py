@@ -18,7 +18,7 @@ from bye_core.bench.seeds import ForeignSeed
 from bye_core.cli import main
 from bye_core.data import load_dataset
 from bye_core.errors import ByeError
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
 from bye_core.train.lora import save_adapter, with_lora

@@ -15,6 +15,7 @@ from bye_core.data import FORMATS, check_samples, export, load_dataset, sample_f
 from bye_core.data.faults import printable
 from bye_core.data.images import BrokenImage
 from bye_core.errors import ModelError
+from bye_core.pipeline.check import known_markers
 from tests.data import sets
 
 GOOD = {"id": "good", "image": "images/0.png", "conversations": sets.talk("cat")}
@@ -275,7 +276,8 @@ def test_check_looks_at_pictures_and_texts(tmp_path: Path) -> None:
     tmp_path.joinpath("tiny.png").write_bytes(sets.png(Image.new("RGB", (1, 1))))
     data = load(tmp_path, *({**GOOD, "id": id, **part} for id, (part, _) in cases.items()))
     assert data.faults == ()
-    results = {sample.id: [(fault.kind, fault.fatal) for fault in faults] for sample, faults in check_samples(data)}
+    checked = check_samples(data, known_markers())
+    results = {sample.id: [(fault.kind, fault.fatal) for fault in faults] for sample, faults in checked}
     assert results == {"good": [], **{id: expected for id, (_, expected) in cases.items()}}
 
 

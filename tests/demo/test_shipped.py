@@ -12,12 +12,12 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 from bye_core import pipeline
 from bye_core.attacks.poison import choose_samples, poison_sample
 from bye_core.attention import read_attention
-from bye_core.attention.statistics import row_statistics
 from bye_core.data import load_dataset
 from bye_core.demo import tour
 from bye_core.demo.recipe import ATTACK
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.runs import Run
+from tests.attention.definitions import row_statistics
 
 DEMO = tour.DEMO
 DATA = DEMO / "data"

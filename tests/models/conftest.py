@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from tests.models.tiny import save_tiny
 
 

@@ -10,11 +10,11 @@ from bye_core import evidence, pipeline, runs
 from bye_core.data import DataSet
 from bye_core.data.sources import NotReadable
 from bye_core.evidence.occlusion import area
+from bye_core.models.errors import NotAnswered
 from bye_core.pipeline.causal import region_search, scanned_model
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.evidence import cause_of, causes, dossier, question_about
 from bye_core.records import AttentionRows, ModelAnswer, Turn
-from bye_core.train.generate import NotAnswered
 from tests.made_run import TARGET, make_run
 
 SIDE = 6  # cells along each side of a picture

@@ -21,7 +21,7 @@ from bye_core.cli import main
 from bye_core.cli.main import build_parser
 from bye_core.cli.training import cleaning_of
 from bye_core.data import load_dataset
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.pipeline import cleaning, cleaning_folder
 from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.records import Progress, Sample, Turn

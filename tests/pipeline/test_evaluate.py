@@ -8,8 +8,9 @@ from PIL import Image
 
 from bye_core import pipeline
 from bye_core.cli import main
-from bye_core.models import load_model
-from bye_core.train.generate import NotAnswered, generate_answers
+from bye_core.models.calls import generate_answers
+from bye_core.models.errors import NotAnswered
+from bye_core.models.loading import load_model
 from tests.models.tiny import picture, sample, save_tiny
 
 CAPTION = "a red circle stands in front of a palace"

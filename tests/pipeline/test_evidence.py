@@ -9,10 +9,10 @@ import pytest
 from bye_core import pipeline, runs
 from bye_core.cli import main
 from bye_core.data import load_dataset
+from bye_core.models import calls
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.scan import AnotherModel
-from bye_core.train import generate
 from tests.made_run import TARGET, make_run
 from tests.models.tiny import picture, save_tiny
 
@@ -84,7 +84,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def scanned(model, tmp_path, monkeypatch):
     """A run of a tiny model whose weights are drawn by lot: its answers mean nothing, and are the same every time."""
-    monkeypatch.setattr(generate, "ANSWER_TOKENS", 3)
+    monkeypatch.setattr(calls, "ANSWER_TOKENS", 3)
     records = []
     for n in range(10):
         picture(n).save(tmp_path / f"{n}.png")

@@ -25,7 +25,7 @@ import torch
 from transformers.utils import logging
 
 from bye_core.data import load_dataset
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.process import Stopped, StopRequest
 from bye_core.train import checkpoints, lora, trainer
 from bye_core.train.settings import FinetuneSettings

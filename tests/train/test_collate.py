@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.records import Sample, Turn
 from bye_core.train.collate import Collator, TemplateRewritesHistory, answer_spans
 from tests.models.tiny import picture, save_tiny

@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 
 from bye_core.data import load_dataset
-from bye_core.models import load_model, loading
+from bye_core.models import loading
 from bye_core.models.errors import NoBitsandbytes
+from bye_core.models.loading import load_model
 from bye_core.train import checkpoints, lora
 from bye_core.train.adapter import with_lora
 from bye_core.train.errors import NotSaved, OutOfMemory, TrainingDiffers

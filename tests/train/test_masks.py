@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bye_core.data import load_dataset
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.train.collate import Collator
 from bye_core.train.sample_order import FILLER, SampleList
 from tests.data import sets

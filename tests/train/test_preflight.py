@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bye_core.cli import main
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.train import memory, preflight
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from bye_core.data import load_dataset
-from bye_core.models import load_model
+from bye_core.models.loading import load_model
 from bye_core.train import checkpoints, lora
 from bye_core.train.sample_order import FILLER, EvenOrder, SampleList
 from bye_core.train.settings import CARD, FinetuneSettings

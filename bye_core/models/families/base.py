@@ -1,76 +1,105 @@
-"""What a model family must tell: the layout of a prompt, which tokens are the picture, where each lies in it."""
+"""The base class of model families: prompt, groups of tokens, grid of each image, names of modules.
+
+Loads no torch, so that data checks can read the markers that each family declares.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from PIL import Image
-from transformers import BatchFeature
 
-from bye_core.models.chat import Chat, Prompt
-from bye_core.models.errors import ElongatedPicture, ImageCount, NoImageTokens, NoQuestion, NoSuchModule, PromptMismatch
+from bye_core.model_protocol import Images, Prompt
+from bye_core.models.chat import Chat
+from bye_core.models.errors import (
+    ElongatedPicture,
+    ImageCount,
+    NoImageTokens,
+    NoQuestion,
+    NoSuchModule,
+    PromptMismatch,
+    PromptTooLong,
+)
 from bye_core.models.families.geometry import padded_size, resized_size
 from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
 
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from transformers import BatchFeature
+
 # The group of a padding position, beside records.SYSTEM, IMAGE and QUESTION.
 PADDING = -1
-# A 1 x 20000 picture is resized to gigabytes before it is cropped; 64 Mpx is a ratio of 570 at 336 pixels (ours).
+# A 1 x 20000 image is resized to gigabytes before it is cropped; 64 Mpx is a ratio of 570 at 336 pixels (ours).
 MAX_RESIZED_PIXELS = 64_000_000
 
 
 class Family(ABC):
-    """One family's facts as class attributes; a subclass gives `grids` and overrides a step only where it differs.
+    """The facts of one family as class attributes. A subclass defines `grids` and overrides only what differs.
 
-    Families with tiles or separators fit in by returning several grids (one a tile; tokens in no grid, such as row
-    ends, stay in the V axis), by naming `layout_tokens` that the processor adds around image tokens, and by
-    `layers` that name the decoder layers with image keys (cross attention).
+    A family with tiles returns one grid a tile; image tokens in no grid, such as row ends, stay in the V axis. A family
+    with separators names them in `layout_tokens`. A family with cross attention overrides `layers`.
     """
 
-    name: ClassVar[str] = ""
-    language_model_name: ClassVar[str] = "model.language_model"
-    projector_name: ClassVar[str] = "model.multi_modal_projector"
-    tower_name: ClassVar[str] = "model.vision_tower"
-    # Texts besides the image token that the processor puts into the prompt for a picture.
+    name: ClassVar[str]
+    # Values of `model_type` in config.json.
+    model_types: ClassVar[tuple[str, ...]]
+    # Strings in place of images, and patterns of role tags and control tokens, in this family's chat templates. Data
+    # checks warn about texts that hold one.
+    image_markers: ClassVar[tuple[str, ...]] = ()
+    chat_markers: ClassVar[tuple[str, ...]] = ()
+    # Full names of modules.
+    language_model_name: ClassVar[str]
+    projector_name: ClassVar[str]
+    tower_name: ClassVar[str]
+    head_name: ClassVar[str]
+    # Texts other than the image token that the processor adds to the prompt for an image.
     layout_tokens: ClassVar[tuple[str, ...]] = ()
-    # Whether the processor wants one list of all pictures instead of one list a sample.
+    # Whether the processor takes one list of all images instead of one list a sample.
     flat_images: ClassVar[bool] = False
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
         self.config = config
         self.prepare()
-        self.image_marker: str = processor.image_token
+        self.image_token: str = processor.image_token
         self.image_token_id: int = config.image_token_id
         layout_ids = processor.tokenizer.convert_tokens_to_ids(list(self.layout_tokens))
         self.expansion_ids = np.array([self.image_token_id, *layout_ids])
-        self.conversation = Chat(processor, [self.image_marker, *self.layout_tokens])
+        self.conversation = Chat(processor, [self.image_token, *self.layout_tokens])
 
     def prepare(self) -> None:  # noqa: B027 - optional: most families have nothing to fill in
-        """Fills in what an old checkpoint's processor leaves to the model's config."""
+        """Fill in what the processor of an old checkpoint leaves to the model's config."""
 
     @abstractmethod
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
-        """The grids of a sample's `tokens` image tokens; `sizes` (width, height) in prompt order, numbered likewise."""
+        """Return the grids of a sample's `tokens` image tokens.
+
+        `sizes` (width, height) are those of the images in prompt order; Grid.image counts in this order.
+        """
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The decoder layers whose attention has image tokens among its keys."""
         return tuple(range(self.config.get_text_config().num_hidden_layers))
 
+    @property
+    def token_limit(self) -> int | None:
+        """The most tokens that the model accepts; None if its config names no limit."""
+        return getattr(self.config.get_text_config(), "max_position_embeddings", None)
+
     def chat(self, turns: Sequence[Turn], generation: bool) -> str:
-        """The text of `turns` by the processor's chat template; `generation` adds the tag that asks for an answer."""
+        """Return the text of `turns` by the chat template; `generation` adds the tag that asks for an answer."""
         return self.render(turns, generation).text
 
     def render(self, turns: Sequence[Turn], generation: bool) -> Prompt:
-        """As `chat`, with the place of every text and the order of the pictures."""
+        """Return the prompt of `turns`: the text of `chat`, with the spans of the texts and the order of the images."""
         return self.conversation.render(turns, generation)
 
     def question(self, sample: Sample) -> Prompt:
-        """The turns before the first answer, and the tag that asks for it: what the model reads before it answers."""
+        """Return the turns before the first answer and the tag that asks for it. Raises: NoQuestion."""
         roles = [turn.role for turn in sample.turns]
         turns = sample.turns[: roles.index("assistant")] if "assistant" in roles else sample.turns
         if not any(turn.role == "user" for turn in turns):
@@ -78,7 +107,7 @@ class Family(ABC):
         return self.render(turns, generation=True)
 
     def through_answer(self, sample: Sample) -> Prompt:
-        """The turns up to and with the first answer, its turn closed; all turns where there is no answer."""
+        """Return the turns up to and including the first answer; all turns if there is no answer."""
         roles = [turn.role for turn in sample.turns]
         end = roles.index("assistant") + 1 if "assistant" in roles else len(roles)
         return self.render(sample.turns[:end], generation=False)
@@ -86,82 +115,97 @@ class Family(ABC):
     def prompt(self, sample: Sample) -> str:
         return self.question(sample).text
 
-    def encode(
-        self, texts: Sequence[str], images: Sequence[Sequence[Image.Image]], padding_side: str = "left"
-    ) -> BatchFeature:
-        """All that the processor makes of the prompts, on the CPU; `images[i]` are RGB pictures in prompt order."""
-        for text, pictures in zip(texts, images, strict=True):
-            if text.count(self.image_marker) != len(pictures):
-                raise ImageCount(markers=text.count(self.image_marker), pictures=len(pictures))
-            for picture in pictures:
-                self.check_shape(picture)
-        flat = [picture for pictures in images for picture in pictures]
+    def encode(self, texts: Sequence[str], images: Sequence[Images], padding_side: str = "left") -> BatchFeature:
+        """Return the processor's tensors for the prompts, on the CPU; `images[i]` are RGB images in prompt order.
+
+        Raises: ImageCount, ElongatedPicture.
+        """
+        for text, own in zip(texts, images, strict=True):
+            if text.count(self.image_token) != len(own):
+                raise ImageCount(markers=text.count(self.image_token), pictures=len(own))
+            for image in own:
+                self.check_shape(image)
+        flat = [image for own in images for image in own]
         return self.processor(
-            images=(flat if self.flat_images else [list(p) for p in images]) if flat else None,
+            images=(flat if self.flat_images else [list(own) for own in images]) if flat else None,
             text=list(texts),
             padding=True,
             padding_side=padding_side,
-            add_special_tokens=self.adds_specials(texts[0]),
+            add_special_tokens=self.adds_special_tokens(texts[0]),
             return_tensors="pt",
         )
 
-    def adds_specials(self, text: str) -> bool:
-        """Whether the tokenizer must still add what a template with its own start token has put there already."""
+    def encode_questions(self, samples: Sequence[Sample], images: Sequence[Images]) -> BatchFeature:
+        """Encode the samples' questions, padded on the left; `images[i]` are the images of `samples[i]`."""
+        prompts = [self.question(sample) for sample in samples]
+        shown = [[own[n] for n in prompt.images] for prompt, own in zip(prompts, images, strict=True)]
+        return self.encode([prompt.text for prompt in prompts], shown, padding_side="left")
+
+    def check_lengths(self, samples: Sequence[Sample], inputs: BatchFeature) -> None:
+        """Raises: PromptTooLong for the first sample with more tokens than the model accepts."""
+        limit = self.token_limit
+        for sample, tokens in zip(samples, inputs["attention_mask"].sum(dim=1).tolist(), strict=True):
+            if limit and tokens > limit:
+                raise PromptTooLong(id=sample.id, tokens=tokens, limit=limit)
+
+    def adds_special_tokens(self, text: str) -> bool:
+        """Return whether the tokenizer must add the start token, which some templates write themselves."""
         start = self.processor.tokenizer.bos_token
         return not (start and text.startswith(start))
 
-    def check_shape(self, picture: Image.Image) -> None:
+    def check_shape(self, image: Image.Image) -> None:
+        """Raises: ElongatedPicture if the resized image would not fit into memory."""
         image_processor = self.processor.image_processor
-        width, height = resized_size(image_processor, *padded_size(image_processor, *picture.size))
+        width, height = resized_size(image_processor, *padded_size(image_processor, *image.size))
         if width * height > MAX_RESIZED_PIXELS:
-            raise ElongatedPicture(width=picture.width, height=picture.height, new_width=width, new_height=height)
+            raise ElongatedPicture(width=image.width, height=image.height, new_width=width, new_height=height)
 
     def token_groups(
-        self, inputs: BatchFeature, i: int, sample: Sample, pictures: Sequence[Image.Image]
+        self, inputs: BatchFeature, row: int, sample: Sample, images: Images
     ) -> tuple[np.ndarray, tuple[Grid, ...]]:
-        """Row `i` of `inputs` -> the group of every position [K] and the grids of the image tokens.
+        """Return the group of every position [K] of one row of `inputs`, and the grids of its image tokens.
 
-        Groups as METHOD's TCAP section has them: role tags and special tokens count as system. `pictures` are the
-        sample's own, in the sample's order; the grids' `image` counts in that order too.
+        Groups as in TCAP (arXiv 2601.21692): role tags and special tokens count as system. `images` are the sample's
+        own, in the sample's order; Grid.image counts in this order too. Raises: NoImageTokens.
         """
         prompt = self.question(sample)
-        ids = inputs["input_ids"][i].numpy()
+        ids = inputs["input_ids"][row].numpy()
         groups = np.full(ids.shape, SYSTEM, dtype=np.int8)
-        groups[self.role_positions(inputs, i, prompt, "user", sample.id)] = QUESTION
+        groups[self.role_positions(inputs, row, prompt, "user", sample.id)] = QUESTION
         groups[ids == self.image_token_id] = IMAGE
-        groups[inputs["attention_mask"][i].numpy() == 0] = PADDING
+        groups[inputs["attention_mask"][row].numpy() == 0] = PADDING
         tokens = int((groups == IMAGE).sum())
         if not tokens:
             raise NoImageTokens(id=sample.id)
-        sizes = [pictures[index].size for index in prompt.images]
+        sizes = [images[index].size for index in prompt.images]
         grids = self.grids(inputs, sample, sizes, tokens)
         renumbered = (Grid(prompt.images[g.image], g.rows, g.columns, g.start, g.box) for g in grids)
         return groups, tuple(renumbered)
 
-    def role_positions(self, inputs: BatchFeature, i: int, prompt: Prompt, role: str, id: str = "") -> np.ndarray:
-        """Which positions of row `i` hold words of the texts of `role` in `prompt`."""
-        mine = np.zeros(len(prompt.text), dtype=np.int64)
+    def role_positions(self, inputs: BatchFeature, row: int, prompt: Prompt, role: str, id: str = "") -> np.ndarray:
+        """Return the positions of one row that hold words of the texts of `role`."""
+        in_role = np.zeros(len(prompt.text), dtype=np.int64)
         for span in prompt.spans:
             if span.role == role:
                 text = prompt.text[span.start : span.stop]
                 start = span.start + len(text) - len(text.lstrip())
-                mine[start : start + len(text.strip())] = 1
-        before = np.concatenate([[0], np.cumsum(mine)])
-        starts, ends = self.character_spans(inputs, i, prompt.text, id).T
+                in_role[start : start + len(text.strip())] = 1
+        before = np.concatenate([[0], np.cumsum(in_role)])
+        starts, ends = self.character_spans(inputs, row, prompt.text, id).T
         return np.flatnonzero(before[ends] > before[starts])
 
-    def character_spans(self, inputs: BatchFeature, i: int, text: str, id: str = "") -> np.ndarray:
-        """The characters [start, end) of `text` that each position of row `i` covers [K, 2].
+    def character_spans(self, inputs: BatchFeature, row: int, text: str, id: str = "") -> np.ndarray:
+        """Return the characters [start, end) of `text` that each position of one row covers [K, 2].
 
-        (0, 0) where a position covers none: padding, image tokens, tokens that the tokenizer adds.
+        (0, 0) for padding, image tokens and tokens that the tokenizer adds. Raises: PromptMismatch.
         """
         encoded = self.processor.tokenizer(
-            text, add_special_tokens=self.adds_specials(text), return_offsets_mapping=True
+            text, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
         )
         short, offsets = np.array(encoded["input_ids"]), np.array(encoded["offset_mapping"]).reshape(-1, 2)
-        ids = inputs["input_ids"][i].numpy()
-        real = np.flatnonzero(inputs["attention_mask"][i].numpy())
-        # The processor has replaced every image marker by its tokens: what is left on both sides must agree.
+        ids = inputs["input_ids"][row].numpy()
+        real = np.flatnonzero(inputs["attention_mask"][row].numpy())
+        # The processor has replaced every image marker by its tokens; the remaining tokens of both sides must agree.
         kept, short_kept = real[~np.isin(ids[real], self.expansion_ids)], ~np.isin(short, self.expansion_ids)
         if not np.array_equal(ids[kept], short[short_kept]):
             raise PromptMismatch(id=id)
@@ -169,29 +213,18 @@ class Family(ABC):
         spans[kept] = offsets[short_kept]
         return spans
 
-    def language_model(self, model: torch.nn.Module) -> str:
-        return self._part(model, self.language_model_name)
-
-    def projector(self, model: torch.nn.Module) -> str:
-        return self._part(model, self.projector_name)
-
-    def tower(self, model: torch.nn.Module) -> str:
-        return self._part(model, self.tower_name)
-
     def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
-        """Full names of the linear modules to adapt: decoder layers, projector and vision tower; never the head."""
-        parts = [f"{self.language_model(model)}.layers."]
-        if projector:
-            parts.append(f"{self.projector(model)}.")
-        if tower:
-            parts.append(f"{self.tower(model)}.")
-        return [
-            name
-            for name, module in model.named_modules()
-            if isinstance(module, torch.nn.Linear) and name.startswith(tuple(parts))
-        ]
+        """Return the full names of the linear modules to adapt: those of the decoder layers, and of the parts chosen.
 
-    def _part(self, model: torch.nn.Module, name: str) -> str:
-        if name not in dict(model.named_modules()):
-            raise NoSuchModule(name=name)
-        return name
+        The output head is never adapted. Raises: NoSuchModule.
+        """
+        from torch.nn import Linear
+
+        modules = dict(model.named_modules())
+        parts = [self.language_model_name]
+        parts += [self.projector_name] * projector + [self.tower_name] * tower
+        for name in parts:
+            if name not in modules:
+                raise NoSuchModule(name=name)
+        prefixes = (f"{self.language_model_name}.layers.", *(f"{name}." for name in parts[1:]))
+        return [name for name, module in modules.items() if isinstance(module, Linear) and name.startswith(prefixes)]

@@ -1,19 +1,28 @@
-"""LLaVA-1.5: one picture, one grid, row by row, with any decoder (Llama, Qwen2, Mistral, ...)."""
+"""LLaVA-1.5: one grid an image, row by row, with any decoder (Llama, Qwen2, Mistral, ...)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from transformers import BatchFeature
+from typing import TYPE_CHECKING
 
 from bye_core.models.errors import ImageTokenCount
 from bye_core.models.families.base import Family
 from bye_core.models.families.geometry import seen_box
 from bye_core.records import Grid, Sample
 
+if TYPE_CHECKING:
+    from transformers import BatchFeature
+
 
 class Llava(Family):
     name = "LLaVA-1.5"
+    model_types = ("llava",)
+    image_markers = ("<image>",)
+    chat_markers = (r"</?s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:unk|pad)>", r"\b(?:USER|ASSISTANT):")
+    language_model_name = "model.language_model"
+    projector_name = "model.multi_modal_projector"
+    tower_name = "model.vision_tower"
+    head_name = "lm_head"
     flat_images = True
 
     def prepare(self) -> None:
@@ -28,11 +37,11 @@ class Llava(Family):
         patch = self.processor.patch_size
         height, width = inputs["pixel_values"].shape[-2:]
         rows, columns = height // patch, width // patch
-        each = tokens // len(sizes)
-        # The strategy "full" keeps the class token, ahead of the grid.
-        ahead = each - rows * columns
-        if each * len(sizes) != tokens or ahead not in (0, 1):
+        per_image = tokens // len(sizes)
+        # The strategy "full" keeps the class token, which comes before the grid.
+        class_tokens = per_image - rows * columns
+        if per_image * len(sizes) != tokens or class_tokens not in (0, 1):
             raise ImageTokenCount(id=sample.id, tokens=tokens, pictures=len(sizes), rows=rows, columns=columns)
         seen = columns * patch, rows * patch
         boxes = [seen_box(self.processor.image_processor, size, seen) for size in sizes]
-        return [Grid(n, rows, columns, n * each + ahead, box) for n, box in enumerate(boxes)]
+        return [Grid(n, rows, columns, n * per_image + class_tokens, box) for n, box in enumerate(boxes)]

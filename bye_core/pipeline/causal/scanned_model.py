@@ -11,8 +11,8 @@ from PIL import Image
 from bye_core.attention import read_attention
 from bye_core.errors import ByeError
 from bye_core.evidence import COVERED, CausalOutcome, Intervention, SharedAnswer, at_target, judge_outcome
+from bye_core.models.calls import generate_answers
 from bye_core.records import AttentionRows, ModelAnswer, Sample
-from bye_core.train.generate import generate_answers
 
 Pictures = list[Image.Image]
 

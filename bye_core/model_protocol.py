@@ -1,0 +1,123 @@
+"""The interface of a loaded vision-language model, for stages that may not import `bye_core.models`.
+
+Tensors, devices and number types are `Any` here: this module loads no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from bye_core.errors import ByeError
+from bye_core.records import Grid, Sample, Turn
+
+# The RGB images of one sample, in the sample's order.
+Images = Sequence[Image.Image]
+OpenImages = Callable[[Sample], list[Image.Image]]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters `start` to `stop` of a prompt, which hold a text of this role."""
+
+    role: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The text of a prompt, the spans of the sample's texts in it, and the indices of the images in prompt order."""
+
+    text: str
+    spans: tuple[Span, ...]
+    images: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """B samples and `inputs`, the processor's tensors for them on the CPU (a transformers BatchFeature)."""
+
+    samples: Sequence[Sample]
+    inputs: Any
+
+
+Batch = TypeVar("Batch", bound=EncodedBatch)
+Result = TypeVar("Result")
+Encode = Callable[[Sequence[Sample], Sequence[Images]], Batch]
+Forward = Callable[[Batch], list[Result]]
+
+
+class ModelFamily(Protocol):
+    """Prompts, token positions and module names of one model family; see bye_core.models.families.base.Family."""
+
+    processor: Any
+    config: Any
+    image_token: str
+
+    @property
+    def layers(self) -> tuple[int, ...]: ...
+
+    @property
+    def token_limit(self) -> int | None: ...
+
+    def chat(self, turns: Sequence[Turn], generation: bool) -> str: ...
+
+    def render(self, turns: Sequence[Turn], generation: bool) -> Prompt: ...
+
+    def question(self, sample: Sample) -> Prompt: ...
+
+    def through_answer(self, sample: Sample) -> Prompt: ...
+
+    def encode(self, texts: Sequence[str], images: Sequence[Images], padding_side: str = "left") -> Any: ...
+
+    def encode_questions(self, samples: Sequence[Sample], images: Sequence[Images]) -> Any: ...
+
+    def check_lengths(self, samples: Sequence[Sample], inputs: Any) -> None: ...
+
+    def adds_special_tokens(self, text: str) -> bool: ...
+
+    def token_groups(
+        self, inputs: Any, row: int, sample: Sample, images: Images
+    ) -> tuple[np.ndarray, tuple[Grid, ...]]: ...
+
+    def character_spans(self, inputs: Any, row: int, text: str, id: str = "") -> np.ndarray: ...
+
+    def lora_targets(self, model: Any, projector: bool = True, tower: bool = False) -> list[str]: ...
+
+
+class VisionLanguageModel(Protocol):
+    """A model on its device, in eval mode; see bye_core.models.loading.LoadedModel."""
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def base(self) -> Any: ...
+
+    @property
+    def processor(self) -> Any: ...
+
+    @property
+    def family(self) -> ModelFamily: ...
+
+    @property
+    def device(self) -> Any: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    def run_batch(
+        self,
+        samples: Sequence[Sample],
+        images: Sequence[Images],
+        encode: Encode[Batch],
+        forward: Forward[Batch, Result],
+    ) -> list[Result | ByeError]: ...
