@@ -1,6 +1,6 @@
-"""The run folder: what a scan has read, the last detection, and what a person decided."""
+"""Stores a run: the scanned attention, the last detection, the decisions and the causal checks."""
 
-from bye_core.runs.decisions import Batch
+from bye_core.runs.decision_file import Batch
 from bye_core.runs.errors import RunMismatch
 from bye_core.runs.home import home, list_runs, new_run_path, runs_folder
 from bye_core.runs.run import Counts, Run, is_run, stamps

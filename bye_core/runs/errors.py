@@ -1,4 +1,4 @@
-"""What can go wrong with a run folder, each with its remedy."""
+"""The errors of a run folder, each with its remedy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class NotARun(RunError):
 
 class RunExists(RunError):
     problem = "{path} already holds a run."
-    remedy = "Open it to go on with it, or choose another folder."
+    remedy = "Resume that run, or choose another folder."
 
 
 class FolderNotEmpty(RunError):
-    problem = "{path} holds files that are not a run's, such as {name}."
+    problem = "{path} holds files that do not belong to a run, such as {name}."
     remedy = "Choose an empty or a new folder for the run."
 
 
@@ -26,8 +26,8 @@ class RunBusy(RunError):
 
 
 class RunMismatch(RunError):
-    problem = "{path} was begun with other settings: {differences}."
-    remedy = "Go on with the settings it was begun with, or scan into a new folder."
+    problem = "{path} was started with other settings: {differences}."
+    remedy = "Use the settings that the run was started with, or scan into a new folder."
 
 
 class RunNotWritable(RunError):
@@ -46,27 +46,27 @@ class NotWriting(RunError):
 
 
 class DuplicateSamples(RunError):
-    problem = "The id {id!r} names more than one sample."
+    problem = "Several samples have the id {id!r}."
     remedy = "Give every sample its own id; `check` lists the duplicates."
 
 
 class UnknownSample(RunError):
     problem = "The run at {path} has no sample {id!r}."
-    remedy = "Use an id of the data set that was scanned; ids are text, as in the run's list of samples."
+    remedy = "Use an id of the scanned data set; ids are text, as in the run's list of samples."
 
 
 class NotScanned(RunError):
     problem = "Sample {id!r} has not been scanned yet."
-    remedy = "Scan again with the same --run: what is missing is read, the rest is kept."
+    remedy = "Scan again with the same --run: only missing samples are read."
 
 
 class DamagedSample(RunError):
-    problem = "What is stored of sample {id!r} fails its checksum."
-    remedy = "Scan again with the same --run: damaged samples are read anew, the rest is kept."
+    problem = "The stored data of sample {id!r} fails its checksum."
+    remedy = "Scan again with the same --run: only missing and damaged samples are read."
 
 
 class ShapeMismatch(RunError):
-    problem = "Sample {id!r} has {shape} layers x heads where the run holds {expected}."
+    problem = "Sample {id!r} has {shape} layers x heads; the run holds {expected}."
     remedy = "Scan the whole run with one model, or scan into a new folder."
 
 

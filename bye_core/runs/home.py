@@ -1,4 +1,4 @@
-"""Where runs live unless the caller says otherwise."""
+"""Chooses the folders of runs and jobs where the caller names none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME = 60
 
 
 def home() -> Path:
-    """BYE_HOME, or the user's data folder."""
+    """Return the folder BYE_HOME, by default the user's data folder."""
     chosen = os.environ.get("BYE_HOME")
     return Path(chosen).expanduser().resolve() if chosen else user_data_path("bye", appauthor=False)
 
@@ -29,29 +29,30 @@ def jobs_folder() -> Path:
 
 
 def new_run_path(name: str) -> Path:
-    """An empty folder for a new run, made here so that no two callers get the same one."""
+    """Return an empty folder for a new run. Creates it, so that no two callers get the same one."""
     return _new_folder(runs_folder(), name, "run")
 
 
 def new_job_path(name: str) -> Path:
-    """An empty folder for a new background job, likewise."""
+    """Return an empty folder for a new background job. Creates it, so that no two callers get the same one."""
     return _new_folder(jobs_folder(), name, "job")
 
 
-def _new_folder(root: Path, name: str, otherwise: str) -> Path:
-    words = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or otherwise
+def _new_folder(root: Path, name: str, default: str) -> Path:
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or default
     try:
         root.mkdir(parents=True, exist_ok=True)
-        path, number = root / words, 1
-        while not _made(path):
+        path, number = root / stem, 1
+        while not _create(path):
             number += 1
-            path = root / f"{words}-{number}"
+            path = root / f"{stem}-{number}"
     except OSError as error:
         raise RunNotWritable(path=root, reason=error.strerror) from error
     return path
 
 
-def _made(path: Path) -> bool:
+def _create(path: Path) -> bool:
+    """Create the folder; return False if it exists."""
     try:
         path.mkdir()
     except FileExistsError:
@@ -60,7 +61,7 @@ def _made(path: Path) -> bool:
 
 
 def list_runs() -> tuple[Path, ...]:
-    """The runs at home, newest first."""
+    """Return the run folders in `runs_folder`, newest first."""
     if not runs_folder().is_dir():
         return ()
     found = [path for path in runs_folder().iterdir() if is_run(path)]

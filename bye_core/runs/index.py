@@ -1,6 +1,7 @@
-"""The run's index in SQLite: which samples are scored and where, which failed, which are damaged.
+"""The index of a run in SQLite: the scored samples with their locations, the faults, the damaged samples.
 
-Samples are named by their position in the run's list, so any text may be an id (SQLite takes no lone surrogates).
+A sample is identified by its position in the run's list, so that any text may be an id: SQLite takes no lone
+surrogates.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from bye_core.records import Fault, Sample
 from bye_core.runs.errors import DamagedRun, RunBusy, RunNotWritable
-from bye_core.runs.shards import Place
+from bye_core.runs.shards import Location
 
 BUSY_SECONDS = 10.0
 
@@ -30,23 +31,23 @@ CREATE TABLE faults (id TEXT NOT NULL, record INTEGER NOT NULL, kind TEXT NOT NU
 CREATE TABLE damaged (position INTEGER PRIMARY KEY);
 INSERT INTO state VALUES ('batch', 0);
 """
-# How SQLite words a file that is no database, a broken one, and an empty one.
+# SQLite's messages for a file that is not a database, a broken one, and an empty one.
 DAMAGE = ("not a database", "malformed", "no such table")
 
-ADVICE = "Or move index.sqlite away and scan again: the index is built anew from the shards."
+ADVICE = "Or move index.sqlite away and scan again: the index is rebuilt from the shards."
 
 
 class Entry(NamedTuple):
-    """One scored sample: its position in the run's list, its place, and the commit that brought it."""
+    """One scored sample: its position in the run's list, its location, and the number of its commit."""
 
     position: int
-    place: Place
+    location: Location
     batch: int
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's failures as the run's own."""
+    """Raise SQLite's errors as the run's own."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -65,7 +66,7 @@ def create(path: Path) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that any thread may use: an interface may take each step of a scan in another one."""
+    """Return a connection for any thread: an interface may run each step of a scan in another thread."""
     with translated(path):
         connection = sqlite3.connect(
             _address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -81,7 +82,7 @@ def _address(path: Path) -> str:
     address = path.resolve().as_uri()
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return f"{address}?mode=rw"
-    # WAL needs to write beside the file even to read, unless nobody can be writing.
+    # In WAL mode even a reader writes beside the file, unless the file is marked immutable.
     return f"{address}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{address}?immutable=1"
 
 
@@ -93,21 +94,21 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[int]:
-    """All or nothing; yields the number of this commit."""
+    """Commit everything or nothing; yields the number of this commit."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("UPDATE state SET value = value + 1 WHERE name = 'batch'")
         yield batch_number(connection)
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk may have rolled it back already.
+        # A full disk may have rolled the transaction back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def is_sound(path: Path) -> bool:
-    """Whether the file is an index at all; a disk that cannot be read just now does not make it a bad one."""
+    """Return whether the file is a valid index. Raises, rather than returns False, if the disk cannot be read."""
     with translated(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         try:
             connection.execute("SELECT value FROM state").fetchall()
@@ -123,7 +124,7 @@ def batch_number(connection: sqlite3.Connection) -> int:
 
 
 def shape(connection: sqlite3.Connection) -> tuple[int, int] | None:
-    """(L, H) of the rows stored so far."""
+    """Return (L, H) of the stored rows, None without rows."""
     found = dict(connection.execute("SELECT name, value FROM state WHERE name IN ('layers', 'heads')"))
     return (found["layers"], found["heads"]) if found else None
 
@@ -145,17 +146,17 @@ def has(connection: sqlite3.Connection, position: int) -> bool:
 
 
 def entries(connection: sqlite3.Connection, position: int | None = None) -> list[Entry]:
-    """Scored samples in data set order, or the one asked for."""
+    """Return the scored samples in data set order, or the one at `position`."""
     query = "SELECT position, shard, offset, length, crc, batch FROM scored"
     if position is None:
         found = connection.execute(f"{query} ORDER BY position")
     else:
         found = connection.execute(f"{query} WHERE position = ?", (position,))
-    return [Entry(row[0], Place(*row[1:5]), row[5]) for row in found.fetchall()]
+    return [Entry(row[0], Location(*row[1:5]), row[5]) for row in found.fetchall()]
 
 
 def last_end(connection: sqlite3.Connection) -> tuple[int, int]:
-    """(shard, committed end) behind which the next batch goes."""
+    """Return (shard, committed end), after which the next batch is written."""
     query = "SELECT shard, offset + length FROM scored ORDER BY shard DESC, offset DESC LIMIT 1"
     return connection.execute(query).fetchone() or (0, 0)
 
@@ -164,14 +165,14 @@ def ends(connection: sqlite3.Connection) -> dict[int, int]:
     return dict(connection.execute("SELECT shard, max(offset + length) FROM scored GROUP BY shard"))
 
 
-def insert(connection: sqlite3.Connection, batch: int, found: Iterable[tuple[int, Place]]) -> None:
-    rows = [(position, *place, batch) for position, place in found]
+def insert(connection: sqlite3.Connection, batch: int, scored: Iterable[tuple[int, Location]]) -> None:
+    rows = [(position, *location, batch) for position, location in scored]
     connection.executemany("INSERT OR REPLACE INTO scored VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.executemany("DELETE FROM damaged WHERE position = ?", [row[:1] for row in rows])
 
 
 def drop(connection: sqlite3.Connection, lost: Sequence[Entry]) -> None:
-    """Forget damaged samples so that they are scanned again - unless a newer commit has replaced them since."""
+    """Mark damaged samples as not scanned, unless a newer commit has replaced them."""
     for entry in lost:
         where = (entry.position, entry.batch)
         gone = connection.execute("DELETE FROM scored WHERE position = ? AND batch = ?", where).rowcount
@@ -189,7 +190,7 @@ def add_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
 
 
 def clear_fatal(connection: sqlite3.Connection, samples: Iterable[Sample]) -> None:
-    """A sample that could be scored after all has no fatal fault any more; another record of its id keeps its own."""
+    """Delete the fatal faults of samples that are scored now; another record with the same id keeps its faults."""
     keys = [(json.dumps(sample.id), sample.index) for sample in samples]
     connection.executemany("DELETE FROM faults WHERE id = ? AND record = ? AND fatal", keys)
 

@@ -1,4 +1,7 @@
-"""One sample's attention rows as bytes and back: safetensors, equal input gives equal bytes."""
+"""Encodes the attention rows of one sample as bytes (a payload of a shard) and decodes them.
+
+The format is safetensors; equal input gives equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from safetensors.numpy import load, save
 from bye_core.records import AttentionRows, Grid
 
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
-# What rows may lack: those of earlier versions, or of a scan that was not asked for it.
+# Absent in rows of earlier versions, and where the scan did not read them.
 OPTIONAL = ("nll", "nll_before")
 METADATA = "bye"
 
 
 def encode(rows: AttentionRows) -> bytes:
-    """Numbers per head and layer as float32, the rows and the hidden state as float16 (SAFETY, Storage)."""
+    """Store statistics per head and layer as float32, the rows and the hidden state as float16."""
     arrays = {name: np.ascontiguousarray(getattr(rows, name), np.float32) for name in STATISTICS}
     arrays["rows"] = np.ascontiguousarray(rows.rows, np.float16)
     if rows.hidden is not None:
@@ -30,7 +33,7 @@ def encode(rows: AttentionRows) -> bytes:
         "probability": float(rows.probability),
         **{name: float(value) for name in OPTIONAL if (value := getattr(rows, name)) is not None},
     }
-    # One entry only: safetensors writes several in an order that changes from process to process.
+    # One metadata entry: safetensors writes several in an order that differs between processes.
     return save(arrays, metadata={METADATA: json.dumps(facts)})
 
 

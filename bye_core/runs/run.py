@@ -1,15 +1,15 @@
-"""A run folder: what was scanned, with what, what came out, and what a person decided.
+"""Reads and writes a run folder: the scan, its settings, the detection and the decisions.
 
-    run.json          settings; written last, so a folder without it is not a run yet
-    samples.jsonl     the samples as they were when the run began
-    shards/00000.bin  what the model looks at, append-only
-    index.sqlite      which samples are scored and where, which failed
-    statistics/       derived: the numbers of all samples, stacked, mapped where they are read
+    run.json          settings; written last, so that a folder without it is no run
+    samples.jsonl     the samples as they were when the run was created
+    shards/00000.bin  attention rows, append-only
+    index.sqlite      the scored samples with their locations, and the failed samples
+    statistics/       derived: the statistics of all samples as arrays
     detection.json    the last detection
-    decisions.jsonl   what a person decided, append-only
-    checks.jsonl      what a model answered when a suspected spot was covered, append-only
+    decisions.jsonl   the decisions of analysts, append-only
+    checks.jsonl      the answers of causal checks, append-only
 
-One process writes the scan at a time; any number may read, detect and decide meanwhile.
+One process at a time writes the scan; any number may read, detect and decide meanwhile.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from typing import NamedTuple
 
 from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
-from bye_core.runs.checks_file import CheckFile
-from bye_core.runs.decisions import Batch, DecisionFile
-from bye_core.runs.detection_file import dump_detection, load_detection
+from bye_core.runs.check_file import CheckFile
+from bye_core.runs.decision_file import Batch, DecisionFile
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
 from bye_core.runs.lock import locked
-from bye_core.runs.samples_file import dump_samples, load_samples
+from bye_core.runs.record_json import dump_detection, dump_samples, load_detection, load_samples
 from bye_core.runs.settings import RunSettings
 from bye_core.runs.shards import SHARD_BYTES
 from bye_core.runs.store import INDEX_FILES, LOCK, SHARDS, Store, create_store
@@ -39,7 +38,7 @@ from bye_core.runs.store import INDEX_FILES, LOCK, SHARDS, Store, create_store
 SETTINGS, SAMPLES, DETECTION, DECISIONS = "run.json", "samples.jsonl", "detection.json", "decisions.jsonl"
 CHECKS = "checks.jsonl"
 
-# What a creation that was cut off may have left behind.
+# Files that an interrupted creation may have left behind.
 UNFINISHED = {SAMPLES, SHARDS, LOCK, *INDEX_FILES, f"{INDEX_FILES[0]}-journal"}
 
 ELSEWHERE = "Or scan into a new folder."
@@ -50,7 +49,7 @@ def is_run(path: Path | str) -> bool:
 
 
 class Stamps(NamedTuple):
-    """Each changes whenever that part of a run changes on disk."""
+    """Values that change whenever that part of a run changes on disk."""
 
     scan: tuple
     detection: tuple
@@ -59,11 +58,11 @@ class Stamps(NamedTuple):
 
 
 def stamps(path: Path | str) -> Stamps:
-    """A look at the files, no reading: tells cheaply whether what was read before is still so."""
+    """Return the stamps of a run from file times and sizes: a cheap test whether cached data is still current."""
     settings, index, log, detection, decisions, checks = (
         _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS, CHECKS)
     )
-    # A reader makes and deletes an empty log beside the index: only what is in it counts.
+    # Readers create and delete an empty log beside the index: only a log with content counts.
     return Stamps((settings, index, log if log and log[1] else ()), detection, decisions, checks)
 
 
@@ -82,7 +81,7 @@ class Counts(NamedTuple):
 
 
 class Run:
-    """Get one by `create`, `open` or `prepare`. Holds nothing open except inside `writing`: no need to close it."""
+    """A run folder; made by `create`, `open` or `prepare`. Holds files open only inside `writing`: needs no closing."""
 
     def __init__(self, path: Path, settings: RunSettings, samples_digest: str) -> None:
         self.path = path
@@ -94,7 +93,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
-        """Begin a run in a new or empty folder."""
+        """Create a run in a new or empty folder. Raises: RunExists, FolderNotEmpty, RunBusy, RunNotWritable."""
         path = Path(path)
         listing = dump_samples(samples)
         _check_vacant(path)
@@ -114,6 +113,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
+        """Open an existing run. Raises: NotARun, DamagedRun."""
         path = Path(path)
         if not is_run(path):
             raise NotARun(path=path)
@@ -126,7 +126,7 @@ class Run:
 
     @classmethod
     def prepare(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
-        """Open the run to go on with it, if these settings and samples allow; create it where there is none."""
+        """Open the run to resume it, or create it. Raises: RunMismatch if it has other settings or samples."""
         if not is_run(path):
             return cls.create(path, settings, samples)
         run = cls.open(path)
@@ -134,7 +134,7 @@ class Run:
         return run
 
     def check(self, settings: RunSettings, samples: Sequence[Sample] | None = None) -> None:
-        """RunMismatch if rows read under `settings` (from `samples`) do not belong in this run."""
+        """Raise RunMismatch if rows read with `settings` (from `samples`) do not belong in this run."""
         differences = self.settings.differences(settings)
         if samples is not None and hashlib.sha256(dump_samples(samples)).hexdigest() != self._samples_digest:
             differences.append(f"{len(self.samples())} samples, now {len(samples)}, not the same ones")
@@ -152,7 +152,7 @@ class Run:
         return load_samples(data)
 
     def samples(self) -> tuple[Sample, ...]:
-        """All samples of the run, in data set order, as they were when it began."""
+        """Return all samples of the run, in data set order, as they were when it was created."""
         return self._snapshot
 
     def sample(self, id: str) -> Sample:
@@ -160,46 +160,47 @@ class Run:
 
     @contextmanager
     def writing(self, shard_bytes: int = SHARD_BYTES) -> Iterator[Run]:
-        """Be the one writer of the scan; what a killed writer left half done is cut off first."""
+        """Become the one writer of the scan; cuts off what a killed writer left unfinished. Raises: RunBusy."""
         with self._store.writing(shard_bytes):
             yield self
 
     def append(self, rows: Sequence[AttentionRows], faults: Sequence[Fault] = ()) -> tuple[str, ...]:
-        """Commit one batch, all or nothing; returns the ids newly stored. A sample stored before is left as it is."""
+        """Commit one batch, all or nothing; return the ids newly stored. Samples stored before are unchanged."""
         return self._store.append(rows, faults)
 
     def counts(self) -> Counts:
         return Counts(*self._store.counts(), len(self.samples()))
 
     def scored_ids(self) -> frozenset[str]:
-        """Which samples need no scan any more: ask once per scan, not once per sample."""
+        """Return the ids of the scanned samples. Call it once a scan, not once a sample."""
         return self._store.scored_ids()
 
     def failed(self) -> tuple[Fault, ...]:
-        """Why samples could not be scored, in data set order; a sample scored later is not listed any more."""
+        """Return why samples could not be scored, in data set order; samples scored later are not listed."""
         return tuple(fault for fault in self.faults() if fault.fatal)
 
     def faults(self) -> tuple[Fault, ...]:
-        """The failed, and what else was reported but did no harm."""
+        """Return all faults, the fatal ones of `failed` and the warnings."""
         return self._store.faults()
 
     def damaged(self) -> tuple[str, ...]:
-        """Samples whose stored rows failed their checksum and that wait to be scanned again."""
+        """Return the ids of samples whose stored rows failed their checksum, until they are scanned again."""
         return self._store.damaged()
 
     def rows(self, id: str) -> AttentionRows:
+        """Return the rows of one sample. Raises: UnknownSample, NotScanned, DamagedSample."""
         return self._store.rows(id)
 
     def rows_of(self, ids: Iterable[str]) -> Iterator[AttentionRows]:
-        """The rows of several samples, in that order; those not scanned or damaged are left out."""
+        """Yield the rows of several samples, in that order; leaves out those not scanned or damaged."""
         return self._store.rows_of(ids)
 
     def table(self) -> ScanTable:
-        """The statistics of what is scored so far, in data set order; damaged samples are left out."""
+        """Return the statistics of the scored samples, in data set order; leaves out damaged samples."""
         return self._store.table()
 
     def verify(self) -> tuple[str, ...]:
-        """Read everything and compare checksums; returns `damaged` afterwards."""
+        """Read everything, compare checksums, and return the damaged samples."""
         return self._store.verify()
 
     def decide(self, decisions: Iterable[Decision]) -> str:
@@ -210,26 +211,26 @@ class Run:
         return self._decisions.decide(decisions)
 
     def undo(self, batch: str = "") -> Batch | None:
-        """Withdraw the newest batch of decisions that still stands, or the one named; None where it does not stand.
+        """Withdraw the newest batch of decisions, or the one named; None if there is no such valid batch.
 
-        Naming it keeps several people who review one run from withdrawing each other's decisions.
+        By naming it, several people who review one run do not withdraw each other's decisions.
         """
         return self._decisions.undo(batch)
 
     def batches(self) -> list[Batch]:
-        """The batches of decisions that still stand, oldest first."""
-        return self._decisions.standing()
+        """Return the batches of decisions that are not withdrawn, oldest first."""
+        return self._decisions.batches()
 
     def decisions(self) -> dict[str, Decision]:
-        """The decision that stands for each id; samples without one, or with "none", are not in it."""
+        """Return the valid decision of each sample, by id; leaves out samples without one or with "none"."""
         return self._decisions.current()
 
     def checking(self) -> AbstractContextManager[CheckFile]:
-        """Be the one that adds causal checks: what `append` is given is on disk when it returns. Raises RunBusy."""
+        """Become the one writer of causal checks, which `append` stores. Raises: RunBusy."""
         return self._checks.writing()
 
     def checks(self) -> dict[str, CausalCheck]:
-        """The newest causal check of each sample, whatever it was about: see its `key`."""
+        """Return the newest causal check of each sample; its `key` tells which spot and target it was about."""
         return self._checks.current()
 
     def save_detection(self, detection: Detection) -> None:
@@ -239,14 +240,14 @@ class Run:
             raise RunNotWritable(path=self.path, reason=error.strerror) from error
 
     def detection(self) -> Detection | None:
-        """The last detection, None before the first."""
+        """Return the last detection, None before the first."""
         path = self.path / DETECTION
         if not path.exists():
             return None
         try:
             return load_detection(path.read_bytes())
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            advice = "Or run `detect` again: it is made anew from the scan."
+            advice = "Or run `detect` again: it needs the scan alone."
             raise DamagedRun(file=DETECTION, detail=error, advice=advice) from error
 
 

@@ -1,4 +1,4 @@
-"""What a run was made with: enough to make it again, and to refuse to mix two scans in one folder."""
+"""The settings of a run: enough to repeat it, and to refuse a scan with other settings in its folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from bye_core import __version__
 
-# Rows read under another of these are other rows: batch size, precision and device change the last digits too.
-# Names of folders may change (a moved model is the same model); digests may not.
+# Settings that change the scanned numbers; batch size, precision and device change their last digits.
+# Folder names are not among them: a model that was moved has the same digest.
 RESULT_SETTINGS = (
     "model_digest",
     "adapter_digest",
@@ -27,7 +27,7 @@ PACKAGES = ("torch", "transformers", "peft", "numpy", "safetensors")
 
 
 def versions() -> dict[str, str]:
-    """Of everything that takes part, by the packages' metadata: nothing is imported for it."""
+    """Return the versions of Python and of the packages in use, from package metadata: imports none of them."""
     found = {"python": platform.python_version(), "bye_core": __version__}
     for package in PACKAGES:
         try:
@@ -39,9 +39,12 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """`model`, `adapter` and `data` are paths as given; `created` is UTC, ISO 8601, filled in by Run.create.
+    """How a run was scanned.
 
-    `answers`: whether the likelihood of the samples' answers is read too.
+    model, adapter, data  paths as the caller gave them
+    answers  whether the scan also reads the likelihoods of the samples' answers
+    created  UTC, ISO 8601; filled in by Run.create
+    more     the names of the data set's columns, where they were given
     """
 
     model: str
@@ -61,7 +64,7 @@ class RunSettings:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def differences(self, now: RunSettings) -> list[str]:
-        """What keeps a scan with the settings `now` from going on with this run, in words."""
+        """Return, in words, why a scan with the settings `now` cannot resume this run; [] if it can."""
         pairs = [(name, getattr(self, name), getattr(now, name)) for name in RESULT_SETTINGS]
         return [f"{name.replace('_', ' ')} {then!r}, now {value!r}" for name, then, value in pairs if then != value]
 

@@ -1,6 +1,7 @@
-"""Append-only shard files of framed payloads: magic, checksum, length, payload.
+"""Reads and writes shards: append-only files of payloads, each behind a frame of magic, checksum and length.
 
-The index knows where each payload lies; the frames alone are enough to build the index again.
+A payload is one sample's encoded rows (see payload.py). The index holds the location of each payload; the frames alone
+are enough to build the index again.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from bye_core.files import appending, write_all
 
-# Large enough that a million samples are some hundred files, small enough to copy singly (our choice).
+# A million samples take some hundred files, and one file is small enough to copy (ours).
 SHARD_BYTES = 256 * 2**20
 
 MAGIC = b"BYE1"
 FRAME = struct.Struct("<4sIQ")
 
 
-class Place(NamedTuple):
-    """Where one payload lies, and its CRC-32."""
+class Location(NamedTuple):
+    """The position of one payload, and its CRC-32."""
 
     shard: int
     offset: int
@@ -42,46 +45,41 @@ def shard_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.bin") if path.stem.isdecimal())
 
 
-def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard_bytes: int) -> list[Place]:
-    """Write the payloads behind `last` (shard, end) and sync them; on a failure the shard is as it was."""
+def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard_bytes: int) -> list[Location]:
+    """Write the payloads after `last` (shard, end), sync them and return their locations.
+
+    On a failure the shard keeps its former length.
+    """
     shard, end = last
     if end and end + sum(map(len, payloads)) + FRAME.size * len(payloads) > shard_bytes:
         shard, end = shard + 1, 0
-    places: list[Place] = []
+    locations: list[Location] = []
     with appending(shard_path(folder, shard), end) as descriptor:
         for payload in payloads:
             crc = zlib.crc32(payload)
             write_all(descriptor, FRAME.pack(MAGIC, crc, len(payload)) + payload)
-            places.append(Place(shard, (places[-1].end if places else end) + FRAME.size, len(payload), crc))
-    return places
+            start = (locations[-1].end if locations else end) + FRAME.size
+            locations.append(Location(shard, start, len(payload), crc))
+    return locations
 
 
-def read(folder: Path, places: Sequence[Place]) -> Iterator[tuple[Place, bytes | None]]:
-    """Each payload in the order asked for; None where it is missing, cut short or fails its checksum."""
-    number, file = None, None
-    try:
-        for place in places:
-            if place.shard != number:
-                if file:
-                    file.close()
-                path = shard_path(folder, place.shard)
-                number, file = place.shard, path.open("rb") if path.exists() else None
-            yield place, _payload(file, place)
-    finally:
-        if file:
-            file.close()
+def read(folder: Path, locations: Sequence[Location]) -> Iterator[tuple[Location, bytes | None]]:
+    """Yield each payload in the given order; None if it is missing, too short or fails its checksum."""
+    for shard, group in groupby(locations, key=lambda location: location.shard):
+        path = shard_path(folder, shard)
+        with path.open("rb") if path.exists() else nullcontext() as file:
+            for location in group:
+                yield location, _read_payload(file, location) if file else None
 
 
-def _payload(file, place: Place) -> bytes | None:
-    if file is None:
-        return None
-    file.seek(place.offset)
-    payload = file.read(place.length)
-    return payload if len(payload) == place.length and zlib.crc32(payload) == place.crc else None
+def _read_payload(file: BinaryIO, location: Location) -> bytes | None:
+    file.seek(location.offset)
+    payload = file.read(location.length)
+    return payload if len(payload) == location.length and zlib.crc32(payload) == location.crc else None
 
 
 def cut(folder: Path, ends: dict[int, int]) -> dict[int, int]:
-    """Cut every shard to its committed end; return the sizes of those that are shorter than that."""
+    """Cut every shard to its committed end; return the sizes of the shards that are shorter than that."""
     short = {shard: 0 for shard in ends if not shard_path(folder, shard).exists()}
     for shard in shard_numbers(folder):
         path, end = shard_path(folder, shard), ends.get(shard, 0)
@@ -95,16 +93,16 @@ def cut(folder: Path, ends: dict[int, int]) -> dict[int, int]:
     return short
 
 
-def walk(folder: Path) -> Iterator[tuple[Place, bytes]]:
-    """Every sound payload, found by the frames alone; a shard ends at its first broken frame."""
+def walk(folder: Path) -> Iterator[tuple[Location, bytes]]:
+    """Yield every sound payload by the frames alone; a shard ends at its first broken frame."""
     for shard in shard_numbers(folder):
         with shard_path(folder, shard).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             while len(frame := file.read(FRAME.size)) == FRAME.size:
                 magic, crc, length = FRAME.unpack(frame)
-                place = Place(shard, file.tell(), length, crc)
-                if magic != MAGIC or place.end > size:
+                location = Location(shard, file.tell(), length, crc)
+                if magic != MAGIC or location.end > size:
                     break
                 payload = file.read(length)
                 if zlib.crc32(payload) == crc:
-                    yield place, payload
+                    yield location, payload

@@ -1,4 +1,4 @@
-"""What a scan has read: payloads in shards, their places in the index. One writer, any number of readers."""
+"""Stores what a scan reads: payloads in shards, their locations in the index. One writer, any number of readers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def create_store(folder: Path) -> None:
 
 
 class Store:
-    """`samples` gives the run's list; a sample's position in it is its name in the index."""
+    """The scanned rows of one run. `samples` returns the run's list, whose positions identify samples in the index."""
 
     def __init__(self, folder: Path, samples: Callable[[], Sequence[Sample]]) -> None:
         self._folder = folder
@@ -84,29 +84,29 @@ class Store:
             raise RunNotWritable(path=self._folder, reason=error.strerror or error) from error
 
     def _repair(self) -> None:
-        """Cut off what a killed writer left half done, and give up what a short shard has lost."""
+        """Cut off what a killed writer left unfinished, and mark what a short shard has lost as not scanned."""
         if not (self._index.exists() and index.is_sound(self._index)):
             self._rebuild_index()
         with index.reading(self._index) as connection:
             short = shards.cut(self._shards, index.ends(connection))
             if short:
-                entries = [entry for entry in index.entries(connection) if entry.place.shard in short]
+                entries = [entry for entry in index.entries(connection) if entry.location.shard in short]
                 with index.transaction(connection):
-                    index.drop(connection, [e for e in entries if e.place.end > short[e.place.shard]])
+                    index.drop(connection, [e for e in entries if e.location.end > short[e.location.shard]])
 
     def _rebuild_index(self) -> None:
-        """The shards tell what they hold; only the list of failed samples is lost, and those are tried again."""
+        """Rebuild the index from the shards. Only the list of failed samples is lost: they are scanned again."""
         for name in INDEX_FILES:
             if (self._folder / name).exists():
                 os.replace(self._folder / name, self._folder / f"damaged-{name}")
         index.create(self._index)
         ids = {sample.id for sample in self._samples()}
         with index.reading(self._index) as connection, index.transaction(connection) as batch:
-            for place, payload in shards.walk(self._shards):
+            for location, payload in shards.walk(self._shards):
                 if (id := payload_id(payload)) in ids:
                     if index.shape(connection) is None:
                         index.keep_shape(connection, *decode(payload).entropy.shape)
-                    index.insert(connection, batch, [(self.position(id), place)])
+                    index.insert(connection, batch, [(self.position(id), location)])
 
     def append(self, rows: Sequence[AttentionRows], faults: Sequence[Fault]) -> tuple[str, ...]:
         connection = self._connection
@@ -119,13 +119,13 @@ class Store:
                     fresh[one.id] = one
             shape = _common_shape(fresh.values(), index.shape(connection))
             payloads = [encode(one) for one in fresh.values()]
-            places = []
+            locations: list[shards.Location] = []
             if payloads:
-                places = shards.append(self._shards, index.last_end(connection), payloads, self._shard_bytes)
+                locations = shards.append(self._shards, index.last_end(connection), payloads, self._shard_bytes)
             with index.transaction(connection) as batch:
                 if shape:
                     index.keep_shape(connection, *shape)
-                index.insert(connection, batch, zip(map(self.position, fresh), places, strict=True))
+                index.insert(connection, batch, zip(map(self.position, fresh), locations, strict=True))
                 index.add_faults(connection, faults)
                 index.clear_fatal(connection, [self._samples()[self.position(one.id)] for one in rows])
         return tuple(fresh)
@@ -181,9 +181,9 @@ class Store:
             return self._table
 
     def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
-        """The sound ones, each as soon as read; the damaged are then dropped from the index, to be scanned again."""
+        """Yield the sound rows as they are read, then mark the damaged samples as not scanned."""
         lost = []
-        found = shards.read(self._shards, [entry.place for entry in entries])
+        found = shards.read(self._shards, [entry.location for entry in entries])
         for entry, (_, payload) in zip(entries, found, strict=True):
             if payload is None:
                 lost.append(entry)
@@ -199,7 +199,7 @@ class Store:
         except RunError as error:
             if not isinstance(error, RunNotWritable):
                 raise
-            # A run that cannot be written is read as far as it goes: the damaged samples are left out each time.
+            # Nothing can be marked in a run that is not writable: its damaged samples are left out at every read.
 
 
 def _common_shape(rows: Iterable[AttentionRows], shape: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from bye_core.detect.dawid_skene import dawid_skene
 from bye_core.detect.errors import BadSetting, MissingInputs
 from bye_core.detect.tcap import TcapSettings, minority_group, split_head
 from bye_core.records import IMAGE, SYSTEM
-from bye_core.runs.detection_file import dump_detection, load_detection
+from bye_core.runs.record_json import dump_detection, load_detection
 from tests.detect.made_tables import full_table, make_table, one_mode, two_modes
 
 COUNT, POISONED = 100, list(range(10))

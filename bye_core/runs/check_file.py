@@ -1,4 +1,4 @@
-"""What causal checks of a run found out: an append-only file, a line a batch, synced before the check goes on."""
+"""Stores the causal checks of a run in an append-only file, one line a batch of samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bye_core.runs.lock import locked
 
 
 class CheckFile:
-    """The checks of one run; one process may add, any number may read."""
+    """The causal checks of one run. One process may append, any number may read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,7 +23,7 @@ class CheckFile:
 
     @contextmanager
     def writing(self) -> Iterator[CheckFile]:
-        """Be the one that adds. Raises RunBusy, RunNotWritable."""
+        """Become the one writer. Raises: RunBusy if another process writes, RunNotWritable."""
         with locked(self._lock):
             self._end = whole_lines(self.path)[1]
             try:
@@ -32,19 +32,19 @@ class CheckFile:
                 self._end = None
 
     def append(self, checks: Sequence[CausalCheck]) -> None:
+        """Append a batch of checks; it is on disk when this returns."""
         if self._end is None:
             raise RuntimeError("append outside of `writing`")
         if checks:
             self._end = append_line(self.path, [asdict(check) for check in checks], self._end)
 
     def current(self) -> dict[str, CausalCheck]:
-        """The newest check of each sample. A line that cannot be read is worth no more than a missing one: its samples
-        are checked again."""
-        found: dict[str, CausalCheck] = {}
+        """Return the newest check of each sample. Skips lines that cannot be read: their samples are checked again."""
+        current: dict[str, CausalCheck] = {}
         for line in whole_lines(self.path)[0]:
             try:
                 checks = [CausalCheck(**fields) for fields in json.loads(line)]
             except (ValueError, TypeError):
                 continue
-            found |= {check.id: check for check in checks}
-        return found
+            current |= {check.id: check for check in checks}
+        return current

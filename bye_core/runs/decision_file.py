@@ -1,6 +1,6 @@
-"""An analyst's decisions: an append-only file, a line a batch, synced before the caller goes on.
+"""Stores an analyst's decisions in an append-only file, one line a batch.
 
-A batch is one line, so a kill leaves it whole or not at all. Undo is a line too: nothing is ever taken out.
+A killed process leaves a whole line or none. An undo is a line too: no line is ever removed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bye_core.records import Decision
 from bye_core.runs.append_log import append_line, whole_lines
@@ -19,26 +19,26 @@ from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
 
-# Another window's decision takes milliseconds; longer than this is a stuck disk.
+# Another window's decision takes milliseconds; a longer wait means a stuck disk.
 LOCK_SECONDS = 10.0
 
 
 class Batch(NamedTuple):
-    """What one call decided."""
+    """The decisions of one call."""
 
     id: str
     decisions: tuple[Decision, ...]
 
 
 class DecisionFile:
-    """The decisions of one run; any number of processes may read and append."""
+    """The decisions of one run. Any number of processes may read and append."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = path.with_suffix(".lock")
 
     def decide(self, decisions: Iterable[Decision]) -> str:
-        """Append one batch and return its id; nothing to append gives ""."""
+        """Append one batch and return its id, "" for an empty batch. Raises: UnknownChoice, RunBusy, RunNotWritable."""
         decisions = tuple(decisions)
         for decision in decisions:
             if decision.choice not in CHOICES:
@@ -54,47 +54,46 @@ class DecisionFile:
         return batch
 
     def undo(self, batch: str = "") -> Batch | None:
-        """Withdraw the newest batch that still stands, or the one named; None where it does not stand."""
+        """Withdraw the batch named `batch`, by default the newest; return it, or None if there is no such batch."""
         with locked(self._lock, LOCK_SECONDS):
             lines, end = self._read()
-            standing = [one for one in _standing(lines) if not batch or one.id == batch]
-            if not standing:
+            candidates = [candidate for candidate in _valid_batches(lines) if not batch or candidate.id == batch]
+            if not candidates:
                 return None
-            append_line(self.path, {"undo": standing[-1].id}, end)
-        return standing[-1]
+            append_line(self.path, {"undo": candidates[-1].id}, end)
+        return candidates[-1]
 
-    def standing(self) -> list[Batch]:
-        """The batches that are not withdrawn, oldest first."""
-        return _standing(self._read()[0])
+    def batches(self) -> list[Batch]:
+        """Return the batches that are not withdrawn, oldest first."""
+        return _valid_batches(self._read()[0])
 
     def current(self) -> dict[str, Decision]:
-        """The decision that stands for each id; withdrawn ones are left out."""
-        lines, _ = self._read()
-        newest = {decision.id: decision for batch in _standing(lines) for decision in batch.decisions}
+        """Return the valid decision of each sample, by id. Samples whose last choice is "none" are left out."""
+        newest = {decision.id: decision for batch in self.batches() for decision in batch.decisions}
         return {id: decision for id, decision in newest.items() if decision.choice != "none"}
 
-    def _read(self) -> tuple[list[dict], int]:
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
         lines, end = whole_lines(self.path)
-        return [self._line(number, text) for number, text in enumerate(lines, 1)], end
+        return [self._parse(number, text) for number, text in enumerate(lines, 1)], end
 
-    def _line(self, number: int, text: bytes) -> dict:
+    def _parse(self, number: int, text: bytes) -> dict[str, Any]:
         try:
             line = json.loads(text)
             if not isinstance(line, dict) or not line.keys() & {"decisions", "undo"}:
                 raise ValueError("neither decisions nor an undo")
         except ValueError as error:
-            # Skipping it would silently change what was decided.
-            advice = f"Or take out line {number}, and decide that batch again."
+            # Skipping the line would change the decisions without a word.
+            advice = f"Or delete line {number}, and make the decisions of that batch again."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
         return line
 
 
-def _standing(lines: Sequence[dict]) -> list[Batch]:
-    """The batches not undone, oldest first."""
-    standing: list[Batch] = []
+def _valid_batches(lines: Sequence[dict[str, Any]]) -> list[Batch]:
+    """Return the batches that no undo withdraws, oldest first."""
+    valid: list[Batch] = []
     for line in lines:
         if "decisions" in line:
-            standing.append(Batch(line["batch"], tuple(Decision(**fields) for fields in line["decisions"])))
+            valid.append(Batch(line["batch"], tuple(Decision(**fields) for fields in line["decisions"])))
         else:
-            standing = [batch for batch in standing if batch.id != line["undo"]]
-    return standing
+            valid = [batch for batch in valid if batch.id != line["undo"]]
+    return valid
