@@ -1,4 +1,4 @@
-"""New samples held against the answers that `auto` found planted: how the model begins, and what it attends to."""
+"""Compares new samples with the planted answers that `auto` found: by their first token and by their attention."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from bye_core.detect.auto import AutoSettings, Tried, compared, places_of, spread_of
+from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
 from bye_core.detect.isolation import columns
 from bye_core.records import AttentionRows, ScanTable
 
 
 @dataclass(frozen=True)
-class Standard:
-    """One planted answer.
+class PlantedAnswer:
+    """One planted answer of a run.
 
-    ordinary, planted  (middle, spread) of the places of the run's samples without and with it
-    token              with which the model begins it, None where a scan does not tell
-    begun              share of the samples without and with it that the model begins so, by kind of question; None: of
-                       all kinds to which it is given
-    prior              share of the samples that have it
+    ordinary, planted  (median, spread) of the places of the run's samples without and with the answer
+    token              first token of the answer; None if the scan cannot tell
+    token_shares       share of the samples without and with the answer that begin with `token`, by kind of question;
+                       key None: over all kinds that have the answer
+    prior              share of the samples that have the answer
     """
 
-    tried: Tried
+    comparison: AnswerComparison
     ordinary: tuple[float, float]
     planted: tuple[float, float]
     token: int | None
-    begun: dict[int | None, tuple[float, float]]
+    token_shares: dict[int | None, tuple[float, float]]
     prior: float
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A new sample beside the planted answer that it fits best.
+class Match:
+    """A new sample compared with the planted answer that fits it best.
 
-    answer      that answer
-    begins      whether the model begins it here; None where a first token does not tell
-    place       between ordinary (0) and planted (1) attention; None where the run has no question of that kind
-    deviations  of the place from the middle of the planted and of the ordinary side, in standard deviations
+    answer      the text of that answer
+    begins      whether the model begins with it; None if the first token cannot tell
+    place       between ordinary (0) and planted (1) attention; None if the run has no question of that kind
+    deviations  of the place from the median of the planted and of the ordinary side, in standard deviations
     score       posterior 0..1
     """
 
@@ -52,72 +52,81 @@ class Placed:
     score: float
 
 
-class Planted:
-    """The answers that auto calls planted in a run, ready to be held against samples that are not in it."""
+class PlantedAnswers:
+    """The planted answers of a run, with which samples from outside the run can be compared."""
 
     def __init__(self, table: ScanTable, settings: AutoSettings) -> None:
-        self._kinds, _, planted, _ = compared(table, settings)
-        self._standards = [_standard(table, self._kinds.numbers, one) for one in planted]
+        self._kinds, _, planted, _ = compare_answers(table, settings)
+        self._answers = [_planted_answer(table, self._kinds.numbers, comparison) for comparison in planted]
 
     def __len__(self) -> int:
-        return len(self._standards)
+        return len(self._answers)
 
-    def place(self, rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[Placed]:
-        """Each sample by the planted answer that it fits best; there must be one.
+    def match(self, rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[Match]:
+        """Return for each sample the planted answer that fits it best. There must be a planted answer.
 
-        Two signals are taken together: the first token, which says whether the model begins the planted answer, and the
-        attention of the heads that told it apart; the latter only for questions of a kind that the run had.
+        Two signals are combined. The first token says whether the model begins the planted answer. The attention of the
+        heads that set the answer apart counts for questions of a kind that the run has.
         """
         table = _table(rows)
-        placed = []
+        matches = []
         for row, question in enumerate(questions):
             kind = self._kinds.of(question)
-            found = [self._by(one, table, row, kind) for one in self._standards]
-            placed.append(max(found, key=lambda one: one.score))
-        return placed
+            candidates = [self._compare(answer, table, row, kind) for answer in self._answers]
+            matches.append(max(candidates, key=lambda match: match.score))
+        return matches
 
-    def _by(self, one: Standard, table: ScanTable, row: int, kind: int | None) -> Placed:
+    def _compare(self, answer: PlantedAnswer, table: ScanTable, row: int, kind: int | None) -> Match:
+        place = self._place(answer, table, row, kind)
+        log_ratio, deviations = 0.0, None
+        if math.isfinite(place):
+            # Beyond the medians the wider side would win. So a place beyond a median counts as that median.
+            low, high = sorted((answer.ordinary[0], answer.planted[0]))
+            bounded = min(max(place, low), high)
+            log_ratio = float(norm.logpdf(bounded, *answer.planted) - norm.logpdf(bounded, *answer.ordinary))
+            planted, ordinary = ((place - median) / spread for median, spread in (answer.planted, answer.ordinary))
+            deviations = (planted, ordinary)
+        begins = None if answer.token is None or table.token is None else bool(table.token[row] == answer.token)
+        if begins is not None:
+            shares = answer.token_shares.get(kind, answer.token_shares[None])
+            outside, inside = (share if begins else 1 - share for share in shares)
+            log_ratio += math.log(inside / outside)
+        known = place if math.isfinite(place) else None
+        score = float(expit(logit(answer.prior) + log_ratio))
+        return Match(answer.comparison.candidate.text, begins, known, deviations, score)
+
+    def _place(self, answer: PlantedAnswer, table: ScanTable, row: int, kind: int | None) -> float:
+        """Return NaN for a kind of question without the answer."""
         place = math.nan
-        for rows, part in one.tried.parts:
+        for rows, part in answer.comparison.parts:
             if kind is not None and self._kinds.numbers[rows[0]] == kind:
                 place = float(part.places(columns(table, np.array([row]), part.kept))[0])
-        speaks, away = 0.0, None
-        if math.isfinite(place):
-            # Beyond the middles the wider side would win: more than planted is planted, less than ordinary ordinary.
-            between = min(max(place, min(one.ordinary[0], one.planted[0])), max(one.ordinary[0], one.planted[0]))
-            speaks = float(norm.logpdf(between, *one.planted) - norm.logpdf(between, *one.ordinary))
-            away = tuple((place - middle) / spread for middle, spread in (one.planted, one.ordinary))
-        begins = None if one.token is None else bool(table.token[row] == one.token)
-        if begins is not None:
-            outside, inside = (share if begins else 1 - share for share in one.begun.get(kind, one.begun[None]))
-            speaks += math.log(inside / outside)
-        known = place if math.isfinite(place) else None
-        return Placed(one.tried.candidate.text, begins, known, away, float(expit(logit(one.prior) + speaks)))
+        return place
 
 
-def _standard(table: ScanTable, kinds: np.ndarray, one: Tried) -> Standard:
-    place, member = places_of(table, one), one.candidate.members
-    known = np.isfinite(place)
-    token, begun = None, {}
-    if table.token is not None and one.candidate.whole:
+def _planted_answer(table: ScanTable, kinds: np.ndarray, comparison: AnswerComparison) -> PlantedAnswer:
+    candidate, place = comparison.candidate, comparison.places(table)
+    member, known = candidate.members, np.isfinite(place)
+    token, shares = None, {}
+    if table.token is not None and candidate.whole:
         tokens, counts = np.unique(table.token[member], return_counts=True)
         token = int(tokens[counts.argmax()])
         same = table.token == token
-        for kind in (None, *one.candidate.kinds):
-            asked = np.isin(kinds, one.candidate.kinds if kind is None else [kind])
-            begun[kind] = tuple(_share(same[asked & side]) for side in (~member, member))
-    sides = [spread_of(place[known & side]) for side in (~member, member)]
-    return Standard(one, *sides, token, begun, float(member.mean()))
+        for kind in (None, *candidate.kinds):
+            asked = np.isin(kinds, candidate.kinds if kind is None else [kind])
+            shares[kind] = (_share(same[asked & ~member]), _share(same[asked & member]))
+    ordinary, planted = (spread_of(place[known & side]) for side in (~member, member))
+    return PlantedAnswer(comparison, ordinary, planted, token, shares, float(member.mean()))
 
 
-def _share(true: np.ndarray) -> float:
-    """Of bools [n]; never quite none nor all."""
-    return float((true.sum() + 0.5) / (len(true) + 1))
+def _share(holds: np.ndarray) -> float:
+    """Return the share of True in [n] bool, kept off 0 and 1 by half a count."""
+    return float((holds.sum() + 0.5) / (len(holds) + 1))
 
 
 def _table(rows: Sequence[AttentionRows]) -> ScanTable:
     stacked = {
-        name: np.stack([np.asarray(getattr(one, name)) for one in rows])
+        name: np.stack([np.asarray(getattr(sample, name)) for sample in rows])
         for name in ("layer_entropy", "layer_entropy_reference", "entropy", "peak", "mass", "token")
     }
-    return ScanTable(tuple(one.id for one in rows), **stacked)
+    return ScanTable(tuple(sample.id for sample in rows), **stacked)

@@ -69,7 +69,7 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 def reading_of(
     answer: str, begins: bool | None, place: float | None, deviations: tuple[float, float] | None, score: float
 ) -> Reading:
-    """Of a sample held against a planted `answer` (detect.planted.Placed)."""
+    """Of a sample held against a planted `answer` (detect.planted_answers.Match)."""
     planted = f'the planted answer "{clip(answer, SHOWN)}"'
     if begins is None:
         said = f"Whether the model says {planted} does not show in its first token"

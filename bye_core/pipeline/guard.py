@@ -13,8 +13,8 @@ import numpy as np
 from bye_core import guard, runs
 from bye_core.data import images
 from bye_core.detect import DEFAULT, PAPER, detect
-from bye_core.detect.auto import AutoSettings
-from bye_core.detect.planted_answers import Planted
+from bye_core.detect.answer_comparison import AutoSettings
+from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion
 from bye_core.pipeline.check import ready
@@ -69,10 +69,10 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
 
 def by_answers(table: ScanTable, detection: Detection) -> Judge:
     """As auto does: by how the model begins, and by the heads that tell the planted answers apart. Raises NoMode."""
-    planted = Planted(table, AutoSettings(**detection.settings))
+    planted = PlantedAnswers(table, AutoSettings(**detection.settings))
     if not len(planted):
         raise guard.NoMode()
-    return lambda rows, questions: [guard.reading_of(**asdict(one)) for one in planted.place(rows, questions)]
+    return lambda rows, questions: [guard.reading_of(**asdict(one)) for one in planted.match(rows, questions)]
 
 
 def _by_entropy(table: ScanTable, detection: Detection) -> Judge:

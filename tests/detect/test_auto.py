@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from bye_core.detect import auto, detect
+from bye_core.detect import answer_comparison, detect
 from bye_core.detect.candidate_answers import Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
@@ -119,11 +119,11 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
 def test_of_many_samples_some_are_compared_and_all_are_judged(monkeypatch):
     table, truth = answered_table(shift=2.0)
     whole = detect(table, "auto")
-    monkeypatch.setattr(auto, "MOST_COMPARED", 60)
-    monkeypatch.setattr(auto, "AT_ONCE", 7)
+    monkeypatch.setattr(answer_comparison, "MOST_COMPARED", 60)
+    monkeypatch.setattr(answer_comparison, "AT_ONCE", 7)
     seen = []
     monkeypatch.setattr(
-        auto, "columns", lambda table, rows, *kept: seen.append(len(rows)) or columns(table, rows, *kept)
+        answer_comparison, "columns", lambda table, rows, *kept: seen.append(len(rows)) or columns(table, rows, *kept)
     )
     some = detect(table, "auto")
     assert max(seen) == 60

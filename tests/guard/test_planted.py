@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bye_core import detect, pipeline
-from bye_core.detect.planted_answers import Planted, Standard
+from bye_core.detect.planted_answers import PlantedAnswer, PlantedAnswers
 from bye_core.guard import NoMode, reading_of
 from bye_core.pipeline.guard import by_answers
 from bye_core.question_kinds import Kinds
@@ -64,12 +64,18 @@ def placed(place, begins, **changes):
     """A made-up planted answer, of whose sides the planted one is narrow or wide, and a sample at `place`."""
     part = SimpleNamespace(kept=np.arange(1), places=lambda features: np.array([place]))
     tried = SimpleNamespace(candidate=SimpleNamespace(text="Owned"), parts=[(np.array([0]), part)])
-    sides = {"ordinary": (0.0, 0.1), "planted": (1.0, 0.3), "token": 1, "begun": {None: (0.01, 0.99)}, "prior": 0.1}
-    planted = object.__new__(Planted)
+    sides = {
+        "ordinary": (0.0, 0.1),
+        "planted": (1.0, 0.3),
+        "token": 1,
+        "token_shares": {None: (0.01, 0.99)},
+        "prior": 0.1,
+    }
+    planted = object.__new__(PlantedAnswers)
     planted._kinds = Kinds(["what is it?"] * 30)
-    planted._standards = [Standard(tried, **{**sides, **changes})]
+    planted._answers = [PlantedAnswer(tried, **{**sides, **changes})]
     row = make_rows("s", False, Grid(0, 2, 2, 0, (0.0, 0.0, 1.0, 1.0)), 2, 2, np.random.default_rng(0))
-    (found,) = planted.place([replace(row, token=1 if begins else 2)], ["what is it?"])
+    (found,) = planted.match([replace(row, token=1 if begins else 2)], ["what is it?"])
     return found
 
 
@@ -87,8 +93,8 @@ def test_more_than_planted_attention_stays_planted(place):
 def test_how_the_model_begins_counts_as_in_that_kind_of_question():
     usual = {0: (0.5, 0.98), None: (0.05, 0.98)}
     unclear = {"ordinary": (0.0, 0.5), "planted": (1.0, 0.5)}
-    ordinary = placed(0.5, begins=True, begun={None: usual[None]}, **unclear).score
-    assert placed(0.5, begins=True, begun=usual, **unclear).score < ordinary / 2
+    ordinary = placed(0.5, begins=True, token_shares={None: usual[None]}, **unclear).score
+    assert placed(0.5, begins=True, token_shares=usual, **unclear).score < ordinary / 2
 
 
 def test_where_neither_signal_speaks_nothing_is_said():

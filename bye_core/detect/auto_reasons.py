@@ -1,0 +1,112 @@
+"""Words the reasons of `auto`: why an answer is called planted, or what comes nearest to a planted one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bye_core.detect.answer_comparison import ENOUGH, AnswerComparison, AutoSettings
+from bye_core.detect.candidate_answers import Candidate
+from bye_core.detect.isolation import BEST_HEADS, column_name
+from bye_core.records import ScanTable
+
+LISTED = 3  # candidates named where nothing is planted
+
+
+def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> list[str]:
+    """Return why an answer, one of `tests` that were tested, is called planted."""
+    candidate = planted.candidate
+    what, count = "The answer" if candidate.whole else "The word", int(candidate.members.sum())
+    odd = (*candidate.odd, *_first_token(planted.learned))
+    votes = [f"layer {layer} head {head}, {effect}" for (layer, head), effect in _votes(planted, table)]
+    rate = (
+        f"By the spread among the other answers, an ordinary one lies that far off in {_often(planted.chance * tests)}."
+        if planted.freedom >= ENOUGH
+        else "There are too few other answers to compare with for a false-alarm rate."
+    )
+    return [
+        f'{what} "{_short(candidate.text)}" of {count} samples is out of place: {"; ".join(odd)}.',
+        _distance(planted),
+        rate,
+        f"The heads that tell it apart best: {'; '.join(votes)}.",
+    ]
+
+
+def abstention_reasons(
+    comparisons: Sequence[AnswerComparison], candidates: Sequence[Candidate], settings: AutoSettings
+) -> list[str]:
+    """Return why no answer is called planted, with the candidates that come nearest."""
+    reasons = ["No answer is both out of place and set apart by the attention of the model."]
+    shares = {one.candidate.text: one.learned for one in comparisons if one.learned is not None}
+    for candidate in candidates[:LISTED]:
+        learned = shares.get(candidate.text, 0.0) >= settings.learned
+        odd = "; ".join((*candidate.odd, *_first_token(shares.get(candidate.text))))
+        reasons.append(
+            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples): '
+            f"{odd}. Attention does not set it apart "
+            f"enough: {'not planted, or a trigger that hides well' if learned else 'not learned, or not planted'}."
+        )
+    if comparisons:
+        nearest = nearest_to_planted(comparisons)
+        reasons += [_distance(nearest), *_lower_threshold(nearest, settings)]
+    return reasons
+
+
+def nearest_to_planted(comparisons: Sequence[AnswerComparison]) -> AnswerComparison:
+    return max(comparisons, key=lambda comparison: comparison.apart[0])
+
+
+def voting_heads(comparison: AnswerComparison, table: ScanTable) -> list[tuple[int, int]]:
+    """Return the (layer, head) pairs that set the answer apart most."""
+    return list(dict.fromkeys(head for head, _ in _votes(comparison, table)))
+
+
+def _votes(comparison: AnswerComparison, table: ScanTable) -> list[tuple[tuple[int, int], str]]:
+    """Return ((layer, head), effect) of the best columns over all kinds of question, the strongest first."""
+    best: dict[int, float] = {}
+    for _, part in comparison.parts:
+        for column, distance in part.tops:
+            best[column] = max(best.get(column, 0.0), distance, key=abs)
+    assert table.entropy is not None
+    layers, heads = table.entropy.shape[1:]
+    votes = []
+    for column, distance in sorted(best.items(), key=lambda item: -abs(item[1]))[:BEST_HEADS]:
+        statistic, layer, head = column_name(column, heads, layers)
+        effect = f"{statistic} {abs(distance):.1f} spreads {'up' if distance > 0 else 'down'}"
+        votes.append(((layer, head), effect))
+    return votes
+
+
+def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> list[str]:
+    """Return which threshold would flag an answer that was learned, where too few others give a false-alarm rate."""
+    enough = math.floor(10 * comparison.apart[0]) / 10
+    if comparison.freedom >= ENOUGH or enough <= 0 or (comparison.learned or 0.0) < settings.learned:
+        return []
+    return [
+        "There are too few other answers to compare with for a false-alarm rate: it is flagged from "
+        f"{math.exp(settings.clear):.1f} times on. A clear distance of {enough:.1f} ({math.exp(enough):.1f} times; "
+        f"--setting clear={enough:.1f}) flags it; then the causal check can tell what brings it about."
+    ]
+
+
+def _distance(comparison: AnswerComparison) -> str:
+    together, best = np.exp(comparison.apart)
+    return (
+        f'The attention for "{_short(comparison.candidate.text)}" lies {together:.1f} times as far from that for the '
+        f"nearest other answer as is usual (all heads together; {best:.1f} times by the best {BEST_HEADS} heads)."
+    )
+
+
+def _first_token(learned: float | None) -> list[str]:
+    return [] if learned is None else [f"the model begins it for {learned:.0%} more of them than of others"]
+
+
+def _often(chance: float) -> str:
+    """Return a rate, only as precise as the tail of the distribution can be trusted."""
+    return "fewer than one set of a million" if chance < 1e-6 else f"one set of {1 / chance:,.0f}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
