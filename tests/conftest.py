@@ -1,10 +1,16 @@
-"""Where pytest-xdist runs several workers, each takes its share of the cores, and so do the processes it starts."""
+"""Settings of the whole test run: workers and their threads, signals, and a summary of what was skipped."""
 
 import os
 import signal
 
 from hypothesis import settings
 
+from tests.skip_summary import pytest_terminal_summary  # noqa: F401 - a hook
+
+# One fixture for the browser of all tests; pytest takes plugins from this file only.
+pytest_plugins = ["tests.e2e.browser"]
+
+# Each worker takes its share of the cores, and so do the processes that it starts.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
@@ -15,3 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes tells of the machine, not of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_xdist_auto_num_workers():
+    """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""
+    return min((os.cpu_count() or 1) + 1, 8)
