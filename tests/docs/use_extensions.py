@@ -46,19 +46,24 @@ def use_format(folder: Path) -> None:
 
 
 def use_family(folder: Path) -> None:
-    from transformers import VipLlavaForConditionalGeneration
+    from transformers import VipLlavaConfig, VipLlavaForConditionalGeneration
 
     from bye_core.attention import read_attention
-    from bye_core.models import load_model
+    from bye_core.models.loading import load_model
     from bye_core.records import AttentionRows
     from tests.models import tiny
 
-    tiny.save_as(VipLlavaForConditionalGeneration, folder / "model")
-    loaded = load_model(str(folder / "model"), device="cpu")
-    (rows,) = read_attention(loaded, [tiny.sample()], [[tiny.picture()]])
+    llava = tiny.tiny_config()
+    parts = {"vision_config": llava.vision_config, "text_config": llava.text_config}
+    config = VipLlavaConfig(**parts, image_token_id=3, vision_feature_layers=[-2, -1])
+    VipLlavaForConditionalGeneration(config).eval().save_pretrained(folder)
+    tiny.tiny_processor().save_pretrained(folder)
+    loaded = load_model(str(folder), device="cpu")
+    (rows,) = read_attention(loaded, [tiny.sample("a")], [[tiny.picture(0)]])
     assert isinstance(rows, AttentionRows), rows
     (grid,) = rows.grids
-    assert grid.rows * grid.columns == rows.rows.shape[1]
+    assert (grid.rows, grid.columns) == (5, 5)
+    assert rows.rows.shape == (3, 25)
 
 
 def use_tab(folder: Path) -> None:

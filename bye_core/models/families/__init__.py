@@ -1,9 +1,15 @@
-"""The registry of model families. A new family is one file like `llava.py` and one entry in the tuple below."""
+"""The registry of model families. A new family is one file like `llava.py` and one entry in MODULES."""
 
 from __future__ import annotations
 
-from bye_core.models.families.base import Family
-from bye_core.models.families.llava import Llava
+from importlib import import_module
 
+from bye_core.models.families.base import Family
+
+# The registry: one module a family.
+MODULES = (
+    "llava",
+)  # fmt: skip
+_FAMILIES: tuple[type[Family], ...] = tuple(import_module(f"{__name__}.{name}").FAMILY for name in MODULES)
 # By the `model_type` in a model's config.json.
-FAMILIES: dict[str, type[Family]] = {model_type: family for family in (Llava,) for model_type in family.model_types}
+FAMILIES: dict[str, type[Family]] = {model_type: family for family in _FAMILIES for model_type in family.model_types}

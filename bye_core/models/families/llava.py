@@ -45,3 +45,6 @@ class Llava(Family):
         seen = columns * patch, rows * patch
         boxes = [seen_box(self.processor.image_processor, size, seen) for size in sizes]
         return [Grid(n, rows, columns, n * per_image + class_tokens, box) for n, box in enumerate(boxes)]
+
+
+FAMILY = Llava
