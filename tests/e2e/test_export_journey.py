@@ -28,23 +28,23 @@ def page(path, serve, open_page, tmp_path):
 
 def test_export_download_and_open_the_archive(page, path, expect, tmp_path):
     summary = page.locator("#export-summary")
-    expect(summary).to_contain_text("110 stay")
+    expect(summary).to_contain_text("110 kept")
     expect(summary).to_contain_text("9 flagged and rejected")
     expect(summary).to_contain_text("1 rejected by hand")
-    expect(summary).to_contain_text("1 flagged but kept by a decision")
+    expect(summary).to_contain_text("1 flagged but accepted")
     expect(summary).to_contain_text("2 flagged and undecided")
     expect(page.locator("#export-command")).to_contain_text("python -m bye_core export --run")
 
     page.locator("#export-reject").click()
-    expect(summary).to_contain_text("108 stay")
+    expect(summary).to_contain_text("108 kept")
     expect(page.locator("#header")).to_contain_text("12 of 12 flagged samples reviewed")
     page.get_by_role("button", name="Undo these 2").click()
-    expect(summary).to_contain_text("110 stay")
+    expect(summary).to_contain_text("110 kept")
     page.locator("#export-reject").click()
-    expect(summary).to_contain_text("108 stay")
+    expect(summary).to_contain_text("108 kept")
 
     page.locator("#export-start").click()
-    expect(page.locator("#export-status")).to_contain_text("108 records stay, 12 are listed")
+    expect(page.locator("#export-status")).to_contain_text("108 records kept, 12 listed")
     with page.expect_download() as download:
         page.locator("#export-zip").click()
     download.value.save_as(tmp_path / "made.zip")
@@ -72,14 +72,14 @@ def check(archive_path, run_path):
 
 
 def test_a_failed_export_says_why_and_leaves_the_button_ready(page, path, expect, fresh):
-    expect(page.locator("#export-summary")).to_contain_text("110 stay")
+    expect(page.locator("#export-summary")).to_contain_text("110 kept")
     name = page.locator("#export-name textarea, #export-name input")
     name.fill("../elsewhere")
     page.locator("#export-start").click()
     expect(page.locator("#export-status .bye-alert")).to_contain_text("cannot be the name of an export")
     name.fill("again")
     page.locator("#export-start").click()
-    expect(page.locator("#export-status")).to_contain_text("110 records stay")
+    expect(page.locator("#export-status")).to_contain_text("110 records kept")
     expect(page.locator("#export-start")).to_be_enabled()
     expect(page.locator("#export-start")).to_have_text("Export")
 

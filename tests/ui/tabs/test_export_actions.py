@@ -8,14 +8,13 @@ import pytest
 from bye_core.ui.session import Session
 from bye_core.ui.tabs.export import actions as export_actions
 from bye_core.ui.tabs.export import view as export_tab
-from bye_core.ui.tabs.export.parts import Parts
 
 
 @pytest.fixture
 def parts(run_path):
     with gr.Blocks():
         states = [gr.State(Session()), gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(), gr.HTML(), gr.Column()]
-        return Parts(*states, *export_tab._lay_out())
+        return export_actions.Parts(*states, *export_tab._lay_out())
 
 
 def test_a_name_typed_meanwhile_is_not_overwritten(parts):
@@ -28,10 +27,10 @@ def test_a_name_typed_meanwhile_is_not_overwritten(parts):
 
 
 def test_another_run_brings_its_own_name(parts):
-    answer = list(export_actions.changed(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
+    answer = list(export_actions.change_session(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
     assert answer[parts.name] == "made"
 
 
 def test_nothing_is_read_for_a_tab_that_nobody_looks_at(parts):
-    (answer,) = export_actions.changed(parts, Session(run="made"), "another", "mine", "same", "", False)
+    (answer,) = export_actions.change_session(parts, Session(run="made"), "another", "mine", "same", "", False)
     assert set(answer) == {parts.shown}

@@ -1,5 +1,7 @@
 """What an export would take out, in words and numbers."""
 
+import re
+
 import pytest
 
 from bye_core import pipeline
@@ -16,19 +18,19 @@ ROWS = (
 )
 
 
-def test_the_sentence_names_every_group():
+def test_the_summary_names_every_group():
     counts = summary.count(ExportPlan(("e", "f", "g"), ROWS[:2] * 2, ("f",), ("e", "g")))
-    assert summary.sentence(counts) == (
-        "3 stay, 4 go: 2 flagged and rejected, 2 rejected by hand; 2 flagged but kept; "
-        "1 flagged and undecided (they stay)."
-    )
+    html = re.sub("<.*?>", "", summary.summary(counts, None))
+    for words in ("3 kept", "4 removed", "2 flagged and rejected", "2 rejected by hand", "2 flagged but accepted"):
+        assert words in html
+    assert "1 flagged and undecided: kept until rejected" in html
 
 
 def test_groups_come_in_a_fixed_order_and_only_where_there_are_any():
     counts = summary.count(ExportPlan((), tuple(reversed(ROWS)), (), ()))
     assert counts.reasons == {"flagged and rejected": 1, "rejected by hand": 1, "not scanned": 1, "unusable": 1}
-    assert (counts.stay, counts.go, counts.rejected) == (0, 4, 2)
-    assert summary.sentence(summary.count(ExportPlan(("a",), (), (), ()))) == "1 stay, 0 go."
+    assert (counts.kept, counts.removed, counts.rejected) == (0, 4, 2)
+    assert summary.count(ExportPlan(("a",), (), (), ())).reasons == {}
 
 
 def test_a_run_that_was_never_judged_says_what_to_do_first():
@@ -43,7 +45,7 @@ def test_the_table_escapes_what_people_wrote_and_pages():
     assert page.count("<tr>") == 1 + summary.PAGE
     assert "a &lt;b&gt;dot&lt;/b&gt;" in page
     assert "<b>dot" not in page
-    assert "Nothing goes" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
+    assert "Nothing is removed" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
 
 
 @pytest.fixture
@@ -57,11 +59,11 @@ def test_numbers_of_a_run_add_up_and_are_those_of_the_export(run, run_path, tmp_
     pipeline.decide(run_path, {flagged[0]: "reject", flagged[1]: "accept", other: "reject"})
     plan, samples = export_job.plan(run)
     counts = summary.count(plan)
-    assert (counts.stay, counts.go, counts.undecided, counts.accepted) == (118, 2, len(flagged) - 2, 1)
+    assert (counts.kept, counts.removed, counts.undecided, counts.accepted) == (118, 2, len(flagged) - 2, 1)
     assert counts.reasons == {"flagged and rejected": 1, "rejected by hand": 1}
     assert "Backdoor Attack!" in summary.removed_table(plan, samples, 0)
 
     manifest = pipeline.export_run(run_path, tmp_path / "out")
-    assert manifest["counts"]["kept"] == counts.stay
-    assert manifest["counts"]["removed"] == counts.go
+    assert manifest["counts"]["kept"] == counts.kept
+    assert manifest["counts"]["removed"] == counts.removed
     assert manifest["counts"]["undecided_flagged"] == counts.undecided

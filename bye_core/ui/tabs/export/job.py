@@ -1,4 +1,4 @@
-"""Exports of a workspace: written in the background, packed for download, found again after a reload. No gradio."""
+"""Writes the exports of a workspace in the background and packs them for download."""
 
 from __future__ import annotations
 
@@ -19,14 +19,23 @@ from bye_core.errors import RunError, SettingError
 from bye_core.pipeline import ExportPlan
 from bye_core.records import Progress, Sample
 from bye_core.runs.jobs import command_line
+from bye_core.ui.session import Session
 from bye_core.ui.shared import images
 from bye_core.ui.shared.exports import NotExported, export_names, export_path, find_export
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
-MOST_EXPORTS = 3  # that a visitor of a public host may keep (ours)
-# What is compressed already is stored as it is.
-PACKED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".parquet", ".arrow")
+PROGRAM = """\
+# pip install gradio_client; replace ADDRESS by the address of this page
+from gradio_client import Client
+
+client = Client("ADDRESS")
+detection = client.predict({run}api_name="/detect")
+manifest = client.predict({run}archive=True, api_name="/export")
+"""
+MOST_EXPORTS = 3  # kept exports of one visitor on a public host (ours)
+# These files are compressed already: the archive stores them unchanged.
+COMPRESSED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".parquet", ".arrow")
 _workers = ThreadPoolExecutor(2, thread_name_prefix="export")
 _running: dict[Path, Future] = {}
 _packed: dict[Path, tuple[tuple, Path]] = {}
@@ -34,37 +43,37 @@ _lock = Lock()
 
 
 class TooManyExports(SettingError):
-    problem = "There is room for {most} exports of yours on this public demo, and all of it is used."
-    remedy = "Give the name of an earlier one, which is then replaced: {names}."
+    problem = "You keep {most} exports, which is the limit of this public demo."
+    remedy = "Replace an earlier export by giving its name: {names}."
 
 
 class ExportRunning(RunError):
-    problem = "An export named {name} is being written at this moment."
-    remedy = "Wait until it is done."
+    problem = "The export {name} is being written."
+    remedy = "Wait until it is finished."
 
 
 def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, dict[str, Sample]]:
-    """What an export would do now, and the samples it is about. `data`: where the set is now, if it has moved."""
+    """Return what an export would do now, and the samples by id. `data` is the set's new path if it was moved."""
     dataset = _dataset(run, data)
     pipeline.check_unchanged(run, dataset)
     return pipeline.plan_export(run, dataset), {sample.id: sample for sample in dataset.samples}
 
 
 def _dataset(run: runs.Run, data: str) -> DataSet:
-    _check_place(data)
+    _check_path(data)
     settings = run.settings
     if data:
         return pipeline.ready(data, settings.format, settings.more.get("columns"))
     return images.data_set(settings)
 
 
-def _check_place(data: str) -> None:
+def _check_path(data: str) -> None:
     if data and hosted():
         raise NotHere(what="Naming a folder of the server", instead="Upload the data set in Data and scan it.")
 
 
 def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
-    """The same export as a person would type it; on a public host with names in place of the server's folders."""
+    """Return the command of this export; on a public host it has names instead of the server's folders."""
     run, target = (run_path.name, out.name) if hosted() else (str(run_path), str(out))
     arguments = ["--run", run, "--out", target]
     arguments += ["--format", format] if format != "same" else []
@@ -72,17 +81,23 @@ def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
     return command_line("export", arguments)
 
 
-def start(place: Workspace, run_path: Path, name: str, format: str, data: str = "") -> Future:
-    """Export in the background; the future's result is the manifest. It goes on when the page is closed.
+def program(session: Session) -> str:
+    """Return the Python code of this export; on a public host the visitor's token names the workspace."""
+    names = {"run": session.run, **({"visitor": session.visitor} if hosted() else {})}
+    return PROGRAM.format(run="".join(f"{name}={value!r}, " for name, value in names.items()))
 
-    Raises BadName, ExportRunning, TooManyExports, NotHere.
+
+def start(workspace: Workspace, run_path: Path, name: str, format: str, data: str = "") -> Future:
+    """Export in the background; the future's result is the manifest. Closing the page does not stop it.
+
+    Raises: BadName, ExportRunning, TooManyExports, NotHere.
     """
-    out = export_path(place, name)
-    _check_place(data)
+    out = export_path(workspace, name)
+    _check_path(data)
     with _lock:
         if (future := _running.get(out)) and not future.done():
             raise ExportRunning(name=name)
-        kept = export_names(place)
+        kept = export_names(workspace)
         if hosted() and name not in kept and len(kept) >= MOST_EXPORTS:
             raise TooManyExports(most=MOST_EXPORTS, names=", ".join(kept))
         future = _workers.submit(pipeline.export_run, run_path, out, format, data or None)
@@ -90,38 +105,38 @@ def start(place: Workspace, run_path: Path, name: str, format: str, data: str = 
     return future
 
 
-def running(place: Workspace, name: str) -> Future | None:
-    """The export of that name that is being written, None where none is."""
-    future = _running.get(export_path(place, name))
+def running(workspace: Workspace, name: str) -> Future | None:
+    """Return the export of that name while it is being written, else None."""
+    future = _running.get(export_path(workspace, name))
     return future if future and not future.done() else None
 
 
-def written(place: Workspace, name: str) -> int:
-    """How many files the export that is being written has by now."""
-    out = export_path(place, name)
+def written(workspace: Workspace, name: str) -> int:
+    """Return how many files a running export has written so far."""
+    out = export_path(workspace, name)
     return sum(len(files) for part in out.parent.glob(f".{name}.*.new") for _, _, files in os.walk(part))
 
 
-def pack(place: Workspace, name: str, cache: Path) -> Iterator[Progress]:
-    """Write the export as a .zip below `cache`; the last item's facts hold its `path`.
+def pack(workspace: Workspace, name: str, cache: Path) -> Iterator[Progress]:
+    """Write the export as a .zip below `cache`; the facts of the last item hold its `path`.
 
-    The archive lies in a folder with a secret name: whoever is not told it cannot ask for it. It is made once for
-    every state of the export, and the one before is deleted. Raises NotExported.
+    The archive's folder has a secret name, so that only the visitor who gets the path can download it. An unchanged
+    export is packed once; an outdated archive is deleted. Raises: NotExported, ExportRunning if the export changes.
     """
-    found = find_export(place, name)
-    if found is None:
+    export = find_export(workspace, name)
+    if export is None:
         raise NotExported(name=name)
-    stamp = _stamp(found.path)
-    made, old = _packed.get(found.path, ((), None))
-    if made == stamp and old and old.is_file():
+    stamp = _stamp(export.path)
+    packed_stamp, old = _packed.get(export.path, ((), None))
+    if packed_stamp == stamp and old and old.is_file():
         yield Progress("pack", 1, 1, "done", {"path": old})
         return
     folder = cache / secrets.token_hex(16)
     folder.mkdir(parents=True)
     target, done = folder / f"{name}.zip", False
     try:
-        yield from write_zip(found.path, target, name)
-        done = _stamp(found.path) == stamp
+        yield from write_zip(export.path, target, name)
+        done = _stamp(export.path) == stamp
         if not done:
             raise ExportRunning(name=name)
     finally:
@@ -129,27 +144,27 @@ def pack(place: Workspace, name: str, cache: Path) -> Iterator[Progress]:
             shutil.rmtree(folder, ignore_errors=True)
     if old:
         shutil.rmtree(old.parent, ignore_errors=True)
-    _packed[found.path] = stamp, target
+    _packed[export.path] = stamp, target
     yield Progress("pack", 1, 1, "done", {"path": target})
 
 
 def write_zip(folder: Path, target: Path, root: str) -> Iterator[Progress]:
-    """All files of `folder`, in order of name, under `root` in the archive; one item a file."""
+    """Write all files of `folder`, sorted by name, below `root` in the archive; yield once per file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for done, path in enumerate(files, start=1):
-            method = zipfile.ZIP_STORED if path.suffix.lower() in PACKED else zipfile.ZIP_DEFLATED
+            method = zipfile.ZIP_STORED if path.suffix.lower() in COMPRESSED else zipfile.ZIP_DEFLATED
             archive.write(path, f"{root}/{path.relative_to(folder).as_posix()}", method)
             yield Progress("pack", done, len(files))
 
 
 def _stamp(path: Path) -> tuple:
-    found = (path / MANIFEST).stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    status = (path / MANIFEST).stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def wait(future: Future, seconds: float) -> bool:
-    """Whether it ended in time; its failure is not raised here."""
+    """Return whether the future ends within `seconds`; its failure is not raised."""
     deadline = time.monotonic() + seconds
     while not future.done() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,0 +1,38 @@
+"""Sends the updates of a handler that takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import gradio as gr
+
+from bye_core.errors import ByeError
+from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.messages import alert
+
+INTERVAL = 0.4  # seconds between two updates of a progress message
+
+
+def accumulated(updates: Iterable[Update]) -> Iterator[Update]:
+    """Yield each update together with all earlier ones: of several that come at once, Gradio shows only the last."""
+    total: Update = {}
+    for update in updates:
+        total = total | update
+        yield total
+
+
+def until_end(steps: Iterator[Update], last: Update, where: gr.HTML) -> Iterator[Update]:
+    """Yield the accumulated `steps`, then `last` in every case, so that no button stays disabled.
+
+    The alert of a ByeError goes to `where`; other exceptions are raised after `last`.
+    """
+    total: Update = {}
+    try:
+        for total in accumulated(steps):
+            yield total
+    except ByeError as error:
+        total = total | {where: alert(error)}
+    except Exception:
+        yield total | last
+        raise
+    yield total | last
