@@ -87,8 +87,8 @@ def _lay_out_push() -> list[Any]:
     with gr.Accordion("Push to the Hugging Face hub", open=False, elem_id="export-hub"):
         gr.HTML(
             note(
-                "Uploads the whole export as a data set repository. It includes removed.jsonl, with the names and notes "
-                "of the reviewers. The token is used for this upload only and is not stored."
+                "Uploads the whole export as a data set repository. It includes removed.jsonl, with the names and "
+                "notes of the reviewers. The token is used for this upload only and is not stored."
             )
         )
         with gr.Row(elem_classes="bye-form"):
