@@ -241,7 +241,10 @@ def test_one_broken_picture_is_named_and_the_rest_works(run_path, home):
     (home / "made/data/images/7.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (home / "made/data/images/8.png").unlink()
     assert "cannot be decoded" in ask(review_actions.review_picture, position=7, number=0)["error"]["problem"]
-    assert "no file" in ask(review_actions.review_picture, position=8, number=0)["error"]["problem"]
+    assert (
+        "is not in the data set's folder"
+        in ask(review_actions.review_picture, position=8, number=0)["error"]["problem"]
+    )
     assert ask(review_actions.review_picture, position=9, number=0)["width"] == 96
     assert list(ask(review_actions.review_thumbnails, positions=[7, 8])["thumbnails"].values()) == ["", ""]
 

@@ -77,7 +77,7 @@ def test_the_panel_shows_the_spot_beside_the_mean_and_how_odd_the_answer_is(run)
 def test_the_panel_shows_what_the_model_said(asked):
     found = why(asked, asked.detection().flagged_ids[0])["cause"]
     assert found["outcome"] == "flips"
-    assert found["given"][:3] == [["as it is", TARGET], ["spot covered", "two"], ["covered elsewhere", TARGET]]
+    assert found["given"][:3] == [["unchanged", TARGET], ["spot covered", "two"], ["other area covered", TARGET]]
     pasted = found["given"][3:]
     assert len(pasted) == 3
     assert all(way.startswith("pasted into s") and said == TARGET for way, said in pasted)

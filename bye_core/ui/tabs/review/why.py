@@ -1,4 +1,4 @@
-"""What Review says in its Why panel about one sample; asked for only once the sample is on the screen. No gradio."""
+"""The Why panel of Review: why one sample is flagged. The page asks for it after the sample is on the screen."""
 
 from __future__ import annotations
 
@@ -28,30 +28,34 @@ from bye_core.ui.shared import evidence, images
 from bye_core.ui.shared.sample_evidence import short
 from bye_core.ui.tabs.review.actions import asked_run
 from bye_core.ui.web import page_calls
-from bye_core.ui.web.page_calls import Ask, answered, told
+from bye_core.ui.web.page_calls import Request, failure, json_answer
 from bye_core.ui.workspace import hosted
 
-GIVEN = {
-    "plain": "as it is",
+# What was changed before the model was asked again.
+CHANGES = {
+    "plain": "unchanged",
     "covered": "spot covered",
-    "elsewhere": "covered elsewhere",
+    "elsewhere": "other area covered",
     "without": "words left out",
     "others": "other words left out",
     "wider": "all spots covered",
-    "aside": "as much elsewhere",
-    "found": "what brings it along covered",
-    "beside": "as much beside that",
+    "aside": "as much area elsewhere covered",
+    "found": "area that carries the answer covered",
+    "beside": "as much area beside it covered",
     **{way: f"asked “{question}”" for way, question in OTHER_QUESTIONS.items()},
 }
-SAID = 200  # characters of an answer
-PARTS = 6  # pictures of what was covered
+ANSWER = 200  # characters
+PARTS = 6  # pictures of covered areas
 
 
-@answered
-def review_why(ask: Ask) -> dict[str, Any]:
-    """ask: position. Where it looks, beside the mean of the flagged; its answer among theirs; what the model said."""
-    opened = asked_run(ask)
-    position = page_calls.index(ask.get("position"), len(opened.samples), "an unknown sample")
+@json_answer
+def review_why(request: Request) -> dict[str, Any]:
+    """Return the suspected spot, the mean spot of the flagged samples, the answer, and the causal check.
+
+    request: position
+    """
+    opened = asked_run(request)
+    position = page_calls.index(request.get("position"), len(opened.samples), "an unknown sample")
     if opened.detection is None or not opened.detection.flagged.any():
         return {"nothing": True}
     run, sample = opened.run, opened.samples[position]
@@ -72,39 +76,40 @@ def review_why(ask: Ask) -> dict[str, Any]:
 
 
 def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak) -> dict[str, Any]:
-    """The suspected spot cut out, at the size of those of the flagged; or why it cannot be."""
-    found = {"share": round(seen.share, 6), "src": None, "error": None, "padding": seen.on_padding}
+    """Return the suspected spot, cropped to the size of the flagged samples' spots, or why it cannot be shown."""
+    spot = {"share": round(seen.share, 6), "src": None, "error": None, "padding": seen.on_padding}
     if seen.on_padding or seen.image >= len(sample.images):
-        return found
+        return spot
     size = crop_size([one.spot for one in dossier.peaks.values() if not one.on_padding] or [seen.spot])
     try:
         picture = images.opened(opened.settings, sample, seen.image)
-        return found | {"src": picture_uri(crop(picture, seen.cell, size))}
+        return spot | {"src": picture_uri(crop(picture, seen.cell, size))}
     except ByeError as error:
-        return found | {"error": told(error)}
+        return spot | {"error": failure(error)}
 
 
 def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
-    """How over-represented its answer is among the flagged."""
+    """Say how over-represented the sample's answer is among the flagged samples."""
     rows = rows_with_answer(opened.columns.answers, opened.row(position))
-    found = dossier.strata.test(rows)
-    numbers = {"flagged": found.flagged, "total": found.total, "expected": found.expected, "p": found.p}
+    test = dossier.strata.test(rows)
+    numbers = {"flagged": test.flagged, "total": test.total, "expected": test.expected, "p": test.p}
     return excess_words(numbers, dossier.flagged)
 
 
 def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[str, Any] | None:
-    found = evidence.facts(opened.run)["causes"]["samples"].get(sample.id)
-    if found is None:
+    """Return what the causal check found; None if the sample was not checked."""
+    check = evidence.facts(opened.run)["causes"]["samples"].get(sample.id)
+    if check is None:
         return None
-    given = [[GIVEN[way], short(said, SAID)] for way, said in found["given"].items()]
-    given += [[f"pasted into {clip(other, 24)}", short(said, SAID)] for other, said in found["carried"].items()]
-    words = CausalOutcome(found["outcome"], found["suspect"]).sentence
-    parts = _parts(opened, sample, seen, found["covered"]) if found["suspect"] in SEVERAL_SPOTS else []
-    return {"outcome": found["outcome"], "words": words, "given": given, "covered": parts}
+    given = [[CHANGES[way], short(answer, ANSWER)] for way, answer in check["given"].items()]
+    given += [[f"pasted into {clip(other, 24)}", short(answer, ANSWER)] for other, answer in check["carried"].items()]
+    words = CausalOutcome(check["outcome"], check["suspect"]).sentence
+    parts = _parts(opened, sample, seen, check["covered"]) if check["suspect"] in SEVERAL_SPOTS else []
+    return {"outcome": check["outcome"], "words": words, "given": given, "covered": parts}
 
 
 def _parts(opened: OpenRun, sample: Sample, seen: AttentionPeak | None, covered: Sequence[Box]) -> list[str]:
-    """What was covered, cut out; nothing where the picture is gone, which its own place says."""
+    """Return crops of the covered areas; none if the picture is gone, which the page reports elsewhere."""
     try:
         picture = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:

@@ -1,0 +1,113 @@
+"""Describes lists and samples for the Review page, as values for JSON."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from bye_core.errors import ByeError
+from bye_core.figures import overlay_payload
+from bye_core.runs.errors import DamagedSample, NotScanned
+from bye_core.ui.open_run import OpenRun
+from bye_core.ui.shared import images, sample_queue
+from bye_core.ui.shared.sample_evidence import conversation, layer_names, short
+from bye_core.ui.web.page_calls import failure
+
+CARD_TEXT, FACET_TEXT = 80, 70  # characters
+PAGE = 48  # cards or thumbnails in one answer
+
+
+def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
+    """Return a list of samples: `rows` in their order, all marks, filters, and the first cards."""
+    detection = opened.detection
+    return {
+        "stamp": opened.stamp,
+        "positions": encoded(opened.positions[rows].astype("<u4")),
+        "marks": encoded(opened.marks()),
+        "detected": detection is not None,
+        "verdict": detection.verdict if detection else "",
+        "sensitive": list(detection.sensitive_layers) if detection else [],
+        "layers": int(opened.table.layer_entropy.shape[1]),
+        "questions": _facets(opened, opened.columns.questions, opened.columns.same_question),
+        "answers": _facets(opened, opened.columns.answers, opened.columns.same_answer),
+        "cards": [card(opened, int(row)) for row in rows[: PAGE // 2]],
+    }
+
+
+def card(opened: OpenRun, row: int) -> dict[str, Any]:
+    """Return what the list shows of a sample."""
+    columns = opened.columns
+    return {
+        "position": int(opened.positions[row]),
+        "id": columns.ids[row],
+        "question": short(columns.questions[row], CARD_TEXT),
+        "answer": short(columns.answers[row], CARD_TEXT),
+        "score": number(columns.scores[row]),
+    }
+
+
+def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[dict[str, Any]]:
+    """Return the commonest questions or answers, as filters of the list."""
+    return [
+        {"position": int(opened.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.count}
+        for facet in sample_queue.facets(texts, same)
+    ]
+
+
+def sample(opened: OpenRun, position: int) -> dict[str, Any]:
+    """Return everything about one sample except its pictures. Raises NotScanned."""
+    row, sample = opened.row(position), opened.samples[position]
+    decision, typical = opened.decisions().get(sample.id), opened.evidence.typical(row, opened.choices())
+    detection, columns = opened.detection, opened.columns
+    return {
+        **card(opened, row),
+        "question": short(sample.question),
+        "answer": short(sample.answer),
+        "turns": conversation(sample),
+        "pictures": len(sample.images),
+        "score": number(columns.scores[row]),
+        "summary": opened.evidence.summary(row),
+        "facts": [fact._asdict() for fact in opened.evidence.facts(row)],
+        "layers": layer_names(opened.evidence.layers, opened.table.layer_entropy.shape[1]),
+        "reasons": list(detection.reasons) if detection else [],
+        "same_question": int((columns.same_question == columns.same_question[row]).sum()),
+        "same_answer": int((columns.same_answer == columns.same_answer[row]).sum()),
+        "typical": {"position": int(opened.positions[typical[0]]), "same": typical[1]} if typical else None,
+        "decision": {"choice": decision.choice, "reviewer": decision.reviewer, "note": decision.note}
+        if decision
+        else None,
+        **_attention(opened, sample.id),
+    }
+
+
+def _attention(opened: OpenRun, id: str) -> dict[str, Any]:
+    """Return the attention rows and the model's first token; an error instead of rows that cannot be read."""
+    try:
+        rows = opened.run.rows(id)
+    except (NotScanned, DamagedSample) as error:
+        return {"heat": None, "heat_error": failure(error), "token": None, "probability": None}
+    return {
+        "heat": overlay_payload(rows),
+        "heat_error": None,
+        "token": rows.token_text,
+        "probability": number(rows.probability),
+    }
+
+
+def first_picture(opened: OpenRun, position: int) -> dict[str, Any] | None:
+    """Return the sample's first picture; None if it cannot be shown: the page then asks again and gets the error."""
+    sample = opened.samples[position]
+    try:
+        return images.shown(opened.settings, sample, 0)._asdict() if sample.images else None
+    except ByeError:
+        return None
+
+
+def number(value: Any) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def encoded(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
