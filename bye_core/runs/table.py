@@ -1,10 +1,10 @@
-"""The statistics of all scored samples stacked, and kept in derived files so that reopening is instant.
+"""Stacks the statistics of all scored samples to arrays, and caches them in files so that a run reopens at once.
 
-Those of a million samples are more than fits into memory: from a size on they stay on disk, mapped, and only what is
-looked at is read. The files only save time: they are made anew from the shards whenever they are missing, stale or
-unreadable, and where they cannot be written the arrays are in memory, whatever their size.
+The statistics of a million samples do not fit into memory: from a size on the files are memory-mapped. The cache only
+saves time: it is rebuilt from the shards whenever it is missing, stale or unreadable. Where it cannot be written, the
+arrays are held in memory, whatever their size.
 
-statistics/NAME/   one state of the scan: a file of plain numbers for every array, facts.json once all of them are there
+statistics/NAME/   one state of the scan: a file of plain numbers for every array; facts.json is written last
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import secrets
 import shutil
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -29,27 +29,27 @@ from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, STATISTICS
 
 DTYPES = {**dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64}
-# Left out where no sample has them.
+# Absent where no sample has them.
 MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
 KEYS, FACTS = "keys.npy", "facts.json"
-AT_ONCE = 1024  # samples that are copied at once
-# Bytes of all arrays from which they are mapped. Smaller ones are read: what happens to the files then hurts nobody.
+BLOCK = 1024  # samples that are copied at once
+# Arrays of more bytes in total are memory-mapped. Smaller ones are read, so that nobody depends on the files.
 MAPPED_FROM = 2**30
-ABANDONED = 86_400  # seconds after which half a state is taken for that of a process that was killed
+ABANDONED = 86_400  # seconds after which an unfinished state is deleted: its process was killed
 
 ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
 
 
 class Stack(NamedTuple):
-    """Position in the run's list and commit number of each row, `keys` [N, 2], and the arrays of a ScanTable."""
+    """The arrays of a ScanTable, and `keys` [N, 2]: position in the run's list and commit number of each row."""
 
     keys: np.ndarray
     arrays: dict[str, np.ndarray]
 
 
-class _Shape(NamedTuple):
-    """Of a stack that is written: its keys, and the axes of each array behind the first."""
+class _Layout(NamedTuple):
+    """The keys of a written stack, and by name the axes of each array after the first."""
 
     keys: np.ndarray
     widths: dict[str, tuple[int, ...]]
@@ -69,18 +69,18 @@ def _keys(entries: Sequence[Entry]) -> np.ndarray:
 
 
 def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
-    """The stack of `entries`: rows that `stack` has are taken over, the others read. Unreadable ones are left out.
+    """Return the stack of `entries`: copies the rows that `stack` has, reads the others, leaves out unreadable ones.
 
-    It is kept in `folder` in place of older ones, if that can be written.
+    The result replaces older states in `folder`, if that can be written.
     """
     own = folder / secrets.token_hex(6)
     try:
         folder.mkdir(exist_ok=True)
         own.mkdir()
-        made = _on_disk(own, _blocks(stack, entries, read))
-        _clear(own)
+        made = _write(own, _blocks(stack, entries, read))
+        _delete_older(own)
     except (OSError, ValueError):
-        # A full disk or a read-only run costs the next reader some seconds and this one memory, nothing else.
+        # A full disk or a read-only run costs this reader memory and the next one some seconds.
         shutil.rmtree(own, ignore_errors=True)
         return _in_memory(_blocks(stack, entries, read))
     except BaseException:
@@ -89,50 +89,61 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
     return made
 
 
-def _clear(own: Path) -> None:
-    """Remove the states beside `own` that are older; of two that end at once, the newer one stays."""
+def _delete_older(own: Path) -> None:
+    """Delete the states beside `own` that are older. Of two that end at once, the newer one stays."""
     made = (own / FACTS).stat().st_mtime_ns
     for other in own.parent.iterdir():
         try:
-            whole = other / FACTS
-            time_of, least = (whole, 0) if whole.is_file() else (other, ABANDONED * 10**9)
-            if other != own and made - time_of.stat().st_mtime_ns > least:
-                # Whoever has it open keeps it (Windows refuses then, and the next one tries again).
+            facts = other / FACTS
+            dated, least_age = (facts, 0) if facts.is_file() else (other, ABANDONED * 10**9)
+            if other != own and made - dated.stat().st_mtime_ns > least_age:
+                # Readers that have it open keep it; Windows refuses to delete it then, and the next state tries again.
                 shutil.rmtree(other, ignore_errors=True)
         except FileNotFoundError:
-            continue  # another process was faster
+            continue  # another process has deleted it
 
 
 def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterator[Stack]:
-    """The new stack in parts, each with the arrays that some of its rows have."""
+    """Yield the new stack in blocks of rows, each with the arrays that some of its rows have."""
     old = {key: row for row, key in enumerate(map(tuple, stack.keys.tolist()))}
-    for start in range(0, len(entries), AT_ONCE):
-        some = entries[start : start + AT_ONCE]
-        sources = {entry: old.get((entry.position, entry.batch)) for entry in some}
-        fresh = {entry: _statistics(rows) for entry, rows in read([one for one in some if sources[one] is None])}
-        kept = [entry for entry in some if entry in fresh or sources[entry] is not None]
-        if not kept:
+    for start in range(0, len(entries), BLOCK):
+        block = entries[start : start + BLOCK]
+        sources = {entry: old.get((entry.position, entry.batch)) for entry in block}
+        fresh = {entry: _statistics(rows) for entry, rows in read([entry for entry in block if sources[entry] is None])}
+        kept = [entry for entry in block if entry in fresh or sources[entry] is not None]
+        if kept:
+            yield _block(stack, kept, sources, fresh)
+
+
+def _block(
+    stack: Stack,
+    entries: Sequence[Entry],
+    sources: Mapping[Entry, int | None],
+    fresh: Mapping[Entry, Mapping[str, np.ndarray]],
+) -> Stack:
+    """Return the rows of `entries`: from `fresh`, or from the row of `stack` that `sources` names."""
+    copied = np.array([sources[entry] is not None for entry in entries], bool)
+    rows = [sources[entry] for entry in entries if sources[entry] is not None]
+    arrays = {}
+    for name, dtype in {**DTYPES, **MAYBE}.items():
+        new = {entry: statistics[name] for entry, statistics in fresh.items() if name in statistics}
+        before = stack.arrays[name][rows] if rows and name in stack.arrays else None
+        if before is None and not new:
             continue
-        known = np.array([sources[entry] is not None for entry in kept], bool)
-        taken = [sources[entry] for entry in kept if sources[entry] is not None]
-        arrays = {}
-        for name, dtype in {**DTYPES, **MAYBE}.items():
-            new = {entry: own[name] for entry, own in fresh.items() if name in own}
-            before = stack.arrays[name][taken] if taken and name in stack.arrays else None
-            if not new and before is None:
-                continue
-            shape = next(iter(new.values())).shape if new else before.shape[1:]
-            arrays[name] = np.full((len(kept), *shape), np.nan if name in MAYBE else 0, dtype)
-            if before is not None:
-                arrays[name][known] = before
-            for row in np.flatnonzero(~known).tolist():
-                arrays[name][row] = new.get(kept[row], np.nan)
-        yield Stack(_keys(kept), arrays)
+        shape = next(iter(new.values())).shape if before is None else before.shape[1:]
+        arrays[name] = np.full((len(entries), *shape), np.nan if name in MAYBE else 0, dtype)
+        if before is not None:
+            arrays[name][copied] = before
+        for row in np.flatnonzero(~copied).tolist():
+            arrays[name][row] = new.get(entries[row], np.nan)
+    return Stack(_keys(entries), arrays)
 
 
-def _gathered(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Shape:
-    """Hand each array's rows, in order, to what `begin` gives for its name; NaN for samples that lack them."""
-    keys, takers, widths = [np.empty((0, 2), np.int64)], {}, {}
+def _collect(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Layout:
+    """Pass each array's rows, in order, to the function that `begin` returns for its name; NaN for absent rows."""
+    keys = [np.empty((0, 2), np.int64)]
+    takers: dict[str, Callable[[np.ndarray], Any]] = {}
+    widths: dict[str, tuple[int, ...]] = {}
     for block in blocks:
         for name, array in block.arrays.items():
             if name not in takers:
@@ -143,7 +154,7 @@ def _gathered(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarr
             own = block.arrays.get(name)
             take(_unknown(name, (len(block.keys), *widths[name])) if own is None else own)
         keys.append(block.keys)
-    return _Shape(np.concatenate(keys), widths)
+    return _Layout(np.concatenate(keys), widths)
 
 
 def _unknown(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -152,12 +163,12 @@ def _unknown(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def _in_memory(blocks: Iterable[Stack]) -> Stack:
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
-    keys, _ = _gathered(blocks, lambda name: parts[name].append)
+    keys, _ = _collect(blocks, lambda name: parts[name].append)
     return Stack(keys, {name: np.concatenate(parts.pop(name)) for name in list(parts)}) if len(keys) else empty_stack()
 
 
-def _on_disk(folder: Path, blocks: Iterable[Stack]) -> Stack:
-    """Plain writes: where a mapped file is written, a full disk is the end of the process."""
+def _write(folder: Path, blocks: Iterable[Stack]) -> Stack:
+    """Write the stack to files and open it. Not through memory maps: on a full disk those kill the process."""
     sums: dict[str, int] = {}
     with ExitStack() as open_files:
         files: list[BinaryIO] = []
@@ -173,13 +184,13 @@ def _on_disk(folder: Path, blocks: Iterable[Stack]) -> Stack:
 
             return take
 
-        keys, widths = _gathered(blocks, begin)
+        keys, widths = _collect(blocks, begin)
         for file in files:
             file.flush()
             os.fsync(file.fileno())
     np.save(folder / KEYS, keys)
     write_atomic(folder / FACTS, json.dumps({"widths": widths, "sums": sums}).encode("ascii"))
-    return _opened(folder)
+    return _open(folder)
 
 
 def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
@@ -188,24 +199,26 @@ def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
 
 
 def load_stack(folder: Path) -> Stack | None:
-    """The newest that can be read, or None: derived files are worth no more than missing ones."""
+    """Return the newest state that can be read, None if there is none."""
     found = []
     for path in folder.glob(f"*/{FACTS}"):
         try:
             found.append((path.stat().st_mtime_ns, path.parent))
         except FileNotFoundError:
-            continue  # a process that has made a newer one was faster
+            continue  # a process with a newer state has deleted it
     for _, own in sorted(found, reverse=True):
         try:
-            return _opened(own)
+            return _open(own)
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
             continue
     return None
 
 
-def _opened(folder: Path) -> Stack:
-    """Raises OSError, ValueError, KeyError, TypeError, IndexError, EOFError where it is not whole. Of mapped arrays the
-    sizes are compared, of others the contents."""
+def _open(folder: Path) -> Stack:
+    """Open a state; checks the sizes of mapped arrays, and the checksums of others.
+
+    Raises: OSError, ValueError, KeyError, TypeError, IndexError, EOFError if the state is not complete.
+    """
     keys = np.load(folder / KEYS, allow_pickle=False)
     facts = json.loads((folder / FACTS).read_text(encoding="ascii"))
     widths, sums = facts["widths"], facts["sums"]
@@ -226,7 +239,7 @@ def _opened(folder: Path) -> Stack:
 
 
 def as_table(stack: Stack, samples: Sequence[Sample]) -> ScanTable:
-    """Shared by all who ask for it, hence read-only."""
+    """Return the stack as a ScanTable; its arrays are read-only, as all callers share them."""
     for array in stack.arrays.values():
         array.setflags(write=False)
     scored = [samples[position] for position in stack.keys[:, 0].tolist()]

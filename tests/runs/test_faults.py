@@ -165,7 +165,7 @@ def test_statistics_that_cannot_be_written_are_held_in_memory(tmp_path, monkeypa
         next(iter(blocks))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(table, "_on_disk", full)
+    monkeypatch.setattr(table, "_write", full)
     held = run.table()
     assert list((run.path / STATISTICS).iterdir()) == []
     monkeypatch.undo()
@@ -174,7 +174,7 @@ def test_statistics_that_cannot_be_written_are_held_in_memory(tmp_path, monkeypa
 
 @pytest.mark.parametrize(("at_once", "mapped_from"), [(1, 0), (3, 2**30), (1024, 0)])
 def test_statistics_are_copied_in_parts_and_without_what_is_damaged(tmp_path, monkeypatch, at_once, mapped_from):
-    monkeypatch.setattr(table, "AT_ONCE", at_once)
+    monkeypatch.setattr(table, "BLOCK", at_once)
     monkeypatch.setattr(table, "MAPPED_FROM", mapped_from)
     run = make_run(tmp_path / "run", 10, 4)
     run.table()
