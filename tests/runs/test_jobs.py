@@ -68,15 +68,15 @@ def test_a_job_runs_to_its_end_and_tells_all(root, tmp_path):
     assert ended(job) == jobs.DONE
     assert job.result() == {"counted": 7}
     assert job.error() is None
-    steps, place, anew = job.history()
+    steps, place, restarted = job.history()
     assert [step.done for step in steps] == list(range(1, 8))
     assert [step.facts["loss"] for step in steps] == [1 / n for n in range(1, 8)]
-    assert not anew
+    assert not restarted
     assert job.history(place) == ((), place, False)
-    standing = job.progress()
-    assert (standing.stage, standing.done, standing.total) == ("count", 7, 7)
-    assert standing.rate > 0
-    assert standing.seconds_left == 0
+    estimate_progress = job.progress()
+    assert (estimate_progress.stage, estimate_progress.done, estimate_progress.total) == ("count", 7, 7)
+    assert estimate_progress.rate > 0
+    assert estimate_progress.seconds_left == 0
     assert (job.title, job.kind, job.id) == ("Count to seven", "quick", "one")
 
 
@@ -93,8 +93,8 @@ def test_stopped_in_the_middle_then_resumed_it_ends_as_if_it_had_not_been(root, 
     job.resume()
     assert ended(job) == jobs.DONE
     assert job.result() == {"counted": 300}
-    again = job.history(first.place)
-    assert again.anew
+    again = job.history(first.end)
+    assert again.restarted
     assert [step.done for step in again.steps] == list(range(stopped_at + 1, 301))
     assert job.history().steps == again.steps
 
@@ -145,7 +145,7 @@ def test_a_killed_supervisor_is_a_lost_job(root, tmp_path):
     family = psutil.Process(job.pid).children(recursive=True)
     os.kill(job.pid, signal.SIGKILL)
     assert ended(job) == jobs.LOST
-    assert "vanished" in job.error().problem
+    assert "without an exit record" in job.error().problem
     assert "Resume" in job.error().remedy
     for member in family:
         member.kill()
@@ -226,7 +226,7 @@ def test_the_environment_and_the_nice_value(root, tmp_path, monkeypatch):
 def test_lists_newest_first_counts_refuses_and_removes(root, tmp_path):
     assert jobs.list_jobs(root) == ()
     older = jobs.start(root / "b", "count", [tmp_path / "n"], at_most=1)
-    with pytest.raises(jobs.TooManyJobs, match="1 at a time"):
+    with pytest.raises(jobs.TooManyJobs, match="at most 1 may run"):
         jobs.start(root / "c", "quick", [tmp_path / "m"], at_most=1)
     with pytest.raises(jobs.JobExists):
         jobs.start(root / "b", "quick", [tmp_path / "m"])
@@ -284,11 +284,11 @@ def test_a_torn_last_line_and_strange_lines_are_passed_over(tmp_path):
     steps, place = progress_log.steps_from(path, 0)
     assert [step.done for step in steps] == [1, 2]
     assert [step.done for step in progress_log.recent_steps(path, 0)] == [1, 2]
-    assert progress_log.last_words(path, 0) == {}
+    assert progress_log.final_line(path, 0) == {}
     with path.open("a") as file:
         file.write(line(3, 12.0)[-9:] + '{"result": {"a": 1}}\n')
     assert [step.done for step in progress_log.steps_from(path, place)[0]] == [3]
-    assert progress_log.last_words(path, 0) == {"result": {"a": 1}}
+    assert progress_log.final_line(path, 0) == {"result": {"a": 1}}
     assert [step.done for step in progress_log.recent_steps(path, 0)] == [1, 2, 3]
 
 
@@ -318,8 +318,8 @@ def test_ten_thousand_lines(tmp_path):
     seconds = time.monotonic() - begin
     assert len(steps) == 10_000
     assert recent[-1] == steps[-1]
-    assert progress_log.standing(recent, 99.99).rate == pytest.approx(100)
-    assert set(progress_log.last_words(path, 0)) == {"result"}
+    assert progress_log.estimate_progress(recent, 99.99).rate == pytest.approx(100)
+    assert set(progress_log.final_line(path, 0)) == {"result"}
     assert seconds < PATIENCE
 
 
@@ -328,18 +328,21 @@ def steps(*pairs, stage="scan", total=100):
 
 
 def test_rate_and_time_left():
-    assert progress_log.standing([], 0) is None
-    assert progress_log.standing(steps((5, 1.0)), 1.0).rate is None
-    two = progress_log.standing(steps((0, 0.0), (10, 5.0)), 6.0)
+    assert progress_log.estimate_progress([], 0) is None
+    assert progress_log.estimate_progress(steps((5, 1.0)), 1.0).rate is None
+    two = progress_log.estimate_progress(steps((0, 0.0), (10, 5.0)), 6.0)
     assert (two.rate, two.seconds_left) == (2.0, 44.0)
-    assert progress_log.standing(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left == 0, "late, not negative"
+    assert progress_log.estimate_progress(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left == 0, "late, not negative"
     slow_then_fast = steps((0, 0.0), (1, 1000.0), (11, 1010.0), (21, 1020.0))
-    assert progress_log.standing(slow_then_fast, 1020.0).rate == 1.0
-    assert progress_log.standing(steps((0, 0.0), (1, 1000.0)), 1000.0).rate == 0.001
-    assert progress_log.standing(steps((8, 0.0), (9, 1.0), stage="load") + steps((1, 2.0), (3, 3.0)), 3.0).rate == 2.0
-    anew = progress_log.standing(steps((50, 0.0), (100, 1.0), (10, 2.0), (30, 4.0)), 4.0)
-    assert anew.rate == 10.0, "the same stage once more, from the start"
-    assert progress_log.standing(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"
+    assert progress_log.estimate_progress(slow_then_fast, 1020.0).rate == 1.0
+    assert progress_log.estimate_progress(steps((0, 0.0), (1, 1000.0)), 1000.0).rate == 0.001
+    assert (
+        progress_log.estimate_progress(steps((8, 0.0), (9, 1.0), stage="load") + steps((1, 2.0), (3, 3.0)), 3.0).rate
+        == 2.0
+    )
+    restarted = progress_log.estimate_progress(steps((50, 0.0), (100, 1.0), (10, 2.0), (30, 4.0)), 4.0)
+    assert restarted.rate == 10.0, "the same stage once more, from the start"
+    assert progress_log.estimate_progress(steps((3, 1.0), (5, 0.5)), 1.0).rate is None, "the clock was set back"
 
 
 def test_the_job_to_show(root, tmp_path):

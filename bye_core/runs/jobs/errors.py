@@ -1,4 +1,4 @@
-"""What can go wrong with a job, each with its remedy."""
+"""The errors of background jobs, each with its remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bye_core.errors import RunError, SettingError
 
 
 class NotAJob(RunError):
-    problem = "{path} is not a job's folder."
+    problem = "{path} is not the folder of a job."
     remedy = "Choose one of the listed jobs, or start a new one."
 
 
@@ -21,7 +21,7 @@ class JobRunning(RunError):
 
 
 class TooManyJobs(RunError):
-    problem = "No more than {most} at a time: jobs that run already: {count}."
+    problem = "{count} jobs are running already; at most {most} may run at a time."
     remedy = "Wait until one ends, or stop one."
 
 

@@ -1,8 +1,8 @@
-"""A job: one command line in a process group of its own, and the folder that tells all about it.
+"""Starts, stops and resumes jobs. A job is one command in its own process group, and a folder with its state.
 
-job.json        the command, and who runs it: process and birth of the supervisor, which attempt
-progress.jsonl  what the command says (see `lines`); a further attempt goes on in the same file
-log.txt, log.1.txt, exit.json   see `supervise`
+job.json        the command, its supervisor's process, and the number of the attempt
+progress.jsonl  the command's output (see progress_log.py); further attempts append to it
+log.txt, log.1.txt, exit.json   see supervisor.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bye_core.runs.jobs.launch import launch
 from bye_core.runs.jobs.record import JOB, Record, option_values, read_exit, read_record
 from bye_core.runs.lock import locked
 
-# The record goes last: a removal that is cut off leaves a job that can be removed.
+# The record is deleted last: an interrupted removal leaves a job that can be removed.
 FILES = (supervisor.PROGRESS, supervisor.LOG, supervisor.OLDER_LOG, supervisor.EXIT, JOB)
 ROOT_LOCK = "jobs.lock"
 
@@ -38,10 +38,11 @@ def start(
     title: str = "",
     at_most: int | None = None,
 ) -> Job:
-    """Run `python -m bye_core KIND ARGUMENTS` in the background, its records in the new or empty `folder`.
+    """Run `python -m bye_core KIND ARGUMENTS` in the background, with its records in the new or empty `folder`.
 
-    `env` is added to this process's own and is written nowhere. With `at_most`, TooManyJobs if that many jobs beside
-    this folder run already. Raises JobExists, CannotStart, BadArgument too.
+    `env` is added to this process's environment and is written to no file.
+
+    Raises: TooManyJobs if `at_most` jobs of the parent folder are running, JobExists, CannotStart, BadArgument.
     """
     arguments = tuple(map(str, arguments))
     for argument in arguments:
@@ -80,7 +81,7 @@ def current(root: Path, kind: str, id: str = "") -> Job | None:
 
 
 def running(root: Path) -> int:
-    """How many jobs of `root` are at work."""
+    """Return how many jobs of `root` are running."""
     return sum(job.state == outcome.RUNNING for job in list_jobs(root))
 
 
@@ -90,7 +91,7 @@ def _check_number(root: Path, most: int | None) -> None:
 
 
 class Job:
-    """Get one by `start`, `Job.open` or `list_jobs`. Holds nothing open: what changes is read from the folder."""
+    """A job; made by `start`, `Job.open` or `list_jobs`. Reads its state from the folder at every call."""
 
     def __init__(self, folder: Path, record: Record) -> None:
         self.folder = folder
@@ -104,7 +105,7 @@ class Job:
 
     @classmethod
     def open(cls, folder: Path) -> Job:
-        """Raises NotAJob."""
+        """Open the job in `folder`. Raises: NotAJob."""
         return cls(folder, read_record(folder))
 
     def option(self, flag: str) -> str:
@@ -113,35 +114,35 @@ class Job:
 
     @property
     def pid(self) -> int:
-        """The leader of the job's process group."""
+        """The process number of the supervisor, which leads the job's process group."""
         return read_record(self.folder).pid
 
     @property
     def state(self) -> str:
-        """running, done, failed, stopped, or lost: its process is gone and nobody wrote down why."""
-        return self._look()[0]
+        """RUNNING, DONE, FAILED, STOPPED, or LOST: its process is gone without an exit record."""
+        return self._read_state()[0]
 
-    def progress(self) -> progress_log.Standing:
-        """Where it stands; stage "starting" with a total of 0 until it says something."""
+    def progress(self) -> progress_log.JobProgress:
+        """Return the newest step with its rate; stage "starting" with a total of 0 before the first step."""
         steps = progress_log.recent_steps(self._lines, read_record(self.folder).begins)
-        return progress_log.standing(steps, time.time()) or progress_log.Standing("starting", 0, 0)
+        return progress_log.estimate_progress(steps, time.time()) or progress_log.JobProgress("starting", 0, 0)
 
     def history(self, since: int = 0) -> progress_log.History:
-        """All steps of the present attempt from `since` on: 0, or the `place` of the history before."""
+        """Return the steps of the current attempt after byte `since`: 0, or the `end` of the last history."""
         begins = read_record(self.folder).begins
-        steps, place = progress_log.steps_from(self._lines, max(since, begins))
-        return progress_log.History(steps, place, anew=since < begins)
+        steps, end = progress_log.steps_from(self._lines, max(since, begins))
+        return progress_log.History(steps, end, restarted=since < begins)
 
     def result(self) -> dict[str, Any] | None:
-        """What `--json` would have printed; None before it is done."""
-        return progress_log.last_words(self._lines, read_record(self.folder).begins).get("result")
+        """Return what `--json` would have printed, None before the job is done."""
+        return progress_log.final_line(self._lines, read_record(self.folder).begins).get("result")
 
     def error(self) -> outcome.Failure | None:
-        """Why it failed or was lost, in words; None in every other state."""
-        return outcome.why(*self._look(), self.log(20))
+        """Return why the job failed or was lost, None in every other state."""
+        return outcome.failure_of(*self._read_state(), self.log(20))
 
     def log(self, tail: int = 200) -> str:
-        """The last lines of its standard error; of a line written over and over, such as a bar, the last form."""
+        """Return the last lines of its standard error; of a line that is overwritten, such as a bar, the last text."""
         data = b""
         for name in (supervisor.LOG, supervisor.OLDER_LOG):
             data = progress_log.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
@@ -149,31 +150,31 @@ class Job:
         return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text[-tail:])
 
     def stop(self, grace: float = STOP_SECONDS) -> str:
-        """Ask it to end where all is saved, wait up to `grace` seconds, then kill what is left; returns the state.
+        """Ask the job to end where all is saved, kill it after `grace` seconds, and return its state.
 
-        A process that merely bears the job's number is never touched.
+        Never touches another process that the system has given the same number.
         """
         record = read_record(self.folder)
         who = record.pid, record.born
-        if process.ask_to_end(*who):
-            if not process.wait_for_end(*who, grace):
-                process.kill_all(*who)
+        if process.terminate(*who):
+            if not process.wait_for_exit(*who, grace):
+                process.kill_tree(*who)
             if not read_exit(self.folder, record.attempt):
-                # On a full disk the job is called lost; it has ended all the same.
+                # On a full disk the job counts as lost; it has ended nevertheless.
                 with suppress(OSError):
                     killed = {"attempt": record.attempt, "exit": outcome.KILLED, "asked": True}
                     supervisor.write_exit(self.folder, killed)
         return self.state
 
     def resume(self, env: Mapping[str, str] | None = None, at_most: int | None = None) -> None:
-        """Start the same command again in the same folder. Raises JobRunning, TooManyJobs, CannotStart."""
+        """Start the same command again in the same folder. Raises: JobRunning, TooManyJobs, CannotStart."""
         with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
             self._check_ended()
             _check_number(self.folder.parent, at_most)
             launch(self.folder, read_record(self.folder), env or {})
 
     def remove(self) -> None:
-        """Delete the job's own files; what the command made stays. Raises JobRunning."""
+        """Delete the job's own files, not the results of its command. Raises: JobRunning."""
         with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
             self._check_ended()
             for name in FILES:
@@ -185,13 +186,13 @@ class Job:
         if self.state == outcome.RUNNING:
             raise JobRunning(title=self.title)
 
-    def _look(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """State, last words, and the record of its exit."""
+    def _read_state(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return the state, the last line of the output, and the record of the exit."""
         record = read_record(self.folder)
         end = read_exit(self.folder, record.attempt)
-        if not end and process.lives(record.pid, record.born):
+        if not end and process.is_alive(record.pid, record.born):
             return outcome.RUNNING, {}, {}
-        # It may have ended between the two looks.
+        # The job may have ended between the two reads.
         end = end or read_exit(self.folder, record.attempt)
-        words = progress_log.last_words(self._lines, record.begins)
-        return outcome.ended_as(words, end), words, end
+        line = progress_log.final_line(self._lines, record.begins)
+        return outcome.final_state(line, end), line, end

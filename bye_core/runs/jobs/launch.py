@@ -13,13 +13,13 @@ from pathlib import Path
 
 from bye_core.process import TETHER
 from bye_core.runs.home import home
-from bye_core.runs.jobs import supervisor as supervise
+from bye_core.runs.jobs import supervisor as supervisor_script
 from bye_core.runs.jobs.errors import CannotStart
 from bye_core.runs.jobs.process import birth
 from bye_core.runs.jobs.progress_log import begin_attempt
 from bye_core.runs.jobs.record import Record, write_record
 
-SUPERVISOR = Path(supervise.__file__)
+SUPERVISOR = Path(supervisor_script.__file__)
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 NICE = 5  # so that the page stays quick while a scan takes every core (ours)
@@ -28,7 +28,7 @@ NICE = 5  # so that the page stays quick while a scan takes every core (ours)
 def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
     """Begin the next attempt of `record`. The command runs only once job.json names its supervisor."""
     try:
-        begins = begin_attempt(folder / supervise.PROGRESS)
+        begins = begin_attempt(folder / supervisor_script.PROGRESS)
         supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder.resolve())],
             stdin=subprocess.PIPE,
@@ -38,7 +38,7 @@ def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
             cwd=record.cwd,
             env=_environment(env),
         )
-        # Collects the exit at once; so no zombie is left while this server lives.
+        # Collects the exit code at once, so that no zombie remains while this server runs.
         threading.Thread(target=supervisor.wait, name=f"job {folder.name}", daemon=True).start()
         attempt = record.attempt + 1
         born = birth(supervisor.pid)

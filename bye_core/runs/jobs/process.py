@@ -1,4 +1,4 @@
-"""Processes by number and birth: a number alone may by now be another process's."""
+"""Identifies processes by number and start time, as the system reuses numbers; terminates and kills them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KILL_SECONDS = 5.0
 
 
 def birth(pid: int) -> str:
-    """What tells process `pid` from a later one of that number; "" when no such process lives. A zombie does not.
+    """Return a mark of the start of process `pid`, "" if there is no such process or it is a zombie.
 
-    On Linux the machine's boot and the clock ticks since then: the time of day may be set while a job runs.
+    On Linux the mark is the machine's boot and the clock ticks since then: the clock may be set while a job runs.
     """
     try:
         if sys.platform == "linux":
-            # The second field, the name in brackets, may hold anything; after it come the state and numbers.
+            # The second field, the name in brackets, may hold any text; the state and numbers follow it.
             state, *numbers = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
             return "" if state in "ZX" else f"{boot}:{numbers[18]}"
@@ -32,32 +32,32 @@ def birth(pid: int) -> str:
         return ""
 
 
-def lives(pid: int, born: str) -> bool:
+def is_alive(pid: int, born: str) -> bool:
     return bool(born) and birth(pid) == born
 
 
-def ask_to_end(pid: int, born: str) -> bool:
-    """Whether it was there to be asked."""
-    if not lives(pid, born):
+def terminate(pid: int, born: str) -> bool:
+    """Send SIGTERM; return False if the process is gone."""
+    if not is_alive(pid, born):
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     return True
 
 
-def wait_for_end(pid: int, born: str, seconds: float) -> bool:
-    """Whether it ended in time."""
+def wait_for_exit(pid: int, born: str, seconds: float) -> bool:
+    """Wait for the process to end; return False if it still runs after so many seconds."""
     deadline = time.monotonic() + seconds
-    while lives(pid, born):
+    while is_alive(pid, born):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
 
 
-def kill_all(pid: int, born: str) -> None:
-    """Kill the process, its group and all that descends from it, groups of their own included."""
-    if not lives(pid, born):
+def kill_tree(pid: int, born: str) -> None:
+    """Kill the process, its group and all its descendants, also those in other groups."""
+    if not is_alive(pid, born):
         return
     with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]

@@ -1,8 +1,8 @@
-"""The JSON lines of `--progress jsonl`, read back: where a job stands, and what it said last.
+"""Reads the JSON lines of `--progress jsonl`: the steps of a job, its rate, and its last line.
 
     {"time", "stage", "done", "total", "message", "facts"}      one a step
-    {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last words
-Any other line, and a last one that is torn, is passed over.
+    {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last line
+Skips any other line, and an incomplete last line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bye_core.records import Progress
 RATE_SECONDS = 30.0
 BLOCK_BYTES = 1 << 16
 TAIL_BYTES = 1 << 22
-LAST_WORDS = ("result", "error", "stopped")
+FINAL_KEYS = ("result", "error", "stopped")
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,29 @@ class Step(Progress):
 
 
 @dataclass(frozen=True)
-class Standing(Step):
-    """The newest step, with its rate in items a second and the seconds left; None while those are unknown."""
+class JobProgress(Step):
+    """The newest step, its rate in items a second and the seconds left, None while they are unknown."""
 
     rate: float | None = None
     seconds_left: float | None = None
 
 
 class History(NamedTuple):
-    """`place` is where to read on; `anew` says that the job was started again since: forget the steps read before."""
+    """The steps from one byte of the log on.
+
+    end        byte from which to read next
+    restarted  whether the job was started again since: the steps read before are then obsolete
+    """
 
     steps: tuple[Step, ...]
-    place: int
-    anew: bool
+    end: int
+    restarted: bool
 
 
-def standing(steps: Sequence[Step], now: float) -> Standing | None:
-    """Where the last of `steps` stands at the time `now`; None without steps.
+def estimate_progress(steps: Sequence[Step], now: float) -> JobProgress | None:
+    """Return the progress at the time `now` (seconds since 1970), None without steps.
 
-    The rate is that of the last RATE_SECONDS of its stage, or of the last two steps where they took longer.
+    The rate is measured over the last RATE_SECONDS of the stage, or over the last two steps if they took longer.
     """
     if not steps:
         return None
@@ -60,11 +64,11 @@ def standing(steps: Sequence[Step], now: float) -> Standing | None:
     seconds, items = last.time - first.time, last.done - first.done
     rate = items / seconds if seconds > 0 and items > 0 else None
     left = max(0.0, (last.total - last.done) / rate - max(0.0, now - last.time)) if rate else None
-    return Standing(**vars(last), rate=rate, seconds_left=left)
+    return JobProgress(**vars(last), rate=rate, seconds_left=left)
 
 
 def recent_steps(path: Path, begin: int) -> list[Step]:
-    """The steps after byte `begin` that `standing` needs, read from the end of the file."""
+    """Return the steps after byte `begin` that `estimate_progress` needs, read from the end of the file."""
     size, whole = BLOCK_BYTES, False
     while True:
         lines, whole = _tail(path, begin, size)
@@ -75,26 +79,29 @@ def recent_steps(path: Path, begin: int) -> list[Step]:
         size *= 4
 
 
-def last_words(path: Path, begin: int) -> dict[str, Any]:
-    """The result, error or stop that the lines after `begin` end with, or {}."""
+def final_line(path: Path, begin: int) -> dict[str, Any]:
+    """Return the result, error or stop that the lines after byte `begin` end with, or {}."""
     size, lines, whole = BLOCK_BYTES, [], False
     while not (lines or whole):
         lines, whole = _tail(path, begin, size)
         size *= 4
     value = _parse(lines[-1]) if lines else {}
-    return value if any(name in value for name in LAST_WORDS) else {}
+    return value if any(name in value for name in FINAL_KEYS) else {}
 
 
-def steps_from(path: Path, place: int) -> tuple[tuple[Step, ...], int]:
-    """All steps of the whole lines from byte `place` on, and where those lines end."""
-    data = _read(path, place)
+def steps_from(path: Path, start: int) -> tuple[tuple[Step, ...], int]:
+    """Return the steps of the complete lines from byte `start` on, and the byte where those lines end."""
+    data = _read(path, start)
     data = data[: data.rfind(b"\n") + 1]
-    return tuple(step for line in data.split(b"\n") if (step := _step(_parse(line)))), place + len(data)
+    return tuple(step for line in data.split(b"\n") if (step := _step(_parse(line)))), start + len(data)
 
 
 def begin_attempt(path: Path) -> int:
-    """Where the next attempt's lines begin: behind a line break, for the last line may be torn, and so behind every
-    place that a reader of the attempts before can have reached."""
+    """Return the byte at which the next attempt's lines begin.
+
+    It is after an added line break, as the last line may be incomplete, and so after every byte that a reader of the
+    earlier attempts can have reached.
+    """
     with path.open("ab") as file:
         if file.tell():
             file.write(b"\n")
@@ -102,25 +109,25 @@ def begin_attempt(path: Path) -> int:
 
 
 def _tail(path: Path, begin: int, size: int) -> tuple[list[bytes], bool]:
-    """The whole lines in the last `size` bytes after `begin`, and whether those are all there are."""
+    """Return the complete lines in the last `size` bytes after `begin`, and whether those are all lines."""
     end = path.stat().st_size if path.exists() else 0
-    place = max(begin, end - size)
-    # One byte more tells whether the first line is whole.
-    before = 1 if place > begin else 0
-    lines = _read(path, place - before).split(b"\n")
+    start = max(begin, end - size)
+    # One more byte tells whether the first line is complete.
+    before = 1 if start > begin else 0
+    lines = _read(path, start - before).split(b"\n")
     return lines[before:-1], not before
 
 
 def read_end(path: Path, size: int) -> bytes:
-    """The last `size` bytes, b"" of a file that is not there."""
+    """Return the last `size` bytes, b"" of a missing file."""
     return _read(path, max(0, path.stat().st_size - size)) if path.exists() else b""
 
 
-def _read(path: Path, place: int) -> bytes:
+def _read(path: Path, start: int) -> bytes:
     if not path.exists():
         return b""
     with path.open("rb") as file:
-        file.seek(place)
+        file.seek(start)
         return file.read()
 
 

@@ -1,4 +1,4 @@
-"""job.json: the command, and who runs it."""
+"""Reads and writes job.json, the record of a job: its command and the process that runs it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ JOB = "job.json"
 
 @dataclass(frozen=True)
 class Record:
-    """`pid` and `born` (see `process.birth`) are the supervisor's; `begins` is where the lines of this `attempt` begin
-    in progress.jsonl; `created` is UTC, ISO 8601."""
+    """What job.json holds.
+
+    kind       the subcommand, such as "scan"
+    created    UTC, ISO 8601
+    attempt    1 for the first start, one more with every resume
+    pid, born  the supervisor's process (see process.birth)
+    begins     byte of progress.jsonl at which the lines of this attempt begin
+    """
 
     kind: str
     arguments: tuple[str, ...]
@@ -38,7 +44,7 @@ class Record:
 
 
 def command_line(kind: str, arguments: Sequence[str]) -> str:
-    """The command as a person would type it."""
+    """Return the command as a person would type it."""
     return shlex.join(["python", "-m", "bye_core", kind, *map(str, arguments)])
 
 
@@ -65,7 +71,7 @@ def read_record(folder: Path) -> Record:
 
 
 def read_exit(folder: Path, attempt: int) -> dict[str, Any]:
-    """What the supervisor wrote down when this attempt ended, {} when it did not."""
+    """Return the supervisor's record of how this attempt ended, {} if there is none."""
     try:
         value = json.loads((folder / EXIT).read_bytes())
         return value if value["attempt"] == attempt else {}

@@ -1,16 +1,16 @@
-"""What watches over a job: a small process that leads the job's process group and outlives the app's server.
+"""Supervises one job: a small process that leads the job's process group and outlives the app's server.
 
-Run as a script of its own, with the standard library alone: `python -I -S supervise.py FOLDER`, and one JSON line
-{"command", "attempt", "nice"} on standard input. A server that dies before it has written down who this is closes
-that pipe, and nothing is run: no job works unrecorded.
+Runs as a script with the standard library alone: `python -I -S supervisor.py FOLDER`, and reads one JSON line
+{"command", "attempt", "nice"} from standard input. If the server dies before it has recorded this process, the pipe
+closes and nothing is run: no job runs unrecorded.
 
     progress.jsonl     standard output of the command, appended
-    log.txt            its standard error; beyond LOG_BYTES it becomes log.1.txt in place of the one before, so the two
-                       together keep the newest lines and never take more than twice that, however much is written
-    exit.json          the last act: {"attempt", "exit", "asked", "ended"}; a negative exit is the signal that killed it
-                       ("asked": it was told to stop)
+    log.txt            its standard error; beyond LOG_BYTES it replaces log.1.txt, so that the two files together
+                       keep the newest lines in at most twice that size
+    exit.json          written last: {"attempt", "exit", "asked", "ended"}; a negative exit is the signal that killed
+                       the command; "asked" says that a stop was requested
 
-SIGTERM is passed on to the command. Once that has ended, whatever it left in the group is killed.
+Passes SIGTERM on to the command. When the command has ended, kills what it left in the process group.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DRAIN_SECONDS = 2.0
 
 
 def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
-    """Drain `source` into the log. What cannot be written is dropped: a full disk must not block the work."""
+    """Copy `source` to the log. Drops what cannot be written: a full disk must not block the command."""
     while chunk := os.read(source.fileno(), 1 << 16):
         try:
             log = folder / LOG
@@ -69,7 +69,7 @@ class Supervisor:
             self.child.terminate()
 
     def run(self, command: list[str]) -> int:
-        # Its standard input is never written to: it ends when this process does, and by that the command knows.
+        # Nothing is written to its standard input: the pipe closes when this process ends, which ends the command.
         with (self.folder / PROGRESS).open("ab") as progress:
             self.child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=progress, stderr=subprocess.PIPE, bufsize=0

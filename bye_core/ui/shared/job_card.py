@@ -54,7 +54,7 @@ def rate(per_second: float, unit: str) -> str:
     return f"{1 / per_second:.1f} s/{unit.removesuffix('s')}"
 
 
-def pace(standing: jobs.Standing, unit: str = "samples") -> list[str]:
+def pace(standing: jobs.JobProgress, unit: str = "samples") -> list[str]:
     """Return ["38 samples/s", "10 s left"], as far as both are known."""
     facts = [rate(standing.rate, unit)] if standing.rate else []
     if standing.seconds_left is not None:
@@ -90,7 +90,7 @@ def facts_line(facts: Iterable[str]) -> str:
     return f"<p class='bye-job-facts'>{cells}</p>"
 
 
-def _bar(standing: jobs.Standing, running: bool) -> str:
+def _bar(standing: jobs.JobProgress, running: bool) -> str:
     if not standing.total:
         return "<progress aria-label='progress'></progress>" if running else ""
     return f"<progress aria-label='progress' max='{standing.total}' value='{standing.done}'></progress>"

@@ -47,7 +47,7 @@ class Job:
         self.arguments, self._stage, self._result = tuple(arguments), stage, result
 
     def progress(self):
-        return jobs.Standing(self._stage, 3, 12)
+        return jobs.JobProgress(self._stage, 3, 12)
 
     def result(self):
         return self._result

@@ -37,7 +37,7 @@ def card(job: jobs.Job, state: str) -> str:
     return job_card.section(job.title, state, words, f"<ol class='bye-stages'>{items}</ol>{_results(job)}")
 
 
-def _item(stage: Stage, standing: jobs.Standing) -> str:
+def _item(stage: Stage, standing: jobs.JobProgress) -> str:
     label, opens = STAGES[stage.name]
     more = _progress(stage, label, standing) if stage.state == "running" else ""
     if opens and (stage.state == "done" or (stage.state == "running" and opens in ("log", "review"))):
@@ -48,7 +48,7 @@ def _item(stage: Stage, standing: jobs.Standing) -> str:
     )
 
 
-def _progress(stage: Stage, label: str, standing: jobs.Standing) -> str:
+def _progress(stage: Stage, label: str, standing: jobs.JobProgress) -> str:
     unit = job_card.UNITS.get(stage.name.partition(" ")[0], "samples")
     facts = [f"{standing.done:,} of {standing.total:,} {unit}", *job_card.pace(standing, unit)]
     words = ", ".join(facts) if standing.total else "starting"
