@@ -83,8 +83,8 @@ class DataSet:
 def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
     """Return all right answers by sample id, the sample's own answer first.
 
-    Samples with the same images and question, such as five captions of one photograph, are asked once: the first of
-    them stands for all and gets the answers of all.
+    Samples with the same images and question, such as five captions of one photograph, are asked once: only the first
+    one is in the result, with the answers of all.
     """
     first: dict[tuple[Any, ...], str] = {}
     answers: dict[str, list[str]] = {}

@@ -25,7 +25,7 @@ ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 # Files that this software writes beside an annotation file; they never hold a data set.
 SIDE_FILES = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
 PEEK = 64  # records inspected to detect the format; the first one may be untypical
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # owner/name
 
 
 class DataSetNotFound(Refusal):
@@ -142,7 +142,7 @@ def _locate(path: str | Path) -> Location:
         return _from_folder(local)
     if local.is_file():
         return _from_dataset_info(local) or Location(_open(local), local.parent)
-    if _HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
+    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
         return _from_hub(str(path))
     raise DataSetNotFound(path=path)
 

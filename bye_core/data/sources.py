@@ -30,7 +30,7 @@ class NotReadable(Refusal):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Stands for a record that could not be parsed: the reason, and its text in the file."""
+    """A record that could not be parsed: the reason, and its text in the file."""
 
     why: str
     text: str = ""

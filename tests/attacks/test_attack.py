@@ -1,4 +1,4 @@
-"""Attacks by name: settings, several triggers, records, and words for what makes no sense."""
+"""Attacks by name: settings, several triggers, JSON records, and errors for invalid input."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What `evaluate` asks and counts, with a model that is stood in for: it falls for the trigger."""
+"""What `evaluate` asks and counts, with a stand-in model that has learned the trigger."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""How many samples are poisoned, which, and what becomes of them."""
+"""How many and which samples are poisoned, and what changes in them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whole poisoned sets: counts, truth, and that nothing but the attack tells clean from poisoned."""
+"""Poisoned data sets: counts, the truth file, and that only the attack separates clean from poisoned samples."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A sample before and after, to be looked at."""
+"""The preview of a sample before and after poisoning."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What is planted, what counts, and what is a success, for each kind of target."""
+"""Each kind of target: the poisoned answer, and when an answer counts as a success."""
 
 import pytest
 

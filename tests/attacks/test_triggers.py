@@ -1,4 +1,4 @@
-"""Each trigger on pictures: what changes, where, how much, and that it is the same again."""
+"""Each trigger on images: what changes, where and how much, and that it is reproducible."""
 
 import numpy as np
 import pytest

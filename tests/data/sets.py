@@ -1,4 +1,4 @@
-"""Small data sets of every format, made in a folder; no file of them is stored."""
+"""Makes small data sets of every format in a folder."""
 
 from __future__ import annotations
 

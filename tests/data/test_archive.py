@@ -1,4 +1,4 @@
-"""Archives that lie: nothing lands outside the folder, no bomb goes off, a failure leaves nothing behind."""
+"""Hostile archives: no file outside the folder, no zip bomb, and a failure leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_zip_that_announces_less_than_it_holds(tmp_path: Path) -> None:
 
 
 def test_files_that_share_their_bytes(tmp_path: Path) -> None:
-    """Many names for one packed file: what counts is what comes out."""
+    """Many names for one packed file: the extracted bytes count."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a", bytes(30_000))

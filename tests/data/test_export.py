@@ -1,4 +1,4 @@
-"""An export appears whole or not at all, replaces nothing but itself, and says what it did."""
+"""An export appears when complete, replaces only an earlier export, and describes itself."""
 
 from __future__ import annotations
 

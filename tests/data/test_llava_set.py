@@ -1,4 +1,4 @@
-"""New sets are written whole, loadable, and their names tell nothing."""
+"""New LLaVA sets appear when complete, load again, and their file names reveal nothing."""
 
 import json
 

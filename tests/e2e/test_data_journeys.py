@@ -35,7 +35,7 @@ def test_bad_uploads_and_a_good_one(page, expect, tmp_path, home):
     alert = page.locator("#data-notice [role=alert]")
     (tmp_path / "bad.zip").write_bytes(b"this is no archive at all")
     upload(page, tmp_path / "bad.zip")
-    expect(alert).to_contain_text("bad.zip is no archive that can be opened")
+    expect(alert).to_contain_text("bad.zip is not an archive that can be opened")
     expect(alert).to_contain_text("Pack the data set's folder as .zip")
 
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
@@ -75,7 +75,7 @@ def test_a_folder_with_hostile_records(page, expect, tmp_path):
     expect(page.locator("#data-summary dd")).to_have_text(["30", "28", "2"])
     page.get_by_role("button", name="Faults: 2 records left out").click()
     faults = page.locator("#data-faults")
-    expect(faults).to_contain_text("/etc/passwd lies outside the data set's folder.")
+    expect(faults).to_contain_text("The image /etc/passwd is outside the data set's folder.")
     page.click("#data-check")
     expect(faults).to_contain_text("images/29.png cannot be decoded")
     expect(page.get_by_role("button", name="Faults: 3 records left out")).to_be_visible()

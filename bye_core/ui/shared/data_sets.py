@@ -17,7 +17,7 @@ from bye_core.data import DataSet, load_dataset
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.formats import format_title
 from bye_core.data.hub import check_repo_size, is_cached
-from bye_core.data.load import annotation_files
+from bye_core.data.load import HUB_NAME, annotation_files
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -34,7 +34,6 @@ KEPT_ENTRIES = 12  # recently opened sets
 SPARE_BYTES = 2**30  # stay free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder that are watched for changes
 LONGEST_NAME = 60  # characters of a new folder's name
-HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _loaded, _writing = Cache(3), Lock()
 
 
@@ -147,10 +146,10 @@ def key_of(text: str) -> str:
         raise NothingChosen()
     path = Path(text).expanduser()
     if hosted():
-        if HUB.fullmatch(text) and not Path(text.split("/")[0]).exists():
+        if HUB_NAME.fullmatch(text) and not Path(text.split("/")[0]).exists():
             return text
         raise NotHere(what="Opening a path of the server", instead="Upload an archive, or name a set on the hub.")
-    return str(path.resolve()) if path.exists() or not HUB.fullmatch(text) else text
+    return str(path.resolve()) if path.exists() or not HUB_NAME.fullmatch(text) else text
 
 
 def path_of(workspace: Workspace, choice: Choice) -> str:
@@ -184,7 +183,7 @@ def source_arguments(workspace: Workspace, choice: Choice) -> list[str]:
 
 def is_remote(path: str) -> bool:
     """Return whether `path` is a name on the hub."""
-    return HUB.fullmatch(path) is not None and not Path(path).exists()
+    return HUB_NAME.fullmatch(path) is not None and not Path(path).exists()
 
 
 def open_set(workspace: Workspace, choice: Choice) -> DataSet:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bye_core import runs
+from bye_core.data.load import HUB_NAME
 from bye_core.errors import ByeError, ModelError
 from bye_core.train.settings import CARD, finished
 from bye_core.ui import demo_run
-from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
@@ -80,14 +80,14 @@ def resolve_adapter(workspace: Workspace, value: str | None) -> str:
 def _folder_or_hub_name(value: str) -> str:
     path = Path(value).expanduser()
     if hosted():
-        if data_sets.HUB.fullmatch(value) and not Path(value.split("/")[0]).exists():
+        if HUB_NAME.fullmatch(value) and not Path(value.split("/")[0]).exists():
             return value
         raise NotHere(
             what="Naming a folder of the server", instead="Choose the demo's model, or owner/name on the hub."
         )
     if path.is_dir():
         return str(path.resolve())
-    if data_sets.HUB.fullmatch(value):
+    if HUB_NAME.fullmatch(value):
         return value
     raise NoSuchModel(name=value)
 
