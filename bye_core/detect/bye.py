@@ -1,8 +1,8 @@
-"""BYE's own rule: layers whose entropy is bimodal, their mean per sample, the low cluster (Eq. 5-8, Algorithm 1).
+"""BYE's rule (arXiv 2505.16916, Eq. 5-8, Algorithm 1): flags the low cluster of the entropy in bimodal layers.
 
-Kept unaltered with its known weaknesses: the LOW-entropy cluster is flagged even when it is the majority, and a
-layer counts as sensitive whatever made it bimodal. Departure: where no layer separates, the authors' code crashes
-and the paper is silent; here the verdict is "no_evidence".
+The rule is unaltered and keeps its known weaknesses: it flags the cluster with LOW entropy even if that is the
+majority, and a layer counts as sensitive whatever made it bimodal. Departure: if no layer separates, the authors' code
+crashes and the paper says nothing; here the verdict is "no_evidence".
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ByeSettings:
 
 @dataclass(frozen=True)
 class Split:
-    """The last step's answer on N values."""
+    """The result of the last step on N values; `how` says in words what is flagged."""
 
     flagged: np.ndarray
     scores: np.ndarray
@@ -80,10 +80,10 @@ DEFAULTS = ByeSettings()
 def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
     """Flag the samples whose mean entropy over the sensitive layers falls into the low cluster.
 
-    With cluster "gmm" the flags are GaussianMixture.predict and the scores the posterior of the low component,
-    which with unequal spreads need not fall with the value. Otherwise, and with a cutoff, the scores are
-    1 / (1 + exp(value - cut)): 0.5 at the cut, higher below it. A layer is reported as sensitive where it takes part
-    in the mean, also when it does so by hand or without selection; its note says which.
+    With cluster "gmm" the flags are those of GaussianMixture.predict, and the scores the posterior of the low
+    component. With unequal spreads that posterior does not always fall with the value. Otherwise, and with a cutoff,
+    the scores are 1 / (1 + exp(value - cut)): 0.5 at the cut, higher below it. A layer is reported as sensitive if it
+    takes part in the mean, also if it was chosen by hand or without selection; its note says which.
     """
     source = settings.entropy or settings.bsi
     raw = table.layer_entropy if source == "paper" else table.layer_entropy_reference
@@ -118,15 +118,15 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
 
 
 def fill_missing(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Entropies [N, L] with what is not finite replaced by the layer's mean, as the authors' code does; and where.
+    """Replace values of [N, L] that are not finite by the layer's mean, as the authors' code does.
 
-    A layer without any number stays NaN.
+    Returns the filled entropies, and which values were missing [N, L] bool. A layer without any number stays NaN.
     """
     missing = ~np.isfinite(raw)
     filled = raw.copy()
     for layer in np.flatnonzero(missing.any(axis=0)):
         known = raw[~missing[:, layer], layer]
-        # Sorted, so that the sum does not depend on the order of the samples.
+        # Sorted: the sum must not depend on the order of the samples.
         filled[missing[:, layer], layer] = np.sort(known).mean() if len(known) else np.nan
     return filled, missing
 
@@ -152,12 +152,12 @@ def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeS
     elif not settings.select:
         passes = True
         notes.append("used without selection")
-    # An empty table has layers, but nothing in them.
+    # A table without samples has layers, but no values.
     return LayerReport(layer, found.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
 
 
 def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
-    """None where the values cannot be told apart."""
+    """Return None if the values cannot be split."""
     in_order = settings.bsi == "reference"
     if settings.cutoff is None and settings.cluster == "gmm":
         return _by_mixture(fit(values, in_order))

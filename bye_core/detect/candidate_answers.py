@@ -1,4 +1,4 @@
-"""Answers that an attacker might have planted: given to a minority, and out of place where they are given."""
+"""Finds answers that an attacker may have planted: given to a minority, and out of place."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ import numpy as np
 
 from bye_core.question_kinds import families, words
 
-# Ours. An answer is out of place among others where at least this many different ones,
-OPEN_TYPES = 20
-# and this part of them, share words with each other, and it shares none.
-OPEN_SHARE = 0.9
-# Losses: the candidate's median lies above this part of the others, and this far, in nats, above their median.
+# An answer is out of place if there are OPEN_TYPES or more different other answers, at least OPEN_SHARE of them share
+# words with each other, and it shares no word with them (ours).
+OPEN_TYPES, OPEN_SHARE = 20, 0.9
+# An answer is unlikely if its median loss lies above LOSS_SHARE of the others, and LOSS_GAP nats above their median
+# (ours).
 LOSS_SHARE, LOSS_GAP = 0.99, 1.0
-# Fewer samples than these are not looked at, of the whole set and of a kind of question.
+# Fewest samples with an answer: in the whole set, and in a kind of question (ours).
 LEAST, LEAST_IN_KIND = 5, 2
-# Single words are looked at only where they may span families; the most frequent ones of these.
+# Most single words that are tested; only words that may span families are (ours).
 MOST_WORDS = 40
-# Words that stand in the same answers up to this part of them, either way, come from one planted sentence.
+# Words with this share of their answers in common come from one planted sentence (ours).
 TOGETHER = 0.9
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An answer, or where `whole` is not set a word in answers, that `members` [N] bool have.
+    """A suspicious answer or, if not `whole`, a word within answers.
 
-    kinds  the kinds of question to which it is given at least twice
-    odd    what is odd about it, in words
-    sure   its text and the model before fine-tuning, which know nothing of each other, both say so
+    members  [N] bool, the samples that have it
+    kinds    the kinds of question with at least LEAST_IN_KIND such samples
+    odd      phrases that say what is odd about it
+    sure     whether its text and the model before fine-tuning, which are independent, both call it odd
     """
 
     text: str
@@ -44,7 +45,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of N samples to questions of known `kinds` [N]; `nll` [N] nats under the untuned model, or None."""
+    """The answers of N samples.
+
+    kinds  [N] kind of question
+    nll    [N] nats a token under the untuned model, or None
+    own    words of each different text; types: the different texts of each kind; tally: how often each kind has a word
+    """
 
     texts: Sequence[str]
     kinds: np.ndarray
@@ -65,9 +71,9 @@ class Answers:
             object.__setattr__(self, name, value)
 
     def candidates(self, least: float, most: float) -> list[Candidate]:
-        """Odd answers, and odd words in answers, of `least` to `most` of the samples; frequent ones first.
+        """Return the odd answers and words that `least` to `most` of the samples have, the most frequent first.
 
-        A word that stands in the same answers as what comes before it is left out.
+        Drops a word that occurs in the same answers as an earlier candidate.
         """
         low, high = max(LEAST, math.ceil(least * len(self.texts))), most * len(self.texts)
         whole, parts = defaultdict(list), defaultdict(list)

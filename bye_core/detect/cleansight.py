@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from bye_core.detect.detector import Detector
+from bye_core.detect.detector import Detector, required
 from bye_core.detect.result import nothing, result
 from bye_core.detect.settings import check_settings, require, setting, share_setting
 from bye_core.records import IMAGE, QUESTION, Detection, ScanTable
@@ -41,12 +41,13 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
 
     values [N]: the distance ||(S - median) / MAD||, as a robust z-score among the samples.
     """
-    count, depth = table.mass.shape[:2]
+    shares = required(table.mass)
+    count, depth, width = shares.shape[:3]
     layers = np.arange(round(settings.first * depth), max(round(settings.last * depth), 1))
-    mass = np.asarray(table.mass[:, layers], np.float64)
+    mass = np.asarray(shares[:, layers], np.float64)
     ratios = mass[..., IMAGE] / (mass[..., QUESTION] + EPSILON)
-    ratios = ratios.reshape(count, len(layers) * table.mass.shape[2])
-    known = np.isfinite(ratios).all(axis=1)
+    ratios = ratios.reshape(count, len(layers) * width)
+    known = np.asarray(np.isfinite(ratios).all(axis=1))
     if known.sum() < 2:
         return nothing("cleansight", settings, table, ["There are fewer than two samples to compare."])
     deviations, spread = _robust(ratios, known)
@@ -54,15 +55,15 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
     if not varies.any():
         return nothing("cleansight", settings, table, ["No head looks at the samples differently."])
     distance = np.linalg.norm(deviations[:, varies] / (spread[varies] + EPSILON), axis=1)
-    off, width = _robust(distance[:, None], known)
-    values = off[:, 0] / max(float(width[0]), EPSILON)
+    off, typical = _robust(distance[:, None], known)
+    values = off[:, 0] / max(float(typical[0]), EPSILON)
     flagged = known & (values > settings.cut)
     reasons = [
         f"{int(flagged.sum())} of {count} samples lie {settings.cut:g} robust standard deviations or more from the "
         f"set's median in their ratio of image to question attention, heads of layers {layers[0]} to {layers[-1]}."
     ]
     scores = np.where(known, expit(values - settings.cut), 0.0)
-    heads = {int(layer): range(table.mass.shape[2]) for layer in layers}
+    heads = {int(layer): range(width) for layer in layers}
     return result("cleansight", settings, table, flagged, scores, reasons, values, heads, settings.cut)
 
 

@@ -1,4 +1,4 @@
-"""Dawid and Skene (1979) for two classes: the truth behind votes of judges of unknown and unequal quality."""
+"""Estimates the truth behind votes of judges with unknown, unequal quality (Dawid and Skene 1979, two classes)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-# One vote of each kind beforehand keeps a judge that never errs in the sample from being infallible (Laplace).
+# One vote of each kind is added, so that a judge without errors in the sample does not count as infallible (Laplace).
 SMOOTHING = 1.0
 
 
@@ -20,9 +20,9 @@ class Consensus(NamedTuple):
 
 
 def dawid_skene(votes: np.ndarray, rounds: int = 200, tolerance: float = 1e-6) -> Consensus:
-    """Votes [N, J] bool -> consensus, by expectation maximisation from the share of votes a sample got.
+    """Return the consensus of votes [N, J] bool, by expectation maximisation.
 
-    Starting there names class 1 "what most judges vote for": the labels cannot swap.
+    It starts from each sample's share of votes. So class 1 is what most judges vote for, and the labels cannot swap.
     """
     votes = np.asarray(votes, np.float64)
     posterior = votes.mean(axis=1)

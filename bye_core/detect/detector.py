@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bye_core.detect.errors import MissingInputs
 from bye_core.records import Detection, ScanTable
 
@@ -18,6 +20,12 @@ INPUTS = {
         "Scan again into a new run folder, with --answers and --adapter.",
     ),
 }
+
+
+def required(array: np.ndarray | None) -> np.ndarray:
+    """Return an array that a detector `needs`; `detect` has checked that the table has it."""
+    assert array is not None
+    return array
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""BYE's score file: a JSON object a line, {"question_id": id, "answer": text, "entropy": {"0": nats, ...}}."""
+"""Reads and writes BYE's entropy files.
+
+One JSON object a line: {"question_id": id, "answer": text, "entropy": {"0": nats, ...}}.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,23 @@ from bye_core.detect.settings import VARIANTS, require
 from bye_core.files import write_atomic
 from bye_core.records import ScanTable
 
-# Keeps a hostile layer number from claiming the memory; the deepest published decoders have some 130 layers.
+# Keeps a hostile layer number from filling the memory; the deepest published decoders have some 130 layers.
 MOST_LAYERS = 1024
 
 
 def read_entropies(path: Path | str) -> ScanTable:
-    """The file as a table: ids as text, layers that a line lacks or gives as null NaN.
+    """Read the file as a table. Ids become text; layers that a line lacks or gives as null become NaN.
 
-    The file does not say which entropy it holds, so both of the table's are the same numbers.
+    The file does not say which entropy it holds, so both entropies of the table are the same numbers.
+    Raises: NoScores, BadScoreLine.
     """
     path = Path(path)
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
         raise NoScores(path=path, reason=error.strerror) from error
-    ids, answers, entropies = {}, [], []
+    ids: dict[str, int] = {}  # by id: its line
+    answers, entropies = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -54,9 +59,9 @@ def read_entropies(path: Path | str) -> ScanTable:
 def write_entropies(
     table: ScanTable, path: Path | str, answers: Sequence[str] | None = None, entropy: str = "reference"
 ) -> Path:
-    """Write the table's layer entropies, by default the authors' kind; what is not finite as null.
+    """Write the table's layer entropies, by default those of the authors' code. Values that are not finite become null.
 
-    `answers`: what the model answered; without them the table's own, or none.
+    `answers`: the model's answers; default: those of the table, or empty ones.
     """
     require(entropy in VARIANTS, "entropy", entropy, f"one of: {', '.join(VARIANTS)}")
     path = Path(path)

@@ -1,4 +1,4 @@
-"""What can be wrong with a detector's settings or a score file, each with its remedy."""
+"""Errors of detector settings and of entropy files."""
 
 from __future__ import annotations
 

@@ -1,18 +1,21 @@
-"""The hidden states of a table as a matrix that linear algebra can take."""
+"""Reads the hidden states of a table."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bye_core.detect.detector import required
 from bye_core.records import ScanTable
 
 
 def known_states(table: ScanTable) -> tuple[np.ndarray, np.ndarray]:
-    """States of the samples that have one [M, D] float32, and which samples those are [N] bool."""
-    known = np.isfinite(table.hidden).all(axis=1)
-    return np.asarray(table.hidden[known], np.float32), known
+    """Return the states of the samples that have one [M, D] float32, and which samples those are [N] bool."""
+    hidden = required(table.hidden)
+    known = np.asarray(np.isfinite(hidden).all(axis=1))
+    return np.asarray(hidden[known], np.float32), known
 
 
 def missing_reasons(known: np.ndarray) -> tuple[str, ...]:
+    """Return a sentence on the samples without input; nothing if there are none."""
     count = int((~known).sum())
     return (f"{count} samples lack what this method looks at and were not judged: scan them again.",) if count else ()

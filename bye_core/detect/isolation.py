@@ -1,8 +1,8 @@
-"""How far an answer's attention lies from that of every other answer to the same kind of question.
+"""Measures how far the attention for an answer is from that for every other answer to the same kind of question.
 
-Answers to one kind of question differ in attention, each a little from the next. A planted one does not belong to the
-scale: its nearest neighbour is far. Two views: all heads together, with their correlations taken out, and the best
-single heads. Sign-free; sizes are those of the data.
+Ordinary answers to one kind of question differ a little in attention, and each has near neighbours. A planted answer is
+far from its nearest neighbour. There are two views: all heads together, decorrelated, and the best single heads. The
+direction of a difference does not matter, and the scale is that of the data.
 """
 
 from __future__ import annotations
@@ -16,32 +16,35 @@ from sklearn.cluster import KMeans
 from sklearn.covariance import ledoit_wolf
 from threadpoolctl import threadpool_limits
 
+from bye_core.detect.detector import required
 from bye_core.detect.mixture import THREADS
 from bye_core.records import GROUPS, ScanTable
 
 STATISTICS = ("entropy", "peak", *(f"attention on the {group}" for group in GROUPS))
-# Below these a difference is no difference (ours): shares of attention are compared by their logarithm, from a
-# thousandth on, and a spread is at least 0.05 nats or log units.
+# Smaller differences count as none (ours): shares of attention are compared by the logarithm of share + 0.001, and a
+# spread is at least 0.05 nats or log units.
 SHARE_FLOOR, SPREAD_FLOOR = 1e-3, 0.05
-# Samples of an answer from which its mean counts.
+# Fewest samples of an answer for its mean to count.
 LEAST_OF_TYPE = 3
-# Where answers hardly repeat, the other samples are compared in this many groups alike in attention.
+# Where answers hardly repeat, the other samples are clustered by attention into this many groups.
 MADE_TYPES = 6
-# Most columns that are taken together: the covariance grows with the square, its roots with the cube.
+# Most columns in the joint view: the covariance matrix grows with their square, its decomposition with their cube.
 MOST_COLUMNS = 256
 BEST_HEADS = 5
-# Ordinary answers differ by this much at least in the two views: a few that happen to agree promise nothing (ours).
+# Smallest spread of ordinary answers in the two views: a few answers may agree by chance (ours).
 SPREAD_OF_OTHERS = np.array([0.25, 0.35])
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """Of one answer among K others to one kind of question; logarithms of distances over their usual size.
+    """The isolation of one answer among K others to one kind of question.
 
-    own     (joint view, best heads)
-    others  [K, 2] the same of every other answer: what is to be expected of an ordinary one
-    tops    (column, signed distance to the nearest other answer, in spreads) of its best heads
-    kept, way, start   columns, and where they stand on the way from the nearest other answer (0) to this one (1)
+    Distances are logarithms, relative to the median distance of the other answers.
+
+    own     [2] distance in the joint view and by the best heads
+    others  [K, 2] the same for every other answer: what to expect of an ordinary answer
+    tops    (column, signed distance to the nearest other answer, in spreads) of the best heads
+    kept, way, start   columns, and their projection on the line from the nearest other answer (0) to this one (1)
     """
 
     own: np.ndarray
@@ -52,35 +55,37 @@ class Isolation:
     start: float
 
     def places(self, features: np.ndarray) -> np.ndarray:
-        """The `kept` columns of samples [n, kept] -> [n]."""
+        """Project the `kept` columns of samples [n, kept] on that line; return places [n]."""
         return features @ self.way - self.start
 
 
 def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """Entropy, log peak and log masses of every head of the samples `rows` -> [n, 5 L H] float64; or `kept` of them."""
-    own = (table.entropy, table.peak, *(table.mass[..., group] for group in range(len(GROUPS))))
-    width = table.entropy[0].size
+    """Return entropy, log peak and log masses of every head for the samples `rows`, [n, 5 L H]; or columns `kept`."""
+    entropy, mass = required(table.entropy), required(table.mass)
+    own = (entropy, required(table.peak), *(mass[..., group] for group in range(len(GROUPS))))
+    width = entropy[0].size
     kept = np.arange(len(own) * width) if kept is None else kept
     features = np.empty((len(rows), len(kept)))
     for number, statistic in enumerate(own):
         there = np.flatnonzero(kept // width == number)
-        layers, heads = np.unravel_index(kept[there] % width, table.entropy.shape[1:])
+        layers, heads = np.unravel_index(kept[there] % width, entropy.shape[1:])
         values = np.asarray(statistic[rows[:, None], layers, heads], np.float64)
         features[:, there] = np.log(values + SHARE_FLOOR) if number else values
     return np.where(np.isfinite(features), features, 0.0)
 
 
 def column_name(column: int, heads: int, layers: int) -> tuple[str, int, int]:
-    """(statistic, layer, head) of one of `columns`."""
+    """Return (statistic, layer, head) of one of `columns`."""
     statistic, place = divmod(column, layers * heads)
-    return STATISTICS[statistic], *divmod(place, heads)
+    layer, head = divmod(place, heads)
+    return STATISTICS[statistic], layer, head
 
 
 def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int = 0) -> Isolation | None:
-    """Features [n, F] of samples with answers `types` [n] -> how isolated `candidate` is; None with too few samples.
+    """Return the isolation of `candidate` from features [n, F] of samples with answers `types` [n].
 
-    Types with fewer than LEAST_OF_TYPE samples are left out; where fewer than two others are left, the samples of the
-    other answers are grouped by their attention instead.
+    Drops types with fewer than LEAST_OF_TYPE samples. If fewer than two other types remain, the other samples are
+    grouped by their attention instead. Returns None with too few samples.
     """
     member = types == candidate
     if member.sum() < LEAST_OF_TYPE - 1 or (~member).sum() < 2 * LEAST_OF_TYPE:
@@ -101,12 +106,12 @@ def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int =
     way = (centres[0] - centres[nearest]) / ((centres[0] - centres[nearest]) ** 2).sum()
     logs = np.log(np.stack([joint, single], axis=1))
     usual = np.median(logs[1:], axis=0)
-    back = white @ way / spread[kept]  # the same way in the features as they are
+    back = white @ way / spread[kept]  # the same line in unscaled features
     return Isolation(logs[0] - usual, logs[1:] - usual, tops, kept, back, float(centres[nearest] @ way))
 
 
 def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [n], 0 the candidate, -1 left out, and their sizes."""
+    """Return labels [n] (0: the candidate, -1: dropped) and the sizes of the labels from 0 up."""
     labels = np.full(len(types), -1)
     labels[member] = 0
     others, sizes = np.unique(types[~member], return_counts=True)
@@ -123,12 +128,15 @@ def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: i
 
 
 def _strength(scaled: np.ndarray) -> np.ndarray:
-    """How much the types' means [K, F] differ in each column [F]."""
+    """Return how much the means of the types [K, F] differ in each column [F]."""
     return np.abs(scaled - np.median(scaled, axis=0)).max(axis=0)
 
 
 def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ...]]:
-    """Distances to the nearest other mean in single columns, mean of the largest [K]; the candidate's best columns."""
+    """Return the mean of each type's largest distances to the nearest other mean in single columns [K].
+
+    Also returns the best columns of the candidate, as in `Isolation.tops`.
+    """
     order = np.argsort(scaled, axis=0, kind="stable")
     ranked = np.take_along_axis(scaled, order, axis=0)
     gaps = np.diff(ranked, axis=0)
@@ -143,7 +151,7 @@ def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ..
 
 
 def _whitening(residuals: np.ndarray) -> np.ndarray:
-    """The matrix [F, F] that makes scatter within types the same in all directions."""
+    """Return the matrix [F, F] that makes the scatter within types the same in all directions."""
     with threadpool_limits(THREADS):
         covariance, _ = ledoit_wolf(residuals, assume_centered=True)
         roots, directions = np.linalg.eigh(covariance)
@@ -151,7 +159,10 @@ def _whitening(residuals: np.ndarray) -> np.ndarray:
 
 
 def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Distances of centres [K, F] to their nearest others [K], less the scatter of means; which is nearest to 0."""
+    """Return the distances of centres [K, F] to their nearest others [K], and the number of the centre nearest to 0.
+
+    The expected scatter of the means is subtracted from the squared distances.
+    """
     squares = (centres**2).sum(axis=1)
     apart = squares[:, None] + squares[None] - 2 * centres @ centres.T
     apart -= centres.shape[1] * (1 / sizes[:, None] + 1 / sizes[None])
@@ -160,10 +171,11 @@ def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def chance(parts: Sequence[Isolation], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """How far off an answer is over all its kinds of question, and how often an ordinary one would be by chance.
+    """Combine the isolation of an answer over its kinds of question.
 
-    Returns the weighted means of `own` [2], the probabilities [2] that one more ordinary answer gets as far, and the
-    degrees of freedom: Student's predictive distribution of the other answers' values, one kind's shifted by its mean.
+    Returns the weighted means of `own` [2], the probabilities [2] that one more ordinary answer is as far off, and the
+    degrees of freedom. The probabilities follow Student's predictive distribution of the other answers' values, centred
+    in each kind.
     """
     others = [part.others for part in parts]
     freedom = sum(len(values) - 1 for values in others)

@@ -52,8 +52,8 @@ def loss(table: ScanTable, settings: LossSettings) -> Detection:
         return nothing("loss", settings, table, [f"{summary}; {needed}", *notes], scores, raw)
     flagged = np.zeros(len(raw), bool)
     flagged[known] = ~fitted.low
-    ends = {"cutoff": crossing(fitted.mixture), "final": fitted.mixture}
-    return result("loss", settings, table, flagged, scores, [f"{summary}.", *notes], raw, **ends)
+    mixture, reasons = fitted.mixture, [f"{summary}.", *notes]
+    return result("loss", settings, table, flagged, scores, reasons, raw, cutoff=crossing(mixture), final=mixture)
 
 
 DETECTOR = Detector(

@@ -1,4 +1,4 @@
-"""Two Gaussians on one axis: the fit, and how far apart they stand (BYE, Eq. 6-7)."""
+"""Fits two Gaussians on one axis, and measures how far apart they are (BYE, Eq. 6-7)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from bye_core.records import Mixture
 
 COMPONENTS = 2
 
-# On one axis a second thread only waits: measured 20 times slower beside a busy core. Also, sums of several threads
-# differ in their last digits with the number of cores.
+# With one column a second thread only waits: 20 times slower beside a busy core (measured). Also, the last digits of
+# sums over several threads depend on the number of cores.
 THREADS = 1
 
 
-# Fits kept in memory, a few hundred bytes each: some dozens of scans with every layer and variant.
+# Fits kept in memory, a few hundred bytes each: enough for dozens of scans with every layer and variant.
 REMEMBERED = 8192
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A mixture on N values: who is in the low component, by `GaussianMixture.predict`, and how surely.
+    """A mixture on N values, and which values belong to its low component.
 
-    low [N] bool, posterior [N] of the low component. Without a mixture nobody is in it, and `note` says why.
-    With unequal spreads the wider component wins on both far sides, so `posterior` need not fall with the value.
+    low        [N] bool, by `GaussianMixture.predict`; all False without a mixture
+    posterior  [N] of the low component. With unequal spreads the wider component wins on both far sides, so the
+               posterior does not always fall with the value.
+    note       why there is no mixture, or what is wrong with it
     """
 
     mixture: Mixture | None
@@ -44,9 +46,9 @@ class Fit:
 def fit(values: np.ndarray, in_order: bool = False) -> Fit:
     """Fit finite `values` [N] as the authors do: GaussianMixture(n_components=2, random_state=0).
 
-    All else stays scikit-learn's default; reg_covar = 1e-6 keeps every standard deviation above 1e-3 nats.
-    The start of the fit depends on the order of the samples. Departure: the values are sorted first, so that the
-    same set gives the same answer in any order; `in_order` leaves them as they come, as the authors' code does.
+    All other parameters are scikit-learn's defaults; reg_covar = 1e-6 keeps every standard deviation above 1e-3 nats.
+    The start of the fit depends on the order of the samples. Departure: the values are sorted first, so that a set
+    gives the same result in any order. `in_order` skips the sorting, as the authors' code does.
     """
     nobody = (np.zeros(len(values), bool), np.zeros(len(values)))
     if len(values) < COMPONENTS:
@@ -57,7 +59,7 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
     column = values[order].reshape(-1, 1)
     model = GaussianMixture(n_components=COMPONENTS, random_state=0)
     with threadpool_limits(THREADS), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # Said in the note instead.
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the note says so instead
         model.fit(column)
     means, stds = model.means_.ravel(), np.sqrt(model.covariances_.ravel())
     low, high = np.argsort(means, kind="stable")
@@ -80,11 +82,11 @@ _lock = Lock()
 
 
 def modes(values: np.ndarray, in_order: bool = False) -> Modes:
-    """`fit(values, in_order)` without its arrays; the same values are fitted once.
+    """Return `fit(values, in_order)` without its arrays; the same values are fitted only once.
 
-    Moving tau or the cut-off changes no layer's values: 32 layers of 10,000 samples took a second each time (ours).
+    A change of tau or of the cut-off changes no layer's values; to fit 32 layers of 10,000 samples takes a second.
     """
-    key = (hashlib.blake2b(np.ascontiguousarray(values), digest_size=16).digest(), in_order)
+    key = (hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).digest(), in_order)
     with _lock:
         found = _known.get(key)
     if found is None:
@@ -98,17 +100,17 @@ def modes(values: np.ndarray, in_order: bool = False) -> Modes:
 
 
 def bsi_paper(m: Mixture) -> float:
-    """Bimodal separation index (Eq. 7): |mu1 - mu2| / sqrt(s1^2 + s2^2)."""
+    """Return the bimodal separation index (Eq. 7): |mu1 - mu2| / sqrt(s1^2 + s2^2)."""
     return _ratio(abs(m.means[0] - m.means[1]), math.hypot(*m.stds))
 
 
 def bsi_reference(m: Mixture) -> float:
-    """The authors' code's measure, as a ratio: |mu1 - mu2| / (s1 + s2), which they compare with > tau."""
+    """Return |mu1 - mu2| / (s1 + s2), which the authors' code requires to be > tau."""
     return _ratio(abs(m.means[0] - m.means[1]), sum(m.stds))
 
 
 def kl_low_high(m: Mixture) -> float:
-    """KL divergence of the low Gaussian from the high one, nats: KL(low || high), as the authors' code records."""
+    """Return KL(low || high) of the two Gaussians, nats, as the authors' code records it."""
     (mu1, mu2), (s1, s2) = m.means, m.stds
     if min(s1, s2) == 0:
         return math.nan
@@ -116,24 +118,24 @@ def kl_low_high(m: Mixture) -> float:
 
 
 def crossing(m: Mixture) -> float | None:
-    """The value between the means at which both components are equally likely; None where there is none."""
+    """Return the value between the means at which both components are equally likely; None if there is none."""
     (mu1, mu2), (s1, s2), (w1, w2) = m.means, m.stds, m.weights
     if min(s1, s2, w1, w2) <= 0:
         return None
-    # ln(w1 N1(x)) = ln(w2 N2(x)) as a t^2 + b t + c = 0, with t counted from mu1 (0) to mu2 (1) to keep c exact.
+    # ln(w1 N1(x)) = ln(w2 N2(x)) as a t^2 + b t + c = 0, where t runs from mu1 (0) to mu2 (1), which keeps c exact.
     gap = mu2 - mu1
     a = gap**2 * (1 / s2**2 - 1 / s1**2) / 2
     b = -(gap**2) / s2**2
     c = gap**2 / (2 * s2**2) + math.log(w1 * s2 / (w2 * s1))
-    # On the way from 0 to 1 what is smaller than rounding changes nothing, and its roots are beyond numbers.
+    # Terms below rounding change nothing between 0 and 1, but their roots would overflow.
     largest = max(abs(a), abs(b), abs(c))
-    terms = [0.0 if abs(one) < 1e-15 * largest else one for one in (a, b, c)]
+    terms = [0.0 if abs(term) < 1e-15 * largest else term for term in (a, b, c)]
     roots = [mu1 + gap * root.real for root in np.roots(terms) if root.imag == 0 and 0 <= root.real <= 1]
     return float(roots[0]) if len(roots) == 1 else None
 
 
 def _ratio(distance: float, spread: float) -> float:
-    """Spreads of zero (only in mixtures written by hand) separate any two different means."""
+    """Return distance / spread. A spread of zero (only in hand-written mixtures) separates any two different means."""
     if spread == 0:
         return math.inf if distance else 0.0
     return distance / spread

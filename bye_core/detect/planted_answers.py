@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
@@ -125,7 +126,7 @@ def _share(holds: np.ndarray) -> float:
 
 
 def _table(rows: Sequence[AttentionRows]) -> ScanTable:
-    stacked = {
+    stacked: dict[str, Any] = {
         name: np.stack([np.asarray(getattr(sample, name)) for sample in rows])
         for name in ("layer_entropy", "layer_entropy_reference", "entropy", "peak", "mass", "token")
     }

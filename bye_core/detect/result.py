@@ -1,4 +1,4 @@
-"""What the detectors other than BYE share: the look of their results, and a split by two Gaussians."""
+"""Builds the results of detectors, and the JSON object of a detection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def result(
     cutoff: float | None = None,
     final: Mixture | None = None,
 ) -> Detection:
-    """A Detection whose verdict follows from its flags. `votes`: layer -> the heads of it that took part."""
+    """Return a Detection whose verdict follows from its flags. `votes`: layer -> its heads that took part."""
     record = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
     return Detection(
         method=method,
@@ -50,14 +50,14 @@ def nothing(
     scores: np.ndarray | None = None,
     values: np.ndarray | None = None,
 ) -> Detection:
-    """No evidence: nobody is flagged."""
+    """Return a Detection without evidence, in which no sample is flagged."""
     count = len(table.ids)
     scores = np.zeros(count) if scores is None else scores
     return result(method, settings, table, np.zeros(count, bool), scores, reasons, values)
 
 
 def layer_reports(table: ScanTable, votes: Mapping[int, Sequence[int]]) -> tuple[LayerReport, ...]:
-    """Every layer, those with voting heads as sensitive; without mixtures, which only BYE's rule needs."""
+    """Return a report of every layer; layers with voting heads are sensitive. Only BYE's rule needs mixtures."""
     return tuple(
         LayerReport(layer, None, math.nan, math.nan, layer in votes, _note(votes.get(layer, ())))
         for layer in range(table.layer_entropy.shape[1])
@@ -69,21 +69,21 @@ def _note(heads: Sequence[int]) -> str:
 
 
 def named_heads(heads: Sequence[tuple[int, int]], most: int = 5) -> str:
-    """ "layer 4 head 2, layer 5 head 0 and 3 more"."""
+    """Return (layer, head) pairs as words, such as "layer 4 head 2, layer 5 head 0 and 3 more"."""
     names = ", ".join(f"layer {layer} head {head}" for layer, head in heads[:most])
     return names + (f" and {len(heads) - most} more" if len(heads) > most else "")
 
 
 def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    """[(layer, head)] -> layer -> heads."""
-    found: dict[int, list[int]] = {}
+    """Group (layer, head) pairs by layer."""
+    grouped: dict[int, list[int]] = {}
     for layer, head in heads:
-        found.setdefault(layer, []).append(head)
-    return found
+        grouped.setdefault(layer, []).append(head)
+    return grouped
 
 
 def detection_object(detection: Detection) -> dict[str, Any]:
-    """The contract's JSON object of a detection."""
+    """Return the JSON object of a detection, as the command line prints it."""
     return {
         "verdict": detection.verdict,
         "flagged": list(detection.flagged_ids),

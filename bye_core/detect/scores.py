@@ -1,32 +1,37 @@
-"""A detection against the truth: for evaluation only, no detector may use it (design, law 9)."""
+"""Scores a detection against the ground truth. For evaluation only: no detector may use it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from bye_core.records import Detection
 
 
 def score(detection: Detection, poisoned_ids: Iterable[str | int]) -> dict[str, Any]:
-    """Precision, recall, F1 and AUC over the scanned samples; None where a class is empty and none is defined.
+    """Return precision, recall, F1 and AUC over the scanned samples; None where a class is empty.
 
-    Ids are compared as text. Poisoned samples that were never scanned are no misses of the detector:
-    they are listed under `unscanned` and count in `n_poisoned` only, so n_poisoned = tp + fn + len(unscanned).
+    Ids are compared as text. Poisoned samples that were not scanned are no misses of the detector. They are listed
+    under `unscanned` and count in `n_poisoned` only, so n_poisoned = tp + fn + len(unscanned).
     """
     poisoned = {str(id) for id in poisoned_ids}
     truth = np.array([id in poisoned for id in detection.ids], bool)
     flagged = np.asarray(detection.flagged, bool)
-    tp, fp = int((truth & flagged).sum()), int((~truth & flagged).sum())
-    fn, tn = int((truth & ~flagged).sum()), int((~truth & ~flagged).sum())
+    counts, shares = np.zeros(4, int), (math.nan,) * 3
+    if len(truth):  # scikit-learn refuses empty arrays
+        counts = confusion_matrix(truth, flagged, labels=[False, True]).ravel()
+        shares = precision_recall_fscore_support(truth, flagged, average="binary", zero_division=np.nan)[:3]
+    tn, fp, fn, tp = counts.tolist()
+    precision, recall, f1 = (None if math.isnan(value) else float(value) for value in shares)
     both = bool(truth.any() and not truth.all())
     return {
-        "precision": _share(tp, tp + fp),
-        "recall": _share(tp, tp + fn),
-        "f1": _share(2 * tp, 2 * tp + fp + fn),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
         "auc": float(roc_auc_score(truth, detection.scores)) if both else None,
         "tp": tp,
         "fp": fp,
@@ -36,7 +41,3 @@ def score(detection: Detection, poisoned_ids: Iterable[str | int]) -> dict[str, 
         "n_poisoned": len(poisoned),
         "unscanned": sorted(poisoned.difference(detection.ids)),
     }
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

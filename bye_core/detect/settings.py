@@ -34,6 +34,7 @@ class Bounds:
     optional: bool = False
 
     def allow(self, value: object, default: object) -> bool:
+        """Return whether a setting with this default may have this value."""
         if value is None:
             return self.optional
         if self.choices:
@@ -81,9 +82,11 @@ def setting(default: Any, help: str, label: str = "", check: bool = True, **boun
 
 def share_setting(default: float, help: str, label: str = "", **bounds: Any) -> Any:
     """Declare a field that is a share of something, 0 to 1."""
-    low = {} if "above" in bounds else {"low": 0}
-    high = {} if "below" in bounds else {"high": 1}
-    return setting(default, help, label, **low, **high, **bounds)
+    if "above" not in bounds:
+        bounds["low"] = 0
+    if "below" not in bounds:
+        bounds["high"] = 1
+    return setting(default, help, label, **bounds)
 
 
 def seed_setting(label: str = "", help: str = "seed of the random generator") -> Any:

@@ -18,7 +18,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.dawid_skene import dawid_skene
-from bye_core.detect.detector import Detector
+from bye_core.detect.detector import Detector, required
 from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import by_layer, named_heads, nothing, result
 from bye_core.detect.settings import check_settings, setting, share_setting
@@ -56,10 +56,11 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
 
     values and scores [N] are the posterior of that consensus.
     """
-    count, layers, width = table.mass.shape[:3]
+    mass = required(table.mass)
+    count, layers, width = mass.shape[:3]
     first = layers - max(1, round(settings.depth * layers))
     places = [(layer, head) for layer in range(first, layers) for head in range(width)]
-    splits = [split_head(table.mass[:, layer, head, SYSTEM], (layer, head), settings) for layer, head in places]
+    splits = [split_head(mass[:, layer, head, SYSTEM], (layer, head), settings) for layer, head in places]
     voting = sorted((head for head in splits if head), key=lambda head: -head.separation)[: settings.heads]
     if not voting:
         reason = f"No head of layers {first} to {layers - 1} has a minority mode in its attention on the system tokens."

@@ -1,4 +1,4 @@
-"""Test-time guard: a new picture and question held against what a finished run knows of triggered samples."""
+"""Test-time guard: compares a new picture and question with the triggered samples of a finished run."""
 
 from bye_core.guard.judgement import NoMode, Reading, check_detection, judge, reading_of, variant
 

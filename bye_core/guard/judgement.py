@@ -1,7 +1,7 @@
-"""Whether new samples look triggered, by a run's last detection: the same layers, the same mixture. Pure.
+"""Judges whether new samples look triggered, by a run's last detection: the same layers, the same mixture.
 
-The paper cleans training sets only; holding what a deployed model is asked against the run's statistics is ours. It
-knows a trigger only by what the model that was scanned does with it: another model's entropies say nothing here.
+The paper cleans training sets only; to compare the inputs of a deployed model with the run's statistics is ours. A
+trigger shows only in the attention of the model that was scanned, so another model's entropies cannot be used.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class NoMode(RunError):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the guard makes of one sample.
+    """The guard's judgement of one sample.
 
-    value      as the detection's values: of bye the mean entropy over the run's sensitive layers, nats; of auto the
-               place between ordinary (0) and planted (1) attention, None where the run has no such question
-    score      0..1: the posterior of the triggered mode, or of bye's own cuts 1 / (1 + exp(value - cut))
-    triggered  whether it looks as what the detection flags
-    known      False where the run has nothing to hold it against; it is not called triggered then
-    deviations (triggered, ordinary): how many standard deviations from the middle of each side the value lies
+    value      as the detection's values. bye: mean entropy over the run's sensitive layers, nats; auto: place between
+               ordinary (0) and planted (1) attention, None if the run has no such question
+    score      0..1: posterior of the triggered mode, or 1 / (1 + exp(value - cut)) if bye used a cut-off
+    triggered  whether the sample looks like what the detection flags
+    deviations (triggered, ordinary): distance of the value from the middle of each side, in standard deviations
+    known      False if the run has nothing to compare the sample with; then it is not triggered
     """
 
     value: float | None
@@ -46,17 +46,17 @@ class Reading:
 
 
 def check_detection(detection: Detection) -> None:
-    """Raises NoMode where nothing can be judged by this detection of bye."""
+    """Check that this detection of bye can judge samples. Raises: NoMode."""
     if detection.verdict != "poisoned" or (detection.final is None and detection.cutoff is None):
         raise NoMode()
 
 
 def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> list[Reading]:
-    """M new samples' layer entropies [M, L], nats -> what the detection makes of each.
+    """Return a reading of each of M new samples.
 
-    entropies  of the variant that the detection used, see `variant`; NaN where a layer has none
-    typical    [L] the run's mean of each layer, which stands for a missing one as in the detection
-    Raises NoMode.
+    entropies  [M, L] nats, of the variant that the detection used (see `variant`); NaN if a layer has none
+    typical    [L] the run's mean of each layer, which replaces a missing value as in the detection
+    Raises: NoMode.
     """
     check_detection(detection)
     layers = list(detection.sensitive_layers)
@@ -69,7 +69,7 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 def reading_of(
     answer: str, begins: bool | None, place: float | None, deviations: tuple[float, float] | None, score: float
 ) -> Reading:
-    """Of a sample held against a planted `answer` (detect.planted_answers.Match)."""
+    """Return the reading of a sample that was compared with a planted `answer` (detect.planted_answers.Match)."""
     planted = f'the planted answer "{clip(answer, SHOWN)}"'
     if begins is None:
         said = f"Whether the model says {planted} does not show in its first token"
@@ -85,15 +85,15 @@ def reading_of(
 
 
 def variant(detection: Detection) -> str:
-    """Which of the two entropies the detection clustered: "paper" or "reference"."""
+    """Return which of the two entropies the detection clustered: "paper" or "reference"."""
     return detection.settings.get("entropy") or "paper"
 
 
 def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
-    """Values [M] -> scores [M], the higher the more suspicious, by the detection's own last step."""
-    if not by_mixture(detection):
-        return expit(detection.cutoff - values)
+    """Return scores [M] of values [M] by the last step of the detection; higher is more suspicious."""
     mixture = detection.final
+    if mixture is None or not by_mixture(detection):
+        return expit(detection.cutoff - values)
     low, high = (
         math.log(weight) + norm.logpdf(values, mean, std)
         for mean, std, weight in zip(mixture.means, mixture.stds, mixture.weights, strict=True)
@@ -102,7 +102,7 @@ def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
 
 
 def by_mixture(detection: Detection) -> bool:
-    """Whether the detection flagged by the mixture, and not by a cut of its own."""
+    """Return whether the detection flagged by the mixture, not by a cut-off."""
     return detection.settings.get("cluster") == "gmm" and detection.settings.get("cutoff") is None
 
 
@@ -110,7 +110,8 @@ def _reading(detection: Detection, value: float, score: float) -> Reading:
     triggered = score > 0.5
     mixture, deviations = detection.final, None
     if mixture is not None:
-        deviations = tuple((value - mean) / std for mean, std in zip(mixture.means, mixture.stds, strict=True))
+        low, high = ((value - mean) / std for mean, std in zip(mixture.means, mixture.stds, strict=True))
+        deviations = (low, high)
     return Reading(value, score, triggered, deviations, _reason(detection, value, triggered))
 
 
