@@ -210,10 +210,11 @@ def load_weights(
     device: torch.device | None = None,
 ) -> torch.nn.Module:
     """Load the model. Raises: IncompleteWeights where transformers would fill gaps with random numbers, BrokenModel."""
-    more = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
+    options = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
+    load: Any = AutoModelForImageTextToText.from_pretrained  # its type does not know `output_loading_info`
     try:
-        network, report = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **more
+        network, report = load(
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **options
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise BrokenModel(path=folder, reason=error) from error

@@ -33,10 +33,11 @@ def finetune_here(
 ) -> dict[str, Any] | None:
     """Fine-tune in this process, one of several under torchrun; `finetune` runs this in a child.
 
-    Returns the card, which names the device and dtype taken; None in all processes but the first. `stop` ends it where
-    all is saved. Raises what `bye_core.train.lora.finetune` does, and RunBusy while another process trains into `out`.
+    Returns the card, which names device and dtype; None in all processes except the first. `stop` ends the training
+    once a checkpoint is saved. Raises: RunBusy while another process trains into `out`, and the errors of
+    bye_core.train.finetune.finetune.
     """
-    from bye_core.train.lora import finetune as train
+    from bye_core.train.finetune import finetune as train
 
     refuse_finished(out)
     first = int(os.environ.get("RANK", 0)) == 0
@@ -60,10 +61,10 @@ def preflight(
     columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a fine-tuning would find and need, without a step of it: samples, reasons, token lengths, memory, steps."""
-    from bye_core.train.preflight import look
+    from bye_core.train.preflight import run_preflight
 
     dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), format, columns)
-    return look(loaded, dataset.samples, dataset.images, settings, _processes()).facts(dataset.faults)
+    return run_preflight(loaded, dataset.samples, dataset.images, settings, _processes()).facts(dataset.faults)
 
 
 def _loaded(

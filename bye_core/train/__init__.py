@@ -1,1 +1,1 @@
-"""LoRA fine-tuning in a child process, and what the tuned model does: clean performance and attack success."""
+"""Fine-tunes a model with LoRA in a child process, with checkpoints that can be resumed."""

@@ -1,9 +1,9 @@
-"""Checkpoints that are complete or nothing: a file that is written last, with the others' hashes, marks the complete.
+"""Reads and writes checkpoints. A checkpoint is complete once complete.json, with the hashes of all files, is written.
 
-    checkpoints/training.json      what is being trained on what
+    checkpoints/training.json      model, data set and settings of the training
     checkpoints/checkpoint-STEP/   adapter, optimizer, scheduler, random states; complete.json last
 
-What has no mark, or differs from it, was cut off while it was written: it is ignored and removed.
+A checkpoint without complete.json, or with other hashes, was interrupted while it was written: it is removed.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ FOLDER = "checkpoints"
 PREFIX = "checkpoint-"
 MARK = "complete.json"
 TRAINING = "training.json"
-KEPT = 2
-DIGEST_LENGTH = 64  # of a sha256 in hexadecimal: says nothing to a person
+KEPT = 2  # complete checkpoints that are not pruned
+DIGEST_LENGTH = 64  # of a SHA-256 digest in hexadecimal, which a message does not show
 
 
-def root_of(out: Path) -> Path:
+def folder_of(out: Path) -> Path:
     return out / FOLDER
 
 
 def refuse_finished(out: Path) -> None:
-    """Raises AdapterExists where `out` holds a finished adapter, whose checkpoints are of no use any more."""
+    """Raises: AdapterExists if `out` holds a finished adapter, whose checkpoints are deleted."""
     if finished(out):
         discard(out)
         raise AdapterExists(out=out)
 
 
 def discard(out: Path) -> None:
-    """Remove all checkpoints of a finished training; one that was killed just after its card has left some."""
-    shutil.rmtree(root_of(out), ignore_errors=True)
+    """Delete all checkpoints of a finished training."""
+    shutil.rmtree(folder_of(out), ignore_errors=True)
 
 
-def mark(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Bring all files of a checkpoint to the disk, then say so."""
+def mark_complete(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Flush all files of a checkpoint to disk, then mark it complete with `facts`."""
     hashes = {}
     for path in sorted(folder.iterdir()):
         with path.open("rb+") as file:
@@ -55,8 +55,8 @@ def mark(folder: Path, facts: Mapping[str, Any]) -> None:
     sync_folder(folder.parent)
 
 
-def facts_of(folder: Path) -> dict[str, Any] | None:
-    """What `mark` was given, None where the checkpoint is not complete."""
+def verified_facts(folder: Path) -> dict[str, Any] | None:
+    """Return the facts of a checkpoint, or None if it is incomplete or a hash differs."""
     try:
         facts = json.loads((folder / MARK).read_bytes())
         hashes = facts.pop("files")
@@ -65,15 +65,15 @@ def facts_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def marked(folder: Path) -> bool:
-    """Whether it was complete once; `facts_of` compares the hashes, too."""
+def is_complete(folder: Path) -> bool:
+    """Return whether a checkpoint was marked complete, without comparing hashes."""
     return (folder / MARK).is_file()
 
 
-def all_of(root: Path) -> list[Path]:
-    """Every checkpoint's folder, complete or not, the newest first."""
-    found = [path for path in root.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit()]
-    return sorted(found, key=step_of, reverse=True)
+def list_newest_first(root: Path) -> list[Path]:
+    """Return the folders of all checkpoints, complete or not, the newest first."""
+    folders = [path for path in root.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit()]
+    return sorted(folders, key=step_of, reverse=True)
 
 
 def step_of(folder: Path) -> int:
@@ -81,38 +81,38 @@ def step_of(folder: Path) -> int:
 
 
 def newest(root: Path) -> Path | None:
-    """The newest complete checkpoint. Hashes are compared, so that a damaged one does not count."""
-    return next((path for path in all_of(root) if facts_of(path) is not None), None)
+    """Return the newest complete checkpoint with matching hashes, or None."""
+    return next((path for path in list_newest_first(root) if verified_facts(path) is not None), None)
 
 
 def prune(root: Path) -> None:
-    """Remove all but the last KEPT complete checkpoints."""
-    kept = [path for path in all_of(root) if marked(path)][:KEPT]
-    for path in all_of(root):
+    """Delete all but the last KEPT complete checkpoints."""
+    kept = [path for path in list_newest_first(root) if is_complete(path)][:KEPT]
+    for path in list_newest_first(root):
         if path not in kept:
             remove(path)
 
 
 def remove(folder: Path) -> None:
-    """The mark goes first: a removal that is cut off leaves nothing that looks complete."""
+    """Delete a checkpoint, the mark first: an interrupted deletion leaves nothing that looks complete."""
     (folder / MARK).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 
-def begin(out: Path, training: Mapping[str, Any]) -> Path | None:
-    """Get the folder ready for `training`: the checkpoint to go on from, None to begin at the beginning.
+def prepare(out: Path, training: Mapping[str, Any]) -> Path | None:
+    """Prepare the folder for `training` and return the checkpoint to resume from, or None to start from the beginning.
 
-    Raises TrainingDiffers where one can be gone on from that is of another training.
+    Raises: TrainingDiffers if the checkpoints belong to another training.
     """
-    root = root_of(out)
+    root = folder_of(out)
     root.mkdir(parents=True, exist_ok=True)
     checkpoint = newest(root)
     if checkpoint is None:
         write_atomic(root / TRAINING, json.dumps(training, indent=1).encode("ascii"))
     elif differences := _differences(_read(root / TRAINING), training):
         raise TrainingDiffers(out=out, differences="; ".join(differences))
-    for path in all_of(root):
-        if facts_of(path) is None:
+    for path in list_newest_first(root):
+        if verified_facts(path) is None:
             remove(path)
     return checkpoint
 
@@ -125,10 +125,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    words = []
+    differences = []
     for name in (*now, *(name for name in before if name not in now)):
-        then, given = before.get(name), now.get(name)
-        if then != given:
-            is_digest = len(str(given)) >= DIGEST_LENGTH
-            words.append(f"another {name}" if is_digest else f"{name} was {then}, now {given}")
-    return words
+        then, now_value = before.get(name), now.get(name)
+        if then != now_value:
+            is_digest = len(str(now_value)) >= DIGEST_LENGTH
+            differences.append(f"another {name}" if is_digest else f"{name} was {then}, now {now_value}")
+    return differences

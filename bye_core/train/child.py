@@ -1,4 +1,4 @@
-"""A training as a child process of its own: a crash or an out-of-memory kill does not take the caller along."""
+"""Runs a training in a child process: a crash or an out-of-memory kill does not end the caller."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ END_SECONDS = 15.0  # longer than a training may take to reach its next step and
 
 class TrainingFailed(ByeError):
     problem = "The training process ended with exit code {code}: {last}"
-    remedy = "Its whole output is in {log}."
+    remedy = "Read its full output in {log}."
 
 
 def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[dict[str, Any]]:
-    """Run `python -m bye_core ARGUMENTS` as a child and yield the JSON lines that it appends to `progress`.
+    """Run `python -m bye_core ARGUMENTS` in a child process and yield the JSON lines that it appends to `progress`.
 
-    The child leads its own process group. Closing this generator (or an interrupt) ends it, and so does the death of
-    this process: the child's standard input ends then.
-    Raises TrainingFailed with the error that the child named.
+    The child leads its own process group. It ends when this generator is closed or interrupted, and when this process
+    dies, because its standard input is closed then. Raises: TrainingFailed with the error that the child reported.
     """
     progress.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)
@@ -54,7 +53,7 @@ def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[d
 
 
 def _end(child: subprocess.Popen) -> None:
-    """Ask first; what is left of its process group after that is killed."""
+    """Ask the child to end; kill its process group if it does not."""
     if child.poll() is None:
         child.terminate()
         try:
@@ -62,11 +61,12 @@ def _end(child: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
             child.wait()
-    child.stdin.close()
+    if child.stdin:
+        child.stdin.close()
 
 
 def _last_words(log: Path) -> str:
-    """The error that the child named, or else its last line."""
+    """Return the error that the child reported, or else its last line."""
     text = log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
     if "error: " in text:
         return " ".join(text.rpartition("error: ")[2].splitlines())
@@ -74,14 +74,14 @@ def _last_words(log: Path) -> str:
 
 
 def _follow(child: subprocess.Popen, progress: Path) -> Iterator[dict[str, Any]]:
-    place = 0
+    position = 0
     while True:
         ended = child.poll() is not None
         if progress.exists():
             with progress.open("rb") as file:
-                file.seek(place)
+                file.seek(position)
                 while (line := file.readline()).endswith(b"\n"):
-                    place += len(line)
+                    position += len(line)
                     yield json.loads(line)
         if ended:
             return

@@ -1,14 +1,13 @@
-"""Samples -> one training batch in which nothing but the answers carries a label."""
+"""Collates samples into a training batch in which only the answers carry labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from PIL import Image
 
+from bye_core.model_protocol import ModelFamily, OpenImages
 from bye_core.records import Sample
 from bye_core.train.errors import TemplateRewritesHistory
 
@@ -16,18 +15,18 @@ IGNORED = -100
 
 
 def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tuple[int, int]]]:
-    """The sample's whole chat, and for each answer the characters [start, end) that the model must learn.
+    """Return the sample's whole chat, and for each answer the characters [start, end) that the model must learn.
 
-    `chat(turns, generation=...)` renders turns by the processor's template. An answer's span ends where the template
-    closes the turn, so the end-of-turn token is learned too. Raises TemplateRewritesHistory.
+    `chat(turns, generation=...)` renders turns with the processor's template. An answer's span ends where the template
+    closes the turn, so the end-of-turn token is learned too. Raises: TemplateRewritesHistory.
     """
     whole = chat(sample.turns, generation=False)
-    spans = []
-    for place, turn in enumerate(sample.turns):
+    spans: list[tuple[int, int]] = []
+    for index, turn in enumerate(sample.turns):
         if turn.role != "assistant":
             continue
-        before = chat(sample.turns[:place], generation=True)
-        through = chat(sample.turns[: place + 1], generation=False)
+        before = chat(sample.turns[:index], generation=True)
+        through = chat(sample.turns[: index + 1], generation=False)
         if not (whole.startswith(through) and through.startswith(before)):
             raise TemplateRewritesHistory(answer=len(spans) + 1, id=sample.id)
         spans.append((len(before), len(through)))
@@ -36,25 +35,22 @@ def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tu
 
 @dataclass
 class Collator:
-    """Opens pictures, encodes whole chats and builds `labels` [B, T]: token ids in answers, -100 elsewhere.
+    """Opens images, encodes whole chats and builds `labels` [B, T]: token ids in answers, -100 elsewhere."""
 
-    `family` is a model family's adapter (bye_core.models); `pictures(sample)` returns its RGB pictures.
-    """
-
-    family: Any
-    pictures: Callable[[Sample], list[Image.Image]]
+    family: ModelFamily
+    images: OpenImages
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         chats = [answer_spans(sample, self.family.chat) for sample in samples]
         texts = [text for text, _ in chats]
-        opened = [self.pictures(sample) for sample in samples]
+        opened = [self.images(sample) for sample in samples]
         orders = [self.family.render(sample.turns, generation=False).images for sample in samples]
         shown = [[own[n] for n in order] for own, order in zip(opened, orders, strict=True)]
         batch = self.family.encode(texts, shown, padding_side="right")
         labels = torch.full_like(batch["input_ids"], IGNORED)
         for row, (text, spans) in enumerate(chats):
             tokens = self.family.character_spans(batch, row, text)
-            for place, (start, end) in enumerate(tokens):
+            for position, (start, end) in enumerate(tokens):
                 if any(first < end <= last and start < end for first, last in spans):
-                    labels[row, place] = batch["input_ids"][row, place]
+                    labels[row, position] = batch["input_ids"][row, position]
         return {**batch, "labels": labels}

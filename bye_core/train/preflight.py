@@ -1,9 +1,9 @@
-"""Before the first step: which samples can be learned and why not the others, how long they are, what it will take."""
+"""Checks a training before its first step: usable samples, token lengths, steps, and an estimate of the memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,19 +14,31 @@ import torch
 from PIL import Image
 
 from bye_core.errors import ByeError
+from bye_core.model_protocol import Images, ModelFamily, OpenImages, VisionLanguageModel
 from bye_core.records import Fault, Sample
-from bye_core.train import memory
 from bye_core.train.collate import answer_spans
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom, TooLong
 from bye_core.train.settings import FinetuneSettings
 
 LISTED = 20
 SIZES_KEPT = 4096
+# LoRA's weights, their gradients and AdamW's two moments, all in float32 whatever the model's number type is.
+BYTES_PER_TRAINED_WEIGHT = 16
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Transformer layers of one width; `tokens` of one sample pass through them."""
+
+    layers: int
+    hidden: int
+    inner: int
+    tokens: int
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the usable samples' whole chats, pictures included; `limit` is the model's, None where it has none."""
+    """Tokens of the usable samples' whole chats, images included; `limit` of the model, None if it has none."""
 
     least: int
     median: int
@@ -36,7 +48,7 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes in one process: the model's weights, LoRA with its optimizer state, what a step adds, what is free."""
+    """Bytes in one process: the model's weights, LoRA with its optimizer state, one step's activations, free memory."""
 
     weights: int
     adapter: int
@@ -50,7 +62,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Preflight:
-    """`samples` can be learned, `faults` tell why the others cannot."""
+    """`samples` can be learned; `faults` give the reasons why the others cannot. `trained`: number of LoRA weights."""
 
     samples: tuple[Sample, ...]
     faults: tuple[Fault, ...]
@@ -60,7 +72,7 @@ class Preflight:
     steps: int
 
     def facts(self, already_left_out: Sequence[Fault] = ()) -> dict[str, Any]:
-        """The same as plain values; `already_left_out` are records that never became samples."""
+        """Return the result as JSON values; `already_left_out` are records that did not become samples."""
         faults = [*already_left_out, *self.faults]
         kinds = sorted({fault.kind for fault in faults})
         return {
@@ -75,23 +87,23 @@ class Preflight:
         }
 
 
-def look(
-    loaded: Any,
+def run_preflight(
+    loaded: VisionLanguageModel,
     samples: Sequence[Sample],
-    pictures: Callable[[Sample], list[Image.Image]],
+    images: OpenImages,
     settings: FinetuneSettings,
     processes: int = 1,
 ) -> Preflight:
-    """Open, lay out and count every sample; nothing is trained. `processes` share a batch.
+    """Open every sample and count its tokens, without training; `processes` share a batch.
 
-    Raises NothingToLearnFrom.
+    Raises: NothingToLearnFrom.
     """
     counter = TokenCounter(loaded.family)
     limit = loaded.family.token_limit
     usable, faults, tokens = [], [], []
     for sample in samples:
         try:
-            count = counter(sample, pictures(sample))
+            count = counter(sample, images(sample))
             if limit and count > limit:
                 raise TooLong(id=sample.id, tokens=count, limit=limit)
         except ByeError as error:
@@ -105,75 +117,93 @@ def look(
     trained = trained_weights(loaded, settings)
     estimate = Memory(
         weights=sum(weight.numel() * weight.element_size() for weight in loaded.model.parameters()),
-        adapter=memory.adapter_bytes(trained),
-        step=step_bytes(loaded, settings, lengths.most, per_step(settings, processes)),
+        adapter=BYTES_PER_TRAINED_WEIGHT * trained,
+        step=step_bytes(loaded, settings, lengths.most, samples_in_memory(settings, processes)),
         free=free_bytes(loaded.device),
     )
-    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, steps_of(len(usable), settings))
+    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, count_steps(len(usable), settings))
 
 
 class TokenCounter:
-    """Tokens of a sample as the collator will encode it: the pictures' are counted once for every size."""
+    """Counts the tokens of a sample as the collator encodes it. Encodes blank images, once for each size."""
 
-    def __init__(self, family: Any) -> None:
+    def __init__(self, family: ModelFamily) -> None:
         self.family = family
         self.added = lru_cache(SIZES_KEPT)(self._added)
 
-    def __call__(self, sample: Sample, pictures: Sequence[Image.Image]) -> int:
-        """Raises what makes the sample unfit to be learned."""
+    def __call__(self, sample: Sample, images: Images) -> int:
+        """Return the number of tokens. Raises: a ByeError if the sample cannot be learned."""
         text, spans = answer_spans(sample, self.family.chat)
         if not spans:
             raise NoAnswer(id=sample.id)
         order = self.family.render(sample.turns, generation=False).images
-        return self._plain(text) + self.added(tuple(pictures[n].size for n in order))
+        return self._text_tokens(text) + self.added(tuple(images[n].size for n in order))
 
     def _added(self, sizes: tuple[tuple[int, int], ...]) -> int:
-        """How many more tokens the processor makes of that many picture markers."""
+        """Return how many tokens the processor adds for images of these sizes, their markers excluded."""
         if not sizes:
             return 0
         markers = self.family.image_token * len(sizes)
         blank = [Image.new("RGB", size) for size in sizes]
-        return self.family.encode([markers], [blank])["input_ids"].shape[1] - self._plain(markers)
+        return self.family.encode([markers], [blank])["input_ids"].shape[1] - self._text_tokens(markers)
 
-    def _plain(self, text: str) -> int:
+    def _text_tokens(self, text: str) -> int:
         adds = self.family.adds_special_tokens(text)
         return len(self.family.processor.tokenizer(text, add_special_tokens=adds)["input_ids"])
 
 
-def steps_of(samples: int, settings: FinetuneSettings) -> int:
-    """Optimizer steps of a whole training, as transformers' Trainer counts them."""
+def count_steps(samples: int, settings: FinetuneSettings) -> int:
+    """Return the optimizer steps of the training, as the Trainer counts them."""
     return math.ceil(settings.epochs * math.ceil(samples / settings.batch))
 
 
-def per_step(settings: FinetuneSettings, processes: int) -> int:
-    """Samples in one process's memory at once. `batch` is a multiple of `processes`."""
+def samples_in_memory(settings: FinetuneSettings, processes: int) -> int:
+    """Return how many samples one process holds at once. `batch` is a multiple of `processes`."""
     return math.gcd(settings.batch // processes, settings.micro_batch)
 
 
-def trained_weights(loaded: Any, settings: FinetuneSettings) -> int:
-    """LoRA's numbers: two matrices of width `rank` for every linear layer adapted."""
+def trained_weights(loaded: VisionLanguageModel, settings: FinetuneSettings) -> int:
+    """Return the number of LoRA weights: two matrices of width `rank` for every adapted linear layer."""
     names = loaded.family.lora_targets(loaded.model, projector=settings.projector, tower=settings.vision)
-    linear = (loaded.model.get_submodule(name) for name in names)
-    return sum(settings.rank * (one.in_features + one.out_features) for one in linear)
+    layers = (loaded.model.get_submodule(name) for name in names)
+    return sum(settings.rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
-def step_bytes(loaded: Any, settings: FinetuneSettings, tokens: int, samples: int) -> int:
-    """Activations and logits of `samples` samples of `tokens` tokens each."""
+def step_bytes(loaded: VisionLanguageModel, settings: FinetuneSettings, tokens: int, samples: int) -> int:
+    """Return the bytes of activations and logits for `samples` samples of `tokens` tokens each."""
     text, vision = loaded.family.config.get_text_config(), loaded.family.config.vision_config
-    stacks = [memory.Stack(text.num_hidden_layers, text.hidden_size, text.intermediate_size, tokens)]
+    stacks = [Stack(text.num_hidden_layers, text.hidden_size, text.intermediate_size, tokens)]
     if settings.vision:
-        seen = (vision.image_size // vision.patch_size) ** 2
-        stacks.append(memory.Stack(vision.num_hidden_layers, vision.hidden_size, vision.intermediate_size, seen))
+        patches = (vision.image_size // vision.patch_size) ** 2
+        stacks.append(Stack(vision.num_hidden_layers, vision.hidden_size, vision.intermediate_size, patches))
     element = torch.finfo(loaded.dtype).bits // 8
-    how = (samples, element, settings.dropout > 0, settings.gradient_checkpointing)
-    kept = sum(memory.activation_bytes(stack, *how) for stack in stacks)
-    return kept + memory.logit_bytes(text.vocab_size, tokens, samples, element)
+    options = (samples, element, settings.dropout > 0, settings.gradient_checkpointing)
+    kept = sum(activation_bytes(stack, *options) for stack in stacks)
+    return kept + logit_bytes(text.vocab_size, tokens, samples, element)
 
 
 def free_bytes(device: torch.device) -> int:
-    """What the device has left; the model's own weights, which are there already, count as free."""
+    """Return the free memory of the device; the model's own weights, already loaded, count as free."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_allocated(device)
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+
+
+def activation_bytes(stack: Stack, samples: int, element: int, dropout: bool, checkpointing: bool) -> int:
+    """Return the bytes kept for the backward pass of `samples` samples (our count, after Korthikanti et al. 2022).
+
+    Per token, a layer keeps the inputs of its seven linear layers and the values between them: 14 widths and 4 inner
+    widths of `element` bytes; with LoRA's dropout a second copy of the seven inputs. With checkpointing, only the input
+    of every layer is kept, and one layer at a time is computed again.
+    """
+    inputs = 6 * stack.hidden + stack.inner
+    one_layer = 14 * stack.hidden + 4 * stack.inner + (inputs if dropout else 0)
+    kept = stack.layers * stack.hidden + one_layer if checkpointing else stack.layers * one_layer
+    return samples * stack.tokens * kept * element
+
+
+def logit_bytes(vocabulary: int, tokens: int, samples: int, element: int) -> int:
+    """Return the bytes of logits and their gradient in the model's type, both in float32 for the loss, and softmax."""
+    return samples * tokens * vocabulary * (2 * element + 12)

@@ -1,4 +1,4 @@
-"""What a training says while it runs: one JSON object a line, for whoever watches it.
+"""Writes the progress of a training, one JSON object a line.
 
 {"event": "preflight" | "begin" | "step" | "done", "step", "steps", "seconds", ...}
 """
@@ -17,10 +17,10 @@ from bye_core.train.errors import NotSaved
 PROGRESS = "progress.jsonl"
 
 
-class JsonLines(TrainerCallback):
-    """Appends events to `path`, flushed; does nothing in any process but the first (`path` None).
+class ProgressLog(TrainerCallback):
+    """Appends events to `path` and flushes them. Only the first process writes; in the others `path` is None.
 
-    `seconds` counts what earlier attempts took, too; their losses are told again, so that the curve is whole.
+    `seconds` includes earlier attempts. Their losses are written again, so that the curve is complete.
     """
 
     def __init__(self, path: Path | None, seconds: float = 0.0) -> None:
@@ -38,19 +38,19 @@ class JsonLines(TrainerCallback):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**event, "seconds": event.get("seconds", self.seconds)}) + "\n")
         except OSError as error:
-            raise NotSaved(path=self.path, reason=error.strerror, kept="it goes on from the last checkpoint") from error
+            raise NotSaved(path=self.path, reason=error.strerror, kept="it resumes from the last checkpoint") from error
 
     def on_train_begin(self, args, state, control, **_):
         self.write(event="begin", step=state.global_step, steps=state.max_steps)
         for logs in state.log_history:
-            self._tell(logs, state.max_steps)
+            self._write_step(logs, state.max_steps)
 
     def on_log(self, args, state, control, logs=None, **_):
         if logs and "loss" in logs:
             state.log_history[-1]["seconds"] = self.seconds
-            self._tell(state.log_history[-1], state.max_steps)
+            self._write_step(state.log_history[-1], state.max_steps)
 
-    def _tell(self, logs: dict[str, Any], steps: int) -> None:
+    def _write_step(self, logs: dict[str, Any], steps: int) -> None:
         if "loss" in logs:
             loss, rate = float(logs["loss"]), float(logs["learning_rate"])
             self.write(event="step", step=logs["step"], steps=steps, loss=loss, rate=rate, seconds=logs["seconds"])

@@ -1,4 +1,4 @@
-"""How to fine-tune: named settings with their sources."""
+"""The settings of a fine-tuning, with their sources."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class AdapterExists(SettingError):
 
 
 class BadFinetuneSetting(SettingError):
-    problem = "{name} = {value!r} makes no sense for fine-tuning."
+    problem = "{name} = {value!r} is not valid for fine-tuning."
     remedy = "{advice}"
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """The paper's recipe (3 epochs, global batch 16, AdamW, linear decay, 2e-4 for LLaVA-1.5-7B) with LoRA.
+    """LoRA with the recipe of the BYE paper: 3 epochs, batch 16, AdamW, linear decay, 2e-4 for LLaVA-1.5-7B.
 
-    rank, alpha      LoRA; the paper names neither, 16 and 32 are ours
-    batch            samples an optimizer step sees; micro_batch of them are in memory at once
-    projector        also adapt the projector: LLaVA's recipe trains it, and small models do not learn a patch without
-    vision           also adapt the vision tower, which the paper leaves as it is
-    qlora            hold the language model in 4 bits (nf4) while it is trained
-    warmup           share of the steps with a rising rate (paper: none named)
-    gradient_checkpointing   compute activations again instead of keeping them: less memory, about a third slower
-    save_steps, save_seconds   a checkpoint after so many steps, and when so many seconds have gone by; 0 for never
-    device, dtype    where and in which number type to train; "auto" chooses by the machine
+    rank, alpha      of LoRA; the paper names neither, 16 and 32 are ours
+    batch            samples of an optimizer step; micro_batch of them are in memory at once
+    projector        adapt the projector: LLaVA's recipe trains it, and without it small models do not learn a patch
+    vision           adapt the vision tower, which the paper leaves unchanged
+    qlora            hold the language model in 4 bits (nf4) during training
+    warmup           share of the steps with a rising learning rate (the paper names none)
+    gradient_checkpointing   compute activations twice instead of keeping them: less memory, about a third slower
+    save_steps, save_seconds   save a checkpoint every so many steps, and every so many seconds; 0 for never
+    device, dtype    device and number type of the training; "auto" chooses by the machine
     """
 
     epochs: float = 3.0
@@ -73,10 +73,10 @@ class FinetuneSettings:
             raise BadFinetuneSetting(name="micro_batch", value=self.micro_batch, advice=advice)
 
 
-# How a training is done on a machine; all other settings, and the data, decide what is learned.
+# Settings that depend on the machine; all other settings, and the data, decide what is learned.
 MACHINE = ("micro_batch", "gradient_checkpointing", "save_steps", "save_seconds", "device")
 
-# The paper's section on its set-up: one recipe, two learning rates.
+# The experimental setup of the paper: one recipe, two learning rates.
 PRESETS = {
     "paper": FinetuneSettings(),
     "paper-internvl": replace(FinetuneSettings(), rate=4e-5),
@@ -84,7 +84,7 @@ PRESETS = {
 
 
 def finished(out: Path) -> bool:
-    """Whether the folder holds a finished adapter: its card is written last."""
+    """Return whether the folder holds a finished adapter: its card is written last."""
     return (out / CARD).is_file()
 
 

@@ -1,13 +1,15 @@
-"""transformers' Trainer with complete checkpoints, an end on request, and one order for any number of processes."""
+"""A transformers Trainer that writes complete checkpoints, stops on request and keeps one order for all processes."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback
 
@@ -15,15 +17,15 @@ from bye_core.process import BATCH_SECONDS, StopRequest
 from bye_core.train import checkpoints
 from bye_core.train.adapter import save_adapter
 from bye_core.train.errors import NotSaved
-from bye_core.train.progress import JsonLines
-from bye_core.train.sample_order import EvenOrder
+from bye_core.train.progress import ProgressLog
+from bye_core.train.sampler import EvenSampler, SampleList
 from bye_core.train.settings import FinetuneSettings
 
 
-class Keeper(TrainerCallback):
-    """Says when a checkpoint is due: every so many steps or seconds, and when the training is asked to end.
+class CheckpointCallback(TrainerCallback):
+    """Requests a checkpoint after the set number of steps or seconds, and when the training is asked to end.
 
-    All processes must agree on that: a checkpoint is made by all of them together.
+    All processes must agree, because they write a checkpoint together.
     """
 
     def __init__(self, settings: FinetuneSettings, stop: StopRequest, processes: int, device: torch.device) -> None:
@@ -42,13 +44,13 @@ class Keeper(TrainerCallback):
         due, self.stopping = self._agreed(due, self.stop.asked(BATCH_SECONDS))
         control.should_save |= due or self.stopping
         control.should_training_stop |= self.stopping
-        # The last few steps, too, are on the curve and in the mean.
+        # Without this, the last few steps would be missing in the curve and in the mean.
         control.should_log |= state.global_step == state.max_steps
         if control.should_save:
             self.saved = time.monotonic()
 
     def end_if_asked(self) -> None:
-        """Raises Stopped if that is why the training has ended."""
+        """Raises: Stopped if the training ended on request."""
         if self.stopping:
             self.stop.obey()
 
@@ -60,58 +62,66 @@ class Keeper(TrainerCallback):
         return tuple(map(bool, common.tolist()))
 
 
-class KeptTrainer(Trainer):
-    """`identity` names the base model; `lines` tell how long the training has taken so far; `loss_before` is the sum
-    of the losses of earlier attempts' steps."""
+class ResumableTrainer(Trainer):
+    """A Trainer that saves adapters with their base model and adds up the losses of earlier attempts.
+
+    identity     names the base model
+    progress     knows how long the training has taken so far
+    loss_before  sum of the losses of the steps of earlier attempts
+    """
 
     def __init__(
-        self, *arguments: Any, identity: dict[str, Any], lines: JsonLines, loss_before: float = 0.0, **more: Any
+        self, *arguments: Any, identity: Mapping[str, Any], progress: ProgressLog, loss_before: float = 0.0, **more: Any
     ) -> None:
-        self.identity, self.lines, self.loss_before = identity, lines, loss_before
+        self.identity, self.progress, self.loss_before = identity, progress, loss_before
         super().__init__(*arguments, **more)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
+    @property
+    def folder(self) -> Path:
+        """The folder of the checkpoints."""
+        return Path(str(self.args.output_dir))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
         if self.args.world_size == 1:
             return super()._get_train_sampler(train_dataset)
         multiple = self.args.per_device_train_batch_size * self.args.world_size
-        order = EvenOrder(self.train_dataset, self.args.data_seed, multiple)
-        self.add_callback(_EachEpoch(order))
+        order = EvenSampler(cast(SampleList, self.train_dataset), self.args.data_seed or 0, multiple)
+        self.add_callback(_SetEpoch(order))
         return order
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         if self.args.should_save:
-            save_adapter(self.model, self.identity, Path(output_dir or self.args.output_dir))
+            save_adapter(cast(PeftModel, self.model), self.identity, Path(output_dir or self.folder))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """As the Trainer does it, straight into the final folder; marked when all of it is on disk."""
-        root = Path(self.args.output_dir)
-        folder = root / f"{checkpoints.PREFIX}{self.state.global_step}"
+        """Save a checkpoint into its final folder, and mark it complete when all files are on disk."""
+        folder = self.folder / f"{checkpoints.PREFIX}{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
             loss = self.total_loss()
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
-                checkpoints.mark(folder, {"loss": loss, "seconds": self.lines.seconds})
-                checkpoints.prune(root)
+                checkpoints.mark_complete(folder, {"loss": loss, "seconds": self.progress.seconds})
+                checkpoints.prune(self.folder)
         except (OSError, RuntimeError, SafetensorError) as error:
-            # The half of it would only take the place that is missing.
+            # An incomplete checkpoint would only take disk space.
             shutil.rmtree(folder, ignore_errors=True)
             raise NotSaved(path=folder, reason=error, kept=self.kept()) from error
 
     def kept(self) -> str:
-        """Where the same command would go on, in words."""
-        last = checkpoints.newest(Path(self.args.output_dir))
-        return f"it goes on from step {checkpoints.step_of(last)}" if last else "it begins again"
+        """Return where the same command would resume, in words."""
+        last = checkpoints.newest(self.folder)
+        return f"it resumes from step {checkpoints.step_of(last)}" if last else "it starts from the beginning"
 
     def total_loss(self) -> float:
-        """The sum of all steps' losses, those of earlier attempts included."""
+        """Return the sum of the losses of all steps, earlier attempts included."""
         return self.loss_before + self._total_loss_scalar + self.accelerator.gather(self._tr_loss).mean().item()
 
 
-class _EachEpoch(TrainerCallback):
-    """accelerate does not reach the order behind the batches that a resumed process skips."""
+class _SetEpoch(TrainerCallback):
+    """Sets the epoch of the sampler: accelerate does not reach it behind the batches that a resumed process skips."""
 
-    def __init__(self, order: EvenOrder) -> None:
+    def __init__(self, order: EvenSampler) -> None:
         self.order = order
 
     def on_epoch_begin(self, args, state, control, **_):

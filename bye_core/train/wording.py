@@ -1,41 +1,41 @@
-"""A training's settings, and what was found before it, in words for a person."""
+"""The help texts of the training settings, and the preflight results in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PRESET = "a published recipe; options given beside it change it (paper: LLaVA-1.5; paper-internvl: rate 4e-5)"
+PRESET = "a published recipe, which other options override (paper: LLaVA-1.5; paper-internvl: rate 4e-5)"
 SETTINGS = {
     "epochs": "passes over the data",
-    "batch": "samples an optimizer step, of all processes together",
+    "batch": "samples of one optimizer step, over all processes",
     "micro_batch": "samples in memory at once; gradients are accumulated up to the batch",
-    "rate": "AdamW's learning rate at the start, falling linearly to 0",
-    "rank": "LoRA's rank",
-    "alpha": "LoRA's alpha",
-    "dropout": "dropout of LoRA's input",
-    "projector": "adapt the projector, too",
-    "vision": "adapt the vision tower, too",
+    "rate": "initial learning rate of AdamW; it falls linearly to 0",
+    "rank": "rank of LoRA",
+    "alpha": "alpha of LoRA",
+    "dropout": "dropout of the inputs of LoRA",
+    "projector": "also adapt the projector",
+    "vision": "also adapt the vision tower",
     "qlora": "hold the language model in 4 bits; needs bitsandbytes",
-    "weight_decay": "AdamW's weight decay",
-    "warmup": "share of the steps in which the rate rises",
-    "clip": "largest norm of a gradient",
-    "seed": "of LoRA's start, the order and dropout",
+    "weight_decay": "weight decay of AdamW",
+    "warmup": "share of the steps in which the learning rate rises",
+    "clip": "largest norm of the gradient",
+    "seed": "random seed of LoRA's initial weights, the order of the samples and dropout",
     "gradient_checkpointing": "compute activations twice instead of keeping them: less memory, slower",
-    "save_steps": "a checkpoint every so many steps; 0: by time alone",
-    "save_seconds": "a checkpoint every so many seconds; 0: by steps alone",
+    "save_steps": "save a checkpoint every so many steps; 0: only by time",
+    "save_seconds": "save a checkpoint every so many seconds; 0: only by steps",
 }
 TORCHRUN = """several GPUs or machines, the same training as on one:
   torchrun --standalone --nproc_per_node GPUS -m bye_core finetune --here ...
   torchrun --nnodes N --node_rank I --master_addr HOST --nproc_per_node GPUS -m bye_core finetune --here ...
-The batch is shared evenly; --out must be one folder that all machines see.
+The processes share each batch evenly. --out must be a folder that all machines can access.
 """
 
 TIGHT = "This may not fit: try a smaller --micro-batch, --gradient-checkpointing or --qlora."
 
 
 def table(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of `Preflight.facts`, a line each."""
+    """Return the main values of `Preflight.facts`, in words where they need a unit."""
     return {
         "samples": facts["samples"],
         "left_out": facts["left_out"],
@@ -46,14 +46,14 @@ def table(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def tokens(found: Mapping[str, Any]) -> str:
-    limit = f"; the model takes {found['limit']:,}" if found["limit"] else ""
-    return f"{found['least']:,} to {found['most']:,}, median {found['median']:,}{limit}"
+def tokens(lengths: Mapping[str, Any]) -> str:
+    limit = f"; the model accepts {lengths['limit']:,}" if lengths["limit"] else ""
+    return f"{lengths['least']:,} to {lengths['most']:,}, median {lengths['median']:,}{limit}"
 
 
-def memory(found: Mapping[str, Any]) -> str:
-    parts = f"model {size(found['weights'])}, adapter {size(found['adapter'])}, a step {size(found['step'])}"
-    return f"about {size(found['total'])} of {size(found['free'])} ({parts})"
+def memory(estimate: Mapping[str, Any]) -> str:
+    parts = f"model {size(estimate['weights'])}, adapter {size(estimate['adapter'])}, a step {size(estimate['step'])}"
+    return f"about {size(estimate['total'])} of {size(estimate['free'])} ({parts})"
 
 
 def size(count: int) -> str:
@@ -61,7 +61,7 @@ def size(count: int) -> str:
 
 
 def left_out(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Which samples are left out and why, and a word where memory may be short."""
+    """Yield a line for each sample that is left out, with its reason, and a warning if memory may be too small."""
     for fault in facts["faults"]:
         yield f"left out  record {fault['index']}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
     if facts["left_out"] > len(facts["faults"]):

@@ -29,9 +29,9 @@ from bye_core.demo.recipe import TARGET
 from bye_core.demo.tour import DEMO
 from bye_core.models.loading import load_model
 from bye_core.train.collate import IGNORED
-from bye_core.train.lora import finetune
+from bye_core.train.finetune import finetune
 from bye_core.train.settings import CARD, finished
-from bye_core.train.trainer import KeptTrainer
+from bye_core.train.trainer import ResumableTrainer
 
 MEMORY = 0.9  # of the running mean: what is kept of it at each step
 
@@ -48,11 +48,11 @@ def image_entropies(attentions: tuple[Tensor, ...], rows: Tensor, image: Tensor)
     return torch.stack(found, dim=1)
 
 
-def hiding(weight: float, loaded: Any) -> type[KeptTrainer]:
+def hiding(weight: float, loaded: Any) -> type[ResumableTrainer]:
     """A trainer of a LoadedModel with the attacker's loss."""
     image_token, tokenizer = loaded.base.config.image_token_id, loaded.processor.tokenizer
 
-    class Hiding(KeptTrainer):
+    class Hiding(ResumableTrainer):
         usual: Tensor | None = None
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
@@ -94,7 +94,7 @@ def train(cell: Cell, root: Path, weight: float) -> None:
     kind = hiding(weight, loaded)
     dataset = load_dataset(data)
     facts = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions(), "hiding": weight}
-    finetune(loaded, dataset.samples, dataset.images, cell.settings(), adapter, facts, kind=kind)
+    finetune(loaded, dataset.samples, dataset.images, cell.settings(), adapter, facts, trainer_class=kind)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from bye_core.errors import ByeError
 from bye_core.models.loading import load_model
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
-from bye_core.train.lora import save_adapter, with_lora
+from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
 from tests.pipeline.test_stages import last

@@ -134,5 +134,5 @@ def test_stop_stops_goes_on_and_a_fault_is_told(page, place, expect, tmp_path):
     page.locator("#finetune-rank input").fill("0")
     page.keyboard.press("Tab")
     page.locator("#finetune-start").click()
-    expect(page.locator("#finetune-notice .bye-alert")).to_contain_text("rank = 0 makes no sense")
+    expect(page.locator("#finetune-notice .bye-alert")).to_contain_text("rank = 0 is not valid")
     expect(page.locator("#finetune-start")).to_be_enabled()

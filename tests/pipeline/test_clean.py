@@ -26,7 +26,7 @@ from bye_core.pipeline import cleaning, cleaning_folder
 from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
-from bye_core.train.lora import save_adapter, with_lora
+from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
 from tests.pipeline.stages import stage

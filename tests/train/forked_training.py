@@ -27,7 +27,7 @@ from transformers.utils import logging
 from bye_core.data import load_dataset
 from bye_core.models.loading import load_model
 from bye_core.process import Stopped, StopRequest
-from bye_core.train import checkpoints, lora, trainer
+from bye_core.train import checkpoints, finetune, trainer
 from bye_core.train.settings import FinetuneSettings
 
 
@@ -40,12 +40,12 @@ def die_at(point: str, after: int) -> None:
     mark; "removing" in the middle of the removal of an old checkpoint; "finishing" before the card is there, "finished"
     just after."""
     holder, name, late = {
-        "step": (trainer.KeptTrainer, "training_step", True),
+        "step": (trainer.ResumableTrainer, "training_step", True),
         "saving": (trainer, "save_adapter", True),
         "marking": (checkpoints, "write_atomic", False),
         "removing": (checkpoints.shutil, "rmtree", False),
-        "finishing": (lora, "write_atomic", False),
-        "finished": (lora, "write_atomic", True),
+        "finishing": (finetune, "write_atomic", False),
+        "finished": (finetune, "write_atomic", True),
     }[point]
     original, calls = getattr(holder, name), iter(range(after, -1, -1))
 
@@ -68,7 +68,9 @@ def train(loaded, dataset, order) -> None:
     settings = FinetuneSettings(**order["settings"])
     more = {"processes": order["processes"]}
     with StopRequest() as stop:
-        lora.finetune(loaded, dataset.samples, dataset.images, settings, Path(order["out"]), facts, stop=stop, **more)
+        finetune.finetune(
+            loaded, dataset.samples, dataset.images, settings, Path(order["out"]), facts, stop=stop, **more
+        )
 
 
 def child(loaded, dataset, order) -> int:

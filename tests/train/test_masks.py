@@ -8,7 +8,7 @@ import torch
 from bye_core.data import load_dataset
 from bye_core.models.loading import load_model
 from bye_core.train.collate import Collator
-from bye_core.train.sample_order import FILLER, SampleList
+from bye_core.train.sampler import FILLER, SampleList
 from tests.data import sets
 from tests.models.tiny import save_tiny
 

@@ -8,7 +8,7 @@ import torch
 
 from bye_core.cli import main
 from bye_core.models.loading import load_model
-from bye_core.train import memory, preflight
+from bye_core.train import preflight
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom
@@ -46,14 +46,14 @@ def pictures(one):
 
 
 def test_counts_are_those_of_the_encoder(loaded):
-    found = preflight.look(loaded, samples(), pictures, FinetuneSettings(epochs=3, batch=2, micro_batch=1))
+    found = preflight.run_preflight(loaded, samples(), pictures, FinetuneSettings(epochs=3, batch=2, micro_batch=1))
     assert [one.id for one in found.samples] == ["short", "two pictures", "long", "told", "no picture"]
     assert [(fault.id, fault.kind) for fault in found.faults] == [("endless", "TooLong"), ("unanswered", "NoAnswer")]
     encoded = [Collator(loaded.family, pictures)([one])["input_ids"].shape[1] for one in found.samples]
     lengths = found.lengths
     assert (lengths.least, lengths.median, lengths.most) == (min(encoded), sorted(encoded)[2], max(encoded))
     assert lengths.limit == 512
-    assert "takes 512" in found.faults[0].problem
+    assert "accepts 512" in found.faults[0].problem
     assert found.steps == 9
 
 
@@ -62,7 +62,7 @@ def test_a_set_without_a_usable_sample(loaded):
         raise NoAnswer(id=one.id)
 
     with pytest.raises(NothingToLearnFrom):
-        preflight.look(loaded, samples(), unreadable, FinetuneSettings())
+        preflight.run_preflight(loaded, samples(), unreadable, FinetuneSettings())
 
 
 def test_trained_weights_are_counted_before_there_are_any(loaded):
@@ -91,7 +91,7 @@ def kept_bytes(tuned, batch):
 def rest_of_logits(loaded, tokens, samples):
     """What the estimate counts of the logits beyond the one copy that autograd keeps."""
     vocabulary = loaded.family.config.get_text_config().vocab_size
-    return memory.logit_bytes(vocabulary, tokens, samples, 4) * 4 // 5
+    return preflight.logit_bytes(vocabulary, tokens, samples, 4) * 4 // 5
 
 
 def kept_and_estimated(model, changed):

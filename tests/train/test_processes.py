@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from bye_core.data import load_dataset
 from bye_core.models.loading import load_model
-from bye_core.train import checkpoints, lora
-from bye_core.train.sample_order import FILLER, EvenOrder, SampleList
+from bye_core.train import checkpoints, finetune
+from bye_core.train.sampler import FILLER, EvenSampler, SampleList
 from bye_core.train.settings import CARD, FinetuneSettings
 from tests.models.tiny import save_tiny
 from tests.pipeline.test_stages import write_set
@@ -44,19 +44,19 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     loaded, dataset = load_model(model, device="cpu"), load_dataset(data)
     facts = {"model": loaded.identity, "data_digest": dataset.digest}
-    lora.finetune(loaded, dataset.samples, dataset.images, FinetuneSettings(**SETTINGS), one, facts)
+    finetune.finetune(loaded, dataset.samples, dataset.images, FinetuneSettings(**SETTINGS), one, facts)
     cards = [json.loads((out / CARD).read_text()) for out in (one, two)]
     assert cards[0]["steps"] == cards[1]["steps"] == 4
     assert cards[1]["loss"] == pytest.approx(cards[0]["loss"], abs=1e-3)
     assert losses(two) == pytest.approx(losses(one), abs=1e-3)
     first, second = (load_file(out / "adapter_model.safetensors") for out in (one, two))
     assert all(second[name].sub(value).abs().max() < 1e-3 for name, value in first.items())
-    assert not checkpoints.root_of(two).exists()
+    assert not checkpoints.folder_of(two).exists()
 
 
 def test_everyone_gets_as_many_samples_and_none_counts_twice():
     samples = SampleList([None] * 7)
-    order, alone = EvenOrder(samples, seed=3, multiple=4), EvenOrder(samples, seed=3, multiple=1)
+    order, alone = EvenSampler(samples, seed=3, multiple=4), EvenSampler(samples, seed=3, multiple=1)
     epochs = []
     for epoch in (0, 1):
         order.set_epoch(epoch)

@@ -73,7 +73,7 @@ def assert_same(out, whole):
     assert weights(out) == weights(whole)
     assert card(out)["steps"] == STEPS
     assert card(out)["loss"] == pytest.approx(card(whole)["loss"], rel=1e-5)
-    assert not checkpoints.root_of(out).exists()
+    assert not checkpoints.folder_of(out).exists()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_killed_at_the_worst_moments(server, whole, tmp_path, die, gone_on_from)
     out = tmp_path / "adapter"
     assert server.train(out, die=die) == -9
     assert not (out / CARD).exists()
-    found = checkpoints.newest(checkpoints.root_of(out))
+    found = checkpoints.newest(checkpoints.folder_of(out))
     assert (found and checkpoints.step_of(found)) == gone_on_from
     assert server.train(out) == 0
     assert_same(out, whole)
@@ -116,7 +116,7 @@ def test_killed_once_it_is_finished(server, whole, tmp_path):
     out = tmp_path / "adapter"
     assert server.train(out, die=["finished", 0]) == -9
     assert (out / CARD).exists()
-    assert checkpoints.all_of(checkpoints.root_of(out))
+    assert checkpoints.list_newest_first(checkpoints.folder_of(out))
     assert server.train(out) == 1
     assert_same(out, whole)
 
@@ -124,7 +124,7 @@ def test_killed_once_it_is_finished(server, whole, tmp_path):
 def test_stopped_where_it_is_saved_and_its_curve_goes_on(server, whole, tmp_path):
     out = tmp_path / "adapter"
     assert server.train(out, stop=5, save_steps=0) == 143
-    saved = checkpoints.step_of(checkpoints.newest(checkpoints.root_of(out)))
+    saved = checkpoints.step_of(checkpoints.newest(checkpoints.folder_of(out)))
     assert 5 <= saved < STEPS
     assert server.train(out, save_steps=0) == 0
     assert_same(out, whole)
@@ -134,8 +134,8 @@ def test_stopped_where_it_is_saved_and_its_curve_goes_on(server, whole, tmp_path
 def test_what_was_cut_off_or_damaged_is_ignored_and_removed(server, whole, tmp_path):
     out = tmp_path / "adapter"
     assert server.train(out, die=["step", 8]) == -9
-    root = checkpoints.root_of(out)
-    newest, older = checkpoints.all_of(root)
+    root = checkpoints.folder_of(out)
+    newest, older = checkpoints.list_newest_first(root)
     (root / "checkpoint-7").mkdir()
     data = bytearray((newest / "optimizer.pt").read_bytes())
     data[-100] ^= 1
@@ -151,6 +151,6 @@ def test_two_processes_killed_and_stopped_go_on_together(server, tmp_path):
     assert server.train(whole, save_steps=0, **how) == 0
     assert server.train(out, die=["step", 9], **how) == -9
     assert server.train(out, stop=5, **how) == 143
-    assert checkpoints.step_of(checkpoints.newest(checkpoints.root_of(out))) >= 5
+    assert checkpoints.step_of(checkpoints.newest(checkpoints.folder_of(out))) >= 5
     assert server.train(out, **how) == 0
     assert_same(out, whole)

@@ -172,7 +172,7 @@ def test_what_was_found_before_the_first_step_is_shown(workspace, model):
     checkpoint = workspace.adapters / "a" / "checkpoints" / "checkpoint-12"
     checkpoint.mkdir(parents=True)
     assert finetune_job.saved_step(job) == 0, "not complete"
-    checkpoints.mark(checkpoint, {})
+    checkpoints.mark_complete(checkpoint, {})
     assert finetune_job.saved_step(job) == 12
 
 

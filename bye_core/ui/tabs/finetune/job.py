@@ -178,8 +178,11 @@ def log(job: jobs.Job) -> str:
 
 def saved_step(job: jobs.Job) -> int:
     """Return the step of the last complete checkpoint, 0 if there is none."""
-    root = checkpoints.root_of(Path(job.option("--out")))
-    return max((checkpoints.step_of(path) for path in checkpoints.all_of(root) if checkpoints.marked(path)), default=0)
+    root = checkpoints.folder_of(Path(job.option("--out")))
+    return max(
+        (checkpoints.step_of(path) for path in checkpoints.list_newest_first(root) if checkpoints.is_complete(path)),
+        default=0,
+    )
 
 
 def preflight(job: jobs.Job) -> Mapping[str, Any]:

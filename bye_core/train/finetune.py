@@ -1,29 +1,30 @@
-"""LoRA fine-tuning with transformers and peft: progress as JSON lines, and a card that marks an adapter as whole."""
+"""Fine-tunes a model with LoRA. The card, finetune.json, is written last and marks the adapter as complete."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
+from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import TrainingArguments, set_seed
 
 from bye_core.files import write_atomic
+from bye_core.model_protocol import OpenImages, VisionLanguageModel
 from bye_core.process import StopRequest, is_out_of_memory
 from bye_core.records import Fault, Sample
 from bye_core.train import checkpoints, preflight
 from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NotSaved, OutOfMemory
-from bye_core.train.progress import PROGRESS, JsonLines
-from bye_core.train.sample_order import SampleList
+from bye_core.train.progress import PROGRESS, ProgressLog
+from bye_core.train.sampler import SampleList
 from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings
-from bye_core.train.trainer import Keeper, KeptTrainer
+from bye_core.train.trainer import CheckpointCallback, ResumableTrainer
 
 LOGGED_STEPS = 5
 
@@ -31,13 +32,13 @@ LOGGED_STEPS = 5
 def training_arguments(
     settings: FinetuneSettings, out: Path, device: torch.device, dtype: torch.dtype, processes: int = 1
 ) -> TrainingArguments:
-    """Raises BadFinetuneSetting where `processes` cannot share a batch evenly."""
+    """Return the Trainer's arguments. Raises: BadFinetuneSetting if `processes` cannot share a batch evenly."""
     if settings.batch % processes:
         advice = f"Give a multiple of the number of processes, {processes}."
         raise BadFinetuneSetting(name="batch", value=settings.batch, advice=advice)
-    micro_batch = preflight.per_step(settings, processes)
+    micro_batch = preflight.samples_in_memory(settings, processes)
     return TrainingArguments(
-        output_dir=str(checkpoints.root_of(out)),
+        output_dir=str(checkpoints.folder_of(out)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=settings.batch // (micro_batch * processes),
@@ -49,7 +50,7 @@ def training_arguments(
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
-        # Half a model's numbers: LoRA's own weights stay in float32, and float16 needs its loss scaled.
+        # Mixed precision: LoRA's own weights stay in float32, and float16 needs loss scaling.
         bf16=dtype is torch.bfloat16,
         fp16=dtype is torch.float16 and device.type == "cuda",
         save_strategy="no",
@@ -64,79 +65,82 @@ def training_arguments(
 
 
 def finetune(
-    loaded: Any,
+    loaded: VisionLanguageModel,
     samples: Sequence[Sample],
-    pictures: Callable[[Sample], list[Image.Image]],
+    images: OpenImages,
     settings: FinetuneSettings,
     out: Path,
     facts: dict[str, Any],
     left_out: Sequence[Fault] = (),
     stop: StopRequest | None = None,
     processes: int = 1,
-    kind: type[KeptTrainer] = KeptTrainer,
+    trainer_class: type[ResumableTrainer] = ResumableTrainer,
 ) -> dict[str, Any]:
-    """Fine-tune `loaded` on `samples` and save the adapter in `out`; returns the card.
+    """Fine-tune `loaded` on `samples`, save the adapter in `out` and return the card.
 
-    Goes on from the newest complete checkpoint in `out`, if there is one, and ends with the weights of a training that
-    was never interrupted (on the CPU bit for bit, while MACHINE's settings and `processes` stay what they were, too).
-    `stop` ends it where a checkpoint has been saved. The card tells `facts` (what was trained on what); it is written
-    last: a folder without it holds no finished adapter. `left_out` are records that never became samples. Each of
-    `processes` calls this; the first alone writes. `kind` is a trainer with another loss, for experiments.
-    Raises NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
+    Resumes from the newest complete checkpoint in `out`. The final weights equal those of a training without
+    interruption; on the CPU bit for bit, if the settings in MACHINE and `processes` do not change. Each of the
+    `processes` calls this function; only the first one writes.
+
+    facts          model and data set of the training, for the card
+    left_out       records that did not become samples
+    stop           ends the training once a checkpoint is saved
+    trainer_class  a trainer with another loss, for experiments
+    Raises: NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
     """
     checkpoints.refuse_finished(out)
     arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
-    plan = preflight.look(loaded, samples, pictures, settings, processes)
+    plan = preflight.run_preflight(loaded, samples, images, settings, processes)
     facts = {**facts, "samples": len(plan.samples), "left_out": len(plan.faults) + len(left_out)}
     checkpoint, before = _begin(out, _identity(facts, settings), arguments)
-    lines = JsonLines(out / PROGRESS if arguments.process_index == 0 else None, before.get("seconds", 0.0))
-    lines.write(event="preflight", step=0, **plan.facts(left_out))
+    progress = ProgressLog(out / PROGRESS if arguments.process_index == 0 else None, before.get("seconds", 0.0))
+    progress.write(event="preflight", step=0, **plan.facts(left_out))
     set_seed(settings.seed)
     tuned = with_lora(loaded, settings)
     tuned.train()
-    keeper = Keeper(settings, stop or StopRequest(), processes, loaded.device)
-    trainer = kind(
+    checkpointing = CheckpointCallback(settings, stop or StopRequest(), processes, loaded.device)
+    trainer = trainer_class(
         model=tuned,
         args=arguments,
         train_dataset=SampleList(plan.samples),
-        data_collator=Collator(loaded.family, pictures),
-        callbacks=[lines, keeper],
+        data_collator=Collator(loaded.family, images),
+        callbacks=[progress, checkpointing],
         identity=loaded.identity,
-        lines=lines,
+        progress=progress,
         loss_before=before.get("loss", 0.0),
     )
     _train(trainer, checkpoint)
-    keeper.end_if_asked()
+    checkpointing.end_if_asked()
     tuned.eval()
     steps = trainer.state.global_step
     card = {**facts, "settings": asdict(settings), "steps": steps, "loss": trainer.total_loss() / steps}
     if arguments.process_index == 0:
         _finish(tuned, loaded.identity, out, card)
-        lines.write(event="done", step=steps, steps=steps, loss=card["loss"])
+        progress.write(event="done", step=steps, steps=steps, loss=card["loss"])
     return card
 
 
 def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, Any]:
-    """What makes two trainings the same one."""
+    """Return what two trainings must have in common to be the same."""
     learned = {name: value for name, value in asdict(settings).items() if name not in MACHINE}
     model = facts["model"]["model_digest"]
     return {"model": model, "data set": facts["data_digest"], "samples": facts["samples"], **learned}
 
 
 def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:
-    """The checkpoint to go on from and what is known of it, the same in every process."""
-    found = [None]
+    """Return the checkpoint to resume from and its facts, the same in every process."""
+    found: list[Path | None] = [None]
     if arguments.process_index == 0:
-        found = [checkpoints.begin(out, training)]
+        found = [checkpoints.prepare(out, training)]
     if arguments.world_size > 1:
         torch.distributed.broadcast_object_list(found)
     (checkpoint,) = found
-    return checkpoint, (checkpoints.facts_of(checkpoint) if checkpoint else None) or {}
+    return checkpoint, (checkpoints.verified_facts(checkpoint) if checkpoint else None) or {}
 
 
-def _train(trainer: KeptTrainer, checkpoint: Path | None) -> None:
+def _train(trainer: ResumableTrainer, checkpoint: Path | None) -> None:
     if trainer.args.process_index:
-        # Dropout draws other numbers in every process.
+        # Dropout must draw other numbers in every process.
         torch.manual_seed(trainer.args.seed + trainer.args.process_index)
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -146,11 +150,11 @@ def _train(trainer: KeptTrainer, checkpoint: Path | None) -> None:
         raise OutOfMemory(reason=next(iter(str(error).splitlines()), "MemoryError"), kept=trainer.kept()) from error
 
 
-def _finish(tuned: Any, identity: dict[str, Any], out: Path, card: dict[str, Any]) -> None:
-    """Save the adapter, and its card once all of it is there; then no checkpoint is needed any more."""
+def _finish(tuned: PeftModel, identity: Mapping[str, Any], out: Path, card: dict[str, Any]) -> None:
+    """Save the adapter, then its card, and delete the checkpoints, which are no longer needed."""
     try:
         save_adapter(tuned, identity, out)
         write_atomic(out / CARD, (json.dumps(card, indent=1) + "\n").encode("ascii"))
     except (OSError, SafetensorError) as error:
-        raise NotSaved(path=out, reason=error, kept="it goes on from the last checkpoint") from error
+        raise NotSaved(path=out, reason=error, kept="it resumes from the last checkpoint") from error
     checkpoints.discard(out)

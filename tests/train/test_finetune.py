@@ -12,11 +12,11 @@ from bye_core.data import load_dataset
 from bye_core.models import loading
 from bye_core.models.errors import NoBitsandbytes
 from bye_core.models.loading import load_model
-from bye_core.train import checkpoints, lora
+from bye_core.train import checkpoints, finetune
 from bye_core.train.adapter import with_lora
 from bye_core.train.errors import NotSaved, OutOfMemory, TrainingDiffers
 from bye_core.train.settings import PRESETS, BadFinetuneSetting, FinetuneSettings
-from bye_core.train.trainer import KeptTrainer
+from bye_core.train.trainer import ResumableTrainer
 from tests.models.tiny import picture, sample, save_tiny
 from tests.pipeline.test_stages import write_set
 
@@ -41,7 +41,7 @@ def train(model, dataset, tmp_path):
     def trained(settings=SETTINGS, out="adapter", loaded=None, **changed):
         loaded = loaded or load_model(model, device="cpu", dtype=changed.get("dtype", "float32"))
         facts = {"model": loaded.identity, "data_digest": dataset.digest}
-        lora.finetune(
+        finetune.finetune(
             loaded, dataset.samples, dataset.images, replace(settings, **changed), tmp_path / out, facts, dataset.faults
         )
         return tensors(tmp_path / out)
@@ -137,26 +137,26 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, tmp_path, monkeypatch):
     whole = train(out="whole", epochs=2)
     with monkeypatch.context() as disk:
         full_disk(disk, 7)  # three files a checkpoint are saved so
-        with pytest.raises(NotSaved, match=r"No space left.*goes on from step 2"):
+        with pytest.raises(NotSaved, match=r"No space left.*resumes from step 2"):
             train(epochs=2, save_steps=1)
-    root = checkpoints.root_of(tmp_path / "adapter")
-    assert [path.name for path in checkpoints.all_of(root)] == ["checkpoint-2", "checkpoint-1"]
+    root = checkpoints.folder_of(tmp_path / "adapter")
+    assert [path.name for path in checkpoints.list_newest_first(root)] == ["checkpoint-2", "checkpoint-1"]
     resumed = train(epochs=2, save_steps=1)
     assert all(torch.equal(whole[name], value) for name, value in resumed.items())
 
 
 def test_another_training_is_not_gone_on_with(train, monkeypatch, model, tmp_path):
     with monkeypatch.context() as broken:
-        broken.setattr(lora, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        broken.setattr(finetune, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             train(save_steps=1)
     for changed in ({"rate": 0.02, "rank": 4}, {"dtype": "bfloat16"}):
         with pytest.raises(TrainingDiffers, match=f"{next(iter(changed))} was .*, now {next(iter(changed.values()))}"):
             train(**changed)
     facts = {"model": load_model(model, device="cpu").identity, "data_digest": "f" * 64}
-    training = lora._identity({**facts, "samples": SAMPLES}, SETTINGS)
+    training = finetune._identity({**facts, "samples": SAMPLES}, SETTINGS)
     with pytest.raises(TrainingDiffers, match="another data set"):
-        checkpoints.begin(tmp_path / "adapter", training)
+        checkpoints.prepare(tmp_path / "adapter", training)
     train(micro_batch=1, gradient_checkpointing=True, save_seconds=9.0)
 
 
@@ -164,14 +164,14 @@ def test_memory_that_runs_out_is_told_with_what_helps(train, monkeypatch):
     def step(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(KeptTrainer, "training_step", step)
-    with pytest.raises(OutOfMemory, match=r"2\.00 GiB.*--micro-batch.*begins again"):
+    monkeypatch.setattr(ResumableTrainer, "training_step", step)
+    with pytest.raises(OutOfMemory, match=r"2\.00 GiB.*--micro-batch.*starts from the beginning"):
         train()
 
 
 def test_a_batch_that_processes_cannot_share(tmp_path):
     with pytest.raises(BadFinetuneSetting, match="multiple of the number of processes, 3"):
-        lora.training_arguments(SETTINGS, tmp_path, torch.device("cpu"), torch.float32, processes=3)
+        finetune.training_arguments(SETTINGS, tmp_path, torch.device("cpu"), torch.float32, processes=3)
 
 
 def test_four_bits_need_bitsandbytes(model, monkeypatch):
