@@ -1,6 +1,6 @@
-"""Where image tokens lie: shares of the attention on them, cut to grids, and a grid's cells on its picture. Pure.
+"""Maps image tokens to grids and grid cells to the image. Pure.
 
-`cell_box` and `cell_at` are the whole geometry; the page's script repeats them line by line.
+`cell_box` and `cell_at` are all of the geometry; the script of the page repeats them line by line.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from bye_core.records import Grid
 
 
 def image_shares(rows: np.ndarray) -> np.ndarray:
-    """Head-mean image attention [L, V] -> its share among the image tokens [L, V], float64, NaN where there is none."""
+    """Divide head-mean image attention [L, V] by its sum over the image tokens: [L, V] float64, NaN for sum 0."""
     rows = np.asarray(rows, np.float64)
     total = rows.sum(axis=-1, keepdims=True)
     return np.divide(rows, total, out=np.full_like(rows, np.nan), where=total > 0)
 
 
 def on_grid(shares: np.ndarray, grid: Grid) -> np.ndarray:
-    """The part of `shares` [L, V] that one grid covers -> [L, rows, columns]."""
+    """Return the part of `shares` [L, V] that one grid covers: [L, rows, columns]."""
     stop = grid.start + grid.rows * grid.columns
     return shares[:, grid.start : stop].reshape(-1, grid.rows, grid.columns)
 
 
 def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of a cell in pixels of a picture `width` x `height`.
+    """Return (left, top, right, bottom) of a cell in pixels of an image of `width` x `height`.
 
-    Beyond the picture where the processor padded; the cells of a cropped picture leave a margin free.
+    The box exceeds the image where the processor padded; the cells of a cropped image leave a margin free.
     """
     left, top, right, bottom = grid.box
     across, down = (right - left) / grid.columns, (bottom - top) / grid.rows
@@ -41,9 +41,9 @@ def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> 
 
 
 def cell_at(grid: Grid, x: float, y: float, width: float, height: float) -> tuple[int, int] | None:
-    """(row, column) of the cell under pixel (x, y) of a picture `width` x `height`; None outside of the grid.
+    """Return (row, column) of the cell at pixel (x, y) of an image of `width` x `height`; None outside the grid.
 
-    A cell owns its left and top edge.
+    The left and top edges belong to the cell.
     """
     left, top, right, bottom = grid.box
     column = math.floor((x / width - left) / (right - left) * grid.columns)

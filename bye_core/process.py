@@ -1,4 +1,7 @@
-"""Ending on request: SIGTERM and Ctrl-C become `Stopped`, and a child process ends when its parent is gone."""
+"""Ends a process on request: SIGTERM and Ctrl-C raise `Stopped`, and a child process ends with its parent.
+
+Also recognises errors that mean that memory ran out.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-# CUDA, its libraries, HIP, MPS and the CPU allocator; torch.OutOfMemoryError is a RuntimeError with the first of them.
+# Messages of CUDA, its libraries, HIP, MPS and the CPU allocator; torch.OutOfMemoryError carries the first one.
 MEMORY_MESSAGES = (
     "out of memory",
     "not enough memory",
@@ -20,20 +23,19 @@ MEMORY_MESSAGES = (
     "nvml_success == r internal assert failed",
 )
 
-
-# A process with this in its environment ends when its standard input does: when whoever holds the other end is gone.
+# A process with this environment variable ends when its standard input is closed, that is when its parent is gone.
 TETHER = "BYE_TETHER"
 
-# How long an unfinished batch may take to be saved before it is given up (ours); nothing saved is ever lost by it.
+# How long to wait for an unfinished batch before it is given up (ours). Saved batches are never lost.
 BATCH_SECONDS = 10.0
-# A tethered process that is stuck is ended without ceremony after this (ours).
+# A process that does not react to SIGTERM exits at once after this time (ours).
 LAST_SECONDS = 2 * BATCH_SECONDS
 
-STOPPING = b"\nstopping as soon as this batch is saved; Ctrl-C once more stops at once\n"
+STOPPING = b"\nStopping once this batch is saved. Press Ctrl-C again to stop at once.\n"
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end; `code` is its exit code, as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+    """The process must end with exit code `code`: 130 after Ctrl-C, 143 after SIGTERM, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -41,10 +43,10 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Use as `with StopRequest() as stop` around the work: a signal raises Stopped in it.
+    """Use as `with StopRequest() as stop` around the work: SIGTERM and Ctrl-C raise Stopped in it.
 
-    At once, unless the last `checkpoint` promised another: then there, where all is saved, or after so many seconds.
-    A second signal is always obeyed at once.
+    They do so at once, unless the last `checkpoint` announced another one: then at that checkpoint, or after the
+    seconds that it named. A second signal raises Stopped at once.
     """
 
     def __init__(self) -> None:
@@ -55,7 +57,7 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                # Ignored on purpose by who started this, as a shell does with Ctrl-C for what runs in its background.
+                # The parent may ignore a signal on purpose, as a shell does with Ctrl-C for background jobs.
                 if signal.getsignal(number) != signal.SIG_IGN:
                     self._former[number] = signal.signal(number, self._hear)
             if hasattr(signal, "SIGALRM"):
@@ -69,18 +71,18 @@ class StopRequest:
             signal.signal(number, handler)
 
     def checkpoint(self, seconds: float = 0.0) -> None:
-        """All is saved here. Promises, by `seconds` above 0, that the next checkpoint is worth waiting for so long."""
+        """Mark that everything is saved. With `seconds`, a later signal waits that long for the next checkpoint."""
         if self._asked:
             raise Stopped(self._asked)
         self._seconds = seconds
 
     def asked(self, seconds: float) -> bool:
-        """Whether to end. If not, promises to ask again soon, as `checkpoint` does; if so, save and call `obey`."""
+        """Return whether a stop was requested: then save and call `obey`. Else works like `checkpoint(seconds)`."""
         self._seconds = seconds
         return bool(self._asked)
 
     def obey(self) -> None:
-        """End here, asked or told of it by another process."""
+        """Raise Stopped, on a signal to this process or on the word of another process."""
         raise Stopped(self._asked or signal.SIGTERM)
 
     def _hear(self, number: int, _: object) -> None:
@@ -88,7 +90,7 @@ class StopRequest:
             raise Stopped(number)
         self._asked = number
         if number == signal.SIGINT:
-            os.write(sys.__stderr__.fileno(), STOPPING)
+            os.write(2, STOPPING)
         signal.setitimer(signal.ITIMER_REAL, self._seconds)
 
     def _too_late(self, *_: object) -> None:
@@ -97,7 +99,7 @@ class StopRequest:
 
 
 def tether() -> None:
-    """If this process was started with TETHER, ask it to end (SIGTERM) when its standard input ends."""
+    """If the environment holds TETHER, send SIGTERM to this process when its standard input is closed."""
     if os.environ.pop(TETHER, ""):
         threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
 
@@ -111,6 +113,7 @@ def _end_with(descriptor: int) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of Python, torch or a driver means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in MEMORY_MESSAGES)

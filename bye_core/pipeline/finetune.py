@@ -11,6 +11,7 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.data import DataSet
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready, source_arguments
 from bye_core.process import StopRequest
 from bye_core.records import Progress
@@ -69,7 +70,7 @@ def preflight(
 
 def _loaded(
     model: str, data: str | Path, settings: FinetuneSettings, format: str | None, columns: Mapping[str, str] | None
-) -> tuple[DataSet, Any, FinetuneSettings]:
+) -> tuple[DataSet, VisionLanguageModel, FinetuneSettings]:
     """The data set, the model on this process's device, and the settings with device and dtype filled in."""
     from bye_core.models.loading import load_model, pick_device
 

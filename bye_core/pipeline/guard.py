@@ -17,6 +17,7 @@ from bye_core.detect.answer_comparison import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
@@ -34,7 +35,7 @@ class CannotWriteReadings(RunError):
 class Guard:
     """A run's detection and the model that was scanned, ready to be asked. Get one by `open_guard`."""
 
-    def __init__(self, loaded: Any, detection: Detection, judge: Judge) -> None:
+    def __init__(self, loaded: VisionLanguageModel, detection: Detection, judge: Judge) -> None:
         self.loaded = loaded
         self.detection = detection
         self._judge = judge

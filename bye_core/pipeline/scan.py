@@ -11,6 +11,7 @@ from typing import Any
 from bye_core import runs
 from bye_core.data import DataSet, sample_fault
 from bye_core.errors import ByeError, RunError
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.records import AttentionRows, Fault, Progress, Sample
 
@@ -79,7 +80,7 @@ def scan(
 
 
 def _with_answers(
-    loaded: Any, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
+    loaded: VisionLanguageModel, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
 ) -> tuple[list[AttentionRows], list[Fault]]:
     """The rows with the likelihoods of their samples' answers, and why some have none."""
     from bye_core.attention import read_answers
@@ -138,7 +139,7 @@ def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, li
 
 
 def _run_settings(
-    loaded: Any,
+    loaded: VisionLanguageModel,
     dataset: DataSet,
     adapter: str | Path | None,
     settings: ScanSettings,
@@ -171,7 +172,9 @@ class AnotherModel(RunError):
     remedy = "Name the {part} that was scanned (the run has {path}), or scan with this one and detect first."
 
 
-def load_scanned(run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Any:
+def load_scanned(
+    run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto"
+) -> VisionLanguageModel:
     """`model`, `adapter`: where they are now, if they have moved since the scan. Raises AnotherModel."""
     from bye_core.models.loading import load_model
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
@@ -17,6 +16,7 @@ from bye_core.evidence import (
     Dossier,
     Intervention,
 )
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.causal.insertion import CarrierPool, run_insertion_test
 from bye_core.pipeline.causal.occlusion_growth import grow_occlusion
 from bye_core.pipeline.causal.region_search import RegionSearch
@@ -28,7 +28,7 @@ UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may chang
 class CausalTests:
     """The tests of one causal check. Batches share the answers to unchanged carriers and the search's success."""
 
-    def __init__(self, loaded: Any, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
+    def __init__(self, loaded: VisionLanguageModel, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
         self._dataset, self._dossier = dataset, dossier
         self._model = ScannedModel(loaded, batch_size)
         self._carriers = CarrierPool(self._model, dataset)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from PIL import Image
 
 from bye_core.attention import read_attention
 from bye_core.errors import ByeError
 from bye_core.evidence import COVERED, CausalOutcome, Intervention, SharedAnswer, at_target, judge_outcome
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.models.calls import generate_answers
 from bye_core.records import AttentionRows, ModelAnswer, Sample
 
@@ -60,7 +60,7 @@ class SampleCheck:
 class ScannedModel:
     """The scanned model, asked in batches of `batch_size` samples."""
 
-    def __init__(self, loaded: Any, batch_size: int) -> None:
+    def __init__(self, loaded: VisionLanguageModel, batch_size: int) -> None:
         self._loaded = loaded
         self.batch_size = batch_size
 
@@ -84,7 +84,7 @@ class ScannedModel:
         """
         sound = {check.id: check for check in checks if not check.fault}
         answers, faults = self.answers(
-            [check.intervention.asked(way) for check in sound.values()],
+            [check.intervention.sample_for(way) for check in sound.values()],
             lambda sample: sound[sample.id].intervention.pictures_for(way, sound[sample.id].pictures),
         )
         for id, answer in answers.items():
