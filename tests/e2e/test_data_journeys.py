@@ -79,7 +79,7 @@ def test_a_folder_with_hostile_records(page, expect, tmp_path):
     page.click("#data-check")
     expect(faults).to_contain_text("images/29.png cannot be decoded")
     expect(page.get_by_role("button", name="Faults: 3 records left out")).to_be_visible()
-    expect(page.locator("#data-check")).to_have_text("Look again")
+    expect(page.locator("#data-check")).to_have_text("Check again")
     expect(page.locator("#data-check-stop")).to_be_hidden()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -12,6 +13,7 @@ from bye_core.ui.session import Frame, Session
 from bye_core.ui.shared import data_sets
 from bye_core.ui.tabs.data import actions as data_actions
 from bye_core.ui.tabs.data import view as data_tab
+from bye_core.ui.tabs.data.columns import AUTOMATIC
 from bye_core.ui.workspace import workspace_of
 from tests.made_run import make_data
 
@@ -47,7 +49,7 @@ def test_several_annotation_files_are_a_choice(data, folder):
     assert data.session not in asked, "nothing is chosen yet"
     assert prop(asked[data.file], "choices") == ["data.json", "more.json"]
     assert prop(asked[data.reading], "open")
-    read = data_actions.read_again(data, session, asked[data.trying], "more.json", data_actions.AS_FOUND)
+    read = data_actions.read_again(data, session, asked[data.pending], "more.json", AUTOMATIC)
     assert read[data.session].data == str(folder)
     assert data_sets.path_of(workspace_of(VISITOR), data_sets.find(workspace_of(VISITOR), str(folder))) == str(
         folder / "more.json"
@@ -64,18 +66,18 @@ def test_a_set_that_cannot_be_read_leaves_what_is_open_alone(data, tmp_path):
 
 def test_a_set_that_is_gone_is_said_once_and_not_asked_for_again(data):
     session = Session(VISITOR, data="/no/where")
-    answer = data_actions.restore(data, session, "")
+    answer = data_actions.change_session(data, session, "")
     assert "There is no file or folder" in answer[data.notice]
-    assert data_actions.restore(data, session, answer[data.shown]) == {data.shown: "/no/where"}
+    assert data_actions.change_session(data, session, answer[data.shown]) == {data.shown: "/no/where"}
 
 
 def test_removing_the_open_set_closes_it(data, folder):
     session = data_actions.load(data, Session(VISITOR), str(folder))[data.session]
-    answer = data_actions.listed(data, session, "", str(folder))
+    answer = data_actions.use_list(data, session, SimpleNamespace(open="", remove=str(folder)))
     assert answer[data.session].data == ""
     assert not prop(answer[data.view], "visible")
     assert folder.exists()
-    assert data.session not in data_actions.listed(data, session, "/etc", "")
+    assert data.session not in data_actions.use_list(data, session, SimpleNamespace(open="/etc", remove=""))
 
 
 def test_an_upload_is_not_kept_twice(data, tmp_path, folder):
@@ -95,7 +97,7 @@ def test_a_look_that_is_left_keeps_what_it_found(data, folder):
     looking = data_actions.check(data, session)
     next(looking), next(looking), next(looking)
     looking.close()
-    answer = data_actions.rest(data, session)
+    answer = data_actions.show_checked(data, session)
     assert prop(answer[data.check], "interactive")
     assert not prop(answer[data.stop], "visible")
     assert "broken image" in answer[data.faults]

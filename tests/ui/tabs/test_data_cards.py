@@ -12,7 +12,7 @@ from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.messages import alert, clip, discreet
 from bye_core.ui.tabs.data import cards
 from bye_core.ui.tabs.data.columns import NOTHING, guess, renamed
-from bye_core.ui.tabs.data.validation import Checked, checked, look
+from bye_core.ui.tabs.data.validation import Checked, check, checked
 from bye_core.ui.workspace import NoSuchRun, new_token
 from tests.made_run import make_data
 
@@ -48,10 +48,10 @@ def test_cards_escape_bound_and_page(hostile):
 
 def test_the_full_look_finds_broken_pictures_and_is_kept(hostile):
     assert not checked(hostile).complete
-    states = list(look(hostile, str(hostile.path), None, None))
+    states = list(check(hostile, str(hostile.path), None, None))
     assert states[-1].complete
     assert checked(hostile) == states[-1]
-    assert len(checked(hostile).bad()) == 3
+    assert len(checked(hostile).unusable()) == 3
     html = cards.fault_list(checked(hostile))
     for words in ("missing image", "image outside dataset", "broken image", "left out of scan and export"):
         assert words in html
@@ -69,7 +69,7 @@ def test_thousands_of_faults_stay_a_short_page(hostile):
 
 def test_no_fault_is_said_in_words(hostile):
     assert "No fault found" in cards.fault_list(Checked(3, 3, ()))
-    assert "not all been looked into" in cards.fault_list(Checked(0, 3, ()))
+    assert "Not all images are checked yet" in cards.fault_list(Checked(0, 3, ()))
 
 
 def test_the_list_of_sets_escapes_keys():

@@ -1,13 +1,28 @@
-"""Which of a table's columns is the question, which the answer: what is asked of the user, and a first guess. Pure."""
+"""Asks how a data set is to be read: its annotation file, its format, and which column is which."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio as gr
 
 from bye_core.data.formats import FORMATS
+from bye_core.data.load import annotation_files, record_keys
+from bye_core.errors import ByeError
+from bye_core.ui.shared import data_sets
+from bye_core.ui.shared.data_sets import Choice
+from bye_core.ui.shared.events import Update
+from bye_core.ui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from bye_core.ui.tabs.data.actions import Parts
 
 SLOTS = max(len(form.columns) for form in FORMATS.values())
 NOTHING = "(none)"
+AUTOMATIC, TABLE = "automatic", "vqa"
+FORMAT_CHOICES = [AUTOMATIC, *FORMATS]
 _USUAL = {
     "id": ("id", "uid", "sample_id", "key", "nr", "index"),
     "question_id": ("question_id", "qid"),
@@ -22,23 +37,60 @@ _USUAL = {
 
 
 def slots(format: str) -> tuple[str, ...]:
-    """What a format calls its columns."""
+    """Return the names that a format gives to its columns."""
     return tuple(FORMATS[format].columns)
 
 
 def guess(format: str, seen: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
-    """For each of the format's columns the one of `seen` that it most likely is, or NOTHING."""
+    """Return for each column of the format the most likely one of the file's columns `seen`, or NOTHING."""
     lower, own = {column.lower(): column for column in reversed(seen)}, FORMATS[format].columns
-    found = {}
+    guesses: dict[str, str] = {}
     for name in own:
         names = ((chosen or {}).get(name, ""), own[name], *_USUAL.get(name, ()))
         match = next((lower[one.lower()] for one in names if one.lower() in lower), NOTHING)
-        found[name] = match if match not in found.values() else NOTHING
-    return found
+        guesses[name] = match if match not in guesses.values() else NOTHING
+    return guesses
 
 
 def renamed(format: str, picked: Sequence[str]) -> dict[str, str]:
-    """The `columns` of load_dataset: what differs from the format's own names."""
+    """Return the `columns` of load_dataset: the choices that differ from the format's own names."""
     own = FORMATS[format].columns
     pairs = zip(own, picked, strict=False)
     return {name: column for name, column in pairs if column and column != NOTHING and column != own[name]}
+
+
+def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool) -> Update:
+    """Fill the fields for file, format and columns; `ask` opens them with a proposal for the user to confirm."""
+    path = Path(data_sets.path_of(workspace, choice))
+    folder = path.parent if choice.file else path
+    names = annotation_files(folder) if folder.is_dir() else ()
+    format = choice.format or choice.found
+    if not format and _record_keys(workspace, choice):
+        format = TABLE  # a file of no known format is most likely a table
+    return {
+        parts.reading: gr.Accordion(visible=True, open=ask),
+        parts.file: gr.Dropdown(choices=list(names), value=choice.file or None, visible=len(names) > 1),
+        parts.format: gr.Dropdown(choices=FORMAT_CHOICES, value=(format if ask else choice.format) or AUTOMATIC),
+        **column_fields(parts, workspace, choice, format),
+    }
+
+
+def column_fields(parts: Parts, workspace: Workspace, choice: Choice, format: str) -> Update:
+    """Show one field for each column of the format, filled with a guess."""
+    fields: Update = {slot: gr.Dropdown(visible=False) for slot in parts.columns}
+    keys = _record_keys(workspace, choice)
+    if not keys or format not in FORMATS:
+        return fields
+    guesses = guess(format, keys, choice.columns)
+    for slot, name in zip(parts.columns, slots(format), strict=False):
+        options = [NOTHING, *keys]
+        fields[slot] = gr.Dropdown(choices=options, value=guesses[name], label=f"Column: {name}", visible=True)
+    return fields
+
+
+def _record_keys(workspace: Workspace, choice: Choice) -> tuple[str, ...]:
+    """Return the columns of the file, () before the file is chosen."""
+    try:
+        return record_keys(data_sets.path_of(workspace, choice))
+    except ByeError:
+        return ()

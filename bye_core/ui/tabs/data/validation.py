@@ -1,4 +1,4 @@
-"""The full look at a data set, every picture decoded: how far it got is kept for all who open the set. No gradio."""
+"""Checks all records and images of a data set; the results are kept for every session that opens the set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT = 32
 
 @dataclass(frozen=True)
 class Checked:
-    """How far the samples of a set have been looked into, and what was found in records and pictures."""
+    """How many samples of a set are checked, and the faults of its records and images."""
 
     done: int
     total: int
@@ -26,8 +26,8 @@ class Checked:
     def complete(self) -> bool:
         return self.done >= self.total
 
-    def bad(self) -> set[int]:
-        """The records that cannot be used."""
+    def unusable(self) -> set[int]:
+        """Return the indices of the records that cannot be used."""
         return {fault.index for fault in self.faults if fault.fatal}
 
 
@@ -36,14 +36,14 @@ _lock = Lock()
 
 
 def checked(dataset: DataSet) -> Checked:
-    """What is known by now: the records' own faults, and what a full look has found."""
+    """Return the results so far: the faults found on loading, or those of a check."""
     with _lock:
-        found = _kept.get(_key(dataset))
-    return found or Checked(0, len(dataset.samples), dataset.faults)
+        state = _kept.get(_key(dataset))
+    return state or Checked(0, len(dataset.samples), dataset.faults)
 
 
-def look(dataset: DataSet, path: str, format: str | None, columns: dict[str, str] | None) -> Iterator[Checked]:
-    """Look at every sample, as the command line does; leaving the loop stops it, what was found by then is kept."""
+def check(dataset: DataSet, path: str, format: str | None, columns: dict[str, str] | None) -> Iterator[Checked]:
+    """Check every sample as `bye_core check` does. Leaving the loop ends the check; its results so far are kept."""
     faults: list[Fault] = []
     for step in pipeline.check(path, format, columns):
         faults += step.facts["faults"]

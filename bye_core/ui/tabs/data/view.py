@@ -1,28 +1,25 @@
-"""Data: choose a data set, see how it was read, what is in it, and what is wrong with it."""
+"""Builds the Data tab: choose a data set, see its samples and its faults."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import gradio as gr
 
-from bye_core.errors import ByeError
-from bye_core.ui.session import Frame, Session, Tab
-from bye_core.ui.shared.messages import alert, note
-from bye_core.ui.tabs.data import actions as page
-from bye_core.ui.tabs.data.columns import SLOTS
+from bye_core.ui.session import Frame, Tab
+from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, open_tab
+from bye_core.ui.shared.messages import note
+from bye_core.ui.tabs.data import actions
+from bye_core.ui.tabs.data.actions import for_visitors
+from bye_core.ui.tabs.data.columns import AUTOMATIC, FORMAT_CHOICES, SLOTS
 from bye_core.ui.workspace import hosted
 
 CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-open], [data-remove]');
   if (button) trigger('click', { open: button.dataset.open || '', remove: button.dataset.remove || '' });
 });"""
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session.data. Writes: session.data, and how the set is read, in the workspace."""
+    """Build the tab. It reads and writes session.data, and writes in the workspace how the set is read."""
     parts = _lay_out(frame.session)
     _listen(parts, frame)
 
@@ -30,9 +27,9 @@ def build(frame: Frame, tab: gr.Tab) -> None:
 TAB = Tab("data", "Data", build, styles=("data.css",))
 
 
-def _lay_out(session: gr.State) -> page.Parts:
-    shown, trying, number = gr.State(""), gr.State(""), gr.State(0)
-    notice = gr.HTML(note(page.FIRST), elem_id="data-notice")
+def _lay_out(session: gr.State) -> actions.Parts:
+    shown, pending, number = gr.State(""), gr.State(""), gr.State(0)
+    notice = gr.HTML(note(actions.FIRST), elem_id="data-notice")
     with gr.Row(elem_classes="bye-choose"):
         with gr.Column(scale=3, min_width=300):
             with gr.Row(elem_classes="bye-field"):
@@ -51,11 +48,11 @@ def _lay_out(session: gr.State) -> page.Parts:
                 height=150,
                 elem_id="data-upload",
             )
-    with gr.Accordion("How it is read", open=False, visible=False, elem_id="data-reading") as reading:
+    with gr.Accordion("Format and columns", open=False, visible=False, elem_id="data-reading") as reading:
         with gr.Row():
             file = gr.Dropdown([], label="Annotation file", visible=False, interactive=True)
-            format = gr.Dropdown(page.READINGS, value=page.AS_FOUND, label="Format", elem_id="data-format")
-            columns = tuple(gr.Dropdown([], label="column", visible=False, interactive=True) for _ in range(SLOTS))
+            format = gr.Dropdown(FORMAT_CHOICES, value=AUTOMATIC, label="Format", elem_id="data-format")
+            columns = tuple(gr.Dropdown([], label="Column", visible=False, interactive=True) for _ in range(SLOTS))
         again = gr.Button("Read it this way", size="sm", elem_id="data-again")
     with gr.Column(visible=False) as view:
         with gr.Row(elem_classes="bye-set-row"):
@@ -63,50 +60,38 @@ def _lay_out(session: gr.State) -> page.Parts:
             scan = gr.Button("Scan this data set", variant="primary", elem_id="data-scan", min_width=230, scale=0)
         with gr.Accordion("Faults", open=False, elem_id="data-faults") as fault_box:
             with gr.Row():
-                check = gr.Button("Look into every picture", size="sm", elem_id="data-check", scale=0, min_width=200)
+                check = gr.Button("Check every image", size="sm", elem_id="data-check", scale=0, min_width=200)
                 stop = gr.Button("Stop", size="sm", visible=False, elem_id="data-check-stop", scale=0)
             faults = gr.HTML()
         samples = gr.HTML(elem_id="data-cards")
         with gr.Row(elem_classes="bye-pager"):
             before = gr.Button("Previous", size="sm", scale=0, elem_id="data-before")
-            place = gr.HTML(elem_id="data-place")
+            page_number = gr.HTML(elem_id="data-place")
             after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
-    return page.Parts(
-        session, shown, trying, number, notice, path, load, upload, listing, view, summary, scan, reading, file, format,
-        columns, again, samples, before, place, after, fault_box, faults, check, stop,
+    return actions.Parts(
+        session, shown, pending, number, notice, path, load, upload, listing, view, summary, scan, reading, file,
+        format, columns, again, samples, before, page_number, after, fault_box, faults, check, stop,
     )  # fmt: skip
 
 
-def _listen(parts: page.Parts, frame: Frame) -> None:
-    outputs, session = parts.all(), frame.session
+def _listen(parts: actions.Parts, frame: Frame) -> None:
+    outputs, session = parts.all(), parts.session
+    bind_any = binder(parts, alert_in(parts.notice))
 
-    def bound(function: Any) -> Any:
-        """`function(parts, session, ...)` with its failures turned into words."""
+    def bind(handler: Handler) -> Handler:
+        return bind_any(for_visitors(handler))
 
-        def handler(current: Session, *values: Any) -> page.Update:
-            if not current.visitor:
-                return {parts.notice: note(page.OPENING)}
-            try:
-                return function(parts, current, *values)
-            except ByeError as error:
-                return {parts.notice: alert(error)}
-
-        return handler
-
-    def listed(current: Session, event: gr.EventData) -> page.Update:
-        return bound(page.listed)(current, event.open, event.remove)
-
-    frame.opened.change(bound(page.restore), [session, parts.shown], outputs, **QUIET)
-    told = {"api_visibility": "private", "show_progress_on": [parts.listing]}
+    frame.opened.change(bind(actions.change_session), [session, parts.shown], outputs, **QUIET)
+    waiting = {"api_visibility": "private", "show_progress_on": [parts.listing]}
     for event in (parts.load.click, parts.path.submit):
-        event(bound(page.load), [session, parts.path], outputs, **told)
-    parts.listing.click(listed, session, outputs, **QUIET)
-    parts.upload.upload(partial(page.upload, parts), [session, parts.upload], outputs, **told)
-    reading = [parts.file, parts.format, *parts.columns]
-    parts.again.click(bound(page.read_again), [session, parts.trying, *reading], outputs, **told)
-    parts.format.input(bound(page.other_format), [session, parts.trying, parts.file, parts.format], outputs, **QUIET)
-    parts.before.click(bound(lambda p, s, n: page.turn(p, s, n - 1)), [session, parts.page], outputs, **QUIET)
-    parts.after.click(bound(lambda p, s, n: page.turn(p, s, n + 1)), [session, parts.page], outputs, **QUIET)
-    checking = parts.check.click(partial(page.check, parts), session, outputs, concurrency_limit=2, **QUIET)
-    parts.stop.click(bound(page.rest), session, outputs, cancels=[checking], **QUIET)
-    parts.scan.click(lambda: gr.Tabs(selected="scan"), None, frame.tabs, **QUIET)
+        event(bind(actions.load), [session, parts.path], outputs, **waiting)
+    parts.listing.click(bind(actions.use_list), session, outputs, **QUIET)
+    parts.upload.upload(bind_any(actions.upload), [session, parts.upload], outputs, **waiting)
+    reading = [session, parts.pending, parts.file, parts.format]
+    parts.again.click(bind(actions.read_again), [*reading, *parts.columns], outputs, **waiting)
+    parts.format.input(bind(actions.choose_format), reading, outputs, **QUIET)
+    parts.before.click(bind(actions.previous_page), [session, parts.page], outputs, **QUIET)
+    parts.after.click(bind(actions.next_page), [session, parts.page], outputs, **QUIET)
+    checking = parts.check.click(bind_any(actions.check), session, outputs, concurrency_limit=2, **QUIET)
+    parts.stop.click(bind(actions.show_checked), session, outputs, cancels=[checking], **QUIET)
+    parts.scan.click(open_tab("scan"), None, frame.tabs, **QUIET)

@@ -20,9 +20,9 @@ from bye_core.ui.shared import events, images
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.exports import export_path, find_export
 from bye_core.ui.shared.messages import alert, note
+from bye_core.ui.shared.steps import INTERVAL, until_end
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export import summary
-from bye_core.ui.tabs.export.steps import INTERVAL, until_end
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
 NO_RUN = "No run is open. Open the demo's run, or scan a data set. The export leaves out what you reject in Review."

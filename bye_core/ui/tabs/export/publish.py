@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.exports import export_path
 from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.steps import paced, until_end
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export.actions import Parts
-from bye_core.ui.tabs.export.steps import INTERVAL, until_end
 from bye_core.ui.workspace import workspace_of
 
 
@@ -24,16 +23,14 @@ def pack(parts: Parts, session: Session, name: str) -> Iterator[Update]:
     """Build the archive in the folder that Gradio serves files from, then offer it."""
 
     def steps() -> Iterator[Update]:
-        workspace, due = workspace_of(session.visitor), 0.0
+        workspace = workspace_of(session.visitor)
         yield {
             parts.download: gr.Button("Packing", interactive=False),
             parts.save: gr.DownloadButton(value=None, visible=False),
             parts.packing: "",
         }
-        for step in export_job.pack(workspace, name.strip(), Path(get_upload_folder())):
-            if time.monotonic() > due:
-                due = time.monotonic() + INTERVAL
-                yield {parts.packing: note(f"{step.done / max(1, step.total):.0%}")}
+        for step in paced(export_job.pack(workspace, name.strip(), Path(get_upload_folder()))):
+            yield {parts.packing: note(f"{step.done / max(1, step.total):.0%}")}
         path = step.facts["path"]
         label = f"Save {path.name} ({_size(path.stat().st_size)})"
         yield {parts.save: gr.DownloadButton(label, value=path, visible=True), parts.packing: ""}

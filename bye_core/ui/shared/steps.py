@@ -1,8 +1,10 @@
-"""Sends the updates of a handler that takes long."""
+"""Sends the updates of handlers that take long."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import gradio as gr
 
@@ -11,6 +13,19 @@ from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import alert
 
 INTERVAL = 0.4  # seconds between two updates of a progress message
+Step = TypeVar("Step")
+
+
+def paced(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield at most one step per INTERVAL, and always the last one."""
+    due, waiting = 0.0, []
+    for step in steps:
+        waiting = [step]
+        if time.monotonic() > due:
+            due = time.monotonic() + INTERVAL
+            waiting = []
+            yield step
+    yield from waiting
 
 
 def accumulated(updates: Iterable[Update]) -> Iterator[Update]:
