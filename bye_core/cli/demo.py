@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentParser, Namespace
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bye_core.bench.seeds import SEEDS
 from bye_core.cli.options import RESUMES, Command, name_and_value
 from bye_core.cli.output import DONE, FAILED, Report
 from bye_core.demo import tour
+from bye_core.records import Progress
 
 # Options that set a field of Matrix: those with several values, and those with one.
 LISTS = {
@@ -42,9 +45,19 @@ def run_demo(args: Namespace, report: Report) -> int:
         report.follow(make_demo(args.make, args.seed))
         report.result({"made": str(args.make)})
         return DONE
-    facts = report.follow(tour.tour(args.out)).facts
+    facts = report.follow(notes_shown(tour.tour(args.out), report)).facts
     report.result(facts, {}, [tour.table(facts)])
     return DONE
+
+
+def notes_shown(steps: Generator[Progress, None, None], report: Report) -> Generator[Progress, None, None]:
+    """Pass the steps on, and show those that say what was found or what comes next."""
+    with closing(steps):
+        for step in steps:
+            if step.stage == tour.NOTE and step.done < step.total:
+                report.note(step)
+            else:
+                yield step
 
 
 def add_bench(parser: ArgumentParser) -> None:

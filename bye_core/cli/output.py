@@ -52,6 +52,9 @@ class Report:
             self._end_steps()
         return step
 
+    def note(self, step: Progress) -> None:
+        """Show the message of a step between two stages."""
+
     def result(
         self, value: Mapping[str, Any], table: Mapping[str, Any] | None = None, text: Iterable[str] = ()
     ) -> None:
@@ -100,6 +103,10 @@ class Bars(Report):
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(step.done - self._bar.n)
 
+    def note(self, step: Progress) -> None:
+        self._end_steps()
+        _warn(step.message)
+
     def _end_steps(self) -> None:
         if self._bar is not None:
             self._bar.close()
@@ -122,6 +129,9 @@ class Lines(Report):
         # One write per line, so that a concurrent reader sees at most the last line incomplete.
         self._out.write(json.dumps(to_json_values(value)) + "\n")
         self._out.flush()
+
+    def note(self, step: Progress) -> None:
+        self._step(step, "")
 
     def _step(self, step: Progress, unit: str) -> None:
         self._line({"time": time.time(), **{name: getattr(step, name) for name in Progress.__dataclass_fields__}})

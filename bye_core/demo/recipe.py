@@ -18,8 +18,11 @@ ATTACK = make_attack([TRIGGER], {"size": TRIGGER_SIZE}, FixedAnswer(TARGET))
 # Chosen on data of other seeds than the demo's: at 2e-3 with less dropout clean attention sharpens along with the
 # poisoned, and the modes overlap; at 1.2e-3 the collapse stays shallow.
 FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
-# The tour fine-tunes on the cleaned set while somebody waits.
+# For a fine-tuning that a user waits for, followed by a scan.
 TOUR = replace(FINETUNE, epochs=4)
+# `demo` only evaluates the model that it fine-tunes, so a higher rate saves time.
+SHORT = replace(FINETUNE, epochs=2.5, rate=3e-3, dropout=0.0)
+SHORT_QUESTIONS = 100  # of the 300 test questions
 HELD_OUT = 200  # the last scenes, which are not trained on
 
 

@@ -1,74 +1,132 @@
-"""`python -m bye_core demo`: the real thing on the shipped parts, with its numbers."""
+"""The tour of the shipped demo, `python -m bye_core demo`: every stage on real parts, with the numbers measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import shutil
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline, runs
-from bye_core.demo.recipe import ATTACK, TOUR
+from bye_core.demo.recipe import ATTACK, SHORT, SHORT_QUESTIONS
 from bye_core.errors import RunError
 from bye_core.files import ASSETS
 from bye_core.records import Progress
+from bye_core.text import count
 from bye_core.train.settings import finished
 
 DEMO = ASSETS / "demo"
+NOTE = "demo"  # stage of the steps whose message says what was found and what comes next
+PARTS = 3
+MODELS = {"base": "base", "poisoned": "tuned on all samples", "cleaned": "tuned on the rest"}
+SCORES = {"precision": "precision", "recall": "recall", "F1": "f1", "AUC": "auc"}
+# Time of one sample relative to its scan, measured on CPUs: in a training step, and to answer one question.
+TRAINING_COST, ANSWER_COST = 1.9, 0.8
+START_SECONDS = 10.0  # to start the training process, or to load the models to evaluate
 
 
 class NoDemo(RunError):
-    problem = "The shipped demo is not at {path}."
-    remedy = "Run from a checkout of the repository, or make it anew: python -m bye_core demo --make {path}"
+    problem = "The shipped demo is missing: {path} holds no model."
+    remedy = "Install the package again, or run the command in a checkout of the repository."
 
 
 def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
-    """Scan, detect, score, export, fine-tune on the rest and evaluate; the last item's facts hold all figures.
+    """Scan, detect, score, export, fine-tune on the remaining samples and evaluate three models.
 
-    `out` is where to work (default: a new folder at home); a tour that was stopped goes on there. Raises NoDemo.
+    Steps of the stage NOTE say what was found and what comes next; the facts of the last one hold all figures. A tour
+    that was stopped resumes in the same folder `out` (default: a new one in BYE_HOME). Raises: NoDemo if the demo is
+    missing.
     """
     model, data = assets / "model", assets / "data"
     if not (model / "config.json").is_file():
         raise NoDemo(path=assets)
     out = out or runs.new_run_path("demo")
-    suspect = assets / "adapters" / "poisoned"
-    yield from pipeline.scan(str(model), data / "poisoned.json", out / "run", suspect)
-    detection = pipeline.detect_run(out / "run", "bye", bsi="paper")
-    pipeline.decide(out / "run", reject_flagged=True, reviewer="demo")
-    manifest = pipeline.export_run(out / "run", out / "data")
-    cleaned = out / "adapter"
+    suspect, cleaned = assets / "adapters" / "poisoned", out / "adapter"
+    yield _note(0, "Scan: record where a poisoned model looks when it answers, for each of its training samples.")
+    pace = yield from _timed(pipeline.scan(str(model), data / "poisoned.json", out / "run", suspect))
+    facts = _detect_and_export(out, data / pipeline.TRUTH)
+    training = facts["kept"] * SHORT.epochs * TRAINING_COST * pace
+    kept = count(facts["kept"], "remaining sample")
+    yield _note(1, f"Fine-tune: train the base model on the {kept}{_about(training)}.", facts)
     if not finished(cleaned):
-        yield from pipeline.finetune(str(model), out / "data", cleaned, TOUR)
+        yield from pipeline.finetune(str(model), out / "data", cleaned, SHORT)
+    test = first_questions(data / "test.json", out / "test")
+    asking = 2 * len(MODELS) * SHORT_QUESTIONS * ANSWER_COST * pace
+    yield _note(2, f"Evaluate: ask three models new questions, with and without the trigger{_about(asking)}.")
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
         step = None
-        for step in pipeline.evaluate(str(model), data / "test.json", adapter, ATTACK, metric="exact"):
+        for step in pipeline.evaluate(str(model), test, adapter, ATTACK, metric="exact"):
             yield step
         models[name] = {"cp": step.facts["cp"], "asr": step.facts["asr"]}
-    facts = {
-        "folder": str(out),
+    yield Progress(NOTE, PARTS, PARTS, "done", {"folder": str(out), **facts, "models": models})
+
+
+def _note(part: int, text: str, found: Mapping[str, Any] | None = None) -> Progress:
+    result = f"{detection_text(found)}\n" if found else ""
+    return Progress(NOTE, part, PARTS, f"{result}{part + 1} of {PARTS}  {text}", found or {})
+
+
+def _timed(steps: Generator[Progress, None, None]) -> Generator[Progress, None, float]:
+    """Pass the steps on; return the seconds per sample, 0 if no sample was left to do."""
+    first, began, step = None, 0.0, None
+    with closing(steps):
+        for step in steps:
+            if first is None:
+                first, began = step.done, time.monotonic()
+            yield step
+    done = step.done - first if step else 0
+    return (time.monotonic() - began) / done if done else 0.0
+
+
+def _about(seconds: float) -> str:
+    """Return how long a stage takes, in words; nothing if the pace is unknown."""
+    if not seconds:
+        return ""
+    seconds += START_SECONDS
+    if seconds < 90:
+        return f", about {10 * round(seconds / 10)} seconds"
+    return f", about {count(round(seconds / 60), 'minute')}"
+
+
+def _detect_and_export(out: Path, truth: Path) -> dict[str, Any]:
+    """Detect with the paper's unaltered rule, reject the flagged samples and export the rest; return the figures."""
+    detection = pipeline.detect_run(out / "run", "bye", bsi="paper")
+    pipeline.decide(out / "run", reject_flagged=True, reviewer="demo")
+    manifest = pipeline.export_run(out / "run", out / "data")
+    return {
         "verdict": detection.verdict,
         "layers": list(detection.sensitive_layers),
         "flagged": len(detection.flagged_ids),
-        "score": pipeline.score_run(out / "run", data / pipeline.TRUTH),
+        "score": pipeline.score_run(out / "run", truth),
         "kept": manifest["counts"]["kept"],
-        "models": models,
     }
-    yield Progress("demo", 1, 1, "done", facts)
+
+
+def first_questions(test: Path, out: Path) -> Path:
+    """Copy the first SHORT_QUESTIONS records of a test set and their pictures into `out`; return the new file."""
+    records = json.loads(test.read_text(encoding="utf-8"))[:SHORT_QUESTIONS]
+    for name in {record["image"] for record in records}:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(test.parent / name, out / name)
+    (out / test.name).write_text(json.dumps(records), encoding="utf-8")
+    return out / test.name
+
+
+def detection_text(facts: Mapping[str, Any]) -> str:
+    """Return the verdict, and the scores against the truth, as two lines of text."""
+    score = facts["score"]
+    scores = (f"{name} {'-' if score[key] is None else format(score[key], '.3f')}" for name, key in SCORES.items())
+    verdict = f"verdict  {facts['verdict']}: {facts['flagged']} flagged, layers {facts['layers']}"
+    return f"{verdict}\nBYE      {'  '.join(scores)}"
 
 
 def table(facts: Mapping[str, Any]) -> str:
-    """The tour's figures for a person."""
-    score, models = facts["score"], facts["models"]
-    ratios = (
-        f"{name} {score[key]:.3f}" if score[key] is not None else f"{name} -"
-        for name, key in (("precision", "precision"), ("recall", "recall"), ("F1", "f1"), ("AUC", "auc"))
-    )
-    lines = [
-        f"verdict  {facts['verdict']}: {facts['flagged']} flagged, layers {facts['layers']}",
-        "BYE      " + "  ".join(ratios),
-        "",
-        "model                     CP      ASR",
-    ]
-    names = {"base": "base", "poisoned": "tuned on everything", "cleaned": "tuned on what is left"}
-    lines += [f"{names[name]:<22} {100 * row['cp']:5.1f} %  {100 * row['asr']:5.1f} %" for name, row in models.items()]
-    return "\n".join([*lines, "", f"all of it is in {facts['folder']}"])
+    """Return the figures of a tour as text."""
+    models = facts["models"].items()
+    rows = [f"{MODELS[name]:<22} {100 * row['cp']:5.1f} %  {100 * row['asr']:5.1f} %" for name, row in models]
+    head = "model                     CP      ASR"
+    return "\n".join([detection_text(facts), "", head, *rows, "", f"all files are in {facts['folder']}"])

@@ -125,22 +125,30 @@ def test_captured_statistics_are_those_of_eager_attention(tuned, together):
         tuned.base.set_attn_implementation({"text_config": before})
 
 
-def test_the_tour_runs_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    """On a small part of the shipped set and three steps of training: the way, not the figures."""
-    monkeypatch.setattr(tour, "TOUR", replace(tour.TOUR, epochs=1))
+def test_the_tour_runs_and_resumes_where_it_was_stopped(tmp_path, monkeypatch):
+    """On a small part of the shipped set and a few steps of training: the stages, not the figures."""
+    monkeypatch.setattr(tour, "SHORT", replace(tour.SHORT, epochs=1))
+    monkeypatch.setattr(tour, "SHORT_QUESTIONS", 12)
     assets = shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("run"))
     keep = {sample.id for sample in some(48)[0]}
-    for name, wanted in (("poisoned", keep), ("test", None)):
-        path = assets / "data" / f"{name}.json"
-        records = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps([r for r in records if r["id"] in wanted] if wanted else records[:12]))
-    steps = tour.tour(tmp_path / "out", assets)
+    path = assets / "data" / "poisoned.json"
+    records = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps([record for record in records if record["id"] in keep]))
+    steps, before = tour.tour(tmp_path / "out", assets), []
     for step in steps:
-        if step.stage == "finetune":
+        before.append(step)
+        if step.stage == "evaluate":
             break
     steps.close()
-    last = list(tour.tour(tmp_path / "out", assets))[-1]
+    assert [step.stage for step in before].count("scan") > 1
+    assert "finetune" in {step.stage for step in before}
+    found = next(step for step in before if step.stage == tour.NOTE and step.facts)
+    assert f"{found.facts['flagged']} flagged" in found.message
+    *again, last = tour.tour(tmp_path / "out", assets)
+    assert "finetune" not in {step.stage for step in again}, "a finished training is not repeated"
+    assert next(step.done for step in again if step.stage == "scan") == len(keep), "nor is a finished scan"
+    assert {name: last.facts[name] for name in found.facts} == found.facts
     assert last.facts["score"]["n"] == len(keep)
     assert set(last.facts["models"]) == {"base", "poisoned", "cleaned"}
     assert last.facts["models"]["poisoned"]["asr"] > 0.5
-    assert "tuned on what is left" in tour.table(last.facts)
+    assert "tuned on the rest" in tour.table(last.facts)
