@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bye_core.bench.matrix import ATTACKS, MIXES, QUICK, Matrix
 from bye_core.bench.results import lines
@@ -50,14 +50,13 @@ def run_demo(args: Namespace, report: Report) -> int:
     return DONE
 
 
-def notes_shown(steps: Generator[Progress, None, None], report: Report) -> Generator[Progress, None, None]:
+def notes_shown(steps: Iterator[Progress], report: Report) -> Iterator[Progress]:
     """Pass the steps on, and show those that say what was found or what comes next."""
-    with closing(steps):
-        for step in steps:
-            if step.stage == tour.NOTE and step.done < step.total:
-                report.note(step)
-            else:
-                yield step
+    for step in steps:
+        if step.stage == tour.NOTE and step.done < step.total:
+            report.note(step)
+        else:
+            yield step
 
 
 def add_bench(parser: ArgumentParser) -> None:
@@ -90,7 +89,7 @@ def add_bench(parser: ArgumentParser) -> None:
 
 def matrix_of(args: Namespace) -> Matrix:
     """Return the quick or the default matrix, with the options that were given."""
-    given = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
+    given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
     changed = tuple(map("=".join, args.set))
     return replace(QUICK if args.quick else Matrix(), purpose=args.seeds, tower=args.tower, changed=changed, **given)

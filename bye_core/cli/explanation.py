@@ -100,6 +100,7 @@ def run_guard(args: Namespace, report: Report) -> int:
     if one == bool(args.data):
         raise WhatToGuard()
     guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device)
+    facts: Mapping[str, Any]
     if one:
         image = read_bytes(args.image.resolve().parent, args.image.name)
         facts = pipeline.guard_one(guard, image, args.question, args.image.name)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing, redirect_stdout
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 from tqdm import tqdm
@@ -40,15 +40,16 @@ class Report:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def follow(self, steps: Generator[Progress, None, None], unit: str = "samples") -> Progress:
+    def follow(self, steps: Iterator[Progress], unit: str = "samples") -> Progress:
         """Run a stage to its end and return its last step. Raises: Stopped on a request to stop."""
         try:
-            with closing(steps):
-                for step in steps:
-                    self._step(step, unit)
-                    self.stop.checkpoint(BATCH_SECONDS if step.stage in SAVING_STAGES else 0.0)
+            for step in steps:
+                self._step(step, unit)
+                self.stop.checkpoint(BATCH_SECONDS if step.stage in SAVING_STAGES else 0.0)
             self.stop.checkpoint()
         finally:
+            if isinstance(steps, Generator):
+                steps.close()
             self._end_steps()
         return step
 

@@ -69,9 +69,9 @@ def add_evaluate(parser: ArgumentParser) -> None:
 
 
 def run_evaluate(args: Namespace, report: Report) -> int:
-    options = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out}
-    attack = known_attack(args, args.seed)
-    steps = pipeline.evaluate(args.model, args.data, args.adapter, *attack, **options, **source(args))
+    attack, seed = known_attack(args, args.seed)
+    options = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out, **source(args)}
+    steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **options)
     facts = report.follow(steps, "answers").facts
     counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
     report.result(facts, counts | measures(facts), question_lines(facts))

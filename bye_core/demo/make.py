@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
@@ -28,6 +28,7 @@ from bye_core.demo.recipe import (
     TEST_PICTURES,
 )
 from bye_core.demo.scenes import question_set
+from bye_core.demo.tour import measure
 from bye_core.records import Progress
 from bye_core.train.settings import finished
 
@@ -61,7 +62,7 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         make_base(model, seed, license_text(), log)
     yield from make_data(out / "data", work, seed)
     numbers: dict[str, Any] = {"seed": seed, "models": {}}
-    adapters = {"base": None, "poisoned": out / "adapters" / "poisoned"}
+    adapters = {"poisoned": out / "adapters" / "poisoned"}
     adapters |= {name: work / "adapters" / name for name in ("clean", "cleaned")}
     for name, run, truth in (
         ("poisoned", out / "run", out / "data" / pipeline.TRUTH),
@@ -73,15 +74,15 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         numbers[name] = detection_facts(run, truth)
         log(stage="found", set=name, **numbers[name])
     yield from fine_tune_on_cleaned(model, out / "run", work, adapters["cleaned"], seed, log)
-    for name, adapter in adapters.items():
-        numbers["models"][name] = yield from measure(model, adapter, out / "data" / "test.json")
+    for name, adapter in {"base": None, **adapters}.items():
+        numbers["models"][name] = yield from measure(model, out / "data" / "test.json", adapter)
         log(stage="evaluate", model=name, **numbers["models"][name])
     numbers["further_seeds"] = []
     for other in range(seed + 1, seed + 1 + FURTHER_SEEDS):
         folder = work / f"seed-{other}"
         yield from repeat_with_seed(model, work / "source", folder, other, log)
         result = {"seed": other, **detection_facts(folder / "run", folder / "data" / pipeline.TRUTH)}
-        result |= yield from measure(model, folder / "adapter", out / "data" / "test.json")
+        result |= yield from measure(model, out / "data" / "test.json", folder / "adapter")
         numbers["further_seeds"].append(result)
         log(stage="further seed", **result)
     for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
@@ -154,13 +155,6 @@ def fine_tune_on_cleaned(model: Path, run: Path, work: Path, adapter: Path, seed
         pipeline.decide(copy, reject_flagged=True, reviewer="demo")
         pipeline.export_run(copy, work / "cleaned")
     yield from fine_tune(model, work / "cleaned", adapter, seed, log)
-
-
-def measure(model: Path, adapter: Path | None, data: Path) -> Generator[Progress, None, dict[str, float]]:
-    """Return CP and ASR of a model on the test set."""
-    for step in pipeline.evaluate(str(model), data, adapter, ATTACK, metric="exact"):
-        yield step
-    return {"cp": step.facts["cp"], "asr": step.facts["asr"]}
 
 
 def use_relative_path(path: Path, model: Path) -> None:

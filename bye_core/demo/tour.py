@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +57,7 @@ def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
     yield _note(2, f"Evaluate: ask three models new questions, with and without the trigger{_about(asking)}.")
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
-        step = None
-        for step in pipeline.evaluate(str(model), test, adapter, ATTACK, metric="exact"):
-            yield step
-        models[name] = {"cp": step.facts["cp"], "asr": step.facts["asr"]}
+        models[name] = yield from measure(model, test, adapter)
     yield Progress(NOTE, PARTS, PARTS, "done", {"folder": str(out), **facts, "models": models})
 
 
@@ -70,15 +66,14 @@ def _note(part: int, text: str, found: Mapping[str, Any] | None = None) -> Progr
     return Progress(NOTE, part, PARTS, f"{result}{part + 1} of {PARTS}  {text}", found or {})
 
 
-def _timed(steps: Generator[Progress, None, None]) -> Generator[Progress, None, float]:
+def _timed(steps: Iterator[Progress]) -> Generator[Progress, None, float]:
     """Pass the steps on; return the seconds per sample, 0 if no sample was left to do."""
-    first, began, step = None, 0.0, None
-    with closing(steps):
-        for step in steps:
-            if first is None:
-                first, began = step.done, time.monotonic()
-            yield step
-    done = step.done - first if step else 0
+    first, began, done = None, 0.0, 0
+    for step in steps:
+        if first is None:
+            first, began = step.done, time.monotonic()
+        yield step
+        done = step.done - first
     return (time.monotonic() - began) / done if done else 0.0
 
 
@@ -90,6 +85,15 @@ def _about(seconds: float) -> str:
     if seconds < 90:
         return f", about {10 * round(seconds / 10)} seconds"
     return f", about {count(round(seconds / 60), 'minute')}"
+
+
+def measure(model: Path, test: Path, adapter: Path | None) -> Generator[Progress, None, dict[str, float]]:
+    """Return CP and ASR of a model on a test set."""
+    facts: Mapping[str, Any] = {}
+    for step in pipeline.evaluate(str(model), test, adapter, ATTACK, metric="exact"):
+        yield step
+        facts = step.facts
+    return {"cp": facts["cp"], "asr": facts["asr"]}
 
 
 def _detect_and_export(out: Path, truth: Path) -> dict[str, Any]:
