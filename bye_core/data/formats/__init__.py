@@ -31,7 +31,7 @@ class UnknownFormat(Refusal):
 
 class MissingColumn(Refusal):
     problem = "{path} read as {format} lacks the column(s) {missing}; it has: {seen}."
-    remedy = "Name your columns, for example columns={{'question': 'my_question'}}."
+    remedy = "Name your own columns, for example with --columns question=my_question."
 
 
 class NoSuchFormat(Refusal):
