@@ -1,6 +1,6 @@
-"""What the stages hand to each other: plain frozen records over numpy.
+"""The records that stages pass to each other: frozen dataclasses over NumPy arrays.
 
-Axes named throughout: N samples, L decoder layers, H heads, V image tokens of one sample.
+Axes: N samples, L decoder layers, H heads, V image tokens of one sample.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GROUPS = ("system", "image", "question")
 
 @dataclass(frozen=True)
 class Turn:
-    """One message: `parts` are texts and, as integers, indices into the sample's pictures, in prompt order."""
+    """One message. `parts` are texts and integers, indices into the sample's images, in prompt order."""
 
     role: str
     parts: tuple[str | int, ...]
@@ -29,7 +29,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Sample:
-    """One training sample, whatever format it came in. `index` is the position of its record in the file."""
+    """One training sample, independent of its file format. `index` is the position of its record in the file."""
 
     id: str
     index: int
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why one record is left out (or, when not `fatal`, what about it deserves a look), and the remedy."""
+    """Why one record is left out, or what should be inspected if not `fatal`, and the remedy."""
 
     id: str
     index: int
@@ -61,8 +61,8 @@ class Fault:
 class Grid:
     """`rows` x `columns` image tokens, row-major from `start` in the sample's V axis.
 
-    `box` is the part of picture number `image` that the grid covers, as fractions (left, top, right, bottom);
-    parts outside 0..1 are padding that the processor added.
+    `box` is the part of image number `image` that the grid covers, as fractions (left, top, right, bottom); values
+    outside 0..1 are padding that the processor added.
     """
 
     image: int
@@ -74,19 +74,19 @@ class Grid:
 
 @dataclass(frozen=True)
 class AttentionRows:
-    """What one sample's first answer token looks at, in every decoder layer (BYE, Eq. 4-5).
+    """What the first answer token of one sample attends to, in every decoder layer (BYE, arXiv 2505.16916, Eq. 4-5).
 
-    entropy         [L, H] nats, each head's attention renormalised over the V image tokens
+    entropy         [L, H] nats, of each head's attention, divided by its sum over the V image tokens
     peak            [L, H] largest share among the image tokens, 0..1
     mass            [L, H, 3] share of all attention on system, image, question tokens (`GROUPS`)
     layer_entropy   [L] nats, of the head-mean row (paper: -sum p ln p)
-    layer_entropy_reference [L] the same by the authors' code: -sum p ln(p + 1e-8)
-    rows            [L, V] float16, head-mean attention on the image tokens, not renormalised
-    token, token_text, probability: the first answer token the model would emit
-    hidden          [D] float16, the state from which that token is read; None in rows of earlier versions
+    layer_entropy_reference [L] the same as in the authors' code: -sum p ln(p + 1e-8)
+    rows            [L, V] float16, head-mean attention on the image tokens, not divided by its sum
+    token, token_text, probability: the first answer token that the model would generate
+    hidden          [D] float16, the state that the output head reads for this token; None in rows of earlier versions
     nll, nll_before mean negative log-likelihood of the sample's answer, nats a token, under the scanned model and under
-                    the model before fine-tuning; None where the scan did not read answers (or there is no adapter)
-    Layers in which an array cannot be defined (no image token visible) hold NaN.
+                    the model before fine-tuning; None if the scan did not read answers or there is no adapter
+    Layers where no image token is visible hold NaN.
     """
 
     id: str
@@ -107,12 +107,12 @@ class AttentionRows:
 
 @dataclass(frozen=True)
 class ScanTable:
-    """The statistics of N scanned samples, stacked: all that a detector may see.
+    """The stacked statistics of N scanned samples: the only input of a detector.
 
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
-    hidden [N, D] float16, nll [N], nll_before [N]: None where no sample has them, NaN in the samples that lack them.
-    Tables read from a score file carry only ids and the two layer entropies; the rest is empty.
+    hidden [N, D] float16, nll [N], nll_before [N]: None if no sample has them, NaN in samples without them.
+    Tables read from a score file hold only ids and the two layer entropies.
     """
 
     ids: tuple[str, ...]
@@ -141,7 +141,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer as the detector saw it. `mixture` is None where none could be fitted, `note` says why."""
+    """The detector's result for one layer. `mixture` is None if none could be fitted; `note` gives the reason."""
 
     layer: int
     mixture: Mixture | None
@@ -153,12 +153,12 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Detection:
-    """What every detector returns.
+    """The result of a detector.
 
     verdict  "poisoned" or "no_evidence"
     scores   [N] 0..1, higher = more suspicious; flagged [N] bool; both in the order of `ids`
-    values   [N] the quantity that was clustered (for bye: mean entropy, nats), NaN without evidence
-    reasons  sentences for a person: why this verdict
+    values   [N] the clustered quantity (for bye: mean entropy, nats), NaN without evidence
+    reasons  sentences that explain the verdict
     """
 
     method: str
@@ -184,7 +184,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class Decision:
-    """A person's word on one sample: `choice` is "accept" (stays), "reject" (goes) or "none" (withdrawn)."""
+    """A reviewer's decision on one sample: `choice` is "accept" (keep), "reject" (remove) or "none" (withdrawn)."""
 
     id: str
     choice: str
@@ -216,7 +216,7 @@ class CausalCheck:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a long stage stands; `message` is for people, `facts` for machines."""
+    """The progress of a long stage: `message` for people, `facts` for machines."""
 
     stage: str
     done: int

@@ -1,7 +1,9 @@
-"""A real LLaVA of a few thousand random weights, with a trained-on-the-spot tokenizer: no hub, no download."""
+"""Tiny models with random weights and a tokenizer trained on the spot. A second family is one entry of FAMILIES."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,10 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     MistralConfig,
+    PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
     Qwen2Config,
 )
 
@@ -85,15 +90,28 @@ def tiny_config(decoder: str = "llama", **text: object) -> LlavaConfig:
     )
 
 
-def tiny_model(decoder: str = "llama", **text: object) -> LlavaForConditionalGeneration:
+@dataclass(frozen=True)
+class TinyFamily:
+    """How to build a tiny model of one family: its class, config (of a decoder) and processor."""
+
+    model: type[PreTrainedModel]
+    config: Callable[..., PretrainedConfig]
+    processor: Callable[[], ProcessorMixin]
+
+
+# By the `model_type` of bye_core.models.families.FAMILIES.
+FAMILIES = {"llava": TinyFamily(LlavaForConditionalGeneration, tiny_config, tiny_processor)}
+
+
+def tiny_model(decoder: str = "llama", family: str = "llava", **text: object) -> PreTrainedModel:
     torch.manual_seed(0)
-    return LlavaForConditionalGeneration(tiny_config(decoder, **text)).eval()
+    return FAMILIES[family].model(FAMILIES[family].config(decoder, **text)).eval()
 
 
-def save_tiny(folder: Path, decoder: str = "llama", **text: object) -> Path:
-    """A model folder as one would find it on the hub."""
-    tiny_model(decoder, **text).save_pretrained(folder)
-    tiny_processor().save_pretrained(folder)
+def save_tiny(folder: Path, decoder: str = "llama", family: str = "llava", **text: object) -> Path:
+    """Save a model folder like those on the hub."""
+    tiny_model(decoder, family, **text).save_pretrained(folder)
+    FAMILIES[family].processor().save_pretrained(folder)
     return folder
 
 

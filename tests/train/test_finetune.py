@@ -145,7 +145,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, tmp_path, monkeypatch):
     assert all(torch.equal(whole[name], value) for name, value in resumed.items())
 
 
-def test_another_training_is_not_gone_on_with(train, monkeypatch, model, tmp_path):
+def test_another_training_is_not_resumed(train, monkeypatch, model, tmp_path):
     with monkeypatch.context() as broken:
         broken.setattr(finetune, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
