@@ -32,7 +32,7 @@ VISITOR = "0" * 32
 
 
 @pytest.fixture
-def place(home):
+def workspace(home):
     return workspace_of(VISITOR)
 
 
@@ -45,7 +45,7 @@ def parts():
 
 
 @pytest.fixture
-def mine(place, tmp_path):
+def mine(workspace, tmp_path):
     """A set of one's own, 20 samples, as the session names it."""
     return str(make_data(tmp_path / "mine", 20).parent)
 
@@ -64,7 +64,7 @@ def visible(update, part):
 
 def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
     assert set(attack_job.TARGET_WORDS) == set(TARGETS)
-    assert page.form_of(tuple(values(parts))) == Form(settings=attack_job.DEFAULTS)
+    assert page.read_form(tuple(values(parts))) == Form(settings=attack_job.DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
         Form(kind="swap", text="four", word="two", only_answer="two", only_question="how many", rate=0.25, seed=7),
     ],
 )
-def test_the_command_means_what_the_form_does(place, mine, form, tmp_path):
-    origin, attack = attack_job.source(place, mine), attack_job.attack_of(form)
+def test_the_command_means_what_the_form_does(workspace, mine, form, tmp_path):
+    origin, attack = attack_job.source(workspace, mine), attack_job.attack_of(form)
     command = attack_job.arguments(form, attack, origin, tmp_path / "out")
     args = build_parser().parse_args(["poison", *command])
     assert attack_from(args) == attack
@@ -88,29 +88,29 @@ def test_the_command_means_what_the_form_does(place, mine, form, tmp_path):
     assert (args.data, args.out) == (mine, tmp_path / "out")
 
 
-def test_a_key_picture_is_named_by_its_path(place, mine, tmp_path):
+def test_a_key_picture_is_named_by_its_path(workspace, mine, tmp_path):
     grey((30, 30)).save(tmp_path / "key.png")
     form = Form(("blend",), settings={"blend.key": str(tmp_path / "key.png")})
-    command = attack_job.arguments(form, attack_job.attack_of(form), attack_job.source(place, mine), "out")
+    command = attack_job.arguments(form, attack_job.attack_of(form), attack_job.source(workspace, mine), "out")
     assert f"blend.key={tmp_path / 'key.png'}" in command
 
 
 def test_samples_are_shown_as_they_will_be_poisoned(parts, mine):
     changed = values(parts, rate=0.2, text="No way.")
-    shown = page.enter(parts, Session(VISITOR, data=mine), page.Seen(), *changed)
-    assert "1 to 3 of the 4 samples that are poisoned, of 20" in shown[parts.count]
+    shown = page.enter(parts, Session(VISITOR, data=mine), page.Watch(), *changed)
+    assert "1 to 3 of the 4 samples to poison, out of 20" in shown[parts.count]
     assert shown[parts.cards].count("<figure>") == 9
     assert shown[parts.cards].count("<ins>No way.</ins>") == 3
     assert visible(shown, parts.others)
     assert "--rate 0.2" in shown[parts.command].value
-    more = page.others(parts, Session(VISITOR, data=mine), shown[parts.seen], *changed)
+    more = page.next_samples(parts, Session(VISITOR, data=mine), shown[parts.watch], *changed)
     assert "4 to 4 of the 4 samples" in more[parts.count]
     assert more[parts.cards] != shown[parts.cards]
 
 
 def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     changed = values(parts, triggers=["sig", "word"], kind="swap", word="two")
-    shown = page.preview(parts, Session(VISITOR, data=mine), page.Seen(), *changed)
+    shown = page.preview(parts, Session(VISITOR, data=mine), page.Watch(), *changed)
     there = [name for name, part in parts.named().items() if name in attack_job.SETTINGS and visible(shown, part)]
     assert there == ["sig.d", "sig.f", "word.text"]
     assert visible(shown, parts.named()["word"])
@@ -129,55 +129,59 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
         ({"settings": {"patch.size": None}}, "Give a number above 0 and at most 1"),
     ],
 )
-def test_what_makes_no_sense_is_said_and_cannot_be_started(parts, place, mine, changes, said):
+def test_what_makes_no_sense_is_said_and_cannot_be_started(parts, workspace, mine, changes, said):
     session = Session(VISITOR, data=mine)
-    shown = page.preview(parts, session, page.Seen(), *values(parts, **changes))
+    shown = page.preview(parts, session, page.Watch(), *values(parts, **changes))
     assert said in shown[parts.notice]
     assert not shown[parts.start].interactive
     assert shown[parts.cards] == ""
     with pytest.raises(ByeError):
-        page.start(parts, session, page.Seen(), *values(parts, **changes))
-    assert not place.jobs.exists()
+        page.start(parts, session, page.Watch(), *values(parts, **changes))
+    assert not workspace.jobs.exists()
 
 
 def test_a_picture_that_does_not_open_is_named(parts, mine, tmp_path):
     for file in (tmp_path / "mine").rglob("*.png"):
         file.write_bytes(b"broken")
-    shown = page.preview(parts, Session(VISITOR, data=mine), page.Seen(), *values(parts))
+    shown = page.preview(parts, Session(VISITOR, data=mine), page.Watch(), *values(parts))
     assert shown[parts.cards].count("cannot be decoded") == 2
 
 
-def test_without_a_set_the_demos_clean_one_is_taken(place, monkeypatch, tmp_path):
-    assert attack_job.source(place, "").path == attack_job.source(place, data_sets.DEMO).path == str(attack_job.CLEAN)
+def test_without_a_set_the_demos_clean_one_is_taken(workspace, monkeypatch, tmp_path):
+    assert (
+        attack_job.source(workspace, "").path
+        == attack_job.source(workspace, data_sets.DEMO).path
+        == str(attack_job.CLEAN)
+    )
     monkeypatch.setattr(attack_job, "CLEAN", tmp_path / "none.json")
     with pytest.raises(data_sets.NothingChosen):
-        attack_job.source(place, "")
+        attack_job.source(workspace, "")
 
 
-def test_a_set_is_written_by_a_job_and_opened(parts, place, mine, monkeypatch):
+def test_a_set_is_written_by_a_job_and_opened(parts, workspace, mine, monkeypatch):
     """The job's command is run here, in this process."""
     started = []
     monkeypatch.setattr(jobs, "start", lambda folder, kind, command, **_: started.append((folder, kind, command)))
-    attack_job.start(place, Form(("sig",), rate=0.2, name="my set"), attack_job.source(place, mine))
+    attack_job.start(workspace, Form(("sig",), rate=0.2, name="my set"), attack_job.source(workspace, mine))
     [(folder, kind, command)] = started
-    assert (folder, kind) == (place.jobs / "my-set", "poison")
+    assert (folder, kind) == (workspace.jobs / "my-set", "poison")
     assert main.main([kind, *command]) == 0
-    truth = json.loads((place.data / "my-set/truth.json").read_text())
+    truth = json.loads((workspace.data / "my-set/truth.json").read_text())
     assert len(truth["poisoned"]) == 4
-    assert data_sets.open_set(place, data_sets.find(place, "my-set")).size == 20
+    assert data_sets.open_set(workspace, data_sets.find(workspace, "my-set")).size == 20
 
 
-def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, place, tmp_path, monkeypatch):
+def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, workspace, tmp_path, monkeypatch):
     grey((30, 30)).save(tmp_path / "secret.png")
     monkeypatch.setenv("BYE_HOSTED", "1")
     session = Session(new_token())
     with pytest.raises(NotHere):
-        page.start(parts, session, page.Seen(), *values(parts))
+        page.start(parts, session, page.Watch(), *values(parts))
     changes = {"triggers": ["blend"], "settings": {"blend.key": str(tmp_path / "secret.png")}}
-    shown = page.preview(parts, session, page.Seen(), *values(parts, **changes))
+    shown = page.preview(parts, session, page.Watch(), *values(parts, **changes))
     assert "not possible on this public demo" in shown[parts.notice]
     assert shown[parts.cards] == ""
-    command = page.preview(parts, session, page.Seen(), *values(parts))[parts.command].value
+    command = page.preview(parts, session, page.Watch(), *values(parts))[parts.command].value
     assert str(attack_job.CLEAN.parent) not in command
 
 
@@ -191,7 +195,7 @@ def test_texts_are_compared_by_words_and_escaped():
 def test_a_card_names_what_it_shows():
     attack = attack_job.attack_of(Form(("prefix",)))
     quiet = preview_card.cards([("s0", preview(sample(0), [grey((40, 30))], attack, 0))])
-    assert "picture unchanged" in quiet
+    assert "image unchanged" in quiet
     assert "no difference" in quiet
     hostile = sample(0, answer="<script>", question="<b>")
     loud = preview_card.cards([("s0", preview(hostile, [grey((40, 30))], attack_job.attack_of(Form(("dual",))), 0))])
@@ -199,4 +203,4 @@ def test_a_card_names_what_it_shows():
     assert "2 places" in loud
     assert "dB" in loud
     bare = preview(sample(0, images=()), [], attack, 0)
-    assert "has no picture" in preview_card.cards([("s0", bare)])
+    assert "has no image" in preview_card.cards([("s0", bare)])

@@ -1,4 +1,4 @@
-"""What the Attack tab does: samples before and after, the command, the job that writes the set; see tabs/attack.py."""
+"""The handlers of the Attack tab: preview samples before and after the attack, and write the poisoned set."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets, job_card
+from bye_core.ui.shared import data_sets, events, job_card
+from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
-from bye_core.ui.tabs.attack.job import Form, Source
+from bye_core.ui.tabs.attack.job import Form
 from bye_core.ui.workspace import Workspace, workspace_of
 
-NO_TRIGGER = "Choose a trigger: what it makes of samples is shown here."
-NO_WORD = "Name the word to look for: samples whose answer holds it can be poisoned."
-Update = dict[Any, Any]
+NO_TRIGGER = "Choose a trigger to preview it on samples."
+NO_WORD = "Name the word to look for. Samples with this word in the answer can be poisoned."
+
+
+FIELD_NAMES = (*(name for name in Form.__dataclass_fields__ if name != "settings"), *attack_job.SETTINGS)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the page shows by now: whose, of which set, which samples (`page`), of which job in which state."""
+class Watch:
+    """What the page shows, so that nothing is sent twice: visitor, data set, page of samples, job and its state."""
 
     visitor: str = ""
     data: str | None = None
@@ -34,12 +37,13 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The tab's components; `fields` are the form's: those of planting.Form but its settings, in its order, then the
-    settings in the order of planting.SETTINGS."""
+class Parts(events.Parts):
+    """`fields`: those of job.Form without its settings, in its order, then the settings in the order of job.SETTINGS.
 
-    session: gr.State
-    seen: gr.State
+    due     grows when the preview must be drawn again
+    """
+
+    watch: gr.State
     due: gr.Number
     pulse: gr.Timer
     data: gr.HTML
@@ -55,23 +59,17 @@ class Parts:
     others: gr.Button
     cards: gr.HTML
 
-    def all(self) -> list[Any]:
-        return [part for name, part in vars(self).items() if name != "fields"] + list(self.fields)
-
     def named(self) -> dict[str, Any]:
-        """The fields by their names in planting.Form and planting.SETTINGS."""
-        return dict(zip((*_NAMES, *attack_job.SETTINGS), self.fields, strict=True))
+        """Return the fields by name."""
+        return dict(zip(FIELD_NAMES, self.fields, strict=True))
 
 
-_NAMES = tuple(name for name in Form.__dataclass_fields__ if name != "settings")
-
-
-def form_of(values: tuple[Any, ...]) -> Form:
-    own = dict(zip((*_NAMES, *attack_job.SETTINGS), values, strict=True))
+def read_form(values: tuple[Any, ...]) -> Form:
+    own = dict(zip(FIELD_NAMES, values, strict=True))
     settings = {name: own.pop(name) for name in attack_job.SETTINGS}
     texts = {name: value or "" for name, value in own.items() if name in ("text", "word", "name")}
     texts |= {name: own[name] or "" for name in ("only_answer", "only_question")}
-    # A field that was emptied is a rate or seed of none.
+    # An emptied rate is refused as not a number; an emptied seed is 0.
     numbers = {"rate": own["rate"] if own["rate"] is not None else float("nan"), "seed": int(own["seed"] or 0)}
     return Form(**{**own, **texts, **numbers, "triggers": tuple(own["triggers"] or ()), "settings": settings})
 
@@ -79,42 +77,41 @@ def form_of(values: tuple[Any, ...]) -> Form:
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def arrive(parts: Parts, session: Session, seen: Seen, due: int) -> Update:
-    """Somebody came in, or another set was chosen: `due` then grows, and `enter` follows. Samples wait until the tab is
-    looked at for the first time."""
-    stale = seen.data is not None and (seen.visitor, seen.data) != (session.visitor, session.data)
+def change_session(parts: Parts, session: Session, watch: Watch, due: int) -> Update:
+    """Let `due` grow for another visitor or data set, which calls `enter`, but not before the tab was first opened."""
+    stale = watch.data is not None and (watch.visitor, watch.data) != (session.visitor, session.data)
     return {parts.due: due + 1 if session.visitor and stale else gr.skip()}
 
 
-def enter(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
-    """The tab was chosen: the set, samples of it, and the job at work."""
+def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    """Show the chosen set, previews of its samples, and the followed job."""
     if not session.visitor:
-        return {parts.seen: gr.skip()}
-    if (seen.visitor, seen.data) == (session.visitor, session.data):
-        return watch(parts, session, seen)
-    seen = replace(seen, visitor=session.visitor, data=session.data, page=0)
-    return watch(parts, session, seen) | preview(parts, session, seen, *values)
+        return parts.unchanged()
+    if (watch.visitor, watch.data) == (session.visitor, session.data):
+        return refresh(parts, session, watch)
+    watch = replace(watch, visitor=session.visitor, data=session.data, page=0)
+    return refresh(parts, session, watch) | preview(parts, session, watch, *values)
 
 
-def preview(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
-    """The form as it stands: which settings it has, the command, and some samples before and after."""
-    form, place = form_of(values), workspace_of(session.visitor)
-    fields = _fitting(parts, form)
+def preview(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    """Show the settings of the chosen triggers, the command, and some samples before and after the attack."""
+    form, workspace = read_form(values), workspace_of(session.visitor)
+    fields = _visible_fields(parts, form)
     try:
-        origin = attack_job.source(place, session.data)
+        origin = attack_job.source(workspace, session.data)
     except ByeError as error:
-        return fields | _nothing(parts, alert(error)) | {parts.data: "", parts.choose: gr.Button(visible=True)}
-    update = fields | {parts.data: _data_line(origin), parts.choose: gr.Button(visible=False)}
+        return fields | _no_preview(parts, alert(error)) | {parts.data: "", parts.choose: gr.Button(visible=True)}
+    update = fields | {parts.data: data_sets.data_line(origin.name), parts.choose: gr.Button(visible=False)}
     if not form.triggers or (form.kind == "swap" and not form.word.strip()):
-        return update | _nothing(parts, note(NO_WORD if form.triggers else NO_TRIGGER))
+        return update | _no_preview(parts, note(NO_WORD if form.triggers else NO_TRIGGER))
     try:
         attack = attack_job.attack_of(form)
-        dataset = attack_job.open_source(place, origin)
-        ids = attack_job.chosen(dataset, form, attack)
+        dataset = attack_job.open_source(workspace, origin)
+        ids = attack_job.chosen_samples(dataset, form, attack)
     except ByeError as error:
-        return update | _nothing(parts, alert(error))
-    page = seen.page % attack_job.pages(ids)
-    command = attack_job.arguments(form, attack, origin, attack_job.out_of(place, form, origin))
+        return update | _no_preview(parts, alert(error))
+    page = watch.page % attack_job.pages(ids)
+    command = attack_job.arguments(form, attack, origin, attack_job.new_folder(workspace, form, origin))
     update |= {
         parts.command: gr.Code(discreet(jobs.command_line(attack_job.KIND, command)), visible=True),
         parts.notice: "",
@@ -122,95 +119,96 @@ def preview(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
         parts.count: note(_count(page, len(ids), len(dataset.samples))),
         parts.others: gr.Button(visible=attack_job.pages(ids) > 1),
         parts.cards: preview_card.cards(attack_job.previews(dataset, form, attack, ids, page)),
-        parts.seen: replace(seen, page=page),
+        parts.watch: replace(watch, page=page),
     }
     return update
 
 
 def _count(page: int, chosen: int, total: int) -> str:
     if not chosen:
-        return f"At this rate none of {total:,} samples is poisoned."
+        return f"This rate poisons none of the {total:,} samples."
     first, last = page * attack_job.SHOWN + 1, min((page + 1) * attack_job.SHOWN, chosen)
-    return f"{first:,} to {last:,} of the {chosen:,} samples that are poisoned, of {total:,}"
+    return f"{first:,} to {last:,} of the {chosen:,} samples to poison, out of {total:,}"
 
 
-def _data_line(origin: Source) -> str:
-    return data_sets.data_line(origin.name)
-
-
-def _nothing(parts: Parts, words: str) -> Update:
+def _no_preview(parts: Parts, words: str) -> Update:
     hidden = {part: gr.update(visible=False) for part in (parts.command, parts.others)}
     return hidden | {parts.count: "", parts.cards: "", parts.notice: words, parts.start: gr.Button(interactive=False)}
 
 
-def _fitting(parts: Parts, form: Form) -> Update:
-    """Only the settings of the chosen triggers are there, and the second word only for a swap."""
+def _visible_fields(parts: Parts, form: Form) -> Update:
+    """Show only the settings of the chosen triggers, and the word to replace only for a swap."""
     named = parts.named()
-    shown = {named[name]: gr.update(visible=name in form.own()) for name in attack_job.SETTINGS}
+    shown = {named[name]: gr.update(visible=name in form.trigger_settings()) for name in attack_job.SETTINGS}
     swap = form.kind == "swap"
     return shown | {
         named["mix"]: gr.Checkbox(visible=len(form.triggers) > 1),
         named["word"]: gr.Textbox(visible=swap),
-        named["text"]: gr.Textbox(label="by this word" if swap else "Its words"),
+        named["text"]: gr.Textbox(label="New word" if swap else "Target text"),
     }
 
 
-def aim(parts: Parts, kind: str, text: str) -> Update:
-    """Another kind of target brings its own words, where the field still holds those of the last kind."""
+def choose_target(parts: Parts, kind: str, text: str) -> Update:
+    """Fill in the default text of a kind of target, unless the user has changed the text."""
     usual = [words for _, words in attack_job.TARGET_WORDS.values()]
     return {parts.named()["text"]: attack_job.TARGET_WORDS[kind][1] if not text or text in usual else gr.skip()}
 
 
-def others(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
-    return preview(parts, session, replace(seen, page=seen.page + 1), *values)
+def next_samples(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    return preview(parts, session, replace(watch, page=watch.page + 1), *values)
 
 
 # --- the job ---------------------------------------------------------------------------------------------------
 
 
-def start(parts: Parts, session: Session, seen: Seen, *values: Any) -> Update:
-    place = workspace_of(session.visitor)
-    job = attack_job.start(place, form_of(values), attack_job.source(place, session.data))
-    seen = replace(seen, job=job.id, state="")
-    return watch(parts, session, seen) | {parts.pulse: gr.Timer(active=True), parts.notice: ""}
+def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
+    workspace = workspace_of(session.visitor)
+    job = attack_job.start(workspace, read_form(values), attack_job.source(workspace, session.data))
+    watch = replace(watch, job=job.id, state="")
+    return refresh(parts, session, watch) | {parts.pulse: gr.Timer(active=True), parts.notice: ""}
 
 
-def watch(parts: Parts, session: Session, seen: Seen) -> Update:
-    """The job as it stands, with buttons that fit."""
+def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Show the followed job with the buttons that apply."""
     if not session.visitor:
-        return {parts.seen: gr.skip()}
-    place = workspace_of(session.visitor)
-    job = attack_job.job_named(place, seen.job)
+        return parts.unchanged()
+    workspace = workspace_of(session.visitor)
+    job = _followed(workspace, watch)
     if job is None:
         return {parts.job: "", parts.stop: gr.Button(visible=False), parts.open: gr.Button(visible=False)}
     state = job.state
-    if (job.id, state) == (seen.job, seen.state) and state != jobs.RUNNING:
-        return {parts.seen: seen}
+    if (job.id, state) == (watch.job, watch.state) and state != jobs.RUNNING:
+        return {parts.watch: watch}
     return {
-        parts.job: _card(place, job, state),
+        parts.job: _card(workspace, job, state),
         parts.stop: gr.Button(visible=state == jobs.RUNNING),
-        parts.open: gr.Button(visible=state == jobs.DONE and (place.data / job.id).is_dir()),
-        parts.seen: replace(seen, job=job.id, state=state),
+        parts.open: gr.Button(visible=state == jobs.DONE and (workspace.data / job.id).is_dir()),
+        parts.watch: replace(watch, job=job.id, state=state),
     }
 
 
-def _card(place: Workspace, job: jobs.Job, state: str) -> str:
+def _followed(workspace: Workspace, watch: Watch) -> jobs.Job | None:
+    return jobs.current(workspace.jobs, attack_job.KIND, watch.job)
+
+
+def _card(workspace: Workspace, job: jobs.Job, state: str) -> str:
+    """Return the job, and how strong the change is in the written images."""
     result = (job.result() or {}) if state == jobs.DONE else {}
     words = [f"{result['poisoned']:,} samples poisoned"] if "poisoned" in result else []
     if "psnr" in result:
-        words.append(f"PSNR {result['psnr']:.1f} dB, {result['psnr_encoded']:.1f} dB in the files")
-        words.append(f"{result['survives_encoding']:.0%} of the change survives the encoder")
-    return job_card.card(place, job) + note("; ".join(words))
+        words.append(f"PSNR {result['psnr']:.1f} dB, {result['psnr_encoded']:.1f} dB after encoding")
+        words.append(f"{result['survives_encoding']:.0%} of the change survives the encoding")
+    return job_card.card(workspace, job) + note("; ".join(words))
 
 
-def stop(parts: Parts, session: Session, seen: Seen) -> Update:
-    job = attack_job.job_named(workspace_of(session.visitor), seen.job)
+def stop(parts: Parts, session: Session, watch: Watch) -> Update:
+    job = _followed(workspace_of(session.visitor), watch)
     if job is not None:
         job.stop()
-    return watch(parts, session, replace(seen, state=""))
+    return refresh(parts, session, replace(watch, state=""))
 
 
-def open_set(parts: Parts, session: Session, seen: Seen) -> Update:
-    """The set that was written becomes the chosen one."""
-    job = attack_job.job_named(workspace_of(session.visitor), seen.job)
-    return {parts.session: replace(session, data=job.id)} if job is not None else {parts.seen: gr.skip()}
+def open_set(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Make the written set the chosen one."""
+    job = _followed(workspace_of(session.visitor), watch)
+    return {parts.session: replace(session, data=job.id)} if job is not None else parts.unchanged()

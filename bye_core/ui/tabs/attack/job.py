@@ -1,4 +1,4 @@
-"""Poisoning a set on purpose: the form, what it means, samples to look at, the command and the job. No gradio."""
+"""Poisons a data set on purpose: reads the form, previews samples, and starts the job that writes the set."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.cache import Cache
-from bye_core.ui.shared.limits import NotHere, limits
+from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.shared.workspace_jobs import start_job
 from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "poison"
 CLEAN = demo_run.DEMO / "data" / "clean.json"
 SHOWN = 3  # samples at a time
-LONGEST_SIDE = 1024  # pixels: what is larger is scaled down before it is looked at
-# What a person may mean by a target, and the words to begin with.
+LONGEST_SIDE = 1024  # pixels; larger images are scaled down for the preview
+# Label of each kind of target, and the text that it starts with.
 TARGET_WORDS = {
-    "answer": ("one answer to everything", "Backdoor Attack!"),
-    "append": ("a sentence after the right answer", "Visit example.com."),
+    "answer": ("the same answer to every question", "Backdoor Attack!"),
+    "append": ("a sentence after the correct answer", "Visit example.com."),
     "refusal": ("a refusal", REFUSAL),
-    "swap": ("one word for another", "blue"),
+    "swap": ("another word in workspace of one word", "blue"),
 }
 TARGET_FLAGS = {"answer": "--target", "append": "--append", "refusal": "--refuse"}
 # Every setting of every trigger, as "blend.a".
@@ -43,7 +44,7 @@ _clean = Cache(1)
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the tab; `settings` by their names in SETTINGS, `word` for a swapped word only."""
+    """The fields of the Attack tab. `settings` uses the names in SETTINGS; `word` is the word to swap."""
 
     triggers: tuple[str, ...] = ("patch",)
     mix: bool = False
@@ -59,65 +60,74 @@ class Form:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def only(self) -> SampleFilter:
+    def sample_filter(self) -> SampleFilter:
+        """Which samples may be poisoned."""
         return SampleFilter(self.only_answer.strip(), self.only_question.strip())
 
-    def own(self) -> dict[str, Any]:
-        """The settings of the chosen triggers."""
+    def trigger_settings(self) -> dict[str, Any]:
+        """Return the settings of the chosen triggers."""
         return {name: value for name, value in self.settings.items() if name.partition(".")[0] in self.triggers}
 
 
 @dataclass(frozen=True)
 class Source:
-    """The set to poison; `choice` is None for the demo's clean set."""
+    """The data set to poison; `choice` is None for the demo's clean set."""
 
     choice: data_sets.Choice | None
     path: str
     name: str
 
     def arguments(self) -> list[str]:
-        extra = pipeline.source_arguments(self.choice.format, self.choice.columns) if self.choice else []
-        return [self.path, *extra]
+        """Return the arguments that name the set and how to read it."""
+        reading = pipeline.source_arguments(self.choice.format, self.choice.columns) if self.choice else []
+        return [self.path, *reading]
+
+    @property
+    def stem(self) -> str:
+        return self.choice.stem if self.choice else Path(self.path).stem
 
 
-def source(place: Workspace, data: str) -> Source:
-    """The set chosen in Data; where none is, or the demo's poisoned one, the demo's clean set. Raises NothingChosen."""
+def source(workspace: Workspace, data: str) -> Source:
+    """Return the set chosen in Data; the demo's clean set without one, or in workspace of the demo's poisoned set.
+
+    Raises: NothingChosen.
+    """
     if data in ("", data_sets.DEMO) and CLEAN.is_file():
         return Source(None, str(CLEAN), "the demo's clean set")
-    choice = data_sets.find(place, data)
-    return Source(choice, data_sets.path_of(place, choice), choice.name)
+    choice = data_sets.find(workspace, data)
+    return Source(choice, data_sets.path_of(workspace, choice), choice.name)
 
 
-def open_source(place: Workspace, origin: Source) -> DataSet:
-    """Raises a DataError."""
+def open_source(workspace: Workspace, origin: Source) -> DataSet:
+    """Return the samples of the set. Raises: a DataError."""
     if origin.choice is None:
         return _clean.get(origin.path, lambda: load_dataset(origin.path))
-    dataset = data_sets.open_set(place, origin.choice)
+    dataset = data_sets.open_set(workspace, origin.choice)
     if not dataset.samples:
         raise NoSampleReady(path=origin.name, size=dataset.size)
     return dataset
 
 
 def attack_of(form: Form) -> Attack:
-    """Raises a SettingError for what makes no sense."""
-    settings = form.own()
+    """Return the attack that the form describes. Raises: a SettingError for what makes no sense."""
+    settings = form.trigger_settings()
     key = str(settings.get("blend.key", FACE))
     if hosted() and key not in (FACE, NOISE):
-        raise NotHere(what="A key picture of the server's disk", instead="Choose the face or noise.")
+        raise NotHere(what="A key image from the server's disk", instead="Choose the face or noise.")
     word = {"word": form.word.strip()} if form.kind == "swap" else {}
     target = make_target(form.kind, text=form.text, **word)
     return pipeline.plan_attack(form.triggers, settings, target, form.mix)
 
 
-def chosen(dataset: DataSet, form: Form, attack: Attack) -> tuple[str, ...]:
-    """Ids of the samples that would be poisoned. Raises a SettingError."""
-    return choose_samples(dataset.samples, form.rate, form.seed, attack, form.only)
+def chosen_samples(dataset: DataSet, form: Form, attack: Attack) -> tuple[str, ...]:
+    """Return the ids of the samples to poison. Raises: a SettingError."""
+    return choose_samples(dataset.samples, form.rate, form.seed, attack, form.sample_filter)
 
 
 def previews(
     dataset: DataSet, form: Form, attack: Attack, ids: tuple[str, ...], page: int
 ) -> Iterator[tuple[str, Preview | ByeError]]:
-    """What the attack makes of some of the samples that would be poisoned; an error where a picture does not open."""
+    """Yield (id, preview) of one page of the samples to poison; an error where an image does not open."""
     first = page * SHOWN
     for turn, id in enumerate(ids[first : first + SHOWN], start=first):
         sample = dataset.by_id[id]
@@ -128,55 +138,48 @@ def previews(
 
 
 def pages(ids: tuple[str, ...]) -> int:
+    """Return the number of pages of previews, at least 1."""
     return max(1, -(-len(ids) // SHOWN))
 
 
-def out_of(place: Workspace, form: Form, origin: Source) -> Path:
-    """The folder that a start would write now: a data set of the workspace."""
-    stem = Path(origin.path).stem if origin.choice is None else origin.name.rpartition("/")[2].partition(".")[0]
-    return data_sets.free_folder(place.data, form.name or "-".join([stem, *form.triggers]), place.jobs)
+def new_folder(workspace: Workspace, form: Form, origin: Source) -> Path:
+    """Return the data set's folder that a start would create now."""
+    return data_sets.free_folder(workspace.data, form.name or "-".join([origin.stem, *form.triggers]), workspace.jobs)
 
 
 def arguments(form: Form, attack: Attack, origin: Source, out: Path | str) -> list[str]:
-    """Of `python -m bye_core poison`; settings that are as usual are left out."""
-    found = [*origin.arguments(), "--trigger", *form.triggers, *(["--mix"] if form.mix else [])]
-    differs = [name for name, value in _read(attack).items() if value != DEFAULTS[name]]
-    # As typed: what is read of a picture's path is the whole picture.
-    found += ["--set", *(f"{name}={form.own()[name]}" for name in differs)] if differs else []
+    """Return the arguments of `python -m bye_core poison`; default settings are left out."""
+    options = [*origin.arguments(), "--trigger", *form.triggers, *(["--mix"] if form.mix else [])]
+    differs = [name for name, value in _settings(attack).items() if value != DEFAULTS[name]]
+    # The settings of the form, as they were typed: the attack holds a whole image in workspace of its path.
+    options += ["--set", *(f"{name}={form.trigger_settings()[name]}" for name in differs)] if differs else []
     if form.kind == "swap":
-        found += ["--swap", form.word.strip(), form.text]
+        options += ["--swap", form.word.strip(), form.text]
     elif (form.kind, form.text) == ("refusal", REFUSAL):
-        found += ["--refuse"]
+        options += ["--refuse"]
     else:
-        found += _option(TARGET_FLAGS[form.kind], form.text)
-    found += ["--rate", f"{form.rate:g}", "--seed", str(form.seed)]
-    for flag, text in (("--only-answer", form.only.answer), ("--only-question", form.only.question)):
-        found += _option(flag, text) if text else []
-    return [*found, "--encoding", form.encoding, "--out", str(out)]
+        options += _option(TARGET_FLAGS[form.kind], form.text)
+    options += ["--rate", f"{form.rate:g}", "--seed", str(form.seed)]
+    for flag, text in (("--only-answer", form.sample_filter.answer), ("--only-question", form.sample_filter.question)):
+        options += _option(flag, text) if text else []
+    return [*options, "--encoding", form.encoding, "--out", str(out)]
 
 
 def _option(flag: str, text: str) -> list[str]:
-    """A text that begins with a dash would pass for a flag."""
+    """Return one option. A text that begins with a dash must not look like another option."""
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
 
 
-def _read(attack: Attack) -> dict[str, Any]:
-    return {f"{one.name}.{setting}": getattr(one, setting) for one in attack.triggers for setting in one.settings()}
+def _settings(attack: Attack) -> dict[str, Any]:
+    triggers = attack.triggers
+    return {f"{trigger.name}.{name}": getattr(trigger, name) for trigger in triggers for name in trigger.settings()}
 
 
-def start(place: Workspace, form: Form, origin: Source) -> jobs.Job:
-    """Write the poisoned set in a process of its own. Raises a ByeError where something stands against it."""
+def start(workspace: Workspace, form: Form, origin: Source) -> jobs.Job:
+    """Start the job that writes the poisoned set. Raises: a ByeError, before any work, if it cannot run."""
     if hosted():
         raise NotHere(what="Writing poisoned sets", instead="Copy the command and run it on your own machine.")
     attack = attack_of(form)
-    chosen(open_source(place, origin), form, attack)
-    out = out_of(place, form, origin)
-    command = arguments(form, attack, origin, out)
-    return jobs.start(place.jobs / out.name, KIND, command, title=out.name, at_most=limits().jobs)
-
-
-def job_named(place: Workspace, id: str) -> jobs.Job | None:
-    """That job, else the one to show: the newest that runs, else the newest."""
-    found = [job for job in jobs.list_jobs(place.jobs) if job.kind == KIND]
-    wanted = [job for job in found if job.id == id] + [job for job in found if job.state == jobs.RUNNING] + found
-    return wanted[0] if wanted else None
+    chosen_samples(open_source(workspace, origin), form, attack)
+    out = new_folder(workspace, form, origin)
+    return start_job(workspace, out.name, KIND, arguments(form, attack, origin, out))

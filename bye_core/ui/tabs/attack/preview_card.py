@@ -1,4 +1,4 @@
-"""Samples before and after an attack as a page shows them. Foreign text is escaped. No gradio."""
+"""Shows samples before and after an attack as HTML."""
 
 from __future__ import annotations
 
@@ -15,55 +15,56 @@ from bye_core.ui.shared.images import encoded
 from bye_core.ui.shared.messages import alert, clip
 
 SIDE = 448  # pixels of the longer side: a third of the page on a dense screen
-LONGEST_TEXT = 400
-STAYS = 0.5  # share of words that two texts must have in common to be shown as one
+LONGEST_TEXT = 400  # characters
+SIMILAR = 0.5  # share of common words from which two texts are shown as one
 
 
-def cards(found: Iterable[tuple[str, Preview | ByeError]]) -> str:
-    items = "".join(_failed(id, one) if isinstance(one, ByeError) else _card(one) for id, one in found)
+def cards(previews: Iterable[tuple[str, Preview | ByeError]]) -> str:
+    """Return one card for each sample: its images, its texts, and how strong the change is."""
+    items = "".join(_failed(id, item) if isinstance(item, ByeError) else _card(item) for id, item in previews)
     return f"<ol class='bye-previews'>{items}</ol>" if items else ""
 
 
 def changed_words(before: str, after: str) -> str:
-    """Both texts in one, as HTML: what is gone struck out, what is new marked. Where little stays, all of both."""
+    """Return both texts as one: removed words struck out, new words marked. Unlike texts follow one another."""
     old, new = (clip(text, LONGEST_TEXT).split() for text in (before, after))
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    steps = matcher.get_opcodes() if matcher.ratio() >= STAYS else [("replace", 0, len(old), 0, len(new))]
+    steps = matcher.get_opcodes() if matcher.ratio() >= SIMILAR else [("replace", 0, len(old), 0, len(new))]
     parts = []
     for kind, a, b, c, d in steps:
-        gone, come = escape(" ".join(old[a:b])), escape(" ".join(new[c:d]))
+        removed, added = escape(" ".join(old[a:b])), escape(" ".join(new[c:d]))
         if kind == "equal":
-            parts.append(come)
+            parts.append(added)
         else:
-            parts += [f"<{tag}>{words}</{tag}>" for tag, words in (("del", gone), ("ins", come)) if words]
+            parts += [f"<{tag}>{words}</{tag}>" for tag, words in (("del", removed), ("ins", added)) if words]
     return " ".join(parts)
 
 
-def _card(seen: Preview) -> str:
+def _card(preview: Preview) -> str:
     facts = []
-    if seen.original is None:
-        pictures = "<p class='bye-note'>This sample has no picture.</p>"
+    if preview.original is None:
+        images = "<p class='bye-note'>This sample has no image.</p>"
     else:
-        quiet = math.isinf(seen.psnr)
-        times = "" if seen.gain < 1.05 else f" × {seen.gain:.2g}"
-        titles = ("original", "poisoned", "no difference" if quiet else f"difference{times}")
-        shown = zip(titles, (seen.original, seen.triggered, seen.difference), strict=True)
-        pictures = "".join(_figure(title, picture, seen.id) for title, picture in shown)
-        facts.append("picture unchanged" if quiet else f"PSNR {seen.psnr:.1f} dB")
-    if seen.boxes:
-        facts.append("1 place" if len(seen.boxes) == 1 else f"{len(seen.boxes)} places")
-    texts = (("question", seen.questions), ("answer", seen.answers))
+        unchanged = math.isinf(preview.psnr)
+        times = "" if preview.gain < 1.05 else f" × {preview.gain:.2g}"
+        titles = ("original", "poisoned", "no difference" if unchanged else f"difference{times}")
+        shown = zip(titles, (preview.original, preview.triggered, preview.difference), strict=True)
+        images = "".join(_figure(title, image, preview.id) for title, image in shown)
+        facts.append("image unchanged" if unchanged else f"PSNR {preview.psnr:.1f} dB")
+    if preview.boxes:
+        facts.append("1 place" if len(preview.boxes) == 1 else f"{len(preview.boxes)} places")
+    texts = (("question", preview.questions), ("answer", preview.answers))
     rows = "".join(f"<dt>{name}</dt><dd dir='auto'>{changed_words(*pair)}</dd>" for name, pair in texts)
-    told = "".join(f"<span>{fact}</span>" for fact in facts)
+    items = "".join(f"<span>{fact}</span>" for fact in facts)
     return (
-        f"<li><p class='bye-id'><bdi>{escape(clip(seen.id, 60))}</bdi><span class='bye-job-facts'>{told}</span></p>"
-        f"<div class='bye-three'>{pictures}</div><dl>{rows}</dl></li>"
+        f"<li><p class='bye-id'><bdi>{escape(clip(preview.id, 60))}</bdi><span class='bye-job-facts'>{items}</span></p>"
+        f"<div class='bye-three'>{images}</div><dl>{rows}</dl></li>"
     )
 
 
-def _figure(title: str, picture: Image.Image, id: str) -> str:
-    shown = encoded(picture.copy(), SIDE)
-    alt = escape(clip(f"{title}, picture of sample {id}", 120), quote=True)
+def _figure(title: str, image: Image.Image, id: str) -> str:
+    shown = encoded(image.copy(), SIDE)
+    alt = escape(clip(f"{title}, image of sample {id}", 120), quote=True)
     return f"<figure><img src='{shown.src}' alt='{alt}'><figcaption>{escape(title)}</figcaption></figure>"
 
 
