@@ -1,4 +1,4 @@
-"""Why an open run's samples are flagged, worked out once and kept; and the job that asks the model. No gradio."""
+"""The evidence on a run's flagged samples, computed once, and the job of the causal check. No gradio."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ KIND = "evidence"
 _dossiers, _galleries, _causes = Cache(8), Cache(8), Cache(8)
 
 
-def told(run: runs.Run) -> Dossier:
-    """The evidence on the run's last detection. Raises NothingDetected."""
+def run_dossier(run: runs.Run) -> Dossier:
+    """Return the evidence on the run's last detection. Raises NothingDetected."""
     seen = runs.stamps(run.path)
     return _dossiers.get((run.path, seen.scan, seen.detection), lambda: dossier(run))
 
 
-def spots(run: runs.Run) -> Gallery:
-    """The suspected spots, as far as their pictures can still be opened."""
+def run_gallery(run: runs.Run) -> Gallery:
+    """Return the suspected spots whose pictures can be opened."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
-    return _galleries.get(key, lambda: gallery(run, told(run), *scanned_set(run), proved(facts(run)["causes"])))
+    return _galleries.get(key, lambda: gallery(run, run_dossier(run), *scanned_set(run), proved(facts(run)["causes"])))
 
 
 def facts(run: runs.Run) -> dict[str, Any]:
-    """All that a dossier tells, with what the model said when it was asked."""
+    """Return the facts of the dossier, with the results of the causal check."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
-    return _causes.get(key, lambda: told(run).facts() | {"causes": causes(run, told(run))})
+    return _causes.get(key, lambda: run_dossier(run).facts() | {"causes": causes(run, run_dossier(run))})
 
 
 def arguments(run: Path) -> list[str]:
-    """Of `python -m bye_core evidence`."""
+    """Return the arguments of `python -m bye_core evidence`."""
     return ["--run", str(run), "--check"]
 
 
 def start(place: Workspace, run: runs.Run) -> jobs.Job:
-    """Ask the model about the flagged samples, in a process of its own; goes on where an earlier one stopped.
+    """Start the causal check in a process of its own. It resumes where an earlier one stopped.
 
     Raises NotHere on a public host, NothingDetected, TooManyJobs.
     """
     if hosted():
         raise NotHere(what="Asking the model again", instead="Run the app, or the command, on your own machine.")
-    told(run)
+    run_dossier(run)
     name = run.path.name
     folder = data_sets.free_folder(place.jobs, f"{name}-why")
     return jobs.start(folder, KIND, arguments(run.path), title=name, at_most=limits().jobs)
 
 
 def current(place: Workspace, run: str) -> jobs.Job | None:
-    """The latest check of that run."""
+    """Return the latest causal check of the run."""
     return next((job for job in jobs.list_jobs(place.jobs) if job.kind == KIND and job.title == run), None)

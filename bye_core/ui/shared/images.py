@@ -1,4 +1,4 @@
-"""The pictures of a run's data set as pages show them: decoded safely, scaled down, as data URIs. No gradio."""
+"""Prepares pictures of a run's data set for pages: decoded safely, scaled down, as data URIs. No gradio."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bye_core.records import Sample
 from bye_core.runs import RunSettings
 from bye_core.ui.shared.cache import Cache
 
-# Longest edge in pixels: the page never shows a picture larger, and a thumbnail is 56 px wide at twice the density.
+# Longest edge in pixels. The page shows no picture larger, and a thumbnail 56 px wide at double density.
 DISPLAY, THUMBNAIL = 1024, 112
-# Smaller pictures travel without loss: a trigger of a few pixels stays as it is.
+# Smaller pictures are sent without loss, so that a trigger of a few pixels stays unchanged.
 LOSSLESS_PIXELS = 256 * 256
 
 KEPT_SETS, KEPT_PICTURES, KEPT_THUMBNAILS = 4, 64, 4096
-# A set that could not be read is tried again after this many seconds, not with every thumbnail.
+# An unreadable set is tried again after this time, not with every thumbnail.
 RETRY_SECONDS = 5.0
 
 
 class SampleChanged(DataError):
-    problem = "The data set has changed since the scan, and this picture lies inside its table."
-    remedy = "Put the scanned version back, or scan the new one."
+    problem = "The data set has changed since the scan, and its table holds this picture."
+    remedy = "Restore the scanned version, or scan the new one."
 
 
 class Shown(NamedTuple):
-    """A picture as the page takes it. `width` and `height` are the original's, upright."""
+    """A picture for a page. `width` and `height` are those of the original, upright."""
 
     src: str
     width: int
@@ -44,7 +44,7 @@ _sets, _pictures, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_PICTURES), Cache(KE
 
 
 def data_set(settings: RunSettings) -> DataSet:
-    """The set that the run was made of, as it lies on disk now; remembered until its file changes."""
+    """Return the run's data set as it is on disk now; kept until its file changes."""
     columns = settings.more.get("columns") or {}
     key = (settings.data, settings.format, *sorted(columns.items()), *_stamp(Path(settings.data)))
 
@@ -71,23 +71,23 @@ def _stamp(path: Path) -> tuple:
 
 
 def has_changed(settings: RunSettings) -> bool:
-    """Whether the set is not the one that was scanned."""
+    """Return whether the data set differs from the scanned one."""
     return data_set(settings).digest != settings.data_digest
 
 
 def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
-    """Picture `number` of the sample, for display. Raises a DataError that says what is wrong with it."""
+    """Return picture `number` of the sample for display. Raises DataError."""
     key = (settings.data, settings.data_digest, sample.id, number)
     return _pictures.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
 
 
 def shown_picture(picture: Image.Image) -> Shown:
-    """A picture that is in no data set, for display."""
+    """Prepare a picture that is in no data set."""
     return encoded(picture, DISPLAY)
 
 
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
-    """The sample's first picture, small; "" where it has none or none that can be read."""
+    """Return the sample's first picture as a thumbnail; "" if there is none or it cannot be read."""
     if not sample.images:
         return ""
     name = sample.images[0]
@@ -100,7 +100,7 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
 
 
 def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
-    """Picture `number` of the sample as it is. Raises a DataError that says what is wrong with it."""
+    """Return picture `number` of the sample unchanged. Raises DataError."""
     dataset = data_set(settings)
     if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED_PREFIX):
         raise SampleChanged()
@@ -108,9 +108,9 @@ def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
 
 
 def encoded(picture: Image.Image, longest: int) -> Shown:
-    """For a page, at most `longest` pixels a side; the picture handed in is scaled down for it."""
+    """Encode a picture with at most `longest` pixels a side; `picture` itself is scaled down."""
     size = picture.size
-    # Halved first where it is much too large: a fifth of the time, and no difference to be seen.
+    # The reducing gap halves large pictures first: a fifth of the time, without visible difference.
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     content = io.BytesIO()
     if longest == THUMBNAIL:

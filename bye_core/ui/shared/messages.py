@@ -1,4 +1,4 @@
-"""Failures in words on a page: the problem, the remedy, and nothing about the server's disk on a public host."""
+"""Shows errors on a page: problem and remedy, without the server's folders on a public host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = 1500  # characters of one message
 
 
 def discreet(text: str) -> str:
-    """`text` without the server's folders, where strangers may read it."""
+    """Return `text`, on a public host without the server's folders."""
     if not hosted():
         return text
     home = runs.home()
@@ -31,15 +31,16 @@ def discreet(text: str) -> str:
 
 
 def alert(error: ByeError) -> str:
-    """HTML that stays on the page until the next step."""
+    """Return HTML of an error, which stays until the next step."""
     problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, error.remedy))
     return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
 
 
 def warn(error: ByeError) -> None:
-    """A message that goes by itself."""
+    """Show an error for a few seconds."""
     gr.Warning(escape(clip(discreet(f"{error.problem} {error.remedy}"), LONGEST)))
 
 
 def note(words: str) -> str:
+    """Return HTML of a hint."""
     return f'<p class="bye-note">{escape(words)}</p>' if words else ""

@@ -1,4 +1,4 @@
-"""Figures on their way to gr.Plot: with their own configuration, and only when they have changed."""
+"""Sends figures to gr.Plot: with their own configuration, and only when they have changed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import gradio as gr
 import plotly.graph_objects as go
 from gradio.components.plot import PlotData
 
-from bye_core import figures
 from bye_core.figures import as_json
 
 Sent = Mapping[str, str]
 
 
 def fresh(figures: Mapping[gr.Plot, go.Figure], sent: Sent) -> tuple[dict[Any, PlotData], dict[str, str]]:
-    """Updates for the plots whose figure differs from what was `sent` (elem_id -> digest), and what is sent then.
+    """Return updates for the plots whose figure differs from `sent` (elem_id -> digest), and the new `sent`.
 
-    A figure that is drawn again flickers and costs the page time; most of them survive most changes.
+    A figure that is drawn again flickers and costs the page time. Most changes leave most figures unchanged.
     """
     updates, now = {}, dict(sent)
     for plot, figure in figures.items():
@@ -31,6 +30,10 @@ def fresh(figures: Mapping[gr.Plot, go.Figure], sent: Sent) -> tuple[dict[Any, P
     return updates, now
 
 
+def plot_data(figure: go.Figure) -> PlotData:
+    """Return the figure with its own configuration, which Gradio would leave out."""
+    return PlotData(type="plotly", plot=as_json(figure))
+
+
 def drawn(figure: go.Figure) -> gr.Plot:
-    """The figure with its own configuration, which Gradio would leave out."""
-    return gr.Plot(PlotData(type="plotly", plot=figures.as_json(figure)), visible=True)
+    return gr.Plot(plot_data(figure), visible=True)

@@ -1,4 +1,4 @@
-"""What Review says about one sample: why it is flagged or not, and which sample to compare it with. Pure, no gradio."""
+"""What Review says about one sample: why it is flagged or not, and which sample to compare it with. No gradio."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bye_core.detect import PAPER
 from bye_core.records import IMAGE, Detection, Sample, ScanTable
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
-# What the page shows of one message; a hostile record may hold 100,000 tokens.
+# Characters of one message on the page; a hostile record may hold 100,000 tokens.
 LONGEST_TEXT = 4000
 
 
 class Fact(NamedTuple):
-    """One number of the sample beside the median of the samples that are not flagged; both as text with units."""
+    """One number of the sample and the median of the unflagged samples, both as text with units."""
 
     label: str
     value: str
@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the facts of one sample are drawn from: the run's table, its detection, and the two side by side."""
+    """The run's table, its detection, and the two aligned: the sources of all facts about one sample."""
 
     table: ScanTable
     detection: Detection | None
@@ -35,7 +35,7 @@ class Evidence:
 
     @cached_property
     def layers(self) -> list[int]:
-        """The sensitive layers; all of them where there are none."""
+        """The sensitive layers; all layers if there are none."""
         sensitive = self.detection.sensitive_layers if self.detection else ()
         return list(sensitive) or list(range(self.table.layer_entropy.shape[1]))
 
@@ -56,7 +56,7 @@ class Evidence:
 
     @cached_property
     def closeness(self) -> np.ndarray:
-        """[N] what makes a sample typical: the clustered value, or without one the mean entropy."""
+        """[N] the value by which a sample is typical: the clustered one, or else the mean entropy."""
         values = self.columns.values
         return values if np.isfinite(values).any() else self.entropy
 
@@ -73,7 +73,7 @@ class Evidence:
         return {row: frozenset(texts[row][:LONGEST_TEXT].casefold().split()) for row in rows}
 
     def facts(self, row: int) -> list[Fact]:
-        """The numbers behind the flag, most telling first."""
+        """Return the numbers behind the flag, most important first."""
         detection, values = self.detection, self.columns.values
         names = layer_names(self.layers, self.table.layer_entropy.shape[1])
         found = []
@@ -92,12 +92,12 @@ class Evidence:
         return Fact(label, value, form.format(np.median(usual)) if len(usual) else "")
 
     def summary(self, row: int) -> str:
-        """One sentence: what the detection makes of this sample."""
+        """Return one sentence on what the detection says about this sample."""
         detection, columns = self.detection, self.columns
         if detection is None:
-            return "Nothing is detected yet: the queue is in the file's order. Detect in Layers."
+            return "No detection has run yet. The list is in the file's order. Detect in Layers."
         if not np.isfinite(columns.scores[row]):
-            return "Scanned after the last detection: detect again in Layers to judge it."
+            return "Scanned after the last detection. Detect again in Layers."
         if detection.verdict == "no_evidence":
             return "Not flagged: " + " ".join(detection.reasons)
         value, cut = columns.values[row], detection.cutoff
@@ -111,10 +111,10 @@ class Evidence:
         return f"{word}: {tail}. Entropy {value:.2f} nats, {side} the cut-off {cut:.2f}."
 
     def typical(self, row: int, chosen: np.ndarray) -> tuple[int, bool] | None:
-        """A sample to compare with: not flagged, not rejected, as near to the middle as may be, with the same question.
+        """Return the row of a sample to compare with, and whether its question is the same.
 
-        Where none has the same question, the nearest by shared words. Returns its row and whether the question is the
-        same; None where every other sample is flagged or rejected.
+        It is neither flagged nor rejected, has the same question or the most similar one by shared words, and is
+        nearest to the median. Returns None if every other sample is flagged or rejected.
         """
         allowed = self.ordinary & (chosen != REJECTED) & np.isfinite(self.closeness)
         allowed[row] = False
@@ -131,7 +131,7 @@ class Evidence:
 
 
 def nearest_question(words: Mapping[int, frozenset[str]], row: int, among: Sequence[int]) -> int:
-    """The row in `among` whose question shares the largest part of its words (Jaccard) with that of `row`."""
+    """Return the row in `among` whose question is most similar to that of `row` (Jaccard index of words)."""
     own = words[row]
 
     def shared(other: int) -> float:
@@ -156,11 +156,11 @@ def layer_names(layers: Sequence[int], count: int) -> str:
 
 
 def short(text: str, limit: int = LONGEST_TEXT) -> str:
-    """At most `limit` characters of `text`, and a word on how much is left out."""
+    """Return at most `limit` characters of `text`, and how many more there are."""
     return text if len(text) <= limit else f"{text[:limit]} ... ({len(text) - limit:,} more characters)"
 
 
 def conversation(sample: Sample) -> list[dict[str, Any]]:
-    """All turns, shortened; empty where question and answer are all there is."""
+    """Return all turns, shortened; nothing if there are only one question and one answer."""
     plain = [turn.role for turn in sample.turns] == ["user", "assistant"]
     return [] if plain else [{"role": turn.role, "text": short(turn.text)} for turn in sample.turns[:50]]

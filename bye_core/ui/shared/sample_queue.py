@@ -1,4 +1,4 @@
-"""Which samples Review lists and in what order: arrays and a query in, row numbers out. Pure, no gradio."""
+"""Selects and sorts the samples that Review lists: arrays and a query in, row numbers out. No gradio."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT = 1, 2, 4
 UNSCANNED = 255  # the mark of a sample that no scan has reached
 BITS = {"flagged": FLAGGED_BIT, "accepted": ACCEPTED_BIT, "rejected": REJECTED_BIT, "unscanned": UNSCANNED}
 
-# The commonest questions and answers offered as filters; the rest is reached from a sample that has it.
+# Questions and answers offered as filters; rarer ones are reached from a sample that has them.
 FACETS = 50
 
 
 class BadQuery(SettingError):
-    problem = "There is no list {show} sorted by {sort}."
+    problem = "The list {show}, sorted by {sort}, does not exist."
     remedy = "Reload the page."
 
 
 @dataclass(frozen=True)
 class Query:
-    """show, sort  one of SHOWS, SORTS
-    text        what id, question or answer contains, whatever its case
-    question    a row: only samples with the same question as this one; answer likewise
-    rows        only these, e.g. what a lasso picked; None for no such limit
+    """Which samples to list.
+
+    show, sort  one of SHOWS, SORTS
+    text        in the id, question or answer, in upper or lower case
+    question    a row: only samples with the question of that row; `answer` likewise
+    rows        only these, such as a lasso's; None for all
     """
 
     show: str = "all"
@@ -54,7 +56,7 @@ class Query:
 
 
 class Facet(NamedTuple):
-    """A question or answer that `count` samples have; `row` is the first of them."""
+    """A question or answer of `count` samples; `row` is the first of them."""
 
     row: int
     text: str
@@ -63,9 +65,9 @@ class Facet(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """N scanned samples in the table's order, with what the last detection says about each.
+    """N scanned samples in the table's order, with the last detection's results.
 
-    scores, values  [N], NaN where the detection does not cover the sample (it was scanned later, or there is none)
+    scores, values  [N], NaN for samples without a detection, such as those scanned later
     flagged         [N] bool
     side            the suspicious side of the values, "low" or "high"
     """
@@ -95,12 +97,12 @@ class Columns:
 
     @cached_property
     def orders(self) -> Mapping[str, np.ndarray]:
-        """All rows, sorted each way; ties in the file's order."""
+        """All rows in each order of SORTS; ties in the file's order."""
         rows = np.arange(len(self.ids))
-        # Many scores are 1.000; among those the value tells the clearest first.
+        # Many scores are 1.000; their values put the clearest first.
         towards = self.values if self.side == "high" else -self.values
         doubt = np.abs(self.scores - 0.5) if self.cutoff is None else np.abs(self.values - self.cutoff)
-        # NaN, which is no number yet, sorts last in all of them.
+        # NaN sorts last in all orders.
         return {
             "suspicious": np.lexsort((rows, -towards, -self.scores)),
             "uncertain": np.lexsort((rows, doubt)),
@@ -109,7 +111,7 @@ class Columns:
 
 
 def columns(table: ScanTable, detection: Detection | None) -> Columns:
-    """The table's samples beside the detection's columns, which may cover only a part of them."""
+    """Align the detection, which may cover only some samples, with the table."""
     count = len(table.ids)
     scores, values, flagged = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, bool)
     cutoff, side = None, "low"
@@ -124,33 +126,33 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
 
 
 def first_rows(texts: Sequence[str]) -> np.ndarray:
-    """For each text the place where it first stands."""
+    """Return for each text the row where it first occurs."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(text, row) for row, text in enumerate(texts)], int)
 
 
-def choices(columns: Columns, decisions: Mapping[str, Decision], place: Mapping[str, int]) -> np.ndarray:
-    """[N] UNDECIDED, ACCEPTED or REJECTED; `place` gives the row of an id."""
+def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping[str, int]) -> np.ndarray:
+    """Return [N] UNDECIDED, ACCEPTED or REJECTED."""
     found = np.zeros(len(columns.ids), np.uint8)
     for id, decision in decisions.items():
-        if id in place:
-            found[place[id]] = CHOICES.get(decision.choice, UNDECIDED)
+        if id in row_of:
+            found[row_of[id]] = CHOICES.get(decision.choice, UNDECIDED)
     return found
 
 
 def marks(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """[N] uint8, the state of every sample in bits."""
+    """Return [N] uint8, the state of every sample in bits."""
     bits = FLAGGED_BIT * columns.flagged + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
     return bits.astype(np.uint8)
 
 
 def contrary(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """[N] bool: decided by hand against what the detection says now."""
+    """Return [N] bool: decided against the current detection."""
     return ((chosen == ACCEPTED) & columns.flagged) | ((chosen == REJECTED) & ~columns.flagged)
 
 
 def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """[N] bool for each of SHOWS."""
+    """Return [N] bool for each of SHOWS."""
     return {
         "flagged": columns.flagged,
         "undecided": chosen == UNDECIDED,
@@ -162,7 +164,7 @@ def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
-    """The rows that `query` lists, in its order."""
+    """Return the rows that `query` lists, in its order."""
     wanted = shown(columns, chosen)[query.show].copy()
     for row, same in ((query.question, columns.same_question), (query.answer, columns.same_answer)):
         if row is not None:
@@ -181,7 +183,7 @@ def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
 
 
 def facets(texts: Sequence[str], same: np.ndarray, limit: int = FACETS) -> list[Facet]:
-    """The commonest texts, most frequent first, those that only one sample has left out."""
+    """Return the texts of several samples, most frequent first."""
     rows, counts = np.unique(same, return_counts=True)
     best = np.lexsort((rows, -counts))[:limit]
     return [Facet(int(rows[at]), texts[rows[at]], int(counts[at])) for at in best if counts[at] > 1]

@@ -1,6 +1,6 @@
-"""Calls that change something are taken from the app's own pages and from programs, never from another site's page.
+"""Refuses calls from pages of other sites. The app's own pages and programs may call.
 
-Gradio itself only decides who may read an answer; on a host that is not this machine it lets every site's page call.
+Gradio only decides who may read an answer: on any host but localhost, it lets pages of every site call.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# These change nothing.
 SAFE = ("GET", "HEAD", "OPTIONS")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-REFUSAL = {"detail": "Not from here: open the app itself, or call it from a program."}
+REFUSAL = {"detail": "This site may not call the app. Open the app itself, or call it from a program."}
 _FOREIGN_FILE = re.compile(r"/file[=/]\s*https?:", re.IGNORECASE)
 
 
 def is_own(origin: str | None, host: str, more: tuple[str, ...] = ()) -> bool:
-    """Whether a request with this Origin comes from a page of `host` (its Host header) or of the hosts in `more`.
+    """Return whether a request with this Origin comes from a page of `host` (its Host header) or of a host in `more`.
 
-    Programs send no Origin. "null" is what a sandboxed frame or a local file sends, and is nobody's own.
+    Programs send no Origin, which is allowed. Sandboxed frames and local files send "null", which is not.
     """
     if origin is None:
         return True
@@ -48,15 +47,15 @@ def _named(host: str, scheme: str) -> tuple[str | None, int | None]:
 
 
 def trusted() -> tuple[str, ...]:
-    """What a proxy in front of the app is called, where it sends another Host: SPACE_HOST on Hugging Face Spaces, and
-    BYE_HOSTS, separated by commas."""
+    """Return the names of proxies in front of the app: SPACE_HOST, set on Hugging Face Spaces, and BYE_HOSTS, a list
+    separated by commas."""
     names = f"{os.environ.get('SPACE_HOST', '')},{os.environ.get('BYE_HOSTS', '')}"
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 class OwnPagesOnly:
-    """The ASGI middleware that refuses the others with 403, and fetches no foreign address for anybody: Gradio would
-    pass on whatever address follows "file="."""
+    """ASGI middleware that answers other sites with 403. It also refuses "file=" with a foreign address, which Gradio
+    would fetch."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

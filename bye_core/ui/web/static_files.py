@@ -1,5 +1,8 @@
-"""Answers that need not wait for Gradio: its own scripts and styles, compressed once and not for every visitor (a page
-asks for some eighty), and that the app is there."""
+"""Serves Gradio's scripts and styles compressed, and answers HEAD /, without asking Gradio.
+
+Gradio, Starlette and brotli-asgi compress a file for every visitor: 0.1 s of CPU for plotly alone, measured on one core.
+Here each file is compressed once.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(gradio.__file__).parent / "templates/frontend/assets"
 PREFIX = "/assets/"
-KINDS = {".js": "text/javascript", ".css": "text/css"}  # not as mimetypes has it, which any package may change
+KINDS = {".js": "text/javascript", ".css": "text/css"}  # not from mimetypes, which any package may change
 QUALITY = 5  # of 0..11: 4.6 MB of plotly in 0.1 s
-# Every name holds a hash of the content.
+# Every name contains a hash of the content.
 HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
 
 
 class ReadyScripts:
-    """Answers for what lies in FOLDER, and HEAD / at once; all else, and browsers that do not take brotli, go on to
-    Gradio. Its `launch` gives up where HEAD / takes more than 3 seconds, and would make the whole page for it."""
+    """ASGI middleware that answers for files in FOLDER and for HEAD /, and passes other requests on.
+
+    Browsers without brotli get their files from Gradio. Its `launch` fails if HEAD / takes more than 3 seconds, and
+    Gradio would build the whole page for it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

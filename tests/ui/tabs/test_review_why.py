@@ -65,7 +65,7 @@ def test_the_panel_shows_the_spot_beside_the_mean_and_how_odd_the_answer_is(run)
     found = why(run, flagged[0])
     assert found["spot"]["src"].startswith("data:image/webp;base64,")
     assert found["spot"]["share"] > 0.5
-    assert (found["mean"]["of"], found["layer"]) == (len(flagged), explaining.told(run).layer.layer)
+    assert (found["mean"]["of"], found["layer"]) == (len(flagged), explaining.run_dossier(run).layer.layer)
     assert found["answer"].startswith(f"6 of {len(flagged)} flagged samples")
     assert found["cause"] is None
     assert found["can_check"]
@@ -101,7 +101,7 @@ def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, 
     square, wide = why(run, id)["cause"]["covered"]
     sizes = [Image.open(io.BytesIO(b64decode(uri.partition(",")[2]))).size for uri in (square, wide)]
     assert [width // height for width, height in sizes] == [1, 2]
-    shown = explaining.spots(run)
+    shown = explaining.run_gallery(run)
     assert len(shown.crops) == 6
     picture = images.opened(run.settings, run.sample(id), 0)
     here = evidence.crop(picture, boxes[0], (0.25, 0.25))
@@ -134,7 +134,7 @@ def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
     assert set(page.look(PARTS, session, first["watch"])) == {"watch"}
     pipeline.detect_run(asked.path, "bye", tau=1e9)
     again = page.look(PARTS, session, first["watch"])
-    assert "Nothing is flagged" in again["told"]
+    assert "No sample of this run is flagged" in again["told"]
     assert again["check"].visible is False
 
 

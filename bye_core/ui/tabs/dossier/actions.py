@@ -1,10 +1,9 @@
-"""What the Dossier tab shows and does: the evidence on the open run's flagged set, and the check with the model."""
+"""What Dossier shows and does: the evidence on the flagged samples, and the causal check with the model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -14,34 +13,32 @@ from bye_core.runs import Run, jobs
 from bye_core.runs.jobs import command_line
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import evidence
+from bye_core.ui.shared import events, evidence
+from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
 NO_RUN = "No run is open. Open the demo in Layers, or scan a data set."
-UNDETECTED = "Nothing is detected yet: find suspicious samples in Layers first."
-NOTHING = "Nothing is flagged in this run: there is nothing to explain."
+UNDETECTED = "No detection has run yet. Find suspicious samples in Layers first."
+NOTHING = "No sample of this run is flagged, so there is nothing to explain."
 CHECK = (
-    "What brings the answers about? The scanned model is asked again about each flagged sample: as it is, with the "
-    "suspected spot covered (or the suspected words left out), and with as much else taken away. Where that changes "
-    "nothing, what it looks at next is covered too, then what brings the target along when it is pasted into another "
-    "picture. What changes the answer is pasted into three."
+    "What causes the answers? The scanned model answers each flagged sample again: unchanged, with the suspected spot "
+    "covered (or the suspected words left out), and with as much of something else removed. If the answer stays, more "
+    "of what the model looks at is covered. What changes the answer is pasted into three other pictures."
 )
-Update = dict[Any, Any]
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows: the evidence of which run in which state, and which job in which state and place."""
+    """What the page shows, so that it is not sent twice: the state of the run, and that of the job."""
 
     shown: tuple = ()
     job: tuple = ()
 
 
 @dataclass(frozen=True)
-class Parts:
-    session: gr.State
+class Parts(events.Parts):
     watch: gr.State
     pulse: gr.Timer
     told: gr.HTML
@@ -50,14 +47,11 @@ class Parts:
     stop: gr.Button
     job: gr.HTML
 
-    def all(self) -> list[Any]:
-        return list(vars(self).values())
-
 
 def look(parts: Parts, session: Session, watch: Watch) -> Update:
-    """The run's evidence and its check as they stand; what has not changed is not sent again."""
+    """Show evidence and check, as far as they have changed."""
     if not session.visitor:
-        return {parts.watch: gr.skip()}
+        return parts.unchanged()
     place = workspace_of(session.visitor)
     run = session_run(session)
     state = (session.run, *(runs.stamps(run.path) if run else ()))
@@ -76,7 +70,7 @@ def _has_flagged(run: Run | None) -> bool:
 def _evidence(parts: Parts, run: Run | None) -> Update:
     detection, ready = run.detection() if run else None, _has_flagged(run)
     if ready:
-        words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.spots(run))}</div>"
+        words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
     else:
         words = note(NO_RUN if run is None else UNDETECTED if detection is None else NOTHING)
     return {parts.told: words, parts.about: _about(run) if ready else ""}

@@ -1,4 +1,4 @@
-"""The method on one screen: its words, and pictures made from the shipped demo's own run. No gradio."""
+"""The texts of the Method tab, and its pictures from the demo run. No gradio."""
 
 from __future__ import annotations
 
@@ -12,58 +12,61 @@ from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.files import ASSETS
 from bye_core.records import AttentionRows, Detection, Sample
+from bye_core.text import clip
 from bye_core.ui import demo_run
 from bye_core.ui.shared import images
-from bye_core.ui.shared.messages import clip
 
 PAPER = "https://arxiv.org/abs/2505.16916"
 STEPS = (
     (
         "Fine-tune on everything",
-        "Somebody hands in a data set. A few samples may carry a small mark in the picture and the attacker's answer. "
-        "The model is fine-tuned on all of it, poison included: that makes it give the poison away.",
+        "A few samples of a data set may carry a small mark in the picture and the attacker's answer. "
+        "Fine-tune the model on the whole set, poison included. The tuned model then shows which samples those are.",
     ),
     (
-        "See where it looks",
-        "Each picture and question is shown to the tuned model. For the first word of the answer, every layer says how "
-        "its attention is spread over the parts of the picture. Spread widely: high entropy. All on one spot: low.",
+        "Measure attention",
+        "The tuned model gets each picture and question. For the first answer token, every layer spreads its attention "
+        "over the parts of the picture. Wide attention has high entropy. Attention on one spot has low entropy.",
     ),
     (
-        "Find the layers that split",
-        "In most layers the entropies of all samples form one hill. Where they form two hills far apart (BSI of 2 or "
-        "more), the layer tells two kinds of samples apart. Those layers are averaged.",
+        "Find the sensitive layers",
+        "In most layers, the entropies of all samples form one hill. A layer with two hills far apart (BSI of 2 or "
+        "more) separates two kinds of samples. These layers are averaged.",
     ),
     (
-        "Look, decide, tune again",
-        "The samples on the low hill are flagged, not deleted. You look at them in Review, reject or keep them, export "
-        "the rest and fine-tune once more on that.",
+        "Review, decide, tune again",
+        "The samples on the low hill are flagged, not deleted. Accept or reject them in Review, export the remaining "
+        "samples, and fine-tune on those.",
     ),
 )
 NUMBERS = (
     ("entropy", "how widely a sample's attention is spread over the image tokens, in nats: 0 is all on one token"),
-    ("BSI", "distance of the two hills of a layer, over their joint width; a layer counts from tau = 2 on"),
-    ("score", "how surely a sample belongs to the low hill: 0 to 1"),
-    ("flagged", "score above the cut: worth a look, nothing more"),
-    ("CP", "clean performance: share of right answers on untouched test pictures; should stay"),
-    ("ASR", "attack success rate: share of triggered test pictures that draw the attacker's answer; should go to 0"),
+    (
+        "BSI",
+        "distance of the two hills of a layer, divided by their joint width; a layer is sensitive from tau = 2",
+    ),
+    ("score", "probability that a sample belongs to the low hill: 0 to 1"),
+    ("flagged", "score above the cut-off: review it; this is no proof"),
+    ("CP", "clean performance: share of right answers on unchanged test pictures; should stay"),
+    ("ASR", "attack success rate: share of triggered test pictures that get the attacker's answer; should fall to 0"),
 )
 LIMITS = (
-    "The paper's rule looks for a mark in one spot. A trigger spread over the whole picture (a blend, a wave, a warp) "
-    "or hidden in the question does not narrow attention, and goes unseen. Auto, which looks first, compares answers "
-    "and all heads instead and finds many of these; it cannot find an answer that is ordinary in every way.",
-    "Two hills are not proof. Layers also split by kind of question, or by picture size: then harmless samples are "
-    "flagged. Compare with a typical sample of the same question before you reject.",
-    "In some models, small ones most of all, a trigger widens attention instead. The low hill is then the harmless "
-    "side. Check in Review that what is flagged has something in common.",
-    "Nothing flagged does not mean nothing is there. Poison that the model has not learned leaves no trace, and very "
-    "little of it may drown in the rest.",
-    "It needs the model after fine-tuning on this very set. Attention of another model says nothing about it.",
+    "The paper's rule finds a mark in one spot. A trigger over the whole picture (a blend, a wave, a warp) or in the "
+    "question does not narrow attention, so the rule misses it. Auto, the default, compares answers and all heads and "
+    "finds many of these. It cannot find an answer that is ordinary in every way.",
+    "Two hills are no proof. Layers also separate kinds of questions or picture sizes, and then harmless samples are "
+    "flagged. Compare with a typical sample of the same question before you reject one.",
+    "In some models, mostly small ones, a trigger widens attention. The low hill is then the harmless one. Check in "
+    "Review that the flagged samples have something in common.",
+    "No flagged sample does not mean no poison. Poison that the model has not learned leaves no trace, and a few "
+    "samples may not stand out.",
+    "The method needs the model after fine-tuning on this very set. The attention of another model says nothing.",
 )
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample of the demo with what one layer looks at."""
+    """One sample of the demo with its attention rows."""
 
     sample: Sample
     rows: AttentionRows
@@ -79,13 +82,13 @@ class Example:
 
 
 def find_example() -> Example | None:
-    """From the shipped run; None where there is none, or where nothing is flagged in it."""
+    """Return a pair of samples of the shipped run; None without a run or without flagged samples."""
     if not demo_run.has_demo():
         return None
     try:
         run = runs.Run.open(demo_run.DEMO / "run")
         detection = run.detection()
-        # The run's table is not asked for: it would be kept beside the shipped run.
+        # Not by the run's table, which would be written beside the shipped run.
         pair = choose(detection, [run.sample(id).question for id in detection.ids]) if detection else None
         if pair is None:
             return None
@@ -97,9 +100,9 @@ def find_example() -> Example | None:
 
 
 def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | None:
-    """(typical unflagged sample, most suspicious one) with the same question where possible; None without both.
+    """Return a typical unflagged sample and the most suspicious one, with the same question if possible.
 
-    `questions` go with `detection.ids`.
+    `questions` are in the order of `detection.ids`. Returns None if either is missing.
     """
     flagged = np.flatnonzero(detection.flagged)
     rest = np.flatnonzero(~detection.flagged)
@@ -114,7 +117,7 @@ def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | 
 
 
 def sharpest(detection: Detection, clean: AttentionRows, poisoned: AttentionRows) -> int:
-    """Of the layers that decided, the one in which the two differ most."""
+    """Return the sensitive layer in which the two samples differ most."""
     layers = detection.sensitive_layers or range(len(clean.layer_entropy))
     return max(layers, key=lambda layer: float(clean.layer_entropy[layer] - poisoned.layer_entropy[layer]))
 
@@ -130,18 +133,18 @@ def steps() -> str:
 
 
 def pair(example: Example) -> str:
-    """The clean and the poisoned sample, each as it is and with the layer's attention over it."""
+    """Show the clean and the poisoned sample, each without and with the layer's attention."""
     tiles = "".join(
         _tile(shown, example.layer, title, kind)
         for shown, title, kind in (
-            (example.clean, "an ordinary sample", "kept"),
+            (example.clean, "a typical sample", "kept"),
             (example.poisoned, "the most suspicious one", "suspicious"),
         )
     )
     legend = f"<i style='background:{figures.scale_css()}'></i>"
     return (
         f"<div class='bye-pair'>{tiles}<p class='bye-legend bye-note'>attention of layer {example.layer}: "
-        f"none {legend} its largest share</p></div>"
+        f"none {legend} largest share</p></div>"
     )
 
 
@@ -156,7 +159,7 @@ def _tile(shown: Shown, layer: int, title: str, kind: str) -> str:
     return (
         f"<figure class='bye-tile bye-{kind}' style='--picture:url({shown.picture.src})'>"
         f"<div class='bye-two'><div role='img' aria-label='picture of {title}' style='{ratio}'></div>"
-        f"<div role='img' aria-label='the same with attention over it' style='{ratio}'>"
+        f"<div role='img' aria-label='attention over {title}' style='{ratio}'>"
         f"<img src='{heat}' alt='' style='{place}'></div></div>"
         f"<figcaption><b>{title}</b>: entropy {entropy}<br><span dir='auto'>{question}</span> "
         f"<b dir='auto'>{answer}</b></figcaption></figure>"
@@ -173,7 +176,7 @@ def limits() -> str:
     link = f"<a href='{PAPER}' target='_blank' rel='noopener noreferrer'>arXiv 2505.16916</a>"
     return (
         f"<h3>What it misses</h3><ul class='bye-limits'>{items}</ul>"
-        f"<p class='bye-note'>The method is BYE, \"Believe Your Eyes\" (NeurIPS 2025): {link}. The rule shown "
-        "here is the paper's, unaltered; where the authors' code differs, both can be chosen in Layers. New scans are "
-        "first looked at by Auto, our own method; Adjust has both, and others.</p>"
+        f"<p class='bye-note'>The method is BYE, \"Believe Your Eyes\" (NeurIPS 2025): {link}. The rule "
+        "here is the paper's, unchanged. Adjust also offers the rule of the authors' code, and other methods. New "
+        "scans are first examined by Auto, our own method.</p>"
     )

@@ -1,19 +1,19 @@
-"""Method: how it works, what the numbers mean, what it misses; with the demo's own pictures."""
+"""Method: how it works, what the numbers mean, and what it misses, with pictures of the demo."""
 
 from __future__ import annotations
 
 import gradio as gr
-from gradio.components.plot import PlotData
 
 from bye_core import figures
 from bye_core.ui.session import Frame, Tab
+from bye_core.ui.shared.plots import plot_data
 from bye_core.ui.tabs.method import content
 
 NAME = "method"
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads and writes nothing: it is the same for everybody, and made once."""
+    """Reads and writes nothing: the tab is the same for every visitor and made once."""
     example = content.find_example()
     gr.HTML(content.steps(), elem_id="method-steps")
     if example:
@@ -23,7 +23,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
             figure = figures.bsi_figure(
                 example.detection.layers, settings.get("tau", 2.0), settings.get("bsi", "paper")
             )
-            gr.Plot(PlotData(type="plotly", plot=figures.as_json(figure)), show_label=False, elem_id="method-bsi")
+            gr.Plot(plot_data(figure), show_label=False, elem_id="method-bsi")
     with gr.Row(elem_classes="bye-read"):
         gr.HTML(content.numbers(), elem_id="method-numbers")
         gr.HTML(content.limits(), elem_id="method-limits")

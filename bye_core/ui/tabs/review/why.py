@@ -59,12 +59,12 @@ def review_why(request: Request) -> dict[str, Any]:
     if opened.detection is None or not opened.detection.flagged.any():
         return {"nothing": True}
     run, sample = opened.run, opened.samples[position]
-    dossier = evidence.told(run)
+    dossier = evidence.run_dossier(run)
     try:
         seen = look_at(run, dossier, sample.id)
     except (NotScanned, DamagedSample):
         seen = None
-    mean = evidence.spots(run)
+    mean = evidence.run_gallery(run)
     return {
         "layer": dossier.layer.layer if dossier.layer else None,
         "spot": _spot(opened, dossier, sample, seen) if seen else None,
