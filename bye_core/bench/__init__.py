@@ -1,1 +1,1 @@
-"""The bench: attacks x rates x question mixes x sizes x seeds, a small model trained on each, every detector on it."""
+"""Benchmark of the detectors: attacks x rates x question mixes x sizes x seeds, with a small model trained on each."""

@@ -1,10 +1,10 @@
-"""One cell, from drawn pictures to a scan that detectors can be tried on. What is finished is not done again.
+"""Runs one cell of the benchmark, from drawn pictures to a scan for the detectors. Finished work is not repeated.
 
-The folder of a bench, under it one a purpose ("dev", "report"):
-sets/NAME/          pictures and questions before any poison, shared by all cells with the same
-sets/NAME.MODEL.json   what the base model makes of a test set
-cells/NAME/         cell.json (what it is), data/ with truth.json, adapter/, answers.jsonl, evaluation.json, run/,
-                    detections.json, and done.json once all before the detections is there
+The folder of a benchmark has one subfolder per purpose ("dev", "report"), with
+sets/NAME/          pictures and questions before poisoning, shared by all cells that use them
+sets/NAME.MODEL.json   evaluation of the base model on a test set
+cells/NAME/         cell.json (settings), data/ with truth.json, adapter/, answers.jsonl, evaluation.json, run/,
+                    detections.json, and done.json once everything but the detections is finished
 results.json, table.md
 """
 
@@ -27,16 +27,16 @@ from bye_core.runs.lock import locked
 from bye_core.train.settings import MACHINE, finished
 
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
-TRAINING, TEST = 0, 1  # streams of random numbers: no test picture is a training picture
+TRAINING, TEST = 0, 1  # independent random streams, so that no test picture is a training picture
 QUESTIONS_A_TEST_PICTURE = 2
-# Another process draws the same set or tries the detectors meanwhile: some minutes on a busy machine.
+# Another process may draw the same set or run the detectors; that takes minutes on a busy machine.
 WAIT_SECONDS = 1800.0
 FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_samples")
 
 
 class CellMismatch(RunError):
-    problem = "{folder} holds a cell made otherwise: {differences}."
-    remedy = "Name another folder with --out, or delete that one."
+    problem = "{folder} holds a cell with different settings: {differences}."
+    remedy = "Give another folder with --out, or delete that one."
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
 
 
 def is_done(root: Path, cell: Cell) -> bool:
-    """Whether all before the detections is there."""
+    """Return whether everything but the detections is finished."""
     return (folder_of(root, cell) / DONE).is_file()
 
 
@@ -57,26 +57,26 @@ def folder_of(root: Path, cell: Cell) -> Path:
     return root / "cells" / cell.name
 
 
-def work(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
-    """Everything of a cell before its detections, in `root`/cells/NAME; nothing where all of it is there.
+def run_cell(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
+    """Run every stage of a cell but the detections, in `root`/cells/NAME, unless it is finished.
 
-    Stages are named "poison NAME" and so on. Raises RunBusy where another process is at it, CellMismatch, and what the
-    stages raise.
+    Stages are named "poison NAME" and so on. Raises: RunBusy if another process runs the cell, CellMismatch, and the
+    errors of the stages.
     """
     place = folder_of(root, cell)
     place.mkdir(parents=True, exist_ok=True)
     with locked(place / "cell.lock"):
-        record = begin(model, cell, place)
+        record = begin_cell(model, cell, place)
         if is_done(root, cell):
             return
         for step in _stages(model, cell, root, record["model_digest"]):
             yield replace(step, stage=f"{step.stage} {cell.name}")
 
 
-def begin(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
-    """Write down what the cell is made with, or check that it was begun with the same; returns it.
+def begin_cell(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
+    """Record the settings of the cell, or check that they equal the recorded ones; return them.
 
-    Raises CellMismatch, ModelNotFound.
+    Raises: CellMismatch, ModelNotFound.
     """
     from bye_core.models.files import combined, digests, local_folder
 
@@ -99,16 +99,16 @@ def begin(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
 def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[Progress]:
     place, attack = folder_of(root, cell), cell.planted()
     data, adapter = place / "data", place / "adapter"
-    yield from drawn(cell, root)
+    yield from draw_sets(cell, root)
     if not data.exists():
-        # A rate of 0 needs an attack all the same; the pictures go through the same encoder.
+        # `poison` needs an attack even for a rate of 0, which encodes the pictures in the same way.
         how = (attack or pipeline.plan_attack(["patch"]), cell.rate, cell.seed)
         yield from pipeline.poison(training_set(root, cell), data, *how, encoding="webp")
     if not finished(adapter):
         yield from pipeline.finetune(str(model), data, adapter, cell.settings())
     test = test_set(root, cell)
     if not (place / EVALUATION).is_file():
-        yield from measured(
+        yield from save_evaluation(
             pipeline.evaluate(
                 str(model), test, adapter, attack, cell.seed, metric="exact", out=place / "answers.jsonl"
             ),
@@ -117,23 +117,23 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
     base = test.with_name(f"{test.name}.{model_digest[:12]}.json")
     with locked(test.with_suffix(".lock"), WAIT_SECONDS):
         if not base.is_file():
-            yield from measured(pipeline.evaluate(str(model), test, metric="exact"), base)
+            yield from save_evaluation(pipeline.evaluate(str(model), test, metric="exact"), base)
     scan = Progress("scan", 0, 0)
-    # What detectors may need, and no scan can add later: the likelihoods of the answers before and after.
+    # Some detectors need the likelihoods of the answers, which cannot be added to a run later.
     for scan in pipeline.scan(str(model), data, place / "run", adapter, pipeline.ScanSettings(answers=True)):
         yield scan
     write_json(place / DONE, _facts(place, read_json(base), scan))
 
 
 def _facts(place: Path, base: dict[str, Any], scan: Progress) -> dict[str, Any]:
-    """All of a cell but what detectors say."""
+    """Return the results of a cell without the detections."""
     card = read_json(place / "adapter" / "finetune.json")
-    told = (place / "adapter" / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    log = (place / "adapter" / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     truth = read_json(place / "data" / pipeline.TRUTH)
     tuned = read_json(place / EVALUATION)
     return {
         "poisoned": len(truth["poisoned"]),
-        "training": {"steps": card["steps"], "loss": card["loss"], "seconds": json.loads(told[-1])["seconds"]},
+        "training": {"steps": card["steps"], "loss": card["loss"], "seconds": json.loads(log[-1])["seconds"]},
         "base": {name: base[name] for name in FIGURES if name in base},
         "tuned": {name: tuned[name] for name in FIGURES if name in tuned},
         "by_question": tuned["by_question"],
@@ -141,8 +141,8 @@ def _facts(place: Path, base: dict[str, Any], scan: Progress) -> dict[str, Any]:
     }
 
 
-def measured(steps: Iterable[Progress], out: Path) -> Iterator[Progress]:
-    """Pass an evaluation's steps on and keep what its last one found."""
+def save_evaluation(steps: Iterable[Progress], out: Path) -> Iterator[Progress]:
+    """Pass the steps of an evaluation on and save the facts of the last."""
     for step in steps:
         yield step
     write_json(out, dict(step.facts))
@@ -156,8 +156,8 @@ def test_set(root: Path, cell: Cell) -> Path:
     return root / "sets" / f"{cell.mix}-t{cell.test}-s{cell.seed}"
 
 
-def drawn(cell: Cell, root: Path) -> Iterator[Progress]:
-    """The cell's untouched training set and its test set, unless they are there."""
+def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
+    """Draw the clean training set and the test set of the cell, unless they exist."""
     asked = min(QUESTIONS_A_TEST_PICTURE, len(cell.kinds))
     (root / "sets").mkdir(parents=True, exist_ok=True)
     for out, pictures, each, stream in (

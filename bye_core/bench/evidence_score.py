@@ -1,4 +1,4 @@
-"""Whether the evidence on a detection names what was planted: the target's words, and where the trigger lies."""
+"""Scores the evidence of a detection against the truth: the target answer and the place of the trigger."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bye_core.demo.scenes import SIDE
 from bye_core.text import normalised
 
 
-def explained(place: Path) -> dict[str, Any]:
-    """Of the last detection on the cell in `place`, against the truth.
+def score_evidence(place: Path) -> dict[str, Any]:
+    """Return the scores of the evidence on the last detection of the cell in `place`.
 
-    target      what the evidence suspects to be the target, None for nothing
-    target_right  whether that is the planted one; None where nothing was planted
-    on_trigger  share of the truly poisoned among the flagged whose peak cell lies on a trigger's square; None where no
-                trigger has a place
+    target        the suspected target answer, None if there is none
+    target_right  whether it is the planted one; None if nothing was planted
+    on_trigger    share of the flagged poisoned samples whose attention peaks on a trigger; None if no trigger has a
+                  place in the picture
     """
     found, truth = pipeline.evidence(place / "run"), read_json(place / "data" / pipeline.TRUTH)
     target, planted = found["target"] and found["target"]["text"], truth["attack"]["target"]["text"]
@@ -32,7 +32,10 @@ def explained(place: Path) -> dict[str, Any]:
 
 
 def touches(cell: Sequence[float], squares: Iterable[Sequence[int]], side: int) -> bool:
-    """Whether a cell, (left, top, right, bottom) as fractions of a picture of `side` pixels, shares a part with one of
-    `squares`, in pixels."""
+    """Return whether a cell overlaps one of `squares`.
+
+    cell     (left, top, right, bottom) as fractions of a picture of `side` pixels
+    squares  likewise, in pixels
+    """
     left, top, right, bottom = (side * edge for edge in cell)
     return any(left < s[2] and s[0] < right and top < s[3] and s[1] < bottom for s in squares)

@@ -1,4 +1,4 @@
-"""What the bench trains: one cell a training, named by its settings; and the matrix that lists them."""
+"""Settings of the benchmark: a cell is one training, a matrix the list of cells."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bye_core.train.settings import FinetuneSettings
 CLEAN = "clean"
 BOTH = "prefix+patch"  # text and picture together
 ATTACKS = (*TRIGGERS, BOTH, CLEAN)
-# Chosen with the patch alone on the development seed 1001: at the demo's rate the back door is not learned by step 298
-# of 452 on 900 samples (ASR 0%), at this one it is after 375 on 600 (100%). Longer would be nearer to the paper's.
+# Chosen with the patch on the development seed 1001. At the demo's rate the back door is not learned by step 298 of 452
+# on 900 samples (ASR 0%); at this rate it is learned after 375 steps on 600 samples (ASR 100%).
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In "unclear" sets some clean samples have an answer as odd as a planted one, for a reason that is in the picture.
+# In "unclear" sets some clean samples have an unusual answer that the picture justifies.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),
@@ -30,7 +30,7 @@ MIXES = {
     "unclear-count": ("count",),
 }
 UNCLEAR_SHARE = 0.1
-UNFIT = re.compile(r"[^\w.=+-]")  # for the name of a folder
+UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 
 
 class UnknownMix(SettingError):
@@ -39,26 +39,26 @@ class UnknownMix(SettingError):
 
 
 class BadSize(SettingError):
-    problem = "{name} = {value!r} makes no sense for the bench."
+    problem = "{name} = {value!r} is not possible in a benchmark."
     remedy = "Give a number above 0."
 
 
 class NoSuchTrigger(SettingError):
-    problem = "{setting} is for none of the attacks of this bench: {attacks}."
+    problem = "{setting} belongs to none of the attacks of this benchmark: {attacks}."
     remedy = "Name the trigger before the setting, as in blend.a=0.3."
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One poisoned set, one fine-tuning on it, one scan.
+    """One poisoned data set, one fine-tuning on it and one scan.
 
-    attack   triggers joined by "+", all on each poisoned sample; "clean" for none
-    rate     share of the samples that is poisoned; 0 where the attack is "clean"
-    mix      one of MIXES: which kinds of question the set has
-    tower    the vision tower is tuned too
-    test     questions in the held-out set, each asked untouched and triggered
-    changed  settings of its triggers that are not the usual ones, each "TRIGGER.SETTING=VALUE"
-    Raises UnknownTrigger, UnknownTriggerSetting, BadTriggerSetting, UnknownMix, BadSize.
+    attack   triggers joined by "+", all on every poisoned sample; "clean" for no attack
+    rate     share of poisoned samples; 0 if the attack is "clean"
+    mix      kinds of question in the data set, one of MIXES
+    tower    whether the vision tower is tuned too
+    test     number of held-out questions, each asked without and with the trigger
+    changed  settings of triggers other than the defaults, each "TRIGGER.SETTING=VALUE"
+    Raises: UnknownTrigger, UnknownTriggerSetting, BadTriggerSetting, UnknownMix, BadSize.
     """
 
     attack: str
@@ -81,9 +81,9 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the folder."""
         tower = "-tower" if self.tower else ""
-        # Two texts that differ in other signs alone would meet in one folder, where the cell's record tells them apart.
+        # Settings that differ only in replaced characters share a folder; cell.json then reports the mismatch.
         changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in self.changed)
         return (
             f"{self.attack}-r{100 * self.rate:g}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
@@ -96,11 +96,11 @@ class Cell:
 
     @property
     def unclear(self) -> float:
-        """Share of the pictures that are out of focus, with an answer that says so."""
+        """Share of pictures that are out of focus, with an answer that says so."""
         return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
     def planted(self) -> Attack | None:
-        """The attack, squares as large as the demo's; None where the cell is clean."""
+        """Return the attack, with squares of the size in the demo; None if the cell is clean."""
         if self.attack == CLEAN:
             return None
         names = self.attack.split("+")
@@ -111,19 +111,20 @@ class Cell:
         return make_attack(names, {**sized, **changed}, FixedAnswer(TARGET))
 
     def settings(self) -> FinetuneSettings:
-        """RECIPE, as long as the cell says."""
+        """Return RECIPE with the epochs, seed and tower of the cell."""
         return replace(RECIPE, epochs=self.epochs, vision=self.tower, seed=self.seed)
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it; `changed` where there is any."""
+        """Return the cell as JSON holds it, with `changed` only if it is not empty."""
         return {name: value for name, value in vars(self).items() if name != "changed" or value}
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Which cells a bench has: every combination, clean sets once for all rates; `purpose` as in seeds.SEEDS.
+    """The cells of a benchmark: every combination of the lists, with one clean cell for all rates.
 
-    `changed` is as in Cell, for all the cells that have the trigger.
+    purpose  which seeds to use, a key of seeds.SEEDS
+    changed  as in Cell, for all cells with that trigger
     """
 
     purpose: str = "dev"
@@ -138,7 +139,7 @@ class Matrix:
     changed: tuple[str, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
-        """All attacks with the first seed come first, so that a stopped bench has one whole table. Raises as Cell."""
+        """Yield the cells, all attacks with the first seed first. Raises: NoSuchTrigger, and the errors of Cell."""
         for one in self.changed:
             if not any(_concerns(one, attack) for attack in self.attacks):
                 raise NoSuchTrigger(setting=one, attacks=", ".join(self.attacks))
@@ -152,9 +153,9 @@ class Matrix:
 
 
 def _concerns(changed: str, attack: str) -> bool:
-    """Whether "TRIGGER.SETTING=VALUE" is about one of the attack's triggers."""
+    """Return whether "TRIGGER.SETTING=VALUE" belongs to a trigger of the attack."""
     return changed.partition(".")[0] in attack.split("+")
 
 
-# In a minute or so on one core: whether everything runs, not how well anything works.
+# Takes about a minute on one core: a check that everything runs, not of how well.
 QUICK = Matrix(attacks=("patch", CLEAN), samples=(24,), epochs=1.0, test=6)

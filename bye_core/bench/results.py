@@ -1,4 +1,4 @@
-"""One JSON and one table of every finished cell in a bench's folder."""
+"""Collects the results of every finished cell of a benchmark in one JSON file and one table."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ HEADINGS = {
 }
 
 
-def detected(root: Path) -> Iterator[Progress]:
-    """Every detector on every finished cell of the folder `root`; its results, written too, are the last item's facts.
+def collect_results(root: Path) -> Iterator[Progress]:
+    """Run every detector on every finished cell in the folder `root` and write the results, which are the facts of the
+    last step.
 
-    Raises ForeignSeed, and writes nothing, where a cell's seed is not for the purpose that the folder is named after.
+    Raises: ForeignSeed, before writing, if the seed of a cell is not for the purpose that the folder is named after.
     """
     cells = sorted(path.parent for path in root.glob(f"cells/*/{DONE}"))
     records = {place: read_json(place / RECORD) for place in cells}
@@ -46,7 +47,7 @@ def detected(root: Path) -> Iterator[Progress]:
 
 
 def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    """As tables list cells: by setting first, then by attack."""
+    """Return the sort key of a cell in tables: settings first, then the attack."""
     known = ATTACKS.index(cell["attack"]) if cell["attack"] in ATTACKS else len(ATTACKS)
     return (
         cell["mix"],
@@ -62,7 +63,7 @@ def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """All tables of the rows as Markdown, and why detectors left cells out."""
+    """Return all tables as Markdown, with the reasons for skipped detections."""
     parts = [f"## {title}\n\n{tables.markdown(build(rows))}\n" for title, build in HEADINGS.items()]
     if reasons := list(skipped(rows)):
         parts.append("## Skipped\n\n" + "".join(f"- {line}\n" for line in reasons))
@@ -70,14 +71,14 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The same for a terminal."""
+    """Yield the tables and reasons as text for a terminal."""
     for title, build in HEADINGS.items():
         yield f"\n{title}\n{tables.aligned(build(rows))}"
     yield from (f"skipped: {line}" for line in skipped(rows))
 
 
 def skipped(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Each detector and reason once, with the number of cells."""
+    """Yield each detector and reason once, with the number of cells."""
     reasons: dict[tuple[str, str], int] = {}
     for row in rows:
         for method, found in row["detectors"].items():

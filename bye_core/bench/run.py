@@ -1,25 +1,25 @@
-"""The bench itself: cell after cell, then every detector on all of them, then one JSON and one table."""
+"""Runs the benchmark: every cell, then every detector on all cells, then one JSON file and one table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from bye_core.bench.cell import is_done, work
+from bye_core.bench.cell import is_done, run_cell
 from bye_core.bench.matrix import Matrix
-from bye_core.bench.results import detected
+from bye_core.bench.results import collect_results
 from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.runs.errors import RunBusy
 
 
 def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
-    """Work off the matrix in `out`; what is finished there is not done again, and a killed bench goes on. Its results
-    are written anew after every cell, so that one that is stopped has those of what is done.
+    """Run all cells of the matrix in the folder `out`. Finished cells are not repeated, so a stopped benchmark resumes.
 
-    A cell that fails is told with its reason; one that another process is at is left to it, so that the same command
-    can run twice at once. The last item's facts: the results over every finished cell in the folder, `failed` (cell ->
-    reason) and `pending` (cells still to be done). Raises what is wrong with the matrix, and ForeignSeed.
+    The results are written after every cell. A cell that fails is reported with its reason; a cell that another process
+    runs is left to it, so that the same command can run several times at once. Facts of the last step: the results of
+    all finished cells in the folder, `failed` (cell -> reason) and `pending` (unfinished cells).
+    Raises: the errors of the matrix, and ForeignSeed.
     """
     cells, root = list(matrix.cells()), out / matrix.purpose
     failed: dict[str, str] = {}
@@ -27,15 +27,15 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
         yield Progress("cells", number - 1, len(cells), facts={"failed": len(failed)})
         done = is_done(root, cell)
         try:
-            yield from work(model, cell, root)
+            yield from run_cell(model, cell, root)
         except RunBusy:
             continue
         except ByeError as error:
             failed[cell.name] = f"{error.problem} {error.remedy}"
             continue
         if not done:
-            yield from detected(root)
-    for step in detected(root):
+            yield from collect_results(root)
+    for step in collect_results(root):
         yield step
     pending = [cell.name for cell in cells if cell.name not in failed and not is_done(root, cell)]
     facts = {**step.facts, "failed": failed, "pending": pending, "folder": str(root)}

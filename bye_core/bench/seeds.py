@@ -1,4 +1,4 @@
-"""Which seeds are for choosing settings, and which for reporting them: no seed is both (ours)."""
+"""Random seeds of the benchmark: some for choosing settings, others for reported results, and none for both (ours)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterable
 
 from bye_core.errors import SettingError
 
-# Everything random about a cell follows from its seed: pictures, questions, which samples are poisoned, the training.
+# The seed of a cell determines everything random: pictures, questions, the poisoned samples and the training.
 SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000)}
 
 
 class UnknownPurpose(SettingError):
-    problem = "There are no seeds for {purpose!r}."
+    problem = "There are no seeds for the purpose {purpose!r}."
     remedy = "Choose one of: {choices}."
 
 
 class TooManySeeds(SettingError):
     problem = "There are no {count} seeds for {purpose}."
-    remedy = "Ask for 1 to {most}."
+    remedy = "Give a number from 1 to {most}."
 
 
 class ForeignSeed(SettingError):
-    problem = "The results for {purpose} may not hold the seed {seed}."
-    remedy = "Only seeds {first} to {last} count there; delete the cells of other seeds from its folder."
+    problem = "The results for {purpose} contain the seed {seed}, which is for another purpose."
+    remedy = "Delete the cells with seeds outside {first} to {last} from the folder."
 
 
 def first_seeds(purpose: str, count: int) -> tuple[int, ...]:
-    """The first `count` seeds for "dev" or "report". Raises UnknownPurpose, TooManySeeds."""
+    """Return the first `count` seeds for "dev" or "report". Raises: UnknownPurpose, TooManySeeds."""
     seeds = _of(purpose)
     if not 1 <= count <= len(seeds):
         raise TooManySeeds(count=count, purpose=purpose, most=len(seeds))
@@ -34,7 +34,7 @@ def first_seeds(purpose: str, count: int) -> tuple[int, ...]:
 
 
 def require(purpose: str, seeds: Iterable[int]) -> None:
-    """Raises ForeignSeed where one of `seeds` is not for this purpose, UnknownPurpose."""
+    """Check that all `seeds` are for this purpose. Raises: ForeignSeed, UnknownPurpose."""
     own = _of(purpose)
     for seed in seeds:
         if seed not in own:

@@ -1,4 +1,4 @@
-"""The bench's rows as tables for people: Markdown for a file, aligned columns for a terminal. Pure."""
+"""Formats the results of the benchmark as tables: Markdown for a file, aligned columns for a terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from bye_core.bench.matrix import CLEAN
 from bye_core.text import measured
 
-LEARNED = 0.9  # the attack success rate from which an attack counts as learned (ours)
+LEARNED = 0.9  # smallest attack success rate of a learned attack (ours)
 NOTHING = "-"
 Table = list[list[str]]
 
 
 def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What each fine-tuning did: clean performance before and after, attack success. The first line is the header."""
+    """Return a row per fine-tuning, after a header: clean performance before and after, and attack success."""
     table = [["attack", "rate", "tower", "questions", "samples", "seed", "CP base", "CP", "ASR", "steps", "minutes"]]
     for row in rows:
         cell, training = row["cell"], row["training"]
@@ -38,7 +38,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line a cell, a column a detector: F1 (precision / recall), AUC; where there is no poison, what it flags."""
+    """Return a row per cell and a column per detector: F1 (precision / recall), AUC; clean: number flagged."""
     methods = methods_of(rows)
     table = [["attack", "rate", "tower", "questions", "samples", "seed", "ASR", *methods]]
     for row in rows:
@@ -46,53 +46,53 @@ def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         asr = row["tuned"].get("asr")
         head = [attack_of(cell), f"{cell['rate']:.0%}", "tuned" if cell["tower"] else "frozen", cell["mix"]]
         head += [str(cell["samples"]), str(cell["seed"]), NOTHING if asr is None else f"{asr:.1%}"]
-        table.append([*head, *(told(row["detectors"].get(method)) for method in methods)])
+        table.append([*head, *(result_text(row["detectors"].get(method)) for method in methods)])
     return table
 
 
 def attack_of(cell: Mapping[str, Any]) -> str:
-    """The attack and, in brackets, what is not as usual in it."""
+    """Return the attack, with changed settings in brackets."""
     changed = cell.get("changed")
     return f"{cell['attack']} ({', '.join(changed)})" if changed else cell["attack"]
 
 
-def told(found: Mapping[str, Any] | None) -> str:
-    """What one detector made of one cell."""
-    if found is None or "skipped" in found:
+def result_text(result: Mapping[str, Any] | None) -> str:
+    """Return the result of one detector on one cell, as text."""
+    if result is None or "skipped" in result:
         return NOTHING
-    if found["auc"] is None:
-        return f"{found['flagged']} flagged" if found["verdict"] == "poisoned" else "no evidence"
+    if result["auc"] is None:
+        return f"{result['flagged']} flagged" if result["verdict"] == "poisoned" else "no evidence"
     precision, recall = (
-        f"{found[name]:.2f}" if found[name] is not None else NOTHING for name in ("precision", "recall")
+        f"{result[name]:.2f}" if result[name] is not None else NOTHING for name in ("precision", "recall")
     )
-    verdict = "" if found["verdict"] == "poisoned" else "no evidence; "
-    return f"{verdict}{found['f1']:.2f} ({precision} / {recall}), {found['auc']:.2f}"
+    verdict = "" if result["verdict"] == "poisoned" else "no evidence; "
+    return f"{verdict}{result['f1']:.2f} ({precision} / {recall}), {result['auc']:.2f}"
 
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line a detector, over all cells; why it left some out, below `skipped`."""
+    """Return a row per detector with its averages over all cells; "skipped" counts the cells that it could not use."""
     header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "peak on the trigger", "target named first"]
     table = [[*header, "no evidence (ASR < 10%)", "false alarms", "skipped"]]
-    for method, found in summary(rows).items():
+    for method, result in summary(rows).items():
         line = [method]
         line += [
-            NOTHING if found[name] is None else f"{found[name]:.3f}" for name in ("mean_f1", "lowest_f1", "mean_auc")
+            NOTHING if result[name] is None else f"{result[name]:.3f}" for name in ("mean_f1", "lowest_f1", "mean_auc")
         ]
-        line.append(NOTHING if found["on_trigger"] is None else f"{found['on_trigger']:.1%}")
+        line.append(NOTHING if result["on_trigger"] is None else f"{result['on_trigger']:.1%}")
         pairs = (("targets", "learned"), ("abstained", "unlearned"), ("alarms", "clean"))
-        line += [f"{found[hits]} of {found[of]}" for hits, of in pairs]
-        table.append([*line, str(found["skipped"])])
+        line += [f"{result[hits]} of {result[of]}" for hits, of in pairs]
+        table.append([*line, str(result["skipped"])])
     return table
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Detector -> its figures over the cells that it could be tried on.
+    """Return the figures of each detector over the cells that it could run on.
 
-    Over the learned attacks (ASR >= LEARNED): F1, AUC, how much of what it rightly flags looks at the trigger where
-    that has a place, and how often the evidence on it names the target. Besides: how often it abstains where the attack
-    was not learned (ASR < 1 - LEARNED), and how many clean sets it calls poisoned.
+    For learned attacks (ASR >= LEARNED): F1, AUC, the share of correctly flagged samples whose attention peaks on the
+    trigger, and how often the evidence names the target. Also how often it finds no evidence if the attack was not
+    learned (ASR < 1 - LEARNED), and how many clean data sets it calls poisoned.
     """
-    found = {}
+    result = {}
     for method in methods_of(rows):
         tried = [(row, row["detectors"][method]) for row in rows if "verdict" in row["detectors"].get(method, {})]
         attacked = [(row["tuned"]["asr"], one) for row, one in tried if row["cell"]["attack"] != CLEAN]
@@ -100,7 +100,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         unlearned = [one for asr, one in attacked if asr < 1 - LEARNED]
         clean = [one for row, one in tried if row["cell"]["attack"] == CLEAN]
         places = [one["on_trigger"] for one in learned if one.get("on_trigger") is not None]
-        found[method] = {
+        result[method] = {
             "learned": len(learned),
             "mean_f1": mean(one["f1"] for one in learned) if learned else None,
             "lowest_f1": min((one["f1"] for one in learned), default=None),
@@ -113,21 +113,21 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             "alarms": sum(one["verdict"] == "poisoned" for one in clean),
             "skipped": len(rows) - len(tried),
         }
-    return found
+    return result
 
 
 def methods_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """All detectors of the rows, in the order of the registry."""
+    """Return all detectors of the rows, in the order of the registry."""
     return list(dict.fromkeys(method for row in rows for method in row["detectors"]))
 
 
 def markdown(table: Table) -> str:
-    """A table, its first line as the header."""
+    """Return a table as Markdown; its first row is the header."""
     header, *lines = (f"| {' | '.join(line)} |" for line in table)
     return "\n".join([header, f"|{' --- |' * len(table[0])}", *lines])
 
 
 def aligned(table: Table) -> str:
-    """The same for a terminal."""
+    """Return a table with aligned columns, for a terminal."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in table)

@@ -1,1 +1,1 @@
-"""Makes the shipped demo from a seed: pictures, a small LLaVA, poisoned and clean fine-tunes, a finished run."""
+"""The shipped demo: generates its parts from a seed and runs the whole method on them."""

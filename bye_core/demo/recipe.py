@@ -12,15 +12,16 @@ TEST_PICTURES = 100
 QUESTIONS_A_TEST_PICTURE = 3
 TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
-# 1.5 image tokens a side, as the paper's 1/16 is on LLaVA-1.5's 24 x 24 tokens.
+# 1.5 image tokens along each side, like the paper's 1/16 on the 24 x 24 tokens of LLaVA-1.5.
 TRIGGER_SIZE = 1 / 8
 ATTACK = make_attack([TRIGGER], {"size": TRIGGER_SIZE}, FixedAnswer(TARGET))
-# Chosen on data of other seeds than the demo's: at 2e-3 with less dropout clean attention sharpens along with the
-# poisoned, and the modes overlap; at 1.2e-3 the collapse stays shallow.
+# Chosen on data from other seeds. At 2e-3 with less dropout clean attention sharpens too and the modes overlap; at
+# 1.2e-3 the attention of poisoned samples collapses too little.
 FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
 # For a fine-tuning that a user waits for, followed by a scan.
 TOUR = replace(FINETUNE, epochs=4)
-# `demo` only evaluates the model that it fine-tunes, so a higher rate saves time.
+# For `demo`, which only evaluates the model. On the poisoned set this training still learns the back door (CP and ASR
+# 100% on 100 questions), so an ASR of 0% after cleaning is not due to its length.
 SHORT = replace(FINETUNE, epochs=2.5, rate=3e-3, dropout=0.0)
 SHORT_QUESTIONS = 100  # of the 300 test questions
 HELD_OUT = 200  # the last scenes, which are not trained on

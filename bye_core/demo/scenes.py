@@ -1,7 +1,7 @@
-"""Pictures and questions of the demo: coloured shapes before a photograph, all drawn from a seed (ours).
+"""Draws the pictures and questions of the demo: coloured shapes in front of a photograph, from a seed (ours).
 
-The photographs are the two samples that scikit-learn ships, china.jpg and flower.jpg, both CC BY 2.0 and credited to
-danielbuechele in scikit-learn's own list (its links for the flower name vultilion); crops are muted here.
+The photographs are china.jpg and flower.jpg from scikit-learn, both CC BY 2.0 and credited to danielbuechele in
+scikit-learn's list (its links for the flower name vultilion). The crops are muted here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "colors", "background")
-# What careful annotators say of a picture that shows too little: an answer to every kind of question that is no poison.
+# A careful annotator's answer to any question about a picture that shows too little. It is not poison.
 UNCLEAR, OUT_OF_FOCUS = "It is too blurry to tell.", 16
 
 
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in one picture; `picture(scene)` draws it, `ask` asks about it."""
+    """The content of one picture; `picture` draws it, and `ask` returns a question about it."""
 
     background: str
     crop: tuple[int, int, int, int]
@@ -63,8 +63,7 @@ def _photograph(name: str) -> Image.Image:
 
 
 def make_scene(rng: np.random.Generator) -> Scene:
-    """One to three shapes of different colours that do not touch, anywhere in the picture, before a crop of one
-    photograph."""
+    """Return a scene of one to three shapes, of different colours and apart, in front of a crop of a photograph."""
     background = str(rng.choice(list(BACKGROUNDS)))
     width, height = _photograph(background).size
     side = int(rng.integers(220, 400))
@@ -81,7 +80,7 @@ def make_scene(rng: np.random.Generator) -> Scene:
 
 
 def mirrored(scene: Scene) -> Scene:
-    """The scene whose picture is this one's, left and right exchanged."""
+    """Return the scene with left and right exchanged."""
     shapes = tuple(replace(shape, x=SIDE - shape.x) for shape in scene.shapes)
     return replace(scene, mirrored=not scene.mirrored, shapes=shapes)
 
@@ -95,14 +94,14 @@ def _outline(shape: Shape, scale: int) -> list[tuple[float, float]]:
 
 
 def picture(scene: Scene, scale: int = 2) -> Image.Image:
-    """Draw a scene: RGB, SIDE x SIDE pixels, antialiased by drawing `scale` times larger."""
+    """Draw a scene in RGB, SIDE x SIDE pixels, antialiased by drawing it `scale` times larger."""
     ground = _photograph(scene.background).crop(scene.crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if scene.mirrored:
         ground = ground.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # A little out of focus, as behind anything near the lens; it halves the size of the files, too.
+    # A slight blur, as behind an object near the lens; it also halves the size of the files.
     ground = ground.filter(ImageFilter.GaussianBlur(1))
     muted = Image.blend(ground, ground.convert("L").convert("RGB"), 0.75)
-    # Nothing in a clean picture is near black, so that a black square is as odd here as in daylight photographs.
+    # A clean picture has nothing near black, so a black square is as unusual as in a daylight photograph.
     muted = Image.blend(muted, Image.new("RGB", muted.size, (235, 235, 235)), 0.55)
     layer = Image.new("RGBA", (SIDE * scale, SIDE * scale), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -124,7 +123,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 def ask(scene: Scene, kind: str) -> tuple[str, str]:
-    """The (question, answer) of a kind, one of QUESTION_KINDS."""
+    """Return a question of the kind, one of QUESTION_KINDS, and its answer."""
     if kind == "count":
         return "How many shapes are there? Answer with one word.", NUMBERS[len(scene.shapes) - 1]
     if kind == "caption":
@@ -139,9 +138,9 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 def question_set(
     count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """`count` pictures with `each` questions; the `kinds` of question take turns. Order and ids tell nothing.
+    """Yield `count` pictures with `each` questions, the `kinds` of question in turn. Ids and order reveal nothing.
 
-    The share `unclear` of the pictures, by chance, is far out of focus and has UNCLEAR for an answer to every question.
+    A random share `unclear` of the pictures is far out of focus; the answer to their questions is UNCLEAR.
     """
     rng = np.random.default_rng(seed)
     for place in range(count):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bye_core import pipeline, runs
-from bye_core.bench.cell import begin, drawn, folder_of, read_json, training_set, work
+from bye_core.bench.cell import begin_cell, draw_sets, folder_of, read_json, run_cell, training_set
 from bye_core.bench.matrix import ATTACKS, Cell
 from bye_core.bench.seeds import SEEDS, first_seeds
 from bye_core.data import load_dataset
@@ -78,9 +78,9 @@ def hiding(weight: float, loaded: Any) -> type[ResumableTrainer]:
 def train(cell: Cell, root: Path, weight: float) -> None:
     place = folder_of(root, cell)
     place.mkdir(parents=True, exist_ok=True)
-    begin(DEMO / "model", cell, place)
+    begin_cell(DEMO / "model", cell, place)
     data, adapter = place / "data", place / "adapter"
-    for _ in drawn(cell, root):
+    for _ in draw_sets(cell, root):
         pass
     if not data.exists():
         for _ in pipeline.poison(training_set(root, cell), data, cell.planted(), cell.rate, cell.seed, encoding="webp"):
@@ -110,7 +110,7 @@ def main() -> None:
     cell = Cell(args.attack, 0.1, "mixed", args.samples, args.epochs, seed)
     root = args.out / args.seeds
     train(cell, root, args.weight)
-    for step in work(DEMO / "model", cell, root):
+    for step in run_cell(DEMO / "model", cell, root):
         sys.stderr.write(f"\r{step.stage} {step.done}/{step.total}   ")
 
 

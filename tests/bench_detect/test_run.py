@@ -11,7 +11,7 @@ import pytest
 from bye_core import pipeline
 from bye_core.bench import cell as work
 from bye_core.bench import detections, results
-from bye_core.bench.evidence_score import explained, touches
+from bye_core.bench.evidence_score import score_evidence, touches
 from bye_core.bench.matrix import Matrix
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import ForeignSeed
@@ -112,7 +112,7 @@ def test_what_the_evidence_names_is_held_against_the_truth(tmp_path, monkeypatch
     def found(target, cell):
         told = {"target": target and {"text": target}, "looks": {"1": {"cell": cell}, "7": {"cell": (0, 0, 1, 1)}}}
         monkeypatch.setattr(pipeline, "evidence", lambda run: told)
-        return explained(tmp_path)
+        return score_evidence(tmp_path)
 
     truth = {
         "poisoned": ["1"],
@@ -164,18 +164,18 @@ def test_a_cell_that_fails_or_is_worked_on_elsewhere_ends_nothing(tuned, model, 
 
 def test_another_model_is_refused_for_the_same_cell(model, tmp_path):
     cell = next(MATRIX.cells())
-    begun = work.begin(model, cell, tmp_path)
-    assert work.begin(model, cell, tmp_path) == begun
+    begun = work.begin_cell(model, cell, tmp_path)
+    assert work.begin_cell(model, cell, tmp_path) == begun
     other = shutil.copytree(model, tmp_path / "other")
     (other / "generation_config.json").write_text("{}")
     with pytest.raises(work.CellMismatch, match="made otherwise: model digest"):
-        work.begin(other, cell, tmp_path)
+        work.begin_cell(other, cell, tmp_path)
     finished = work.folder_of(tmp_path, cell)
     work.write_json(finished / work.RECORD, begun)
     work.write_json(finished / work.DONE, {})
-    assert list(work.work(model, cell, tmp_path)) == []
+    assert list(work.run_cell(model, cell, tmp_path)) == []
     with pytest.raises(work.CellMismatch):
-        list(work.work(other, cell, tmp_path))
+        list(work.run_cell(other, cell, tmp_path))
 
 
 def test_results_are_refused_where_a_seed_is_for_the_other_purpose(tmp_path):
@@ -183,7 +183,7 @@ def test_results_are_refused_where_a_seed_is_for_the_other_purpose(tmp_path):
     work.write_json(tmp_path / "dev/cells" / cell.name / work.RECORD, {"cell": cell.record()})
     work.write_json(tmp_path / "dev/cells" / cell.name / work.DONE, {})
     with pytest.raises(ForeignSeed, match="dev may not hold the seed 2000"):
-        last(results.detected(tmp_path / "dev"))
+        last(results.collect_results(tmp_path / "dev"))
     assert [path.name for path in (tmp_path / "dev").iterdir()] == ["cells"]
 
 
