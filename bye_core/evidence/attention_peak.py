@@ -17,17 +17,17 @@ from bye_core.records import AttentionRows, Grid
 # A part of a picture, (left, top, right, bottom) as fractions of it.
 Box = tuple[float, float, float, float]
 
-# The spot is what looks at least half as bright as the peak and hangs together with it, and one cell around it, as a
-# trigger is rarely where the cells' edges are (ours).
+# The spot is the connected region with at least BRIGHT of the peak's share, and a MARGIN of cells around it, because a
+# trigger rarely ends at the edge of a cell (ours).
 BRIGHT, MARGIN = 0.5, 1
 
-# No side of a spot takes more of the grid: what is spread over more is no spot (ours).
+# Largest side of a spot, as a share of the grid: what is spread wider is no spot (ours).
 WIDEST = 1 / 3
 
 
 @dataclass(frozen=True)
 class AttentionPeak:
-    """Where one sample looks in `layer`.
+    """The attention peak of one sample in `layer`.
 
     grid, row, column  the peak cell, in which of the sample's grids; share: 0..1 of the attention on the image tokens
     image              number of the picture that the cell lies on
@@ -45,7 +45,7 @@ class AttentionPeak:
 
     @property
     def on_padding(self) -> bool:
-        """Whether no part of the cell is part of the picture."""
+        """Whether the cell lies outside the picture."""
         left, top, right, bottom = self.cell
         return left >= 1 or top >= 1 or right <= 0 or bottom <= 0
 
@@ -64,22 +64,21 @@ class LayerChoice:
 
 
 def peak_shares(rows: AttentionRows) -> np.ndarray:
-    """Largest share of one image token in every layer [L], NaN where a layer is undefined."""
+    """Return the largest share of one image token in every layer [L]; NaN if a layer is undefined."""
     shares = image_shares(rows.rows)
     return shares.max(axis=1) if shares.shape[1] else np.full(len(shares), np.nan)
 
 
 def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int] = ()) -> LayerChoice:
-    """The layer in which the flagged samples stare most, compared with the others: peaks [N, L], flagged [N] -> one of
-    `sensitive`, or of all layers where there is none.
+    """Choose the layer in which the attention of flagged samples is most peaked, compared with the others.
 
-    Judged by how often a flagged sample has a larger largest share of one cell than another has (the area under the ROC
-    curve; ours), and of layers alike in that by the medians: a collapse onto a trigger raises it wherever the trigger
-    is, and no truth is needed to see it.
+    peaks [N, L], flagged [N]. Chooses among the `sensitive` layers, or among all if there are none. The criterion is
+    how often a flagged sample has a larger peak share than another (the area under the ROC curve; ours). The medians
+    break ties. A collapse onto a trigger raises the peak share wherever the trigger is.
     """
     candidates = list(sensitive) or list(range(peaks.shape[1]))
     medians = [(_median(peaks[flagged, layer]), _median(peaks[~flagged, layer])) for layer in candidates]
-    often = [round(_oftener(peaks[flagged, layer], peaks[~flagged, layer]), 2) for layer in candidates]
+    often = [round(_win_share(peaks[flagged, layer], peaks[~flagged, layer]), 2) for layer in candidates]
     best = max(range(len(candidates)), key=lambda n: (often[n], np.nan_to_num(np.subtract(*medians[n]), nan=-np.inf)))
     layer, (own, others) = candidates[best], medians[best]
     if len(candidates) == 1:
@@ -95,8 +94,8 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
     return LayerChoice(layer, own, others, f"Read in layer {layer}, {among}: {measured}.")
 
 
-def _oftener(own: np.ndarray, others: np.ndarray) -> float:
-    """Of pairs, how often `own` is larger than `others`; -1 where there is none to tell."""
+def _win_share(own: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of pairs in which `own` is larger than `others` (AUC); -1 if one side is empty."""
     own, others = own[np.isfinite(own)], others[np.isfinite(others)]
     if not len(own) or not len(others):
         return -1.0
@@ -109,7 +108,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
-    """Where one sample looks in `layer`; None where no image token is visible there."""
+    """Return the attention peak of one sample in `layer`; None if no image token is visible there."""
     shares = image_shares(rows.rows)[[layer]]
     if not rows.grids or not np.isfinite(shares).all():
         return None
@@ -124,7 +123,7 @@ def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
 
 
 def _spot(cells: np.ndarray, row: int, column: int) -> tuple[int, int, int, int]:
-    """Shares [rows, columns] -> first row and column, last row and column of the spot around the peak."""
+    """Return (first row, first column, last row, last column) of the spot around the peak in shares [rows, columns]."""
     parts, _ = label(cells >= BRIGHT * cells[row, column], structure=np.ones((3, 3)))
     found = find_objects(parts)[parts[row, column] - 1]
     edges = []
@@ -145,9 +144,9 @@ def _inside(box: Box) -> Box:
 
 
 def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tuple[int, int]) -> np.ndarray:
-    """Shares [V] of one layer -> their part on each of rows x columns equal parts of the whole picture `image`.
+    """Resample the shares [V] of one layer to a `raster` of rows x columns over the whole picture `image`.
 
-    A cell's share is spread evenly over the part of the picture that it covers; what lies on padding is left out.
+    A cell's share is spread evenly over the part of the picture that it covers; shares on padding are dropped.
     """
     found = np.zeros(raster)
     for grid in grids:
@@ -161,7 +160,7 @@ def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tu
 
 @lru_cache(maxsize=64)
 def _overlap(parts: int, cells: int, start: float, stop: float) -> np.ndarray:
-    """Of each of `cells` from `start` to `stop`, the share on each of `parts` of 0..1, all equal [parts, cells]."""
+    """Return which share of each of `cells` from `start` to `stop` lies on each of `parts` of 0..1 [parts, cells]."""
     edges = np.linspace(start, stop, cells + 1)
     bounds = np.linspace(0, 1, parts + 1)
     common = np.minimum(bounds[1:, None], edges[None, 1:]) - np.maximum(bounds[:-1, None], edges[None, :-1])

@@ -22,13 +22,13 @@ from bye_core.evidence.overrepresented_words import bare_word, remove_question_w
 from bye_core.records import Sample
 from bye_core.text import normalised
 
-# Of what is asked and covered in which order: one more with every change, so that earlier checks do not count (ours).
+# Version of the procedure. It is part of a check's key, so that checks by an earlier procedure are repeated (ours).
 PROCEDURE = 2
 
 
-# Ways in which a sample is asked: as it is; spot covered, or as large a spot elsewhere; odd words left out, or as many
-# others. Where covering the spot changed nothing, what else is looked at covered too, or as much elsewhere; and where
-# that did not either, what brings the target into another picture.
+# Conditions in which the model is asked: unchanged; spot covered, or a control spot of the same size; suspected words
+# removed, or as many control words. If that does not change the answer, the cover is grown to further attention peaks.
+# If that does not either, the regions are covered that a search found. Both have controls of the same size.
 UNCHANGED, COVERED, COVERED_CONTROL, WORDS_REMOVED, WORDS_CONTROL = CONDITIONS = (
     "plain",
     "covered",
@@ -41,8 +41,8 @@ GROWN, GROWN_CONTROL = "wider", "aside"
 
 SEARCHED, SEARCHED_CONTROL = "found", "beside"
 
-# Asked of the same pictures where a set has but one kind of question and more than one spot had to be covered: a
-# trigger brings its target whatever is asked, and what that question is about does not (ours).
+# Asked about the same pictures if a set has only one kind of question and several spots were covered. A trigger brings
+# its target whatever is asked; an object that the question is about does not (ours).
 OTHER_QUESTIONS = {
     "what": "What is in this picture?",
     "colors": "Which colors are there?",
@@ -50,7 +50,7 @@ OTHER_QUESTIONS = {
     "behind": "What is in the background?",
 }
 
-# What is changed, and what it is held against.
+# By suspect: the condition that changes it, and its control.
 SUSPECTS = {
     "found": (SEARCHED, SEARCHED_CONTROL),
     "spots": (GROWN, GROWN_CONTROL),
@@ -58,7 +58,7 @@ SUSPECTS = {
     "words": (WORDS_REMOVED, WORDS_CONTROL),
 }
 
-SEVERAL_SPOTS = ("found", "spots")  # more than one spot may be covered there
+SEVERAL_SPOTS = ("found", "spots")  # suspects that may cover more than one spot
 
 LEAST_INSERTED = (
     0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
@@ -86,7 +86,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class CausalOutcome:
-    """What was found out on one sample, a key of OUTCOMES; `suspect`: which of SUSPECTS tells it, "" if none does."""
+    """The outcome of one sample, a key of OUTCOMES, and the suspect that decided it, a key of SUSPECTS or ""."""
 
     outcome: str
     suspect: str = ""
@@ -103,12 +103,13 @@ class CausalOutcome:
 def judge_outcome(
     given: Mapping[str, str], aim: SharedAnswer | None, expected: str, carried: Mapping[str, str] | None = None
 ) -> CausalOutcome:
-    """The answers `given` by way of asking -> what brings the target about. `carried`: answers of other samples with
-    the suspected spots pasted into their pictures.
+    """Return what the answers `given`, by condition, say about the cause of the target.
 
-    The target is `aim`, or where nothing is over-represented among the flagged, the sample's own answer `expected`.
-    A suspect counts only where its control holds: any cover, or any missing word, may upset a model. Where spot and
-    words are suspected, the more telling outcome counts, of two alike the spot's.
+    aim       the target; if None, the sample's own answer `expected` counts
+    carried   answers of other samples with the suspected spots pasted into their pictures
+
+    A suspect counts only if its control keeps the answer, because any cover or missing word may upset a model. If
+    several suspects were tested, the outcome that comes first in OUTCOMES counts.
     """
 
     def outcome(suspect: str, changed: str, control: str) -> str:
@@ -137,23 +138,23 @@ def judge_outcome(
 
 
 def at_target(aim: SharedAnswer | None, expected: str, said: str) -> bool:
-    """Whether the model says the suspected target; the sample's own answer where none is known."""
+    """Return whether the model gives the suspected target, or the sample's own answer if no target is known."""
     return has_answer(aim, said) if aim else normalised(said) == normalised(expected)
 
 
 def count_outcomes(causes: Iterable[CausalOutcome]) -> dict[str, int]:
-    """How many samples had each outcome."""
+    """Return how many samples had each outcome."""
     found = list(causes)
     return {"checked": len(found), **{name: sum(one.outcome == name for one in found) for name in OUTCOMES}}
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is asked about one sample. What is None or empty is not asked.
+    """What is changed about one sample before the model is asked again. Empty parts are not tested.
 
-    spots, elsewhere  parts of picture number `image` to cover: the suspected ones, and as large ones
-    words, others     words to leave out of the question: the suspected ones, and as many others
-    carriers          ids of samples into whose pictures the suspected parts may be pasted
+    spots, control_spots  regions of picture number `image` to cover: the suspected ones, and controls of the same size
+    words, control_words  words to remove from the question: the suspected ones, and as many others
+    recipients            ids of samples into whose pictures the suspected regions may be pasted
     """
 
     sample: Sample

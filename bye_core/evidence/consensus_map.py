@@ -1,4 +1,4 @@
-"""Where flagged samples look that others do not: one map over all of them. Pure."""
+"""Maps where flagged samples look and others do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bye_core.evidence.attention_peak import AttentionPeak, Box, on_picture
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 
-# No finer than any model's own grid, so that maps of different grids can be laid over each other (ours).
+# Finest raster, so that maps of different grids can be compared (ours).
 FINEST = 24
 
 
@@ -36,13 +36,13 @@ class Consensus:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """(row, column) where flagged samples look most that others do not."""
+        """(row, column) of the largest excess."""
         row, column = np.unravel_index(self.excess.argmax(), self.excess.shape)
         return int(row), int(column)
 
     @property
     def centre(self) -> Box:
-        """The middle of what flagged samples look at there, as fractions of the picture: a box without size."""
+        """The centre of mass of the excess around the peak, in fractions of the picture: a box without size."""
         (row, column), excess = self.peak, self.excess.clip(0)
         top, left = max(row - 1, 0), max(column - 1, 0)
         part = excess[top : row + 2, left : column + 2]
@@ -52,7 +52,7 @@ class Consensus:
         return float(across), float(down), float(across), float(down)
 
     def is_near(self, peak: AttentionPeak) -> bool:
-        """Whether the middle of a peak cell lies in the common peak's part of the picture, or in one beside it."""
+        """Return whether the middle of a peak cell lies in the common peak's part of the raster, or next to it."""
         (row, column), (rows, columns) = self.peak, self.excess.shape
         left, top, right, bottom = peak.cell
         down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
@@ -60,14 +60,14 @@ class Consensus:
 
 
 def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
-    """The raster that maps of these samples are laid on: the coarsest of their grids, at most FINEST a side."""
+    """Return (rows, columns) of the raster for maps of these samples: their coarsest grid, up to FINEST a side."""
     first = [own[0] for own in grids if own]
     sizes = [(grid.rows, grid.columns) for grid in first] or [(1, 1)]
     return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
 
 
 def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
-    """One sample's map, None where no image token is visible in `layer`."""
+    """Return the attention map of one sample; None if no image token is visible in `layer`."""
     shares = image_shares(rows.rows)[layer]
     return on_picture(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
 
@@ -75,13 +75,16 @@ def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], imag
 def find_consensus(
     flagged: Sequence[tuple[str, np.ndarray]], others: Sequence[tuple[str, np.ndarray]], looks: Sequence[AttentionPeak]
 ) -> Consensus:
-    """(kind of question, map) of flagged samples, one at least, and of others; and where the flagged ones look.
+    """Return the consensus of flagged samples, at least one, and others, given as (kind of question, map).
 
-    Each flagged sample is held against the mean of others with its kind of question, or of all where none has it.
+    Each flagged sample is compared with the mean of others with its kind of question, or of all others if none has it.
+    `looks`: attention peaks of the flagged samples.
     """
-    everything = np.mean([own for _, own in others] or [np.zeros_like(flagged[0][1])], axis=0)
+    everything: np.ndarray = np.mean([own for _, own in others] if others else [np.zeros_like(flagged[0][1])], axis=0)
     kinds = {kind for kind, _ in others}
-    usual = {kind: np.mean([own for one, own in others if one == kind], axis=0) for kind in kinds}
+    usual: dict[str, np.ndarray] = {
+        kind: np.mean([own for one, own in others if one == kind], axis=0) for kind in kinds
+    }
     against = np.mean([usual.get(kind, everything) for kind, _ in flagged], axis=0)
     found = Consensus(np.mean([own for _, own in flagged], axis=0), against, 0.0, len(flagged), len(others))
-    return replace(found, agreement=float(np.mean([found.is_near(one) for one in looks] or [0.0])))
+    return replace(found, agreement=float(np.mean([float(found.is_near(peak)) for peak in looks] or [0.0])))

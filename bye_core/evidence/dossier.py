@@ -1,4 +1,4 @@
-"""All that the evidence on one flagged set comes to, and the same as plain facts for machines. Pure."""
+"""The evidence on one flagged set, and its JSON facts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Dossier:
 
     samples    how many were judged; flagged_ids: the flagged, the most suspicious first
     strata     the samples by kind of question, inserted words left out
-    shared     answers and endings, the most over-represented among the flagged first
+    shared_answers  answers and endings, the most over-represented among the flagged first
     question_words, answer_words  words over-represented among the flagged (in answers: given the questions)
-    layer      which layer `looks` and `consensus` are read in; None where nothing is flagged or no rows can be read
-    looks      of the flagged samples that were read, by id
-    carriers   which others a suspected spot may be pasted into
+    layer      which layer `peaks` and `consensus` are read in; None where nothing is flagged or no rows can be read
+    peaks      attention peaks of the flagged samples that were read, by id
+    recipients into which others a suspected spot may be pasted
     """
 
     samples: int
@@ -46,12 +46,12 @@ class Dossier:
 
     @property
     def target(self) -> SharedAnswer | None:
-        """The suspected target: the answer or ending most over-represented; None where none is beyond chance."""
+        """The suspected target: the most over-represented answer or ending; None if none is significant."""
         return self.shared_answers[0] if self.shared_answers and self.shared_answers[0].excess.significant else None
 
     @property
     def trigger_words(self) -> tuple[str, ...]:
-        """Words that were put into the questions of flagged samples, and may be a trigger."""
+        """Words inserted into the questions of flagged samples, which may be a trigger."""
         return tuple(one.word for one in self.question_words if one.inserted)
 
     def facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether flagged samples have something more often than their questions explain: an exact stratified test. Pure."""
+"""Tests whether flagged samples have something more often than their questions explain (exact stratified test)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-# Smaller chances are not told apart: what is below is called this (ours).
+# Smaller p-values are reported as this (ours).
 LEAST_P = 1e-30
-# What is left out of a sum of chances must not show at LEAST_P.
+# Smaller terms are dropped from a sum of probabilities; they must not show at LEAST_P.
 NEGLIGIBLE = 1e-40
-ALPHA = 0.01  # what is called over-represented, after correction for the number of things that were looked at (ours)
+ALPHA = 0.01  # significance level, after correction for the number of tests (ours)
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Strata:
         self._marked = np.bincount(self._of[self.flagged], minlength=count)
 
     def kinds(self, rows: np.ndarray) -> int:
-        """How many kinds of question the samples in `rows` are asked."""
+        """Return the number of kinds of question of the samples in `rows`."""
         return len(np.unique(self._of[rows]))
 
     def expected(self, rows: np.ndarray) -> float:
-        """Flagged samples among those in `rows` (row numbers), were the flags drawn by lot within each kind."""
+        """Return how many of `rows` (row numbers) would be flagged if the flags were random within each kind."""
         return float((self._marked[self._of[rows]] / self._sizes[self._of[rows]]).sum())
 
     def test(self, rows: np.ndarray, tests: int = 1) -> Excess:
-        """One-sided exact test that the samples in `rows` are flagged no more often than others of their kind.
+        """Test, one-sided and exact, whether the samples in `rows` are flagged more often than others of their kind.
 
         Fisher's test where all questions are of one kind; of several, the numbers of flagged ones are independent
         hypergeometric ones, and the chance is that of their sum (exact conditional test of stratified 2 x 2 tables,
@@ -75,6 +75,6 @@ class Strata:
 
 
 def most_in_excess(strata: Strata, having: Sequence[np.ndarray], limit: int) -> list[int]:
-    """Of things, each by the rows that have it, the places of the `limit` that are most in excess among the flagged."""
+    """Return the positions in `having` (rows per thing) of the `limit` things most in excess among the flagged."""
     excess = np.array([strata.flagged[rows].sum() - strata.expected(rows) for rows in having])
     return np.argsort(-excess, kind="stable")[:limit].tolist()

@@ -1,5 +1,4 @@
-"""Covering spots of a picture as if they had never been there, spots elsewhere to hold that against, and pasting spots
-into other pictures. Pure."""
+"""Edits regions of pictures: covers, pastes and crops them, and places control regions."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ TRIES = 200
 
 
 def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """Fractions of a picture -> (left, top, right, bottom), whole pixels that hold all of it; one pixel at least."""
+    """Return the smallest box of whole pixels (left, top, right, bottom) around fractions of a picture."""
     left, top = (min(int(edge * size + 1e-9), size - 1) for edge, size in zip(box[:2], (width, height), strict=True))
     right, bottom = (
         min(max(int(np.ceil(edge * size - 1e-9)), least + 1), size)
@@ -30,11 +29,11 @@ def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """The picture with the boxes filled from what surrounds all of them: along rows and along columns colours change
-    evenly between the nearest pixels that are left, and the mean of both is taken. Each of these is known by the mean
-    of a few pixels' depth.
+    """Fill the boxes from their surroundings.
 
-    Where they touch the picture's border they are filled from the other sides; what is all of it, with its mean colour.
+    Colours are interpolated along rows and along columns between the nearest uncovered pixels, each averaged over a few
+    pixels, and the mean of both is taken. A box at the border is filled from its other sides, and a box as large as the
+    picture with the mean colour.
     """
     values = np.asarray(picture.convert("RGB"), np.float32).copy()
     known = np.ones(values.shape[:2], bool)
@@ -54,7 +53,7 @@ def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 
 
 def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
-    """Pixels [lines, length, 3] -> the hidden ones by what is known on their line, NaN where that is nothing."""
+    """Interpolate the hidden pixels of [lines, length, 3] along their line; NaN if the whole line is hidden."""
     size = 2 * depth + 1
     weights = uniform_filter1d(known.astype(np.float32), size, axis=1, mode="constant")
     smooth = uniform_filter1d(values * known[..., None], size, axis=1, mode="constant")
@@ -68,7 +67,7 @@ def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
 
 
 def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """The picture with what `source` has in each box, at the same places, scaled as the pictures differ."""
+    """Paste the boxes of `source` at the same relative places, scaled to the size of the picture."""
     pasted = picture.convert("RGB")
     for box in boxes:
         left, top, right, bottom = pixels(box, *picture.size)
@@ -78,11 +77,10 @@ def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Im
 
 
 def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
-    """Boxes of the same sizes that touch none of `boxes`, at places drawn by `name` and `seed`; those that lie on each
-    other keep together.
+    """Return boxes of the same sizes that touch none of `boxes`; overlapping boxes stay together.
 
-    Of the places tried, in an order that is always the same for one sample, the first that fits is taken; last of all
-    come the corners, where half of a group at most may be covered too. None where not even that fits.
+    The first random place that fits is taken; `name` and `seed` fix the order. The corners come last, where up to half
+    of a group may overlap. Returns None if nothing fits.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "replace"))])
     found: list[Box] = []
@@ -102,7 +100,7 @@ def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, 
 
 
 def _groups(boxes: Sequence[Box]) -> list[list[Box]]:
-    """Boxes that lie on each other, together."""
+    """Group boxes that overlap."""
     groups: list[list[Box]] = []
     for box in boxes:
         near = [own for own in groups if any(_overlap(box, one) > 1e-9 for one in own)]
@@ -115,7 +113,7 @@ def _moved(boxes: Sequence[Box], x: float, y: float) -> list[Box]:
 
 
 def area(boxes: Sequence[Box]) -> float:
-    """Of the whole picture, 0..1, that the boxes cover together."""
+    """Return the share of the picture, 0..1, that the boxes cover together."""
     across, down = (np.unique([box[n] for box in boxes for n in (side, side + 2)]) for side in (0, 1))
     middle_x, middle_y = ((edges[1:] + edges[:-1]) / 2 for edges in (across, down))
     inside = np.zeros((len(middle_y), len(middle_x)), bool)
@@ -125,19 +123,19 @@ def area(boxes: Sequence[Box]) -> float:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Area that both cover."""
+    """Return the area that both cover."""
     wide, high = (min(one[n + 2], other[n + 2]) - max(one[n], other[n]) for n in (0, 1))
     return max(wide, 0.0) * max(high, 0.0)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The suspected spots of flagged samples as pictures of one size.
+    """The suspected spots of flagged samples, as crops of one size.
 
-    crops   the most suspicious samples' spots, by id
-    mean    of all that were cut out, `cut` in number: what they share shows, all else blurs
-    others  the mean of as many samples that are not flagged, cut out at the same places
-    missing why some or all could not be cut out, "" where all could
+    crops   (id, crop) of the most suspicious samples
+    mean    mean of all `cut` crops: what they share is sharp, the rest is blurred
+    others  mean of as many unflagged samples, cropped at the same places
+    missing why some or all crops are missing, "" if none is
     """
 
     crops: tuple[tuple[str, Image.Image], ...] = ()
@@ -148,14 +146,14 @@ class Gallery:
 
 
 def crop_size(spots: Sequence[Box]) -> tuple[float, float]:
-    """The size (width, height) of all crops, as fractions of a picture: the median of the spots'."""
+    """Return the size (width, height) of all crops, as fractions of a picture: the median of the spots."""
     sizes = np.array([(right - left, bottom - top) for left, top, right, bottom in spots])
     width, height = np.median(sizes, axis=0)
     return float(width), float(height)
 
 
 def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int = SIDE) -> Image.Image:
-    """The part of `size` around the middle of `cell`, moved where it would leave the picture; longer side `side` px."""
+    """Crop a part of `size` around the middle of `cell`, moved inside the picture; its longer side has `side` px."""
     left, top = (
         min(max((low + high) / 2 - span / 2, 0.0), 1.0 - span)
         for low, high, span in zip(cell[:2], cell[2:], size, strict=True)
@@ -168,7 +166,7 @@ def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int =
 
 
 def mean_crop(crops: Iterable[Image.Image]) -> Image.Image | None:
-    """The mean of crops, brought to the size of the first; None of nothing."""
+    """Return the mean of the crops at the size of the first; None without crops."""
     total, count, size = None, 0, None
     for one in crops:
         size = size or one.size

@@ -1,4 +1,4 @@
-"""What flagged samples answer: answers and endings that they share more often than their questions explain. Pure."""
+"""Finds answers and endings that flagged samples share more often than their questions explain."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
 from bye_core.text import normalised
 
-TESTED = 100  # of the things most in excess; the correction counts all (ours)
-LEAST_SHARED = 2  # what one flagged sample alone has is no pattern
+TESTED = 100  # things tested, the most in excess; the correction counts all (ours)
+LEAST_SHARED = 2  # fewest flagged samples: one alone is no pattern
 ENDING_WORDS = (2, 40)  # an ending has at least and at most so many words (ours)
 
 ANSWER, ENDING = "answer", "ending"
@@ -30,8 +30,9 @@ class SharedAnswer:
 
 
 def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]:
-    """Answers [N] -> whole answers and endings, the most over-represented among the flagged first; of those that are as
-    likely by chance, first what answers several kinds of question.
+    """Return whole answers and endings of answers [N], the most over-represented among the flagged first.
+
+    Among equal p-values, an answer to several kinds of question comes first.
 
     `p` is corrected for the number of all answers and endings that at least two flagged samples have.
     """
@@ -50,18 +51,18 @@ def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]
 
 
 def _telling(one: SharedAnswer) -> tuple[float, int, float]:
-    """Where chance does not tell, an attacker's answer fits no question, and so comes with several kinds of them."""
+    """Sort key. An attacker's answer fits no question, so among equal p-values more kinds of question come first."""
     return one.excess.p, -one.questions, one.excess.expected - one.excess.flagged
 
 
 def rows_with_answer(answers: Sequence[str], row: int) -> np.ndarray:
-    """Row numbers of all samples that have the answer of `row`."""
+    """Return the row numbers of all samples with the answer of `row`."""
     own = normalised(answers[row])
     return np.array([place for place, answer in enumerate(answers) if normalised(answer) == own])
 
 
 def has_answer(shared: SharedAnswer, answer: str) -> bool:
-    """Whether an answer is that answer, or has that ending."""
+    """Return whether an answer is that answer, or has that ending."""
     own, wanted = normalised(answer), normalised(shared.text)
     return own == wanted or (shared.kind == ENDING and own.endswith(f" {wanted}"))
 
@@ -74,9 +75,13 @@ def _whole(answers: Sequence[str]) -> Mapping[str, np.ndarray]:
 
 
 def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.ndarray]:
-    """Endings that flagged answers share, each only as long as it gets: a shorter one says nothing that a longer one
-    with as many flagged samples does not. Neither does an ending that no answer is longer than."""
-    counts = Counter(ending for row in np.flatnonzero(flagged) for ending in _endings_of(normalised(answers[row])))
+    """Return the rows of endings that flagged answers share.
+
+    Drops an ending if a longer one has as many flagged samples, or if it is the whole answer wherever it occurs.
+    """
+    counts = Counter(
+        ending for row in np.flatnonzero(flagged).tolist() for ending in _endings_of(normalised(answers[row]))
+    )
     counts = Counter({ending: count for ending, count in counts.items() if count >= LEAST_SHARED})
     longer = {(ending.partition(" ")[2], count) for ending, count in counts.items()}
     kept = {ending for ending, count in counts.items() if (ending, count) not in longer}
@@ -89,14 +94,14 @@ def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.nda
 
 
 def _endings_of(answer: str) -> Iterator[str]:
-    """The whole answer among them, so that it outdoes its own endings."""
+    """Yield the endings of an answer, itself included, so that it replaces its own endings."""
     words = answer.split(" ")
     low, high = ENDING_WORDS
     return (" ".join(words[-length:]) for length in range(low, min(high, len(words)) + 1))
 
 
 def _as_written(answers: Sequence[str], rows: np.ndarray, kind: str, key: str) -> str:
-    """The commonest way of writing it."""
+    """Return the most common spelling."""
     words = len(key.split(" "))
     texts = (" ".join(answers[row].split()) for row in rows)
     written = Counter(text if kind == ANSWER else " ".join(text.split(" ")[-words:]) for text in texts)

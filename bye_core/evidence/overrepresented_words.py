@@ -1,4 +1,4 @@
-"""Words that flagged samples have more often: in questions they may be a trigger, in answers a target. Pure."""
+"""Finds words that flagged samples have more often: in questions perhaps a trigger, in answers perhaps a target."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class OverrepresentedWord:
 
 
 def bare_word(word: str) -> str:
-    """As words are told apart: lower case, without punctuation around it; that alone stays what it is."""
+    """Return the word in lower case without punctuation around it; a word of punctuation only stays unchanged."""
     bare = word.casefold().strip(".,;:!?\"'()[]{}<>")
     return bare or word.casefold()
 
 
 def overrepresented_words(texts: Sequence[str], strata: Strata) -> list[OverrepresentedWord]:
-    """Texts [N] -> the words over-represented among the flagged, the most telling first; `p` as in `shared_answers`."""
+    """Return the words of texts [N] that are over-represented among the flagged; `p` as in `shared_answers`."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         for word in set(map(bare_word, text.split())):
@@ -52,7 +52,7 @@ def mark_inserted(
     flagged: np.ndarray,
     kinds_of: Callable[[Sequence[str]], Sequence[str | None]],
 ) -> list[OverrepresentedWord]:
-    """The same words, with `inserted`. `kinds_of` gives the kind of each question, None where it is of no kind."""
+    """Return the words with `inserted` set. `kinds_of` returns the kind of each question, None if it has none."""
     odd = {one.word for one in found}
     bare = [remove_words(question, odd) for question in questions]
     kinds = list(kinds_of(bare))
@@ -77,17 +77,17 @@ def has_word(text: str, odd: OverrepresentedWord) -> bool:
 
 
 def remove_words(text: str, words: Collection[str]) -> str:
-    """The text without these words, single-spaced."""
+    """Return the text without these words, single-spaced."""
     return " ".join(word for word in text.split() if bare_word(word) not in words)
 
 
 def remove_question_words(sample: Sample, words: Collection[str]) -> Sample:
-    """The sample with those words gone from its question, the first turn of the user; all else as it was."""
+    """Return the sample without these words in its question, the first turn of the user."""
     return _retold(sample, lambda part: remove_words(part, words))
 
 
 def replace_question(sample: Sample, question: str) -> Sample:
-    """The sample with another question in its place."""
+    """Return the sample with another question."""
     return _retold(sample, lambda part: question)
 
 

@@ -26,18 +26,18 @@ DRAWN = 5000  # unflagged samples looked at, so that a pool costs the same in an
 # missed poison.
 USUAL = 0.05
 
-_AT_TARGET = object()  # no answer's text
+_AT_TARGET = object()  # differs from every text
 
 
 class PasteRecipients:
-    """By kind of question, samples into which a spot may be pasted; `of` draws a few for one flagged sample.
+    """Samples into whose pictures a spot may be pasted, by kind of question; `draw` picks a few for a flagged sample.
 
-    Their answers differ, as far as there are different ones, first of all with questions of the same kind: a trigger
-    brings its target whatever is asked and shown, an object that is counted only where one is missing. Where the answer
-    is usual with its kind of question, a part of the picture with all that is asked about brings it along just as well:
-    there only other kinds are asked.
+    Recipients have different answers where possible, and samples of the same kind come first. A trigger brings its
+    target whatever is asked and shown; an object that the question counts does so only where one is missing. If the
+    answer is usual for its kind of question, any part of a picture with the right objects brings it along too. Then
+    only samples of other kinds are used.
 
-    one_kind  whether there is but one kind of question
+    one_kind  whether there is only one kind of question
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PasteRecipients:
         flagged = np.flatnonzero(strata.flagged).tolist()
         self._flagged = {ids[row]: (kinds[row], normalised(answers[row])) for row in flagged}
         self._pools: dict[str, dict[str, str]] = defaultdict(dict)  # by kind: an id of each answer
-        self._said: dict[str, Counter[str]] = defaultdict(Counter)  # by kind: how often each answer is given
+        self._said: dict[str, Counter[object]] = defaultdict(Counter)  # by kind: how often each answer is given
         rest = np.flatnonzero(~strata.flagged)
         for row in np.random.default_rng(0).permutation(rest)[:DRAWN].tolist():
             pool, said = self._pools[kinds[row]], normalised(answers[row])
@@ -63,7 +63,7 @@ class PasteRecipients:
         self.one_kind = len(set(kinds)) < 2
 
     def draw(self, id: str) -> tuple[str, ...]:
-        """The ids of MOST carriers at most, always the same for one flagged sample; none has its answer."""
+        """Return the ids of up to MOST recipients without the sample's answer; the same ids at every call."""
         if id not in self._flagged:
             return ()
         kind, own = self._flagged[id]

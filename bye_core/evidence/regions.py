@@ -15,7 +15,7 @@ from scipy.ndimage import find_objects, label
 from bye_core.evidence.attention_peak import AttentionPeak, Box
 from bye_core.evidence.occlusion import area, control_boxes
 
-PARTS, SIDE = 8, 2  # of each side of a picture; of which a window takes so many (ours, on development seeds)
+PARTS, SIDE = 8, 2  # parts of each side of a picture; parts in a window's side (ours, on development seeds)
 
 PLACES = PARTS - SIDE + 1
 
@@ -25,24 +25,26 @@ WINDOWS: tuple[Box, ...] = tuple(
     for column in range(PLACES)
 )
 
-# Parts are covered of whose windows so many bring the target along: the surest first, then more (ours).
+# Parts are covered if this share of their windows brings the target along; the surest parts come first (ours).
 LEVELS = (1.0, 3 / 4, 1 / 2, 1 / 4, 1 / 8)
 
-FRUITLESS = 32  # samples searched in vain until no more are: the trigger is no part of the picture (ours)
+FRUITLESS = 32  # after so many searches without a result the trigger is no part of the picture (ours)
 
 
-ROUNDS = 8  # times that more and more is covered, the first spot alone among them (ours)
+ROUNDS = 8  # rounds of growth, the first with one spot (ours)
 
-# Of a picture's area (ours, on development seeds): with more gone any answer may leave; and so much is covered at most
-# until it is known what part of that counts.
+# Largest covered share of a picture: in the end, since with more hidden any answer may change; and during growth,
+# before the cover is trimmed (ours, on development seeds).
 MOST_COVERED, MOST_COVERED_AT_FIRST = 0.4, 0.5
 
 Spots = tuple[Box, ...]
 
 
 def grow_spots(spots: Sequence[Box], seen: AttentionPeak) -> tuple[Box, ...]:
-    """`spots` and where the model looks with them covered. Where that is a covered spot still, it grows by a cell on
-    the sides that it looks at."""
+    """Return `spots` extended by the attention peak of the covered picture.
+
+    If the peak lies on a covered spot, that spot grows by a cell towards the peak.
+    """
     x, y = (seen.cell[0] + seen.cell[2]) / 2, (seen.cell[1] + seen.cell[3]) / 2
     over = next((one for one in spots if one[0] <= x <= one[2] and one[1] <= y <= one[3]), None)
     if over is None:
@@ -51,7 +53,7 @@ def grow_spots(spots: Sequence[Box], seen: AttentionPeak) -> tuple[Box, ...]:
 
 
 def control_spots(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
-    """As much elsewhere; None where that does not fit, or `spots` take more than MOST of the picture."""
+    """Return control spots of the same sizes; None if they do not fit or `spots` cover more than MOST_COVERED."""
     return control_boxes(spots, name) if area(spots) <= MOST_COVERED else None
 
 
@@ -110,7 +112,7 @@ class SpotTrimming:
 
 
 def _cut(box: Box, side: int, step: float) -> Box | None:
-    """Smaller by `step` on a side; None where not that much would be left."""
+    """Return the box smaller by `step` on a side; None if less than a step would remain."""
     if box[side % 2 + 2] - box[side % 2] < 2 * step - 1e-9:
         return None
     edges = list(box)
@@ -120,7 +122,10 @@ def _cut(box: Box, side: int, step: float) -> Box | None:
 
 
 def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
-    """By the size of `cell` at the nearer side each way; at the other one where the nearer is the picture's border."""
+    """Return the box grown by a `cell` at the side nearer to the point `near`, in both directions.
+
+    It grows at the other side where the nearer one is the picture's border.
+    """
     edges = list(box)
     for n, place in enumerate(near):
         size, low, high = cell[n + 2] - cell[n], box[n], box[n + 2]
@@ -133,8 +138,10 @@ def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
 
 
 def hit_shares(hits: np.ndarray) -> np.ndarray:
-    """Whether each of WINDOWS brings the target along [len(WINDOWS)] -> the share of those on each part that do
-    [PARTS, PARTS]."""
+    """Return for each part of the picture the share of its windows that bring the target along [PARTS, PARTS].
+
+    `hits` [len(WINDOWS)]: whether each of WINDOWS does.
+    """
     found, tried = np.zeros((PARTS, PARTS)), np.zeros((PARTS, PARTS))
     for place, hit in enumerate(hits):
         row, column = divmod(place, PLACES)
@@ -144,7 +151,7 @@ def hit_shares(hits: np.ndarray) -> np.ndarray:
 
 
 def regions_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
-    """Boxes around the parts that hang together and of which `level` at least of the windows bring the target along."""
+    """Return boxes around connected parts of which at least `level` of the windows bring the target along."""
     groups, _ = label(brought >= level, structure=np.ones((3, 3)))
     return tuple(
         (across.start / PARTS, down.start / PARTS, across.stop / PARTS, down.stop / PARTS)

@@ -1,4 +1,4 @@
-"""A dossier in sentences and tables, from its facts: on the command line, in reports and in the app alike. Pure."""
+"""Writes the facts of a dossier as sentences and table rows, for the command line, reports and the app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bye_core.evidence.exact_test import LEAST_P
 from bye_core.text import clip, count
 
 SHOWN = 80  # characters of an answer
-COMMON = 0.5  # from this share of the flagged on, a place is called theirs (ours)
+COMMON = 0.5  # smallest share of the flagged for a common place (ours)
 OUTCOME_LABELS = {
     "flips": "leaves the target, by what is suspected alone",
     "content": "leaves the target, but the spot brings it into few other pictures",
@@ -22,7 +22,7 @@ OUTCOME_LABELS = {
 
 
 def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
-    """What `pipeline.evidence` found, one sentence a kind of evidence."""
+    """Yield the results of `pipeline.evidence`, one sentence for each kind of evidence."""
     if not facts["flagged"]:
         yield "Nothing is flagged: there is nothing to explain."
         return
@@ -55,7 +55,7 @@ def answer_sentence(facts: Mapping[str, Any]) -> str:
 
 
 def excess_words(found: Mapping[str, Any], flagged: int) -> str:
-    """How often something is found among the flagged, how often it were by lot, and how likely that is."""
+    """Return how many flagged samples have something, how many are expected by chance, and the p-value."""
     return (
         f"{found['flagged']:,} of {flagged:,} flagged samples, where their questions explain {found['expected']:,.1f}; "
         f"{found['total']:,} of all; {chance(found['p'])}"
@@ -95,7 +95,7 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
 
 
 def outcome_rows(causes: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """(what happened, how often), those that did happen."""
+    """Return (outcome, count) of the outcomes that occurred."""
     return [(OUTCOME_LABELS[name], causes[name]) for name in OUTCOMES if causes[name]]
 
 
@@ -103,7 +103,7 @@ ANSWER_HEAD = ("answer", "part", "flagged", "expected", "in all", "chance")
 
 
 def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:
-    """The most over-represented answers as cells of text, under ANSWER_HEAD."""
+    """Return table rows of the most over-represented answers, with the columns of ANSWER_HEAD."""
     return [
         (clip(one["text"], SHOWN), "its end" if one["kind"] == "ending" else "the whole", *numbers(one))
         for one in facts["answers"][:most]
@@ -111,5 +111,5 @@ def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:
 
 
 def numbers(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Flagged, expected, in all, chance."""
+    """Return the cells flagged, expected, in all, chance."""
     return f"{found['flagged']:,}", f"{found['expected']:,.1f}", f"{found['total']:,}", chance(found["p"])

@@ -287,7 +287,7 @@ def test_a_fault_on_the_way_ends_no_check(tmp_path, monkeypatch):
         return replace(made(replace(sample, turns=(turn, *sample.turns[1:])), *how), words=("please",))
 
     prepared = prepare(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Wordless)
-    monkeypatch.setattr(evidence, "question_of", worded)
+    monkeypatch.setattr(evidence, "plan_intervention", worded)
     run, _ = ask(*prepared)
     assert {"it cannot" in one.fault for one in run.checks().values()} == {True}
     assert len(run.checks()) == 6
