@@ -104,7 +104,7 @@ def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == (suspect, spots)
         assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
-        assert len(one["carried"]) == evidence.paste_targets.MOST
+        assert len(one["carried"]) == evidence.paste_recipients.MOST
 
 
 THREE = [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6), (5 / 6, 0.0, 1.0, 1 / 6)]  # their spots take 47% of a picture
@@ -116,7 +116,7 @@ def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_agai
     assert found["flips"] == found["checked"] == 6
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == ("spots", 3)
-        assert area(one["covered"]) <= evidence.spot_growth.MOST < 0.47
+        assert area(one["covered"]) <= evidence.regions.MOST_COVERED < 0.47
         assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
         assert one["given"]["wider"] == "nothing"
         assert one["given"]["aside"] == TARGET
