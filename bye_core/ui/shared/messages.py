@@ -44,3 +44,9 @@ def warn(error: ByeError) -> None:
 def note(words: str) -> str:
     """Return HTML of a hint."""
     return f'<p class="bye-note">{escape(words)}</p>' if words else ""
+
+
+def off_here(words: str, *commands: str) -> str:
+    """Return the HTML that replaces a tab on a public host: why it is off, and the commands to run instead."""
+    lines = escape("\n".join(commands))
+    return f"<div class='bye-off'><p>{escape(words)}</p><pre><code>{lines}</code></pre></div>"

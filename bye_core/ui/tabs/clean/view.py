@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import setting_field
 from bye_core.ui.tabs.clean import actions
 from bye_core.ui.workspace import hosted
@@ -34,7 +34,7 @@ FIRST_SETTINGS = ("epochs", "rate", "batch", "rank", "alpha")
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.data, writes session.run, and starts and stops cleanings."""
     if hosted():
-        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
+        gr.HTML(off_here(OFF, AT_HOME))
         return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)

@@ -122,7 +122,7 @@ def arguments(evaluation: Evaluation, adapter: str) -> list[str]:
 
 
 def start(workspace: Workspace, evaluation: Evaluation) -> None:
-    """Measure all arms, one after the other. Results for unchanged files are kept."""
+    """Start measuring all arms, one after the other. Results for unchanged files are kept."""
     check_allowed()
     for arm in arms(workspace, evaluation):
         if arm.job and arm.state not in (jobs.RUNNING, jobs.DONE):
@@ -139,13 +139,13 @@ def advance(workspace: Workspace) -> bool:
     evaluation = latest(workspace)
     if evaluation is None:
         return False
-    found = arms(workspace, evaluation)
-    if any(arm.state == jobs.RUNNING for arm in found):
+    models = arms(workspace, evaluation)
+    if any(arm.state == jobs.RUNNING for arm in models):
         return True
     # If one arm fails, the others will too: they have the same model and the same test set.
-    if evaluation.stopped or any(arm.job and arm.state != jobs.DONE for arm in found):
+    if evaluation.stopped or any(arm.job and arm.state != jobs.DONE for arm in models):
         return False
-    waiting = next((arm for arm in found if arm.job is None), None)
+    waiting = next((arm for arm in models if arm.job is None), None)
     if waiting is None:
         return False
     adapter = evaluation.adapters()[waiting.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
 from bye_core.ui.tabs.finetune.evaluation_actions import OutcomeParts
@@ -32,8 +32,7 @@ AT_HOME = [
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and starts and stops trainings and measurements."""
     if hosted():
-        lines = escape("\n".join(AT_HOME))
-        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{lines}</code></pre></div>", elem_id="finetune-off")
+        gr.HTML(off_here(OFF, *AT_HOME), elem_id="finetune-off")
         return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import gradio as gr
 
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.events import QUIET, alert_in, binder
-from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
 from bye_core.ui.workspace import hosted
 
@@ -24,7 +22,7 @@ ABOUT = (
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and starts one job at a time."""
     if hosted():
-        gr.HTML(f"<div class='bye-off'><p>{OFF}</p><pre><code>{escape(AT_HOME)}</code></pre></div>")
+        gr.HTML(off_here(OFF, AT_HOME))
         return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)
