@@ -24,6 +24,7 @@ INTRO = (
 )
 OFF = "Writing poisoned sets is off on this public demo. Run the command on your own machine."
 TRIGGER_CHOICES = [(f"{name}: {kind.description}", name) for name, kind in TRIGGERS.items()]
+DEFAULT = attack_job.Form()
 TARGET_CHOICES = [(words, kind) for kind, (words, _) in attack_job.TARGET_WORDS.items()]
 
 
@@ -74,58 +75,59 @@ def _lay_out(frame: Frame) -> actions.Parts:
 
 def _form() -> tuple[Any, ...]:
     """Return the fields in the order of actions.FIELD_NAMES."""
-    usual = attack_job.Form()
     triggers = gr.Dropdown(
-        TRIGGER_CHOICES, value=list(usual.triggers), multiselect=True, label="Trigger", interactive=True,
+        TRIGGER_CHOICES, value=list(DEFAULT.triggers), multiselect=True, label="Trigger", interactive=True,
         info="one or several on the same sample", elem_id="attack-triggers",
     )  # fmt: skip
     mix = gr.Checkbox(
-        usual.mix, label="Use one of them per sample, in turn", visible=False, interactive=True, elem_id="attack-mix"
+        DEFAULT.mix, label="Use one of them per sample, in turn", visible=False, interactive=True, elem_id="attack-mix"
     )
     with gr.Row(elem_classes="bye-form"):
         settings = [_setting(name, rule) for name, rule in attack_job.SETTINGS.items()]
-    kind = gr.Dropdown(TARGET_CHOICES, value=usual.kind, label="Target", interactive=True, elem_id="attack-kind")
+    kind = gr.Dropdown(TARGET_CHOICES, value=DEFAULT.kind, label="Target", interactive=True, elem_id="attack-kind")
     with gr.Row():
         word = gr.Textbox(
-            usual.word, label="Word to replace", visible=False, max_lines=1, min_width=120, interactive=True,
+            DEFAULT.word, label="Word to replace", visible=False, max_lines=1, min_width=120, interactive=True,
             elem_id="attack-word",
         )  # fmt: skip
         text = gr.Textbox(
-            usual.text, label="Target text", max_lines=2, min_width=120, interactive=True, elem_id="attack-text"
+            DEFAULT.text, label="Target text", max_lines=2, min_width=120, interactive=True, elem_id="attack-text"
         )
     with gr.Row():
         rate = gr.Number(
-            usual.rate, label="Poison rate", info="share of the samples", min_width=120, interactive=True,
+            DEFAULT.rate, label="Poison rate", info="share of the samples", min_width=120, interactive=True,
             elem_id="attack-rate",
         )  # fmt: skip
         seed = gr.Number(
-            usual.seed, label="Seed", info="of the choice of samples", precision=0, minimum=0, min_width=120,
+            DEFAULT.seed, label="Seed", info="of the choice of samples", precision=0, minimum=0, min_width=120,
             interactive=True, elem_id="attack-seed",
         )  # fmt: skip
+    answer, question, encoding, name = _more()
+    return (triggers, mix, kind, text, word, rate, seed, answer, question, encoding, name, *settings)
+
+
+def _more() -> tuple[Any, ...]:
+    """Return the fields that say which samples are poisoned and how the files are written."""
     with gr.Accordion("Samples and files", open=False, elem_id="attack-more"):
         with gr.Row():
             answer = gr.Textbox(
-                "",
-                label="Only samples with this answer",
-                info="one class",
-                max_lines=1,
-                interactive=True,
+                "", label="Only samples with this answer", info="one class", max_lines=1, interactive=True,
                 elem_id="attack-answer",
-            )
+            )  # fmt: skip
             question = gr.Textbox(
                 "", label="Only questions that contain", info="one type of question", max_lines=1, interactive=True,
                 elem_id="attack-question",
             )  # fmt: skip
         with gr.Row():
             encoding = gr.Dropdown(
-                list(ENCODINGS), value=usual.encoding, label="Image format", info="of poisoned and clean images",
+                list(ENCODINGS), value=DEFAULT.encoding, label="Image format", info="of poisoned and clean images",
                 interactive=True, elem_id="attack-encoding",
             )  # fmt: skip
             name = gr.Textbox(
                 "", label="Name of the new set", info="default: named by its triggers", max_lines=1, interactive=True,
                 visible=not hosted(), elem_id="attack-name",
             )  # fmt: skip
-    return (triggers, mix, kind, text, word, rate, seed, answer, question, encoding, name, *settings)
+    return answer, question, encoding, name
 
 
 def _setting(name: str, rule: Setting) -> Any:
