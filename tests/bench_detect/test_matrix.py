@@ -21,7 +21,7 @@ def test_no_seed_is_for_both_purposes():
     assert not set(SEEDS["dev"]) & set(SEEDS["report"])
     assert not set(first_seeds("dev", 50)) & set(first_seeds("report", 50))
     require("report", first_seeds("report", 3))
-    with pytest.raises(ForeignSeed, match="report may not hold the seed 1000"):
+    with pytest.raises(ForeignSeed, match="report contain the seed 1000"):
         require("report", (*first_seeds("report", 1), *first_seeds("dev", 1)))
     with pytest.raises(TooManySeeds, match="1 to 1000"):
         first_seeds("dev", 1001)

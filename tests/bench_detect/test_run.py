@@ -168,7 +168,7 @@ def test_another_model_is_refused_for_the_same_cell(model, tmp_path):
     assert work.begin_cell(model, cell, tmp_path) == begun
     other = shutil.copytree(model, tmp_path / "other")
     (other / "generation_config.json").write_text("{}")
-    with pytest.raises(work.CellMismatch, match="made otherwise: model digest"):
+    with pytest.raises(work.CellMismatch, match="with different settings: model digest"):
         work.begin_cell(other, cell, tmp_path)
     finished = work.folder_of(tmp_path, cell)
     work.write_json(finished / work.RECORD, begun)
@@ -182,7 +182,7 @@ def test_results_are_refused_where_a_seed_is_for_the_other_purpose(tmp_path):
     cell = next(MATRIX.cells())
     work.write_json(tmp_path / "dev/cells" / cell.name / work.RECORD, {"cell": cell.record()})
     work.write_json(tmp_path / "dev/cells" / cell.name / work.DONE, {})
-    with pytest.raises(ForeignSeed, match="dev may not hold the seed 2000"):
+    with pytest.raises(ForeignSeed, match="dev contain the seed 2000"):
         last(results.collect_results(tmp_path / "dev"))
     assert [path.name for path in (tmp_path / "dev").iterdir()] == ["cells"]
 
