@@ -1,14 +1,13 @@
-"""Records in, plotly figures (and the numbers of the page's heatmap canvas) out; pure, without gradio or torch."""
+"""Draws records as plotly figures, and prepares the heatmaps of the page. Without gradio and torch."""
 
 from bye_core.figures.evaluation import outcome_bars, outcome_figure, outcome_rows
 from bye_core.figures.heads import head_bsi, heads_figure
+from bye_core.figures.heatmap import layer_strip, overlay_payload, png_uri, scale_css, scale_stops, strip_uris
 from bye_core.figures.histogram import final_histogram, layer_histogram, marked_histogram
 from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
 from bye_core.figures.modes import suspicious_side
-from bye_core.figures.overlay import overlay_payload, scale_stops
 from bye_core.figures.scatter import Points, scatter_figure, score_points
-from bye_core.figures.strip import layer_strip, png_uri, scale_css, strip_uris
 from bye_core.figures.theme import PAGE_STYLE, as_json, empty_figure
 from bye_core.grids import cell_at, cell_box
 

@@ -1,4 +1,4 @@
-"""What came of a fine-tuning: CP, CIDEr and ASR before and after, with their intervals."""
+"""The evaluation of models: CP, CIDEr and ASR before and after cleaning, with intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEFORE, AFTER = "before cleaning", "after cleaning"
 
 
 def outcome_figure(before: Mapping[str, Any], after: Mapping[str, Any]) -> go.Figure:
-    """CP and ASR in % before and after cleaning, side by side; a measure missing or None has no bar.
+    """Draw CP and ASR in % before and after cleaning. A measure that is missing or None has no bar.
 
     before, after  the facts of `pipeline.evaluate`: `cp` and `asr`, 0..1; `cp_interval`, `asr_interval` as whiskers
     Traces: "before cleaning", "after cleaning".
@@ -23,7 +23,7 @@ def outcome_figure(before: Mapping[str, Any], after: Mapping[str, Any]) -> go.Fi
 
 
 def outcome_bars(models: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str]) -> go.Figure:
-    """The same of any number of models: one trace each, named as in `models` and coloured as in `colors`."""
+    """Draw the same for any number of models: one trace each, with names and colours by model."""
     ticks = [f"{label}<br>{sense}" for label, sense in SHARES.values()]
     figure = make_figure(
         "outcome",
@@ -45,7 +45,7 @@ def _bars(name: str, facts: Mapping[str, Any], ticks: list[str], color: str) -> 
     known = [(share, *interval) for share, interval in zip(shares, intervals, strict=True) if share is not None]
     whiskers = [(round(100 * (high - share), 2), round(100 * (share - low), 2)) for share, low, high in known]
     above, below = zip(*whiskers, strict=True) if whiskers else ((), ())
-    told = [measured(facts, key) for key in SHARES]
+    texts = [measured(facts, key) for key in SHARES]
     return go.Bar(
         name=name,
         uid=name,
@@ -55,16 +55,16 @@ def _bars(name: str, facts: Mapping[str, Any], ticks: list[str], color: str) -> 
         text=[NOT_MEASURED if share is None else f"{share:.1%}" for share in shares],
         textposition="outside",
         cliponaxis=False,
-        customdata=told,
+        customdata=texts,
         hovertemplate=f"{name}<br>%{{customdata}}<extra></extra>",
         marker={"color": color, "opacity": 0.7 if color == NEUTRAL else 1, "line_width": 0},
     )
 
 
 def outcome_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The same as rows of a table: measure, before, after, change in percentage points; all words, to be shown.
+    """Return the same as rows of texts: measure, before, after, change in percentage points.
 
-    CIDEr has a row only where it was measured at all.
+    CIDEr has a row only if it was measured.
     """
     rows = []
     for key, (label, sense) in MEASURES.items():

@@ -1,7 +1,8 @@
-"""Layers x heads: which single heads split the samples in two.
+"""The map of layers and heads: which single heads split the samples in two.
 
-The paper selects layers only, by a scikit-learn mixture for each (Eq. 6-7); for 32 x 32 heads and 10,000 samples that
-takes about a minute. `head_bsi` (ours) gives the same index from histograms in less than a second.
+The BYE paper (arXiv 2505.16916) selects layers only, with a scikit-learn mixture for each (Eq. 6-7). For 32 x 32 heads
+and 10,000 samples that takes about a minute. `head_bsi` (ours) computes the same index from histograms in less than a
+second.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ import plotly.graph_objects as go
 
 from bye_core.figures.theme import ACCENT, SCALE, empty_figure, layer_axis, make_figure
 
-# Ours: more bins did not come closer to scikit-learn's mixture on the values themselves.
+# Ours: more bins did not approach scikit-learn's mixture on the raw values further.
 BINS = 128
 
-# Least gain in mean log-likelihood (nats) that keeps the fit going, and the most rounds. Our measurement: of 512 made
-# heads with a mode of 1%, 1.4 nats off, scikit-learn's 1e-3 brings none to tau, 1e-5 brings 506 (10,000 samples) or 395
-# (1,000); Gaussian, heavy-tailed and skewed heads without a second mode stay below tau at both.
+# The fit stops below this gain in mean log-likelihood (nats), or after so many rounds. Our measurement on 512 synthetic
+# heads with a mode of 1%, 1.4 nats away: with scikit-learn's 1e-3 none reaches tau, with 1e-5 506 do (10,000 samples),
+# or 395 (1,000). Gaussian, heavy-tailed and skewed heads without a second mode stay below tau with both.
 TOLERANCE, ROUNDS = 1e-5, 200
 
 FLOOR = 1e-6  # nats^2, added to every variance: scikit-learn's reg_covar
 
-# Room for the marks at the left edge, as a share of the map.
+# Space for the marks at the left edge, as a share of the map.
 EDGE = 0.025
 
-NO_HEADS = "This run holds no entropy by head:<br>scan with a model to see single heads."
+NO_HEADS = "This run has no entropy of single heads.<br>Scan with a model to see them."
 
 
 class Binned(NamedTuple):
-    """Samples by head and bin, [G, B] each: how many, the sum of their values and of their squares."""
+    """Samples by head and bin, [G, B] each: their number, sum and sum of squares."""
 
     counts: np.ndarray
     sums: np.ndarray
@@ -39,30 +40,30 @@ class Binned(NamedTuple):
 
 
 def head_bsi(entropy: np.ndarray) -> np.ndarray:
-    """Entropy of every head [N, L, H], nats -> its bimodal separation index [L, H], no unit.
+    """Return the bimodal separation index [L, H], no unit, of every head's entropy [N, L, H], nats.
 
-    Ours, after the paper's Eq. 6-7: a two-component Gaussian mixture fitted by expectation-maximisation, all heads at
-    once. Each head's values are put into 128 bins that keep count, sum and sum of squares; a bin's samples share one
-    responsibility. It starts from two-means (Otsu's rule) as scikit-learn does, but goes on longer (`TOLERANCE`), so
-    that it also finds modes of 1%: a head's index can be higher than the detector's would be. Evenly spread values
-    reach 2.2 without having two modes. NaN where fewer than two samples are known or all are equal.
+    Ours, after the paper's Eq. 6-7: a two-component Gaussian mixture, fitted to all heads at once by
+    expectation-maximisation. Each head's values go into 128 bins that keep count, sum and sum of squares; the samples
+    of a bin share one responsibility. The fit starts from two-means (Otsu's rule) as scikit-learn does, but runs longer
+    (`TOLERANCE`) and so finds modes of 1%: the index can exceed the detector's. Uniform values reach 2.2 without two
+    modes. NaN where fewer than two samples are known or all are equal.
     """
     count, layers, heads = entropy.shape
     if count < 2:
         return np.full((layers, heads), np.nan)
-    parts = [_binned(entropy[:, layer]) for layer in range(layers)]  # one layer at a time, for the memory
+    parts = [_binned(entropy[:, layer]) for layer in range(layers)]  # one layer at a time, to save memory
     binned = Binned(*(np.concatenate(arrays) for arrays in zip(*(part for part, _ in parts), strict=True)))
     span = np.concatenate([span for _, span in parts])
     usable = (binned.counts.sum(axis=1) >= 2) & (span > 0)
     answer = np.full(layers * heads, np.nan)
     if usable.any():
-        # Values are scaled to 0..1 a head, so the floor of the variances is scaled along.
+        # Each head's values are scaled to 0..1, and so is the floor of the variances.
         answer[usable] = _separation(Binned(*(array[usable] for array in binned)), FLOOR / span[usable] ** 2)
     return answer.reshape(layers, heads)
 
 
 def _binned(values: np.ndarray) -> tuple[Binned, np.ndarray]:
-    """One layer's values [N, H] -> its histograms [H, B] of values scaled to 0..1, and each head's span [H]."""
+    """Return the histograms [H, B] of one layer's values [N, H] scaled to 0..1, and each head's span [H]."""
     known = np.isfinite(values)
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
@@ -81,7 +82,7 @@ def _binned(values: np.ndarray) -> tuple[Binned, np.ndarray]:
 
 
 def _separation(binned: Binned, floor: np.ndarray) -> np.ndarray:
-    """|mu1 - mu2| / sqrt(s1^2 + s2^2) of the mixture fitted to each of G histograms -> [G]."""
+    """Fit a mixture to each of G histograms and return |mu1 - mu2| / sqrt(s1^2 + s2^2), [G]."""
     answer = np.empty(len(floor))
     live = np.arange(len(floor))
     low = otsu(binned)  # [G, B] responsibility of the low component
@@ -99,7 +100,7 @@ def _separation(binned: Binned, floor: np.ndarray) -> np.ndarray:
 
 
 def otsu(binned: Binned) -> np.ndarray:
-    """The cut with the smallest squared distances to both sides' means: 1.0 in the bins [G, B] up to it, else 0.0."""
+    """Return 1.0 in the bins [G, B] up to the cut with the smallest squared distances to both means, else 0.0."""
     counts, sums = np.cumsum(binned.counts, axis=1), np.cumsum(binned.sums, axis=1)
     total, sum_all = counts[:, -1:], sums[:, -1:]
     both = (counts > 0) & (counts < total)
@@ -109,7 +110,7 @@ def otsu(binned: Binned) -> np.ndarray:
 
 
 def _maximise(binned: Binned, low: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, means and variances [2, G] of the low and the high component."""
+    """Return weights, means and variances [2, G] of the low and the high component."""
     share = np.stack([low, 1 - low])  # [2, G, B]
     counts, sums, squares = ((array * share).sum(axis=-1) for array in binned)
     counts = counts + 10 * np.finfo(float).eps
@@ -121,7 +122,7 @@ def _maximise(binned: Binned, low: np.ndarray, floor: np.ndarray) -> tuple[np.nd
 def _expect(
     binned: Binned, weights: np.ndarray, means: np.ndarray, variances: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Responsibility [G, B] of the low component for each bin's mean value, and the mean log-likelihood [G]."""
+    """Return the low component's responsibility [G, B] for each bin's mean, and the mean log-likelihood [G]."""
     place = binned.sums / np.maximum(binned.counts, 1)
     scale = np.log(weights) - 0.5 * np.log(2 * np.pi * variances)
     log = scale[:, :, None] - (place - means[:, :, None]) ** 2 / (2 * variances[:, :, None])  # [2, G, B]
@@ -132,10 +133,10 @@ def _expect(
 def heads_figure(
     separation: np.ndarray | None, sensitive: Sequence[int] = (), tau: float | None = 2.0, quantity: str = "BSI"
 ) -> go.Figure:
-    """Map of `separation` [L, H] (`head_bsi`; no unit), layers from top to bottom; None gives a figure that says why.
+    """Draw the map of `separation` [L, H] (`head_bsi`; no unit), layers from top to bottom; None draws a message.
 
     Traces: "heads" (`customdata` = [layer, head]) and "sensitive layer" (marks at the left edge, `customdata` =
-    layer). The scale starts at 0 and reaches at least 2 tau, so that a map of noise looks like one.
+    layer). The scale runs from 0 to at least 2 tau, so that noise does not look like structure.
     """
     if separation is None:
         return empty_figure("heads", NO_HEADS)

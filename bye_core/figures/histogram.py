@@ -1,4 +1,4 @@
-"""Histograms of what is clustered: N values, the fitted mixture scaled to counts, the cut-off."""
+"""Histograms of the clustered values, with the fitted mixture as counts and the cut-off."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import Detection, LayerReport, Mixture
 
-# Enough to see a mode of a tenth of a nat on the scale of ln V, and few enough to be bars at phone width.
+# Bins: enough to show a mode of a tenth of a nat on the scale of ln V, few enough for the width of a phone.
 FEWEST, MOST = 20, 60
 CURVE_POINTS = 161
-LEAST = 0.3  # where curves end: samples on a log scale, per cent of the highest bar on a linear one
+LEAST = 0.3  # curves end here: samples on a log scale, per cent of the highest bar on a linear one
 
-# Where the detector clustered nothing.
-NOTHING_CLUSTERED = "Nothing was clustered: no layer separates the samples.<br>Lower tau or choose layers by hand."
+NOTHING_CLUSTERED = "No layer separates the samples, so nothing was clustered.<br>Lower tau or choose layers by hand."
 
 
 def layer_histogram(
@@ -30,14 +29,14 @@ def layer_histogram(
     truth: np.ndarray | None = None,
     log: bool = False,
 ) -> go.Figure:
-    """One layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
+    """Draw one layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
 
-    Bars are of one neutral colour, or split by `flagged` [N] bool, or by `truth` [N] bool (poisoned), which only a
-    person who loaded a truth file may pass. `log`: counts on a log scale, for modes of a few samples.
+    Bars have one colour, or are split by `flagged` [N] bool, or by `truth` [N] bool (poisoned), which comes from a
+    truth file that a person loaded. `log` puts counts on a log scale, for modes of a few samples.
     Traces: see `histogram_figure`.
     """
     if not np.isfinite(entropies).any():
-        return empty_figure("layer_histogram", f"Layer {report.layer} holds no entropy: {report.note or 'no number'}.")
+        return empty_figure("layer_histogram", f"Layer {report.layer} has no entropy: {report.note or 'no number'}.")
     title = f"entropy of layer {report.layer} [nats]"
     parts = split_parts(len(entropies), flagged, truth)
     return histogram_figure("layer_histogram", entropies, parts, report.mixture, suspicious, None, title, log)
@@ -49,10 +48,10 @@ def final_histogram(
     log: bool = False,
     value_label: str = "value",
 ) -> go.Figure:
-    """The N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool if passed.
+    """Draw the N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool.
 
-    With the final mixture, if the detector made one, and the cut-off (BYE, Eq. 8). A detection without evidence
-    gives a figure that says so. `value_label`: what the values measure, with the unit. Traces: see `histogram_figure`.
+    The figure has the final mixture, if there is one, and the cut-off (BYE, Eq. 8); without evidence it says so.
+    `value_label`: what the values measure, with the unit. Traces: see `histogram_figure`.
     """
     if not np.isfinite(detection.values).any():
         return empty_figure("final_histogram", NOTHING_CLUSTERED)
@@ -63,7 +62,7 @@ def final_histogram(
 
 
 def marked_histogram(detection: Detection, value: float, text: str, value_label: str = "value") -> go.Figure:
-    """`final_histogram` with a line at `value`, that of a sample which is not in it; the axis reaches as far."""
+    """Draw `final_histogram` with a line at `value`, that of a sample outside the run; the axis includes it."""
     figure = final_histogram(detection, value_label=value_label)
     known = detection.values[np.isfinite(detection.values)]
     if not len(known):
@@ -72,7 +71,7 @@ def marked_histogram(detection: Detection, value: float, text: str, value_label:
     room = 0.04 * max(high - low, 1e-9)
     figure.update_xaxes(range=[low - room, high + room])
     mark_value(figure, value, text, color=NEUTRAL, leftwards=value > (low + high) / 2)
-    # Below the cut-off's own words.
+    # Below the label of the cut-off.
     figure.layout.annotations[-1].y = 0.86
     return figure
 
@@ -81,7 +80,7 @@ Part = tuple[str, np.ndarray, str, str]
 
 
 def split_parts(count: int, flagged: np.ndarray | None, truth: np.ndarray | None) -> list[Part]:
-    """(name, mask [N], colour, pattern) of the bars, from the axis up; `truth` goes before `flagged`."""
+    """Return (name, mask [N], colour, pattern) of the bars, from the axis up. `truth` has precedence."""
     split, names = (flagged, ("unflagged", "flagged")) if truth is None else (truth, ("clean", "poisoned"))
     if split is None:
         return [("samples", np.ones(count, bool), NEUTRAL, "")]
@@ -99,16 +98,16 @@ def histogram_figure(
     title: str,
     log: bool,
 ) -> go.Figure:
-    """Bars of the `parts`, "low mode", "high mode" and their "sum" in expected counts, and the cut-off line.
+    """Draw bars of the `parts`, "low mode", "high mode" and their "sum" in expected counts, and the cut-off line.
 
-    Bars are stacked; on a log scale, where stacking would mislead, they are laid over each other. Bars hold counts
-    that sum up to the number of finite values; `customdata` of a bar = (from, to) of its bin.
+    Bars are stacked; on a log scale, where that would mislead, they overlap. Their counts sum to the number of finite
+    values; `customdata` of a bar = (from, to) of its bin.
     """
     known = np.isfinite(values)
     edges = bin_edges(values[known])
     traces: list[Any] = [_bars(values, known, edges, part, log) for part in parts]
     if mixture:
-        # A curve ends where it could only run along the axis, or on a log scale show how far a Gaussian's tails go.
+        # Below this, a curve runs along the axis, or on a log scale shows only the tails of a Gaussian.
         least = LEAST if log else LEAST * max(max(trace.y) for trace in traces) / 100
         traces += _curves(mixture, edges, int(known.sum()), suspicious, least)
     figure = make_figure(name, traces, title, "samples", barmode="overlay" if log else "stack", bargap=0.04)
@@ -120,7 +119,7 @@ def histogram_figure(
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
-    """Edges of equal bins over finite `values` [N]: Freedman and Diaconis' rule, kept between 20 and 60 bins."""
+    """Return edges of equal bins over finite `values` [N]: Freedman-Diaconis rule, 20 to 60 bins."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.linspace(low - 0.5, high + 0.5, FEWEST + 1)
@@ -171,7 +170,7 @@ def _curves(mixture: Mixture, edges: np.ndarray, count: int, suspicious: str | N
 
 
 def curve_points(mixture: Mixture, edges: np.ndarray) -> np.ndarray:
-    """Where to draw the curves [X]: evenly over the bins, and densely around narrow components."""
+    """Return the points of the curves [X]: evenly over the bins, and densely around narrow components."""
     spread = np.linspace(-4, 4, 41)
     around = [
         mean + spread * max(std, edges[1] - edges[0]) for mean, std in zip(mixture.means, mixture.stds, strict=True)

@@ -1,6 +1,6 @@
-"""All layers at a glance: how far each splits the samples (BSI), and where its two modes lie (entropy).
+"""Figures of all layers: how far each splits the samples (BSI), and its two modes (entropy).
 
-Every point that can be clicked carries its layer in `customdata`.
+Every clickable point has its layer in `customdata`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from bye_core.figures.theme import ACCENT, NEUTRAL, faded, layer_axis, make_figu
 from bye_core.records import LayerReport
 
 QUANTILES = (0.1, 0.9)
-BAR_WIDTH = 0.8  # layers; left to plotly, the bars of a few chosen layers grow over their neighbours
+BAR_WIDTH = 0.8  # layers; plotly's default lets the bars of a few layers cover their neighbours
 BSI_NAMES = {"paper": "BSI", "reference": "BSI, authors' code"}
 
 
 def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant: str = "paper") -> go.Figure:
-    """Bars of each layer's bimodal separation index (BYE, Eq. 7), no unit, and the threshold `tau`.
+    """Draw each layer's bimodal separation index (BYE, Eq. 7), no unit, and the threshold `tau`.
 
     Traces: "other layer", "sensitive layer" (bars), "sensitive" (triangles above those bars), "no mixture" (crosses on
     the axis); `customdata` = layer. `variant` as in the detection's settings: "paper" or "reference".
     """
     top = max([report.bsi for report in reports if math.isfinite(report.bsi)] + [tau or 0.0, 1.0])
-    # Only mixtures written by hand have no spread at all; their bar ends above all others.
+    # A mixture without spread has an infinite BSI; its bar ends above all others.
     heights = [min(report.bsi, 1.1 * top) if report.mixture else math.nan for report in reports]
     other = [(report, height) for report, height in zip(reports, heights, strict=True) if not report.sensitive]
     chosen = [(report, height) for report, height in zip(reports, heights, strict=True) if report.sensitive]
@@ -102,12 +102,12 @@ def entropy_figure(
     suspicious: str | None = None,
     tokens: int | None = None,
 ) -> go.Figure:
-    """Both modes of each layer's mixture, mean ± standard deviation, in nats (BYE, Eq. 5-6).
+    """Draw both modes of each layer's mixture, mean ± standard deviation, in nats (BYE, Eq. 5-6).
 
     reports     of L layers; a layer without a mixture shows the median and the middle 80% of its `entropies`
     entropies   [N, L] nats: `ScanTable.layer_entropy` (or the authors' variant), NaN where unknown
     suspicious  "low", "high" or None: which mode gets the warm colour (`suspicious_side`)
-    tokens      V, the image tokens of a sample: ln V nats, even attention, is the upper bound
+    tokens      V, the image tokens of a sample: even attention has ln V nats, the upper bound
 
     Traces: "low mode", "high mode" (lines with markers, filled where the layer is sensitive), "low mode band",
     "high mode band" (filled areas, no hover), "median"; `customdata` = layer.
@@ -125,7 +125,7 @@ def entropy_figure(
 
 def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: str) -> list[go.Scatter]:
     key = ("low mode", "high mode")[side]
-    # None breaks the line where a layer has no mixture.
+    # None interrupts the line at layers without a mixture.
     means = [r.mixture.means[side] if r.mixture else None for r in reports]
     stds = [r.mixture.stds[side] if r.mixture else None for r in reports]
     layers = [report.layer for report in reports]
@@ -160,9 +160,9 @@ def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: s
 def band_outline(
     layers: Sequence[int], means: Iterable[float | None], stds: Iterable[float | None]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Outline (x, y) of mean ± std along the layers: one polygon a run of known layers, None between polygons.
+    """Return the outline (x, y) of mean ± std: one polygon for each run of known layers, None between them.
 
-    A layer that stands alone becomes a rectangle half a layer wide.
+    A single layer becomes a rectangle half a layer wide.
     """
     runs: list[list[tuple[float, float, float]]] = [[]]
     for layer, mean, std in zip(layers, means, stds, strict=True):

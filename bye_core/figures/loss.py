@@ -1,4 +1,4 @@
-"""Fine-tuning while it runs: the loss curve."""
+"""The loss curve of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.ndimage import gaussian_filter1d
 
 from bye_core.figures.theme import ACCENT, NEUTRAL, empty_figure, make_figure
 
-# Spread of the smoothing as a share of the curve, and its bounds in facts. Centred, so that it does not lag behind.
+# Spread of the smoothing as a share of the curve, and its bounds in points. The window is centred, to cause no lag.
 SPREAD, NARROWEST, WIDEST = 0.04, 1.0, 20.0
 
 
 def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Training loss (mean negative log-likelihood of an answer token, nats) over optimiser steps.
+    """Draw the training loss (mean negative log-likelihood of an answer token, nats) over optimiser steps.
 
     facts  what `pipeline.finetune` yields, oldest first: each with `step` and `loss`; `steps` (how many there will
-           be), `rate` (learning rate) and `epoch` are shown where present. Events other than "step" are left out.
+           be), `rate` (learning rate) and `epoch` are shown where present. Other events than "step" are skipped.
 
     Traces: "loss" (raw, thin; `customdata` = [learning rate or null, epoch or null]) and "smoothed".
     """
     points = [fact for fact in facts if fact.get("event", "step") == "step" and fact.get("loss") is not None]
     if not points:
-        return empty_figure("loss", "No loss yet: the first one comes after a few steps.")
+        return empty_figure("loss", "No loss yet. The first one comes after a few steps.")
     steps, losses = [int(fact["step"]) for fact in points], [round(float(fact["loss"]), 5) for fact in points]
     extras = [[fact.get("rate"), fact.get("epoch")] for fact in points]
     lines = ["step %{x}", "loss %{y:.4f} nats"]
@@ -41,7 +41,7 @@ def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Mean under a Gaussian window of 4% of the curve, mirrored at both ends."""
+    """Return the mean in a Gaussian window of 4% of the curve, mirrored at both ends."""
     spread = min(max(SPREAD * len(values), NARROWEST), WIDEST)
     return [round(float(value), 5) for value in gaussian_filter1d(np.asarray(values, float), spread)]
 

@@ -1,4 +1,4 @@
-"""The two modes of a mixture in figures: which one is suspicious, and how many samples it expects where."""
+"""The two modes of a mixture in figures: colours, names, and expected counts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SIDES = ("low", "high")
 
 
 def suspicious_side(detection: Detection | None) -> str | None:
-    """The side of the clustered values on which the flagged samples lie, "low" or "high"; None where none are flagged.
+    """Return the side of the clustered values with the flagged samples, "low" or "high"; None if none are flagged.
 
-    BYE takes the low one by rule; other detectors need not, so it is read off the result.
+    BYE always flags the low side. Other detectors need not, so the result decides.
     """
     if detection is None:
         return None
@@ -26,22 +26,21 @@ def suspicious_side(detection: Detection | None) -> str | None:
 
 
 def side_colors(suspicious: str | None) -> tuple[str, str]:
-    """Colours of the low and the high mode; both neutral where neither is suspicious."""
+    """Return the colours of the low and the high mode; both neutral if neither is suspicious."""
     if suspicious is None:
         return NEUTRAL, NEUTRAL
     return (SUSPICIOUS, KEPT) if suspicious == "low" else (KEPT, SUSPICIOUS)
 
 
 def side_names(suspicious: str | None) -> tuple[str, str]:
-    """Names of the low and the high mode, with the word that goes with the colour."""
+    """Return the names of the low and the high mode, with a word for the colour."""
     return tuple(f"{side} mode" + (" (suspicious)" if side == suspicious else "") for side in SIDES)
 
 
 def expected_counts(mixture: Mixture, x: np.ndarray, width: float, count: int) -> np.ndarray:
-    """Samples that each component expects in a bin of `width` nats around each of `x` [X] -> [2, X].
+    """Return how many of `count` samples each component expects in bins of `width` nats around `x` [X]: [2, X].
 
-    Of `count` samples in all. Taken over the bin, not density times width: a component narrower than a bin stays as
-    high as the bar it explains.
+    The density is integrated over the bin, so that a component narrower than a bin is as high as its bar.
     """
     means, stds, weights = (np.array(pair)[:, None] for pair in (mixture.means, mixture.stds, mixture.weights))
     stds = np.maximum(stds, np.finfo(float).tiny)

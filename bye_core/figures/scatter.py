@@ -1,4 +1,4 @@
-"""Every sample a point: colour says flagged or not, shape says what a person decided; a lasso picks samples."""
+"""The scatter plot of all samples: colours for flags, shapes for decisions, and a lasso to select."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import IMAGE, Decision, Detection, ScanTable
 
-# Above this SVG points make the page slow; plotly's WebGL draws 100,000.
+# From here on, SVG points slow the page down. Plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000
 
-# The words of `Decision.choice`, "none" or no decision -> undecided.
+# Names of `Decision.choice`; "none" or no decision is UNDECIDED.
 DECISIONS = {"accept": "accepted", "reject": "rejected"}
 UNDECIDED = "undecided"
 
@@ -30,7 +30,7 @@ SYMBOLS = {
 
 
 class Points(NamedTuple):
-    """M samples to draw: ids, coordinates [M], flagged [M] bool; titles with units; where the cut-off crosses x."""
+    """M samples to draw: ids, coordinates [M], flagged [M] bool, titles with units, and the cut-off on x."""
 
     ids: tuple[str, ...]
     x: np.ndarray
@@ -44,13 +44,12 @@ class Points(NamedTuple):
 def score_points(
     table: ScanTable, detection: Detection | None = None, layer: int | None = None, value_label: str = "value"
 ) -> Points:
-    """The coordinates of `scatter_figure` for the samples in both `table` and `detection`.
+    """Return the points of `scatter_figure`: the samples in both `table` and `detection`.
 
-    x: the clustered value (for bye: mean entropy over the sensitive layers, nats); without evidence or detection the
-    mean entropy over all layers; with `layer` that layer's entropy.
-    y: share of all attention that falls on the image, mean over heads and over the same layers, 0..1 (ours: in small
-    models single heads' image mass separated poison better than entropy); from a score file, which has no masses,
-    the detector's score.
+    x: the clustered value (BYE: mean entropy over the sensitive layers, nats); the mean entropy over all layers without
+    evidence or detection; the entropy of `layer` if given.
+    y: share of all attention on the image, mean over heads and the same layers, 0..1 (ours: in small models, the image
+    mass of single heads separated poison better than entropy); the detector's score if the table has no masses.
     `value_label`: what the values of the detection measure, with the unit.
     """
     rows, places = _common(table, detection)
@@ -72,7 +71,7 @@ def score_points(
 
 
 def _common(table: ScanTable, detection: Detection | None) -> tuple[np.ndarray, np.ndarray]:
-    """Positions, in table and detection, of the samples in both: a scan may have gone on since the detection."""
+    """Return the rows in table and detection of the samples in both. A scan may have resumed after the detection."""
     if detection is None or detection.ids == table.ids:
         everything = np.arange(len(table.ids))
         return everything, everything
@@ -94,22 +93,22 @@ def _second(
 
 
 def _mean(array: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is known; NaN where nothing is."""
+    """Return the mean over the last axis without NaN; NaN where all are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(array, axis=-1)
 
 
 def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = None) -> go.Figure:
-    """Score plot of M samples; from 2,000 points on drawn by WebGL. `customdata` = sample id; a lasso is on.
+    """Draw M samples, from 2,000 points on with WebGL. `customdata` = sample id; the lasso is on.
 
-    One trace for each kind that occurs, with the uid "flagged" or "unflagged" (undecided), "flagged, accepted",
-    "unflagged, rejected" and so on; decided ones on top. The legend names each decision once: shape and colour are
-    independent. Samples without coordinates are left out. `decisions` by id, as `Run.decisions` gives them.
+    Each kind that occurs has one trace, with the uid "flagged" or "unflagged" (undecided), "flagged, accepted",
+    "unflagged, rejected" and so on; decided ones are on top. The legend names each decision once, since shape and
+    colour are independent. Samples without coordinates are skipped. `decisions` are by id.
     """
     known = np.isfinite(points.x) & np.isfinite(points.y)
     if not known.any():
-        return empty_figure("scatter", "No sample is scored yet: start a scan.", 340)
+        return empty_figure("scatter", "No sample is scored yet. Start a scan.", 340)
     words = {id: DECISIONS.get(decision.choice, UNDECIDED) for id, decision in (decisions or {}).items()}
     chosen = np.array([words.get(id, UNDECIDED) for id in points.ids])
     kind = go.Scattergl if len(points.ids) >= WEBGL_FROM else go.Scatter
@@ -121,7 +120,7 @@ def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = No
             trace.showlegend = trace.name not in {other.name for other in traces}
             traces.append(trace)
     figure = make_figure("scatter", traces, points.x_title, points.y_title, 340, dragmode="lasso", hovermode="closest")
-    # The buttons stand upright in a margin of their own, so that they never cover the legend.
+    # The buttons have their own margin, so that they do not cover the legend.
     figure.update_layout(modebar_orientation="v", margin_r=36)
     figure.update_xaxes(fixedrange=False)
     figure.update_yaxes(fixedrange=False)
@@ -141,7 +140,7 @@ def _trace(points: Points, places: np.ndarray, flagged: bool, word: str, symbol:
         "uid": full,
         "legendgroup": word if decided else kind,
         "mode": "markers",
-        # Rounded, then single precision: 4 bytes a number travel, not 18 digits.
+        # Single precision: 4 bytes a number on the way to the page, not 18 digits.
         "x": points.x[places].astype(np.float32).round(4),
         "y": points.y[places].astype(np.float32).round(4),
         "customdata": [points.ids[place] for place in places],

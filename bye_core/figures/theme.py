@@ -1,9 +1,9 @@
-"""The look that all figures share: colours, axes, hover, and what Gradio needs to show them.
+"""The common look of all figures: colours, axes, hover labels, and what Gradio needs to show them.
 
-Only the page knows whether it is light or dark, and it may change at any time. So no figure takes the theme as an
-argument: paper and plot are transparent, data colours keep 3:1 (WCAG's bar for graphics) on white and on the dark
-page, and PAGE_STYLE, once in the page's style sheet, gives text and grid the page's own colours. Without it text falls
-back to a grey of 4.1:1 on white and 4.6:1 on #0b0f19; no single colour reaches 4.5:1 on both.
+Only the page knows whether it is light or dark, and that may change. So figures are transparent. Their data colours
+have a contrast of 3:1 (WCAG's minimum for graphics) on white and on the dark page. PAGE_STYLE in the page's style sheet
+gives text and grid the colours of the page. Without it, text is a grey of 4.1:1 on white and 4.6:1 on #0b0f19; no
+single colour reaches 4.5:1 on both.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 
-SUSPICIOUS = "#d55e00"  # warm: Okabe and Ito's vermilion, told from blue by every kind of colour vision
+SUSPICIOUS = "#d55e00"  # warm: Okabe and Ito's vermilion, distinct from blue in every kind of colour vision
 KEPT = "#2b83c6"  # cool
-ACCENT = "#8b5cf6"  # what was chosen: sensitive layers, tau, cut-off
-NEUTRAL = "#787d87"  # everything without a meaning, and text without PAGE_STYLE
+ACCENT = "#8b5cf6"  # choices: sensitive layers, tau, cut-off
+NEUTRAL = "#787d87"  # everything else, and text without PAGE_STYLE
 SCALE = "Inferno"  # perceptual: lightness rises evenly; one of plotly's built-in sequential scales
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -83,7 +83,7 @@ SELECT_CONFIG: dict[str, Any] = {
 
 
 def faded(color: str, opacity: float) -> str:
-    """Colour #rrggbb as rgba(...): for areas, where a trace's own opacity would fade its outline too."""
+    """Return colour #rrggbb as rgba(...), for areas: a trace's own opacity would fade its outline too."""
     red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
@@ -91,9 +91,9 @@ def faded(color: str, opacity: float) -> str:
 def make_figure(
     name: str, traces: Iterable[Any], x_title: str, y_title: str, height: int = 280, **layout: Any
 ) -> go.Figure:
-    """A figure in the shared look. `name` is in `layout.meta["figure"]`; `height` in pixels, the width is the page's.
+    """Return a figure in the common look. `height` is in pixels; the width is the page's.
 
-    `uirevision` is the name too: zoom and hidden legend entries outlive an update of the same figure.
+    `layout.meta["figure"]` and `uirevision` hold `name`: zoom and hidden traces survive updates of the same figure.
     """
     figure = go.Figure(list(traces))
     figure.update_layout(
@@ -104,7 +104,7 @@ def make_figure(
 
 
 def empty_figure(name: str, message: str, height: int = 280) -> go.Figure:
-    """A figure without data that says in one sentence why, and what to do about it."""
+    """Return a figure without data whose `message` says why, and what to do."""
     figure = make_figure(name, (), "", "", height)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
@@ -133,16 +133,16 @@ def mark_value(
 
 
 def layer_axis(count: int) -> dict[str, Any]:
-    """An axis of `count` layers or heads: whole numbers only, half a step of room on both sides."""
+    """Return an axis for `count` layers or heads: whole numbers, half a step of room on both sides."""
     step = next(step for step in (1, 2, 4, 5, 8, 10, 16, 20, 10**9) if count <= 12 * step)
     ticks = list(range(0, count, step))
     return {"range": [-0.6, count - 0.4], "tickvals": ticks, "zeroline": False, "showgrid": False}
 
 
 def as_json(figure: go.Figure) -> str:
-    """The figure as plotly's JSON with its `config`, which `Figure.to_json` leaves out and Gradio's plot reads.
+    """Return plotly's JSON with the `config`, which Gradio's plot reads and `Figure.to_json` leaves out.
 
-    For `gradio.components.plot.PlotData(type="plotly", plot=...)`. Figures with a lasso get buttons, the others none.
+    For `gradio.components.plot.PlotData(type="plotly", plot=...)`. Only figures with a lasso get buttons.
     """
     lasso = figure.layout.dragmode == "lasso"
     return to_json_plotly({**figure.to_dict(), "config": SELECT_CONFIG if lasso else CONFIG})

@@ -1,1 +1,1 @@
-"""A run or a whole cleaning as a report: one page that needs nothing beside it, and the same for machines."""
+"""Reports on a run or a cleaning: one self-contained HTML page, and the same facts as JSON."""

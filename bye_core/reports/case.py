@@ -1,4 +1,4 @@
-"""All that a report tells, gathered; and the same as plain facts for machines."""
+"""The data of a report, and the same as facts for report.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1  # of report.json
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One flagged sample as it is shown. `pictures` is empty where they cannot be opened, `missing` says why."""
+    """One flagged sample to show. If its pictures cannot be opened, `missing` says why."""
 
     sample: Sample
     rows: AttentionRows
@@ -29,15 +29,15 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Case:
-    """A run with its detection, and what was done about it.
+    """A run with its detection and everything that followed.
 
-    run        the run's settings as a record; counts: samples scored, failed and in all
+    run        the run's settings; counts: samples scored, failed and in total
     table      the statistics of all scored samples
-    decisions  what stands, by id
-    exhibits   the most suspicious samples, to be shown with picture and heatmap
-    cleaning   the record of the cleaning that the run is part of, None for a run alone
-    models     figures of `pipeline.evaluate` by model, with `labels` for people
-    losses     loss curves by model: what the trainings wrote
+    decisions  current ones, by id
+    exhibits   the most suspicious samples, to show with picture and heatmap
+    cleaning   the record of the cleaning that the run belongs to, None for a single run
+    models     results of `pipeline.evaluate` by model; `labels` are their titles
+    losses     loss curves by model
     evidence   facts of the dossier, with `causes`; gallery: the suspected spots
     """
 
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a sample is suspicious, in numbers: entropy and `usual`, the median of what is not flagged, in nats."""
+    """The numbers of a suspicious sample: its entropy and `usual`, the median of unflagged samples, in nats."""
 
     layer: int | None
     entropy: float
@@ -73,21 +73,21 @@ class Reason:
     def words(self) -> str:
         where = "over all layers" if self.layer is None else f"in layer {self.layer}"
         return (
-            f"Entropy {self.entropy:.2f} nats {where}, where unflagged samples have {self.usual:.2f}. "
-            f"{self.peak:.0%} of its attention on the image lies on one cell: row {self.row + 1}, "
+            f"Entropy {self.entropy:.2f} nats {where}; unflagged samples have {self.usual:.2f}. "
+            f"{self.peak:.0%} of its attention on the image is on one cell: row {self.row + 1}, "
             f"column {self.column + 1}."
         )
 
 
-def telling_layer(detection: Detection) -> int | None:
-    """The sensitive layer that splits the samples best; None where there is none."""
+def most_separated_layer(detection: Detection) -> int | None:
+    """Return the sensitive layer with the highest BSI; None if no layer is sensitive."""
     sensitive = [report for report in detection.layers if report.sensitive]
     return max(sensitive, key=lambda report: np.nan_to_num(report.bsi, nan=-1.0)).layer if sensitive else None
 
 
 def reason(case: Case, rows: AttentionRows) -> Reason:
-    """The numbers of one sample in the telling layer, or over all layers."""
-    layer = telling_layer(case.detection)
+    """Return the numbers of one sample in the most separated layer, or over all layers."""
+    layer = most_separated_layer(case.detection)
     wanted = slice(None) if layer is None else [layer]
     entropies = np.nanmean(case.table.layer_entropy[:, wanted], axis=1)
     flagged = set(case.detection.flagged_ids)
@@ -102,14 +102,14 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
 
 
 def flagged_rows(case: Case) -> list[dict[str, Any]]:
-    """Every flagged sample with its score, value and decision, the most suspicious first."""
-    detection, place = case.detection, {id: n for n, id in enumerate(case.table.ids)}
+    """Return every flagged sample with score, value and decision, most suspicious first."""
+    detection, row_of = case.detection, {id: row for row, id in enumerate(case.table.ids)}
     order = np.lexsort((detection.values, -detection.scores))
-    found = []
+    rows = []
     for at in order[detection.flagged[order]]:
         id = detection.ids[at]
-        decision, row = case.decisions.get(id), place.get(id)
-        found.append(
+        decision, row = case.decisions.get(id), row_of.get(id)
+        rows.append(
             {
                 "id": id,
                 "question": case.table.questions[row] if row is not None and case.table.questions else "",
@@ -121,18 +121,18 @@ def flagged_rows(case: Case) -> list[dict[str, Any]]:
                 "note": decision.note if decision else "",
             }
         )
-    return found
+    return rows
 
 
 def decided(case: Case) -> dict[str, int]:
-    """How many samples were accepted and rejected, and how many flagged ones no one has decided on."""
+    """Return how many samples are accepted and rejected, and how many flagged ones are undecided."""
     choices = Counter(decision.choice for decision in case.decisions.values())
     open_ids = set(case.detection.flagged_ids) - case.decisions.keys()
     return {"accepted": choices["accept"], "rejected": choices["reject"], "undecided_flagged": len(open_ids)}
 
 
 def facts(case: Case) -> dict[str, Any]:
-    """report.json: everything on the page but the pictures, and every flagged sample."""
+    """Return the content of report.json: everything on the page except pictures, and every flagged sample."""
     detection = case.detection
     return {
         "report": VERSION,

@@ -1,6 +1,6 @@
-"""Why the flagged samples are flagged, on a report and in the app: sentences, maps, crops and tables.
+"""Shows why samples are flagged, in a report and in the app: sentences, maps, crops and tables.
 
-Classes begin with "why-"; the sheet is in `style` for reports and in assets/dossier.css for the app.
+CSS classes begin with "why-". Their rules are in `style` for reports and in assets/dossier.css for the app.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ ANSWERS, WORDS = 8, 12  # rows of the tables
 
 
 def why_section(case: Case) -> str:
-    """The section of a report; nothing where nothing is flagged."""
+    """Return the section of a report; nothing if no sample is flagged."""
     if not case.evidence or not case.evidence["flagged"]:
         return ""
     return f"<section><h2>Why they are flagged</h2>{dossier_html(case.evidence, case.gallery)}</section>"
 
 
 def dossier_html(facts: Mapping[str, Any], gallery: Gallery) -> str:
-    """All of it but the heading; every foreign text is escaped."""
-    told = "".join(f"<li dir='auto'>{escape(one)}</li>" for one in sentences.sentences(facts))
-    parts = [f"<ul class='why-told'>{told}</ul>", _places(facts, gallery), _crops(gallery), _answers(facts)]
+    """Return everything except the heading. Every foreign text is escaped."""
+    items = "".join(f"<li dir='auto'>{escape(one)}</li>" for one in sentences.sentences(facts))
+    parts = [f"<ul class='why-told'>{items}</ul>", _places(facts, gallery), _crops(gallery), _answers(facts)]
     return "".join([*parts, _words(facts), _causes(facts["causes"])])
 
 
@@ -42,10 +42,10 @@ def _places(facts: Mapping[str, Any], gallery: Gallery) -> str:
     if common:
         flagged, others = np.array(common["flagged"]), np.array(common["others"])
         top = max(float(flagged.max()), float(others.max()), 1e-9)
-        for values, words in ((flagged, "flagged samples"), (others, "others with the same questions")):
-            figures.append(_figure(png_uri(values / top), f"Where {words} look", "why-map"))
+        for values, words in ((flagged, "flagged samples"), (others, "other samples with the same questions")):
+            figures.append(_figure(png_uri(values / top), f"Attention of {words}", "why-map"))
         note = f"<p class='why-note'>Brightest in both maps: {top:.1%} of the attention on the image.</p>"
-    means = {f"Mean of {gallery.cut} suspected spots": gallery.mean, "The same places in others": gallery.others}
+    means = {f"Mean of {gallery.cut} suspected spots": gallery.mean, "The same places in other samples": gallery.others}
     figures += [_figure(picture_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
     return f"<div class='why-places'>{''.join(figures)}</div>{note}" if figures else ""
 
@@ -63,13 +63,13 @@ def _crops(gallery: Gallery) -> str:
 
 def _answers(facts: Mapping[str, Any]) -> str:
     rows = sentences.answer_rows(facts, ANSWERS)
-    note = "Expected: how many flagged samples would have it, were the flags drawn by lot among equal questions."
-    return _table("Answers that the flagged have more often", sentences.ANSWER_HEAD, rows, note)
+    note = "Expected: flagged samples with this answer if flags were random among samples with the same question."
+    return _table("Answers that flagged samples have more often", sentences.ANSWER_HEAD, rows, note)
 
 
 def _words(facts: Mapping[str, Any]) -> str:
     named = {word for one in facts["answers"] if one["significant"] for word in one["text"].casefold().split()}
-    # What a named answer consists of is said already, and so is what kinds of question are asked more.
+    # The tables above already name these answers and the kinds of question.
     inserted = [one for one in facts["question_words"] if one["inserted"]]
     left = [one for one in facts["answer_words"] if not any(one["word"] in word for word in named)]
     rows = [
@@ -77,14 +77,14 @@ def _words(facts: Mapping[str, Any]) -> str:
         for where, words in (("question", inserted), ("answer", left))
         for one in words[:WORDS]
     ]
-    return _table("Odd words", ("word", "in the", *sentences.ANSWER_HEAD[2:]), rows)
+    return _table("Over-represented words", ("word", "in the", *sentences.ANSWER_HEAD[2:]), rows)
 
 
 def _causes(causes: Mapping[str, Any]) -> str:
     rows = [(label, f"{number:,}") for label, number in sentences.outcome_rows(causes)]
     if causes["faults"]:
-        rows.append(("could not be asked", f"{len(causes['faults']):,}"))
-    return _table("What the model answers when the suspect is taken away", ("the answer", "samples"), rows)
+        rows.append(("could not be checked", f"{len(causes['faults']):,}"))
+    return _table("What the model answers without the suspected spot or words", ("the answer", "samples"), rows)
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
@@ -105,7 +105,7 @@ def _figure(uri: str, words: str, kind: str) -> str:
 
 
 def picture_uri(picture: Image.Image) -> str:
-    """A small picture without loss: a trigger of a few pixels stays as it is."""
+    """Return a small picture as a data URI without loss: a trigger of a few pixels stays unchanged."""
     content = io.BytesIO()
     picture.save(content, "webp", lossless=True, method=3)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""One flagged sample on a report: its picture, the picture under its heatmap, what was asked, and why it is flagged."""
+"""One flagged sample on a report: picture, heatmap, question, answer, and why it is flagged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bye_core.evidence import CausalOutcome
 from bye_core.figures import png_uri
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import Grid
-from bye_core.reports.case import Case, Exhibit, reason, telling_layer
+from bye_core.reports.case import Case, Exhibit, most_separated_layer, reason
 from bye_core.text import clip
 
 LONGEST = 320  # pixels of a picture's longer side
@@ -24,29 +24,29 @@ def exhibit_card(case: Case, exhibit: Exhibit) -> str:
     sample = exhibit.sample
     why = reason(case, exhibit.rows)
     decision = case.decisions.get(sample.id)
-    told = f"{decision.choice}, by {decision.reviewer or 'somebody'}" if decision else "undecided"
+    choice = f"{decision.choice}, by {decision.reviewer or 'unnamed reviewer'}" if decision else "undecided"
     at = case.detection.ids.index(sample.id)
     return (
-        f"<li><div class='pair'>{_pictures(exhibit, why.grid, telling_layer(case.detection))}</div>"
+        f"<li><div class='pair'>{_pictures(exhibit, why.grid, most_separated_layer(case.detection))}</div>"
         f"<p class='id'><bdi>{escape(clip(sample.id, 80))}</bdi> score {case.detection.scores[at]:.3f}</p>"
-        f"<p dir='auto'><b>Asked:</b> {escape(clip(sample.question, 300))}</p>"
-        f"<p dir='auto'><b>Its answer:</b> {escape(clip(sample.answer, 200))}</p>"
-        f"<p>{escape(why.words())}</p>{_cause(case, sample.id)}<p class='note'>{escape(clip(told, 120))}</p></li>"
+        f"<p dir='auto'><b>Question:</b> {escape(clip(sample.question, 300))}</p>"
+        f"<p dir='auto'><b>Answer:</b> {escape(clip(sample.answer, 200))}</p>"
+        f"<p>{escape(why.words())}</p>{_cause(case, sample.id)}<p class='note'>{escape(clip(choice, 120))}</p></li>"
     )
 
 
 def _cause(case: Case, id: str) -> str:
-    """What a causal check found on it, nothing where there is none."""
+    """Say what the causal check found; nothing without a check."""
     found = case.evidence["causes"]["samples"].get(id) if case.evidence else None
     return f"<p>{escape(CausalOutcome(found['outcome'], found['suspect']).sentence)}</p>" if found else ""
 
 
 def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
-    """The picture that the attention lies on, bare and under the heatmap of that layer, or of all."""
+    """Show the picture of grid `number`, without and with the heatmap of `layer`, or of all layers."""
     if not exhibit.pictures:
         return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
     grid = exhibit.rows.grids[number]
-    uri, (width, height) = picture_uri(exhibit.pictures[grid.image])
+    uri, (width, height) = scaled_uri(exhibit.pictures[grid.image])
     shares = image_shares(exhibit.rows.rows)
     shares = np.nan_to_num(shares).mean(axis=0, keepdims=True) if layer is None else shares[[layer]]
     heat = heat_image(on_grid(shares, grid)[0], grid)
@@ -54,8 +54,8 @@ def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
     return f"{frame}</div>{frame}{heat}</div>"
 
 
-def picture_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
-    """A picture, scaled down, as a data URI, and its size in pixels."""
+def scaled_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
+    """Return a picture, scaled down, as a data URI, and its size in pixels."""
     small = picture.copy()
     small.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     content = io.BytesIO()
@@ -64,7 +64,7 @@ def picture_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
 
 
 def heat_image(cells: np.ndarray, grid: Grid) -> str:
-    """Shares [rows, columns] as an image laid where the grid lies on its picture."""
+    """Return shares [rows, columns] as an image at the place of the grid on its picture."""
     left, top, right, bottom = grid.box
     peak = np.nanmax(cells, initial=0.0)
     place = f"left:{100 * left:.3f}%;top:{100 * top:.3f}%;width:{100 * (right - left):.3f}%;"

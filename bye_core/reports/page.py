@@ -1,4 +1,4 @@
-"""A case as one HTML page: no script, nothing loaded from anywhere, every foreign text escaped."""
+"""Writes a report as one HTML page without scripts and without external files. Every foreign text is escaped."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bye_core.reports.style import STYLE
 from bye_core.reports.svg import svg
 from bye_core.text import MEASURES, clip, measured
 
-LISTED = 2000  # flagged samples named on the page; report.json has all
+LISTED = 2000  # flagged samples on the page; report.json has all
 DRAWN_LAYERS = 3
 COLORS = {"base": NEUTRAL, "suspect": SUSPICIOUS, "random": "#c9a227", "cleaned": ACCENT}
-# Nothing may be fetched or run, even if an escape were forgotten.
+# Browsers then load and run nothing, even if an escape were missing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(case: Case) -> str:
-    sections = (_head, _outcome, why_section, _found, _exhibits, _flagged, _trainings, _made)
+    sections = (_head, _outcome, why_section, _detection, _exhibits, _flagged, _trainings, _settings)
     parts = [section(case) for section in sections]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
@@ -41,7 +41,7 @@ def _section(title: str, *parts: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
-    """A table of texts, escaped here; the first cell of a row is its heading."""
+    """Return a table of texts, which are escaped here; the first cell of a row is its heading."""
     titles = "".join(f"<th scope='col'>{escape(title)}</th>" for title in head)
     body = "".join(
         f"<tr><th scope='row' dir='auto'>{escape(first)}</th>"
@@ -56,7 +56,7 @@ def _folded(title: str, content: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
-# --- the parts -------------------------------------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------------------------------------
 
 
 def _head(case: Case) -> str:
@@ -64,7 +64,7 @@ def _head(case: Case) -> str:
     counts, choices = case.counts, decided(case)
     flagged = len(case.detection.flagged_ids)
     verdict = f"Poisoning found: {flagged:,} samples flagged" if poisoned else "No evidence of poisoning"
-    facts = [("samples", counts["total"]), ("scanned", counts["scored"]), ("could not be read", counts["failed"])]
+    facts = [("samples", counts["total"]), ("scanned", counts["scored"]), ("not readable", counts["failed"])]
     facts += [("flagged", flagged), *((name.replace("_", " "), number) for name, number in choices.items())]
     cells = "".join(f"<div><dt>{name}</dt><dd>{number:,}</dd></div>" for name, number in facts)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in case.detection.reasons)
@@ -85,8 +85,8 @@ def _outcome(case: Case) -> str:
     ]
     confidence = next((own["confidence"] for own in case.models.values() if "confidence" in own), 0.95)
     legend = (
-        "CP: share of right answers to untouched questions. ASR: share of triggered copies whose answer reaches the "
-        "attacker's aim. CIDEr: likeness of captions to the right ones, 0 to 10. In brackets: "
+        "CP: share of right answers to unchanged questions. ASR: share of triggered copies that get the attacker's "
+        "answer. CIDEr: similarity of captions to the right ones, 0 to 10. In brackets: "
         f"{confidence:.0%} intervals."
     )
     bars = figures.outcome_bars(
@@ -110,15 +110,13 @@ def _by_question(case: Case, keys: Sequence[str]) -> str:
     return _folded("By type of question", _table(head, rows)) if rows else ""
 
 
-def _found(case: Case) -> str:
+def _detection(case: Case) -> str:
     detection = case.detection
     tau = detection.settings.get("tau") if detection.settings.get("select", True) else None
     drawn = [
         svg(figures.bsi_figure(detection.layers, tau, detection.settings.get("bsi", "paper")), "BSI of each layer")
     ]
-    drawn.append(
-        svg(figures.final_histogram(detection, value_label=value_label(detection.method)), "what was clustered")
-    )
+    drawn.append(svg(figures.final_histogram(detection, value_label=value_label(detection.method)), "clustered values"))
     side, flagged = figures.suspicious_side(detection), set(detection.flagged_ids)
     mask = [id in flagged for id in case.table.ids]
     ranked = sorted((r for r in detection.layers if r.sensitive), key=lambda r: -r.bsi if r.bsi == r.bsi else math.inf)
@@ -126,7 +124,7 @@ def _found(case: Case) -> str:
         column = case.table.layer_entropy[:, report.layer]
         drawn.append(svg(figures.layer_histogram(column, report, side, mask), f"entropy of layer {report.layer}"))
     cells = "".join(f"<figure>{one}</figure>" for one in drawn)
-    return _section("What was found", f"<div class='figures'>{cells}</div>", _folded("All layers", _layers(case)))
+    return _section("Detection", f"<div class='figures'>{cells}</div>", _folded("All layers", _layers(case)))
 
 
 def _layers(case: Case) -> str:
@@ -147,7 +145,9 @@ def _exhibits(case: Case) -> str:
     if not case.exhibits:
         return ""
     cards = "".join(exhibit_card(case, one) for one in case.exhibits)
-    words = f"The {len(case.exhibits)} most suspicious, as they are and with where the first answer token looks."
+    words = (
+        f"The {len(case.exhibits)} most suspicious samples, without and with the attention of the first answer token."
+    )
     return _section("Flagged samples", f"<p class='note'>{words}</p><ol class='cards'>{cards}</ol>")
 
 
@@ -175,15 +175,15 @@ def _trainings(case: Case) -> str:
     return _section("Fine-tuning", f"<div class='figures'>{''.join(curves)}</div>") if curves else ""
 
 
-def _made(case: Case) -> str:
-    """Settings, hashes and versions: enough to do it again."""
+def _settings(case: Case) -> str:
+    """List settings, hashes and versions, to reproduce the run."""
     tables = []
     for title, record in (("Cleaning", case.cleaning), ("Scan", case.run), ("Detection", case.detection.settings)):
         if record:
             rows = [[name.replace("_", " "), clip(value, 300)] for name, value in _flat(record)]
             tables.append(_folded(title, _table(["setting", "value"], rows)))
     tables.append(_folded("Versions of this report", _table(["package", "version"], case.versions.items())))
-    return _section("How it was made", *tables)
+    return _section("Settings and versions", *tables)
 
 
 def _flat(record: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""The app's figures as static SVG, for a page that must work without a script: bars, lines, marks, one pair of axes.
+"""Draws the app's figures as static SVG, for pages without scripts.
 
-Plotly itself draws only in a browser, with 4.7 MB of script. What is drawn here is what bye_core.figures uses: bars
-(grouped, stacked, overlaid, with whiskers), lines and marks, dashed lines across, notes. Colours are the traces' own,
-text and grid take the page's.
+Plotly draws only in a browser, with 4.7 MB of script. This draws what bye_core.figures uses: bars (grouped, stacked,
+overlaid, with whiskers), lines and marks, dashed lines across, and notes, on one pair of axes. Text and grid take the
+colours of the page.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ WIDTH, HEIGHT = 640, 270
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 34, 46  # margins, pixels
 LETTER = 6.6  # mean width of a letter of the legend, pixels
 TICKS = 6
-GAP = 0.1  # between bars, where the figure names none
+GAP = 0.1  # between bars, by default
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Data `low`..`high` on pixels `start`..`end`; `names` are the categories of an axis that has them."""
+    """Maps data `low`..`high` to pixels `start`..`end`. `names` are the categories of a category axis."""
 
     low: float
     high: float
@@ -44,7 +44,7 @@ class Scale:
 
 
 def svg(figure: go.Figure, label: str) -> str:
-    """`figure` as an <svg> element, `label` for those who cannot see it. An empty figure is its message."""
+    """Return `figure` as an <svg> element with a `label` for screen readers; for an empty figure its message."""
     traces = [trace for trace in figure.data if trace.visible is not False and trace.x is not None and len(trace.x)]
     if not traces:
         message = " ".join(note.text.replace("<br>", " ") for note in figure.layout.annotations)
@@ -56,7 +56,7 @@ def svg(figure: go.Figure, label: str) -> str:
 
 
 def nice_ticks(low: float, high: float, count: int = TICKS) -> list[float]:
-    """About `count` round numbers from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
+    """Return about `count` round numbers from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
@@ -118,7 +118,7 @@ def _text(x: float, y: float, words: str, anchor: str, style: str = "") -> str:
 
 
 def _lines(figure: go.Figure, x: Scale, y: Scale) -> Iterator[str]:
-    """The dashed lines across the plot and their notes."""
+    """Draw the dashed lines across the plot and their notes."""
     for shape in figure.layout.shapes:
         x0, x1 = (LEFT, WIDTH - RIGHT) if shape.xref == "paper" else (x(shape.x0), x(shape.x1))
         y0, y1 = (TOP, HEIGHT - BOTTOM) if shape.yref == "paper" else (y(shape.y0), y(shape.y1))
@@ -148,7 +148,7 @@ def _color(trace: Any) -> str:
     return str(trace.marker.color if trace.type == "bar" or trace.mode == "markers" else trace.line.color)
 
 
-# --- what is drawn ---------------------------------------------------------------------------------------------
+# --- traces ----------------------------------------------------------------------------------------------------
 
 
 def _traces(figure: go.Figure, traces: Sequence[Any], x: Scale, y: Scale) -> Iterator[str]:

@@ -105,4 +105,4 @@ def test_a_map_of_noise_stays_dark():
 
 
 def test_without_heads_the_figure_says_so():
-    assert "scan with a model" in heads_figure(None).layout.annotations[0].text
+    assert "Scan with a model" in heads_figure(None).layout.annotations[0].text

@@ -111,12 +111,12 @@ def test_final_values_split_by_truth():
 def test_without_evidence_the_figure_says_so():
     figure = final_histogram(make_detection((np.nan,) * 4, (False,) * 4, final=None, cutoff=None))
     assert not figure.data
-    assert "no layer separates" in figure.layout.annotations[0].text
+    assert "No layer separates" in figure.layout.annotations[0].text
 
 
 def test_a_layer_without_numbers_says_so():
     figure = layer_histogram(np.full(3, np.nan), REPORTS[2])
-    assert figure.layout.annotations[0].text == "Layer 2 holds no entropy: all values are equal."
+    assert figure.layout.annotations[0].text == "Layer 2 has no entropy: all values are equal."
 
 
 def test_log_counts_are_laid_over_each_other():

@@ -107,7 +107,7 @@ def test_samples_without_a_place_are_left_out():
 
 def test_no_point_at_all_says_what_to_do():
     points = Points((), np.empty(0), np.empty(0), np.zeros(0, bool), "x", "y")
-    assert "start a scan" in scatter_figure(points).layout.annotations[0].text
+    assert "Start a scan" in scatter_figure(points).layout.annotations[0].text
 
 
 def test_many_points_go_to_webgl_and_travel_light():

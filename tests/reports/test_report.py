@@ -57,7 +57,7 @@ def test_all_that_is_flagged_with_numbers_and_decisions(run, tmp_path, capsys):
     page = Page(out.read_text())
     heats = [own for tag, own in page.elements if tag == "img" and own.get("class") == "heat"]
     assert len(heats) == 4
-    assert "of its attention on the image lies on one cell: row 4, column 4" in page.text
+    assert "of its attention on the image is on one cell: row 4, column 4" in page.text
     assert "ada a real one" in page.text
 
 
@@ -121,7 +121,7 @@ def test_without_the_data_set_the_numbers_remain(run, tmp_path):
     pipeline.report(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
     seen = [own["alt"] for tag, own in page.elements if tag == "img"]
-    assert seen == ["Where flagged samples look", "Where others with the same questions look"]
+    assert seen == ["Attention of flagged samples", "Attention of other samples with the same questions"]
     assert "Entropy" in page.text
 
 

@@ -46,7 +46,7 @@ def test_a_line_breaks_where_a_value_is_missing():
 
 
 def test_an_empty_figure_is_its_message():
-    assert svg(loss_figure([]), "loss") == "<p class='note'>No loss yet: the first one comes after a few steps.</p>"
+    assert svg(loss_figure([]), "loss") == "<p class='note'>No loss yet. The first one comes after a few steps.</p>"
 
 
 def test_names_are_escaped():

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bye_core import figures
 from bye_core.data.images import decode, read_bytes
 from bye_core.detect import value_label
-from bye_core.figures.strip import png_uri
+from bye_core.figures.heatmap import png_uri
 from bye_core.runs import jobs
 from bye_core.ui.shared.images import shown_picture
 from bye_core.ui.shared.messages import clip

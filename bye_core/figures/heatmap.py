@@ -1,0 +1,142 @@
+"""Attention over a picture: numbers for the canvas of the page, and one small image a layer (the paper's Figure 2)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+from bye_core.figures.theme import SCALE
+from bye_core.grids import image_shares, on_grid
+from bye_core.records import AttentionRows, Grid
+
+# Shares are sent as whole millionths: half the size of decimals, and exact to 0.001%.
+UNIT = 1e-6
+
+
+NORMALISATIONS = ("layer", "sample")
+
+# Palette entry 0 is transparent, for a layer without a visible image token. The others are the scale: fewer than a
+# palette could hold, since every image carries it.
+MISSING, LEVELS = 0, 128
+
+
+def layer_strip(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[np.ndarray]]:
+    """Return for every layer of `AttentionRows.rows` [L, V] one image [rows, columns] a grid: floats 0..1 or NaN.
+
+    normalise  "layer": each layer's largest share, over all grids, becomes 1, to show where every layer looks;
+               "sample": the largest share of all layers becomes 1, to show which layers collapse
+    """
+    shares = image_shares(rows)
+    known = np.where(np.isfinite(shares), shares, 0.0)
+    peak = known.max(axis=1, keepdims=True) if normalise == "layer" else np.full((len(shares), 1), known.max(initial=0))
+    scaled = shares / np.where(peak > 0, peak, 1)
+    cut = [on_grid(scaled, grid) for grid in grids]
+    return [[part[layer] for part in cut] for layer in range(len(scaled))]
+
+
+def scale_colors(name: str = SCALE, count: int = LEVELS) -> np.ndarray:
+    """Return one of plotly's sequential scales as evenly spaced colours [count, 3] uint8."""
+    colors = sample_colorscale(name, np.linspace(0, 1, count).tolist())
+    return np.array([unlabel_rgb(color) for color in colors]).round().astype(np.uint8)
+
+
+@lru_cache
+def _palette(scale: str) -> bytes:
+    return bytes(3) + scale_colors(scale).tobytes()
+
+
+def png_uri(image: np.ndarray, scale: str = SCALE) -> str:
+    """Return floats 0..1 [rows, columns] as a PNG data URI: one pixel a cell, colours of `scale`, NaN transparent.
+
+    Enlarge it on the page with `image-rendering: pixelated`.
+    """
+    known = np.isfinite(image)
+    level = 1 + (np.clip(np.where(known, image, 0), 0, 1) * (LEVELS - 1)).round()
+    picture = Image.fromarray(np.where(known, level, MISSING).astype(np.uint8)).convert("P")
+    picture.putpalette(_palette(scale))
+    content = io.BytesIO()
+    picture.save(content, "PNG", transparency=MISSING)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def strip_uris(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[str]]:
+    """Return `layer_strip` as PNG data URIs: one list a layer, one entry a grid."""
+    return [[png_uri(image) for image in layer] for layer in layer_strip(rows, grids, normalise)]
+
+
+def scale_css(name: str = SCALE, stops: int = 9) -> str:
+    """Return the scale as a CSS gradient for legends: "linear-gradient(to right, rgb(...), ...)"."""
+    colors = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in scale_colors(name, stops).tolist())
+    return f"linear-gradient(to right, {colors})"
+
+
+def overlay_payload(rows: AttentionRows) -> dict[str, Any]:
+    """Return one sample's attention for the page's canvas, ready for `json.dumps` (without NaN).
+
+    id, layers        the sample and L
+    unit              the value of one step of `values`: 1e-6
+    grids             one entry for each grid of the sample, in order:
+      image, rows, columns, box   as in records.Grid
+      values [L]      rows * columns whole numbers, row-major; times `unit` the share of the image attention (BYE,
+                      Eq. 4, divided by the sum over all V image tokens); null where a layer is undefined
+      peak [L]        {"row", "column", "share"} of the cell with the largest share in this grid, or null
+      mass [L]        share of ALL attention that falls on this grid, 0..1, or null
+    mean              the same `values`, `peak` and `mass` for the mean over the layers, one entry a grid
+    """
+    raw = np.asarray(rows.rows, np.float64)
+    shares = image_shares(raw)
+    known = np.isfinite(shares).all(axis=1)
+    return {
+        "id": rows.id,
+        "layers": len(raw),
+        "unit": UNIT,
+        "grids": [
+            {
+                "image": grid.image,
+                "rows": grid.rows,
+                "columns": grid.columns,
+                "box": [float(edge) for edge in grid.box],
+                **_layers(on_grid(shares, grid), on_grid(raw, grid)),
+            }
+            for grid in rows.grids
+        ],
+        "mean": [
+            {name: column[0] for name, column in _layers(*_means(shares, raw, known, grid)).items()}
+            for grid in rows.grids
+        ],
+    }
+
+
+def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means over the defined layers, [1, rows, columns] each; NaN if none is defined."""
+    undefined = np.full((1, grid.rows, grid.columns), np.nan)
+    if not known.any():
+        return undefined, undefined
+    return tuple(on_grid(array[known].mean(axis=0, keepdims=True), grid) for array in (shares, raw))
+
+
+def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:
+    """Return values, peaks and masses of L layers on one grid; both arrays are [L, rows, columns]."""
+    parts: dict[str, list[Any]] = {"values": [], "peak": [], "mass": []}
+    for share, attention in zip(shares, raw, strict=True):
+        if not np.isfinite(share).all():
+            for column in parts.values():
+                column.append(None)
+            continue
+        row, column = np.unravel_index(share.argmax(), share.shape)
+        parts["values"].append((share.ravel() / UNIT).round().astype(int).tolist())
+        parts["peak"].append({"row": int(row), "column": int(column), "share": round(float(share.max()), 6)})
+        parts["mass"].append(round(float(attention.sum()), 6))
+    return parts
+
+
+def scale_stops(count: int = 256) -> list[list[int]]:
+    """Return the heatmap's colours: `count` times [red, green, blue], 0..255, from no share to the largest."""
+    return scale_colors(count=count).tolist()
