@@ -1,4 +1,4 @@
-"""The causal check: the scanned model asked again, with the suspected spot covered or the suspected words left out."""
+"""Runs the causal check: asks the scanned model again with the suspected spot covered or suspected words removed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bye_core import runs
+from bye_core.pipeline.causal_outcomes import check_key, has_valid_check, intervention_for
 from bye_core.pipeline.check import ready
-from bye_core.pipeline.evidence import check_key, dossier, question_about
+from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.export import check_unchanged
 from bye_core.pipeline.scan import BATCH, load_scanned
 from bye_core.records import CausalCheck, Progress
@@ -21,50 +22,50 @@ def check_causes(
     device: str = "auto",
     ids: Sequence[str] | None = None,
 ) -> Iterator[Progress]:
-    """Ask the scanned model about every flagged sample, or those of `ids`, and keep its answers in the run; each yield
-    is on disk. What was asked before is not asked again. `model`, `adapter`, `data`: where they are now, if they moved.
+    """Check every flagged sample, or those of `ids`, and keep the answers in the run; each yield is on disk.
 
-    Samples that cannot be asked are kept with their reason and end nothing. Raises NothingDetected, RunBusy, and
-    RunMismatch where the data set has changed, before a model is loaded; AnotherModel after.
+    Skips samples that were checked before. `model`, `adapter`, `data`: their current paths, if they have moved. Samples
+    that the model cannot be asked about are kept with the reason.
+
+    Raises: NothingDetected, RunBusy, and RunMismatch if the data set has changed, before a model is loaded;
+    AnotherModel after.
     """
     run = runs.Run.open(run_path)
-    told = dossier(run)
+    evidence = dossier(run)
     dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
     check_unchanged(run, dataset)
-    wanted = list(told.flagged_ids if ids is None else ids)
+    interventions = [intervention_for(run, evidence, id) for id in (evidence.flagged_ids if ids is None else ids)]
     with run.checking() as file:
-        known, todo = run.checks(), []
-        for id in wanted:
-            question = question_about(run, told, id)
-            found = known.get(id)
-            if found is None or found.fault or found.key != check_key(run, told, question):
-                todo.append(question)
-        yield _progress(len(wanted) - len(todo), len(wanted), 0)
+        known = run.checks()
+        todo = [one for one in interventions if not has_valid_check(run, evidence, one, known.get(one.sample.id))]
+        total, done, failed = len(interventions), len(interventions) - len(todo), 0
+        yield _progress(done, total, failed)
         if not todo:
             return
         from bye_core.pipeline.causal import CausalTests
 
         loaded = load_scanned(run, model, adapter, device)
-        size, failed = BATCH[loaded.device.type], 0
-        tests = CausalTests(loaded, dataset, told, size)
+        size = BATCH[loaded.device.type]
+        tests = CausalTests(loaded, dataset, evidence, size)
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
-            asked = tests.run(batch)
+            results = tests.run(batch)
+            # The key is of the planned intervention: the tests may have covered more.
             file.append(
                 [
                     CausalCheck(
-                        one.sample.id,
-                        check_key(run, told, about),
-                        one.answers,
-                        one.fault,
-                        one.intervention.spots,
-                        one.inserted,
+                        result.id,
+                        check_key(run, evidence, planned),
+                        result.answers,
+                        result.fault,
+                        result.intervention.spots,
+                        result.inserted,
                     )
-                    for about, one in zip(batch, asked, strict=True)
+                    for planned, result in zip(batch, results, strict=True)
                 ]
             )
-            failed += sum(bool(one.fault) for one in asked)
-            yield _progress(len(wanted) - len(todo) + start + len(batch), len(wanted), failed)
+            done, failed = done + len(batch), failed + sum(bool(result.fault) for result in results)
+            yield _progress(done, total, failed)
 
 
 def _progress(done: int, total: int, failed: int) -> Progress:

@@ -14,9 +14,11 @@ from bye_core import runs
 from bye_core.data import DataSet
 from bye_core.errors import ByeError, RunError
 from bye_core.files import to_json_values, write_atomic
+from bye_core.pipeline.causal_outcomes import causal_outcomes, trigger_regions
 from bye_core.pipeline.cleaning_folder import MODELS, CleaningFolder
 from bye_core.pipeline.detect import last_detection
-from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
+from bye_core.pipeline.evidence import dossier, scanned_set
+from bye_core.pipeline.gallery import gallery
 from bye_core.records import Detection
 
 EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and what a person looks through (ours)
@@ -49,7 +51,7 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
     run = runs.Run.open(run_path)
     detection, told = last_detection(run), dossier(run)
     dataset, missing = scanned_set(run, data)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     return Case(
         title=title,
         run=run.settings.record(),
@@ -60,7 +62,7 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         exhibits=tuple(_exhibits(run, detection, dataset, missing, exhibits)),
         evidence=told.facts() | {"causes": found},
-        gallery=gallery(run, told, dataset, missing, proved(found)),
+        gallery=gallery(run, told, dataset, missing, trigger_regions(found)),
         versions=runs.versions(),
         **more,
     )

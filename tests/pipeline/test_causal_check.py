@@ -13,7 +13,8 @@ from bye_core.evidence.occlusion import area
 from bye_core.models.errors import NotAnswered
 from bye_core.pipeline.causal import region_search, scanned_model
 from bye_core.pipeline.causal_check import check_causes
-from bye_core.pipeline.evidence import cause_of, causes, dossier, question_about
+from bye_core.pipeline.causal_outcomes import causal_outcomes, intervention_for, outcome_of
+from bye_core.pipeline.evidence import dossier
 from bye_core.records import AttentionRows, ModelAnswer, Turn
 from tests.made_run import TARGET, make_run
 
@@ -99,11 +100,11 @@ CENTRE = (0.5, 0.5, 2 / 3, 2 / 3)  # the cell that flagged samples of a made run
 )
 def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares, suspect, spots):
     run, told = checked(tmp_path, monkeypatch, squares)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert found["flips"] == found["checked"] == told.flagged == 6
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == (suspect, spots)
-        assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
+        assert one["carried"] == dict.fromkeys(intervention_for(run, told, id).recipients, TARGET)
         assert len(one["carried"]) == evidence.paste_recipients.MOST
 
 
@@ -112,12 +113,12 @@ THREE = [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6), (5 / 6, 0.0, 1.0, 1 / 6)]  # their sp
 
 def test_what_need_not_be_covered_is_uncovered_where_it_is_too_much_to_hold_against_anything(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, THREE)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert found["flips"] == found["checked"] == 6
     for id, one in found["samples"].items():
         assert (one["suspect"], len(one["covered"])) == ("spots", 3)
         assert area(one["covered"]) <= evidence.regions.MOST_COVERED < 0.47
-        assert one["carried"] == dict.fromkeys(question_about(run, told, id).recipients, TARGET)
+        assert one["carried"] == dict.fromkeys(intervention_for(run, told, id).recipients, TARGET)
         assert one["given"]["wider"] == "nothing"
         assert one["given"]["aside"] == TARGET
 
@@ -136,7 +137,7 @@ class Pairs(StandIn):
 def test_what_is_left_covered_still_brings_the_target(tmp_path, monkeypatch, left):
     squares = [(0.5, 0.5, 5 / 6, 2 / 3), (left, 0.0, left + 1 / 3, 1 / 6)]
     run, told = checked(tmp_path, monkeypatch, squares, Pairs)
-    assert causes(run, told)["flips"] == 6
+    assert causal_outcomes(run, told)["flips"] == 6
 
 
 class Cautious(StandIn):
@@ -160,19 +161,19 @@ class Cautious(StandIn):
 
 def test_silence_while_less_is_covered_leaves_what_was_found(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, THREE, Cautious)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert (found["stays"], found["faults"]) == (6, {})
     assert {one.given["wider"] for one in run.checks().values()} == {"nothing"}
 
 
 def test_what_cannot_be_covered_stays(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)])
-    assert causes(run, told)["stays"] == 6
+    assert causal_outcomes(run, told)["stays"] == 6
 
 
 def test_samples_that_give_the_target_by_themselves_carry_nothing(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [CENTRE], carriers_white=True)
-    assert causes(run, told)["flips"] == 6, "what could not be tried speaks for nothing"
+    assert causal_outcomes(run, told)["flips"] == 6, "what could not be tried speaks for nothing"
     assert all(not one.carried for one in run.checks().values())
 
 
@@ -186,7 +187,7 @@ class Content(StandIn):
 
 def test_what_brings_the_target_into_no_other_picture_is_told_apart(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [CENTRE], Content)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert (found["content"], found["flips"]) == (6, 0)
 
 
@@ -207,7 +208,7 @@ def test_where_nothing_else_is_asked_in_the_set_something_else_is(tmp_path, monk
         evidence.PasteRecipients, "__init__", lambda own, *how: (made(own, *how), setattr(own, "one_kind", True))[0]
     )
     run, told = ask(*prepared)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert found[outcome] == found["checked"] == 6
     for one in found["samples"].values():
         assert (set(evidence.OTHER_QUESTIONS) <= set(one["given"])) == (squares == 2), "one spot is enough"
@@ -232,7 +233,7 @@ def test_carriers_whose_pictures_are_gone_by_then_are_not_pasted_into(tmp_path, 
     monkeypatch.setattr(DataSet, "images", images)
     run, told = ask(*prepared)
     assert gone
-    assert causes(run, told)["flips"] == 6
+    assert causal_outcomes(run, told)["flips"] == 6
     assert all(not one.carried for one in run.checks().values())
 
 
@@ -251,7 +252,7 @@ class Mute(StandIn):
 
 def test_silence_while_more_is_covered_leaves_what_was_found(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Mute)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert (found["stays"], found["faults"]) == (6, {})
 
 
@@ -265,8 +266,8 @@ def test_one_sample_that_cannot_be_asked_ends_nothing(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, [CENTRE], Refusing)
     first = run.detection().flagged_ids[0]
     assert "it cannot" in run.checks()[first].fault
-    assert cause_of(run, told, first, run.checks()) is None
-    assert causes(run, told)["flips"] == 5
+    assert outcome_of(run, told, first, run.checks()) is None
+    assert causal_outcomes(run, told)["flips"] == 5
 
 
 def test_a_fault_on_the_way_ends_no_check(tmp_path, monkeypatch):
@@ -287,7 +288,7 @@ def test_a_fault_on_the_way_ends_no_check(tmp_path, monkeypatch):
         return replace(made(replace(sample, turns=(turn, *sample.turns[1:])), *how), words=("please",))
 
     prepared = prepare(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Wordless)
-    monkeypatch.setattr(evidence, "plan_intervention", worded)
+    monkeypatch.setattr("bye_core.pipeline.causal_outcomes.plan_intervention", worded)
     run, _ = ask(*prepared)
     assert {"it cannot" in one.fault for one in run.checks().values()} == {True}
     assert len(run.checks()) == 6
@@ -302,7 +303,7 @@ def test_rows_that_cannot_be_read_leave_what_was_found(tmp_path, monkeypatch):
 
     monkeypatch.setattr(region_search, "FRUITLESS", 0)
     run, told = checked(tmp_path, monkeypatch, [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], Unread)
-    assert causes(run, told)["stays"] == 6
+    assert causal_outcomes(run, told)["stays"] == 6
 
 
 class Averted(StandIn):
@@ -320,7 +321,7 @@ HIDDEN = [(0.0, 0.0, 0.25, 0.25), (0.25, 0.75, 0.5, 1.0)]
 
 def test_what_nothing_looks_at_is_searched_for_by_pasting(tmp_path, monkeypatch):
     run, told = checked(tmp_path, monkeypatch, HIDDEN, Averted)
-    found = causes(run, told)
+    found = causal_outcomes(run, told)
     assert found["flips"] == found["checked"] == 6
     for one in found["samples"].values():
         assert one["suspect"] == "found"
@@ -347,5 +348,5 @@ def test_no_more_are_searched_once_so_many_were_in_vain(tmp_path, monkeypatch, e
     monkeypatch.setattr(region_search, "paste", lambda *given: pasted.append(given) or paste(*given))
     monkeypatch.setattr("bye_core.pipeline.causal_check.BATCH", {"cpu": 2})
     run, told = checked(tmp_path, monkeypatch, [(0.0, 0.0, 1.0, 1.0)], Whole)
-    assert causes(run, told)["stays"] == 6
+    assert causal_outcomes(run, told)["stays"] == 6
     assert len(pasted) == searched * len(evidence.WINDOWS)

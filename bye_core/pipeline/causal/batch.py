@@ -17,7 +17,7 @@ from bye_core.evidence import (
     Intervention,
 )
 from bye_core.model_protocol import VisionLanguageModel
-from bye_core.pipeline.causal.insertion import CarrierPool, run_insertion_test
+from bye_core.pipeline.causal.insertion import RecipientPool, run_insertion_test
 from bye_core.pipeline.causal.occlusion_growth import grow_occlusion
 from bye_core.pipeline.causal.region_search import RegionSearch
 from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
@@ -26,13 +26,13 @@ UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may chang
 
 
 class CausalTests:
-    """The tests of one causal check. Batches share the answers to unchanged carriers and the search's success."""
+    """The tests of one causal check. Batches share the answers to unchanged recipients and the search's success."""
 
     def __init__(self, loaded: VisionLanguageModel, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
         self._dataset, self._dossier = dataset, dossier
         self._model = ScannedModel(loaded, batch_size)
-        self._carriers = CarrierPool(self._model, dataset)
-        self._search = RegionSearch(self._model, dataset, self._carriers)
+        self._recipients = RecipientPool(self._model, dataset)
+        self._search = RegionSearch(self._model, dataset, self._recipients)
 
     def run(self, interventions: Sequence[Intervention]) -> list[SampleCheck]:
         """Return the checks in the order of `interventions`; `fault` says why a sample cannot be asked."""
@@ -49,7 +49,7 @@ class CausalTests:
             if (cause := check.cause()).flips:
                 by_suspect[cause.suspect].append(check)
         occluded = [check for suspect, group in by_suspect.items() if suspect != "words" for check in group]
-        run_insertion_test(occluded, self._carriers, self._model, self._dataset)
+        run_insertion_test(occluded, self._recipients, self._model, self._dataset)
         if self._dossier.recipients and self._dossier.recipients.one_kind:
             self._ask_other_questions([check for suspect in SEVERAL_SPOTS for check in by_suspect[suspect]])
         return checks
@@ -63,17 +63,19 @@ class CausalTests:
         return check
 
     def _ask_planned(self, checks: Sequence[SampleCheck]) -> None:
-        """Ask in every way that a sample's question names; one that gives no answer is not asked again."""
+        """Ask under every condition that a sample's question names; one that gives no answer is not asked again."""
         by_id = {check.id: check for check in checks}
-        for way in CONDITIONS:
-            faults = self._model.ask([check for check in checks if way in check.intervention.conditions], way)
+        for condition in CONDITIONS:
+            faults = self._model.ask(
+                [check for check in checks if condition in check.intervention.conditions], condition
+            )
             for id, reason in faults.items():
                 by_id[id].fault = reason
 
     def _ask_other_questions(self, checks: Sequence[SampleCheck]) -> None:
         """Ask something else about the same pictures; a sample that gives no answer counts for nothing."""
-        for way in OTHER_QUESTIONS:
-            self._model.ask(checks, way)
+        for condition in OTHER_QUESTIONS:
+            self._model.ask(checks, condition)
 
 
 def _is_unsettled(check: SampleCheck) -> bool:

@@ -11,22 +11,22 @@ from bye_core.evidence import paste
 from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
 
 
-class CarrierPool:
-    """Samples into whose pictures spots are pasted (carriers), and what the model answers to them unchanged."""
+class RecipientPool:
+    """Samples into whose pictures spots are pasted (recipients), and what the model answers to them unchanged."""
 
     def __init__(self, model: ScannedModel, dataset: DataSet) -> None:
         self._model, self._dataset = model, dataset
         self._answers: dict[str, str | None] = {}  # by id; None where the model gives no answer
 
     def pictures(self, id: str) -> Pictures:
-        """Return a carrier's pictures; [] where they do not open: the scan has reported that."""
+        """Return a recipient's pictures; [] where they do not open: the scan has reported that."""
         try:
             return self._dataset.images(self._dataset.by_id[id])
         except ByeError:
             return []
 
     def ask_unchanged(self, checks: Iterable[SampleCheck]) -> None:
-        """Ask about the carriers of `checks` that have not been asked about."""
+        """Ask about the recipients of `checks` that have not been asked about."""
         wanted = sorted({id for check in checks for id in check.intervention.recipients})
         new = [id for id in wanted if id not in self._answers]
         self._answers |= dict.fromkeys(new)
@@ -36,31 +36,31 @@ class CarrierPool:
             self._answers |= self._model.answers(samples, lambda sample, opened=opened: opened[sample.id])[0]
 
     def usable(self, check: SampleCheck) -> Iterator[str]:
-        """Yield the ids of the carriers that the model answers, and not with the target."""
+        """Yield the ids of the recipients that the model answers, and not with the target."""
         for id in check.intervention.recipients:
             answer = self._answers[id]
             if answer is not None and not check.at_target(answer):
                 yield id
 
     def first(self, check: SampleCheck) -> tuple[str, Pictures] | None:
-        """Return the id and pictures of the first usable carrier whose pictures open, None if there is none."""
+        """Return the id and pictures of the first usable recipient whose pictures open, None if there is none."""
         opened = ((id, pictures) for id in self.usable(check) if (pictures := self.pictures(id)))
         return next(opened, None)
 
 
 def run_insertion_test(
-    checks: Sequence[SampleCheck], carriers: CarrierPool, model: ScannedModel, dataset: DataSet
+    checks: Sequence[SampleCheck], recipients: RecipientPool, model: ScannedModel, dataset: DataSet
 ) -> None:
-    """Paste what the covered spots of each sample show into the pictures of its carriers, and keep the answers.
+    """Paste what the covered spots of each sample show into the pictures of its recipients, and keep the answers.
 
-    A carrier without an answer is left out.
+    A recipient without an answer is left out.
     """
-    carriers.ask_unchanged(checks)
-    pairs = [(check, id) for check in checks for id in carriers.usable(check)]
+    recipients.ask_unchanged(checks)
+    pairs = [(check, id) for check in checks for id in recipients.usable(check)]
     for batch in batches(pairs, model.batch_size):
-        pasted: dict[str, Pictures] = {}  # by position in the batch: one carrier may serve several samples
+        pasted: dict[str, Pictures] = {}  # by position in the batch: one recipient may serve several samples
         for position, (check, id) in enumerate(batch):
-            if pictures := carriers.pictures(id):
+            if pictures := recipients.pictures(id):
                 pasted[str(position)] = [paste(pictures[0], check.source, check.intervention.spots), *pictures[1:]]
         samples = [replace(dataset.by_id[batch[int(name)][1]], id=name) for name in pasted]
         answers, _ = model.answers(samples, lambda sample, pasted=pasted: pasted[sample.id])

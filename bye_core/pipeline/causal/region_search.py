@@ -21,17 +21,17 @@ from bye_core.evidence import (
     paste,
     regions_at,
 )
-from bye_core.pipeline.causal.insertion import CarrierPool
+from bye_core.pipeline.causal.insertion import RecipientPool
 from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
 from bye_core.records import Sample
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Window number `window` of one sample's picture, to be pasted into the carrier's first picture."""
+    """Window number `window` of one sample's picture, to be pasted into the recipient's first picture."""
 
     check: SampleCheck
-    carrier: str
+    recipient: str
     pictures: Pictures
     window: int
 
@@ -46,8 +46,8 @@ class RegionSearch:
     Once `FRUITLESS` samples were searched and none had such a region, no more are searched.
     """
 
-    def __init__(self, model: ScannedModel, dataset: DataSet, carriers: CarrierPool) -> None:
-        self._model, self._dataset, self._carriers = model, dataset, carriers
+    def __init__(self, model: ScannedModel, dataset: DataSet, recipients: RecipientPool) -> None:
+        self._model, self._dataset, self._recipients = model, dataset, recipients
         self._searched = self._found = 0
 
     def run(self, checks: Sequence[SampleCheck]) -> None:
@@ -70,19 +70,19 @@ class RegionSearch:
     def _influence(self, checks: Sequence[SampleCheck]) -> dict[str, np.ndarray]:
         """Return, by sample id, for each part of the picture the share of windows on it that bring the target along.
 
-        Shape [PARTS, PARTS]. Leaves out samples with no usable carrier, and all samples once the search has proved
+        Shape [PARTS, PARTS]. Leaves out samples with no usable recipient, and all samples once the search has proved
         fruitless.
         """
         if self._searched >= FRUITLESS and not self._found:
             return {}
-        self._carriers.ask_unchanged(checks)
+        self._recipients.ask_unchanged(checks)
         windows: list[_Window] = []
         hits: dict[str, np.ndarray] = {}
         for check in checks:
-            if carrier := self._carriers.first(check):
-                windows += [_Window(check, *carrier, window) for window in range(len(WINDOWS))]
+            if recipient := self._recipients.first(check):
+                windows += [_Window(check, *recipient, window) for window in range(len(WINDOWS))]
                 hits[check.id] = np.zeros(len(WINDOWS))
-        samples = [replace(self._dataset.by_id[one.carrier], id=str(n)) for n, one in enumerate(windows)]
+        samples = [replace(self._dataset.by_id[one.recipient], id=str(n)) for n, one in enumerate(windows)]
 
         def pasted(sample: Sample) -> Pictures:
             return windows[int(sample.id)].pasted()

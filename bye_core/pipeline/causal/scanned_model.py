@@ -23,7 +23,7 @@ class SampleCheck:
 
     target    the suspected target, None where no answer is over-represented among the flagged
     cell      width and height of the attention cell that was covered last, as fractions of the picture
-    answers   answers by way of asking (evidence.WAYS and later ones)
+    answers   answers by condition (evidence.CONDITIONS and later ones)
     inserted  answers of other samples, by id, with this sample's covered spots pasted into their pictures
     fault     why the model could not be asked, "" where it could
     """
@@ -77,18 +77,18 @@ class ScannedModel:
                     faults[str(result.facts["id"])] = result.problem
         return answers, faults
 
-    def ask(self, checks: Sequence[SampleCheck], way: str, keep_as: str = "") -> dict[str, str]:
-        """Ask about every sample in one `way`, and keep the answers under `keep_as` (default: `way`).
+    def ask(self, checks: Sequence[SampleCheck], condition: str, keep_as: str = "") -> dict[str, str]:
+        """Ask about every sample under one `condition`, and keep the answers under `keep_as` (default: `condition`).
 
         Returns, by id, why a sample has no answer; samples with a fault are not asked.
         """
         sound = {check.id: check for check in checks if not check.fault}
         answers, faults = self.answers(
-            [check.intervention.sample_for(way) for check in sound.values()],
-            lambda sample: sound[sample.id].intervention.pictures_for(way, sound[sample.id].pictures),
+            [check.intervention.sample_for(condition) for check in sound.values()],
+            lambda sample: sound[sample.id].intervention.pictures_for(condition, sound[sample.id].pictures),
         )
         for id, answer in answers.items():
-            sound[id].answers[keep_as or way] = answer
+            sound[id].answers[keep_as or condition] = answer
         return faults
 
     def attention(self, checks: Sequence[SampleCheck]) -> list[AttentionRows | ByeError]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.evidence import Dossier, Gallery
-from bye_core.pipeline.evidence import causes, dossier, gallery, proved, scanned_set
+from bye_core.pipeline.causal_outcomes import causal_outcomes, trigger_regions
+from bye_core.pipeline.evidence import dossier, scanned_set
+from bye_core.pipeline.gallery import gallery
 from bye_core.runs import jobs
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.cache import Cache
@@ -28,14 +30,16 @@ def run_gallery(run: runs.Run) -> Gallery:
     """Return the suspected spots whose pictures can be opened."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
-    return _galleries.get(key, lambda: gallery(run, run_dossier(run), *scanned_set(run), proved(facts(run)["causes"])))
+    return _galleries.get(
+        key, lambda: gallery(run, run_dossier(run), *scanned_set(run), trigger_regions(facts(run)["causes"]))
+    )
 
 
 def facts(run: runs.Run) -> dict[str, Any]:
     """Return the facts of the dossier, with the results of the causal check."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
-    return _causes.get(key, lambda: run_dossier(run).facts() | {"causes": causes(run, run_dossier(run))})
+    return _causes.get(key, lambda: run_dossier(run).facts() | {"causes": causal_outcomes(run, run_dossier(run))})
 
 
 def arguments(run: Path) -> list[str]:

@@ -18,7 +18,7 @@ from bye_core.evidence import (
     rows_with_answer,
 )
 from bye_core.evidence.sentences import excess_words
-from bye_core.pipeline.evidence import look_at
+from bye_core.pipeline.causal_outcomes import sample_peak
 from bye_core.records import Sample
 from bye_core.reports.evidence_section import picture_uri
 from bye_core.runs.errors import DamagedSample, NotScanned
@@ -61,7 +61,7 @@ def review_why(request: Request) -> dict[str, Any]:
     run, sample = opened.run, opened.samples[position]
     dossier = evidence.run_dossier(run)
     try:
-        seen = look_at(run, dossier, sample.id)
+        seen = sample_peak(run, dossier, sample.id)
     except (NotScanned, DamagedSample):
         seen = None
     mean = evidence.run_gallery(run)
