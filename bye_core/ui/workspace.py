@@ -1,4 +1,4 @@
-"""Who may see what: every visitor has a workspace of its own on a public host; on one's own machine all share one."""
+"""Workspaces: one for every visitor of a public host; on one's own machine all pages share one."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 class NoSuchRun(RunError):
     problem = "There is no run named {name} here."
-    remedy = "Choose one from the list, or open the demo."
+    remedy = "Choose a run from the list, or open the demo."
 
 
 def hosted() -> bool:
-    """BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0: strangers share the machine. No server paths,
-    own runs only, bounded work."""
+    """Return whether strangers share the machine: BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0.
+
+    Pages then show no server paths and only the visitor's runs, and work is bounded.
+    """
     return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
 
 
 def new_token() -> str:
-    """128 random bits: knowing it is being the visitor."""
+    """Return 128 random bits. Whoever knows the token is the visitor."""
     return secrets.token_hex(TOKEN_BYTES)
 
 
@@ -43,7 +45,7 @@ def is_folder_name(value: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders that one visitor works in; `name`s given by a page can never lead out of them."""
+    """The folders of one visitor. Names from a page cannot lead out of them."""
 
     root: Path
 
@@ -64,22 +66,22 @@ class Workspace:
         return self.root / "jobs"
 
     def run_path(self, name: str) -> Path:
-        """The folder of a run by its name. Raises NoSuchRun, also for a name that is no plain folder name."""
+        """Return the folder of a run. Raises NoSuchRun, also for a name that is no plain folder name."""
         path = self.runs / name if is_folder_name(name) else None
         if path is None or not runs.is_run(path):
             raise NoSuchRun(name=name or "(none)")
         return path
 
     def run_names(self) -> tuple[str, ...]:
-        """Newest first."""
+        """Return the names of all runs, newest first."""
         if not self.runs.is_dir():
             return ()
-        found = [path for path in self.runs.iterdir() if runs.is_run(path)]
-        return tuple(path.name for path in sorted(found, key=lambda path: (-path.stat().st_mtime, path.name)))
+        paths = [path for path in self.runs.iterdir() if runs.is_run(path)]
+        return tuple(path.name for path in sorted(paths, key=lambda path: (-path.stat().st_mtime, path.name)))
 
 
 def workspace_of(visitor: str) -> Workspace:
-    """The visitor's workspace: BYE_HOME itself on one's own machine, a folder named by the token on a public host."""
+    """Return BYE_HOME itself on one's own machine, on a public host the visitor's folder in it."""
     if not hosted():
         return Workspace(runs.home())
     if not is_token(visitor):
