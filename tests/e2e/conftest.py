@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -11,7 +12,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
+from filelock import FileLock
 
 from bye_core import pipeline
 from tests.made_run import make_run
@@ -69,22 +72,53 @@ def made(home):
     return make
 
 
-@pytest.fixture
-def serve(home):
-    """serve(run, build=...) -> address of the app in this process."""
-    from bye_core.ui import app, server
+class Servers:
+    """Apps in this process. They read BYE_HOME at each request, so one app serves all tests."""
 
-    pages = []
+    def __init__(self) -> None:
+        self.urls, self.pages = {}, []
 
-    def served(run="made", build=app.build):
-        page = build(run)
+    def start(self, run: str) -> str:
+        """Build and serve the app; return its address."""
+        from bye_core.ui import app, server
+
+        page = app.build(run)
         _, url, _ = server.launch(page, prevent_thread_lock=True, quiet=True)
-        pages.append(page)
+        self.pages.append(page)
         return url
 
-    yield served
-    for page in pages:
-        page.close(verbose=False)
+    def close(self) -> None:
+        for page in self.pages:
+            page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def servers():
+    servers = Servers()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def serve(home, servers):
+    """serve(run) -> address of an app in this process that opens `run` first. It may have served earlier tests."""
+    from bye_core.ui.workspace import hosted
+
+    def served(run="made"):
+        key = run, hosted()  # the app is built differently for a public host
+        if key not in servers.urls:
+            servers.urls[key] = servers.start(run)
+        return servers.urls[key]
+
+    return served
+
+
+@pytest.fixture
+def serve_new(home):
+    """serve_new(run) -> address of an app that is built for this test alone, with what the test has patched."""
+    servers = Servers()
+    yield servers.start
+    servers.close()
 
 
 class Served:
@@ -131,6 +165,20 @@ def serve_apart(home):
         one.kill()
 
 
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """The folder of a tiny model, made once for all workers: they need not load torch for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "tiny.lock"):
+        if not (shared / "tiny").is_dir():
+            from tests.models.tiny import save_tiny
+
+            save_tiny(shared / "unfinished").rename(shared / "tiny")
+    return shared / "tiny"
+
+
 @pytest.fixture
 def expect(chromium):
     from playwright.sync_api import expect
@@ -154,6 +202,22 @@ def fresh():
         return field
 
     return found
+
+
+def hold(job, done: int) -> list[psutil.Process]:
+    """Pause a job with at least `done` of its steps finished, so that it cannot end while a page opens.
+
+    Return its processes, to be resumed.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while job.progress().done < done:
+        assert time.monotonic() < deadline, job.log()
+        time.sleep(0.02)
+    leader = psutil.Process(job.pid)
+    processes = [leader, *leader.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    return processes
 
 
 class Review:

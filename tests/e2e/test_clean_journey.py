@@ -5,7 +5,6 @@ import pytest
 from bye_core.runs import jobs
 from bye_core.ui.workspace import workspace_of
 from tests.made_run import make_data
-from tests.models.tiny import save_tiny
 
 JOB = 600_000  # milliseconds that a job of three processes in a row may take on a busy machine
 pytestmark = pytest.mark.usefixtures("chromium")
@@ -25,8 +24,8 @@ def enter(page):
     page.locator("#clean-data", has_text="suspect").wait_for()
 
 
-def test_one_button_cleans_and_every_stage_can_be_opened(place, serve, open_page, expect, fresh, tmp_path):
-    model, folder = save_tiny(tmp_path / "tiny"), make_data(tmp_path / "suspect", 12).parent
+def test_one_button_cleans_and_every_stage_can_be_opened(place, serve, open_page, expect, fresh, tiny_folder, tmp_path):
+    model, folder = tiny_folder, make_data(tmp_path / "suspect", 12).parent
     page = open_page(serve(run=""))
     page.set_default_timeout(JOB)
     page.get_by_role("tab", name="Data", exact=True).click()

@@ -183,10 +183,10 @@ def other_tab(monkeypatch):
     return wanted
 
 
-def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve, open_page, review, expect):
+def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve_new, open_page, review, expect):
     made()
     other_tab["sample"] = "s00005"
-    page = open_page(serve())
+    page = open_page(serve_new("made"))
     page.locator("#go").click()
     shown = review(page)
     for _ in range(2):
@@ -199,10 +199,10 @@ def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve,
     expect(shown.part("page")).to_have_attribute("data-sample", "s00005")
 
 
-def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve, open_page, review, expect):
+def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve_new, open_page, review, expect):
     made()
     other_tab["selection"] = ("s00005", "s00017", "s00002")
-    page = open_page(serve())
+    page = open_page(serve_new("made"))
     page.locator("#go").click()
     shown = review(page)
     expect(shown.part("count")).to_have_text("1 of 3")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 
-import psutil
 import pytest
 
 from bye_core.runs import Run, jobs
+from tests.e2e.conftest import hold
 from tests.made_run import make_data
-from tests.models.tiny import save_tiny
 
-SAMPLES = 400
+SAMPLES = 150
 SLOW = 240_000  # milliseconds: a model takes its time to load on a busy machine
 pytestmark = pytest.mark.usefixtures("chromium")
 
@@ -50,23 +48,10 @@ def start(page, expect, fresh, model, folder):
     return shown
 
 
-def hold(job):
-    """Its processes, paused with a few samples scanned: it must not end while a page opens."""
-    deadline = time.monotonic() + SLOW / 1000
-    while job.progress().done < 3:
-        assert time.monotonic() < deadline, job.log()
-        time.sleep(0.05)
-    leader = psutil.Process(job.pid)
-    family = [leader, *leader.children(recursive=True)]
-    for process in family:
-        process.suspend()
-    return family
-
-
 def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
-    serve_apart, open_page, expect, fresh, tmp_path, home, ended
+    serve_apart, serve, tiny_folder, open_page, expect, fresh, tmp_path, home, ended
 ):
-    model, folder = save_tiny(tmp_path / "tiny"), make_data(tmp_path / "mine", SAMPLES).parent
+    model, folder = tiny_folder, make_data(tmp_path / "mine", SAMPLES).parent
     server = serve_apart(run="")
     page = open_page(server.url)
     shown = start(page, expect, fresh, model, folder)
@@ -74,18 +59,18 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     assert job.command == shown, "what is shown is what runs"
     page.close()
     server.kill()
-    family = hold(job)
+    processes = hold(job, 3)
     assert job.state == jobs.RUNNING
 
-    page = open_page(serve_apart(run="").url)
+    page = open_page(serve(run=""))  # another server
     page.get_by_role("tab", name="Scan").click()
     card, stop = page.locator("#scan-job"), page.locator("#scan-stop")
     expect(card).to_contain_text("mine-tiny")
     expect(page.locator("#header")).to_contain_text("scanning mine-tiny")
     expect(card).to_contain_text("samples/s", timeout=SLOW)
-    for process in family:
-        process.resume()
     stop.click()
+    for process in processes:
+        process.resume()
     expect(card).to_contain_text("stopped", timeout=SLOW)
     expect(stop).to_be_hidden()
     done = Run.open(home / "runs/mine-tiny").counts().scored
