@@ -37,6 +37,8 @@ KNOWN = "() => { document.documentElement.dataset.known = ''; }"
 def build(run: str = "") -> gr.Blocks:
     """Build the page. It opens `run` first; "" opens the demo."""
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
+        # First: Gradio names private handlers after their functions too, and would rename an endpoint of the same name.
+        api.register()
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=visitor.secret())
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
@@ -50,7 +52,6 @@ def build(run: str = "") -> gr.Blocks:
                     tab.build(frame, component)
         adjust.build(frame)
         _listen(page, frame, stored, top)
-        api.register()
     for handler in page.fns.values():
         # Gradio's page checks every component of this list at each step of each handler.
         if handler.show_progress == "hidden":
