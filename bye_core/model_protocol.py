@@ -17,6 +17,8 @@ from bye_core.records import Grid, Sample, Turn
 
 # The RGB images of one sample, in the sample's order.
 Images = Sequence[Image.Image]
+Samples = Sequence[Sample]
+ImagesOfSamples = Sequence[Images]
 OpenImages = Callable[[Sample], list[Image.Image]]
 
 
@@ -48,7 +50,7 @@ class EncodedBatch:
 
 Batch = TypeVar("Batch", bound=EncodedBatch)
 Result = TypeVar("Result")
-Encode = Callable[[Sequence[Sample], Sequence[Images]], Batch]
+Encode = Callable[[Samples, ImagesOfSamples], Batch]
 Forward = Callable[[Batch], list[Result]]
 
 
@@ -115,9 +117,5 @@ class VisionLanguageModel(Protocol):
     def identity(self) -> Mapping[str, Any]: ...
 
     def run_batch(
-        self,
-        samples: Sequence[Sample],
-        images: Sequence[Images],
-        encode: Encode[Batch],
-        forward: Forward[Batch, Result],
+        self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]
     ) -> list[Result | ByeError]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from bye_core.errors import ByeError
-from bye_core.model_protocol import Batch, Encode, Forward, Images, Result
+from bye_core.model_protocol import Batch, Encode, Forward, ImagesOfSamples, Result, Samples
 from bye_core.models import calls
 from bye_core.models.errors import (
     AdapterMismatch,
@@ -42,7 +42,6 @@ from bye_core.models.files import (
     local_folder,
     read_adapter_config,
 )
-from bye_core.records import Sample
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -70,11 +69,7 @@ class LoadedModel:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     def run_batch(
-        self,
-        samples: Sequence[Sample],
-        images: Sequence[Images],
-        encode: Encode[Batch],
-        forward: Forward[Batch, Result],
+        self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]
     ) -> list[Result | ByeError]:
         """Encode and run samples in one batch, which is split where it fails; see `calls.run_batch`."""
         return calls.run_batch(samples, images, encode, forward)

@@ -49,7 +49,10 @@ def build(run: str = "") -> gr.Blocks:
             frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
             for tab in TABS:
                 with gr.Tab(tab.title, id=tab.name, elem_id=f"tab-{tab.name}") as component:
-                    tab.build(frame, component)
+                    if tab.off and hosted():
+                        gr.HTML(tab.off, elem_id=f"{tab.name}-off")
+                    else:
+                        tab.build(frame, component)
         adjust.build(frame)
         _listen(page, frame, stored, top)
     for handler in page.fns.values():

@@ -62,9 +62,11 @@ class Tab:
     title   on the tab bar
     build   `build(frame, tab)` makes and connects the components, inside of `tab`
     styles  names of its style sheets in assets/
+    off     HTML that stands in its place on a public host, "" if the tab works there too
     """
 
     name: str
     title: str
     build: Callable[[Frame, gr.Tab], None]
     styles: tuple[str, ...] = ()
+    off: str = ""

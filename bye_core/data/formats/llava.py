@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.formats.base import (
-    SPEAKERS,
-    Format,
-    Layout,
-    ParsedRecord,
-    image_cells,
-    in_prompt_order,
-    read_messages,
-    reject_literal_markers,
-    text_with_markers,
-    turns_with_markers,
-)
+from bye_core.data.formats import base
+from bye_core.data.formats.base import SPEAKERS, Format, Layout, ParsedRecord
 from bye_core.records import Turn
 
 
@@ -31,12 +21,12 @@ class Llava(Format):
         return isinstance(layout.get(record, "messages"), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        images = image_cells(layout.get(record, "image"))
-        turns = turns_with_markers(read_messages(layout.get(record, "messages")))
+        images = base.image_cells(layout.get(record, "image"))
+        turns = base.turns_with_markers(base.read_messages(layout.get(record, "messages")))
         return ParsedRecord(layout.get(record, "id"), turns, tuple(images))
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
-        reject_literal_markers(turns)
+        base.reject_literal_markers(turns)
         return llava_record(id, turns, images)
 
 
@@ -44,8 +34,8 @@ def llava_record(
     id: Any, turns: tuple[Turn, ...], images: tuple[str, ...], speakers: Mapping[str, str] = SPEAKERS
 ) -> dict[str, Any]:
     """Return a LLaVA record; `speakers` maps roles to the values of `from`. Literal markers are kept."""
-    ordered = in_prompt_order(turns, images)
-    messages = [{"from": speakers[turn.role], "value": text_with_markers(turn)} for turn in turns]
+    ordered = base.in_prompt_order(turns, images)
+    messages = [{"from": speakers[turn.role], "value": base.text_with_markers(turn)} for turn in turns]
     return {"id": id, "image": ordered[0] if len(ordered) == 1 else ordered, "conversations": messages}
 
 

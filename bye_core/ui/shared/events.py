@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
+from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import alert, warn
 
 Update = dict[Any, Any]  # component -> its new value or properties
@@ -87,6 +88,16 @@ def if_in_front(handler: Handler) -> Handler:
 
     def listener(parts: Parts, *inputs: Any) -> Any:
         return handler(parts, *inputs[:-1]) if inputs[-1] else parts.unchanged()
+
+    return listener
+
+
+def needs_visitor(handler: Handler) -> Handler:
+    """Skip `handler(parts, session, ...)` while it is unknown who the visitor is."""
+
+    @wraps(handler)
+    def listener(parts: Parts, session: Session, *inputs: Any) -> Any:
+        return handler(parts, session, *inputs) if session.visitor else parts.unchanged()
 
     return listener
 

@@ -11,7 +11,7 @@ from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, job_card
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
@@ -83,10 +83,9 @@ def change_session(parts: Parts, session: Session, watch: Watch, due: int) -> Up
     return {parts.due: due + 1 if session.visitor and stale else gr.skip()}
 
 
+@needs_visitor
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     """Show the chosen set, previews of its samples, and the followed job."""
-    if not session.visitor:
-        return parts.unchanged()
     if (watch.visitor, watch.data) == (session.visitor, session.data):
         return refresh(parts, session, watch)
     watch = replace(watch, visitor=session.visitor, data=session.data, page=0)
@@ -168,10 +167,9 @@ def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     return refresh(parts, session, watch) | {parts.pulse: gr.Timer(active=True), parts.notice: ""}
 
 
+@needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     """Show the followed job with the buttons that apply."""
-    if not session.visitor:
-        return parts.unchanged()
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:

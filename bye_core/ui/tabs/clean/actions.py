@@ -14,7 +14,7 @@ from bye_core.runs import jobs
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, model_choice
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
@@ -114,10 +114,9 @@ def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
     return {parts.command: jobs.command_line(clean_job.KIND, arguments), parts.notice: ""}
 
 
+@needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     """Show the followed cleaning. What has not changed is not sent again."""
-    if not session.visitor:
-        return parts.unchanged()
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:

@@ -14,7 +14,6 @@ from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import setting_field
 from bye_core.ui.tabs.clean import actions
-from bye_core.ui.workspace import hosted
 
 OFF = (
     "Cleaning is off on this public demo: it fine-tunes a model twice, which takes too long here. Run this command on "
@@ -33,14 +32,11 @@ FIRST_SETTINGS = ("epochs", "rate", "batch", "rank", "alpha")
 
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.data, writes session.run, and starts and stops cleanings."""
-    if hosted():
-        gr.HTML(off_here(OFF, AT_HOME))
-        return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)
 
 
-TAB = Tab("clean", "Clean", build)
+TAB = Tab("clean", "Clean", build, off=off_here(OFF, AT_HOME))
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

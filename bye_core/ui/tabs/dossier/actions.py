@@ -14,7 +14,7 @@ from bye_core.runs.jobs import command_line
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events, evidence
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
@@ -48,10 +48,9 @@ class Parts(events.Parts):
     job: gr.HTML
 
 
+@needs_visitor
 def look(parts: Parts, session: Session, watch: Watch) -> Update:
     """Show evidence and check, as far as they have changed."""
-    if not session.visitor:
-        return parts.unchanged()
     place = workspace_of(session.visitor)
     run = session_run(session)
     state = (session.run, *(runs.stamps(run.path) if run else ()))

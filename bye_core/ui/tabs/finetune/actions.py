@@ -13,7 +13,7 @@ from bye_core.runs import jobs
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.model_choice import DEMO_MODEL, SHIPPED, model_choices
 from bye_core.ui.shared.plots import drawn
@@ -149,10 +149,9 @@ def apply_recipe(parts: Parts, session: Session, _: Watch, name: str) -> Update:
     return {field: getattr(settings, name) for name, field in zip(SETTINGS, fields, strict=True)}
 
 
+@needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     """Show the followed training and the measurements. What has not changed is not sent again."""
-    if not session.visitor:
-        return parts.unchanged()
     workspace = workspace_of(session.visitor)
     update, now = _training(parts, workspace, watch)
     measured, now = _outcome(parts, workspace, session, now)

@@ -16,7 +16,6 @@ from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
 from bye_core.ui.tabs.finetune.evaluation_actions import OutcomeParts
 from bye_core.ui.tabs.finetune.job import recipe_choices
-from bye_core.ui.workspace import hosted
 
 NAME = "finetune"
 OFF = (
@@ -31,14 +30,11 @@ AT_HOME = [
 
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and starts and stops trainings and measurements."""
-    if hosted():
-        gr.HTML(off_here(OFF, *AT_HOME), elem_id="finetune-off")
-        return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)
 
 
-TAB = Tab(NAME, "Fine-tune", build)
+TAB = Tab(NAME, "Fine-tune", build, off=off_here(OFF, *AT_HOME))
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

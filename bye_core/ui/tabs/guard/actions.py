@@ -12,7 +12,7 @@ from bye_core.runs import jobs
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.plots import drawn
@@ -46,10 +46,9 @@ class Parts(events.Parts):
     figure: gr.Plot
 
 
+@needs_visitor
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     """Offer the run's questions, say whether the run can judge, and show the latest judgement."""
-    if not session.visitor:
-        return parts.unchanged()
     run = session_run(session)
     update: Update = {}
     if session.run != watch.run and run is not None:
@@ -63,10 +62,9 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     return update | refresh(parts, session, replace(watch, run=session.run))
 
 
+@needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     """Show the latest judgement. What has not changed is not sent again."""
-    if not session.visitor:
-        return parts.unchanged()
     workspace = workspace_of(session.visitor)
     job = guard_job.latest(workspace)
     state = job.state if job else ""

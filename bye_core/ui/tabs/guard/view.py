@@ -9,7 +9,6 @@ from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
-from bye_core.ui.workspace import hosted
 
 OFF = "The guard is off on this public demo, as it asks the model. Run this command on your own machine:"
 AT_HOME = command_line("guard", ["--run", "RUN", "--image", "FILE", "--question", "TEXT"])
@@ -21,14 +20,11 @@ ABOUT = (
 
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and starts one job at a time."""
-    if hosted():
-        gr.HTML(off_here(OFF, AT_HOME))
-        return
     parts = _lay_out(frame)
     _listen(parts, frame, tab)
 
 
-TAB = Tab("guard", "Guard", build)
+TAB = Tab("guard", "Guard", build, off=off_here(OFF, AT_HOME))
 
 
 def _lay_out(frame: Frame) -> actions.Parts:
