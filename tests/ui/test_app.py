@@ -29,3 +29,8 @@ def test_all_else_waits_for_the_first_sample(home):
     page = app.build("made")
     (load,) = [one for one in page.fns.values() if any(event == "load" for _, event in one.targets)]
     assert "bye-entered" in load.js
+
+
+def test_public_endpoints_have_their_own_names(home):
+    """Gradio names every listener after its handler, also private ones."""
+    assert set(app.build().get_api_info()["named_endpoints"]) == {"/scan", "/detect", "/export"}
