@@ -119,7 +119,8 @@ def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, grid: Grid) -
     undefined = np.full((1, grid.rows, grid.columns), np.nan)
     if not known.any():
         return undefined, undefined
-    return tuple(on_grid(array[known].mean(axis=0, keepdims=True), grid) for array in (shares, raw))
+    share, mass = (on_grid(array[known].mean(axis=0, keepdims=True), grid) for array in (shares, raw))
+    return share, mass
 
 
 def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:

@@ -174,8 +174,8 @@ def band_outline(
     y: list[float | None] = []
     for run in filter(None, runs):
         if len(run) == 1:
-            (layer, low, high) = run[0]
-            run = [(layer - 0.25, low, high), (layer + 0.25, low, high)]
+            (middle, low, high) = run[0]
+            run = [(middle - 0.25, low, high), (middle + 0.25, low, high)]
         x += ([None] if x else []) + [layer for layer, _, _ in run] + [layer for layer, _, _ in run[::-1]]
         y += ([None] if y else []) + [high for _, _, high in run] + [low for _, low, _ in run[::-1]]
     return x, y

@@ -34,7 +34,8 @@ def side_colors(suspicious: str | None) -> tuple[str, str]:
 
 def side_names(suspicious: str | None) -> tuple[str, str]:
     """Return the names of the low and the high mode, with a word for the colour."""
-    return tuple(f"{side} mode" + (" (suspicious)" if side == suspicious else "") for side in SIDES)
+    low, high = (f"{side} mode" + (" (suspicious)" if side == suspicious else "") for side in SIDES)
+    return low, high
 
 
 def expected_counts(mixture: Mixture, x: np.ndarray, width: float, count: int) -> np.ndarray:

@@ -55,12 +55,12 @@ def score_points(
     rows, places = _common(table, detection)
     reference = detection is not None and detection.settings.get("entropy") == "reference"
     entropies = (table.layer_entropy_reference if reference else table.layer_entropy)[rows]
-    values = None if detection is None else detection.values[places]
+    values = np.empty(0) if detection is None else detection.values[places]
     sensitive = () if detection is None else detection.sensitive_layers
     cutoff = None
     if layer is not None:
         layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [nats]"
-    elif values is not None and np.isfinite(values).any():
+    elif detection is not None and np.isfinite(values).any():
         layers, x, x_title, cutoff = list(sensitive), values, value_label, detection.cutoff
     else:
         layers, x, x_title = [], _mean(entropies), "mean entropy of all layers [nats]"
@@ -112,7 +112,7 @@ def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = No
     words = {id: DECISIONS.get(decision.choice, UNDECIDED) for id, decision in (decisions or {}).items()}
     chosen = np.array([words.get(id, UNDECIDED) for id in points.ids])
     kind = go.Scattergl if len(points.ids) >= WEBGL_FROM else go.Scatter
-    traces = []
+    traces: list[go.Scatter | go.Scattergl] = []
     for (flagged, word), symbol in SYMBOLS.items():
         places = np.flatnonzero(known & (points.flagged == flagged) & (chosen == word))
         if len(places):

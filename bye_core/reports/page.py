@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from bye_core import figures
 from bye_core.detect import value_label
 from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
@@ -118,7 +120,7 @@ def _detection(case: Case) -> str:
     ]
     drawn.append(svg(figures.final_histogram(detection, value_label=value_label(detection.method)), "clustered values"))
     side, flagged = figures.suspicious_side(detection), set(detection.flagged_ids)
-    mask = [id in flagged for id in case.table.ids]
+    mask = np.array([id in flagged for id in case.table.ids], dtype=bool)
     ranked = sorted((r for r in detection.layers if r.sensitive), key=lambda r: -r.bsi if r.bsi == r.bsi else math.inf)
     for report in ranked[:DRAWN_LAYERS]:
         column = case.table.layer_entropy[:, report.layer]

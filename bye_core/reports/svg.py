@@ -101,7 +101,7 @@ def _grid(figure: go.Figure, x: Scale, y: Scale) -> Iterator[str]:
         yield f"<line class='grid' x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{place:.1f}' y2='{place:.1f}'/>"
         yield _text(LEFT - 6, place + 4, f"{value:g}", "end")
     for value in x.names or layout.xaxis.tickvals or nice_ticks(x.low, x.high):
-        yield _text(x(value), HEIGHT - BOTTOM + 16, value if x.names else f"{value:g}", "middle")
+        yield _text(x(value), HEIGHT - BOTTOM + 16, str(value) if x.names else f"{value:g}", "middle")
     yield f"<line class='axis' x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y.start}' y2='{y.start}'/>"
     yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, layout.xaxis.title.text or "", "middle")
     title = escape(layout.yaxis.title.text or "")
