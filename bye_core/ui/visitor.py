@@ -24,11 +24,11 @@ def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
 
     The browser's store names visitor and run; otherwise `run` or the demo opens. Running jobs are watched again.
     """
-    visitor = stored.get("visitor") if is_token(stored.get("visitor")) else new_token()
+    known, data = stored.get("visitor"), stored.get("data")
+    visitor = known if is_token(known) else new_token()
     workspace = workspace_of(visitor)
     name = run_to_open(workspace, run, stored.get("run"))
-    data = stored.get("data") if isinstance(stored.get("data"), str) else ""
-    session = Session(visitor=visitor, run=name, data=data)
+    session = Session(visitor=visitor, run=name, data=data if isinstance(data, str) else "")
     return to_store(session), session, gr.Timer(active=is_busy(workspace))
 
 

@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from bye_core import runs
 from bye_core.errors import RunError
@@ -34,7 +35,7 @@ def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
 
 
-def is_token(value: object) -> bool:
+def is_token(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 

@@ -30,6 +30,9 @@ SLOTS = max(len(settings_of(method)) for method in DETECTORS)
 def typed(method: str, values: Mapping[str, float | None]) -> dict[str, Any] | None:
     """Convert field values to the types of the settings. Return None while a field is empty."""
     kinds = {field.name: type(field.default) for field in fields(DETECTORS[method].settings)}
-    if any(value is None for value in values.values()):
+    numbers = {name: value for name, value in values.items() if value is not None}
+    if len(numbers) < len(values):
         return None
-    return {name: int(value) if kinds[name] is int and value == int(value) else value for name, value in values.items()}
+    return {
+        name: int(value) if kinds[name] is int and value == int(value) else value for name, value in numbers.items()
+    }

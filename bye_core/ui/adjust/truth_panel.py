@@ -47,7 +47,7 @@ def show(session: Session) -> tuple[Any, ...]:
         hidden = gr.Button(visible=False)
         return gr.Accordion(visible=True), alert(error), hidden, gr.UploadButton(visible=True), gr.Button(visible=True)
     has = poisoned is not None
-    words = WITH.format(count=int(opened.mask(poisoned).sum())) if has else WITHOUT
+    words = WITHOUT if poisoned is None else WITH.format(count=int(opened.mask(poisoned).sum()))
     demo = truth_file.demo_truth(opened) is not None and not has
     buttons = gr.Button(visible=demo), gr.UploadButton(visible=not has), gr.Button(visible=has)
     return gr.Accordion(visible=True), note(words), *buttons

@@ -56,11 +56,11 @@ class Query:
 
 
 class Facet(NamedTuple):
-    """A question or answer of `count` samples; `row` is the first of them."""
+    """A question or answer that several samples share; `row` is the first of them."""
 
     row: int
     text: str
-    count: int
+    samples: int
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from math import gcd
 from typing import Any
 
@@ -66,7 +66,7 @@ def settings_from_form(values: Mapping[str, Any]) -> FinetuneSettings:
 
     An unchanged micro-batch size shrinks until it divides the batch size. Raises: BadFinetuneSetting.
     """
-    defaults = {field.name: field.default for field in fields(FinetuneSettings)}
+    defaults = asdict(DEFAULTS)
     entered = {name: value for name, value in values.items() if value is not None and value != ""}
     settings = {name: type(defaults[name])(value) for name, value in entered.items()}
     batch, micro_batch = settings.get("batch", defaults["batch"]), defaults["micro_batch"]

@@ -86,7 +86,7 @@ def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):
 
 def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, home):
     pipeline.detect_run(home / "runs" / "made", "bye")
-    values = ("", "", "", "auto", "auto", "auto")
+    values = ("", "", "", "auto", "auto", "auto", True)
     first = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     assert scan.command in first
     again = scan_actions.enter(scan, Session(VISITOR, revision=9), first[scan.watch], *values)
@@ -94,7 +94,7 @@ def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, ho
 
 
 def test_a_model_typed_meanwhile_is_not_overwritten(scan, ended):
-    values = ("my/model", "my/adapter", "", "auto", "auto", "auto")
+    values = ("my/model", "my/adapter", "", "auto", "auto", "auto", True)
     answer = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     for field in scan.fields[:2]:
         assert "value" not in answer[field]._constructor_args[0]
@@ -115,7 +115,7 @@ def test_a_start_that_fails_leaves_the_buttons_as_they_were(scan, tmp_path):
     session = Session(VISITOR, data=str(folder))
     data_sets.remember(workspace_of(VISITOR), Choice(str(folder)))
     with pytest.raises(ByeError) as error:
-        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto")
+        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto", True)
     answer = scan_actions.show_error(scan, error.value, session, Watch())
     assert "neither a folder with a model" in answer[scan.notice]
     assert not prop(answer[scan.stop], "visible")

@@ -49,7 +49,7 @@ def _card(preview: Preview) -> str:
         times = "" if preview.gain < 1.05 else f" × {preview.gain:.2g}"
         titles = ("original", "poisoned", "no difference" if unchanged else f"difference{times}")
         shown = zip(titles, (preview.original, preview.triggered, preview.difference), strict=True)
-        images = "".join(_figure(title, image, preview.id) for title, image in shown)
+        images = "".join(_figure(title, image, preview.id) for title, image in shown if image is not None)
         facts.append("image unchanged" if unchanged else f"PSNR {preview.psnr:.1f} dB")
     if preview.boxes:
         facts.append("1 place" if len(preview.boxes) == 1 else f"{len(preview.boxes)} places")

@@ -122,7 +122,8 @@ def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
     """Return every stage of a cleaning with its state, by its files and the job's progress."""
     outline = outline_of(job.arguments)
     finished, current = outline.finished(), job.progress().stage
-    clean = "detect" in finished and runs.Run.open(outline.folder.run).detection().verdict != "poisoned"
+    detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
+    clean = detection is not None and detection.verdict != "poisoned"
 
     def state_of(name: str) -> str:
         if clean and name in AFTER_POISON:

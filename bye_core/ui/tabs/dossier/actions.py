@@ -67,12 +67,12 @@ def _has_flagged(run: Run | None) -> bool:
 
 
 def _evidence(parts: Parts, run: Run | None) -> Update:
-    detection, ready = run.detection() if run else None, _has_flagged(run)
-    if ready:
-        words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
-    else:
-        words = note(NO_RUN if run is None else UNDETECTED if detection is None else NOTHING)
-    return {parts.told: words, parts.about: _about(run) if ready else ""}
+    if run is None:
+        return {parts.told: note(NO_RUN), parts.about: ""}
+    if not _has_flagged(run):
+        return {parts.told: note(UNDETECTED if run.detection() is None else NOTHING), parts.about: ""}
+    words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
+    return {parts.told: words, parts.about: _about(run)}
 
 
 def _about(run: Run) -> str:

@@ -32,8 +32,8 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and writes session.revision after rejections."""
     notice = gr.HTML(note(actions.NO_RUN), elem_id="export-notice")
     with gr.Column(visible=False, elem_id="export-view") as view:
-        states = [gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)]
-        parts = actions.Parts(frame.session, *states, notice, view, *_lay_out())
+        shown, batch, page, in_tab = gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)
+        parts = actions.Parts(frame.session, shown, batch, page, in_tab, notice, view, *_lay_out())
     _listen(parts, tab)
 
 

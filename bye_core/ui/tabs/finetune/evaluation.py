@@ -103,15 +103,18 @@ def from_form(workspace: Workspace, model: str, values: tuple[Any, ...]) -> Eval
 
     `values`: data, trigger, size, target, truth file, and the two adapters. Raises: a ByeError for what makes no sense.
     """
-    data, trigger, size, target, truth, everything, left = (value or "" for value in values)
+    size: float | None = values[2]
+    data, trigger, target, truth, everything, left = (str(value or "") for value in (*values[:2], *values[3:]))
     if not data.strip():
         raise NoTestSet()
     read_attack_form(trigger, size or 0, target, truth)
     if everything and everything == left:
         raise SamePair()
-    adapters = [resolve_adapter(workspace, adapter) for adapter in (everything, left)]
+    everything, left = (resolve_adapter(workspace, adapter) for adapter in (everything, left))
     test = resolve_test_set(workspace, data)
-    return Evaluation(resolve_model(model), test, trigger, size or PAPER_SIZE, target or TARGET, truth, *adapters)
+    return Evaluation(
+        resolve_model(model), test, trigger, size or PAPER_SIZE, target or TARGET, truth, everything, left
+    )
 
 
 def arguments(evaluation: Evaluation, adapter: str) -> list[str]:
@@ -163,7 +166,7 @@ def stop(workspace: Workspace) -> None:
         return
     _write(workspace, replace(evaluation, stopped=True))
     for arm in arms(workspace, evaluation):
-        if arm.state == jobs.RUNNING:
+        if arm.job and arm.state == jobs.RUNNING:
             arm.job.stop()
 
 

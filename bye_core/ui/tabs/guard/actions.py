@@ -84,8 +84,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
 
 
 def start(parts: Parts, session: Session, watch: Watch, image: str | None, question: str | None) -> Update:
-    run = session_run(session)
-    guard_job.check_run(run)
+    run = guard_job.check_run(session_run(session))
     guard_job.start(workspace_of(session.visitor), run, Path(image) if image else None, question or "")
     return {parts.notice: "", **refresh(parts, session, watch), parts.pulse: gr.Timer(active=True)}
 

@@ -42,11 +42,12 @@ class NoQuestion(DataError):
     remedy = "Ask what a user of the model would ask about the image."
 
 
-def check_run(run: runs.Run | None) -> None:
-    """Raises: NoRunOpen, NothingDetected, NoMode if the open run cannot judge."""
+def check_run(run: runs.Run | None) -> runs.Run:
+    """Return the open run. Raises: NoRunOpen, NothingDetected, NoMode if it cannot judge."""
     if run is None:
         raise NoRunOpen()
     reference(run.path)
+    return run
 
 
 def reference(path: Path) -> Detection:

@@ -204,8 +204,9 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
     """Draw the entropies of a layer or head, split by the truth if it is loaded, else by the flags."""
     _, layer, head = at
     values, report, side = compared.entropies[:, layer], compared.reports[layer], side_of(compared)
-    if head != ALL_HEADS:
-        values = compared.table.entropy[:, layer, head]
+    entropy = compared.table.entropy
+    if head != ALL_HEADS and entropy is not None:
+        values = entropy[:, layer, head]
         report = with_mixture(LayerReport(layer, None, float("nan"), float("nan"), False, ""), values)
     flagged = compared.tried.flagged if compared.tried.flagged.any() else None
     figure = layer_histogram(values, report, side, flagged, compared.truth, log)

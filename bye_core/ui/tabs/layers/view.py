@@ -29,18 +29,20 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     """Reads: session, trial. Writes: session (sample, selection by clicks; run, revision from the empty states)."""
     said = gr.HTML(padding=False, elem_id="layers-said")
     with gr.Row(visible=False, elem_classes="bye-actions", elem_id="layers-start") as start:
-        buttons = [
+        demo, scan, detect = (
             gr.Button(words, variant=variant, scale=0, min_width=260, elem_id=f"layers-{id}")
             for words, variant, id in (
                 ("Open the demo", "primary", "demo"),
                 ("Scan a data set", "secondary", "scan"),
                 ("Find suspicious samples", "primary", "detect"),
             )
-        ]
+        )
     with gr.Column(visible=False, elem_id="layers-view") as view:
         drawn = _lay_out()
-    states = [gr.State({}), gr.State(("", 0, ALL_HEADS)), gr.Checkbox(False, visible=False)]
-    parts = Parts(frame.session, frame.trial, frame.tabs, *states, said, start, *buttons, view, *drawn)
+    sent, chosen_at, in_tab = gr.State({}), gr.State(("", 0, ALL_HEADS)), gr.Checkbox(False, visible=False)
+    parts = Parts(
+        frame.session, frame.trial, frame.tabs, sent, chosen_at, in_tab, said, start, demo, scan, detect, view, *drawn
+    )  # fmt: skip
     _listen(parts, frame, tab)
 
 

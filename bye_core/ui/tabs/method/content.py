@@ -88,13 +88,15 @@ def find_example() -> Example | None:
     try:
         run = runs.Run.open(demo_run.DEMO / "run")
         detection = run.detection()
+        if detection is None:
+            return None
         # Not by the run's table, which would be written beside the shipped run.
-        pair = choose(detection, [run.sample(id).question for id in detection.ids]) if detection else None
+        pair = choose(detection, [run.sample(id).question for id in detection.ids])
         if pair is None:
             return None
         settings = replace(run.settings, data=str(ASSETS.parent / run.settings.data))
-        shown = [_shown(run, settings, id) for id in pair]
-        return Example(detection, sharpest(detection, *(one.rows for one in shown)), *shown)
+        clean, poisoned = (_shown(run, settings, id) for id in pair)
+        return Example(detection, sharpest(detection, clean.rows, poisoned.rows), clean, poisoned)
     except ByeError:
         return None
 
@@ -109,7 +111,7 @@ def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | 
     if not len(flagged) or not len(rest):
         return None
     worst = int(flagged[np.argmax(detection.scores[flagged])])
-    same = rest[[questions[row] == questions[worst] for row in rest]]
+    same = rest[[questions[row] == questions[worst] for row in rest.tolist()]]
     rest = same if len(same) else rest
     values = detection.values[rest]
     typical = int(rest[np.argsort(values)[len(values) // 2]])

@@ -51,7 +51,7 @@ def card(opened: OpenRun, row: int) -> dict[str, Any]:
 def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[dict[str, Any]]:
     """Return the commonest questions or answers, as filters of the list."""
     return [
-        {"position": int(opened.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.count}
+        {"position": int(opened.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.samples}
         for facet in sample_queue.facets(texts, same)
     ]
 

@@ -71,7 +71,8 @@ class Parts(events.Parts):
 
 
 def read_form(values: tuple[Any, ...]) -> scan_job.Form:
-    return scan_job.Form(*(str(value or "").strip() for value in values))
+    model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-1])
+    return scan_job.Form(model, adapter, name, batch, device, dtype, answers=bool(values[-1]))
 
 
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
