@@ -22,6 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# The process that collects results imports the modules of its workers' warnings, in one thread a worker. Two threads
+# that import pandas at once break each other, so it is imported before.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    import pandas  # noqa: F401
+
 
 def pytest_xdist_auto_num_workers():
     """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""
