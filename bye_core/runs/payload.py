@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -39,14 +40,15 @@ def encode(rows: AttentionRows) -> bytes:
 
 def decode(payload: bytes) -> AttentionRows:
     facts = _facts(payload)
-    grids = tuple(Grid(*grid[:4], box=tuple(grid[4])) for grid in facts.pop("grids"))
-    return AttentionRows(**load(payload), **facts, grids=grids)
+    grids = (Grid(image, rows, columns, start, tuple(box)) for image, rows, columns, start, box in facts["grids"])
+    values: dict[str, Any] = {**load(payload), **facts, "grids": tuple(grids)}
+    return AttentionRows(**values)
 
 
 def payload_id(payload: bytes) -> str:
     return _facts(payload)["id"]
 
 
-def _facts(payload: bytes) -> dict:
+def _facts(payload: bytes) -> dict[str, Any]:
     header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
     return json.loads(header["__metadata__"][METADATA])

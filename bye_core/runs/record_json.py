@@ -80,4 +80,9 @@ def _layer_report(report: Mapping[str, Any]) -> LayerReport:
 
 
 def _mixture(mixture: Mapping[str, Any] | None) -> Mixture | None:
-    return Mixture(**{name: tuple(map(float, pair)) for name, pair in mixture.items()}) if mixture else None
+    return Mixture(**{name: _pair(values) for name, values in mixture.items()}) if mixture else None
+
+
+def _pair(values: Sequence[Any]) -> tuple[float, float]:
+    low, high = map(float, values)
+    return low, high

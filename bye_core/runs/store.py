@@ -172,7 +172,7 @@ class Store:
         with index.reading(self._index) as connection:
             entries = index.entries(connection)
         with self._stacking:
-            if self._table is None or not table.is_current(self._stack, entries):
+            if self._table is None or self._stack is None or not table.is_current(self._stack, entries):
                 folder = self._folder / STATISTICS
                 stack = self._stack or table.load_stack(folder) or table.empty_stack()
                 if not table.is_current(stack, entries):

@@ -123,7 +123,7 @@ def _block(
 ) -> Stack:
     """Return the rows of `entries`: from `fresh`, or from the row of `stack` that `sources` names."""
     copied = np.array([sources[entry] is not None for entry in entries], bool)
-    rows = [sources[entry] for entry in entries if sources[entry] is not None]
+    rows = [row for entry in entries if (row := sources[entry]) is not None]
     arrays = {}
     for name, dtype in {**DTYPES, **MAYBE}.items():
         new = {entry: statistics[name] for entry, statistics in fresh.items() if name in statistics}
@@ -233,7 +233,7 @@ def _open(folder: Path) -> Stack:
     if sum(array.nbytes for array in arrays.values()) >= MAPPED_FROM:
         return Stack(keys, arrays)
     arrays = {name: array.copy() for name, array in arrays.items()}
-    if wrong := [name for name, array in arrays.items() if zlib.crc32(array) != sums[name]]:
+    if wrong := [name for name, array in arrays.items() if zlib.crc32(array.data) != sums[name]]:
         raise ValueError(f"the checksums of {', '.join(wrong)} do not match")
     return Stack(keys, arrays)
 

@@ -42,6 +42,7 @@ def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
         threading.Thread(target=supervisor.wait, name=f"job {folder.name}", daemon=True).start()
         attempt = record.attempt + 1
         born = birth(supervisor.pid)
+        assert supervisor.stdin is not None  # it is a pipe
         with supervisor.stdin as orders:
             write_record(folder, replace(record, attempt=attempt, pid=supervisor.pid, born=born, begins=begins))
             command = [sys.executable, "-m", "bye_core", record.kind, *record.arguments, "--progress", "jsonl"]

@@ -81,7 +81,8 @@ def recent_steps(path: Path, begin: int) -> list[Step]:
 
 def final_line(path: Path, begin: int) -> dict[str, Any]:
     """Return the result, error or stop that the lines after byte `begin` end with, or {}."""
-    size, lines, whole = BLOCK_BYTES, [], False
+    lines: list[bytes] = []
+    size, whole = BLOCK_BYTES, False
     while not (lines or whole):
         lines, whole = _tail(path, begin, size)
         size *= 4
