@@ -1,7 +1,7 @@
-"""Chains the stages: the command line and the app both call this package, and so give the same answer.
+"""Chains the stages. The command line and the app both call this package, and so give the same results.
 
-Long stages are generators of Progress: what they yield is saved already, stopping the loop stops the stage, and
-calling again goes on where it stopped. Models are loaded only by the functions that need one.
+Long stages are generators of Progress. What they yield is saved already; closing the generator stops the stage, and a
+new call resumes it. Only functions that need a model load one.
 """
 
 from bye_core.pipeline.causal_check import check_causes

@@ -1,4 +1,4 @@
-"""Data sets before a model sees them: loaded, checked, poisoned on purpose."""
+"""Loads and checks data sets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bye_core.records import Progress, Sample
 
 class NoSampleReady(DataError):
     problem = "None of the {size} records of {path} can be used."
-    remedy = "Run `python -m bye_core check {path}` and mend the faults that it lists."
+    remedy = "Run `python -m bye_core check {path}` and fix the faults that it lists."
 
 
 def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> DataSet:
-    """A data set with at least one usable sample. Raises NoSampleReady."""
+    """Load a data set. Raises: NoSampleReady if it has no usable sample."""
     dataset = load_dataset(path, format=format, columns=columns)
     if not dataset.samples:
         raise NoSampleReady(path=path, size=dataset.size)
@@ -25,13 +25,13 @@ def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str
 
 
 def source_arguments(format: str | None, columns: Mapping[str, str] | None) -> list[str]:
-    """How the command line is told of a data set's format and columns; [] where both are found by themselves."""
+    """Return the command-line arguments for a data set's format and columns, [] where both are detected."""
     found = ["--format", format] if format else []
     return [*found, "--columns", *(f"{name}={yours}" for name, yours in columns.items())] if columns else found
 
 
 def readable(dataset: DataSet) -> list[Sample]:
-    """The samples whose pictures open. How many do not is part of every stage's facts; `check` gives the reasons."""
+    """Return the samples whose pictures open. Every stage reports how many do not; `check` gives the reasons."""
     return [sample for sample in dataset.samples if _opens(dataset, sample)]
 
 
@@ -53,7 +53,7 @@ def known_markers() -> Markers:
 
 
 def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
-    """Look at every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
+    """Check every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
     dataset = load_dataset(data, format=format, columns=columns)
     refused = sum(fault.fatal for fault in dataset.faults)
     total = len(dataset.samples)

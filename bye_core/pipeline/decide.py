@@ -1,4 +1,4 @@
-"""A person's decisions on a run's samples."""
+"""Records and withdraws decisions on a run's samples."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ def decide(
     reviewer: str = "",
     note: str = "",
 ) -> int:
-    """Record decisions: those in `choices` (id -> accept, reject, none), and "reject" for every flagged sample that no
-    one has decided by hand. Returns how many were recorded."""
+    """Record the decisions in `choices` (id -> accept, reject, none); return how many were recorded.
+
+    `reject_flagged` also rejects every flagged sample without a decision.
+    """
     run = runs.Run.open(run_path)
     decided = run.decisions()
     wanted = dict(choices or {})
@@ -32,6 +34,6 @@ def decide(
 
 
 def undo(run_path: Path) -> int:
-    """Withdraw the last batch of decisions; returns how many it held."""
+    """Withdraw the last batch of decisions; return how many it held."""
     withdrawn = runs.Run.open(run_path).undo()
     return len(withdrawn.decisions) if withdrawn else 0

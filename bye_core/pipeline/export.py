@@ -1,4 +1,4 @@
-"""What leaves a run: the cleaned data set, or its entropies."""
+"""Exports the cleaned data set of a run, or its entropies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bye_core.records import Decision, Detection
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What an export of a run would do with every record of its data set.
+    """What an export does with every record of the data set.
 
-    keep       ids that stay, in data set order
-    removed    rows of removed.jsonl, each with the `reason` why it goes
-    undecided  of `keep`, what the last detection flagged and no one has decided on
-    accepted   of `keep`, what was flagged and a person wants to keep
+    keep       ids of the samples that are exported, in data set order
+    removed    rows of removed.jsonl, each with the `reason` of its removal
+    undecided  ids in `keep` that the last detection flagged, without a decision
+    accepted   ids in `keep` that the last detection flagged and a person accepted
     """
 
     keep: tuple[str, ...]
@@ -30,10 +30,10 @@ class ExportPlan:
 
 
 def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
-    """All samples stay but the rejected and the unusable. What was not scanned was not judged: it goes too."""
+    """Plan to keep all samples but the rejected, the unusable and, unless accepted, those not scanned."""
     detection, decisions = run.detection(), run.decisions()
     removed = tuple(_removed(run, dataset, detection, decisions))
-    # By place, not by id: the fault of a duplicate carries the id of the sound record that it repeats.
+    # By index, not by id: the fault of a duplicate has the id of the sound record that it repeats.
     gone = {row["index"] for row in removed}
     keep = tuple(sample.id for sample in dataset.samples if sample.index not in gone)
     flagged = set(detection.flagged_ids if detection else ())
@@ -43,16 +43,16 @@ def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
 
 
 def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
-    """Raises RunMismatch where the data set is not the one that was scanned."""
+    """Raise RunMismatch if the data set is not the scanned one."""
     if dataset.digest != run.settings.data_digest:
         raise runs.RunMismatch(path=run.path, differences="the data set has changed since the scan")
 
 
 def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path | None = None) -> dict[str, Any]:
-    """Write the cleaned data set, as `plan_export` has it, with removed.jsonl and manifest.json; returns the manifest.
+    """Write the cleaned data set that `plan_export` plans, with removed.jsonl and manifest.json; return the manifest.
 
-    `data` names the data set where it has moved since the scan. The manifest counts as `undecided_flagged` the samples
-    that stay although the last detection flagged them, with no one's decision.
+    `data`: the current path of the data set, if it has moved. The manifest counts kept samples that are flagged and
+    undecided as `undecided_flagged`.
     """
     run = runs.Run.open(run_path)
     dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
@@ -100,5 +100,5 @@ def _removed(
 
 
 def export_entropies(run_path: Path, out: Path) -> Path:
-    """Write a run's entropies as the authors' JSON lines."""
+    """Write a run's entropies in the format of BYE's authors (JSON lines); return the path."""
     return detect.write_entropies(runs.Run.open(run_path).table(), out)

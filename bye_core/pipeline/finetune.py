@@ -1,4 +1,4 @@
-"""Fine-tuning of a model on a data set."""
+"""Fine-tunes a model on a data set."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def preflight(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What a fine-tuning would find and need, without a step of it: samples, reasons, token lengths, memory, steps."""
+    """Return what a fine-tuning would use, without training: samples, left-out ones, token lengths, memory, steps."""
     from bye_core.train.preflight import run_preflight
 
     dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), format, columns)
@@ -71,7 +71,7 @@ def preflight(
 def _loaded(
     model: str, data: str | Path, settings: FinetuneSettings, format: str | None, columns: Mapping[str, str] | None
 ) -> tuple[DataSet, VisionLanguageModel, FinetuneSettings]:
-    """The data set, the model on this process's device, and the settings with device and dtype filled in."""
+    """Return the data set, the model on this process's device, and the settings with device and dtype filled in."""
     from bye_core.models.loading import load_model, pick_device
 
     dataset = ready(data, format, columns)
@@ -83,7 +83,7 @@ def _loaded(
 
 
 def _processes() -> int:
-    """How many processes share the training: torchrun says so in each of them."""
+    """Return how many processes share the training, which torchrun sets in the environment."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -95,9 +95,9 @@ def finetune(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` when the last item came.
+    """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` after the last item.
 
-    One that was stopped or killed goes on from its last checkpoint when called again.
+    A fine-tuning that was stopped or killed resumes from its last checkpoint when called again.
     """
     refuse_finished(out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]

@@ -1,4 +1,4 @@
-"""The guard at work: a model asked about new pictures, its attention held against a finished run."""
+"""Guards a model: compares its attention on new pictures with the poisoned samples of a finished run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
 from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 
-# Rows of samples, and their questions -> a reading of each.
+# Maps the rows and questions of samples to one reading each.
 Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
 
 
@@ -33,7 +33,7 @@ class CannotWriteReadings(RunError):
 
 
 class Guard:
-    """A run's detection and the model that was scanned, ready to be asked. Get one by `open_guard`."""
+    """The detection of a run and the scanned model; made by `open_guard`."""
 
     def __init__(self, loaded: VisionLanguageModel, detection: Detection, judge: Judge) -> None:
         self.loaded = loaded
@@ -47,7 +47,7 @@ class Guard:
     def read(
         self, samples: Sequence[Sample], pictures: Sequence[Sequence[Any]]
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
-        """One forward pass over a batch; of each sample its rows and what they mean, or why it could not be read."""
+        """Run one forward pass; return each sample's rows and reading, or why it could not be read."""
         from bye_core.attention import read_attention
 
         outcomes = read_attention(self.loaded, samples, pictures)
@@ -58,9 +58,9 @@ class Guard:
 
 
 def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
-    """The guard of a run. `model`, `adapter`: where they are now, if they have moved since the scan.
+    """Open the guard of a run. `model`, `adapter`: their current paths, if they have moved.
 
-    Raises NothingDetected, guard.NoMode before a model is loaded, AnotherModel after.
+    Raises: NothingDetected, guard.NoMode before a model is loaded, AnotherModel after.
     """
     run = runs.Run.open(run_path)
     detection, table = guard_detection(run), run.table()
@@ -69,7 +69,7 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
 
 
 def by_answers(table: ScanTable, detection: Detection) -> Judge:
-    """As auto does: by how the model begins, and by the heads that tell the planted answers apart. Raises NoMode."""
+    """Judge as the method auto does: by the first token and the heads that mark planted answers. Raises: NoMode."""
     planted = PlantedAnswers(table, AutoSettings(**detection.settings))
     if not len(planted):
         raise guard.NoMode()
@@ -77,7 +77,7 @@ def by_answers(table: ScanTable, detection: Detection) -> Judge:
 
 
 def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
-    """As BYE's rule does."""
+    """Judge as BYE does: by the mean entropy of the sensitive layers."""
     name = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
     typical = _means(np.asarray(getattr(table, name), float))
 
@@ -88,9 +88,9 @@ def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
 
 
 def guard_detection(run: runs.Run) -> Detection:
-    """What a guard of the run follows: its last detection if that was made by auto or the paper's rule, else auto's.
+    """Return the detection that a guard uses: the last one if made by auto or BYE, else a new one by auto.
 
-    Raises NothingDetected, guard.NoMode.
+    Raises: NothingDetected, guard.NoMode.
     """
     detection = last_detection(run)
     if detection.method not in (DEFAULT, PAPER):
@@ -103,7 +103,7 @@ def guard_detection(run: runs.Run) -> Detection:
 
 
 def _means(entropies: np.ndarray) -> np.ndarray:
-    """Entropies [N, L] -> the mean of each layer over what is known of it [L], NaN where nothing is."""
+    """Return the mean over the finite entropies of each layer: [N, L] -> [L], NaN for a layer without any."""
     known = np.isfinite(entropies)
     counts = known.sum(axis=0)
     return np.divide(
@@ -112,9 +112,9 @@ def _means(entropies: np.ndarray) -> np.ndarray:
 
 
 def guard_one(opened: Guard, picture: bytes, question: str, name: str = "the picture") -> dict[str, Any]:
-    """One picture (as stored) with one question; facts with the `reading` and, to be shown, its `attention`.
+    """Read one picture (the bytes of its file) with a question; return the reading and its `attention` as facts.
 
-    Raises a DataError or ModelError that says why it cannot be read.
+    Raises: a DataError or ModelError that says why the sample cannot be read.
     """
     from bye_core.figures import overlay_payload
 
@@ -128,7 +128,7 @@ def guard_one(opened: Guard, picture: bytes, question: str, name: str = "the pic
         "question": question,
         "first_token": rows.token_text,
         "probability": rows.probability,
-        **_standard(opened.detection),
+        **_reference(opened.detection),
         "attention": overlay_payload(rows),
     }
 
@@ -140,17 +140,16 @@ def guard_set(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """Every sample of a set; the last item's facts hold the share that looks triggered, with its interval.
+    """Read every sample of a set; the last item's facts hold the share that looks triggered, with its interval.
 
-    `out` takes one JSON line a sample as it is read. Samples that cannot be read are counted and listed, and end
-    nothing.
+    Writes one JSON line a sample to `out` as it is read. Counts and lists the samples that cannot be read.
     """
     dataset = ready(data, format, columns)
     samples, total = dataset.samples, len(dataset.samples)
     found: dict[str, dict[str, Any]] = {}
     faults: dict[str, str] = {fault.id: fault.problem for fault in dataset.faults if fault.fatal}
     if out is not None:
-        _append(out, [], anew=True)
+        _append(out, [], truncate=True)
     for start in range(0, total, opened.batch):
         good, pictures = [], []
         for sample in samples[start : start + opened.batch]:
@@ -182,14 +181,14 @@ def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapp
         **as_facts("share", proportion(row["triggered"] for row in found.values())),
         "scores": {id: row["score"] for id, row in found.items()},
         "values": {id: row["value"] for id, row in found.items()},
-        **_standard(opened.detection),
+        **_reference(opened.detection),
         "failed": len(faults),
         "faults": dict(faults),
     }
 
 
-def _standard(detection: Detection) -> dict[str, Any]:
-    """What readings are held against."""
+def _reference(detection: Detection) -> dict[str, Any]:
+    """Return what readings are compared with."""
     return {
         "layers": list(detection.sensitive_layers),
         "modes": asdict(detection.final) if detection.final else None,
@@ -198,10 +197,10 @@ def _standard(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _append(out: Path, rows: Sequence[Mapping[str, Any]], anew: bool = False) -> None:
+def _append(out: Path, rows: Sequence[Mapping[str, Any]], truncate: bool = False) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w" if anew else "a", encoding="utf-8") as file:
+        with out.open("w" if truncate else "a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
     except OSError as error:
         raise CannotWriteReadings(path=out, reason=error.strerror or error) from error

@@ -1,4 +1,4 @@
-"""Attacks as people name them and as truth files keep them; and what they make of samples, to be looked at."""
+"""Poisons data sets, previews attacks, and reads attacks from the command line and from truth files."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def plan_attack(
     target: Target | None = None,
     mix: bool = False,
 ) -> Attack:
-    """An attack as it is typed: `settings` by name ("a", "blend.a"), of which a `key` may be the path of a picture.
+    """Return an attack from names: `settings` by name ("a", "blend.a"); a `key` may be the path of a picture.
 
-    Raises a SettingError.
+    Raises: a SettingError for triggers or settings that are not valid.
     """
     read = {name: _key(value) if name.rpartition(".")[2] == KEY else value for name, value in (settings or {}).items()}
     return make_attack(triggers, read, target, mix)
 
 
 def _key(value: Any) -> str:
-    """A picture of one's own becomes part of the attack, which so can be repeated without the file."""
+    """Return the key; a picture file is encoded in it, so that the attack can be repeated without the file."""
     text = str(value)
     if text in (FACE, NOISE) or text.startswith(OWN_IMAGE):
         return text
@@ -67,7 +67,7 @@ def _key(value: Any) -> str:
 
 
 def attack_arguments(attack: Attack) -> list[str]:
-    """Return the command-line arguments that name `attack`; `plan_attack` is what reads them.
+    """Return the command-line arguments that name `attack`; `plan_attack` reads them back.
 
     Size and target are always given, so that a printed command shows them; other settings only where they differ from
     the defaults.
@@ -94,9 +94,9 @@ def _target_arguments(target: Target) -> list[str]:
 
 
 def read_attack(truth: Path) -> tuple[Attack, int]:
-    """The attack and the seed that a truth file keeps: with them the very triggers can be planted in other data.
+    """Return the attack and the seed of a truth file, which plant the same triggers in other data.
 
-    Raises NoAttackRecorded.
+    Raises: NoAttackRecorded.
     """
     try:
         kept = json.loads(truth.read_text(encoding="utf-8"))
@@ -114,10 +114,10 @@ def preview_poison(
     encoding: str = "jpeg",
     longest: int | None = None,
 ) -> Preview:
-    """What the attack makes of a sample as the poisoned one number `turn`, its pictures as the files would have them.
+    """Return sample and pictures as `poison` would write them, for the poisoned sample number `turn`.
 
-    `longest` bounds the pictures' longer side, in pixels: larger ones are scaled down first. Raises a DataError for a
-    picture that does not open.
+    Scales pictures down to `longest` pixels on the longer side first. Raises: a DataError for a picture that does not
+    open.
     """
     pictures = dataset.images(sample)
     for picture in pictures if longest else ():
@@ -138,8 +138,8 @@ def poison(
 ) -> Iterator[Progress]:
     """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike.
 
-    What the poisoned samples carry, and all that is needed to plant the same again, is in truth.json alone. The facts
-    hold how much the triggers change the pictures. Raises a SettingError for an attack that the data cannot carry.
+    Only truth.json names the poisoned samples and their triggers; it holds all that is needed to repeat the attack.
+    The facts tell how much the triggers change the pictures. Raises: a SettingError for an attack that does not fit.
     """
     dataset = ready(data, format, columns)
     samples = readable(dataset)

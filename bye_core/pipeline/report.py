@@ -1,4 +1,4 @@
-"""A report on a run, or on the whole cleaning that it is part of: one HTML page and the same as JSON."""
+"""Writes the report on a run or on a whole cleaning, as one HTML page and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bye_core.pipeline.evidence import dossier, scanned_set
 from bye_core.pipeline.gallery import gallery
 from bye_core.records import Detection
 
-EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and what a person looks through (ours)
+EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and as many as a person reads (ours)
 
 
 class CannotWriteReport(RunError):
@@ -30,15 +30,15 @@ class CannotWriteReport(RunError):
 
 
 def report(run_path: Path, out: Path, data: str | Path | None = None, exhibits: int = EXHIBITS) -> dict[str, Any]:
-    """Write a report on a run to `out` (HTML) and beside it as JSON; returns the JSON's object.
+    """Write a report on a run to `out` (HTML) and to a JSON file beside it; return the object of the JSON file.
 
-    `data` names the data set where it has moved since the scan. Raises NothingDetected, CannotWriteReport.
+    `data`: the current path of the data set, if it has moved. Raises: NothingDetected, CannotWriteReport.
     """
     return _write(_case(run_path, f"Run {run_path.resolve().name}", data, exhibits), out)
 
 
 def report_cleaning(folder: CleaningFolder, record: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    """The same on a whole cleaning: with its `record`, the figures of its `models`, and its loss curves."""
+    """Write the report on a cleaning, with its `record`, the figures of its `models`, and its loss curves."""
     losses = {name: _losses(path) for name in MODELS if (path := folder.adapter(name))}
     title = f"Cleaning of {Path(record['data']).name}"
     more = {"cleaning": record, "models": models, "labels": MODELS, "losses": losses}
@@ -69,7 +69,7 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
 
 
 def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, missing: str, count: int) -> Iterator[Any]:
-    """The most suspicious of the flagged samples, with pictures where they can still be opened."""
+    """Yield the most suspicious of the flagged samples, with their pictures where they open."""
     from bye_core.reports.case import Exhibit
 
     order = np.lexsort((detection.values, -detection.scores))
@@ -85,7 +85,7 @@ def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, miss
 
 
 def _losses(adapter: Path) -> list[dict[str, Any]]:
-    """What the training of an adapter wrote down, [] where there was none."""
+    """Return the progress lines of an adapter's training, [] where there are none."""
     path = adapter / "progress.jsonl"
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""From a data set and a model to a run: where the first answer token looks, sample by sample."""
+"""Scans a data set: reads the attention of the first answer token, sample by sample, into a run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.records import AttentionRows, Fault, Progress, Sample
 
-# Samples a forward pass: enough to fill two CPU cores or a large GPU; out-of-memory halves a batch by itself (ours).
+# Samples a forward pass: enough to fill two CPU cores or a large GPU. A batch that does not fit is halved (ours).
 BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """`batch` 0 and "auto" choose by the machine; a run that exists already goes on with its own.
+    """How to scan. `batch` 0 and "auto" choose by the machine; an existing run keeps its own settings.
 
-    answers  also read how likely the answer of each sample is, under the model and under the model before fine-tuning:
-             one more forward pass, and one more again with an adapter
+    answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
+             one more forward pass, and another one with an adapter
     """
 
     batch: int = 0
@@ -42,11 +42,11 @@ def scan(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """Read the attention rows of every sample that the run lacks; each yield is on disk already.
+    """Read the attention rows of every sample that is missing in the run; each yield is on disk already.
 
-    Batches are cut from the data set's order alone and committed whole, so a scan that was killed and resumed stores
-    the same bytes as one that was not. Samples that fail are stored as faults and do not end the scan; those of which
-    only the answer cannot be read are scanned without it, with a fault that is not fatal.
+    Batches depend on the data set's order alone and are committed whole, so that a resumed scan stores the same bytes
+    as an uninterrupted one. Stores samples that fail as faults. A sample whose answer alone cannot be read is scanned
+    without it, with a fault that is not fatal.
     """
     from bye_core.attention import read_attention
     from bye_core.models.loading import load_model
@@ -59,7 +59,7 @@ def scan(
     total = len(dataset.samples)
     with run.writing(), ThreadPoolExecutor(1) as reader:
         run.append([], dataset.faults)
-        todo = _batches_lacking(run, dataset)
+        todo = _missing_batches(run, dataset)
         done = total - sum(map(len, todo))
         yield _scan_progress(run, done, total)
         for batch, pictures, faults in _opened_ahead(reader, dataset, todo):
@@ -82,7 +82,7 @@ def scan(
 def _with_answers(
     loaded: VisionLanguageModel, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
 ) -> tuple[list[AttentionRows], list[Fault]]:
-    """The rows with the likelihoods of their samples' answers, and why some have none."""
+    """Return the rows with the likelihoods of the answers, and a fault for each sample without one."""
     from bye_core.attention import read_answers
 
     by_id = {row.id: row for row in rows}
@@ -98,12 +98,12 @@ def _with_answers(
 
 
 def failed(run_path: Path) -> tuple[Fault, ...]:
-    """What the scan could not read, with reasons."""
+    """Return the samples that the scan could not read, with reasons."""
     return runs.Run.open(run_path).failed()
 
 
-def _batches_lacking(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
-    """The batches of which the run lacks a sample."""
+def _missing_batches(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
+    """Return the batches of which a sample is missing in the run."""
     scored, size = run.scored_ids(), run.settings.batch_size
     batches = [dataset.samples[start : start + size] for start in range(0, len(dataset.samples), size)]
     return [batch for batch in batches if any(sample.id not in scored for sample in batch)]
@@ -112,14 +112,14 @@ def _batches_lacking(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
 def _opened_ahead(
     reader: Executor, dataset: DataSet, batches: Sequence[Sequence[Sample]]
 ) -> Iterator[tuple[Sequence[Sample], dict[str, list[Any]], list[Fault]]]:
-    """Each batch with its pictures by sample id and the faults of those that do not open.
+    """Yield each batch with its pictures by sample id, and the faults of those that do not open.
 
-    The batch after is decoded by `reader` while the model works on the one before.
+    `reader` decodes the next batch while the model reads this one.
     """
     opening = reader.submit(_open_batch, dataset, batches[0]) if batches else None
-    for place, batch in enumerate(batches):
+    for n, batch in enumerate(batches):
         pictures, faults = opening.result()
-        opening = reader.submit(_open_batch, dataset, batches[place + 1]) if place + 1 < len(batches) else None
+        opening = reader.submit(_open_batch, dataset, batches[n + 1]) if n + 1 < len(batches) else None
         yield batch, pictures, faults
 
 
@@ -168,14 +168,14 @@ def _run_settings(
 
 
 class AnotherModel(RunError):
-    problem = "The run was scanned with another {part}: its statistics say nothing about {given}."
-    remedy = "Name the {part} that was scanned (the run has {path}), or scan with this one and detect first."
+    problem = "The run was scanned with another {part} than {given}: its statistics do not apply."
+    remedy = "Name the scanned {part} ({path}), or scan and detect with this one first."
 
 
 def load_scanned(
     run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto"
 ) -> VisionLanguageModel:
-    """`model`, `adapter`: where they are now, if they have moved since the scan. Raises AnotherModel."""
+    """Load the scanned model. `model`, `adapter`: their current paths, if they have moved. Raises: AnotherModel."""
     from bye_core.models.loading import load_model
 
     settings = run.settings

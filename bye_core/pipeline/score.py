@@ -1,4 +1,4 @@
-"""A detection held against the truth; for evaluation only."""
+"""Compares a detection with the truth, for evaluation only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bye_core.pipeline.detect import last_detection
 
 
 class UnreadableTruth(DataError):
-    problem = "{path} is no truth file: {reason}."
+    problem = "{path} is not a truth file: {reason}."
     remedy = 'Give the truth.json that `poison` wrote: {{"poisoned": [ids], ...}}.'
 
 
 def read_truth(path: Path) -> frozenset[str]:
-    """The poisoned ids of a truth file. Raises UnreadableTruth."""
+    """Return the poisoned ids of a truth file. Raises: UnreadableTruth."""
     try:
         poisoned = json.loads(path.read_text(encoding="utf-8"))["poisoned"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -28,5 +28,5 @@ def read_truth(path: Path) -> frozenset[str]:
 
 
 def score_run(run_path: Path, truth: Path) -> dict[str, Any]:
-    """Precision, recall, F1, AUC of the run's last detection against a truth file."""
+    """Return precision, recall, F1 and AUC of the run's last detection against a truth file."""
     return detect.score(last_detection(runs.Run.open(run_path)), read_truth(truth))

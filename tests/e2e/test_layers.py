@@ -139,7 +139,7 @@ def test_a_truth_file_gives_colours_and_scores_and_is_forgotten(layers, home, tm
     (tmp_path / "bad.json").write_text(json.dumps({"clean": []}))
     upload = fresh(layers.page, "#truth input[type=file]").first
     upload.set_input_files(tmp_path / "bad.json")
-    expect(layers.page.locator("#truth-status [role=alert]")).to_contain_text("bad.json is no truth file")
+    expect(layers.page.locator("#truth-status [role=alert]")).to_contain_text("bad.json is not a truth file")
     layers.page.locator("#truth input[type=file]").first.set_input_files(home / "made/data/truth.json")
     expect(layers.page.locator("#adjust-effect [data-score=f1]")).to_have_text("1.000")
     expect(legend.first).to_have_text("poisoned")
