@@ -70,7 +70,7 @@ def test_what_it_refuses(scanned, tmp_path, capsys):
         assert main.main(["guard", *map(str, arguments)]) == 1
         return capsys.readouterr().err
 
-    assert "either a picture and a question, or a whole set" in refused("--run", run, "--image", "x.png")
+    assert "either an image and a question, or a data set" in refused("--run", run, "--image", "x.png")
     picture = ["--image", data / "images/0.png", "--question", "how many?"]
     other = shutil.copytree(model, tmp_path / "model")
     (other / "generation_config.json").write_text("{}")
