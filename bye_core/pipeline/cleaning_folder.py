@@ -36,7 +36,7 @@ MODELS = {
     "base": "base model",
     "suspect": "tuned on everything (no defence)",
     "random": "tuned on all but a random 20%",
-    "cleaned": "tuned on what is left",
+    "cleaned": "tuned on the remaining samples",
 }
 
 

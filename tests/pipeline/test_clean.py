@@ -94,7 +94,7 @@ def test_all_stages_and_none_twice(tuned, wanted, tmp_path, monkeypatch):
     assert len((out / "evaluation/base.jsonl").read_text().splitlines()) == 4
 
     page, report = (out / "report.html").read_text(), json.loads((out / "report.json").read_text())
-    assert "tuned on what is left" in page
+    assert "tuned on the remaining samples" in page
     assert report["cleaning"]["data_digest"] == load_dataset(wanted.data).digest
     assert report["cleaning"]["settings"]["rank"] == 2
     assert {row["decision"] for row in report["flagged"]} == {"reject"}
