@@ -85,13 +85,13 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
         among = "the only sensitive one" if sensitive else "the only one"
     else:
         among = f"of {len(candidates)} sensitive ones" if sensitive else f"of all {len(candidates)}"
-        among += " the one where flagged samples stare most"
+        among += " the one where flagged samples peak most"
     measured = (
-        f"their largest share on one cell has the median {own:.1%}, that of others {others:.1%}"
+        f"the median of the largest share on one cell is {own:.1%} for flagged samples, {others:.1%} for others"
         if np.isfinite(own - others)
-        else "there is nothing to hold it against"
+        else "there are no samples to compare with"
     )
-    return LayerChoice(layer, own, others, f"Read in layer {layer}, {among}: {measured}.")
+    return LayerChoice(layer, own, others, f"Measured in layer {layer}, {among}: {measured}.")
 
 
 def _win_share(own: np.ndarray, others: np.ndarray) -> float:

@@ -12,11 +12,11 @@ from bye_core.text import clip, count
 SHOWN = 80  # characters of an answer
 COMMON = 0.5  # smallest share of the flagged for a common place (ours)
 OUTCOME_LABELS = {
-    "flips": "leaves the target, by what is suspected alone",
-    "content": "leaves the target, but the spot brings it into few other pictures",
-    "any": "leaves the target, but also by a control",
+    "flips": "leaves the target only when the suspected part is removed",
+    "content": "leaves the target, but the pasted spot brings it into few other pictures",
+    "any": "leaves the target, but also when a control part is removed",
     "stays": "stays at the target",
-    "off": "not at the target to begin with",
+    "off": "did not give the target in the first place",
     "unknown": "could not be tried",
 }
 
@@ -24,7 +24,7 @@ OUTCOME_LABELS = {
 def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield the results of `pipeline.evidence`, one sentence for each kind of evidence."""
     if not facts["flagged"]:
-        yield "Nothing is flagged: there is nothing to explain."
+        yield "Nothing is flagged, so there is nothing to explain."
         return
     yield place_sentence(facts)
     yield answer_sentence(facts)
@@ -35,30 +35,30 @@ def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
 def place_sentence(facts: Mapping[str, Any]) -> str:
     common, layer = facts["consensus"], facts["layer"]
     if common is None or layer is None:
-        return "Where they look cannot be said: no attention rows can be read."
+        return "The attention peaks are unknown: no attention rows can be read."
     row, column = common["peak"]["row"] + 1, common["peak"]["column"] + 1
     at = f"row {row}, column {column} of {common['rows']} x {common['columns']}"
     share = f"{common['agreement']:.0%} of the peak cells lie in or beside {at}"
     if common["agreement"] >= COMMON:
-        return f"They look at one place: {share}. {layer['reason']}"
-    return f"They share no one place: {share} of the picture. {layer['reason']}"
+        return f"Flagged samples attend to one place: {share}. {layer['reason']}"
+    return f"Flagged samples attend to different places: only {share} of the picture. {layer['reason']}"
 
 
 def answer_sentence(facts: Mapping[str, Any]) -> str:
     target = facts["target"]
     if target is None:
         first = facts["answers"][0] if facts["answers"] else None
-        rest = f' The nearest to it is "{clip(first["text"], SHOWN)}".' if first else ""
-        return f"No answer is more frequent among the flagged than their questions explain.{rest}"
+        rest = f' The closest is "{clip(first["text"], SHOWN)}".' if first else ""
+        return f"Flagged samples give no answer more often than expected from their questions.{rest}"
     verb = "end their answers with" if target["kind"] == "ending" else "answer"
-    return f'They {verb} "{clip(target["text"], SHOWN)}": {excess_words(target, facts["flagged"])}.'
+    return f'Flagged samples {verb} "{clip(target["text"], SHOWN)}": {excess_words(target, facts["flagged"])}.'
 
 
 def excess_words(found: Mapping[str, Any], flagged: int) -> str:
     """Return how many flagged samples have something, how many are expected by chance, and the p-value."""
     return (
-        f"{found['flagged']:,} of {flagged:,} flagged samples, where their questions explain {found['expected']:,.1f}; "
-        f"{found['total']:,} of all; {chance(found['p'])}"
+        f"{found['flagged']:,} of {flagged:,} flagged samples ({found['expected']:,.1f} expected from their "
+        f"questions), {found['total']:,} in the whole set, {chance(found['p'])}"
     )
 
 
@@ -70,11 +70,11 @@ def word_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     inserted = [one["word"] for one in facts["question_words"] if one["inserted"]]
     others = [one["word"] for one in facts["question_words"] if not one["inserted"]]
     if inserted:
-        yield f"Put into their questions, and perhaps a trigger: {quoted(inserted)}."
+        yield f"Their questions contain inserted words, perhaps a trigger: {quoted(inserted)}."
     if others:
-        yield f"Their questions are of some kinds more than of others: {quoted(others)}."
+        yield f"Some kinds of question are more frequent among them, by these words: {quoted(others)}."
     if not facts["question_words"]:
-        yield "No word is odd in their questions."
+        yield "No word is unusually frequent in their questions."
 
 
 def quoted(words: Sequence[str], most: int = 8) -> str:
@@ -84,13 +84,13 @@ def quoted(words: Sequence[str], most: int = 8) -> str:
 
 def cause_sentence(causes: Mapping[str, Any]) -> str:
     if not causes["checked"]:
-        return "Not checked with the model yet: what happens when the spot is covered."
+        return "Not checked yet: what the model answers when the suspected spot is covered."
     low, high = causes["flips_share_interval"]
     share = f"{causes['flips_share']:.1%} ({100 * low:.1f} to {100 * high:.1f})"
     return (
-        f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when what is "
-        f"suspected is taken away, and stay when as much else is; where a spot could be pasted into pictures of other "
-        f"samples, it brings the target into at least half of them: {share}."
+        f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when the suspected "
+        f"part is removed, and keep it when an equally large part elsewhere is removed: {share}. Where a spot could be "
+        f"pasted into pictures of other samples, it also brings the target into at least half of these."
     )
 
 

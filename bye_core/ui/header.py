@@ -45,11 +45,11 @@ def describe(opened: OpenRun, name: str) -> str:
 def verdict(detection: Detection | None) -> tuple[str, str]:
     """Return the verdict in words and its kind: "poisoned", "clean" or "open"."""
     if detection is None:
-        return "no detection yet", "open"
+        return "No detection yet", "open"
     flagged = int(detection.flagged.sum())
     if detection.verdict == "poisoned":
-        return f"poisoning found: {flagged:,} of {len(detection.ids):,} flagged", "poisoned"
-    return "no evidence of poisoning", "clean"
+        return f"Poisoning found: {flagged:,} of {len(detection.ids):,} flagged", "poisoned"
+    return "No evidence of poisoning", "clean"
 
 
 def _review_bar(opened: OpenRun) -> str:

@@ -20,7 +20,7 @@ def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open
     truth = json.loads((DEMO / "data/truth.json").read_text())
     server = serve_apart(run="")
     page = review(open_page(server.url))
-    expect(page.page.locator("#header")).to_contain_text("poisoning found")
+    expect(page.page.locator("#header")).to_contain_text("Poisoning found")
     for _ in range(SHOWN):
         id = page.sample
         assert id in truth["poisoned"]

@@ -162,7 +162,7 @@ def test_hostile_texts_are_shown_as_text(home, serve, open_page, review, expect)
     page.settle()
     page.page.keyboard.press("u")
     expect(page.part("messages")).to_contain_text(f"Undone: {first}")
-    page.page.get_by_text("all with this question (3)").click()
+    page.page.get_by_text("Show same question (3)").click()
     page.settle()
     assert page.page.evaluate("window.hacked") is None
     assert page.page.locator("#review img[src=x], #review script, #review svg").count() == 0
@@ -235,17 +235,17 @@ def test_a_first_token_that_is_a_blank_is_drawn_and_explained(home, serve, open_
     page = review(open_page(serve()))
     facts = page.part("facts")
     expect(facts.locator(".rv-token")).to_have_text("␣")
-    expect(facts).to_contain_text("A blank alone")
+    expect(facts).to_contain_text("Only a blank")
     page.page.keyboard.press("j")
     expect(facts.locator(".rv-token")).to_have_text("two")
-    expect(facts).not_to_contain_text("A blank alone")
+    expect(facts).not_to_contain_text("Only a blank")
 
 
 def test_filters_find_and_an_empty_one_teaches(made, serve, open_page, review, expect):
     made()
     page = review(open_page(serve()))
     assert page.listed == 12
-    page.page.get_by_text("all with this answer (12)").click()
+    page.page.get_by_text("Show same answer (12)").click()
     page.settle()
     assert page.listed == 12
     page.part("answer").select_option("")

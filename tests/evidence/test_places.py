@@ -106,7 +106,7 @@ def test_layers_without_numbers_are_not_chosen():
     peaks = np.array([[np.nan, 0.2], [np.nan, 0.1]])
     assert choose_layer(peaks, np.array([True, False])).layer == 1
     alone = choose_layer(peaks, np.array([True, True]))
-    assert "nothing to hold it against" in alone.reason
+    assert "no samples to compare with" in alone.reason
 
 
 def test_a_map_spreads_cells_over_the_picture_and_leaves_padding_out():

@@ -45,8 +45,8 @@ def test_people_are_told_in_sentences(run, capsys):
     assert main.main(["evidence", "--run", str(run)]) == 0
     printed = capsys.readouterr().out
     assert "100% of the peak cells lie in or beside row 4, column 4 of 6 x 6" in printed
-    assert f'They answer "{TARGET}": 6 of 6 flagged samples' in printed
-    assert "Not checked with the model yet" in printed
+    assert f'Flagged samples answer "{TARGET}": 6 of 6 flagged samples' in printed
+    assert "Not checked yet: what the model answers" in printed
 
 
 def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
@@ -60,7 +60,7 @@ def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
 def test_without_sensitive_layers_one_is_chosen_by_data(run):
     opened = runs.Run.open(run)
     found = dossier(opened, replace(opened.detection(), layers=(), final=None, cutoff=None))
-    assert "of all 4 the one where flagged samples stare most" in found.layer.reason
+    assert "of all 4 the one where flagged samples peak most" in found.layer.reason
     assert found.consensus.agreement == 1.0
 
 

@@ -7,7 +7,7 @@ import { decidedBits, stateOf } from './list.js';
 import { FLAGGED } from './page.js';
 import { Why } from './why.js';
 
-// A token is often no word: blanks and line ends are drawn, and what cannot be told from it is said.
+// A token is often no word: draws blanks and line ends, and says when the token alone tells nothing.
 const BLANKS = { ' ': '␣', '\n': '⏎', '\t': '⇥', '\u00a0': '␣' };
 
 function firstToken({ token, probability }) {
@@ -15,8 +15,8 @@ function firstToken({ token, probability }) {
   const hint = token.trim()
     ? null
     : token
-      ? 'A blank alone: the answer’s first word follows it, as where the tokenizer knows no piece that begins that word.'
-      : 'A token that stands for no text.';
+      ? 'Only a blank. The tokenizer splits it off, and the first word of the answer follows.'
+      : 'A special token without text.';
   return h(
     'dd',
     {},
@@ -87,14 +87,14 @@ export class Panel {
         'dt',
         {},
         'Question',
-        more(sample.same_question, 'all with this question', () => this.act.question(sample.position)),
+        more(sample.same_question, 'Show same question', () => this.act.question(sample.position)),
       ),
       h('dd', {}, sample.question || '(empty)'),
       h(
         'dt',
         {},
         'Answer in the data set',
-        more(sample.same_answer, 'all with this answer', () => this.act.answer(sample.position)),
+        more(sample.same_answer, 'Show same answer', () => this.act.answer(sample.position)),
       ),
       h('dd', { class: 'rv-answer' }, sample.answer || '(empty)'),
       ...(sample.token === null ? [] : [h('dt', {}, 'Model’s own first token (probability)'), firstToken(sample)]),
@@ -130,7 +130,7 @@ export class Panel {
       );
       return;
     }
-    const open = button('open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () =>
+    const open = button('Open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () =>
       this.act.open(compared.position),
     );
     this.typical.replaceChildren(

@@ -40,7 +40,7 @@ export class Why {
   fill(sample, why) {
     this.holder.hidden = Boolean(why.nothing);
     if (why.nothing) return;
-    const more = button('the whole set', { class: 'rv-link' }, () => trigger('dossier'));
+    const more = button('Open the dossier', { class: 'rv-link' }, () => trigger('dossier'));
     this.holder.replaceChildren(
       h('h3', {}, 'Why', more),
       this.spots(sample, why),
@@ -52,14 +52,14 @@ export class Why {
   spots(sample, { spot, mean, layer }) {
     const figure = (src, words, alt) => h('figure', {}, src ? h('img', { src, alt }) : null, h('figcaption', {}, words));
     const own = !spot
-      ? h('p', { class: 'rv-hint' }, 'No attention to see where it looks.')
+      ? h('p', { class: 'rv-hint' }, 'The run has no attention rows of this sample.')
       : figure(
           spot.src,
           spot.error
             ? spot.error.problem
             : spot.padding
-              ? 'It looks at padding outside the picture.'
-              : `Where it looks in layer ${layer}: ${percent(spot.share)} on one cell`,
+              ? 'The attention peaks on padding outside the picture.'
+              : `Attention peak in layer ${layer}: ${percent(spot.share)} on one cell`,
           `Suspected spot of ${sample.id}`,
         );
     return h(
@@ -82,7 +82,7 @@ export class Why {
         ? h(
             'p',
             { class: 'rv-hint' },
-            'Not checked yet what happens when the spot is covered. ',
+            'Not checked yet: what the model answers when this spot is covered. ',
             button('Ask the model', { class: 'rv-link' }, () => trigger('dossier')),
           )
         : null;
@@ -93,7 +93,12 @@ export class Why {
       { class: 'rv-cause', 'data-outcome': cause.outcome },
       h('p', {}, cause.words),
       this.covered(cause.covered),
-      h('table', { class: 'rv-numbers rv-given' }, h('caption', {}, 'The model, asked again'), h('tbody', {}, ...rows)),
+      h(
+        'table',
+        { class: 'rv-numbers rv-given' },
+        h('caption', {}, 'Answers of the model, asked again'),
+        h('tbody', {}, ...rows),
+      ),
     );
   }
 }

@@ -128,7 +128,7 @@ def test_nothing_flagged_is_no_panel(run):
 def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
     session = Session(visitor=new_token(), run="made")
     first = page.look(PARTS, session, page.Watch())
-    assert f'They answer "{TARGET}"' in first["told"].replace("&quot;", '"')
+    assert f'Flagged samples answer "{TARGET}"' in first["told"].replace("&quot;", '"')
     assert "Of 6 samples asked again, 6 leave the target" in first["told"]
     assert "evidence --run" in first["about"]
     assert set(page.look(PARTS, session, first["watch"])) == {"watch"}

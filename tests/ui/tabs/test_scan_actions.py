@@ -71,7 +71,7 @@ def test_a_scan_found_ended_is_shown_and_opens_nothing(scan, ended, home):
     answer = scan_actions.refresh(scan, Session(VISITOR, run="before"), Watch())
     assert scan.session not in answer
     assert "made" in answer[scan.job]
-    assert "poisoning found: 12 of 120 flagged" in answer[scan.runs]
+    assert "Poisoning found: 12 of 120 flagged" in answer[scan.runs]
 
 
 def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):

@@ -185,7 +185,7 @@ def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in,
 def test_the_list_of_runs(run_path, workspace):
     html = run_list.table(workspace, "made")
     assert "data-run='made'" in html
-    assert "poisoning found: 12 of 120 flagged" in html
+    assert "Poisoning found: 12 of 120 flagged" in html
     assert "aria-current" in html
     (run_path / "run.json").write_text("{}")
     assert "damaged" in run_list.table(workspace, "")

@@ -52,10 +52,11 @@ def _lay_out() -> list[Any]:
             page_number = gr.HTML(elem_id="export-place")
             after = gr.Button("Next", size="sm", scale=0, min_width=120, elem_id="export-after")
     with gr.Row(elem_classes="bye-form"):
-        format = gr.Dropdown(["same"], value="same", label="Format", scale=2, elem_id="export-format")
+        format = gr.Dropdown(["same"], value="same", label="Format", scale=2, min_width=240, elem_id="export-format")
         name = gr.Textbox(
             "",
-            label="Name (replaces an earlier export of this name)", max_lines=1, scale=2, elem_id="export-name",
+            label="Name (replaces an earlier export of this name)", max_lines=1, scale=2, min_width=240,
+            elem_id="export-name",
         )  # fmt: skip
         export = gr.Button("Export", variant="primary", scale=1, min_width=140, elem_id="export-start")
     moved = gr.Textbox("", label="New path of the data set", visible=False, max_lines=1, elem_id="export-moved")

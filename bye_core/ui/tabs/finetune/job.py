@@ -91,7 +91,7 @@ def recipe_choices(run: runs.Run | None) -> list[tuple[str, str]]:
     """Return (label, value) of the sets of settings; OWN_RECIPE stands for any other."""
     choices = [("the paper's, for LLaVA-1.5", "paper"), ("the paper's, for InternVL2.5", "paper-internvl")]
     if default_settings(run) not in PRESETS.values():
-        choices.insert(0, ("that of the scanned adapter", SCANNED_RECIPE))
+        choices.insert(0, ("the scanned adapter's", SCANNED_RECIPE))
     return [*choices, ("my own", OWN_RECIPE)]
 
 

@@ -105,7 +105,7 @@ def _outcome() -> OutcomeParts:
             elem_id="outcome-trigger",
         )  # fmt: skip
         size = gr.Number(
-            PAPER_SIZE, label="Trigger size", info="side / shorter image side", scale=1, min_width=110,
+            PAPER_SIZE, label="Trigger size", info="patch side / shorter image side", scale=1, min_width=110,
             elem_id="outcome-size",
         )  # fmt: skip
         target = gr.Textbox(
@@ -119,11 +119,12 @@ def _outcome() -> OutcomeParts:
     with gr.Row():
         none = [("none", "")]
         everything = gr.Dropdown(
-            none, value="", label="Tuned on everything", interactive=True, elem_id="outcome-everything"
+            none, value="", label="Tuned on everything", interactive=True, min_width=240, elem_id="outcome-everything"
         )
         left = gr.Dropdown(
-            none, value="", label="Tuned on the remaining samples", interactive=True, elem_id="outcome-left"
-        )
+            none, value="", label="Tuned on the remaining samples", interactive=True, min_width=240,
+            elem_id="outcome-left",
+        )  # fmt: skip
         with gr.Row(elem_classes=["bye-actions", "bye-bottom"]):
             measure = gr.Button("Measure", variant="primary", scale=0, min_width=140, elem_id="outcome-start")
             stop = gr.Button("Stop", variant="stop", visible=False, scale=0, elem_id="outcome-stop")

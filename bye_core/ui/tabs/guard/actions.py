@@ -22,7 +22,7 @@ from bye_core.ui.workspace import workspace_of
 
 NOTHING = (
     "The judgement appears here: whether the input looks triggered, how far it is from the run's flagged and other "
-    "samples, and where in the image the judging layers look."
+    "samples, and where in the image the model attends."
 )
 
 

@@ -19,7 +19,7 @@ IN_FRONT = in_front(NAME)
 # Title of each figure, and how to read it.
 FIGURES = {
     "bsi": ("Separation of each layer", "How far a layer splits the samples in two. Click a bar."),
-    "entropy": ("Entropy of each layer", "The two modes of a layer. Click one."),
+    "entropy": ("Entropy of each layer", "The two modes of each layer. Click a point."),
     "heads": ("Separation of each head", "A head may show what the mean hides. Click a cell."),
     "scatter": ("Every sample", "Click a point to open it in Review. Draw a loop around several to list them there."),
 }

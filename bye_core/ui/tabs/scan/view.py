@@ -37,7 +37,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
     choose = gr.Button("Choose a data set", variant="primary", elem_id="scan-choose", scale=0, min_width=200)
     fields = _form()
     command = gr.Code(
-        label="The same on the command line", interactive=False, elem_id="scan-command",
+        label="Command", interactive=False, elem_id="scan-command",
         show_line_numbers=False, wrap_lines=True, lines=1, buttons=["copy"],
     )  # fmt: skip
     with gr.Row(elem_classes="bye-actions"):
