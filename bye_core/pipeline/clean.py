@@ -63,7 +63,7 @@ def clean(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
 def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     outline, record = CleaningOutline.of(cleaning, out), start_or_resume(cleaning, out)
     folder = outline.folder
-    suspect = folder.adapter("suspect")
+    suspect = folder.tuned("suspect")
     yield from _tune(cleaning, folder, "suspect", cleaning.data)
     yield from _scan(cleaning, folder)
     detection = _detect_and_reject(folder, cleaning.method)
@@ -76,14 +76,14 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
         yield Progress("export", 1, 1, facts=manifest["counts"])
         yield from _tune(cleaning, folder, "cleaned", folder.data)
         facts |= {"kept": manifest["counts"]["kept"], "data": str(folder.data)}
-        facts["adapter"] = str(folder.adapter("cleaned"))
+        facts["adapter"] = str(folder.tuned("cleaned"))
     if "random" in cleaning.baselines:
         _export_random_baseline(cleaning, folder)
         yield from _tune(cleaning, folder, "random", folder.random_data)
     models: dict[str, Any] = {}
-    for name in outline.models if outline.measured else ():
-        if name != "cleaned" or poisoned:
-            yield from _evaluate(cleaning, folder, name)
+    for name in outline.models:
+        if cleaning.test and (name != "cleaned" or poisoned):
+            yield from _evaluate(cleaning, cleaning.test, folder, name)
             models[name] = json.loads(folder.evaluation(name).read_text(encoding="utf-8"))["facts"]
     facts |= {"models": models, "report": str(folder.report)}
     report_cleaning(folder, record, models)
@@ -93,7 +93,7 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
 
 def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Path) -> Iterator[Progress]:
     """Tune the adapter `name` on `data`, unless it is finished. Raises: StaleAdapter if it was tuned on other data."""
-    adapter, stage = folder.adapter(name), f"finetune {name}"
+    adapter, stage = folder.tuned(name), f"finetune {name}"
     if finished(adapter):
         discard(adapter)
         trained_on = json.loads((adapter / CARD).read_text(encoding="utf-8")).get("data_digest")
@@ -115,7 +115,7 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
     answers = wanted or "nll_before" in detector.needs
     settings = ScanSettings(device=cleaning.settings.device, dtype=cleaning.settings.dtype, answers=answers)
     source = (cleaning.format, cleaning.columns)
-    yield from scan(cleaning.model, cleaning.data, folder.run, folder.adapter("suspect"), settings, *source)
+    yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, *source)
 
 
 def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
@@ -146,11 +146,11 @@ def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
     export(dataset, keep, rows, folder.random_data, manifest={"share": RANDOM_SHARE, "seed": cleaning.seed})
 
 
-def _evaluate(cleaning: Cleaning, folder: CleaningFolder, name: str) -> Iterator[Progress]:
-    """Measure one model on the test set, unless the same was measured before."""
+def _evaluate(cleaning: Cleaning, test: str, folder: CleaningFolder, name: str) -> Iterator[Progress]:
+    """Measure one model on the set `test`, unless the same was measured before."""
     adapter, stage = folder.adapter(name), f"evaluate {name}"
     key = {
-        "test": ready(cleaning.test).digest,
+        "test": ready(test).digest,
         "attack": {**cleaning.attack.record(), "seed": cleaning.attack_seed} if cleaning.attack else None,
         "metric": cleaning.metric,
         "adapter": hashlib.sha256((adapter / CARD).read_bytes()).hexdigest() if adapter else None,
@@ -159,9 +159,11 @@ def _evaluate(cleaning: Cleaning, folder: CleaningFolder, name: str) -> Iterator
     if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["of"] == key:
         yield Progress(stage, 1, 1, "done before")
         return
-    machine = {"device": cleaning.settings.device, "dtype": cleaning.settings.dtype}
-    more = {"metric": cleaning.metric, "out": folder.answers(name), **machine}
-    for step in evaluate(cleaning.model, cleaning.test, adapter, cleaning.attack, cleaning.attack_seed, **more):
+    measuring = evaluate(
+        cleaning.model, test, adapter, cleaning.attack, cleaning.attack_seed, device=cleaning.settings.device,
+        dtype=cleaning.settings.dtype, metric=cleaning.metric, out=folder.answers(name),
+    )  # fmt: skip
+    for step in measuring:
         yield replace(step, stage=stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = {"name": MODELS[name], "of": key, "facts": dict(step.facts)}

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bye_core import runs
 from bye_core.detect import DEFAULT
@@ -38,6 +38,8 @@ MODELS = {
     "random": "tuned on all but a random 20%",
     "cleaned": "tuned on the remaining samples",
 }
+# The folders of the fine-tuned models, below the cleaning's.
+ADAPTERS = {"suspect": "suspect", "random": "random/adapter", "cleaned": "cleaned"}
 
 
 class CleaningMismatch(RunError):
@@ -69,10 +71,13 @@ class CleaningFolder:
     def report(self) -> Path:
         return self.out / "report.html"
 
+    def tuned(self, model: str) -> Path:
+        """Return the adapter folder of one of ADAPTERS."""
+        return self.out / ADAPTERS[model]
+
     def adapter(self, model: str) -> Path | None:
         """Return the adapter folder of one of MODELS, None for the base model."""
-        folders = {"suspect": "suspect", "random": "random/adapter", "cleaned": "cleaned"}
-        return self.out / folders[model] if model in folders else None
+        return self.tuned(model) if model in ADAPTERS else None
 
     def answers(self, model: str) -> Path:
         return self.out / "evaluation" / f"{model}.jsonl"
@@ -136,7 +141,7 @@ class CleaningOutline:
         return frozenset(found)
 
 
-def is_current(detection: Detection | None, run: runs.Run, method: str) -> bool:
+def is_current(detection: Detection | None, run: runs.Run, method: str) -> TypeGuard[Detection]:
     """Return whether `detection` was made with `method` on all scanned samples."""
     return detection is not None and detection.method == method and covers_all(detection, run)
 

@@ -72,7 +72,7 @@ def evaluate(
                 if isinstance(one, ModelAnswer):
                     answers[name].append(replace(one, references=right[one.id]))
                 else:
-                    faults[one.facts["id"]] = one.problem
+                    faults[str(one.facts["id"])] = one.problem
             done += len(batch)
             yield Progress("evaluate", done, total, facts={"failed": len(faults)})
     reached = attack.target.reached if attack else None

@@ -120,8 +120,9 @@ def preview_poison(
     open.
     """
     pictures = dataset.images(sample)
-    for picture in pictures if longest else ():
-        picture.thumbnail((longest, longest))
+    if longest:
+        for picture in pictures:
+            picture.thumbnail((longest, longest))
     return preview(sample, pictures, attack, seed, turn, lambda picture: encode_and_decode(picture, encoding))
 
 

@@ -116,10 +116,13 @@ def _opened_ahead(
 
     `reader` decodes the next batch while the model reads this one.
     """
-    opening = reader.submit(_open_batch, dataset, batches[0]) if batches else None
+    if not batches:
+        return
+    opening = reader.submit(_open_batch, dataset, batches[0])
     for n, batch in enumerate(batches):
         pictures, faults = opening.result()
-        opening = reader.submit(_open_batch, dataset, batches[n + 1]) if n + 1 < len(batches) else None
+        if n + 1 < len(batches):
+            opening = reader.submit(_open_batch, dataset, batches[n + 1])
         yield batch, pictures, faults
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
 from bye_core.evidence import paste
 from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
+from bye_core.records import Sample
 
 
 class RecipientPool:
@@ -33,7 +34,7 @@ class RecipientPool:
         for ids in batches(new, self._model.batch_size):
             opened = {id: pictures for id in ids if (pictures := self.pictures(id))}
             samples = [self._dataset.by_id[id] for id in opened]
-            self._answers |= self._model.answers(samples, lambda sample, opened=opened: opened[sample.id])[0]
+            self._answers |= self._model.answers(samples, _opened(opened))[0]
 
     def usable(self, check: SampleCheck) -> Iterator[str]:
         """Yield the ids of the recipients that the model answers, and not with the target."""
@@ -63,10 +64,15 @@ def run_insertion_test(
             if pictures := recipients.pictures(id):
                 pasted[str(position)] = [paste(pictures[0], check.source, check.intervention.spots), *pictures[1:]]
         samples = [replace(dataset.by_id[batch[int(name)][1]], id=name) for name in pasted]
-        answers, _ = model.answers(samples, lambda sample, pasted=pasted: pasted[sample.id])
+        answers, _ = model.answers(samples, _opened(pasted))
         for name, answer in answers.items():
             check, id = batch[int(name)]
             check.inserted[id] = answer
+
+
+def _opened(pictures: Mapping[str, Pictures]) -> Callable[[Sample], Pictures]:
+    """Return the function that opens a sample's pictures, from `pictures` by sample id."""
+    return lambda sample: pictures[sample.id]
 
 
 def batches(items: Sequence, size: int) -> Iterator[Sequence]:
