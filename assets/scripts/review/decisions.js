@@ -161,6 +161,7 @@ async function sendUndo(item) {
     } else samples.clear();
     adopt(bytesOf(undone.marks));
     const one = undone.count === 1;
+    showSaved('');
     showMessage(
       one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`,
     );

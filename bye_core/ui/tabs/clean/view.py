@@ -12,7 +12,7 @@ from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
-from bye_core.ui.shared.training_form import setting_field
+from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
 
 OFF = (
@@ -96,11 +96,13 @@ def _form() -> tuple[Any, ...]:
 
 def _settings() -> tuple[Any, ...]:
     """Return the name and the fine-tuning settings, in the order of actions.SETTINGS."""
-    others = [name for name in actions.SETTINGS if name not in FIRST_SETTINGS]
+    others = [name for name in actions.SETTINGS if name not in (*FIRST_SETTINGS, *SWITCHES)]
     with gr.Accordion("Fine-tuning settings", open=False):
         name = gr.Textbox("", label="Name", placeholder="by the data set", max_lines=1, elem_id="clean-name")
         with gr.Row():
             fields = {setting: setting_field(setting, "clean") for setting in (*FIRST_SETTINGS, *others)}
+        # One per line: side by side, checkboxes shrink until they cannot be read.
+        fields |= {setting: setting_field(setting, "clean") for setting in SWITCHES}
     return name, *(fields[setting] for setting in actions.SETTINGS)
 
 
