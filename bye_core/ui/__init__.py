@@ -1,1 +1,1 @@
-"""The Gradio app around the engine: the only importer of gradio."""
+"""The Gradio app around the engine. Only this package and app.py import gradio."""

@@ -4,7 +4,7 @@
     client = Client("http://127.0.0.1:7860")
     client.predict(run="demo", api_name="/detect")
 
-Answers are what the command line prints with `--json`. Runs and exports have the names of the page. On one's own
+Each endpoint returns what its command prints with `--json`. Run and export names are those of the page. On one's own
 machine, models and data may be paths. On a public host they are names on the hub or "demo", and the visitor's token
 selects the workspace: a call without a token gets a new one in its answer, as `visitor`.
 """
@@ -58,7 +58,7 @@ def register() -> None:
 
 
 def endpoint(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """Make `function` return values for JSON. A ByeError becomes an error that the caller sees."""
+    """Wrap `function` so that it returns values for JSON and reports a ByeError to the caller as a Gradio error."""
 
     @wraps(function)
     async def answer(*values: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def endpoint(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
 
 
 def _public(value: Any) -> Any:
-    """Return `value`, on a public host without the server's folders."""
+    """Return `value`; on a public host, the paths of the server's folders are removed from it."""
     if isinstance(value, dict):
         return {_public(name): _public(entry) for name, entry in value.items()}
     if isinstance(value, list):
@@ -95,8 +95,8 @@ async def scan(
     """Read the attention of the first answer token for every sample of `data` into the run named `run`.
 
     With `answers` and an adapter, also read how likely the answers are before and after fine-tuning. The scan is a job:
-    it continues when the caller leaves, and another call with the same run resumes it. Without `wait`, the answer is
-    the job's current state. Returns run, samples, scanned, failed.
+    it continues when the caller disconnects, and another call with the same run resumes it. Without `wait`, the
+        call returns at once. Returns run, samples, scanned, failed; before the job has ended: run, state, done, total.
     """
     workspace, mine = _workspace(visitor)
     form = scan_job.Form(model, adapter, run, str(batch) if batch else scan_job.AUTO, device, dtype, answers)
@@ -111,7 +111,7 @@ async def scan(
 
 
 def _scan_job(workspace: Workspace, data: str, run: str, form: scan_job.Form) -> jobs.Job:
-    """Return the scan of that name, started or resumed if needed."""
+    """Return the scan job of the run. Start or resume it if it is not running."""
     job = scan_job.job_named(workspace, run)
     if job is None:
         if run in workspace.run_names():
@@ -140,9 +140,10 @@ async def detect(
 ) -> dict[str, Any]:
     """Find the poisoned samples of a scanned run and save the result in the run.
 
-    method: auto by default, bye if one of its settings is given: bsi (paper or reference), tau, cluster (gmm, kmeans or
-    threshold, in nats), layers by hand, or select=False, which averages all layers. more: settings of the method by
-    name. Other settings have their defaults. Returns verdict, flagged, scores, layers, method, settings, reasons.
+    method: "auto" by default; "bye" if one of BYE's settings is given. BYE's settings are bsi ("paper" or "reference"),
+    tau, cluster ("gmm", "kmeans" or "threshold"), threshold in nats, layers (numbers chosen by hand), and select
+    (False averages all layers). more: other settings of the method, by name. Settings that are not given have their
+    defaults. Returns verdict, flagged, scores, layers, method, settings, reasons.
     """
     workspace, mine = _workspace(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}
@@ -163,7 +164,7 @@ async def export(
 ) -> dict[str, Any]:
     """Write the cleaned data set of a run as the export `name` (default: the run's name), as the page does.
 
-    Returns the manifest. With `archive`, its `archive` is the path of a .zip on this server; fetch it with GET.
+    Returns the manifest. With `archive`, it also has `archive`: the path of a .zip on this server; fetch it with GET.
     """
     workspace, mine = _workspace(visitor)
     path, name = _run_path(workspace, run), name or run
@@ -180,14 +181,17 @@ def _packed(workspace: Workspace, name: str) -> str:
 
 
 def _run_path(workspace: Workspace, run: str) -> Path:
-    """Return the folder of a run. Raises NoSuchRun, also for a run of another visitor."""
+    """Return the folder of a run. Raises: NoSuchRun if the caller's workspace holds no run of that name."""
     if run == demo_run.NAME and demo_run.has_demo():
         demo_run.open_demo(workspace)
     return workspace.run_path(run)
 
 
 def _workspace(visitor: str) -> tuple[Workspace, dict[str, str]]:
-    """Return the caller's workspace, and the new token of a first call to a public host."""
+    """Return the caller's workspace, and {"visitor": token} with a new token if a call to a public host has none.
+
+    Raises: NotHere if `visitor` is not a valid token on a public host.
+    """
     if not hosted():
         return workspace_of(""), {}
     if not visitor:

@@ -15,7 +15,7 @@ from bye_core.ui.workspace import hosted
 
 TITLE = "BYE - does this data set carry a back door?"
 PULSE_SECONDS = 1.5
-# Gradio deletes archives and uploads: (seconds between looks, age in seconds), on a public host and elsewhere.
+# Gradio deletes old archives and uploads: (seconds between checks, age in seconds) on a public host and elsewhere.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
 # The header's buttons name the tab to open.
 TO_TAB = """element.addEventListener('click', (event) => {
@@ -35,7 +35,7 @@ KNOWN = "() => { document.documentElement.dataset.known = ''; }"
 
 
 def build(run: str = "") -> gr.Blocks:
-    """Build the page. It opens `run` first; "" opens the demo."""
+    """Build the page. It opens the run named `run` first, or the demo if `run` is ""."""
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
         # First: Gradio names private handlers after their functions too, and would rename an endpoint of the same name.
         api.register()

@@ -21,7 +21,7 @@ def has_demo() -> bool:
 
 
 def open_demo(place: Workspace) -> str:
-    """Copy the shipped run into the workspace, once, and return its name."""
+    """Copy the shipped run into the workspace unless the copy exists. Return its name."""
     path = place.runs / NAME
     with _copying:
         if not runs.is_run(path):
@@ -43,7 +43,7 @@ def _complete_paths(settings: Path) -> None:
 
 
 def run_to_open(place: Workspace, *wanted: str | None) -> str:
-    """Return the first of `wanted` that is a run here, else the demo, else the newest run, else ""."""
+    """Return the first name in `wanted` that is a run of the workspace; else the demo, else the newest run, else ""."""
     names = place.run_names()
     name = next((name for name in wanted if name in names), "")
     if not name and has_demo():

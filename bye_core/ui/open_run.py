@@ -1,4 +1,4 @@
-"""Opens runs for the pages: each is read once, shared by all sessions, and read again when its files change."""
+"""Opens runs for the pages. A run is read once for all sessions, and read again when its files change."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ KEPT_RESULTS = 16  # of each run
 
 @dataclass(eq=False)
 class OpenRun:
-    """A run with the scan and the detection that it had when it was opened; decisions are always the latest.
+    """A run with the scan and the detection that it had when it was opened. Decisions are read from disk at each call.
 
     Every sample has a position in the run's list, which never changes. A scanned sample also has a row in the table.
 
-    scan     counts and creation time: differs when the scan differs
-    stamp    differs when the scan or the detection differs
-    results  what was computed from the scan
+    scan     sample counts and creation time; changes when the scan changes
+    stamp    changes when the scan or the detection changes
+    results  cached results that depend on the scan alone
     """
 
     run: runs.Run
@@ -53,7 +53,7 @@ class OpenRun:
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All samples by position."""
+        """All samples of the run; the index is the position."""
         return self.run.samples()
 
     @cached_property
@@ -62,7 +62,7 @@ class OpenRun:
 
     @cached_property
     def detection(self) -> Detection | None:
-        """The run's last detection, as the command line sees it too."""
+        """The detection saved last in the run, by the page or by the command line; None without one."""
         return self.run.detection()
 
     @cached_property
@@ -83,11 +83,11 @@ class OpenRun:
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """[N] position of every scanned sample, ascending."""
+        """[N] positions of the scanned samples, in ascending order."""
         return np.array([self.position_of[id] for id in self.table.ids], np.uint32)
 
     def row(self, position: int) -> int:
-        """Return the row of the sample at `position`. Raises NotScanned."""
+        """Return the table row of the sample at `position`. Raises: NotScanned if the sample has no row."""
         row = int(np.searchsorted(self.positions, position))
         if row == len(self.positions) or self.positions[row] != position:
             raise NotScanned(id=self.samples[position].id)
@@ -107,17 +107,17 @@ class OpenRun:
         return decisions[1]
 
     def choices(self) -> np.ndarray:
-        """[N] UNDECIDED, ACCEPTED or REJECTED (sample_queue), as decided on disk now."""
+        """[N] UNDECIDED, ACCEPTED or REJECTED (of sample_queue) for each row, from the decisions on disk now."""
         return sample_queue.choices(self.columns, self.decisions(), self.row_of)
 
     def marks(self) -> np.ndarray:
-        """uint8 by position: each sample's state in bits (sample_queue.marks), or UNSCANNED."""
+        """Return the state of every sample, scanned or not, as uint8 by position: sample_queue.marks, or UNSCANNED."""
         bits = np.full(len(self.samples), sample_queue.UNSCANNED, np.uint8)
         bits[self.positions] = sample_queue.marks(self.columns, self.choices())
         return bits
 
     def mask(self, ids: frozenset[str]) -> np.ndarray:
-        """[N] bool by row: whether a sample is in `ids`."""
+        """Return [N] bool by row: whether the id of the sample is in `ids`."""
         return np.array([id in ids for id in self.table.ids], dtype=bool)
 
 
@@ -126,7 +126,7 @@ _opening = Lock()
 
 
 def open_run(path: Path) -> OpenRun:
-    """Return the run as it is on disk now. Only its latest state is kept, since a table may take 200 MB."""
+    """Return the run as it is on disk now. Only its latest state stays in memory, because a table may take 200 MB."""
     stamps = runs.stamps(path)
     files = stamps.scan, stamps.detection
     with _opening:
@@ -138,12 +138,12 @@ def open_run(path: Path) -> OpenRun:
 
 
 def session_run(session: Session) -> runs.Run | None:
-    """Return the run that the session has open. Raises NoSuchRun if it is gone or belongs to another visitor."""
+    """Return the session's open run, None without one. Raises: NoSuchRun if it is not in the visitor's workspace."""
     return open_run(workspace_of(session.visitor).run_path(session.run)).run if session.run else None
 
 
 def _opened(path: Path, detection: tuple, before: OpenRun | None) -> OpenRun:
-    """Open the run again, taking over from `before` what is still valid."""
+    """Open the run again. Reuse the parts of `before`, its last opened state, that are still valid."""
     run = runs.Run.open(path)
     if before is not None and before.settings.created == run.settings.created:
         run = before.run  # reads only what was added to the scan

@@ -25,7 +25,7 @@ WAITING = 64  # requests in the queue; later ones are refused
 def launch(
     page: gr.Blocks, host: str | None = None, port: int | None = None, browser: bool = False, **options: Any
 ) -> Any:
-    """Serve the page and return what Gradio's `launch` returns, which also takes `options`."""
+    """Serve the page. `options` are passed to Gradio's `launch`, whose result is returned."""
     page.queue(max_size=WAITING)
     return page.launch(
         server_name=host,
@@ -49,7 +49,7 @@ def style_sheets() -> list[str]:
 
 
 def middleware(page: gr.Blocks) -> list[Middleware]:
-    """Outermost first."""
+    """Return the middleware of the app; the first one receives each request first."""
     return [
         Middleware(OwnPagesOnly),
         Middleware(ReadyScripts),

@@ -12,14 +12,14 @@ STORAGE_KEY = "bye-visitor"
 
 @dataclass(frozen=True)
 class Session:
-    """What one visitor has open. Everything that must last is in the run, on disk.
+    """What one visitor has open on the page. Everything that must outlast the page is on disk, in the run.
 
     visitor    the token that names the workspace (bye_core.ui.workspace)
     run        name of the open run in the workspace, "" for none
     data       key of the data set chosen in Data, "" for none
     truth      path of the truth file that the visitor loaded, "" for none
     sample     id of the sample that Review shows or is about to show
-    selection  ids that Review is to list: a lasso's, or a list of Adjust; () for all
+    selection  ids of the samples that Review lists: those in a lasso or in a list of Adjust; () for all samples
     revision   grows with every change on disk that pages must show: decisions, a detection, scanned samples
     """
 
@@ -37,9 +37,10 @@ class Frame:
     """The components that all tabs share.
 
     session  the Session
-    bridge   carries clicks on figures from the browser to Python
+    bridge   sends clicks on figures from the browser to Python
     tabs     the tab bar
-    pulse    ticks while a job of the workspace runs; a handler that starts a job returns `gr.Timer(active=True)`
+    pulse    timer that ticks while a job of the workspace runs; a handler that starts a job returns
+             `gr.Timer(active=True)` for it
     trial    the settings that Adjust tries on the open run (bye_core.ui.adjust.trial)
     opened   changes with visitor, run and data set, but not with decisions
     asked    the run that the app was started with, "" for none
@@ -62,7 +63,7 @@ class Tab:
     title   on the tab bar
     build   `build(frame, tab)` makes and connects the components, inside of `tab`
     styles  names of its style sheets in assets/
-    off     HTML that stands in its place on a public host, "" if the tab works there too
+    off     HTML that replaces the tab on a public host, "" if the tab works there too
     """
 
     name: str

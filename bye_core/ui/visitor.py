@@ -1,4 +1,4 @@
-"""What happens when a person opens the page: who it is, what was open, and the header while jobs run."""
+"""Identifies the visitor who opens the page, restores what was open, and updates the header while jobs run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ LAST_BEATS = 2  # beats of the pulse after the last job has ended
 
 
 def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
-    """Return the browser's store, the session and the pulse for a page that was just opened.
+    """Return (what the browser stores, the session, the pulse timer) for a page that was just opened.
 
-    The browser's store names visitor and run; otherwise `run` or the demo opens. Running jobs are watched again.
+    `stored` is what the browser stored before: the visitor's token, the run and the data set. The run that opens is
+    `run` if it exists, else the stored run, else the demo. The pulse is active if jobs of the visitor run.
     """
     known, data = stored.get("visitor"), stored.get("data")
     visitor = known if is_token(known) else new_token()
@@ -33,12 +34,15 @@ def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
 
 
 def to_store(session: Session) -> dict:
-    """Return what the browser remembers of a session."""
+    """Return the part of a session that the browser stores."""
     return {"visitor": session.visitor, "run": session.run, "data": session.data}
 
 
 def beat(session: Session, idle: int) -> tuple[str, int, gr.Timer]:
-    """Update the header while jobs run. The pulse beats on after the last job, so that every tab sees its end."""
+    """Update the header while jobs run. Return (header, ticks since the last job ended, pulse timer).
+
+    The pulse ticks LAST_BEATS times after the last job has ended, so that every tab sees the end of the job.
+    """
     idle = 0 if is_busy(workspace_of(session.visitor)) else idle + 1
     return show_header(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
 
@@ -52,7 +56,7 @@ def show_header(session: Session) -> str:
 
 
 def secret() -> str:
-    """Return the key that signs what browsers store. It is kept in BYE_HOME: visitors are known after a restart."""
+    """Return the key that signs what browsers store. It is a file in BYE_HOME, so it stays valid after a restart."""
     path = runs.home() / "secret"
     try:
         return path.read_text(encoding="ascii")

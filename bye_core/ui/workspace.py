@@ -1,4 +1,4 @@
-"""Workspaces: one for every visitor of a public host; on one's own machine all pages share one."""
+"""Finds the folders of a visitor's workspace. On the user's own machine, all pages share one workspace."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class NoSuchRun(RunError):
 
 
 def hosted() -> bool:
-    """Return whether strangers share the machine: BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0.
+    """Return whether this is a public host: BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0.
 
-    Pages then show no server paths and only the visitor's runs, and work is bounded.
+    On a public host, pages show no server paths and only the visitor's own runs, and the size of jobs is limited.
     """
     return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
 
 
 def new_token() -> str:
-    """Return 128 random bits. Whoever knows the token is the visitor."""
+    """Return a random 128-bit token as hexadecimal text. It is the visitor's only credential."""
     return secrets.token_hex(TOKEN_BYTES)
 
 
@@ -40,13 +40,13 @@ def is_token(value: object) -> TypeGuard[str]:
 
 
 def is_folder_name(value: str | None) -> bool:
-    """Return whether `value` is a plain folder name, which can never lead out of its parent folder."""
+    """Return whether `value` is a plain folder name, without separators or ".."."""
     return _NAME.fullmatch(value or "") is not None
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders of one visitor. Names from a page cannot lead out of them."""
+    """The folders of one visitor. A name sent by a page cannot give access to other folders."""
 
     root: Path
 
@@ -67,7 +67,7 @@ class Workspace:
         return self.root / "jobs"
 
     def run_path(self, name: str) -> Path:
-        """Return the folder of a run. Raises NoSuchRun, also for a name that is no plain folder name."""
+        """Return the folder of a run. Raises: NoSuchRun if no run has that name or it is not a plain folder name."""
         path = self.runs / name if is_folder_name(name) else None
         if path is None or not runs.is_run(path):
             raise NoSuchRun(name=name or "(none)")
@@ -82,7 +82,10 @@ class Workspace:
 
 
 def workspace_of(visitor: str) -> Workspace:
-    """Return BYE_HOME itself on one's own machine, on a public host the visitor's folder in it."""
+    """Return the workspace of a visitor: the visitor's folder on a public host, else BYE_HOME itself.
+
+    Raises: NoSuchRun if `visitor` is not a valid token on a public host.
+    """
     if not hosted():
         return Workspace(runs.home())
     if not is_token(visitor):

@@ -1,6 +1,6 @@
 """What Adjust shows and what its controls do.
 
-Every handler reads the open run and the trial, and returns updates of the parts.
+Every handler reads the open run and the trial (the settings that are tried), and returns updates of components.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ STEPS = 400  # of the cut-off slider
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`sent` holds the digests of the figures on the page; `slots` are number fields for methods other than BYE."""
+    """The components of Adjust. `sent` holds the digest of each figure on the page, by elem_id.
+
+    `slots` are number fields for the settings of methods other than BYE.
+    """
 
     tabs: gr.Tabs
     trial: gr.State
@@ -68,7 +71,7 @@ class Parts(events.Parts):
 
 
 def refresh(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, in_front: bool) -> Update:
-    """Show another run, other decisions or another detection in use. A trial of the same run is kept."""
+    """Update the side bar after a change of run, decisions or saved detection. A trial of the same run is kept."""
     if not in_front:
         return parts.unchanged()
     compared = compare(session, trial)
@@ -80,7 +83,7 @@ def redraw(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) 
 
 
 def cut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, value: float) -> Update:
-    """Try another cut-off. The slider gets no update: a late one would pull it back under the hand."""
+    """Try another cut-off. The slider is not updated, because a late update would move it while the user drags it."""
     own = _own(session, trial)
     if "cutoff" not in defaults(own.method) or value is None:
         return parts.unchanged()
@@ -93,7 +96,7 @@ def uncut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -
 
 
 def choose_method(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, method: str) -> Update:
-    """Try another method, unless the scan lacks an input of it."""
+    """Try another method. If the scan lacks an input of the method, show a warning instead."""
     compared = compare(session, trial)
     if error := missing_inputs(compared.table, method):
         warn(error)
@@ -102,7 +105,7 @@ def choose_method(parts: Parts, session: Session, trial: Trial, sent: Sent, log:
 
 
 def fill(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *values: Any) -> Update:
-    """Try the number fields of a method other than BYE, once none is empty."""
+    """Try the values of the number fields of a method other than BYE. Do nothing while a field is empty."""
     own = _own(session, trial)
     names = [setting.name for setting in method_settings.settings_of(own.method)]
     changes = method_settings.typed(own.method, dict(zip(names, values[: len(names)], strict=True)))
@@ -112,7 +115,7 @@ def fill(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *v
 
 
 def choose_mode(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, mode: str) -> Update:
-    """Choose layers another way. "By hand" begins with the layers in use."""
+    """Change how layers are chosen. "By hand" begins with the layers that the trial uses now."""
     compared = compare(session, trial)
     layers = (compared.tried.sensitive_layers or (compared.best.layer,)) if mode == "hand" else None
     changed = compared.trial.having(layers=layers, select=mode != "all")
@@ -120,7 +123,7 @@ def choose_mode(parts: Parts, session: Session, trial: Trial, sent: Sent, log: b
 
 
 def change(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *values: Any) -> Update:
-    """Try BYE's fields, once none is empty."""
+    """Try the values of BYE's fields. Do nothing while a field is empty."""
     bsi, mode, tau, layers, cluster, threshold = values
     if tau is None or threshold is None or (mode == "hand" and not layers):
         return parts.unchanged()
@@ -134,7 +137,7 @@ def change(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, 
 
 
 def discard(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -> Update:
-    """Return to the settings in use."""
+    """Replace the trial by the settings of the saved detection."""
     _, used = detected_run(session)
     return show(parts, compare(session, trial_of(session.run, used)), sent, log, all_fields=True)
 
@@ -150,7 +153,7 @@ def use(parts: Parts, session: Session, trial: Trial) -> Update:
 
 
 def open_list(parts: Parts, session: Session, trial: Trial, event: gr.EventData) -> Update:
-    """Open one of the effect's lists of samples in Review."""
+    """Open the clicked list of samples (such as the newly flagged ones) in Review."""
     name = getattr(event, "list", "")
     ids = listed(compare(session, trial).effect(), name) if name in LISTS else ()
     if not ids:
@@ -159,7 +162,7 @@ def open_list(parts: Parts, session: Session, trial: Trial, event: gr.EventData)
 
 
 def _own(session: Session, trial: Trial) -> Trial:
-    """The trial if it is of the open run, else the settings in use."""
+    """Return `trial` if it belongs to the open run, else the settings of the saved detection."""
     return trial if trial.run == session.run else compare(session, trial).trial
 
 
@@ -178,7 +181,7 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
 
 
 def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False) -> Update:
-    """Show the effect of a trial. `all_fields` also writes the form, unless its fields made the trial."""
+    """Show the effect of a trial. With `all_fields`, also set the form fields to the trial's settings."""
     effect, trial = compared.effect(), compared.trial
     plots, now = fresh(
         {parts.histogram: final_histogram(compared.tried, compared.truth, log, value_label(compared.tried.method))},
@@ -202,7 +205,7 @@ def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: 
 
 
 def _form(parts: Parts, compared: Comparison, all_fields: bool) -> Update:
-    """Show the fields that the method has and, with `all_fields`, their values."""
+    """Return the updates that show the fields of the trial's method and, with `all_fields`, set their values."""
     trial, has = compared.trial, defaults(compared.trial.method)
     mode = "hand" if trial["layers"] is not None else "tau" if trial["select"] is not False else "all"
     fields: dict[Any, dict[str, Any]] = {
@@ -235,7 +238,7 @@ def _form(parts: Parts, compared: Comparison, all_fields: bool) -> Update:
 
 
 def method_choices(table: ScanTable) -> list[tuple[str, str]]:
-    """Return (label, name) of every method. The label says so where the scan lacks an input of it."""
+    """Return (label, name) of every method. The label says if the scan lacks an input of the method."""
     return [
         (detector.title + (" (not with this scan)" if missing_inputs(table, name) else ""), name)
         for name, detector in DETECTORS.items()
@@ -247,7 +250,7 @@ def layer_name(layer: int, bsi: float) -> str:
 
 
 def _slider(compared: Comparison) -> gr.Slider:
-    """The cut-off over the clustered values; hidden where there are none or the method takes no cut-off."""
+    """Return the cut-off slider. It is hidden if no clustered values exist or the method has no cut-off."""
     tried = compared.tried
     values = tried.values[np.isfinite(tried.values)]
     if "cutoff" not in defaults(compared.trial.method) or not len(values):
@@ -258,7 +261,7 @@ def _slider(compared: Comparison) -> gr.Slider:
 
 
 def slider_range(values: np.ndarray) -> tuple[float, float, float]:
-    """Return minimum, maximum and step for finite `values`: round numbers, about STEPS steps."""
+    """Return (minimum, maximum, step) of the slider for finite `values`: round numbers, about STEPS steps."""
     low, high = float(values.min()), float(values.max())
     step = 10.0 ** math.floor(math.log10(max((high - low) / STEPS, 1e-6)) + 0.5)
     digits = max(0, round(-math.log10(step)))
@@ -266,7 +269,10 @@ def slider_range(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _cutoff(detection: Detection) -> float:
-    """The cut-off, or half-way between two modes that have none."""
+    """Return the cut-off of the detection; without one, a start value for the slider.
+
+    The start value is the middle between the means of the two modes, or the mean of all values without modes.
+    """
     if detection.cutoff is not None:
         return detection.cutoff
     return sum(detection.final.means) / 2 if detection.final else float(np.nanmean(detection.values))

@@ -1,4 +1,4 @@
-"""Compares the detection that is tried out with the one in use; for Layers and Adjust. No gradio."""
+"""Compares the detection that a user tries with the saved one; used by Layers and Adjust. No gradio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from bye_core.ui.workspace import workspace_of
 
 
 class NotReady(RunError):
-    """Nothing can be tried out yet: `state` is "closed", "unscored" or "undetected"."""
+    """No settings can be tried yet.
+
+    `state` is "closed" (no run is open), "unscored" (no sample is scored) or "undetected" (no detection is saved).
+    """
 
     problem = "{what}"
     remedy = "{advice}"
@@ -33,9 +36,9 @@ class NotReady(RunError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's detection in use, `used`, beside that of a trial, `tried`.
+    """A run's saved detection, `used`, and the detection of a trial, `tried`.
 
-    `poisoned` holds the ids of a truth file that a person loaded for this run; None without one.
+    `poisoned` holds the poisoned ids of the truth file that a person loaded for this run; None without a file.
     """
 
     opened: OpenRun
@@ -51,38 +54,38 @@ class Comparison:
 
     @cached_property
     def truth(self) -> np.ndarray | None:
-        """[N] bool by row of the table, which is also the order of `tried`."""
+        """[N] bool: whether each sample of the table is poisoned; None without a truth file."""
         return None if self.poisoned is None else self.opened.mask(self.poisoned)
 
     @cached_property
     def entropies(self) -> np.ndarray:
-        """[N, L] nats, by the formula that the method used."""
+        """[N, L] attention entropies in nats, by the formula that the method used."""
         kind = self.tried.settings.get("entropy")
         return self.table.layer_entropy_reference if kind == "reference" else self.table.layer_entropy
 
     @cached_property
     def reports(self) -> tuple[LayerReport, ...]:
-        """The method's reports on the layers. Where it fits no mixtures, they get BYE's, for display."""
+        """The method's reports on the layers. If the method fits no mixtures, BYE's mixtures are added for display."""
         if any(report.mixture for report in self.tried.layers):
             return self.tried.layers
         return tuple(with_mixture(report, self.entropies[:, report.layer]) for report in self.tried.layers)
 
     @property
     def best(self) -> LayerReport:
-        """The most separated layer."""
+        """The report of the layer with the highest BSI, which is the most separated layer."""
         return max(self.reports, key=lambda report: -np.inf if np.isnan(report.bsi) else report.bsi)
 
     def effect(self) -> Effect:
         return effect(self.used, self.tried, self.decisions, self.poisoned)
 
     def heads(self) -> np.ndarray | None:
-        """[L, H] separation of every head; None where the scan kept no single heads."""
+        """[L, H] separation of the two modes for every head; None if the scan stored no values of single heads."""
         entropy = self.table.entropy
         return None if entropy is None else self.opened.results.get("heads", lambda: head_bsi(entropy))
 
 
 def with_mixture(report: LayerReport, values: np.ndarray) -> LayerReport:
-    """Return `report` with the two modes of `values`, [N] entropies in nats of which NaN are left out."""
+    """Return `report` with the two-mode mixture and the BSI of `values` ([N] entropies in nats; NaN are left out)."""
     fitted = modes(np.asarray(values[np.isfinite(values)], np.float64))
     if fitted.mixture is None:
         return replace(report, note=report.note or fitted.note)
@@ -90,9 +93,11 @@ def with_mixture(report: LayerReport, values: np.ndarray) -> LayerReport:
 
 
 def compare(session: Session, trial: Trial) -> Comparison:
-    """Detect as `trial` says and compare. A trial of another run is replaced by the settings in use.
+    """Detect with the settings of `trial` and compare the result with the saved detection.
 
-    Raises: NotReady; also what opening, detecting and reading a truth file raise.
+    A trial of another run is replaced by the settings of the saved detection.
+    Raises: NotReady if no run is open, no sample is scored or no detection is saved; NoSuchRun if the run is gone;
+    UnreadableTruth if the loaded truth file cannot be read; SettingError if the method refuses a setting.
     """
     opened, used = detected_run(session)
     in_use = trial_of(session.run, used)
@@ -106,7 +111,10 @@ def compare(session: Session, trial: Trial) -> Comparison:
 
 
 def detected_run(session: Session) -> tuple[OpenRun, Detection]:
-    """Return the open run and its detection. Raises NotReady."""
+    """Return the open run and its saved detection.
+
+    Raises: NotReady if no run is open, no sample is scored or no detection is saved; NoSuchRun if the run is gone.
+    """
     if not session.run:
         raise NotReady(state="closed", what="No run is open.", advice="Open the demo, or scan a data set of your own.")
     opened = open_run(workspace_of(session.visitor).run_path(session.run))
@@ -121,14 +129,14 @@ def detected_run(session: Session) -> tuple[OpenRun, Detection]:
 
 
 def use(session: Session, trial: Trial) -> Session:
-    """Save the trial's detection as the run's own."""
+    """Save the trial's detection as the run's detection. Return the session with the next revision."""
     comparison = compare(session, trial)
     comparison.opened.run.save_detection(comparison.tried)
     return replace(session, revision=session.revision + 1)
 
 
 def detect_first(session: Session) -> Session:
-    """Detect with the default method and save the result."""
+    """Detect with the default method and save the result. Return the session with the next revision."""
     opened = open_run(workspace_of(session.visitor).run_path(session.run))
     opened.run.save_detection(opened.detect(DEFAULT, {}))
     return replace(session, revision=session.revision + 1)

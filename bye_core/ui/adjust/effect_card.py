@@ -1,4 +1,4 @@
-"""Shows the effect of a trial in numbers; every list of samples is a button. No gradio."""
+"""Shows the effect of a trial as counts of samples. Each count is a button that lists its samples. No gradio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LISTS = {
 
 
 def listed(effect: Effect, name: str) -> tuple[str, ...]:
-    """Return the ids of one of LISTS."""
+    """Return the ids in the list `name`, one of LISTS."""
     return {
         "added": effect.flips.added,
         "removed": effect.flips.removed,
@@ -79,12 +79,12 @@ def _row(name: str, content: str) -> str:
 
 
 def _buttons(effect: Effect, kinds: Iterable[tuple[str, str]]) -> str:
-    """One line for each list that is not empty."""
+    """Return one line of HTML with a button for each list that is not empty."""
     return "<br>".join(_button(effect, name, words) for name, words in kinds if listed(effect, name))
 
 
 def _button(effect: Effect, name: str, words: str) -> str:
-    """A button that opens the list in Review; for an empty list only the number."""
+    """Return a button that opens the list in Review, or only the number if the list is empty."""
     count, hint = len(listed(effect, name)), escape(LISTS[name], quote=True)
     text = f'<span data-count="{name}" data-value="{count}">{words.format(n=count)}</span>'
     if not count:

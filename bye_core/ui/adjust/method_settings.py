@@ -1,4 +1,4 @@
-"""The number fields in which Adjust shows the settings of all detectors but BYE."""
+"""The number fields in which Adjust shows the settings of every detector except BYE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Setting(NamedTuple):
 
 
 def settings_of(method: str) -> list[Setting]:
-    """Return the settings of `method` that have a label. Those of BYE have none: they have controls of their own."""
+    """Return the settings of `method` that have a label. BYE's settings have no label: they have their own controls."""
     if method not in DETECTORS:
         return []
     declared = [(field.name, field.metadata) for field in fields(DETECTORS[method].settings)]
@@ -28,7 +28,7 @@ SLOTS = max(len(settings_of(method)) for method in DETECTORS)
 
 
 def typed(method: str, values: Mapping[str, float | None]) -> dict[str, Any] | None:
-    """Convert field values to the types of the settings. Return None while a field is empty."""
+    """Convert the field values to the types of the settings. Return None if a field is empty."""
     kinds = {field.name: type(field.default) for field in fields(DETECTORS[method].settings)}
     numbers = {name: value for name, value in values.items() if value is not None}
     if len(numbers) < len(values):

@@ -24,7 +24,10 @@ UNSURE = (0.1, 0.9)
 
 @dataclass(frozen=True)
 class Trial:
-    """A method with `settings`: those that differ from its defaults, sorted by name."""
+    """The run, method and settings to try.
+
+    `settings` holds only the settings that differ from the method's defaults, sorted by name.
+    """
 
     run: str = ""
     method: str = PAPER
@@ -35,7 +38,7 @@ class Trial:
         return dict(self.settings).get(name, defaults(self.method).get(name))
 
     def having(self, **changes: Any) -> Trial:
-        """Return a trial with some settings changed. Settings that the method does not have are dropped."""
+        """Return a copy of the trial with the given settings. Settings that the method does not have are dropped."""
         return settled(self.run, self.method, {**dict(self.settings), **changes})
 
 
@@ -54,7 +57,10 @@ def settled(run: str, method: str, settings: Mapping[str, Any]) -> Trial:
 
 
 def trial_of(run: str, detection: Detection | None) -> Trial:
-    """Return the settings of `detection`; the paper's rule if there is none or its method is unknown here."""
+    """Return a trial with the settings of `detection`.
+
+    Without a detection, or if this version has no such method, return BYE with the settings of its paper.
+    """
     if detection is None or detection.method not in DETECTORS:
         return Trial(run)
     return settled(run, detection.method, detection.settings)
@@ -62,7 +68,10 @@ def trial_of(run: str, detection: Detection | None) -> Trial:
 
 @dataclass(frozen=True)
 class Flips:
-    """Ids whose flag changes, in the order of the new detection. `fresh` counts samples that only the new one has."""
+    """Ids that become flagged (`added`) or unflagged (`removed`), in the order of the new detection.
+
+    `fresh` counts the samples that only the new detection covers.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -70,7 +79,7 @@ class Flips:
 
 
 def flips(before: Detection | None, after: Detection) -> Flips:
-    """Return what changes from one detection to the next; nothing flips without a detection before."""
+    """Return the flags that change from `before` to `after`. Without `before`, all samples count as fresh."""
     if before is None:
         return Flips(fresh=len(after.ids))
     if before.ids == after.ids:
@@ -85,7 +94,7 @@ def flips(before: Detection | None, after: Detection) -> Flips:
 
 
 def borderline(detection: Detection) -> tuple[str, ...]:
-    """Return the ids that a small shift of the cut-off would flip, closest first; () without evidence."""
+    """Return the ids of the samples close to the cut-off, closest first; without one, those with scores near 0.5."""
     known, flagged = np.isfinite(detection.values), np.asarray(detection.flagged, bool)
     sides = [side for side in (known & flagged, known & ~flagged) if side.any()]
     if detection.cutoff is not None and sides:
@@ -102,7 +111,7 @@ def borderline(detection: Detection) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Samples where reviewer and detection disagree: accepted but flagged, rejected but not flagged."""
+    """Ids of the samples on which reviewer and detection disagree: accepted but flagged, rejected but not flagged."""
 
     accepted_flagged: tuple[str, ...] = ()
     rejected_unflagged: tuple[str, ...] = ()
@@ -126,7 +135,10 @@ def conflicts(detection: Detection, decisions: Mapping[str, Decision]) -> Confli
 
 @dataclass(frozen=True)
 class Effect:
-    """What a trial would change. `scores` come from `detect.score`; None without a truth file."""
+    """What a trial would change. `scores` is the result of `detect.score`, None without a truth file.
+
+    `saved` says whether the trial's detection is the saved one; `decided` counts the reviewed samples.
+    """
 
     total: int
     flagged: int
@@ -144,7 +156,7 @@ def effect(
     decisions: Mapping[str, Decision],
     truth: frozenset[str] | None = None,
 ) -> Effect:
-    """Compare `tried` with `used`, the detection on disk. `truth` only goes into the scores."""
+    """Compare `tried` with `used`, the saved detection. Only the scores depend on `truth`, the poisoned ids."""
     return Effect(
         total=len(tried.ids),
         flagged=int(tried.flagged.sum()),

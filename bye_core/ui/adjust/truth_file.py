@@ -1,4 +1,4 @@
-"""Keeps the truth file that a person loaded for a run. Colours and scores use it; no detector sees it."""
+"""Stores the truth file that a person loaded for a run. Only colours and scores use it; detectors never read it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class TruthOfAnother(DataError):
 
 
 def loaded(session: Session) -> frozenset[str] | None:
-    """Return the poisoned ids, None if no truth is loaded for the open run. Raises UnreadableTruth if it is gone."""
+    """Return the poisoned ids of the truth file loaded for the open run, None if none is loaded.
+
+    Raises: UnreadableTruth if the file is gone or is no truth file.
+    """
     path = Path(session.truth)
     if not session.truth or path != _path(workspace_of(session.visitor), session.run):
         return None
@@ -35,7 +38,10 @@ def loaded(session: Session) -> frozenset[str] | None:
 
 
 def load(session: Session, opened: OpenRun, source: Path) -> str:
-    """Copy a truth file for the open run and return the value for `session.truth`."""
+    """Copy a truth file into the workspace for the open run. Return the path of the copy.
+
+    Raises: UnreadableTruth if it is no truth file; TruthOfAnother if none of its ids belongs to the run.
+    """
     poisoned = check(source)
     if poisoned and not poisoned & opened.position_of.keys():
         raise TruthOfAnother(count=f"{len(poisoned):,}", name=source.name)
@@ -46,7 +52,7 @@ def load(session: Session, opened: OpenRun, source: Path) -> str:
 
 
 def check(source: Path) -> frozenset[str]:
-    """Read a truth file. Raises UnreadableTruth with the plain file name, which its owner knows."""
+    """Read a truth file. Raises: UnreadableTruth, with the file name but no folder, if it is no truth file."""
     try:
         if source.stat().st_size > LARGEST:
             raise UnreadableTruth(path=source, reason=f"it is larger than {LARGEST // 2**20} MB")
@@ -58,14 +64,14 @@ def check(source: Path) -> frozenset[str]:
 
 
 def demo_truth(opened: OpenRun) -> Path | None:
-    """Return the shipped truth if the run scanned the demo's poisoned set."""
+    """Return the path of the shipped truth file if the run scanned the poisoned demo set, else None."""
     folder = demo_run.DEMO / "data"
     is_demo = Path(opened.settings.data) == folder / "poisoned.json"
     return folder / TRUTH if is_demo and (folder / TRUTH).is_file() else None
 
 
 def remove(session: Session) -> None:
-    """Delete the copy, not the file that a person loaded."""
+    """Delete the copy of the truth file. The file that the person loaded stays."""
     if session.truth and Path(session.truth) == _path(workspace_of(session.visitor), session.run):
         Path(session.truth).unlink(missing_ok=True)
 

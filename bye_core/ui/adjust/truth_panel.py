@@ -1,4 +1,4 @@
-"""The panel that loads and removes a truth file, for colours and F1."""
+"""The panel that loads and removes a truth file. The file is used for the colours of figures and for the F1 score."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WITH = "{count:,} samples of this run are known to be poisoned. Colours and F1 u
 
 
 def build_truth(frame: Frame) -> None:
-    """Reads: session. Writes: session.truth."""
+    """Build the panel. It reads the session and writes session.truth."""
     with gr.Accordion("Truth file", open=False, visible=False, elem_id="truth") as panel:
         status = gr.HTML(note(WITHOUT), elem_id="truth-status")
         demo = gr.Button("Show the truth of the demo", size="sm", visible=False, elem_id="truth-demo")
@@ -37,7 +37,7 @@ def build_truth(frame: Frame) -> None:
 
 
 def show(session: Session) -> tuple[Any, ...]:
-    """Update panel, status and buttons to what is loaded."""
+    """Update the panel, its status and its buttons for the truth file that is loaded, if any."""
     try:
         opened, _ = detected_run(session)
         poisoned = truth_file.loaded(session)

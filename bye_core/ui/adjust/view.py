@@ -31,8 +31,10 @@ CLUSTERS = [("mixture", "gmm"), ("k-means", "kmeans"), ("fixed", "threshold")]
 
 
 def build(frame: Frame) -> None:
-    """Reads: session, trial. Writes: trial, session (revision, selection, truth), and with "Use this" the run's
-    detection."""
+    """Build the side bar. It reads and writes the trial and the session (revision, selection, truth).
+
+    "Use this" saves the trial's detection in the run.
+    """
     with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust") as bar:
         gr.HTML("<h2>Adjust</h2>", padding=False, elem_classes="bye-title")
         front = gr.Checkbox(False, visible=False)

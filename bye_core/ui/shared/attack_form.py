@@ -1,4 +1,4 @@
-"""Reads the fields that name the attack to measure a model with."""
+"""Reads the form fields that describe the attack whose success is measured on a model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ NO_TRIGGER = "none"
 
 class NoTruthFile(DataError):
     problem = "There is no truth file {path}."
-    remedy = "Name the truth.json that `poison` wrote, or leave the field empty and choose a trigger."
+    remedy = "Enter the path of the truth.json that `poison` wrote, or leave the field empty and choose a trigger."
 
 
 @dataclass(frozen=True)
 class KnownAttack:
-    """An attack to measure a model with. `file` and `seed` are those of the truth file, None without one."""
+    """The attack whose success is measured on a model.
+
+    `file` is the truth file that describes the attack and `seed` the seed in it; both are None without a truth file.
+    """
 
     attack: Attack
     file: Path | None = None
@@ -38,9 +41,10 @@ class KnownAttack:
 
 
 def read_attack_form(trigger: str, size: float | None, target: str, truth: str) -> KnownAttack | None:
-    """Return the attack of the truth file, else the chosen trigger with its answer, else None.
+    """Return the attack that the truth file records; without a file, the chosen trigger and answer; else None.
 
-    Raises: NoTruthFile, NoAttackRecorded, and a SettingError for a size or an answer that makes no sense.
+    Raises: NoTruthFile if the file does not exist; NoAttackRecorded if it describes no attack; SettingError if the
+    size or the answer is not valid.
     """
     if truth.strip():
         path = Path(truth.strip()).expanduser()
@@ -56,5 +60,9 @@ def read_attack_form(trigger: str, size: float | None, target: str, truth: str) 
 
 
 def resolve_test_set(workspace: Workspace, text: str) -> str:
-    """Return what names the test set on the command line. Raises: NothingChosen, NoSuchSet."""
+    """Return the value of `--data` for the test set.
+
+    Raises: NothingChosen if `text` is empty; NoSuchSet if the upload it names is gone; NotHere if it is a path on a
+    public host.
+    """
     return str(TEST) if text.strip() == str(TEST) else data_sets.path_of_text(workspace, text)

@@ -1,4 +1,4 @@
-"""Clicks and lassos on figures reach Python through one component that is always mounted (assets/scripts/bridge.js)."""
+"""Sends clicks and lassos on figures to Python, through one hidden component (assets/scripts/bridge.js)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import gradio as gr
 
 from bye_core.ui.web.scripts import start_module
 
-# Figures are drawn only for the tab in front, and only the browser knows which that is.
+# Figures are drawn only for the tab in front, and only the browser knows which tab is in front.
 _IN_FRONT = """(...values) => [...values.slice(0, -1),
   document.querySelector('#tabs [data-tab-id="{tab}"]')?.getAttribute('aria-selected') === 'true'{more}]"""
 
 
 def in_front(tab: str, more: str = "") -> str:
-    """Return the `js` that sets the last input, a hidden checkbox: whether `tab` is in front or `more` is true."""
+    """Return a JavaScript function for a listener's `js`. It replaces the last input by whether `tab` is in front.
+
+    `more` is a JavaScript condition that also makes the value true. The listener's last input is a hidden checkbox.
+    """
     return _IN_FRONT.format(tab=tab, more=f" || {more}" if more else "")
 
 
 def build_bridge() -> gr.HTML:
-    """Build the component. Its click event has `plot`, the figure's elem_id, and `points`, their customdata."""
+    """Build the component. Its click event has `plot` (the figure's elem_id) and `points` (each point's customdata)."""
     return gr.HTML("", js_on_load=start_module("bridge.js"), elem_id="bridge", visible="hidden")

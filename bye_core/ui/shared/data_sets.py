@@ -1,4 +1,4 @@
-"""The data sets of a workspace: the chosen one and how it is read, recently opened ones, uploads."""
+"""The data sets of a workspace: the chosen data set and how it is read, recently opened data sets, uploads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEMO = "demo"  # key of the demo's set
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
 LATEST = "latest.json"
 KEPT_ENTRIES = 12  # recently opened sets
-SPARE_BYTES = 2**30  # stay free on a public host, for scans and decisions
+SPARE_BYTES = 2**30  # of the disk stay free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder that are watched for changes
 LONGEST_NAME = 60  # characters of a new folder's name
 _loaded, _writing = Cache(3), Lock()
@@ -39,12 +39,12 @@ _loaded, _writing = Cache(3), Lock()
 
 class NothingChosen(DataError):
     problem = "No data set is chosen."
-    remedy = "Choose one in Data first."
+    remedy = "Choose a data set in the Data tab first."
 
 
 class NoSuchSet(DataError):
     problem = "The data set {name} does not exist here any more."
-    remedy = "Choose one from the list, or upload it again."
+    remedy = "Choose a data set from the list, or upload this one again."
 
 
 class TooManySets(DataError):
@@ -68,8 +68,8 @@ class Choice:
 
     key                             what the session holds: a path (on the user's own machine), the name of an upload,
                                     `owner/name` on the hub, or "demo"
-    file, format, columns           annotation file, format and column names, where the user chose them
-    found, records, ready, opened   format, number of records and of usable ones, and the time, at the last opening
+    file, format, columns           annotation file, format and column names; empty if the user did not choose them
+    found, records, ready, opened   of the last opening: format, number of records, number of usable records, time
     """
 
     key: str
@@ -83,7 +83,7 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """A short name for people: the last two folders of a path."""
+        """A short name for display: the last two parts of the path, and the annotation file if one is chosen."""
         if self.key == DEMO:
             return "demo"
         parts = Path(self.key).parts
@@ -91,18 +91,18 @@ class Choice:
 
     @property
     def stem(self) -> str:
-        """The name without folders and endings, for naming what is made of the set."""
+        """The name without folders and endings. Runs and other outputs made from the set are named after it."""
         return self.name.rpartition("/")[2].partition(".")[0]
 
 
 def data_line(name: str, facts: str = "") -> str:
-    """Return the HTML line that says which data set a form is about."""
+    """Return the HTML line that names the data set that a form uses."""
     more = f" <span class='bye-note'>{escape(facts)}</span>" if facts else ""
     return f"<p class='bye-data'>Data set: <b><bdi>{escape(clip(name, 80))}</bdi></b>{more}</p>"
 
 
 def choice_line(choice: Choice) -> str:
-    """Return the HTML line for a chosen set: its name, its format and how many records are ready."""
+    """Return the HTML line for a chosen set: its name, its format and the number of usable records."""
     facts = f"{format_title(choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
     return data_line(choice.name, facts if choice.records else "choose another in Data")
 
@@ -117,14 +117,14 @@ def recent(workspace: Workspace) -> tuple[Choice, ...]:
 
 
 def find(workspace: Workspace, key: str) -> Choice:
-    """Return the set that a session names, as it was read last. Raises: NothingChosen for an empty key."""
+    """Return the data set `key` with the reading options used last. Raises: NothingChosen if `key` is empty."""
     if not key:
         raise NothingChosen()
     return next((entry for entry in recent(workspace) if entry.key == key), Choice(key))
 
 
 def remember(workspace: Workspace, choice: Choice) -> None:
-    """Put `choice` first among the recently opened sets."""
+    """Store `choice` as the first of the recently opened sets, with the current time."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with _writing:
         others = [entry for entry in recent(workspace) if entry.key != choice.key]
@@ -137,9 +137,9 @@ def _write_recent(workspace: Workspace, entries: Iterable[Choice]) -> None:
 
 
 def key_of(text: str) -> str:
-    """Return the key of what a person typed: an absolute path, or a name on the hub.
+    """Return the key for a typed path or hub name: the absolute path, or the hub name unchanged.
 
-    Raises: NothingChosen for an empty text, NotHere for a path on a public host.
+    Raises: NothingChosen if `text` is empty; NotHere if it is a path on a public host.
     """
     text = text.strip().strip("\"'")
     if not text:
@@ -153,7 +153,10 @@ def key_of(text: str) -> str:
 
 
 def path_of(workspace: Workspace, choice: Choice) -> str:
-    """Return what `load_dataset` and `--data` take for a choice. Raises: NoSuchSet, NotHere."""
+    """Return the path or hub name of a choice, for `load_dataset` and `--data`.
+
+    Raises: NoSuchSet if the upload or its annotation file is gone; NotHere if the key is a path on a public host.
+    """
     if choice.key == DEMO and DEMO_FILE.is_file():
         return str(DEMO_FILE)
     if is_folder_name(choice.key):
@@ -172,12 +175,18 @@ def path_of(workspace: Workspace, choice: Choice) -> str:
 
 
 def path_of_text(workspace: Workspace, text: str) -> str:
-    """Return what `--data` takes for a typed path or hub name. Raises: NothingChosen, NoSuchSet, NotHere."""
+    """Return the value of `--data` for a typed path or hub name.
+
+    Raises: NothingChosen if `text` is empty; NoSuchSet if the set is gone; NotHere if it is a path on a public host.
+    """
     return path_of(workspace, find(workspace, key_of(text)))
 
 
 def source_arguments(workspace: Workspace, choice: Choice) -> list[str]:
-    """Return the arguments `--data`, `--format` and `--columns` for a choice. Raises: NoSuchSet, NotHere."""
+    """Return the arguments `--data`, `--format` and `--columns` for a choice.
+
+    Raises: NoSuchSet if the set is gone; NotHere if the key is a path on a public host.
+    """
     return ["--data", path_of(workspace, choice), *pipeline.source_arguments(choice.format, choice.columns)]
 
 
@@ -187,7 +196,7 @@ def is_remote(path: str) -> bool:
 
 
 def open_set(workspace: Workspace, choice: Choice) -> DataSet:
-    """Return the data set; it is read again only after its files change. Raises: a DataError."""
+    """Load the data set, from memory if its files are unchanged. Raises: DataError if it is gone or cannot be read."""
     path = path_of(workspace, choice)
 
     def load() -> DataSet:
@@ -199,9 +208,10 @@ def open_set(workspace: Workspace, choice: Choice) -> DataSet:
 
 
 def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
-    """Unpack an uploaded file into the workspace; the facts of the last item hold its `key`.
+    """Unpack an uploaded file into the workspace. The facts of the last Progress hold the `key` of the new set.
 
-    Raises: TooManySets, DiskFull, NotUploadable, and what is wrong with the archive.
+    Raises: TooManySets if the visitor has the most uploads allowed; DiskFull if the disk is nearly full; NotUploadable
+    if the file is neither an archive nor parquet; another DataError if the archive cannot be unpacked.
     """
     root = workspace.data
     uploads = [item for item in root.iterdir() if item.is_dir()] if root.is_dir() else []
@@ -222,7 +232,7 @@ def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
 
 
 def remove(workspace: Workspace, key: str) -> None:
-    """Delete an upload and forget the set. Files outside the workspace are never deleted."""
+    """Delete an upload and remove the set from the recent sets. Files outside the workspace are never deleted."""
     if is_folder_name(key) and key != DEMO:
         shutil.rmtree(workspace.data / key, ignore_errors=True)
     with _writing:
@@ -231,7 +241,7 @@ def remove(workspace: Workspace, key: str) -> None:
 
 
 def free_folder(root: Path, words: str, *others: Path) -> Path:
-    """Return a folder of `root`, named after `words`, that exists neither there nor in the `others`."""
+    """Return the path for a new folder in `root`, named after `words`. The name is free in `root` and all `others`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:LONGEST_NAME].rstrip("-_") or "set"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
     roots = (root, *others)
@@ -247,7 +257,7 @@ def _exists(workspace: Workspace, choice: Choice) -> bool:
 
 
 def _stamp(path: Path) -> tuple:
-    """Return a value that changes with the file, or with one at the top of the folder."""
+    """Return names, times and sizes: of the file, or of the first STAMPED files directly in the folder."""
     try:
         files = sorted(file for file in path.iterdir() if file.is_file())[:STAMPED] if path.is_dir() else [path]
         return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)

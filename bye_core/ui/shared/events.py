@@ -37,14 +37,15 @@ class Parts:
         return [part for group in values for part in group]
 
     def unchanged(self) -> Update:
-        """Return an update that changes nothing. Gradio would take an empty dictionary for a value."""
+        """Return an update that changes nothing. An empty dictionary would not do: Gradio treats it as a value."""
         return {self.session: gr.skip()}
 
 
 def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[[Handler], Handler]:
     """Return a function that turns `handler(parts, *inputs)` into a listener for Gradio.
 
-    A ByeError becomes the update `on_error(error, *inputs)`; by default a passing message on an unchanged page.
+    If the handler raises a ByeError, the listener returns `on_error(error, *inputs)`. Without `on_error`, it shows the
+    error for a few seconds and changes nothing else.
     Generators and handlers with a `gr.EventData` parameter work too.
     """
 
@@ -79,12 +80,12 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
 
 
 def alert_in(component: Any) -> Callable[..., Update]:
-    """Return an `on_error` that shows the failure in `component`."""
+    """Return an `on_error` function (see `binder`) that shows the error in `component`."""
     return lambda error, *_: {component: alert(error)}
 
 
 def if_in_front(handler: Handler) -> Handler:
-    """Skip `handler` unless its last input is true: whether the tab is in front (bridge.in_front)."""
+    """Wrap `handler` so that it runs only if the tab is in front. The last input says so (see bridge.in_front)."""
 
     def listener(parts: Parts, *inputs: Any) -> Any:
         return handler(parts, *inputs[:-1]) if inputs[-1] else parts.unchanged()
@@ -93,7 +94,7 @@ def if_in_front(handler: Handler) -> Handler:
 
 
 def needs_visitor(handler: Handler) -> Handler:
-    """Skip `handler(parts, session, ...)` while it is unknown who the visitor is."""
+    """Wrap `handler(parts, session, ...)` so that it runs only if the session has a visitor."""
 
     @wraps(handler)
     def listener(parts: Parts, session: Session, *inputs: Any) -> Any:
@@ -103,5 +104,5 @@ def needs_visitor(handler: Handler) -> Handler:
 
 
 def open_tab(name: str) -> Callable[[], gr.Tabs]:
-    """Return a handler that brings a tab to the front; its output is `frame.tabs`."""
+    """Return a handler that shows the tab `name`. The listener's output must be `frame.tabs`."""
     return partial(gr.Tabs, selected=name)

@@ -1,4 +1,4 @@
-"""The evidence on a run's flagged samples, computed once, and the job of the causal check. No gradio."""
+"""Provides the evidence on a run's flagged samples (computed once) and the job of the causal check. No gradio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _dossiers, _galleries, _causes = Cache(8), Cache(8), Cache(8)
 
 
 def run_dossier(run: runs.Run) -> Dossier:
-    """Return the evidence on the run's last detection. Raises NothingDetected."""
+    """Return the evidence on the run's last detection. Raises: NothingDetected if the run has no detection."""
     seen = runs.stamps(run.path)
     return _dossiers.get((run.path, seen.scan, seen.detection), lambda: dossier(run))
 
@@ -36,7 +36,7 @@ def run_gallery(run: runs.Run) -> Gallery:
 
 
 def facts(run: runs.Run) -> dict[str, Any]:
-    """Return the facts of the dossier, with the results of the causal check."""
+    """Return the values that the Dossier page shows, including the results of the causal check."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
     return _causes.get(key, lambda: run_dossier(run).facts() | {"causes": causal_outcomes(run, run_dossier(run))})
@@ -50,7 +50,7 @@ def arguments(run: Path) -> list[str]:
 def start(place: Workspace, run: runs.Run) -> jobs.Job:
     """Start the causal check in a process of its own. It resumes where an earlier one stopped.
 
-    Raises NotHere on a public host, NothingDetected, TooManyJobs.
+    Raises: NotHere on a public host; NothingDetected if the run has no detection; TooManyJobs if too many jobs run.
     """
     if hosted():
         raise NotHere(what="Asking the model again", instead="Run the app, or the command, on your own machine.")
@@ -61,5 +61,5 @@ def start(place: Workspace, run: runs.Run) -> jobs.Job:
 
 
 def current(place: Workspace, run: str) -> jobs.Job | None:
-    """Return the latest causal check of the run."""
+    """Return the job of the run's latest causal check, None if there is none."""
     return next((job for job in jobs.list_jobs(place.jobs) if job.kind == KIND and job.title == run), None)

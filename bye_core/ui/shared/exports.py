@@ -27,7 +27,7 @@ class NotExported(RunError):
 
 @dataclass(frozen=True)
 class Export:
-    """A finished export. `manifest` is the content of its manifest.json."""
+    """A finished export: its name, its folder and `manifest`, the content of manifest.json."""
 
     name: str
     path: Path
@@ -35,21 +35,21 @@ class Export:
 
     @property
     def first_removed(self) -> str:
-        """The first lines of removed.jsonl; very long lines are cut."""
+        """The first lines of removed.jsonl. Very long lines are shortened."""
         with (self.path / "removed.jsonl").open(encoding="utf-8") as file:
             lines = [line.rstrip("\n") for _, line in zip(range(FIRST_LINES), file, strict=False)]
         return "\n".join(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " ..." for line in lines)
 
 
 def export_path(workspace: Workspace, name: str) -> Path:
-    """Return the folder of the export `name`. Raises: BadName, so that no name leads out of the workspace."""
+    """Return the folder of the export `name`. Raises: BadName if the name is not a plain folder name."""
     if not is_folder_name(name):
         raise BadName(name=name)
     return workspace.root / FOLDER / name
 
 
 def find_export(workspace: Workspace, name: str) -> Export | None:
-    """Return the export of that name, None if there is none. Raises: BadName."""
+    """Return the export `name`, None if it does not exist. Raises: BadName if the name is not a plain folder name."""
     path = export_path(workspace, name)
     if not is_export(path):
         return None

@@ -1,4 +1,4 @@
-"""Prepares pictures of a run's data set for pages: decoded safely, scaled down, as data URIs. No gradio."""
+"""Prepares pictures of a run's data set for pages: safely decoded, scaled down, as data URIs. No gradio."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ class SampleChanged(DataError):
 
 
 class Shown(NamedTuple):
-    """A picture for a page. `width` and `height` are those of the original, upright."""
+    """A picture for a page.
+
+    `src` is the picture as a data URI, scaled down if it was large. `width` and `height` are the size in pixels before
+    scaling, after the EXIF rotation.
+    """
 
     src: str
     width: int
@@ -44,7 +48,10 @@ _sets, _pictures, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_PICTURES), Cache(KE
 
 
 def data_set(settings: RunSettings) -> DataSet:
-    """Return the run's data set as it is on disk now; kept until its file changes."""
+    """Return the run's data set as it is on disk now. It stays in memory until its file changes.
+
+    Raises: DataError if the data set cannot be read.
+    """
     columns = settings.more.get("columns") or {}
     key = (settings.data, settings.format, *sorted(columns.items()), *_stamp(Path(settings.data)))
 
@@ -76,22 +83,22 @@ def has_changed(settings: RunSettings) -> bool:
 
 
 def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
-    """Return picture `number` of the sample for display. Raises DataError."""
+    """Return picture `number` of the sample for display. Raises: DataError if the picture or the set cannot be read."""
     key = (settings.data, settings.data_digest, sample.id, number)
     return _pictures.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
 
 
 def shown_picture(picture: Image.Image) -> Shown:
-    """Prepare a picture that is in no data set."""
+    """Return a picture that is not in a data set, for display."""
     return encoded(picture, DISPLAY)
 
 
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
-    """Return the sample's first picture as a thumbnail; "" if there is none or it cannot be read."""
+    """Return the data URI of a thumbnail of the sample's first picture; "" if it has none or it cannot be read."""
     if not sample.images:
         return ""
     name = sample.images[0]
-    # Many samples may share a file; inside a table each has its own.
+    # Many samples may share an image file; in a table, each sample has its own image.
     key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED_PREFIX) else "", name)
     try:
         return _thumbnails.get(key, lambda: encoded(opened(settings, sample, 0), THUMBNAIL)).src
@@ -100,7 +107,11 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
 
 
 def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
-    """Return picture `number` of the sample unchanged. Raises DataError."""
+    """Return picture `number` of the sample at full size.
+
+    Raises: SampleChanged if the set has changed since the scan and its table holds the picture; another DataError if
+    the picture or the set cannot be read.
+    """
     dataset = data_set(settings)
     if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED_PREFIX):
         raise SampleChanged()
@@ -108,7 +119,7 @@ def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
 
 
 def encoded(picture: Image.Image, longest: int) -> Shown:
-    """Encode a picture with at most `longest` pixels a side; `picture` itself is scaled down."""
+    """Scale `picture` down in place to at most `longest` pixels a side, and encode it as a data URI."""
     size = picture.size
     # The reducing gap halves large pictures first: a fifth of the time, without visible difference.
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)

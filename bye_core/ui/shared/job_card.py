@@ -38,7 +38,7 @@ VERBS = {
 
 
 def duration(seconds: float) -> str:
-    """Return whole seconds below 1 min, minutes below 2 h, else hours and minutes."""
+    """Return a duration as text: in seconds below 1 min, in minutes below 2 h, else in hours and minutes."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -48,14 +48,14 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_second: float, unit: str) -> str:
-    """Return "38 samples/s", or "10.0 s/sample" below one per second."""
+    """Return a speed as text: "38 samples/s", or "10.0 s/sample" if it is below one sample per second."""
     if per_second >= 1:
         return f"{per_second:,.0f} {unit}/s" if per_second >= 10 else f"{per_second:.1f} {unit}/s"
     return f"{1 / per_second:.1f} s/{unit.removesuffix('s')}"
 
 
 def pace(standing: jobs.JobProgress, unit: str = "samples") -> list[str]:
-    """Return ["38 samples/s", "10 s left"], as far as both are known."""
+    """Return speed and remaining time as texts: ["38 samples/s", "10 s left"]. Unknown values are left out."""
     facts = [rate(standing.rate, unit)] if standing.rate else []
     if standing.seconds_left is not None:
         facts.append(f"{duration(standing.seconds_left)} left")
@@ -63,7 +63,7 @@ def pace(standing: jobs.JobProgress, unit: str = "samples") -> list[str]:
 
 
 def card(workspace: Workspace, job: jobs.Job) -> str:
-    """Return a job's state, progress, failed samples with their reasons, error and log."""
+    """Return the HTML of a job: its state, progress, failed samples with their reasons, error and log."""
     state, standing = job.state, job.progress()
     running = state == jobs.RUNNING
     words = STATES[state]
@@ -77,7 +77,7 @@ def card(workspace: Workspace, job: jobs.Job) -> str:
 
 
 def section(title: str, state: str, words: str, body: str) -> str:
-    """Return the frame of a job: its title, its state (one of STATES) in `words`, and the HTML `body`."""
+    """Return the HTML frame of a job: title, state and `body`. `words` describe `state`, which is one of STATES."""
     return (
         f"<section class='bye-job' aria-live='off'><h4><bdi>{escape(clip(title, 80))}</bdi>"
         f"<span class='bye-state bye-state-{state}'>{escape(words)}</span></h4>{body}</section>"
@@ -85,7 +85,7 @@ def section(title: str, state: str, words: str, body: str) -> str:
 
 
 def facts_line(facts: Iterable[str]) -> str:
-    """Return short facts about a job side by side."""
+    """Return the HTML of short facts about a job, shown side by side."""
     cells = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     return f"<p class='bye-job-facts'>{cells}</p>"
 
@@ -97,7 +97,7 @@ def _bar(standing: jobs.JobProgress, running: bool) -> str:
 
 
 def _failed_samples(workspace: Workspace, job: jobs.Job) -> str:
-    """Return how many samples could not be read, and why."""
+    """Return the HTML that says how many samples could not be read, and why."""
     path = workspace.runs / job.id
     if not runs.is_run(path):
         return ""
@@ -120,7 +120,7 @@ def _fault_lines(faults: tuple[Fault, ...]) -> str:
 
 
 def _log(job: jobs.Job, state: str) -> str:
-    """Return the log of a failed job, on the user's own machine only: logs contain paths."""
+    """Return the HTML of a failed job's log; "" on a public host, because logs contain paths of the server."""
     if hosted() or state not in (jobs.FAILED, jobs.LOST):
         return ""
     log = "\n".join(clip(line, 500) for line in job.log(LOG_LINES).splitlines())
@@ -128,7 +128,7 @@ def _log(job: jobs.Job, state: str) -> str:
 
 
 def headline(root: Path) -> str:
-    """Return one line for each running job, for the header; its button opens the job's tab."""
+    """Return one line of HTML for each running job, for the header. The button in a line opens the tab of the job."""
     lines = [_line(job) for job in jobs.list_jobs(root) if job.state == jobs.RUNNING]
     return f"<div class='bye-jobs'>{''.join(lines)}</div>" if lines else ""
 
@@ -147,7 +147,7 @@ def _line(job: jobs.Job) -> str:
 
 
 def failure_alert(failure: jobs.Failure | None) -> str:
-    """Return why a job failed, "" if it did not."""
+    """Return the HTML alert that says why a job failed; "" if it did not fail."""
     if failure is None:
         return ""
     problem, remedy = (escape(clip(discreet(part), 1500)) for part in (failure.problem, failure.remedy))

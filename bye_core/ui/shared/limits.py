@@ -18,7 +18,7 @@ class TooManySamples(SettingError):
 
 class TooLargeHere(SettingError):
     problem = "{name} takes {size}; this public demo downloads at most {most}."
-    remedy = "Choose a smaller one, or run the app on your own machine, where there is no such limit."
+    remedy = "Choose a smaller data set or model, or run the app on your own machine, where there is no such limit."
 
 
 class NotHere(SettingError):
@@ -27,13 +27,13 @@ class NotHere(SettingError):
 
 
 class MachineBusy(SettingError):
-    problem = "This public demo runs at most {most} long jobs at a time, and all are taken."
+    problem = "This public demo runs at most {most} long jobs at a time, and {most} are running now."
     remedy = "Wait a few minutes and start again, or run the app on your own machine."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """None means no limit.
+    """The most that one visitor, or the machine, may use. None means no limit.
 
     jobs      running jobs of one visitor
     all_jobs  running jobs of all visitors together
@@ -67,5 +67,5 @@ PUBLIC = Limits(
 
 
 def limits() -> Limits:
-    """Return the limits of this machine."""
+    """Return the limits that apply here: tight on a public host, none or wide on the user's own machine."""
     return PUBLIC if hosted() else OWN

@@ -1,4 +1,4 @@
-"""Shows errors on a page: problem and remedy, without the server's folders on a public host."""
+"""Shows errors on a page: problem and remedy. On a public host, the paths of the server's folders are removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = 1500  # characters of one message
 
 
 def discreet(text: str) -> str:
-    """Return `text`, on a public host without the server's folders."""
+    """Return `text`; on a public host, the paths of the server's folders are removed from it."""
     if not hosted():
         return text
     home = runs.home()
@@ -31,7 +31,7 @@ def discreet(text: str) -> str:
 
 
 def alert(error: ByeError) -> str:
-    """Return HTML of an error, which stays until the next step."""
+    """Return the HTML of an error. It stays on the page until the next action replaces it."""
     problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, error.remedy))
     return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
 
@@ -42,11 +42,11 @@ def warn(error: ByeError) -> None:
 
 
 def note(words: str) -> str:
-    """Return HTML of a hint."""
+    """Return the HTML of a hint."""
     return f'<p class="bye-note">{escape(words)}</p>' if words else ""
 
 
 def off_here(words: str, *commands: str) -> str:
-    """Return the HTML that replaces a tab on a public host: why it is off, and the commands to run instead."""
+    """Return the HTML that replaces a tab on a public host: why the tab is off, and the commands to run instead."""
     lines = escape("\n".join(commands))
     return f"<div class='bye-off'><p>{escape(words)}</p><pre><code>{lines}</code></pre></div>"

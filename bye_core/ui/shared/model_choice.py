@@ -1,4 +1,4 @@
-"""The models and adapters that a workspace offers, and what a chosen one means on the command line."""
+"""Lists the models and adapters that a workspace offers, and turns a choice into a command-line value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECENT = 20  # runs whose models are offered
 
 class NoModelChosen(ModelError):
     problem = "No model is chosen."
-    remedy = "Choose the model that is fine-tuned on this data set: a folder, or owner/name on the hub."
+    remedy = "Choose the model that will be fine-tuned on this data set: a folder, or owner/name on the hub."
 
 
 class NoSuchModel(ModelError):
@@ -28,7 +28,7 @@ class NoSuchModel(ModelError):
 
 
 def model_choices(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return (label, value) of the demo's model and, on the user's own machine, of the models of recent runs."""
+    """Return (label, value) of the demo model and, on the user's own machine, of the models of recent runs."""
     choices = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
         models = filter(None, (_model_of_run(workspace.runs / name) for name in workspace.run_names()[:RECENT]))
@@ -44,7 +44,7 @@ def _model_of_run(path: Path) -> str:
 
 
 def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return (label, value) of "none", the demo's adapters and those of the workspace."""
+    """Return (label, value) of "none", the demo adapters and the adapters in the workspace."""
     choices = [("none", "")]
     for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, workspace.adapters)):
         choices += [(label + name, prefix + name) for name in _finished(root)]
@@ -56,7 +56,11 @@ def _finished(root: Path) -> list[str]:
 
 
 def resolve_model(value: str | None) -> str:
-    """Return what `--model` takes for a chosen value. Raises: NoModelChosen, NoSuchModel, NotHere."""
+    """Return the value of `--model` for a value of the form.
+
+    Raises: NoModelChosen if the value is empty; NoSuchModel if it is neither a folder nor a hub name; NotHere if it is
+    a path on a public host.
+    """
     value = (value or "").strip()
     if not value:
         raise NoModelChosen()
@@ -66,7 +70,10 @@ def resolve_model(value: str | None) -> str:
 
 
 def resolve_adapter(workspace: Workspace, value: str | None) -> str:
-    """Return what `--adapter` takes for a chosen value, "" for none. Raises: NoSuchModel, NotHere."""
+    """Return the value of `--adapter` for a value of the form, "" for no adapter.
+
+    Raises: NoSuchModel if the value is neither a folder nor a hub name; NotHere if it is a path on a public host.
+    """
     value = (value or "").strip()
     if not value:
         return ""
@@ -93,7 +100,7 @@ def _folder_or_hub_name(value: str) -> str:
 
 
 def finished_adapter_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    """Return (label, path) of the finished adapters, newest first, then the one that `run` was scanned with."""
+    """Return (label, path) of the finished adapters, newest first, then of the adapter that `run` was scanned with."""
     paths = [path for path in workspace.adapters.iterdir() if finished(path)] if workspace.adapters.is_dir() else []
     paths.sort(key=lambda path: -(path / CARD).stat().st_mtime)
     choices = [(path.name, str(path)) for path in paths]

@@ -1,4 +1,4 @@
-"""Sends figures to gr.Plot: with their own configuration, and only when they have changed."""
+"""Sends figures to gr.Plot with their own configuration, and only if they have changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sent = Mapping[str, str]
 def fresh(figures: Mapping[gr.Plot, go.Figure], sent: Sent) -> tuple[dict[Any, PlotData], dict[str, str]]:
     """Return updates for the plots whose figure differs from `sent` (elem_id -> digest), and the new `sent`.
 
-    A figure that is drawn again flickers and costs the page time. Most changes leave most figures unchanged.
+    Drawing a figure again makes it flicker and slows the page, and most figures stay the same after a change.
     """
     updates, now = {}, dict(sent)
     for plot, figure in figures.items():
@@ -31,7 +31,7 @@ def fresh(figures: Mapping[gr.Plot, go.Figure], sent: Sent) -> tuple[dict[Any, P
 
 
 def plot_data(figure: go.Figure) -> PlotData:
-    """Return the figure with its own configuration, which Gradio would leave out."""
+    """Return the figure as plot data that includes its configuration, which Gradio would otherwise drop."""
     return PlotData(type="plotly", plot=as_json(figure))
 
 

@@ -1,4 +1,4 @@
-"""What Review says about one sample: why it is flagged or not, and which sample to compare it with. No gradio."""
+"""Explains one sample for Review: why it is flagged or not, and which sample to compare it with. No gradio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_TEXT = 4000
 
 
 class Fact(NamedTuple):
-    """One number of the sample and the median of the unflagged samples, both as text with units."""
+    """One value of a sample and its median over the unflagged samples, both as text with units."""
 
     label: str
     value: str
@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The run's table, its detection, and the two aligned: the sources of all facts about one sample."""
+    """The sources of all facts about a sample: the run's table, its detection, and `columns`, which aligns the two."""
 
     table: ScanTable
     detection: Detection | None
@@ -35,39 +35,42 @@ class Evidence:
 
     @cached_property
     def layers(self) -> list[int]:
-        """The sensitive layers; all layers if there are none."""
+        """The sensitive layers of the detection; all layers if it has none."""
         sensitive = self.detection.sensitive_layers if self.detection else ()
         return list(sensitive) or list(range(self.table.layer_entropy.shape[1]))
 
     @cached_property
     def entropy(self) -> np.ndarray:
-        """[N] nats: mean over `layers`."""
+        """[N] attention entropy in nats: mean over `layers`."""
         return self.table.layer_entropy[:, self.layers].mean(axis=1)
 
     @cached_property
     def mass(self) -> np.ndarray | None:
-        """[N] share of all attention that falls on the image: mean over `layers` and heads."""
+        """[N] share of the attention that is on the image tokens: mean over `layers` and heads."""
         return None if self.table.mass is None else self.table.mass[..., IMAGE][:, self.layers].mean(axis=(1, 2))
 
     @cached_property
     def peak(self) -> np.ndarray | None:
-        """[N] largest share of one cell: mean over `layers` and heads."""
+        """[N] largest share of one image token in the attention on the image: mean over `layers` and heads."""
         return None if self.table.peak is None else self.table.peak[:, self.layers].mean(axis=(1, 2))
 
     @cached_property
     def closeness(self) -> np.ndarray:
-        """[N] the value by which a sample is typical: the clustered one, or else the mean entropy."""
+        """[N] the value whose distance to the median says how typical a sample is.
+
+        It is the value that the detection clusters, or the mean entropy without a detection.
+        """
         values = self.columns.values
         return values if np.isfinite(values).any() else self.entropy
 
     @cached_property
     def ordinary(self) -> np.ndarray:
-        """[N] bool: not flagged."""
+        """[N] bool: whether the sample is not flagged."""
         return ~self.columns.flagged
 
     @cached_property
     def words(self) -> Mapping[int, frozenset[str]]:
-        """The words of every different question, by the first row that asks it."""
+        """The set of words of each distinct question, by the first row that has this question."""
         texts = self.columns.questions
         rows = np.unique(self.columns.same_question).tolist()
         return {row: frozenset(texts[row][:LONGEST_TEXT].casefold().split()) for row in rows}
@@ -111,10 +114,11 @@ class Evidence:
         return f"{word}: {tail}. Entropy {value:.2f} nats, {side} the cut-off {cut:.2f}."
 
     def typical(self, row: int, chosen: np.ndarray) -> tuple[int, bool] | None:
-        """Return the row of a sample to compare with, and whether its question is the same.
+        """Return (row of a typical sample to compare with, whether it has the same question).
 
-        It is neither flagged nor rejected, has the same question or the most similar one by shared words, and is
-        nearest to the median. Returns None if every other sample is flagged or rejected.
+        The typical sample is neither flagged nor rejected. It has the same question, or the most similar question by
+        shared words. Of these, it is the sample nearest to the median.
+        Returns None if every other sample is flagged or rejected.
         """
         allowed = self.ordinary & (chosen != REJECTED) & np.isfinite(self.closeness)
         allowed[row] = False
@@ -131,7 +135,7 @@ class Evidence:
 
 
 def nearest_question(words: Mapping[int, frozenset[str]], row: int, among: Sequence[int]) -> int:
-    """Return the row in `among` whose question is most similar to that of `row` (Jaccard index of words)."""
+    """Return the row in `among` whose question shares the most words with the question of `row` (Jaccard index)."""
     own = words[row]
 
     def shared(other: int) -> float:
@@ -142,7 +146,7 @@ def nearest_question(words: Mapping[int, frozenset[str]], row: int, among: Seque
 
 
 def layer_names(layers: Sequence[int], count: int) -> str:
-    """ "layer 4", "layers 4-6, 9", "mean of all layers"."""
+    """Return the layers as text: "layer 4", "layers 4-6, 9" or "mean of all layers"."""
     if len(layers) == count:
         return "mean of all layers"
     spans: list[list[int]] = []
@@ -156,11 +160,11 @@ def layer_names(layers: Sequence[int], count: int) -> str:
 
 
 def short(text: str, limit: int = LONGEST_TEXT) -> str:
-    """Return at most `limit` characters of `text`, and how many more there are."""
+    """Return the first `limit` characters of `text`, followed by the number of characters left out."""
     return text if len(text) <= limit else f"{text[:limit]} ... ({len(text) - limit:,} more characters)"
 
 
 def conversation(sample: Sample) -> list[dict[str, Any]]:
-    """Return all turns, shortened; nothing if there are only one question and one answer."""
+    """Return all turns of the conversation, shortened; nothing if it has only one question and one answer."""
     plain = [turn.role for turn in sample.turns] == ["user", "assistant"]
     return [] if plain else [{"role": turn.role, "text": short(turn.text)} for turn in sample.turns[:50]]

@@ -35,12 +35,14 @@ class BadQuery(SettingError):
 
 @dataclass(frozen=True)
 class Query:
-    """Which samples to list.
+    """Which samples to list, and in which order.
 
-    show, sort  one of SHOWS, SORTS
-    text        in the id, question or answer, in upper or lower case
-    question    a row: only samples with the question of that row; `answer` likewise
-    rows        only these, such as a lasso's; None for all
+    show        the list, one of SHOWS
+    sort        the order, one of SORTS
+    text        must occur in the id, question or answer; case is ignored
+    question    number of a row: lists only samples with the same question as that row; None for all
+    answer      number of a row: lists only samples with the same answer as that row; None for all
+    rows        lists only these rows, such as the samples in a lasso; None for all
     """
 
     show: str = "all"
@@ -56,7 +58,7 @@ class Query:
 
 
 class Facet(NamedTuple):
-    """A question or answer that several samples share; `row` is the first of them."""
+    """A question or answer that several samples share. `row` is the first row that has it."""
 
     row: int
     text: str
@@ -97,9 +99,9 @@ class Columns:
 
     @cached_property
     def orders(self) -> Mapping[str, np.ndarray]:
-        """All rows in each order of SORTS; ties in the file's order."""
+        """All rows, sorted in each order of SORTS. Equal rows are in the order of the file."""
         rows = np.arange(len(self.ids))
-        # Many scores are 1.000; their values put the clearest first.
+        # Many scores are 1.000. Among equal scores, the values put the clearest sample first.
         towards = self.values if self.side == "high" else -self.values
         doubt = np.abs(self.scores - 0.5) if self.cutoff is None else np.abs(self.values - self.cutoff)
         # NaN sorts last in all orders.
@@ -111,7 +113,7 @@ class Columns:
 
 
 def columns(table: ScanTable, detection: Detection | None) -> Columns:
-    """Align the detection, which may cover only some samples, with the table."""
+    """Return the results of the detection, by row of the table. The detection may cover only some of the samples."""
     count = len(table.ids)
     scores, values, flagged = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, bool)
     cutoff, side = None, "low"
@@ -126,13 +128,13 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
 
 
 def first_rows(texts: Sequence[str]) -> np.ndarray:
-    """Return for each text the row where it first occurs."""
+    """Return [N] for each text the index of its first occurrence."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(text, row) for row, text in enumerate(texts)], int)
 
 
 def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping[str, int]) -> np.ndarray:
-    """Return [N] UNDECIDED, ACCEPTED or REJECTED."""
+    """Return [N] the decision on each row: UNDECIDED, ACCEPTED or REJECTED."""
     found = np.zeros(len(columns.ids), np.uint8)
     for id, decision in decisions.items():
         if id in row_of:
@@ -141,18 +143,18 @@ def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping
 
 
 def marks(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """Return [N] uint8, the state of every sample in bits."""
+    """Return [N] uint8: FLAGGED_BIT, ACCEPTED_BIT and REJECTED_BIT of every sample."""
     bits = FLAGGED_BIT * columns.flagged + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
     return bits.astype(np.uint8)
 
 
 def contrary(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """Return [N] bool: decided against the current detection."""
+    """Return [N] bool: whether a sample is accepted but flagged, or rejected but not flagged."""
     return ((chosen == ACCEPTED) & columns.flagged) | ((chosen == REJECTED) & ~columns.flagged)
 
 
 def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """Return [N] bool for each of SHOWS."""
+    """Return for each list in SHOWS [N] bool: whether the list contains the sample."""
     return {
         "flagged": columns.flagged,
         "undecided": chosen == UNDECIDED,
@@ -164,7 +166,7 @@ def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
-    """Return the rows that `query` lists, in its order."""
+    """Return the rows that `query` selects, in the order of `query.sort`."""
     wanted = shown(columns, chosen)[query.show].copy()
     for row, same in ((query.question, columns.same_question), (query.answer, columns.same_answer)):
         if row is not None:
@@ -183,7 +185,7 @@ def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
 
 
 def facets(texts: Sequence[str], same: np.ndarray, limit: int = FACETS) -> list[Facet]:
-    """Return the texts of several samples, most frequent first."""
+    """Return at most `limit` texts that several samples share, most frequent first. `same` is first_rows(texts)."""
     rows, counts = np.unique(same, return_counts=True)
     best = np.lexsort((rows, -counts))[:limit]
     return [Facet(int(rows[at]), texts[rows[at]], int(counts[at])) for at in best if counts[at] > 1]

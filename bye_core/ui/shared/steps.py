@@ -1,4 +1,4 @@
-"""Sends the updates of handlers that take long."""
+"""Sends the updates of handlers that take a long time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Step = TypeVar("Step")
 
 
 def paced(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield at most one step per INTERVAL, and always the last one."""
+    """Yield the steps, at most one per INTERVAL seconds; the last step is always yielded."""
     due, waiting = 0.0, []
     for step in steps:
         waiting = [step]
@@ -29,7 +29,7 @@ def paced(steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def accumulated(updates: Iterable[Update]) -> Iterator[Update]:
-    """Yield each update together with all earlier ones: of several that come at once, Gradio shows only the last."""
+    """Yield each update merged with all earlier updates. If several arrive at once, Gradio shows only the last."""
     total: Update = {}
     for update in updates:
         total = total | update
@@ -37,9 +37,9 @@ def accumulated(updates: Iterable[Update]) -> Iterator[Update]:
 
 
 def until_end(steps: Iterator[Update], last: Update, where: gr.HTML) -> Iterator[Update]:
-    """Yield the accumulated `steps`, then `last` in every case, so that no button stays disabled.
+    """Yield the accumulated `steps`, then `last`, also after an error, so that no button stays disabled.
 
-    The alert of a ByeError goes to `where`; other exceptions are raised after `last`.
+    A ByeError is shown in the component `where`. Any other exception is raised after `last` was yielded.
     """
     total: Update = {}
     try:

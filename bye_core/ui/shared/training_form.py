@@ -1,4 +1,4 @@
-"""The fields of a fine-tuning, as several tabs show and read them."""
+"""The form fields for the settings of a fine-tuning, shared by several tabs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LABELS = {
 
 
 def check_allowed() -> None:
-    """Raises: NotHere on a public host, where visitors share a few cores."""
+    """Check that fine-tuning is allowed here. Raises: NotHere on a public host, where visitors share a few cores."""
     if hosted():
         raise NotHere(what="Fine-tuning", instead="Run the app, or the command, on your own machine.")
 
@@ -62,9 +62,10 @@ def setting_field(name: str, tab: str) -> Any:
 
 
 def settings_from_form(values: Mapping[str, Any]) -> FinetuneSettings:
-    """Return the settings that the fields hold; an empty field means the default.
+    """Return the settings in the fields. An empty field means the default.
 
-    An unchanged micro-batch size shrinks until it divides the batch size. Raises: BadFinetuneSetting.
+    A micro-batch size at its default is lowered until it divides the batch size.
+    Raises: BadFinetuneSetting if a setting is not valid.
     """
     defaults = asdict(DEFAULTS)
     entered = {name: value for name, value in values.items() if value is not None and value != ""}

@@ -1,4 +1,4 @@
-"""The jobs of a workspace: start and resume them, find the one to show, read their logs."""
+"""Starts and resumes the jobs of a workspace, finds the job to show, and reads logs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ def is_busy(workspace: Workspace) -> bool:
 def start_job(workspace: Workspace, name: str, kind: str, arguments: Sequence[str], title: str = "") -> jobs.Job:
     """Start `python -m bye_core KIND ARGUMENTS` as the job `name`.
 
-    Raises: TooManyJobs, JobExists, CannotStart, BadArgument.
+    Raises: TooManyJobs if the most jobs allowed are running; JobExists if a job has that name; CannotStart if the
+    process cannot be started; BadArgument if an argument contains NUL.
     """
     return jobs.start(workspace.jobs / name, kind, arguments, title=title or name, at_most=limits().jobs)
 
 
 def resume_job(job: jobs.Job) -> None:
-    """Run the command of an ended job again. Raises: JobRunning, TooManyJobs, CannotStart."""
+    """Run the command of an ended job again.
+
+    Raises: JobRunning if the job has not ended; TooManyJobs if the most jobs allowed are running; CannotStart if the
+    process cannot be started.
+    """
     job.resume(at_most=limits().jobs)
 
 

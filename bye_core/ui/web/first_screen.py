@@ -1,8 +1,8 @@
 """Serves the app's HTML with one tab already in it, so that its first sample shows while Gradio still loads.
 
 Gradio draws its page after some eighty scripts and hundreds of components. The first screen needs none of them: its
-scripts start from the HTML, and move it into Gradio's component once that exists. The HTML is made and compressed once
-for an address, not for every visitor.
+scripts start from the HTML, and move the screen into Gradio's component after Gradio has created it. The HTML is made
+and compressed once for each address, not for every visitor.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
 from bye_core.ui.web import scripts
 
-KEPT = 16  # pages: each holds the address it was asked for at
-# The headers that Gradio makes this address from.
+KEPT = 16  # pages: each contains the address under which it was requested
+# Gradio makes the address in the page from these request headers.
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What shows before Gradio: files in assets/.
+    """A tab's content that is shown before Gradio has loaded. It is made of files in assets/.
 
-    component  elem_id of the component that takes it over
-    html       its page
+    component  elem_id of the Gradio component into which the content is moved
+    html       the HTML file
     scripts    the folder of its modules in scripts/: main.js is the entry, early.js runs in the page itself
-    styles     besides the common ones
+    styles     style sheets besides those of all pages
     """
 
     component: str
@@ -49,19 +49,19 @@ class Screen:
 
     @property
     def modules(self) -> list[str]:
-        """All other modules. A browser that knows them all need not find them import by import."""
+        """All modules except main.js and early.js. The browser loads them at once instead of import by import."""
         paths = sorted((scripts.FOLDER / self.scripts).glob("*.js"))
         names = [path.relative_to(scripts.FOLDER).as_posix() for path in paths]
         return [name for name in names if name != self.early]
 
 
 def in_script(value: Any) -> str:
-    """Return JSON that cannot end the script it is in."""
+    """Return `value` as JSON in which "</script>" cannot occur, for use inside a <script> element."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def head(page: gr.Blocks, screen: Screen) -> str:
-    """Return Gradio's theme, which would come with its scripts, and the styles of the first screen."""
+    """Return the <head> content: Gradio's theme, which its scripts would load late, and the styles of the screen."""
     names = ("style.css", *screen.styles, "first.css")
     styles = "\n".join([PAGE_STYLE, *((ASSETS / name).read_text(encoding="utf-8") for name in names)])
     preloads = "".join(f'<link rel="modulepreload" href="./{scripts.address(name)}">' for name in screen.modules)
@@ -117,7 +117,7 @@ class FirstScreen:
         await Response(content, media_type="text/html", headers=more)(scope, receive, send)
 
     async def _ask(self, scope: Scope, receive: Receive) -> Response:
-        """Return Gradio's own answer, not compressed."""
+        """Return Gradio's own response to the request, uncompressed."""
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         parts: list[bytes] = []
         start: Message = {}

@@ -1,6 +1,6 @@
 """Refuses calls from pages of other sites. The app's own pages and programs may call.
 
-Gradio only decides who may read an answer: on any host but localhost, it lets pages of every site call.
+Gradio alone does not refuse such calls, except on localhost: it only controls which pages may read the response.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _FOREIGN_FILE = re.compile(r"/file[=/]\s*https?:", re.IGNORECASE)
 
 
 def is_own(origin: str | None, host: str, more: tuple[str, ...] = ()) -> bool:
-    """Return whether a request with this Origin comes from a page of `host` (its Host header) or of a host in `more`.
+    """Return whether a request with this Origin header comes from a page of `host` or of a host in `more`.
 
-    Programs send no Origin, which is allowed. Sandboxed frames and local files send "null", which is not.
+    `host` is the Host header. Programs send no Origin and are allowed. Sandboxed frames and local files send "null" and
+    are refused.
     """
     if origin is None:
         return True
@@ -54,8 +55,10 @@ def trusted() -> tuple[str, ...]:
 
 
 class OwnPagesOnly:
-    """ASGI middleware that answers other sites with 403. It also refuses "file=" with a foreign address, which Gradio
-    would fetch."""
+    """ASGI middleware that answers calls from other sites with 403.
+
+    It also refuses "file=URL" with an address of another host, because Gradio would download that address.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,7 +1,7 @@
-"""Checks the requests of page scripts and answers them: one object in, JSON text out.
+"""Checks the requests of page scripts and answers them. A request is one object; the response is JSON text.
 
-Answers are ASCII JSON, so that half a surrogate pair in a hostile id survives both ways. They are not escaped: scripts
-show texts as text (assets/scripts/review/dom.js).
+Responses are ASCII JSON, so that half a surrogate pair in a hostile id is transmitted unchanged. HTML is not escaped:
+scripts insert texts as text nodes (assets/scripts/review/dom.js).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BadRequest(SettingError):
 
 
 def json_answer(function: Callable[[Request], dict[str, Any]]) -> Callable[[Request], str]:
-    """Make `function` return JSON text. A ByeError becomes {"error": {"kind", "problem", "remedy"}}."""
+    """Wrap `function` so that it returns JSON text. A ByeError becomes {"error": {"kind", "problem", "remedy"}}."""
 
     @wraps(function)
     def answer(request: Request) -> str:
@@ -58,7 +58,7 @@ def part(request: Request, name: str) -> Request:
 
 
 def index(value: Any, stop: int, what: str) -> int:
-    """Return `value` if it is a whole number from 0 to `stop` - 1. Raises BadRequest."""
+    """Return `value` if it is a whole number from 0 to `stop` - 1. Raises: BadRequest, which names `what`, if not."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < stop:
         raise BadRequest(what=what)
     return value

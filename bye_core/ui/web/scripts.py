@@ -21,13 +21,13 @@ mimetypes.add_type("text/javascript", ".js")
 
 @cache
 def names() -> frozenset[str]:
-    """Return the names of all scripts: nothing else is served."""
+    """Return the names of all scripts. Only these files are served."""
     return frozenset(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
 
 
 @cache
 def version() -> str:
-    """Return a digest of all scripts: part of their address, so that browsers may keep them forever."""
+    """Return a digest of all scripts. It is part of their address, so that browsers may cache them forever."""
     digest = hashlib.sha256()
     for name in sorted(names()):
         digest.update(name.encode() + b"\0" + (FOLDER / name).read_bytes())
@@ -40,13 +40,13 @@ def address(name: str) -> str:
 
 
 def start_module(name: str) -> str:
-    """Return the `js_on_load` of a component that calls `start({element, trigger})` of a module."""
+    """Return JavaScript for a component's `js_on_load`: it calls `start({element, trigger})` of the module `name`."""
     page = "location.origin + location.pathname.replace(/\\/?$/, '/')"
     return f"import(new URL('{address(name)}', {page})).then(({{ start }}) => start({{ element, trigger }}));"
 
 
 class ScriptFiles:
-    """Answers for the app's own scripts and passes every other request on."""
+    """ASGI middleware that serves the app's own scripts and passes other requests on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(gradio.__file__).parent / "templates/frontend/assets"
 PREFIX = "/assets/"
-KINDS = {".js": "text/javascript", ".css": "text/css"}  # not from mimetypes, which any package may change
+KINDS = {".js": "text/javascript", ".css": "text/css"}  # any package may change the table of the module mimetypes
 QUALITY = 5  # of 0..11: 4.6 MB of plotly in 0.1 s
 # Every name contains a hash of the content.
 HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
@@ -25,8 +25,8 @@ HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Acce
 class ReadyScripts:
     """ASGI middleware that answers for files in FOLDER and for HEAD /, and passes other requests on.
 
-    Browsers without brotli get their files from Gradio. Its `launch` fails if HEAD / takes more than 3 seconds, and
-    Gradio would build the whole page for it.
+    Browsers without brotli get the files from Gradio. HEAD / is answered here because Gradio would build the whole page
+    for it, and Gradio's `launch` fails if the answer takes more than 3 seconds.
     """
 
     def __init__(self, app: ASGIApp) -> None:
