@@ -1,4 +1,4 @@
-"""Reads what the first answer token attends to: one attention row a head, captured in a fast forward pass."""
+"""Reads what the first answer token attends to: one attention row per head, captured in a fast forward pass."""
 
 from bye_core.attention.answer_loss import AnswerLoss, read_answers
 from bye_core.attention.capture import LastRowCapture

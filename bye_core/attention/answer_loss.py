@@ -19,7 +19,7 @@ from bye_core.records import Sample
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """Mean negative log-likelihood of a sample's first answer, nats a token, its end-of-turn token included.
+    """Mean negative log-likelihood of a sample's first answer, in nats per token; the end-of-turn token counts too.
 
     nll         under the loaded model
     nll_before  with the adapter switched off, that is before fine-tuning; None without an adapter
@@ -39,10 +39,10 @@ class AnswerBatch(EncodedBatch):
 def read_answers(
     loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]
 ) -> list[AnswerLoss | ByeError]:
-    """Return the loss of each sample's first answer, or its error, in order.
+    """Return, for each sample in order, the loss of its first answer or the error that occurred.
 
-    Takes one forward pass, and a second one without the adapter if there is one. `images[i]` are the RGB images of
-    `samples[i]`.
+    Runs one forward pass; if the model has an adapter, a second pass runs with the adapter switched off. `images[i]`
+    are the RGB images of `samples[i]`.
     """
     results = loaded.run_batch(samples, images, partial(encode_answers, loaded), partial(_losses, loaded))
     return list(results)
@@ -67,7 +67,8 @@ def _losses(loaded: VisionLanguageModel, batch: AnswerBatch) -> list[AnswerLoss 
 def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]) -> AnswerBatch:
     """Encode the samples up to the end of their first answers and mark the positions that fine-tuning learns.
 
-    Raises: NoAnswerToRead.
+    Raises: NoAnswerToRead if a sample has no answer, or if its answer does not follow the question in the prompt;
+    PromptTooLong if a sample has more tokens than the model accepts.
     """
     family = loaded.family
     prompts, shown, starts = [], [], []
@@ -88,7 +89,10 @@ def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], image
 
 
 def mean_nll(model: torch.nn.Module, inputs: Any, learned: np.ndarray) -> Tensor:
-    """Return the mean of -ln p over the positions `learned` [B, T], each given all earlier ones: [B] nats, float64."""
+    """Return each sample's mean of -ln p over its tokens marked in `learned` [B, T]: [B], nats, float64.
+
+    p is the probability of a token after all earlier tokens.
+    """
     # Positions before the earliest answer need no logits.
     width = learned.shape[1] - int(np.flatnonzero(learned.any(axis=0))[0])
     logits = model(**inputs, logits_to_keep=width + 1, use_cache=False).logits[:, :-1]  # [B, W, vocabulary]

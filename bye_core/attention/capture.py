@@ -22,18 +22,18 @@ from transformers.masking_utils import sdpa_mask
 from bye_core.attention.errors import UnreadableAttention
 
 NAME = "bye_last_row"
-# Queries at a time where sdpa cannot be used (softcap): bounds the memory of the scores to 256 rows (ours).
+# Queries per step if sdpa cannot be used (softcap): limits the memory of the scores to 256 rows (ours).
 BLOCK = 256
 
 Sink = Callable[[int, Tensor], None]
 
 
 class LastRowCapture:
-    """Use in a `with` around one forward pass: calls `sink(layer, rows)` with the rows [B, H, K], fp32, of every layer.
+    """Context manager for one forward pass: calls `sink(layer, rows)` for every layer, rows [B, H, K] in fp32.
 
-    `last` [B] is the last position of each sample that is not padding; None with left padding. Restores the model's
-    own attention implementation afterwards, also after an error. Captures of one model from several threads take
-    turns. Raises: UnreadableAttention.
+    `last` [B] is the last position of each sample that is not padding; None if the padding is on the left. Restores the
+    model's own attention implementation afterwards, also after an error. If several threads use one model, only one
+    thread captures at a time. Raises: UnreadableAttention if the model's attention cannot be replaced.
     """
 
     def __init__(self, model: PreTrainedModel, sink: Sink, last: Tensor | None = None) -> None:
@@ -80,7 +80,7 @@ _active: ContextVar[LastRowCapture | None] = ContextVar("bye_last_row_capture", 
 
 
 def refuse_linear_attention(config: Any) -> None:
-    """Raises: UnreadableAttention for layers without attention rows."""
+    """Check the types of the layers. Raises: UnreadableAttention if a layer has no attention rows."""
     kinds = set(getattr(config, "layer_types", None) or ())
     unsupported = sorted(kind for kind in kinds if kind.startswith("linear") or not kind.endswith("attention"))
     if unsupported:
@@ -96,10 +96,11 @@ def last_rows(
     causal: bool = True,
     softcap: float | None = None,
 ) -> Tensor:
-    """Return the attention of one query a sample on all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K], fp32.
+    """Return the attention of each sample's last query to all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K].
 
-    Heads share keys in G groups of H/G. `mask` [B or 1, H or 1, Q, K] is boolean (True = visible) or added to the
-    scores; None means causal, or no mask at all where `causal` is off. The keys are not repeated.
+    The result is fp32. `last` [B] is the position of that query; None means the final position. Each of the G groups of
+    H/G heads shares its keys, which are not copied for every head. `mask` [B or 1, H or 1, Q, K] is boolean (True =
+    visible) or added to the scores. If `mask` is None, attention is causal, or unmasked if `causal` is false.
     """
     batch, heads, _, width = query.shape
     groups, keys = key.shape[1], key.shape[2]
@@ -118,7 +119,7 @@ def last_rows(
 
 
 def at_last(values: Tensor, last: Tensor | None) -> Tensor:
-    """Select position `last` of each sample: [B, H, Q, X] -> [B, H, X]."""
+    """Select position `last` [B] of each sample, or the final position if it is None: [B, H, Q, X] -> [B, H, X]."""
     if last is None:
         return values[:, :, -1]
     return values[torch.arange(len(last), device=last.device), :, last]
@@ -127,7 +128,7 @@ def at_last(values: Tensor, last: Tensor | None) -> Tensor:
 def capturing_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """The registered attention function: returns the output of sdpa and records the row of the active capture."""
+    """Return the output of sdpa, and pass the attention of the last position to the LastRowCapture in use, if any."""
     for name in ("s_aux", "position_bias"):
         if kwargs.get(name) is not None:
             raise UnreadableAttention(reason=f"its attention uses {name} (sinks or biases besides the scores).")
@@ -146,7 +147,7 @@ def capturing_attention(
 def capped_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool, softcap: float
 ) -> Tensor:
-    """Compute attention with capped scores, which sdpa does not offer, block by block of queries -> [B, Q, H, D]."""
+    """Compute attention with capped scores, which sdpa does not offer, in blocks of queries. Returns [B, Q, H, D]."""
     batch, heads, queries, width = query.shape
     groups, keys = key.shape[1], key.shape[2]
     outputs = []

@@ -33,9 +33,9 @@ class QuestionBatch(EncodedBatch):
 def read_attention(
     loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]
 ) -> list[AttentionRows | ByeError]:
-    """Return the attention rows of each sample, or its error, in order; usually in one forward pass.
+    """Return, for each sample in order, its attention rows or the error that occurred; usually in one forward pass.
 
-    Feeds the questions, never the answers. `images[i]` are the RGB images of `samples[i]`.
+    The model sees the questions, never the answers. `images[i]` are the RGB images of `samples[i]`.
     Raises: UnreadableAttention if the model's attention cannot be captured.
     """
     results = loaded.run_batch(samples, images, partial(encode_batch, loaded), partial(read_batch, loaded))
@@ -52,7 +52,7 @@ def encode_batch(loaded: VisionLanguageModel, samples: Sequence[Sample], images:
 
 
 def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcome]:
-    """Run the forward pass and return the rows, or NonFiniteAttention, of each sample."""
+    """Run the forward pass and return each sample's attention rows, or NonFiniteAttention if they are not finite."""
     statistics, head_input = BatchStatistics(batch.groups, loaded.device), HeadInput(loaded.base)
     with torch.inference_mode(), LastRowCapture(loaded.base, statistics), head_input:
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
@@ -92,9 +92,9 @@ def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcom
 
 
 class HeadInput:
-    """Keeps the state that the output head reads. Use in a `with` around one forward pass with `logits_to_keep=1`.
+    """Context manager that stores the input of the output head in one forward pass with `logits_to_keep=1`.
 
-    A hook instead of `output_hidden_states`, which would keep the states of all layers.
+    It uses a hook because `output_hidden_states` would store the states of all layers.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -114,7 +114,7 @@ class HeadInput:
         self.states = inputs[0]
 
     def last(self) -> np.ndarray:
-        """Return the state at the last position of each sample [B, D], float16, clipped to that type's range."""
+        """Return the head's input at the last position of each sample: [B, D] float16, clipped to float16's range."""
         if self.states is None:
             raise UnreadableAttention(reason="its output head was not called.")
         states = self.states[:, -1].float().clamp(-LARGEST_FLOAT16, LARGEST_FLOAT16)

@@ -18,10 +18,10 @@ REFERENCE_EPSILON = 1e-8
 
 
 class BatchStatistics:
-    """The sink of a LastRowCapture: takes the rows [B, H, K] of each layer and keeps only their statistics.
+    """The `sink` of a LastRowCapture: reduces the rows [B, H, K] of each layer to statistics and stores only these.
 
-    `groups` [B, K] holds the group of every position, a negative number for padding. Samples may differ in V: every
-    position that is not an image token counts as zero, which adds nothing to any sum here.
+    `groups` [B, K] holds the group of every position, a negative number for padding. Samples may have different numbers
+    of image tokens: other positions count as zero, which adds nothing to any sum here.
     """
 
     def __init__(self, groups: np.ndarray, device: torch.device | str) -> None:
@@ -52,7 +52,10 @@ class BatchStatistics:
         }
 
     def finish(self, layers: int) -> list[Mapping[str, np.ndarray]]:
-        """Return the arrays of records.AttentionRows of each sample; NaN in those of the `layers` without rows."""
+        """Return, for each sample, the arrays of its records.AttentionRows by name.
+
+        `layers` is the number of decoder layers; the values of layers without rows are NaN.
+        """
         blank = next(iter(self.layers.values()))
         stacked = {
             name: torch.stack([

@@ -1,7 +1,7 @@
 """Runs a model on batches of samples and generates answers.
 
-The only place that splits a batch: samples that cannot be encoded are left out, and a batch that does not fit into
-memory is halved. So one bad sample fails alone.
+Only this module splits a batch. It leaves out samples that cannot be encoded, and halves a batch that does not fit into
+memory. So a bad sample does not make the other samples fail.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bye_core.models.errors import NotAnswered, OutOfMemory
 from bye_core.process import is_out_of_memory
 from bye_core.records import ModelAnswer, Sample
 
-# What processors and models raise on input that they cannot take, and where memory runs out.
+# What processors and models raise on input that they cannot process, and when memory runs out.
 FAILURES = (
     ValueError, TypeError, KeyError, IndexError, RuntimeError, OSError, ArithmeticError, MemoryError,
 )  # fmt: skip
@@ -37,12 +37,12 @@ ANSWER_TOKENS = 64
 def run_batch(
     samples: Sequence[Sample], images: Sequence[Images], encode: Encode[Batch], forward: Forward[Batch, Result]
 ) -> list[Result | ByeError]:
-    """Encode the samples, run them in one forward pass, and return one result or error a sample, in order.
+    """Encode the samples, run them in one forward pass, and return the result or the error of each sample, in order.
 
     images   `images[i]` are the RGB images of `samples[i]`
-    encode   may raise a ByeError or one of FAILURES for a sample that it cannot take; the others then run without it
-    forward  returns one result a sample. Where it fails, the batch runs again: in halves if memory ran out, else
-             sample by sample. A ByeError of `forward` concerns the model and is raised.
+    encode   may raise a ByeError or one of FAILURES for a sample that it cannot encode; the other samples still run
+    forward  returns one result per sample. If it raises one of FAILURES, the batch runs again: in halves if memory ran
+             out, else sample by sample. A ByeError from `forward` concerns the model and is not caught.
     """
     if not samples:
         return []
@@ -76,7 +76,7 @@ def _encoded(samples: Sequence[Sample], images: Sequence[Images], encode: Encode
 def _without_bad_samples(
     samples: Sequence[Sample], images: Sequence[Images], encode: Encode[Batch], forward: Forward[Batch, Result]
 ) -> list[Result | ByeError]:
-    """Run the samples that can be encoded in one batch, and return the errors of the others."""
+    """Run the samples that can be encoded in one batch; return the result or the error of each sample, in order."""
     results: dict[int, Result | ByeError] = {}
     for i in range(len(samples)):
         try:
@@ -94,9 +94,9 @@ def _without_bad_samples(
 def generate_answers(
     loaded: VisionLanguageModel, samples: Sequence[Sample], images: OpenImages, batch: int = 32
 ) -> Iterator[list[ModelAnswer | NotAnswered]]:
-    """Generate the model's greedy answers to the samples' questions: one list a batch, in the order of `samples`.
+    """Generate greedy answers to the samples' questions. Yields one list per batch, in the order of `samples`.
 
-    The answers of the samples are not fed. A sample that fails gives NotAnswered.
+    The model does not see the samples' own answers. A list holds NotAnswered for each sample that failed.
     """
     for start in range(0, len(samples), batch):
         yield _answer_batch(loaded, samples[start : start + batch], images)

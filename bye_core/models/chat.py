@@ -1,7 +1,7 @@
 """Renders turns as a prompt with the processor's chat template, and neutralises control strings in their texts.
 
-The template never sees the texts: it places numbered marks, and the texts replace the marks afterwards. So no text
-can act on the template, and the position of each text in the prompt is known without a search.
+The template receives numbered marks instead of the texts; the texts replace the marks afterwards. So no text can
+change what the template does, and the position of each text in the prompt is known without a search.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Defuser:
 
 
 class Chat:
-    """Renders turns with the processor's chat template. Caches the layout of each shape of conversation."""
+    """Renders turns with the processor's chat template. Caches its output for each sequence of roles and images."""
 
     def __init__(self, processor: Any, controls: Sequence[str]) -> None:
         self.template: Callable[..., str] = processor.apply_chat_template
@@ -59,7 +59,7 @@ class Chat:
         self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
 
     def render(self, turns: Sequence[Turn], generation: bool) -> Prompt:
-        """Return the prompt of `turns`; with `generation` it ends in the tag that asks for an answer."""
+        """Return the prompt of `turns`; if `generation` is true, it ends with the role tag that starts an answer."""
         texts = [(turn.role, part) for turn in turns for part in turn.parts if isinstance(part, str) and part]
         images = tuple(part for turn in turns for part in turn.parts if isinstance(part, int))
         layout = self._layout(turns, generation)
@@ -75,7 +75,7 @@ class Chat:
         return Prompt("".join([*pieces, layout[end:]]), tuple(spans), images)
 
     def _layout(self, turns: Sequence[Turn], generation: bool) -> str:
-        """Return the template's output with a mark for each text."""
+        """Return the template's output with a numbered mark in place of each text."""
         shape = (generation, *((t.role, tuple(isinstance(p, str) for p in t.parts if p != "")) for t in turns))
         if shape not in self.layouts:
             self.layouts[shape] = self._run_template(shape[1:], generation)

@@ -16,7 +16,7 @@ class BrokenModel(ModelError):
 
 
 class IncompleteWeights(ModelError):
-    problem = "The weights at {path} do not fill the model; these are missing or have another shape: {names}."
+    problem = "The weights at {path} are incomplete; these tensors are missing or have the wrong shape: {names}."
     remedy = "Use the complete checkpoint; random numbers in place of weights would make the scan meaningless."
 
 
@@ -47,12 +47,12 @@ class AdapterMismatch(ModelError):
 
 class NoChatTemplate(ModelError):
     problem = "The processor of {path} has no chat template."
-    remedy = "Add the chat_template.jinja that the model was trained with to its folder."
+    remedy = "Add the file chat_template.jinja that the model was trained with to the model's folder."
 
 
 class UnusableChatTemplate(ModelError):
-    problem = "The model's chat template cannot render turns of {roles}: {reason}"
-    remedy = "Use turns that the template supports (usually an optional system turn, then user and assistant in turn)."
+    problem = "The model's chat template cannot render turns with the roles {roles}: {reason}"
+    remedy = "Use turns that the template supports: usually an optional system turn, then user and assistant alternate."
 
 
 class NoFastTokenizer(ModelError):
@@ -61,8 +61,8 @@ class NoFastTokenizer(ModelError):
 
 
 class UnknownGeometry(ModelError):
-    problem = "The image processor resizes by {size}, which cannot be mapped back to the image."
-    remedy = "Use height and width, or shortest_edge, in preprocessor_config.json."
+    problem = "The image processor resizes to {size}; positions cannot be mapped back from that size to the image."
+    remedy = "Set `size` in preprocessor_config.json to height and width, or to shortest_edge."
 
 
 class NoSuchModule(ModelError):
@@ -76,28 +76,28 @@ class NoDevice(SettingError):
 
 
 class UnknownDtype(SettingError):
-    problem = "{dtype} is not a usable number type."
+    problem = "{dtype} is not a supported data type."
     remedy = "Use one of: {choices}."
 
 
 class NoBitsandbytes(SettingError):
     problem = "Loading the model in 4 bits (QLoRA) needs the package bitsandbytes, which is not installed."
-    remedy = "Run `pip install bitsandbytes`, or leave out --qlora, which takes up to four times the memory."
+    remedy = "Run `pip install bitsandbytes`, or leave out --qlora; the model then takes up to four times the memory."
 
 
 class OutOfMemory(SampleFailed):
     problem = "Sample {id} alone does not fit into memory ({tokens} tokens)."
-    remedy = "Free memory on the device, use a smaller number type, or leave this sample out."
+    remedy = "Free memory on the device, use a smaller data type (such as bfloat16), or leave this sample out."
 
 
 class PromptTooLong(SampleFailed):
-    problem = "The prompt of sample {id} has {tokens} tokens; the model accepts {limit}."
-    remedy = "Shorten its text or leave it out."
+    problem = "The prompt of sample {id} has {tokens} tokens; the model accepts at most {limit}."
+    remedy = "Shorten the sample's text, or leave the sample out."
 
 
 class NotAnswered(ModelError):
     problem = "The model gave no answer to sample {id!r}: {reason}."
-    remedy = "Check this sample's question and images; it is left out of the measurement."
+    remedy = "Check the question and images of this sample. The measurement leaves this sample out."
 
 
 class UnreadableSample(ModelError):
@@ -109,12 +109,12 @@ class UnreadableSample(ModelError):
 
 class NoQuestion(UnreadableSample):
     problem = "Sample {id} has no user turn before its first answer."
-    remedy = "Add the question, or remove this sample."
+    remedy = "Add a user turn with the question before the answer, or remove this sample."
 
 
 class HostileText(UnreadableSample):
     problem = "A text holds control tokens of the model that cannot be neutralised: {tokens}."
-    remedy = "Remove them from the text."
+    remedy = "Remove these tokens from the text."
 
 
 class ImageCount(UnreadableSample):
@@ -124,9 +124,9 @@ class ImageCount(UnreadableSample):
 
 class ImageTokenCount(UnreadableSample):
     problem = (
-        "Sample {id} has {tokens} image tokens for {pictures} image(s), but {rows} x {columns} each were expected."
+        "Sample {id} has {tokens} image tokens for {pictures} image(s); expected {rows} x {columns} for each image."
     )
-    remedy = "Check the sample's image markers, and that processor and model belong together."
+    remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
 
 
 class NoImageTokens(UnreadableSample):
@@ -135,10 +135,13 @@ class NoImageTokens(UnreadableSample):
 
 
 class ElongatedPicture(UnreadableSample):
-    problem = "An image of {width} x {height} would be resized to {new_width} x {new_height} before it is cropped."
-    remedy = "Crop it to a more even shape."
+    problem = (
+        "An image of {width} x {height} pixels is too elongated: "
+        "the processor would resize it to {new_width} x {new_height} pixels."
+    )
+    remedy = "Crop the image so that its width and height differ less, or remove this sample."
 
 
 class PromptMismatch(UnreadableSample):
     problem = "The tokens of sample {id} do not match its prompt."
-    remedy = "Check that the text was encoded by this model's own processor and not truncated."
+    remedy = "Check that this model's own processor encoded the text, and that the text was not truncated."

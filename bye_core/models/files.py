@@ -24,9 +24,9 @@ CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_mod
 
 
 def local_folder(model: str | Path) -> Path:
-    """Return the folder of a model or adapter, fetched from the hub into its cache if `model` is a hub id.
+    """Return the local folder of a model or adapter; download it into the hub's cache if `model` is a hub id.
 
-    Raises: ModelNotFound.
+    Raises: ModelNotFound if there is no such folder, or if the download fails.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -42,14 +42,18 @@ def local_folder(model: str | Path) -> Path:
 
 
 def check_safetensors(folder: Path) -> None:
-    """Raises: PickleWeights unless the folder holds safetensors weights."""
+    """Check that the folder holds safetensors weights. Raises: PickleWeights if it does not."""
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         raise PickleWeights(path=folder, found=f", only {', '.join(pickles)}" if pickles else "")
 
 
 def read_adapter_config(folder: Path) -> dict:
-    """Return the adapter's config. Raises: ForeignCode if it names code to import, ModelNotFound, BrokenModel."""
+    """Return the content of adapter_config.json.
+
+    Raises: ModelNotFound if the file is missing; BrokenModel if it is damaged or describes another adapter than LoRA;
+    ForeignCode if it names code to import.
+    """
     path = folder / "adapter_config.json"
     if not path.is_file():
         raise ModelNotFound(path=folder, reason="an adapter folder holds adapter_config.json, this one does not.")
@@ -68,11 +72,17 @@ def read_adapter_config(folder: Path) -> dict:
 
 
 def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:
-    """Return {file name: SHA-256} of every file that decides what the model computes."""
+    """Return the SHA-256 digests, by file name, of the files in `folder` that match the patterns `names`.
+
+    The default patterns match every file that decides what a model computes.
+    """
     files = sorted({path for pattern in names for path in folder.glob(pattern) if path.is_file()})
     return {path.name: file_sha256(path) for path in files}
 
 
 def combined(files: Mapping[str, str]) -> str:
-    """Return one digest for the digests of a folder; it does not depend on the folder's path."""
+    """Combine the digests of a folder's files, {file name: SHA-256}, into one SHA-256 digest.
+
+    A folder that is moved or renamed keeps its digest.
+    """
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

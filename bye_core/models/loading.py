@@ -65,13 +65,13 @@ class LoadedModel:
 
     @property
     def base(self) -> torch.nn.Module:
-        """The transformers model itself, with the adapted layers of `model`."""
+        """The transformers model without the wrapper of peft; the LoRA layers of an adapter stay in it."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     def run_batch(
         self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]
     ) -> list[Result | ByeError]:
-        """Encode and run samples in one batch, which is split where it fails; see `calls.run_batch`."""
+        """Encode and run samples in one batch, which is split if it fails; see `calls.run_batch`."""
         return calls.run_batch(samples, images, encode, forward)
 
 
@@ -87,7 +87,8 @@ def load_model(
     device    auto (cuda, then mps, then cpu) or a torch device
     dtype     auto (float32 on the CPU, bfloat16 on a GPU that supports it, else float16) or one of DTYPES
     four_bit  load the weights of the language model in nf4, for QLoRA
-    Never runs remote code and never reads pickled weights. Raises: subclasses of ModelError and SettingError.
+    Never runs remote code and never reads pickled weights.
+    Raises: a ModelError if the model or the adapter cannot be loaded; a SettingError if an option cannot be used here.
     """
     target = pick_device(device)
     number_type = pick_dtype(dtype, target)
@@ -148,7 +149,11 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def read_config(folder: Path) -> Any:
-    """Return the model's config. Raises: ModelNotFound, BrokenModel, TextOnlyModel, UnsupportedFamily."""
+    """Return the model's config.
+
+    Raises: ModelNotFound if the folder has no config.json; BrokenModel if config.json is damaged; TextOnlyModel if the
+    model has no vision part; UnsupportedFamily if no family in FAMILIES describes the model.
+    """
     path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
     if not path.is_file():
         raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
@@ -182,10 +187,10 @@ def load_processor(folder: Path) -> Any:
 
 
 def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:
-    """Return 4-bit NormalFloat with double quantisation (QLoRA, Dettmers et al. 2023, section 3), computing in `dtype`.
+    """Return the settings for 4-bit NormalFloat weights with double quantisation; computation uses `dtype`.
 
-    Tower, projector and output head are not quantised: they are small, and the projector is trained.
-    Raises: NoBitsandbytes.
+    Source: QLoRA, Dettmers et al. 2023, section 3. Tower, projector and output head are not quantised: they are small,
+    and the projector is trained. Raises: NoBitsandbytes if the package bitsandbytes is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise NoBitsandbytes()
@@ -204,7 +209,11 @@ def load_weights(
     quantization: BitsAndBytesConfig | None = None,
     device: torch.device | None = None,
 ) -> torch.nn.Module:
-    """Load the model. Raises: IncompleteWeights where transformers would fill gaps with random numbers, BrokenModel."""
+    """Load the model.
+
+    Raises: IncompleteWeights if transformers would fill missing weights with random numbers; BrokenModel if the files
+    cannot be loaded.
+    """
     options = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
     load: Any = AutoModelForImageTextToText.from_pretrained  # its type does not know `output_loading_info`
     try:
@@ -221,7 +230,11 @@ def load_weights(
 
 
 def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any]) -> PeftModel:
-    """Return `network` wrapped by the adapter. Raises: AdapterMismatch unless every tensor of the adapter fits."""
+    """Return `network` wrapped by the adapter.
+
+    Raises: PickleWeights if the adapter has no safetensors weights; AdapterMismatch if a tensor is missing, does not
+    fit or is not used.
+    """
     check_safetensors(folder)
     facts = {"path": folder, "base": config.get("base_model_name_or_path")}
     try:

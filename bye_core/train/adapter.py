@@ -24,7 +24,7 @@ def lora_config(targets: list[str], settings: FinetuneSettings) -> LoraConfig:
 
 
 def with_lora(loaded: VisionLanguageModel, settings: FinetuneSettings) -> PeftModel:
-    """Return the loaded model wrapped by peft, with LoRA on the modules that `settings` name.
+    """Return the loaded model wrapped by peft, with LoRA on the modules that `settings` select.
 
     Matrix B of LoRA starts at zero, so until the first step the wrapped model computes what the base model does.
     """
@@ -32,8 +32,8 @@ def with_lora(loaded: VisionLanguageModel, settings: FinetuneSettings) -> PeftMo
     if settings.qlora:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if settings.gradient_checkpointing:
-        # The first name is that of newer transformers. Both also make the inputs of the first layer carry a gradient,
-        # which frozen embeddings do not give.
+        # The first name is that of newer transformers. Both also make the inputs of the first layer require a
+        # gradient, which frozen embeddings do not do.
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     targets = loaded.family.lora_targets(base, projector=settings.projector, tower=settings.vision)
@@ -41,7 +41,7 @@ def with_lora(loaded: VisionLanguageModel, settings: FinetuneSettings) -> PeftMo
 
 
 def save_adapter(tuned: PeftModel, identity: Mapping[str, Any], out: Path) -> None:
-    """Save the LoRA weights as safetensors. The path of the base model is relative, so that both folders can move."""
+    """Save the LoRA weights as safetensors. Stores a relative path to the base model, so both can move together."""
     model = str(identity["model"])
     base = os.path.relpath(model, out) if Path(model).is_dir() else model
     tuned.peft_config["default"].base_model_name_or_path = Path(base).as_posix()

@@ -3,7 +3,8 @@
     checkpoints/training.json      model, data set and settings of the training
     checkpoints/checkpoint-STEP/   adapter, optimizer, scheduler, random states; complete.json last
 
-A checkpoint without complete.json, or with other hashes, was interrupted while it was written: it is removed.
+A checkpoint is damaged if complete.json is missing or a file does not match its hash: the training was interrupted
+while it wrote the checkpoint. `prepare` removes damaged checkpoints.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def folder_of(out: Path) -> Path:
 
 
 def refuse_finished(out: Path) -> None:
-    """Raises: AdapterExists if `out` holds a finished adapter, whose checkpoints are deleted."""
+    """Raise AdapterExists if `out` holds a finished adapter, after deleting the checkpoints that are left in `out`."""
     if finished(out):
         discard(out)
         raise AdapterExists(out=out)
@@ -44,7 +45,7 @@ def discard(out: Path) -> None:
 
 
 def mark_complete(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Flush all files of a checkpoint to disk, then mark it complete with `facts`."""
+    """Flush all files of a checkpoint to disk, then write `facts` and the hashes of the files to complete.json."""
     hashes = {}
     for path in sorted(folder.iterdir()):
         with path.open("rb+") as file:
@@ -56,7 +57,7 @@ def mark_complete(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def verified_facts(folder: Path) -> dict[str, Any] | None:
-    """Return the facts of a checkpoint, or None if it is incomplete or a hash differs."""
+    """Return the facts in a checkpoint's complete.json, or None if the file is missing or a hash differs."""
     try:
         facts = json.loads((folder / MARK).read_bytes())
         hashes = facts.pop("files")
@@ -86,7 +87,7 @@ def newest(root: Path) -> Path | None:
 
 
 def prune(root: Path) -> None:
-    """Delete all but the last KEPT complete checkpoints."""
+    """Delete all checkpoints except the newest KEPT complete ones."""
     kept = [path for path in list_newest_first(root) if is_complete(path)][:KEPT]
     for path in list_newest_first(root):
         if path not in kept:
@@ -94,15 +95,16 @@ def prune(root: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a checkpoint, the mark first: an interrupted deletion leaves nothing that looks complete."""
+    """Delete a checkpoint, complete.json first, so that a checkpoint that is deleted in part is not complete."""
     (folder / MARK).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 
 def prepare(out: Path, training: Mapping[str, Any]) -> Path | None:
-    """Prepare the folder for `training` and return the checkpoint to resume from, or None to start from the beginning.
+    """Return the checkpoint in `out` to resume from, or None to start from the beginning. Deletes damaged checkpoints.
 
-    Raises: TrainingDiffers if the checkpoints belong to another training.
+    `training` holds the model, data set and settings; training.json stores them. Raises: TrainingDiffers if the
+    checkpoints belong to a training with other values.
     """
     root = folder_of(out)
     root.mkdir(parents=True, exist_ok=True)

@@ -21,14 +21,15 @@ END_SECONDS = 15.0  # longer than a training may take to reach its next step and
 
 class TrainingFailed(ByeError):
     problem = "The training process ended with exit code {code}: {last}"
-    remedy = "Read its full output in {log}."
+    remedy = "Read the full output of the process in {log}."
 
 
 def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[dict[str, Any]]:
     """Run `python -m bye_core ARGUMENTS` in a child process and yield the JSON lines that it appends to `progress`.
 
-    The child leads its own process group. It ends when this generator is closed or interrupted, and when this process
-    dies, because its standard input is closed then. Raises: TrainingFailed with the error that the child reported.
+    The child leads its own process group. It ends if this generator is closed or interrupted. It also ends if the
+    process that calls this function dies, because that closes the child's standard input.
+    Raises: TrainingFailed, with the error that the child reported, if the child's exit code is not 0.
     """
     progress.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)

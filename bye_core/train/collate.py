@@ -1,4 +1,4 @@
-"""Collates samples into a training batch in which only the answers carry labels."""
+"""Collates samples into a training batch in which only the tokens of answers have labels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ IGNORED = -100
 
 
 def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the sample's whole chat, and for each answer the characters [start, end) that the model must learn.
+    """Return (text, spans): the sample's whole chat, and the characters [start, end) of each answer in it.
 
-    `chat(turns, generation=...)` renders turns with the processor's template. An answer's span ends where the template
-    closes the turn, so the end-of-turn token is learned too. Raises: TemplateRewritesHistory.
+    The model learns these spans. `chat(turns, generation=...)` renders turns with the processor's template. A span ends
+    where the template closes the turn, so the model learns the end-of-turn token too. Raises: TemplateRewritesHistory
+    if the template changes the text before an answer after the answer is added.
     """
     whole = chat(sample.turns, generation=False)
     spans: list[tuple[int, int]] = []

@@ -12,7 +12,7 @@ class NothingToLearnFrom(SettingError):
 
 class TrainingDiffers(SettingError):
     problem = "{out} holds another unfinished training: {differences}."
-    remedy = "Repeat its options to resume it, name another folder with --out, or delete this one."
+    remedy = "Give the options of that training to resume it, set another folder with --out, or delete this folder."
 
 
 class NotSaved(RunError):
@@ -26,7 +26,7 @@ class OutOfMemory(RunError):
 
 
 class TemplateRewritesHistory(ModelError):
-    problem = "The chat template changes the prompt of answer {answer} of sample {id!r} once the answer is added."
+    problem = "The chat template changes the prompt of answer {answer} of sample {id!r} when the answer is added."
     remedy = "Use a chat template whose text before an answer does not depend on later turns."
 
 
@@ -36,5 +36,5 @@ class NoAnswer(ModelError):
 
 
 class TooLong(ModelError):
-    problem = "Sample {id!r} has {tokens:,} tokens, images included; the model accepts {limit:,}."
-    remedy = "Shorten or split it. Samples are never truncated: that could cut an image or lose the answer."
+    problem = "Sample {id!r} has {tokens:,} tokens, images included; the model accepts at most {limit:,}."
+    remedy = "Shorten or split the sample. Samples are never truncated, as this could cut an image or the answer."

@@ -32,7 +32,7 @@ LOGGED_STEPS = 5
 def training_arguments(
     settings: FinetuneSettings, out: Path, device: torch.device, dtype: torch.dtype, processes: int = 1
 ) -> TrainingArguments:
-    """Return the Trainer's arguments. Raises: BadFinetuneSetting if `processes` cannot share a batch evenly."""
+    """Return the Trainer's arguments. Raises: BadFinetuneSetting if `batch` is not a multiple of `processes`."""
     if settings.batch % processes:
         advice = f"Give a multiple of the number of processes, {processes}."
         raise BadFinetuneSetting(name="batch", value=settings.batch, advice=advice)
@@ -79,14 +79,17 @@ def finetune(
     """Fine-tune `loaded` on `samples`, save the adapter in `out` and return the card.
 
     Resumes from the newest complete checkpoint in `out`. The final weights equal those of a training without
-    interruption; on the CPU bit for bit, if the settings in MACHINE and `processes` do not change. Each of the
-    `processes` calls this function; only the first one writes.
+    interruption; on the CPU bit for bit, if the settings in MACHINE and `processes` do not change. Every process of the
+    training calls this function; only the first process writes files.
 
     facts          model and data set of the training, for the card
     left_out       records that did not become samples
-    stop           ends the training once a checkpoint is saved
+    stop           on request, the training saves a checkpoint and ends with Stopped
+    processes      number of processes that share each batch
     trainer_class  a trainer with another loss, for experiments
-    Raises: NothingToLearnFrom, AdapterExists, BadFinetuneSetting, TrainingDiffers, NotSaved, OutOfMemory.
+    Raises: NothingToLearnFrom if no sample is usable; AdapterExists if `out` holds a finished adapter;
+    BadFinetuneSetting if `batch` is not a multiple of `processes`; TrainingDiffers if `out` holds the checkpoints of
+    another training; NotSaved if a file cannot be written; OutOfMemory if memory runs out.
     """
     checkpoints.refuse_finished(out)
     arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
@@ -121,14 +124,14 @@ def finetune(
 
 
 def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, Any]:
-    """Return what two trainings must have in common to be the same."""
+    """Return what identifies a training: its model, its data set and the settings that decide what is learned."""
     learned = {name: value for name, value in asdict(settings).items() if name not in MACHINE}
     model = facts["model"]["model_digest"]
     return {"model": model, "data set": facts["data_digest"], "samples": facts["samples"], **learned}
 
 
 def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:
-    """Return the checkpoint to resume from and its facts, the same in every process."""
+    """Return (checkpoint, facts): where to resume, or None, and the facts stored there; the same in every process."""
     found: list[Path | None] = [None]
     if arguments.process_index == 0:
         found = [checkpoints.prepare(out, training)]

@@ -22,13 +22,13 @@ from bye_core.train.settings import FinetuneSettings
 
 LISTED = 20
 SIZES_KEPT = 4096
-# LoRA's weights, their gradients and AdamW's two moments, all in float32 whatever the model's number type is.
+# LoRA's weights, their gradients and AdamW's two moments, all in float32 whatever the model's data type is.
 BYTES_PER_TRAINED_WEIGHT = 16
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Transformer layers of one width; `tokens` of one sample pass through them."""
+    """Sizes of a stack of transformer layers; `tokens` is the number of tokens that it processes for one sample."""
 
     layers: int
     hidden: int
@@ -38,7 +38,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the usable samples' whole chats, images included; `limit` of the model, None if it has none."""
+    """Least, median and most tokens in the whole chat of a usable sample, images included.
+
+    `limit` is the most tokens that the model accepts; None if its config states no limit.
+    """
 
     least: int
     median: int
@@ -48,7 +51,13 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes in one process: the model's weights, LoRA with its optimizer state, one step's activations, free memory."""
+    """Memory of one process, in bytes.
+
+    weights  the model's weights
+    adapter  LoRA's weights, their gradients and the optimizer's state
+    step     activations and logits of one step
+    free     memory that the device has free for all of these
+    """
 
     weights: int
     adapter: int
@@ -62,7 +71,13 @@ class Memory:
 
 @dataclass(frozen=True)
 class Preflight:
-    """`samples` can be learned; `faults` give the reasons why the others cannot. `trained`: number of LoRA weights."""
+    """The result of the checks before a training.
+
+    samples  the samples that can be learned
+    faults   for every other sample, the reason why it cannot be learned
+    trained  number of LoRA weights
+    steps    number of optimizer steps
+    """
 
     samples: tuple[Sample, ...]
     faults: tuple[Fault, ...]
@@ -94,9 +109,9 @@ def run_preflight(
     settings: FinetuneSettings,
     processes: int = 1,
 ) -> Preflight:
-    """Open every sample and count its tokens, without training; `processes` share a batch.
+    """Open every sample and count its tokens, without training; `processes` is the number of training processes.
 
-    Raises: NothingToLearnFrom.
+    Raises: NothingToLearnFrom if no sample can be learned.
     """
     counter = TokenCounter(loaded.family)
     limit = loaded.family.token_limit
@@ -125,14 +140,17 @@ def run_preflight(
 
 
 class TokenCounter:
-    """Counts the tokens of a sample as the collator encodes it. Encodes blank images, once for each size."""
+    """Counts the tokens of a sample as the collator encodes it. Encodes one blank image per size to save time."""
 
     def __init__(self, family: ModelFamily) -> None:
         self.family = family
         self.added = lru_cache(SIZES_KEPT)(self._added)
 
     def __call__(self, sample: Sample, images: Images) -> int:
-        """Return the number of tokens. Raises: a ByeError if the sample cannot be learned."""
+        """Return the number of tokens.
+
+        Raises: NoAnswer if the sample has no answer; another ByeError if the sample cannot be encoded.
+        """
         text, spans = answer_spans(sample, self.family.chat)
         if not spans:
             raise NoAnswer(id=sample.id)
@@ -140,7 +158,7 @@ class TokenCounter:
         return self._text_tokens(text) + self.added(tuple(images[n].size for n in order))
 
     def _added(self, sizes: tuple[tuple[int, int], ...]) -> int:
-        """Return how many tokens the processor adds for images of these sizes, their markers excluded."""
+        """Return how many tokens images of these sizes need in addition to the tokens of their markers."""
         if not sizes:
             return 0
         markers = self.family.image_token * len(sizes)
@@ -153,12 +171,12 @@ class TokenCounter:
 
 
 def count_steps(samples: int, settings: FinetuneSettings) -> int:
-    """Return the optimizer steps of the training, as the Trainer counts them."""
+    """Return the number of optimizer steps of the training, as the Trainer counts them."""
     return math.ceil(settings.epochs * math.ceil(samples / settings.batch))
 
 
 def samples_in_memory(settings: FinetuneSettings, processes: int) -> int:
-    """Return how many samples one process holds at once. `batch` is a multiple of `processes`."""
+    """Return how many samples one process holds in memory at once. Needs a `batch` that `processes` divides."""
     return math.gcd(settings.batch // processes, settings.micro_batch)
 
 
@@ -194,9 +212,9 @@ def free_bytes(device: torch.device) -> int:
 def activation_bytes(stack: Stack, samples: int, element: int, dropout: bool, checkpointing: bool) -> int:
     """Return the bytes kept for the backward pass of `samples` samples (our count, after Korthikanti et al. 2022).
 
-    Per token, a layer keeps the inputs of its seven linear layers and the values between them: 14 widths and 4 inner
-    widths of `element` bytes; with LoRA's dropout a second copy of the seven inputs. With checkpointing, only the input
-    of every layer is kept, and one layer at a time is computed again.
+    Per token, a layer stores the inputs of its seven linear modules and the values between them. These are 14 vectors
+    of the hidden width and 4 of the inner width, with `element` bytes per value. LoRA's dropout adds a copy of the
+    seven inputs. With checkpointing, only the input of every layer is stored, and one layer at a time is recomputed.
     """
     inputs = 6 * stack.hidden + stack.inner
     one_layer = 14 * stack.hidden + 4 * stack.inner + (inputs if dropout else 0)
@@ -205,5 +223,8 @@ def activation_bytes(stack: Stack, samples: int, element: int, dropout: bool, ch
 
 
 def logit_bytes(vocabulary: int, tokens: int, samples: int, element: int) -> int:
-    """Return the bytes of logits and their gradient in the model's type, both in float32 for the loss, and softmax."""
+    """Return the bytes of the logits and their gradient in the model's data type, and of three copies in float32.
+
+    The loss makes these copies: logits, gradient and softmax.
+    """
     return samples * tokens * vocabulary * (2 * element + 12)

@@ -20,7 +20,8 @@ PROGRESS = "progress.jsonl"
 class ProgressLog(TrainerCallback):
     """Appends events to `path` and flushes them. Only the first process writes; in the others `path` is None.
 
-    `seconds` includes earlier attempts. Their losses are written again, so that the curve is complete.
+    `seconds` is the time that earlier attempts took. A resumed training first writes the losses of earlier attempts, so
+    that the file holds the complete curve.
     """
 
     def __init__(self, path: Path | None, seconds: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""The order of the samples in a training: the same for any number of processes."""
+"""Chooses the order of the samples in a training: the same order for any number of processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILLER = -1
 
 
 class SampleList(Dataset):
-    """Samples as a torch data set. The collator opens the images. Index FILLER gives a question without an answer."""
+    """Samples as a torch data set; the collator opens the images. Index FILLER returns a sample without an answer."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.samples = samples
@@ -31,10 +31,11 @@ class SampleList(Dataset):
 
 
 class EvenSampler(Sampler[int]):
-    """Random order padded with FILLER to a multiple of `multiple`, so that every process gets as many batches.
+    """Yields the sample indices in random order, then FILLER until their number is a multiple of `multiple`.
 
-    accelerate would pad with samples from the start, which then count twice. A filler carries no label: it adds
-    nothing to the loss, which is a mean over the answers' tokens in all processes.
+    So every process gets the same number of batches. accelerate would repeat the first samples instead, which would
+    then count twice. A filler has no label, so it adds nothing to the loss: a mean over the answer tokens of all
+    processes.
     """
 
     def __init__(self, samples: SampleList, seed: int, multiple: int) -> None:

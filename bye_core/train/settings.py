@@ -12,7 +12,7 @@ CARD = "finetune.json"
 
 class AdapterExists(SettingError):
     problem = "{out} already holds a finished adapter."
-    remedy = "Name another folder with --out, or delete this one first."
+    remedy = "Set another folder with --out, or delete this folder first."
 
 
 class BadFinetuneSetting(SettingError):
@@ -24,15 +24,19 @@ class BadFinetuneSetting(SettingError):
 class FinetuneSettings:
     """LoRA with the recipe of the BYE paper: 3 epochs, batch 16, AdamW, linear decay, 2e-4 for LLaVA-1.5-7B.
 
-    rank, alpha      of LoRA; the paper names neither, 16 and 32 are ours
-    batch            samples of an optimizer step; micro_batch of them are in memory at once
-    projector        adapt the projector: LLaVA's recipe trains it, and without it small models do not learn a patch
+    rank, alpha      rank and alpha of LoRA; the paper states neither, 16 and 32 are ours
+    batch            samples per optimizer step
+    micro_batch      samples in memory at once
+    rate             initial learning rate
+    projector        adapt the projector: LLaVA's recipe trains it, and otherwise small models do not learn the patch
     vision           adapt the vision tower, which the paper leaves unchanged
     qlora            hold the language model in 4 bits (nf4) during training
-    warmup           share of the steps with a rising learning rate (the paper names none)
-    gradient_checkpointing   compute activations twice instead of keeping them: less memory, about a third slower
-    save_steps, save_seconds   save a checkpoint every so many steps, and every so many seconds; 0 for never
-    device, dtype    device and number type of the training; "auto" chooses by the machine
+    warmup           share of the steps with a rising learning rate (the paper states none)
+    clip             largest norm of the gradient
+    gradient_checkpointing   compute activations twice instead of storing them: less memory, about a third slower
+    save_steps       number of steps between two checkpoints; 0 saves none by steps
+    save_seconds     number of seconds between two checkpoints; 0 saves none by time
+    device, dtype    device and data type of the training; "auto" chooses by the machine
     """
 
     epochs: float = 3.0
@@ -84,7 +88,7 @@ PRESETS = {
 
 
 def finished(out: Path) -> bool:
-    """Return whether the folder holds a finished adapter: its card is written last."""
+    """Return whether the folder holds a finished adapter, that is its card, the file that is written last."""
     return (out / CARD).is_file()
 
 

@@ -1,4 +1,7 @@
-"""A transformers Trainer that writes complete checkpoints, stops on request and keeps one order for all processes."""
+"""A transformers Trainer whose trainings can be stopped and resumed from checkpoints.
+
+The order of the samples is the same for any number of processes.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ from bye_core.train.settings import FinetuneSettings
 
 
 class CheckpointCallback(TrainerCallback):
-    """Requests a checkpoint after the set number of steps or seconds, and when the training is asked to end.
+    """Requests a checkpoint every `save_steps` steps, every `save_seconds` seconds, and when a stop is requested.
 
-    All processes must agree, because they write a checkpoint together.
+    The processes exchange their requests, because all processes must write a checkpoint at the same step.
     """
 
     def __init__(self, settings: FinetuneSettings, stop: StopRequest, processes: int, device: torch.device) -> None:
@@ -50,7 +53,7 @@ class CheckpointCallback(TrainerCallback):
             self.saved = time.monotonic()
 
     def end_if_asked(self) -> None:
-        """Raises: Stopped if the training ended on request."""
+        """Raise Stopped if the training ended because a stop was requested."""
         if self.stopping:
             self.stop.obey()
 
@@ -63,11 +66,11 @@ class CheckpointCallback(TrainerCallback):
 
 
 class ResumableTrainer(Trainer):
-    """A Trainer that saves adapters with their base model and adds up the losses of earlier attempts.
+    """A Trainer that saves adapters with the path of their base model, and includes earlier attempts in its total loss.
 
-    identity     names the base model
-    progress     knows how long the training has taken so far
-    loss_before  sum of the losses of the steps of earlier attempts
+    identity     the identity of the loaded model, which names the base model
+    progress     measures how long the training has taken, earlier attempts included
+    loss_before  sum of the losses of all steps in earlier attempts
     """
 
     def __init__(
@@ -94,7 +97,10 @@ class ResumableTrainer(Trainer):
             save_adapter(cast(PeftModel, self.model), self.identity, Path(output_dir or self.folder))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Save a checkpoint into its final folder, and mark it complete when all files are on disk."""
+        """Save a checkpoint into its final folder, and mark it complete after all files are on disk.
+
+        Raises: NotSaved if a file cannot be written.
+        """
         folder = self.folder / f"{checkpoints.PREFIX}{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
@@ -109,7 +115,7 @@ class ResumableTrainer(Trainer):
             raise NotSaved(path=folder, reason=error, kept=self.kept()) from error
 
     def kept(self) -> str:
-        """Return where the same command would resume, in words."""
+        """Return a clause that says where the same command resumes, such as "it resumes from step 20"."""
         last = checkpoints.newest(self.folder)
         return f"it resumes from step {checkpoints.step_of(last)}" if last else "it starts from the beginning"
 
@@ -119,7 +125,7 @@ class ResumableTrainer(Trainer):
 
 
 class _SetEpoch(TrainerCallback):
-    """Sets the epoch of the sampler: accelerate does not reach it behind the batches that a resumed process skips."""
+    """Sets the epoch of the sampler. accelerate cannot do this in a resumed process, which wraps the sampler."""
 
     def __init__(self, order: EvenSampler) -> None:
         self.order = order

@@ -35,7 +35,7 @@ TIGHT = "This may not fit: try a smaller --micro-batch, --gradient-checkpointing
 
 
 def table(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the main values of `Preflight.facts`, in words where they need a unit."""
+    """Return the main values of `Preflight.facts`; token counts and memory become text with units."""
     return {
         "samples": facts["samples"],
         "left_out": facts["left_out"],
@@ -61,7 +61,7 @@ def size(count: int) -> str:
 
 
 def left_out(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each sample that is left out, with its reason, and a warning if memory may be too small."""
+    """Yield a line for each sample that is left out, with the reason, and a warning if memory may be too small."""
     for fault in facts["faults"]:
         yield f"left out  record {fault['index']}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
     if facts["left_out"] > len(facts["faults"]):

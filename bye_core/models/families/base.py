@@ -37,10 +37,11 @@ MAX_RESIZED_PIXELS = 64_000_000
 
 
 class Family(ABC):
-    """The facts of one family as class attributes. A subclass defines `grids` and overrides only what differs.
+    """Describes one model family by class attributes. A subclass defines `grids` and overrides only what differs.
 
-    A family with tiles returns one grid a tile; image tokens in no grid, such as row ends, stay in the V axis. A family
-    with separators names them in `layout_tokens`. A family with cross attention overrides `layers`.
+    If the family splits images into tiles, `grids` returns one grid per tile. Image tokens outside all grids, such as
+    row ends, still count in the V axis. If the processor adds separator tokens, `layout_tokens` lists them. If only
+    some layers attend to image tokens (cross attention), the subclass overrides `layers`.
     """
 
     name: ClassVar[str]
@@ -71,13 +72,14 @@ class Family(ABC):
         self.conversation = Chat(processor, [self.image_token, *self.layout_tokens])
 
     def prepare(self) -> None:  # noqa: B027 - optional: most families have nothing to fill in
-        """Fill in what the processor of an old checkpoint leaves to the model's config."""
+        """Copy settings that the processor of an old checkpoint lacks from the model's config."""
 
     @abstractmethod
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
-        """Return the grids of a sample's `tokens` image tokens.
+        """Return the grids in which the image tokens of one sample are arranged.
 
-        `sizes` (width, height) are those of the images in prompt order; Grid.image counts in this order.
+        `tokens` is the number of image tokens of the sample. `sizes` holds the (width, height) of each image in prompt
+        order; Grid.image is an index into `sizes`.
         """
 
     @property
@@ -91,7 +93,7 @@ class Family(ABC):
         return getattr(self.config.get_text_config(), "max_position_embeddings", None)
 
     def chat(self, turns: Sequence[Turn], generation: bool) -> str:
-        """Return the text of `turns` by the chat template; `generation` adds the tag that asks for an answer."""
+        """Render `turns` with the chat template; `generation` adds the role tag that starts an answer."""
         return self.render(turns, generation).text
 
     def render(self, turns: Sequence[Turn], generation: bool) -> Prompt:
@@ -99,7 +101,10 @@ class Family(ABC):
         return self.conversation.render(turns, generation)
 
     def question(self, sample: Sample) -> Prompt:
-        """Return the turns before the first answer and the tag that asks for it. Raises: NoQuestion."""
+        """Return the prompt up to the first answer, ending with the role tag that starts the answer.
+
+        Raises: NoQuestion if no user turn comes before the first answer.
+        """
         roles = [turn.role for turn in sample.turns]
         turns = sample.turns[: roles.index("assistant")] if "assistant" in roles else sample.turns
         if not any(turn.role == "user" for turn in turns):
@@ -107,7 +112,7 @@ class Family(ABC):
         return self.render(turns, generation=True)
 
     def through_answer(self, sample: Sample) -> Prompt:
-        """Return the turns up to and including the first answer; all turns if there is no answer."""
+        """Return the prompt of the turns up to and including the first answer; of all turns if there is no answer."""
         roles = [turn.role for turn in sample.turns]
         end = roles.index("assistant") + 1 if "assistant" in roles else len(roles)
         return self.render(sample.turns[:end], generation=False)
@@ -118,7 +123,8 @@ class Family(ABC):
     def encode(self, texts: Sequence[str], images: Sequence[Images], padding_side: str = "left") -> BatchFeature:
         """Return the processor's tensors for the prompts, on the CPU; `images[i]` are RGB images in prompt order.
 
-        Raises: ImageCount, ElongatedPicture.
+        Raises: ImageCount if the number of image markers in a prompt differs from the number of its images;
+        ElongatedPicture if a resized image would not fit into memory.
         """
         for text, own in zip(texts, images, strict=True):
             if text.count(self.image_token) != len(own):
@@ -142,19 +148,19 @@ class Family(ABC):
         return self.encode([prompt.text for prompt in prompts], shown, padding_side="left")
 
     def check_lengths(self, samples: Sequence[Sample], inputs: BatchFeature) -> None:
-        """Raises: PromptTooLong for the first sample with more tokens than the model accepts."""
+        """Check the number of tokens of each sample. Raises: PromptTooLong if one exceeds what the model accepts."""
         limit = self.token_limit
         for sample, tokens in zip(samples, inputs["attention_mask"].sum(dim=1).tolist(), strict=True):
             if limit and tokens > limit:
                 raise PromptTooLong(id=sample.id, tokens=tokens, limit=limit)
 
     def adds_special_tokens(self, text: str) -> bool:
-        """Return whether the tokenizer must add the start token, which some templates write themselves."""
+        """Return whether the tokenizer must add the start token: false if the template already put it into `text`."""
         start = self.processor.tokenizer.bos_token
         return not (start and text.startswith(start))
 
     def check_shape(self, image: Image.Image) -> None:
-        """Raises: ElongatedPicture if the resized image would not fit into memory."""
+        """Check the shape of an image. Raises: ElongatedPicture if the resized image would not fit into memory."""
         image_processor = self.processor.image_processor
         width, height = resized_size(image_processor, *padded_size(image_processor, *image.size))
         if width * height > MAX_RESIZED_PIXELS:
@@ -163,10 +169,12 @@ class Family(ABC):
     def token_groups(
         self, inputs: BatchFeature, row: int, sample: Sample, images: Images
     ) -> tuple[np.ndarray, tuple[Grid, ...]]:
-        """Return the group of every position [K] of one row of `inputs`, and the grids of its image tokens.
+        """Return (groups, grids) of row number `row` of `inputs`, which encodes the question of `sample`.
 
-        Groups as in TCAP (arXiv 2601.21692): role tags and special tokens count as system. `images` are the sample's
-        own, in the sample's order; Grid.image counts in this order too. Raises: NoImageTokens.
+        groups [K]  PADDING, or the index in records.GROUPS, of each position; as in TCAP (arXiv 2601.21692), role tags
+                    and special tokens count as system
+        grids       the grids of the image tokens; Grid.image is an index into `images`, all images of the sample
+        Raises: NoImageTokens if the row has no image token; PromptMismatch if the row does not match the question.
         """
         prompt = self.question(sample)
         ids = inputs["input_ids"][row].numpy()
@@ -183,7 +191,7 @@ class Family(ABC):
         return groups, tuple(renumbered)
 
     def role_positions(self, inputs: BatchFeature, row: int, prompt: Prompt, role: str, id: str = "") -> np.ndarray:
-        """Return the positions of one row that hold words of the texts of `role`."""
+        """Return the positions, in row number `row` of `inputs`, of the tokens of all texts with this `role`."""
         in_role = np.zeros(len(prompt.text), dtype=np.int64)
         for span in prompt.spans:
             if span.role == role:
@@ -195,9 +203,10 @@ class Family(ABC):
         return np.flatnonzero(before[ends] > before[starts])
 
     def character_spans(self, inputs: BatchFeature, row: int, text: str, id: str = "") -> np.ndarray:
-        """Return the characters [start, end) of `text` that each position of one row covers [K, 2].
+        """Return the characters [start, end) of `text` that each position of row number `row` covers: [K, 2].
 
-        (0, 0) for padding, image tokens and tokens that the tokenizer adds. Raises: PromptMismatch.
+        Padding, image tokens and tokens that the tokenizer adds get (0, 0). Raises: PromptMismatch if the tokens of the
+        row are not those of `text`.
         """
         encoded = self.processor.tokenizer(
             text, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
@@ -214,9 +223,10 @@ class Family(ABC):
         return spans
 
     def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
-        """Return the full names of the linear modules to adapt: those of the decoder layers, and of the parts chosen.
+        """Return the full names of the linear modules to adapt with LoRA.
 
-        The output head is never adapted. Raises: NoSuchModule.
+        These are the linear modules of the decoder layers, of the projector if `projector` is true, and of the vision
+        tower if `tower` is true; never the output head. Raises: NoSuchModule if the model lacks one of these parts.
         """
         from torch.nn import Linear
 

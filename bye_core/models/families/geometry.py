@@ -11,19 +11,22 @@ Box = tuple[float, float, float, float]
 
 
 def edge(size: Any, name: str) -> Any:
-    """Return one entry of an image processor's size, which is a mapping in some versions and an object in others."""
+    """Return entry `name` of an image processor's `size`: a mapping in some versions, an object in others."""
     return size.get(name) if isinstance(size, Mapping) else getattr(size, name, None)
 
 
 def padded_size(image_processor: Any, width: int, height: int) -> tuple[int, int]:
-    """Return the image's size after the padding to a square, which comes before any resizing."""
+    """Return the (width, height) of an image after padding to a square, which some processors do before resizing."""
     if getattr(image_processor, "do_pad", False) and hasattr(image_processor, "pad_to_square"):
         return max(width, height), max(width, height)
     return width, height
 
 
 def resized_size(image_processor: Any, width: int, height: int) -> tuple[int, int]:
-    """Return the size after resizing, in whole pixels, rounded down as the processors do. Raises: UnknownGeometry."""
+    """Return the (width, height) after resizing, in whole pixels, rounded down as the processors do.
+
+    Raises: UnknownGeometry if the processor resizes by another rule than a fixed size or a shortest edge.
+    """
     size = image_processor.size
     if not image_processor.do_resize:
         return width, height
@@ -37,7 +40,7 @@ def resized_size(image_processor: Any, width: int, height: int) -> tuple[int, in
 
 
 def crop_origin(image_processor: Any, width: int, height: int) -> tuple[int, int]:
-    """Return left and top of the centre crop; negative where the image is smaller and gets padded."""
+    """Return (left, top) of the centre crop; negative if the image is smaller than the crop and gets padded."""
     if not image_processor.do_center_crop:
         return 0, 0
     crop = image_processor.crop_size
@@ -48,9 +51,11 @@ def crop_origin(image_processor: Any, width: int, height: int) -> tuple[int, int
 
 
 def seen_box(image_processor: Any, image: tuple[int, int], seen: tuple[int, int]) -> Box:
-    """Return the part of an image (width, height) under the top left `seen` (width, height) pixels of the result.
+    """Return which part of the original image lies under the grid of image tokens.
 
-    Fractions (left, top, right, bottom) of the image; values outside 0..1 are padding.
+    image  (width, height) of the original image
+    seen   (width, height) of the grid in pixels of the processed image, from its top left corner
+    Returns (left, top, right, bottom) as fractions of the original image; values outside 0..1 are padding.
     """
     padded = padded_size(image_processor, *image)
     resized = resized_size(image_processor, *padded)

@@ -1,4 +1,4 @@
-"""LLaVA-1.5: one grid an image, row by row, with any decoder (Llama, Qwen2, Mistral, ...)."""
+"""LLaVA-1.5 with any decoder (Llama, Qwen2, Mistral, ...): each image is one grid of tokens, stored row by row."""
 
 from __future__ import annotations
 
