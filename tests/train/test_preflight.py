@@ -53,7 +53,7 @@ def test_counts_are_those_of_the_encoder(loaded):
     lengths = found.lengths
     assert (lengths.least, lengths.median, lengths.most) == (min(encoded), sorted(encoded)[2], max(encoded))
     assert lengths.limit == 512
-    assert "accepts 512" in found.faults[0].problem
+    assert "accepts at most 512" in found.faults[0].problem
     assert found.steps == 9
 
 
