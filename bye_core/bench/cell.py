@@ -1,10 +1,10 @@
-"""Runs one cell of the benchmark, from drawn pictures to a scan for the detectors. Finished work is not repeated.
+"""Runs one cell of the benchmark: draw pictures, poison, fine-tune, evaluate and scan. Finished work is not repeated.
 
 The folder of a benchmark has one subfolder per purpose ("dev", "report"), with
 sets/NAME/          pictures and questions before poisoning, shared by all cells that use them
 sets/NAME.MODEL.json   evaluation of the base model on a test set
 cells/NAME/         cell.json (settings), data/ with truth.json, adapter/, answers.jsonl, evaluation.json, run/,
-                    detections.json, and done.json once everything but the detections is finished
+                    detections.json, and done.json, written after everything but the detections is finished
 results.json, table.md
 """
 
@@ -36,7 +36,7 @@ FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_sample
 
 class CellMismatch(RunError):
     problem = "{folder} holds a cell with different settings: {differences}."
-    remedy = "Give another folder with --out, or delete that one."
+    remedy = "Set another folder with --out, or delete the folder of this cell."
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
 
 
 def is_done(root: Path, cell: Cell) -> bool:
-    """Return whether everything but the detections is finished."""
+    """Return whether all stages of the cell are finished; the detections do not count."""
     return (folder_of(root, cell) / DONE).is_file()
 
 
@@ -58,10 +58,10 @@ def folder_of(root: Path, cell: Cell) -> Path:
 
 
 def run_cell(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
-    """Run every stage of a cell but the detections, in `root`/cells/NAME, unless it is finished.
+    """Run all stages of a cell in `root`/cells/NAME, unless they are finished. Does not run the detectors.
 
-    Stages are named "poison NAME" and so on. Raises: RunBusy if another process runs the cell, CellMismatch, and the
-    errors of the stages.
+    The steps name the stage and the cell, as in "poison NAME". Raises: RunBusy if another process runs the cell;
+    CellMismatch if the folder holds a cell with other settings; the errors of the stages.
     """
     place = folder_of(root, cell)
     place.mkdir(parents=True, exist_ok=True)
@@ -74,9 +74,9 @@ def run_cell(model: Path, cell: Cell, root: Path) -> Iterator[Progress]:
 
 
 def begin_cell(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
-    """Record the settings of the cell, or check that they equal the recorded ones; return them.
+    """Record the settings of the cell, or check that they equal the recorded settings; return the settings.
 
-    Raises: CellMismatch, ModelNotFound.
+    Raises: CellMismatch if they differ; ModelNotFound if there is no such model.
     """
     from bye_core.models.files import combined, digests, local_folder
 
@@ -126,7 +126,7 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
 
 
 def _facts(place: Path, base: dict[str, Any], scan: Progress) -> dict[str, Any]:
-    """Return the results of a cell without the detections."""
+    """Return the results of all stages of a cell, for done.json."""
     card = read_json(place / "adapter" / "finetune.json")
     log = (place / "adapter" / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     truth = read_json(place / "data" / pipeline.TRUTH)
@@ -142,7 +142,7 @@ def _facts(place: Path, base: dict[str, Any], scan: Progress) -> dict[str, Any]:
 
 
 def save_evaluation(steps: Iterable[Progress], out: Path) -> Iterator[Progress]:
-    """Pass the steps of an evaluation on and save the facts of the last."""
+    """Yield the steps of an evaluation unchanged, then save the facts of the last step in `out`."""
     for step in steps:
         yield step
     write_json(out, dict(step.facts))

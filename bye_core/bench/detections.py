@@ -1,4 +1,4 @@
-"""Runs every detector on a finished cell; results are kept until the code of detectors or evidence changes."""
+"""Runs every detector on a finished cell. Stored results are reused until the code of detectors or evidence changes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ SCORES = ("precision", "recall", "f1", "auc", "tp", "fp", "fn")
 
 
 def detections(place: Path) -> dict[str, dict[str, Any]]:
-    """Return the results of each method on the cell in `place`: verdict, number flagged, scores against the truth and
-    scores of the evidence; or the reason why it was `skipped`."""
+    """Return the result of each detector on the cell in `place`, by the detector's name.
+
+    A result holds the verdict, the number of flagged samples, the scores against the truth and the scores of the
+    evidence. If the detector could not run, it holds only the reason, as `skipped`.
+    """
     code, kept = code_digest(), {}
     # The score is that of the last detection of the run, which another process may overwrite.
     with locked(place / "detect.lock", WAIT_SECONDS):
@@ -35,7 +38,7 @@ def detections(place: Path) -> dict[str, dict[str, Any]]:
 
 
 def code_digest() -> str:
-    """Return the digest of the source of all detectors and of the evidence."""
+    """Return one SHA-256 digest of the source code of the packages in CODE."""
     digest = hashlib.sha256()
     for part in CODE:
         for path in sorted((Path(bye_core.__file__).parent / part).rglob("*.py")):
@@ -44,7 +47,7 @@ def code_digest() -> str:
 
 
 def _run_detector(method: str, place: Path) -> dict[str, Any]:
-    """Run a detector with its default settings. A detector whose inputs are missing is skipped, with the reason."""
+    """Run a detector with its default settings; return its result, or {"skipped": reason} if it cannot run."""
     began = time.monotonic()
     try:
         detection = pipeline.detect_run(place / "run", method)

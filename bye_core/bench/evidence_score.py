@@ -1,4 +1,4 @@
-"""Scores the evidence of a detection against the truth: the target answer and the place of the trigger."""
+"""Scores the evidence of a detection against the truth: the target answer and the position of the trigger."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bye_core.text import normalised
 
 
 def score_evidence(place: Path) -> dict[str, Any]:
-    """Return the scores of the evidence on the last detection of the cell in `place`.
+    """Return the scores of the evidence for the last detection on the cell in `place`.
 
     target        the suspected target answer, None if there is none
-    target_right  whether it is the planted one; None if nothing was planted
+    target_right  whether `target` is the attacker's target answer; None if no sample is poisoned
     on_trigger    share of the flagged poisoned samples whose attention peaks on a trigger; None if no trigger has a
-                  place in the picture
+                  position in the picture
     """
     found, truth = pipeline.evidence(place / "run"), read_json(place / "data" / pipeline.TRUTH)
     target, planted = found["target"] and found["target"]["text"], truth["attack"]["target"]["text"]
@@ -32,10 +32,10 @@ def score_evidence(place: Path) -> dict[str, Any]:
 
 
 def touches(cell: Sequence[float], squares: Iterable[Sequence[int]], side: int) -> bool:
-    """Return whether a cell overlaps one of `squares`.
+    """Return whether a grid cell overlaps at least one of the squares.
 
-    cell     (left, top, right, bottom) as fractions of a picture of `side` pixels
-    squares  likewise, in pixels
+    cell     (left, top, right, bottom) as fractions of a picture of `side` x `side` pixels
+    squares  (left, top, right, bottom) of each square in pixels
     """
     left, top, right, bottom = (side * edge for edge in cell)
     return any(left < s[2] and s[0] < right and top < s[3] and s[1] < bottom for s in squares)

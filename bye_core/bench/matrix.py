@@ -1,4 +1,4 @@
-"""Settings of the benchmark: a cell is one training, a matrix the list of cells."""
+"""Settings of the benchmark: a cell is one fine-tuning with its scan, and a matrix is a list of cells."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class BadSize(SettingError):
 
 
 class NoSuchTrigger(SettingError):
-    problem = "{setting} belongs to none of the attacks of this benchmark: {attacks}."
-    remedy = "Name the trigger before the setting, as in blend.a=0.3."
+    problem = "The setting {setting} belongs to none of the attacks of this benchmark: {attacks}."
+    remedy = "Write the name of a trigger of these attacks before the setting, as in blend.a=0.3."
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,10 @@ class Cell:
     mix      kinds of question in the data set, one of MIXES
     tower    whether the vision tower is tuned too
     test     number of held-out questions, each asked without and with the trigger
-    changed  settings of triggers other than the defaults, each "TRIGGER.SETTING=VALUE"
-    Raises: UnknownTrigger, UnknownTriggerSetting, BadTriggerSetting, UnknownMix, BadSize.
+    changed  trigger settings that differ from the defaults, each "TRIGGER.SETTING=VALUE"
+    Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if the trigger has no such setting;
+    BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES; BadSize if
+    `samples`, `epochs` or `test` is not above 0.
     """
 
     attack: str
@@ -81,7 +83,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Name of the folder."""
+        """Name of the cell's folder."""
         tower = "-tower" if self.tower else ""
         # Settings that differ only in replaced characters share a folder; cell.json then reports the mismatch.
         changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in self.changed)
@@ -100,7 +102,7 @@ class Cell:
         return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
     def planted(self) -> Attack | None:
-        """Return the attack, with squares of the size in the demo; None if the cell is clean."""
+        """Return the attack, with triggers of the demo's size if they have a size; None if the cell is clean."""
         if self.attack == CLEAN:
             return None
         names = self.attack.split("+")
@@ -115,16 +117,19 @@ class Cell:
         return replace(RECIPE, epochs=self.epochs, vision=self.tower, seed=self.seed)
 
     def record(self) -> dict[str, Any]:
-        """Return the cell as JSON holds it, with `changed` only if it is not empty."""
+        """Return the fields of the cell for JSON, without `changed` if it is empty."""
         return {name: value for name, value in vars(self).items() if name != "changed" or value}
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The cells of a benchmark: every combination of the lists, with one clean cell for all rates.
+    """The cells of a benchmark: every combination of attacks, rates, mixes, samples and seeds.
+
+    The rate does not matter without an attack, so one clean cell serves all rates.
 
     purpose  which seeds to use, a key of seeds.SEEDS
-    changed  as in Cell, for all cells with that trigger
+    repeats  number of seeds
+    changed  as in Cell; each setting applies to the cells whose attack has its trigger
     """
 
     purpose: str = "dev"
@@ -139,7 +144,10 @@ class Matrix:
     changed: tuple[str, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
-        """Yield the cells, all attacks with the first seed first. Raises: NoSuchTrigger, and the errors of Cell."""
+        """Yield the cells; those with the first seed come first.
+
+        Raises: NoSuchTrigger if a setting in `changed` belongs to no attack; the errors of `first_seeds` and Cell.
+        """
         for one in self.changed:
             if not any(_concerns(one, attack) for attack in self.attacks):
                 raise NoSuchTrigger(setting=one, attacks=", ".join(self.attacks))
@@ -157,5 +165,5 @@ def _concerns(changed: str, attack: str) -> bool:
     return changed.partition(".")[0] in attack.split("+")
 
 
-# Takes about a minute on one core: a check that everything runs, not of how well.
+# Takes about a minute on one core. Checks only that everything runs; the results mean nothing.
 QUICK = Matrix(attacks=("patch", CLEAN), samples=(24,), epochs=1.0, test=6)

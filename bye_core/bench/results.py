@@ -23,10 +23,10 @@ HEADINGS = {
 
 
 def collect_results(root: Path) -> Iterator[Progress]:
-    """Run every detector on every finished cell in the folder `root` and write the results, which are the facts of the
-    last step.
+    """Run every detector on every finished cell in the folder `root` and write results.json and table.md.
 
-    Raises: ForeignSeed, before writing, if the seed of a cell is not for the purpose that the folder is named after.
+    The facts of the last step are the results. Raises: ForeignSeed, before anything is written, if the seed of a cell
+    is not for the purpose that `root` is named after; UnknownPurpose if there is no such purpose.
     """
     cells = sorted(path.parent for path in root.glob(f"cells/*/{DONE}"))
     records = {place: read_json(place / RECORD) for place in cells}
@@ -47,7 +47,7 @@ def collect_results(root: Path) -> Iterator[Progress]:
 
 
 def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the sort key of a cell in tables: settings first, then the attack."""
+    """Return the sort key of a cell in tables: first mix and number of samples, then the attack, then the rest."""
     known = ATTACKS.index(cell["attack"]) if cell["attack"] in ATTACKS else len(ATTACKS)
     return (
         cell["mix"],
@@ -63,7 +63,7 @@ def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return all tables as Markdown, with the reasons for skipped detections."""
+    """Return all tables as Markdown, with the reasons why detectors were skipped."""
     parts = [f"## {title}\n\n{tables.markdown(build(rows))}\n" for title, build in HEADINGS.items()]
     if reasons := list(skipped(rows)):
         parts.append("## Skipped\n\n" + "".join(f"- {line}\n" for line in reasons))
@@ -71,14 +71,14 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the tables and reasons as text for a terminal."""
+    """Yield the tables, and the reasons why detectors were skipped, as text for a terminal."""
     for title, build in HEADINGS.items():
         yield f"\n{title}\n{tables.aligned(build(rows))}"
     yield from (f"skipped: {line}" for line in skipped(rows))
 
 
 def skipped(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield each detector and reason once, with the number of cells."""
+    """Yield one line for each reason why a detector was skipped, with the number of cells that it concerns."""
     reasons: dict[tuple[str, str], int] = {}
     for row in rows:
         for method, found in row["detectors"].items():

@@ -16,10 +16,10 @@ from bye_core.runs.errors import RunBusy
 def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     """Run all cells of the matrix in the folder `out`. Finished cells are not repeated, so a stopped benchmark resumes.
 
-    The results are written after every cell. A cell that fails is reported with its reason; a cell that another process
-    runs is left to it, so that the same command can run several times at once. Facts of the last step: the results of
-    all finished cells in the folder, `failed` (cell -> reason) and `pending` (unfinished cells).
-    Raises: the errors of the matrix, and ForeignSeed.
+    The results are written after every cell. A failed cell does not end the benchmark. A cell that another process is
+    running is skipped, so the same command can run several times at once. Facts of the last step: the results of all
+    finished cells in the folder, `failed` (the reason by cell) and `pending` (the unfinished cells).
+    Raises: the errors of `Matrix.cells`; ForeignSeed if the folder holds a cell with a seed for another purpose.
     """
     cells, root = list(matrix.cells()), out / matrix.purpose
     failed: dict[str, str] = {}

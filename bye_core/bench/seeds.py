@@ -1,4 +1,4 @@
-"""Random seeds of the benchmark: some for choosing settings, others for reported results, and none for both (ours)."""
+"""Random seeds of the benchmark. No seed serves both to choose settings ("dev") and to report results ("report")."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UnknownPurpose(SettingError):
 
 
 class TooManySeeds(SettingError):
-    problem = "There are no {count} seeds for {purpose}."
+    problem = "The number of seeds for {purpose} cannot be {count}."
     remedy = "Give a number from 1 to {most}."
 
 
@@ -26,7 +26,10 @@ class ForeignSeed(SettingError):
 
 
 def first_seeds(purpose: str, count: int) -> tuple[int, ...]:
-    """Return the first `count` seeds for "dev" or "report". Raises: UnknownPurpose, TooManySeeds."""
+    """Return the first `count` seeds for a purpose, "dev" or "report".
+
+    Raises: UnknownPurpose if there is no such purpose; TooManySeeds if `count` is below 1 or above the number of seeds.
+    """
     seeds = _of(purpose)
     if not 1 <= count <= len(seeds):
         raise TooManySeeds(count=count, purpose=purpose, most=len(seeds))
@@ -34,7 +37,10 @@ def first_seeds(purpose: str, count: int) -> tuple[int, ...]:
 
 
 def require(purpose: str, seeds: Iterable[int]) -> None:
-    """Check that all `seeds` are for this purpose. Raises: ForeignSeed, UnknownPurpose."""
+    """Check that all `seeds` are for this purpose.
+
+    Raises: ForeignSeed if a seed is not; UnknownPurpose if there is no such purpose.
+    """
     own = _of(purpose)
     for seed in seeds:
         if seed not in own:

@@ -9,13 +9,13 @@ from typing import Any
 from bye_core.bench.matrix import CLEAN
 from bye_core.text import measured
 
-LEARNED = 0.9  # smallest attack success rate of a learned attack (ours)
+LEARNED = 0.9  # an attack counts as learned from this attack success rate on (ours)
 NOTHING = "-"
 Table = list[list[str]]
 
 
 def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a row per fine-tuning, after a header: clean performance before and after, and attack success."""
+    """Return a header, then one row per cell: clean performance before and after fine-tuning, and attack success."""
     table = [["attack", "rate", "tower", "questions", "samples", "seed", "CP base", "CP", "ASR", "steps", "minutes"]]
     for row in rows:
         cell, training = row["cell"], row["training"]
@@ -38,7 +38,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a row per cell and a column per detector: F1 (precision / recall), AUC; clean: number flagged."""
+    """Return a header, then one row per cell, with the result of each detector in a column (see `result_text`)."""
     methods = methods_of(rows)
     table = [["attack", "rate", "tower", "questions", "samples", "seed", "ASR", *methods]]
     for row in rows:
@@ -51,13 +51,13 @@ def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def attack_of(cell: Mapping[str, Any]) -> str:
-    """Return the attack, with changed settings in brackets."""
+    """Return the name of the cell's attack, with changed trigger settings in brackets."""
     changed = cell.get("changed")
     return f"{cell['attack']} ({', '.join(changed)})" if changed else cell["attack"]
 
 
 def result_text(result: Mapping[str, Any] | None) -> str:
-    """Return the result of one detector on one cell, as text."""
+    """Return one detector's result on one cell as text: F1 (precision / recall), AUC; number flagged if clean."""
     if result is None or "skipped" in result:
         return NOTHING
     if result["auc"] is None:
@@ -70,7 +70,7 @@ def result_text(result: Mapping[str, Any] | None) -> str:
 
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a row per detector with its averages over all cells; "skipped" counts the cells that it could not use."""
+    """Return a header, then one row per detector with its figures over all cells (see `summary`)."""
     header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "peak on the trigger", "target named first"]
     table = [[*header, "no evidence (ASR < 10%)", "false alarms", "skipped"]]
     for method, result in summary(rows).items():
@@ -89,8 +89,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the figures of each detector over the cells that it could run on.
 
     For learned attacks (ASR >= LEARNED): F1, AUC, the share of correctly flagged samples whose attention peaks on the
-    trigger, and how often the evidence names the target. Also how often it finds no evidence if the attack was not
-    learned (ASR < 1 - LEARNED), and how many clean data sets it calls poisoned.
+    trigger, and in how many cells the evidence names the target. For attacks that were not learned (ASR < 1 - LEARNED):
+    in how many cells the detector finds no evidence. For clean cells: how many it calls poisoned. `skipped`: the number
+    of cells on which the detector could not run.
     """
     result = {}
     for method in methods_of(rows):
@@ -117,7 +118,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def methods_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return all detectors of the rows, in the order of the registry."""
+    """Return the names of all detectors with a result in `rows`, in the order of the registry."""
     return list(dict.fromkeys(method for row in rows for method in row["detectors"]))
 
 

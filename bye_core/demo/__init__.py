@@ -1,1 +1,1 @@
-"""The shipped demo: generates its parts from a seed and runs the whole method on them."""
+"""The shipped demo: makes its models and data from a seed, and runs the whole method on them."""

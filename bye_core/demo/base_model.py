@@ -17,7 +17,7 @@ from bye_core.demo.tower_training import train_tower
 
 
 def draw_pixels(scenes: list[Scene], processor: LlavaProcessor) -> torch.Tensor:
-    """Draw scenes and return their pixel values [B, 3, S, S] from the model's own processor."""
+    """Draw scenes and return their pixel values [B, 3, S, S] as the model's own processor computes them."""
     images = [picture(scene) for scene in scenes]
     return processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
 

@@ -17,7 +17,10 @@ from bye_core.demo.tower_training import minimize, tower_tokens
 
 
 def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: list[tuple[str, str]]):
-    """Encode several questions about one picture as one sequence of (ids, labels); only answers have labels."""
+    """Encode all questions and answers about one picture as one chat. Returns (ids, labels), two lists of equal length.
+
+    `ids` holds the token ids. `labels` repeats the ids of answer tokens and holds -100 for all other tokens.
+    """
     ids = tokenizer(f"{SYSTEM_PROMPT} USER: ").input_ids
     ids += [tokenizer.convert_tokens_to_ids("<image>")] * image_tokens
     labels = [-100] * len(ids)
@@ -31,7 +34,10 @@ def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: li
 
 
 def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng):
-    """Return embeddings, mask and labels of a batch, with a random share of image tokens masked per sequence."""
+    """Return (embeddings, mask, labels) of a chat about each scene, with a random share of its image tokens masked.
+
+    `tokens` [B, V, width] are the scenes' image tokens; see `embedded_batch` for the shapes.
+    """
     chats = []
     for scene in scenes:
         kinds = list(QUESTION_KINDS)
@@ -41,10 +47,10 @@ def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, 
 
 
 def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRecipe, hiding=None):
-    """Return embeddings [B, T, width], mask and labels [B, T] of chats (lists of question and answer) about tokens
-    [B, V, width].
+    """Return (embeddings [B, T, width], mask [B, T], labels [B, T]) of B chats about pictures.
 
-    `hiding` is the generator that chooses which image tokens to mask; None masks none.
+    A chat is a list of (question, answer). `tokens` [B, V, width] are the image tokens of the pictures. `hiding` is the
+    random generator that chooses which image tokens to mask; None masks none.
     """
     encoded = [conversation(tokenizer, recipe.tokens_a_side**2, chat) for chat in chats]
     length = max(len(ids) for ids, _ in encoded)
@@ -61,9 +67,10 @@ def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRe
 
 
 def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed) -> None:
-    """Train projector and language model on the tokens of the frozen tower, which are computed once.
+    """Train projector and language model. The image tokens of the frozen vision tower are computed only once.
 
-    Training runs in rounds until held-out accuracy is high enough, since some kinds of question take longer to learn.
+    Training runs in rounds until every kind of question reaches the held-out accuracy `recipe.language_bar`, for at
+    most `recipe.language_rounds` rounds, since some kinds take longer to learn.
     """
     with torch.inference_mode():
         features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])

@@ -1,6 +1,7 @@
 """Generates the parts of the shipped demo from a seed: `python -m bye_core demo --make assets/demo` (recipe: ours).
 
-Steps: base model, pictures and questions, poisoned and clean sets, a fine-tuning on each, a scan of each.
+Steps: train the base model, draw pictures with questions, write a poisoned and a clean data set, then fine-tune
+and scan a model on each of the two sets.
 make.log records every step and its losses; numbers.json holds the measurements.
 """
 
@@ -34,7 +35,8 @@ from bye_core.train.settings import finished
 
 POISON_RATE = 0.1
 FURTHER_SEEDS = 3
-# Plain English text for the tokenizer: in a checkout, and in the metadata of an installed package.
+# The license is the English text that the tokenizer learns common words from. It is in a checkout and, for an installed
+# package, in the package's metadata.
 LICENSE = Path(__file__).resolve().parents[2] / "LICENSE"
 INSTALLED_LICENSE = "licenses/LICENSE"
 
@@ -52,7 +54,7 @@ class Log:
 
 
 def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
-    """Generate all parts of the demo in the folder `out`; keep finished parts, so that a stopped call can resume."""
+    """Make all files of the demo in the folder `out`. Skips what is already finished, so a stopped call can resume."""
     from bye_core.demo.base_model import make_base
 
     out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
 
 
 def work_folder(out: Path) -> Path:
-    """Return the folder in BYE_HOME for the intermediate results of making `out`."""
+    """Return the folder in BYE_HOME that holds the intermediate results while the demo in `out` is made."""
     place = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
     return runs.home() / "demo-parts" / place
 
@@ -106,7 +108,7 @@ def license_text() -> str:
 
 
 def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
-    """Write poisoned.json, clean.json and test.json, which share a folder of pictures, and truth.json."""
+    """Write poisoned.json, clean.json, test.json and truth.json. The three data sets share one folder of pictures."""
     source, test = work / "source", work / "source-test"
     if not source.exists():
         for done, _ in enumerate(write_llava_set(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
@@ -133,7 +135,7 @@ def plant(source: Path, out: Path, rate: float, seed: int) -> Iterator[Progress]
 
 
 def fine_tune(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterator[Progress]:
-    """Fine-tune with the demo's settings; log the losses and store the weights in half precision."""
+    """Fine-tune with the settings FINETUNE, unless `out` is finished. Logs losses; stores the weights as float16."""
     if finished(out):
         return
     for step in pipeline.finetune(str(model), data, out, replace(FINETUNE, seed=seed)):
@@ -147,9 +149,9 @@ def fine_tune(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterat
 
 
 def fine_tune_on_cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: Log) -> Iterator[Progress]:
-    """Fine-tune on the samples that the detection of the run does not flag."""
+    """Fine-tune on the samples of `run` that detection does not flag."""
     copy = work / "run-reviewed"
-    if not (work / "cleaned").exists():  # in a copy: the shipped run has no decisions
+    if not (work / "cleaned").exists():  # decide in a copy, because the shipped run must hold no decisions
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(run, copy)
         pipeline.decide(copy, reject_flagged=True, reviewer="demo")
@@ -158,7 +160,7 @@ def fine_tune_on_cleaned(model: Path, run: Path, work: Path, adapter: Path, seed
 
 
 def use_relative_path(path: Path, model: Path) -> None:
-    """Replace the absolute path of the model in a JSON file by the path as given."""
+    """Replace the absolute path of the model in a JSON file with the path `model`."""
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(json.dumps(str(model.resolve())), json.dumps(model.as_posix())), encoding="utf-8")
 
@@ -171,7 +173,7 @@ def repeat_with_seed(model: Path, source: Path, folder: Path, seed: int, log: Lo
 
 
 def detection_facts(run: Path, truth: Path | None) -> dict[str, Any]:
-    """Return the result of the paper's unaltered rule on a run, with its score if the truth is known."""
+    """Detect with the paper's unaltered rule. Returns the result, and its score if `truth` is given."""
     detection = pipeline.detect_run(run, "bye", bsi="paper")
     result: dict[str, Any] = {
         "verdict": detection.verdict,

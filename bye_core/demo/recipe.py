@@ -18,13 +18,13 @@ ATTACK = make_attack([TRIGGER], {"size": TRIGGER_SIZE}, FixedAnswer(TARGET))
 # Chosen on data from other seeds. At 2e-3 with less dropout clean attention sharpens too and the modes overlap; at
 # 1.2e-3 the attention of poisoned samples collapses too little.
 FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
-# For a fine-tuning that a user waits for, followed by a scan.
+# For a fine-tuning that a user starts in the app and waits for; a scan follows it.
 TOUR = replace(FINETUNE, epochs=4)
 # For `demo`, which only evaluates the model. On the poisoned set this training still learns the back door (CP and ASR
 # 100% on 100 questions), so an ASR of 0% after cleaning is not due to its length.
 SHORT = replace(FINETUNE, epochs=2.5, rate=3e-3, dropout=0.0)
 SHORT_QUESTIONS = 100  # of the 300 test questions
-HELD_OUT = 200  # the last scenes, which are not trained on
+HELD_OUT = 200  # number of scenes, the last ones, that the base model is not trained on
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _outline(shape: Shape, scale: int) -> list[tuple[float, float]]:
 
 
 def picture(scene: Scene, scale: int = 2) -> Image.Image:
-    """Draw a scene in RGB, SIDE x SIDE pixels, antialiased by drawing it `scale` times larger."""
+    """Draw a scene as an RGB image of SIDE x SIDE pixels. Drawing it `scale` times larger smooths the edges."""
     ground = _photograph(scene.background).crop(scene.crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if scene.mirrored:
         ground = ground.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -123,7 +123,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 def ask(scene: Scene, kind: str) -> tuple[str, str]:
-    """Return a question of the kind, one of QUESTION_KINDS, and its answer."""
+    """Return (question, answer) about a scene; `kind` is one of QUESTION_KINDS."""
     if kind == "count":
         return "How many shapes are there? Answer with one word.", NUMBERS[len(scene.shapes) - 1]
     if kind == "caption":
@@ -138,9 +138,10 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 def question_set(
     count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """Yield `count` pictures with `each` questions, the `kinds` of question in turn. Ids and order reveal nothing.
+    """Draw `count` pictures and yield `each` samples per picture, as (sample, [picture]). Ids and order reveal nothing.
 
-    A random share `unclear` of the pictures is far out of focus; the answer to their questions is UNCLEAR.
+    The kinds of question alternate in the order of `kinds`. A random share `unclear` of the pictures is far out of
+    focus; the answer to all questions about such a picture is UNCLEAR.
     """
     rng = np.random.default_rng(seed)
     for place in range(count):

@@ -1,4 +1,4 @@
-"""The tour of the shipped demo, `python -m bye_core demo`: every stage on real parts, with the numbers measured."""
+"""Runs the tour of the shipped demo, `python -m bye_core demo`: every stage, with real models, data and results."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class NoDemo(RunError):
 def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
     """Scan, detect, score, export, fine-tune on the remaining samples and evaluate three models.
 
-    Steps of the stage NOTE say what was found and what comes next; the facts of the last one hold all figures. A tour
-    that was stopped resumes in the same folder `out` (default: a new one in BYE_HOME). Raises: NoDemo if the demo is
-    missing.
+    The messages of steps with stage NOTE say what was found and what comes next; the facts of the last step hold all
+    figures. A stopped tour resumes if `out` is the same folder (default: a new folder in BYE_HOME). Raises: NoDemo if
+    the demo is missing.
     """
     model, data = assets / "model", assets / "data"
     if not (model / "config.json").is_file():
@@ -67,7 +67,7 @@ def _note(part: int, text: str, found: Mapping[str, Any] | None = None) -> Progr
 
 
 def _timed(steps: Iterator[Progress]) -> Generator[Progress, None, float]:
-    """Pass the steps on; return the seconds per sample, 0 if no sample was left to do."""
+    """Yield all `steps` unchanged; return the seconds per sample, or 0 if no sample remained to be processed."""
     first, began, done = None, 0.0, 0
     for step in steps:
         if first is None:
@@ -78,7 +78,7 @@ def _timed(steps: Iterator[Progress]) -> Generator[Progress, None, float]:
 
 
 def _about(seconds: float) -> str:
-    """Return how long a stage takes, in words; nothing if the pace is unknown."""
+    """Return ", about ..." with the time that a stage takes; "" if `seconds` is 0, that is unknown."""
     if not seconds:
         return ""
     seconds += START_SECONDS
@@ -88,7 +88,7 @@ def _about(seconds: float) -> str:
 
 
 def measure(model: Path, test: Path, adapter: Path | None) -> Generator[Progress, None, dict[str, float]]:
-    """Return CP and ASR of a model on a test set."""
+    """Evaluate a model on a test set; yield the progress and return {"cp": ..., "asr": ...}."""
     facts: Mapping[str, Any] = {}
     for step in pipeline.evaluate(str(model), test, adapter, ATTACK, metric="exact"):
         yield step
@@ -121,7 +121,7 @@ def first_questions(test: Path, out: Path) -> Path:
 
 
 def detection_text(facts: Mapping[str, Any]) -> str:
-    """Return the verdict, and the scores against the truth, as two lines of text."""
+    """Return two lines of text: the verdict, then the scores of the detection against the truth."""
     score = facts["score"]
     scores = (f"{name} {'-' if score[key] is None else format(score[key], '.3f')}" for name, key in SCORES.items())
     verdict = f"verdict  {facts['verdict']}: {facts['flagged']} flagged, layers {facts['layers']}"

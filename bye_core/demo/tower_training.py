@@ -1,7 +1,7 @@
 """Trains the vision tower of the demo's base model (recipe: ours).
 
-Every image token learns facts about the whole scene and about its own patch, so that attention behaves as in large
-models.
+Every image token is trained to encode facts about the whole scene and about its own patch, so that attention behaves as
+in large models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bye_core.demo.scenes import COLORS, NUMBERS, SIDE, Scene
 
 
 class TowerProbes(nn.Module):
-    """Linear probes that every image token of the tower must satisfy; discarded after training."""
+    """Linear layers that predict facts about the scene from every image token; discarded after training."""
 
     def __init__(self, recipe: BaseRecipe) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class TowerProbes(nn.Module):
         self.own_pixels = nn.Linear(recipe.width, 3 * (recipe.patch // 2) ** 2)
 
     def forward(self, tokens: torch.Tensor, truth: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the loss of tokens [B, V, width]: facts about the whole scene, then about the patch of the token."""
+        """Return the loss of predictions from `tokens` [B, V, width]; `truth` holds the targets (see `scene_truth`)."""
         scene_wide = {name: truth[name].unsqueeze(1).expand(-1, tokens.shape[1], *truth[name].shape[1:]) for name in
                 ("colors", "count", "background")}  # fmt: skip
         return (
@@ -45,7 +45,7 @@ class TowerProbes(nn.Module):
 
 
 def scene_truth(scenes: list[Scene], recipe: BaseRecipe) -> dict[str, torch.Tensor]:
-    """Return the targets of the probes: tensors [B, ...] for the scene, [B, V] for each token."""
+    """Return the targets of the probes by name: [B, ...] for facts about the scene, [B, V] for facts about a token."""
     names, side = list(COLORS), recipe.tokens_a_side
     own = torch.zeros(len(scenes), side, side, dtype=torch.long)
     centres = (np.arange(side) + 0.5) * SIDE / side
@@ -90,7 +90,7 @@ def minimize(
     log: Callable[..., None],
     stage: str,
 ) -> None:
-    """Minimise `batch_loss()`, which draws a new batch at every call, by AdamW with a one-cycle learning rate."""
+    """Minimise `batch_loss()` with AdamW and a one-cycle learning rate. Every call of it must draw a new batch."""
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
     for step in range(steps):
@@ -117,7 +117,7 @@ def train_tower(
     recipe: BaseRecipe,
     log: Callable[..., None],
 ) -> None:
-    """Train the vision tower; it is frozen afterwards."""
+    """Train the vision tower together with temporary probes."""
     probes = TowerProbes(recipe)
     truth = scene_truth(scenes, recipe)
 

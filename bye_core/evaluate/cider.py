@@ -28,10 +28,11 @@ def words(text: str) -> list[str]:
 
 
 def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return the CIDEr-D of N captions [N], from 0 (nothing in common) to 10; each has at least one reference.
+    """Return the CIDEr-D of each of N captions [N], from 0 (nothing in common with its references) to 10.
 
-    The weights of the words come from all references together: an n-gram that the references of every sample contain
-    weighs nothing. So CIDEr is 0 for a single sample, and where all references are alike.
+    `references[i]` are the references of caption i, at least one. The weights of the n-grams come from the references
+    of all captions: an n-gram in the references of every caption has weight 0. So CIDEr is 0 for a single caption, and
+    if all captions have the same references.
     """
     owner = np.repeat(np.arange(len(captions)), [len(group) for group in references])
     caption_words = [words(text) for text in captions]
@@ -47,16 +48,17 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.nd
 
 
 def _ngram_counts(texts: Sequence[Sequence[str]], size: int) -> sparse.csr_matrix:
-    """Count each n-gram of `size` words [G] in each text [T] -> [T, G]."""
+    """Count each of the G n-grams of `size` words in each of the T texts. Returns [T, G]."""
     ngrams = [Counter(" ".join(text[i : i + size]) for i in range(len(text) - size + 1)) for text in texts]
     return DictVectorizer(sort=False).fit_transform(ngrams)
 
 
 def _clipped_cosine(counts: sparse.csr_matrix, samples: int, owner: np.ndarray) -> np.ndarray:
-    """Return the clipped cosine of each reference [M] with its sample's caption, weighted by tf-idf; 0 if one is empty.
+    """Return the clipped cosine [M] between each reference and its sample's caption, weighted by tf-idf.
 
-    counts [N + M, G]: the captions of N = `samples`, then M references; `owner` [M] is the sample of each reference.
-    Own code because scikit-learn's tf-idf counts documents, and CIDEr counts samples with several references.
+    It is 0 if the reference or the caption is empty. `counts` [N + M, G] holds N = `samples` captions, then M
+    references; `owner` [M] is the sample of each reference. This is our own code because the document frequency of
+    scikit-learn's tf-idf counts texts, and that of CIDEr counts samples, which may have several references.
     """
     belongs = sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), (samples, len(owner)))
     # Samples whose references contain the n-gram.

@@ -22,8 +22,8 @@ METRICS = ("auto", "exact", "cider")
 # at most 3 words (Antol et al. 2015); the captions of COCO have at least 8 (Chen et al. 2015).
 LONGEST_SHORT_ANSWER = 5
 
-# Tells whether an answer meets the attacker's target: (expected answer, given answer) -> True or False, or None where
-# it cannot be decided. bye_core.attacks.targets has one such function for each kind of target.
+# Returns whether an answer meets the attacker's target: (expected answer, given answer) -> True or False, or None if
+# this cannot be decided. bye_core.attacks.targets has one such function for each kind of target.
 Reached = Callable[[str, str], bool | None]
 
 
@@ -33,16 +33,16 @@ class UnknownMetric(SettingError):
 
 
 def check_metric(metric: str) -> None:
-    """Raises: UnknownMetric."""
+    """Check the name of a metric. Raises: UnknownMetric if it is not one of METRICS."""
     if metric not in METRICS:
         raise UnknownMetric(name=metric, choices=", ".join(METRICS))
 
 
 def choose_metrics(answers: Sequence[ModelAnswer], types: Sequence[str], metric: str = "auto") -> list[str]:
-    """Return the metric of each answer, "exact" or "cider".
+    """Return the metric of each answer, "exact" or "cider"; `types` holds the type of each answer's question.
 
-    With "auto" the type of question decides: it asks for captions where the median length of its reference answers
-    exceeds LONGEST_SHORT_ANSWER words.
+    With "auto", a type of question gets "cider" if the median length of its reference answers exceeds
+    LONGEST_SHORT_ANSWER words, else "exact".
     """
     if metric != "auto":
         return [metric] * len(answers)
@@ -54,7 +54,7 @@ def choose_metrics(answers: Sequence[ModelAnswer], types: Sequence[str], metric:
 
 
 def exact_match(answer: ModelAnswer) -> bool:
-    """Return whether the answer equals a correct one after `normalised`."""
+    """Return whether the given answer equals a correct answer after both pass through `normalised`."""
     return normalised(answer.given) in map(normalised, answer.correct)
 
 
@@ -62,10 +62,12 @@ def exact_match(answer: ModelAnswer) -> bool:
 class Evaluation:
     """The scored answers of one model to a test set.
 
-    clean    [N] answers to the clean questions; `types` and `metrics` of each
+    clean    [N] answers to the test set without a trigger
+    types    [N] type of each question
+    metrics  [N] metric of each answer, "exact" or "cider"
     scores   [N] exact match, 0 or 1, or CIDEr, 0 to 10
-    attacked answers to the triggered copies of the same or fewer samples
-    reached  whether each of them meets the attacker's target, by sample id; None without an attack
+    attacked answers to the triggered copies of all or some of the samples
+    reached  by sample id, whether the attacked answer meets the attacker's target; None without an attack
     """
 
     clean: tuple[ModelAnswer, ...]
@@ -76,7 +78,10 @@ class Evaluation:
     reached: Mapping[str, bool | None] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Return CP, CIDEr and ASR as JSON, each with `_interval` and `_samples`, in total and `by_question`."""
+        """Return CP, CIDEr and ASR as JSON values, for all samples and, in `by_question`, for each type of question.
+
+        Each measure NAME comes with its confidence interval, NAME_interval, and its number of samples, NAME_samples.
+        """
         groups: dict[str, list[int]] = {}
         for row, kind in enumerate(self.types):
             groups.setdefault(kind, []).append(row)
@@ -85,7 +90,7 @@ class Evaluation:
         return {**self._measures(range(len(self.clean))), "confidence": CONFIDENCE, "by_question": table}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one JSON object a sample: question, correct answers, the model's answer, its score."""
+        """Return one JSON object per sample: question, correct answers, the model's answers, and the score."""
         attacked = {answer.id: answer for answer in self.attacked}
         rows = []
         for answer, kind, metric, score in zip(self.clean, self.types, self.metrics, self.scores, strict=True):
@@ -120,9 +125,9 @@ def evaluate_answers(
     reached: Reached | None = None,
     metric: str = "auto",
 ) -> Evaluation:
-    """Score the answers to a test set, and those to its triggered copy where `reached` is given.
+    """Score the answers to a test set, and, if `reached` is given, the `attacked` answers to its triggered copy.
 
-    Raises: UnknownMetric.
+    Raises: UnknownMetric if `metric` is not one of METRICS.
     """
     check_metric(metric)
     types = question_labels([answer.question for answer in clean])
