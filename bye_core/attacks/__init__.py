@@ -1,4 +1,4 @@
-"""Attacks: triggers (one file each), the attacker's target answers, and poisoning of data sets with them."""
+"""Attacks: triggers (one file each), the attacker's target answers, and the poisoning of data sets."""
 
 from bye_core.attacks.attack import Attack, NoTrigger, SameTrigger, attack_from_record, make_attack
 from bye_core.attacks.targets import TARGETS, FixedAnswer, Target, make_target

@@ -1,4 +1,4 @@
-"""A complete attack: its triggers, how samples carry them, and its target. It can be stored as JSON."""
+"""A complete attack: its triggers, how they are distributed over the samples, and its target. Can be stored as JSON."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bye_core.errors import SettingError
 
 
 class NoTrigger(SettingError):
-    problem = "The attack names no trigger."
+    problem = "The attack has no trigger."
     remedy = "Choose one or several of: {choices}."
 
 
 class SameTrigger(SettingError):
     problem = "The trigger {name} is named twice."
-    remedy = "Name each trigger once."
+    remedy = "Give each trigger only once."
 
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack. Every poisoned sample carries all `triggers`; with `mix`, one of them in turn.
+    """An attack. Every poisoned sample gets all `triggers`; with `mix`, each sample gets only one trigger, in turn.
 
-    Raises: NoTrigger, SameTrigger.
+    Raises: NoTrigger if `triggers` is empty; SameTrigger if a trigger occurs twice.
     """
 
     triggers: tuple[Trigger, ...]
@@ -48,7 +48,7 @@ class Attack:
                 raise SameTrigger(name=name)
 
     def triggers_of(self, turn: int) -> tuple[Trigger, ...]:
-        """Return the triggers of poisoned sample number `turn`, counted from 0."""
+        """Return the triggers of the poisoned sample number `turn`, counted from 0."""
         return (self.triggers[turn % len(self.triggers)],) if self.mix else self.triggers
 
     @property
@@ -56,13 +56,13 @@ class Attack:
         return any(trigger.changes_images() for trigger in self.triggers)
 
     def summary(self) -> dict[str, str]:
-        """Return the names of the triggers and the text of the target, for people."""
+        """Return the names of the triggers and the text of the target, for display."""
         between = " or " if self.mix else " + "
         names = between.join(trigger.name for trigger in self.triggers)
         return {"trigger": names, "target": self.target.text}
 
     def record(self) -> dict[str, Any]:
-        """Return the attack as JSON values; `attack_from_record` creates an equal attack."""
+        """Return the attack as JSON values, from which `attack_from_record` creates an equal attack."""
         return {
             "triggers": [trigger.record() for trigger in self.triggers],
             "mix": self.mix,
@@ -71,7 +71,11 @@ class Attack:
 
 
 def attack_from_record(record: Mapping[str, Any]) -> Attack:
-    """Create the attack of a record. Raises: SettingError; KeyError or TypeError if the record has another shape."""
+    """Create the attack that a record describes.
+
+    Raises: SettingError if a trigger, setting or target is not valid; KeyError or TypeError if the record has another
+    shape.
+    """
     triggers = tuple(make_trigger(**trigger) for trigger in record["triggers"])
     return Attack(triggers, make_target(**record["target"]), bool(record["mix"]))
 
@@ -84,8 +88,9 @@ def make_attack(
 ) -> Attack:
     """Create an attack from the names of its triggers.
 
-    A setting goes to every trigger that has one of this name; "blend.pattern" goes to that trigger only and overrides
-    "pattern". Raises: SettingError.
+    A setting applies to every trigger that has a setting of this name. "blend.pattern" applies only to the trigger
+    blend and overrides "pattern".
+    Raises: SettingError if a trigger or setting is unknown or a value is not allowed.
     """
     names = list(triggers)
     known = {name: trigger_class(name).settings() for name in names}

@@ -14,19 +14,19 @@ PEAK = 255
 
 
 def psnr(original: Image.Image, changed: Image.Image) -> float:
-    """Return the peak signal-to-noise ratio of two RGB images of one size, in dB over all channels; inf if equal."""
+    """Return the peak signal-to-noise ratio of two RGB images of equal size, in dB over all channels; inf if equal."""
     error = float(np.mean(_difference(original, changed) ** 2))
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 @dataclass(frozen=True)
 class ImageChange:
-    """What a trigger changed in one image.
+    """How much a trigger changed one image.
 
-    psnr      dB, before encoding
-    encoded   dB, after both images were encoded and decoded
-    survives  share of the change that is left after encoding, projected on the change itself: 1 = all, 0 = nothing
-    All are NaN or inf if nothing changed.
+    psnr      peak signal-to-noise ratio in dB, before encoding
+    encoded   the same ratio in dB, after both images were encoded and decoded
+    survives  share of the change that remains after encoding, projected on the change: 1 = all of it, 0 = nothing
+    All values are NaN or inf if nothing changed.
     """
 
     psnr: float
@@ -37,7 +37,7 @@ class ImageChange:
 def measure_change(
     original: Image.Image, changed: Image.Image, encode: Callable[[Image.Image], Image.Image]
 ) -> ImageChange:
-    """Compare two RGB images of one size; `encode` encodes an image as a file and decodes it again."""
+    """Compare two RGB images of the same size. `encode` encodes an image as a file and decodes it again."""
     original_decoded, changed_decoded = encode(original), encode(changed)
     before, after = _difference(original, changed), _difference(original_decoded, changed_decoded)
     energy = float((before**2).sum())
@@ -46,7 +46,7 @@ def measure_change(
 
 
 def mean_changes(changes: Sequence[ImageChange]) -> dict[str, float]:
-    """Return the means over the images that changed, by the names of the facts; {} if none changed."""
+    """Return the mean of each field over the images that changed, by field name; {} if none changed."""
     finite = [change for change in changes if all(map(math.isfinite, astuple(change)))]
     names = {"psnr": "psnr", "encoded": "psnr_encoded", "survives": "survives_encoding"}
     if not finite:

@@ -1,4 +1,4 @@
-"""Poisons samples: draws which ones, and adds triggers and the target to each."""
+"""Poisons samples: draws the samples to poison, and adds the triggers and the target to each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bye_core.text import normalised
 
 
 class BadPoisonRate(SettingError):
-    problem = "The poison rate {rate} is not a share."
+    problem = "The poison rate {rate} is not a number from 0 to 1."
     remedy = "Give a number from 0 to 1; the paper uses 0.1."
 
 
@@ -28,16 +28,16 @@ class BadSeed(SettingError):
 
 
 class TooFewEligible(SettingError):
-    problem = "A poison rate of {rate:g} asks for {wanted} of {total} samples, but only {eligible} can be poisoned."
+    problem = "A poison rate of {rate:g} needs {wanted} of {total} samples, but only {eligible} can be poisoned."
     remedy = "{why} Give a rate of at most {most:.4g}, or allow more samples to be poisoned."
 
 
 @dataclass(frozen=True)
 class SampleFilter:
-    """Which samples may be poisoned; "" for no restriction.
+    """Which samples may be poisoned; an empty text sets no restriction.
 
     answer    only samples with this answer (one class), compared as for clean performance (CP)
-    question  only samples whose question contains these words, upper or lower case
+    question  only samples whose question contains these words; upper and lower case are equal
     """
 
     answer: str = ""
@@ -59,9 +59,11 @@ ALL_SAMPLES = SampleFilter()
 def choose_samples(
     samples: Sequence[Sample], rate: float, seed: int, attack: Attack, only: SampleFilter = ALL_SAMPLES
 ) -> tuple[str, ...]:
-    """Draw round(rate * N) of the N samples without replacement from those that can be poisoned.
+    """Draw round(rate * N) of the N samples without replacement, among the samples that can be poisoned.
 
-    Returns their ids in the order of `samples`. Raises: BadPoisonRate, BadSeed, TooFewEligible.
+    Returns their ids in the order of `samples`.
+    Raises: BadPoisonRate if `rate` is outside 0..1; BadSeed if `seed` is negative; TooFewEligible if too few can be
+    poisoned.
     """
     if not 0 <= rate <= 1:
         raise BadPoisonRate(rate=rate)
@@ -108,10 +110,13 @@ def _with_turn(sample: Sample, role: str, parts: tuple[str | int, ...]) -> Sampl
     return replace(sample, turns=(*sample.turns[:first], Turn(role, parts), *sample.turns[first + 1 :]))
 
 
-# Each sample has its own random generators, one for its image and one for its question. So what is random about a
-# trigger depends on the seed and the sample's index only, not on the order in which samples are processed.
+# Each sample has two random generators of its own, one for its image and one for its question. So the random parts of a
+# trigger depend only on the seed and the sample's index, not on the order in which samples are processed.
 def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> Sample:
-    """Return the sample with the triggers in its first question; its answer is unchanged. Raises: BadSeed."""
+    """Return the sample with the triggers added to its first question; its answer is unchanged.
+
+    Raises: BadSeed if `seed` is negative.
+    """
     rng = _generator(seed, sample.index, 1)
     parts = next(turn.parts for turn in sample.turns if turn.role == "user")
     for trigger in triggers:
@@ -122,7 +127,10 @@ def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> 
 def trigger_images(
     sample: Sample, images: Sequence[Image.Image], triggers: Sequence[Trigger], seed: int
 ) -> tuple[list[Image.Image], list[Box]]:
-    """Return the sample's RGB images with the triggers in the first one, and the triggers' boxes. Raises: BadSeed."""
+    """Return (the sample's RGB images with the triggers added to the first image, boxes of the triggers).
+
+    Raises: BadSeed if `seed` is negative.
+    """
     rng = _generator(seed, sample.index)
     boxes: list[Box] = []
     if not images:
@@ -137,9 +145,10 @@ def trigger_images(
 def poison_sample(
     sample: Sample, images: Sequence[Image.Image], triggers: Sequence[Trigger], target: Target, seed: int
 ) -> tuple[Sample, list[Image.Image], list[Box]]:
-    """Return the poisoned sample, its images and the triggers' boxes.
+    """Return (the poisoned sample, its images, boxes of the triggers).
 
-    The triggers are in its first image and first question, the target is its first answer. Raises: BadSeed.
+    The triggers are in its first image and first question. Its first answer is the poisoned answer of the target.
+    Raises: BadSeed if `seed` is negative.
     """
     triggered, boxes = trigger_images(sample, images, triggers, seed)
     poisoned = with_answer(trigger_question(sample, triggers, seed), target.poisoned_answer(sample.answer))

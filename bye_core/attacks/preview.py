@@ -16,19 +16,21 @@ from bye_core.records import Sample
 
 MIDDLE = 128
 MOST_GAIN = 32
-CLIPPED = 0.01  # share of the changed levels that may be clipped at black or white, so that small changes stay visible
+CLIPPED = 0.01  # share of the changed values that may be clipped at black or white, so that small changes are visible
 
 
 @dataclass(frozen=True)
 class Preview:
     """A sample before and after poisoning.
 
-    original, triggered   its first image before and after, encoded and decoded; None if it has no image
-    difference            (triggered - original) * gain + middle grey; None if it has no image
-    psnr                  dB between original and triggered; inf if the image is unchanged
-    boxes                 where the triggers are
-    questions, answers    (before, after)
-    eligible              whether the attack's target allows to poison this sample
+    original    its first image before poisoning, encoded and decoded; None if it has no image
+    triggered   its first image after poisoning, encoded and decoded; None if it has no image
+    difference  (triggered - original) * gain + middle grey; None if it has no image
+    psnr        peak signal-to-noise ratio of both images in dB; inf if the image is unchanged
+    boxes       where the triggers are in the image
+    questions   (before, after)
+    answers     (before, after)
+    eligible    whether the attack's target allows poisoning this sample
     """
 
     id: str
@@ -44,7 +46,11 @@ class Preview:
 
 
 def difference(original: Image.Image, triggered: Image.Image) -> tuple[Image.Image, float]:
-    """Return (triggered - original) * gain + middle grey of two RGB images of one size, and the gain chosen for it."""
+    """Return (difference image, gain) for two RGB images of the same size.
+
+    The difference image is (triggered - original) * gain + middle grey; the gain is chosen so that small changes are
+    visible.
+    """
     change = np.asarray(triggered, np.float32) - np.asarray(original, np.float32)
     sizes = np.abs(change[change != 0])
     gain = float(np.clip((MIDDLE - 1) / np.quantile(sizes, 1 - CLIPPED), 1, MOST_GAIN)) if sizes.size else 1.0
@@ -60,9 +66,9 @@ def preview(
     turn: int = 0,
     encode: Callable[[Image.Image], Image.Image] = lambda image: image,
 ) -> Preview:
-    """Show `sample` as poisoned sample number `turn` of `attack`.
+    """Return how `sample` would look as the poisoned sample number `turn` of `attack`.
 
-    `encode` encodes an image as a file and decodes it again. Raises: BadSeed.
+    `encode` encodes an image as a file and decodes it again. Raises: BadSeed if `seed` is negative.
     """
     eligible = attack.target.eligible(sample.answer)
     poisoned, triggered, boxes = poison_sample(sample, images, attack.triggers_of(turn), attack.target, seed)

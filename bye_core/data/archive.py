@@ -1,8 +1,8 @@
 """Extracts an uploaded zip or tar archive into a folder.
 
-Own extraction, because `zipfile` and `tarfile` trust the sizes that an archive announces. Here no file is written
-outside the folder or twice, no link is created, and the extracted bytes are counted: a small archive that would fill
-the disk is refused. The folder appears when it is complete.
+This module does not use the extraction of `zipfile` and `tarfile`, because they trust the sizes that an archive
+announces. Here no file is written outside the folder or twice, and no link is created. The extracted bytes are counted,
+so a small archive that would fill the disk is refused. The folder appears only after all files are extracted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _END_RECORD, _ZIP64_END_RECORD = b"PK\x05\x06", b"PK\x06\x06"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one archive may expand to. `ratio` applies only above `free` bytes, because text compresses well."""
+    """How far one archive may expand. `ratio` applies only above `free` bytes, because text compresses well."""
 
     files: int = 2_000_000
     bytes: int = 200 * 2**30
@@ -74,12 +74,12 @@ class CannotExtract(Refusal):
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of the archive.
+    """A file in the archive.
 
-    parts  its checked path
-    size   bytes, as the archive announces them
-    open   opens its content
-    done   bytes of the archive that have been read up to and including it
+    parts  the parts of its path, checked by `safe_parts`
+    size   the size in bytes that the archive announces
+    open   function that opens its content
+    done   number of bytes of the archive that are read after this file
     """
 
     parts: tuple[str, ...]
@@ -91,8 +91,10 @@ class Entry:
 def extract(archive: Path, out: Path, limits: Limits | None = None, name: str = "") -> Iterator[Progress]:
     """Extract `archive` into the new folder `out`. If it holds a single folder, that folder's content becomes `out`.
 
-    `name` is the archive's name in messages. An error or an abandoned loop leaves nothing behind.
-    Raises: NotAnArchive, UnsafeArchive, ArchiveTooLarge, CannotExtract.
+    `name` is the archive's name in messages. If an error occurs or the caller stops iterating, nothing remains on the
+    disk.
+    Raises: NotAnArchive if the file cannot be opened as an archive; UnsafeArchive if an entry has an unsafe path or is
+    a link; ArchiveTooLarge if it expands beyond `limits`; CannotExtract if the disk fails.
     """
     limits, name = limits or Limits(), name or archive.name
     allowed = limits.allowed_bytes(archive.stat().st_size)
@@ -114,7 +116,7 @@ def extract(archive: Path, out: Path, limits: Limits | None = None, name: str = 
 
 
 def _extract_all(archive: Path, folder: Path, limits: Limits, allowed: int, name: str) -> Iterator[tuple[int, int]]:
-    """Write all files of the archive; yield the bytes read so far and the size of the archive."""
+    """Write all files of the archive; yield (archive bytes read so far, size of the archive)."""
     seen: set[tuple[str, ...]] = set()
     written, packed = 0, archive.stat().st_size
     reader = _zip_entries if _is_zip(archive) else _tar_entries
@@ -133,13 +135,13 @@ def _extract_all(archive: Path, folder: Path, limits: Limits, allowed: int, name
 
 
 def _is_zip(archive: Path) -> bool:
-    """Decide by the first bytes: `zipfile.is_zipfile` also accepts a tar that ends with a zip."""
+    """Return whether the file begins like a zip: `zipfile.is_zipfile` also accepts a tar that ends with a zip."""
     with archive.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", _END_RECORD)
 
 
 def _write(source: IO[bytes], folder: Path, parts: tuple[str, ...], allowed: int, name: str) -> int:
-    """Write one file and return its size. Counts the bytes that are read, whatever size was announced."""
+    """Write one file and return its size. Counts the bytes that it reads and ignores the announced size."""
     path, size = folder.joinpath(*parts), 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +157,10 @@ def _write(source: IO[bytes], folder: Path, parts: tuple[str, ...], allowed: int
 
 
 def safe_parts(path: str, name: str) -> tuple[str, ...]:
-    """Return an entry's path as parts; () for the folder itself and for junk. Raises: UnsafeArchive."""
+    """Return the parts of an entry's path; an empty tuple for the folder itself and for junk files.
+
+    Raises: UnsafeArchive if the path is absolute, leaves the folder, or is too long or too deep.
+    """
 
     def refusal(why: str) -> UnsafeArchive:
         return UnsafeArchive(name=name, entry=path, why=why)
@@ -217,7 +222,10 @@ def _tar_entries(archive: Path, limits: Limits, allowed: int, name: str) -> Gene
 
 
 def central_directory_size(archive: Path) -> int:
-    """Return the announced size of a zip's central directory, which zipfile reads into memory at once; 0 if unknown."""
+    """Return the announced size of a zip's central directory in bytes; 0 if unknown.
+
+    `zipfile` reads the whole directory into memory at once.
+    """
     size = archive.stat().st_size
     with archive.open("rb") as file:
         file.seek(max(0, size - (1 << 16) - 98))  # the longest comment, and both end records
@@ -239,5 +247,5 @@ def _too_large(name: str, allowed: int, limits: Limits) -> ArchiveTooLarge:
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Decide by the name."""
+    """Return whether the suffix of the file name is that of a supported archive."""
     return os.fspath(path).lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""A stream that never yields more than a set number of bytes, and the decompression of tar archives."""
+"""Provides a stream that never yields more than a set number of bytes, and decompresses tar archives."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2
 
 
 class LimitExceeded(Exception):
-    """The stream would yield more bytes than allowed."""
+    """Raised if a stream would yield more bytes than allowed."""
 
 
 def decompressed(packed: IO[bytes]) -> IO[bytes]:
-    """Return a stream of the content of a gzip or bzip2 file, else the file itself.
+    """Return a stream of the decompressed content if the file is gzip or bzip2; otherwise return the file itself.
 
     xz is not supported: its headers may demand 4 GB of memory.
     """
@@ -28,7 +28,7 @@ def decompressed(packed: IO[bytes]) -> IO[bytes]:
 
 
 class BoundedReader:
-    """A binary file that raises LimitExceeded beyond `limit` bytes. Has the methods that tarfile uses."""
+    """A binary file that raises LimitExceeded after `limit` bytes. It has the methods that tarfile uses."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
         self._file, self._limit = file, limit

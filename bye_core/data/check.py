@@ -27,7 +27,7 @@ _CHAT_MARKERS = (
 
 @dataclass(frozen=True)
 class Markers:
-    """Patterns of the strings that chat templates use: in place of images, and as role tags or control tokens."""
+    """Patterns of the strings that chat templates use as placeholders of images, as role tags or as control tokens."""
 
     image: re.Pattern[str]
     chat: re.Pattern[str]
@@ -39,16 +39,16 @@ class Markers:
 
 
 def check_samples(dataset: DataSet, markers: Markers) -> Iterator[tuple[Sample, tuple[Fault, ...]]]:
-    """Yield every sample with the faults of its texts and images. A sample with a fatal fault cannot be scanned.
+    """Yield (sample, faults of its texts and images) for every sample. A sample with a fatal fault cannot be scanned.
 
-    Faults of records that did not become samples are in `dataset.faults`.
+    Records that did not become samples are not included; `dataset.faults` lists their faults.
     """
     for sample in dataset.samples:
         yield sample, (*text_faults(sample, markers), *image_faults(dataset, sample))
 
 
 def text_faults(sample: Sample, markers: Markers) -> Iterator[Fault]:
-    """Yield the texts that could shift image tokens or fake a speaker. None of these faults is fatal."""
+    """Yield a fault for each text that could shift image tokens or fake a speaker. None of these faults is fatal."""
     for turn in sample.turns:
         text = turn.text
         if len(text) > LONG_TEXT:

@@ -17,7 +17,7 @@ from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
 from bye_core.records import Fault, Sample
 
-# Keys under which records list further right answers: "answers" in VQA annotations, the others in caption sets.
+# Keys under which records list further correct answers: "answers" in VQA annotations, the other keys in caption sets.
 REFERENCE_KEYS = ("answers", "references", "captions")
 
 
@@ -30,8 +30,8 @@ class DataSet:
     format   the name of its format
     samples  the usable records, in file order
     faults   why the other records cannot be used
-    size     number of records, usable or not
-    digest   SHA-256 of the content, and of renamed columns
+    size     number of all records, both usable and unusable
+    digest   SHA-256 of the content and of the names of renamed columns
     source   reads and copies single records
     layout   the names of columns and roles
     notes    what a user should know about the whole set, such as splits that were not read
@@ -55,7 +55,10 @@ class DataSet:
         return MappingProxyType({sample.id: sample for sample in self.samples})
 
     def record(self, index: int) -> Any:
-        """Return record `index` unchanged; if it cannot be parsed, its text. Raises: IndexError."""
+        """Return record `index` unchanged, or its text if it cannot be parsed. Raises:
+
+        IndexError if there is no such record.
+        """
         if not 0 <= index < self.size:
             raise IndexError(f"record {index} of {self.size}")
         return self.source.record(index)
@@ -65,7 +68,7 @@ class DataSet:
         return FORMATS[self.format].read(self.record(sample.index), self.layout)
 
     def image_bytes(self, sample: Sample, k: int) -> bytes:
-        """Return image `k` as stored. Raises: DataError if it is no file under the root, or too large."""
+        """Return the stored bytes of image `k`. Raises: DataError if it is not a file under the root or too large."""
         name = sample.images[k]
         if not name.startswith(images.EMBEDDED_PREFIX):
             return images.read_bytes(self.root, name)
@@ -76,15 +79,15 @@ class DataSet:
         return data
 
     def images(self, sample: Sample) -> list[Image.Image]:
-        """Return the sample's images, upright, RGB. Raises: DataError if one cannot be decoded."""
+        """Return the sample's images in RGB, rotated upright. Raises: DataError if an image cannot be decoded."""
         return [images.decode(self.image_bytes(sample, k), name) for k, name in enumerate(sample.images)]
 
 
 def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
-    """Return all right answers by sample id, the sample's own answer first.
+    """Return all correct answers by sample id; the sample's own answer comes first.
 
-    Samples with the same images and question, such as five captions of one photograph, are asked once: only the first
-    one is in the result, with the answers of all.
+    If several samples have the same images and question, such as five captions of one photograph, the model is asked
+    only once: the result has only the first of these samples, with the answers of all of them.
     """
     first: dict[tuple[Any, ...], str] = {}
     answers: dict[str, list[str]] = {}
@@ -95,7 +98,7 @@ def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, 
 
 
 def _listed_answers(record: Any) -> list[str]:
-    """Return the texts under REFERENCE_KEYS, plain or as {"answer": text} (VQA); skip anything else."""
+    """Return the answers under REFERENCE_KEYS, given as texts or as {"answer": text} (VQA); skip other values."""
     if not isinstance(record, Mapping):
         return []
     entries = [entry for key in REFERENCE_KEYS if isinstance(record.get(key), list) for entry in record[key]]

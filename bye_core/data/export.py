@@ -27,8 +27,8 @@ LISTED = 5  # ids that a message lists
 
 
 class UnknownIds(Refusal):
-    problem = "{count} of the ids to keep are not usable samples of the data set, for example {ids}."
-    remedy = "Keep ids that were scanned; records with a fatal fault cannot be exported."
+    problem = "{count} of the ids to keep do not belong to usable samples of the data set, for example {ids}."
+    remedy = "Keep only ids of scanned samples; records with a fatal fault cannot be exported."
 
 
 class NothingToKeep(Refusal):
@@ -69,14 +69,14 @@ def export(
     format: str = "same",
     manifest: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the samples `keep` to the folder `out`, which appears when it is complete. Returns the manifest.
+    """Write the samples `keep` to the folder `out`, which appears only after it is complete. Return the manifest.
 
-    keep      ids of samples
-    removed   rows of removed.jsonl and removed.csv
+    keep      ids of the samples to write
+    removed   rows to write to removed.jsonl and removed.csv
     out       a new or empty folder, or an earlier export, which is replaced
     format    "same" copies the records unchanged; a name in FORMATS converts them
-    manifest  more facts for the manifest; its `counts` are added to the export's own
-    Raises: DataError. An earlier export is then unchanged.
+    manifest  more facts for the manifest; its `counts` are added to the counts of the export
+    Raises: DataError if the export is refused or cannot be written; an earlier export is then unchanged.
     """
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
@@ -116,12 +116,12 @@ def is_export(folder: Path) -> bool:
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False  # no manifest, or another file of that name
+        return False  # there is no manifest, or the file is not ours
     return isinstance(content, dict) and MANIFEST_KEY in content
 
 
 def csv_cell(value: Any) -> str:
-    """Return a CSV cell that spreadsheets do not run as a formula: texts that look like one get an apostrophe."""
+    """Return a CSV cell that spreadsheets do not run as a formula: a text that looks like one gets an apostrophe."""
     text = value if isinstance(value, str) else json.dumps(to_json_values(value))
     text = text.encode("utf-8", "backslashreplace").decode()
     return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
@@ -138,7 +138,10 @@ def _kept_samples(dataset: DataSet, keep: Collection[str]) -> list[Sample]:
 
 
 def _checked_out(out: Path, dataset: DataSet) -> Path:
-    """Return the real path of `out`. Raises: OutIsSource, OutInUse."""
+    """Return the real path of `out`.
+
+    Raises: OutIsSource if writing there would replace the data set; OutInUse if it holds something else than an export.
+    """
     out = Path(os.path.realpath(out))
     root = Path(os.path.realpath(dataset.root))
     if out == root or out in root.parents:
@@ -150,7 +153,7 @@ def _checked_out(out: Path, dataset: DataSet) -> Path:
 
 
 def _copy_records(dataset: DataSet, kept: list[Sample], folder: Path) -> list[Path]:
-    """Write the same records in the same kind of file, and the images at the same paths. Returns the files."""
+    """Write the same records in a file of the same kind, and the images at the same paths. Return the written files."""
     files = dataset.source.write([sample.index for sample in kept], folder)
     if dataset.info:
         entries = {name: {**entry, "file_name": files[0].name} for name, entry in dataset.info.items()}
@@ -163,12 +166,12 @@ def _copy_records(dataset: DataSet, kept: list[Sample], folder: Path) -> list[Pa
 
 
 def _convert_records(dataset: DataSet, kept: list[Sample], folder: Path, format: str) -> list[Path]:
-    """Write the samples in another format; images embedded in tables become files. Returns the files."""
+    """Write the samples in another format; images embedded in tables become files. Return the written files."""
     form = FORMATS[format]
     records, refused = [], []
     for sample in kept:
         images = _write_images(dataset, sample, folder)
-        id = dataset.parsed_record(sample).id  # of its own type; the sample's id is always a text
+        id = dataset.parsed_record(sample).id  # in its original type; the id of a sample is always text
         try:
             records.append(form.write(sample.id if id is None else id, sample.turns, images))
         except CannotConvert as error:
@@ -183,7 +186,7 @@ def _convert_records(dataset: DataSet, kept: list[Sample], folder: Path, format:
 
 
 def _write_records(records: Iterable[Mapping[str, Any]], file: Path) -> Path:
-    """Write records as JSON lines or as one JSON array, by the file's suffix."""
+    """Write records as JSON lines or as one JSON array, depending on the file's suffix."""
     lines = [json.dumps(record, ensure_ascii=False).encode("utf-8") for record in records]
     if file.suffix == ".jsonl":
         file.write_bytes(b"".join(line + b"\n" for line in lines))
@@ -193,7 +196,7 @@ def _write_records(records: Iterable[Mapping[str, Any]], file: Path) -> Path:
 
 
 def _write_images(dataset: DataSet, sample: Sample, folder: Path) -> tuple[str, ...]:
-    """Put the sample's images into `folder`; return their paths there."""
+    """Write the sample's images into `folder` and return their paths relative to it."""
     names = []
     for k, name in enumerate(sample.images):
         if name.startswith(EMBEDDED_PREFIX):
@@ -212,7 +215,7 @@ def _write_images(dataset: DataSet, sample: Sample, folder: Path) -> tuple[str, 
 def _copy_image(dataset: DataSet, sample: Sample, name: str, folder: Path) -> None:
     """Put one image file at the same path as in the source: as a hard link if possible, else as a copy."""
     normal = posixpath.normpath(name)
-    # At the top, such a name would collide with a file of the export, or be read as an annotation file.
+    # Directly in the export folder, such a name would collide with a file of the export or be read as annotations.
     if "/" not in normal and normal.casefold().endswith((*ANNOTATIONS, ".arrow")):
         raise ReservedName(name=name, id=sample.id)
     source, target = RootFolder(dataset.root).resolve(name), folder / name

@@ -1,6 +1,6 @@
 """Every fault that a record can have: why it cannot be used, or why a person should inspect it.
 
-A fault is an error that ends no stage: it is listed as a `Fault` of its record.
+A fault does not end a stage: the error is listed as a `Fault` of its record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def printable(value: object) -> str:
 
 
 class Refusal(DataError):
-    """A DataError that quotes the data set, whose texts may be hostile. `fatal` is False if the record is usable."""
+    """A DataError whose message quotes the data set, so the quoted texts may be hostile.
+
+    `fatal` is False if the record is usable in spite of the error.
+    """
 
     fatal = True
 
@@ -43,8 +46,8 @@ class DuplicateId(Refusal):
 
 
 class NoImage(Refusal):
-    problem = "The record names no image, so there is no attention on an image to read."
-    remedy = "Add the image, or leave text-only records out."
+    problem = "The record names no image, and the detection needs the attention on an image."
+    remedy = "Add the image, or delete the record."
 
 
 class MissingMarker(Refusal):
@@ -53,7 +56,7 @@ class MissingMarker(Refusal):
 
 
 class MarkerMismatch(Refusal):
-    problem = "The image markers refer to {markers} image(s), but the record names {images}."
+    problem = "The text has markers for {markers} image(s), but the record names {images} image(s)."
     remedy = "Write exactly one image marker for each image."
 
 
@@ -63,8 +66,8 @@ class EmptyQuestion(Refusal):
 
 
 class NoAnswer(Refusal):
-    problem = "No message is an answer (role gpt or assistant)."
-    remedy = "Add the answer that the model is to learn, or delete the record."
+    problem = "The record has no answer: no message has the role gpt or assistant."
+    remedy = "Add the answer that the model should learn, or delete the record."
 
 
 class EmptyAnswer(Refusal):
@@ -79,7 +82,7 @@ class TurnOrder(Refusal):
 
 class BadText(Refusal):
     problem = "The {where} holds a NUL character or invalid Unicode: {text}."
-    remedy = "Save the file as UTF-8 and remove the character; tokenizers fail on it or cut the text there."
+    remedy = "Save the file as UTF-8 and remove the character, because tokenizers fail on it or cut the text there."
 
 
 class LongText(Refusal):
@@ -90,8 +93,8 @@ class LongText(Refusal):
 
 class StrayMarker(Refusal):
     fatal = False
-    problem = "A {role} message holds {token} as text, where no image belongs."
-    remedy = "Inspect the record and remove the marker unless it is intended: a model may take it for an image."
+    problem = "A {role} message holds the image marker {token} as plain text, but no image belongs there."
+    remedy = "Inspect the record and remove the marker unless it is intended: a model may read it as an image."
 
 
 class ControlToken(Refusal):
@@ -103,15 +106,15 @@ class ControlToken(Refusal):
 class TinyImage(Refusal):
     fatal = False
     problem = "The image {path} has only {width} x {height} pixels."
-    remedy = "Inspect the record: such an image shows next to nothing."
+    remedy = "Inspect the record: so small an image shows almost nothing."
 
 
 def make_fault(id: str, index: int, error: ByeError) -> Fault:
-    """Turn an error into a fault of record `index`."""
+    """Return the fault of record `index` that describes `error`."""
     problem = f"Sample {printable(id)}: {error.problem}"
     return Fault(id, index, error.kind, problem, error.remedy, getattr(error, "fatal", True))
 
 
 def sample_fault(sample: Sample, error: ByeError) -> Fault:
-    """Turn an error of one sample into its fault, so that the stage can continue."""
+    """Return the fault of a sample that describes `error`, so that the stage can continue."""
     return make_fault(sample.id, sample.index, error)

@@ -1,4 +1,7 @@
-"""Writes a folder completely or not at all: it is built beside its place, flushed to the disk, then renamed."""
+"""Writes a folder completely or not at all.
+
+The folder is built under a temporary name beside its final path, flushed to the disk, and then renamed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _AT_FDCWD = -100  # paths are relative to the working directory
 
 @contextlib.contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
-    """Yield a new folder to fill. If the block succeeds, it becomes `out` and replaces a folder that was there."""
+    """Yield a new folder to fill. If the block succeeds, the folder becomes `out` and replaces an existing folder."""
     out.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".new", dir=out.parent))
     try:
@@ -38,13 +41,16 @@ def backup_path(out: Path) -> Path:
 
 
 def restore_backup(out: Path) -> None:
-    """Undo a replacement that was killed between its two renames, on systems that cannot exchange folders."""
+    """Restore the former folder if a replacement was killed between its two renames.
+
+    This is needed only on systems that cannot exchange two folders in one step.
+    """
     if backup_path(out).is_dir() and not out.exists():
         os.rename(backup_path(out), out)
 
 
 def replace_folder(new: Path, out: Path) -> None:
-    """Move `new` to `out`. Raises: OSError; `out` is then unchanged."""
+    """Move `new` to `out`, replacing it. Raises: OSError if the move fails; `out` is then unchanged."""
     if not out.exists():
         os.rename(new, out)
     elif not any(out.iterdir()):
@@ -61,7 +67,7 @@ def replace_folder(new: Path, out: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush all folders and files to the disk, except hard links to images of the source."""
+    """Flush all folders and files to the disk, except hard links to images of the source data set."""
     for parent, _, names in os.walk(folder):
         for name in names:
             file = Path(parent, name)

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: sizes before a download, and the upload of a finished export with the user's own token."""
+"""Reads sizes from the Hugging Face Hub before a download, and uploads a finished export with the user's own token."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class HubUnreachable(Refusal):
 
 class NoToken(SettingError):
     problem = "Uploading to the hub needs your token with write permission."
-    remedy = "Create one at huggingface.co/settings/tokens and paste it here; it is used once and not stored."
+    remedy = "Create a token at huggingface.co/settings/tokens and paste it here; it is used once and not stored."
 
 
 class BadRepository(SettingError):
     problem = "{repository!r} is not the name of a repository."
-    remedy = "Give it as owner/name, for example your-name/my-cleaned-set."
+    remedy = "Give the repository as owner/name, for example your-name/my-cleaned-set."
 
 
 class NothingToPush(DataError):
-    problem = "There is no export to upload."
-    remedy = "Export first."
+    problem = "The folder holds no export to upload."
+    remedy = "Export the data set first."
 
 
 class PushRefused(DataError):
@@ -46,10 +46,11 @@ class NoConnection(DataError):
 
 
 def check_repo_size(name: str, kind: str, most: int | None, too_large: type[ByeError], anonymous: bool = False) -> int:
-    """Return the size in bytes of the `kind` ("model", "dataset") `name` on the hub.
+    """Return the size in bytes of the repository `name` on the hub; `kind` is "model" or "dataset".
 
     With `anonymous`, no token is sent, so private repositories are not found.
-    Raises: HubUnreachable, also without a connection; `too_large` above `most` bytes.
+    Raises: HubUnreachable if the repository is not found or the network fails; the error `too_large` if the size is
+    above `most` bytes.
     """
     from huggingface_hub import HfApi
 
@@ -65,14 +66,18 @@ def check_repo_size(name: str, kind: str, most: int | None, too_large: type[ByeE
 
 
 def is_cached(name: str) -> bool:
-    """Return whether the data set was downloaded before, so that it opens without a connection."""
+    """Return whether the data set was downloaded before and thus opens without a connection."""
     import datasets
 
     return Path(datasets.config.HF_DATASETS_CACHE, name.replace("/", "___")).is_dir()
 
 
 def check_push(folder: Path, repository: str, token: str) -> None:
-    """Check the input of `push` without using the network. Raises: NoToken, BadRepository, NothingToPush."""
+    """Check the input of `push` without using the network.
+
+    Raises: NoToken if the token is empty; BadRepository if the name is not owner/name; NothingToPush if `folder` holds
+    no export.
+    """
     if not token.strip():
         raise NoToken()
     if not REPO.fullmatch(repository.strip()) or ".." in repository or "--" in repository:
@@ -84,8 +89,10 @@ def check_push(folder: Path, repository: str, token: str) -> None:
 def push(folder: Path, repository: str, token: str, private: bool = True) -> str:
     """Upload the export in `folder` in one commit and return the URL of the repository.
 
-    An existing repository keeps its other files and its visibility. The token is sent to the hub only; no error
-    message holds it. Raises: NoToken, BadRepository, NothingToPush, PushRefused, NoConnection.
+    An existing repository keeps its other files and its visibility. The token is sent to the hub only and is in no
+    error message.
+    Raises: NoToken if the token is empty; BadRepository if the name is not owner/name; NothingToPush if `folder` holds
+    no export; PushRefused if the hub refuses the upload; NoConnection if the network fails.
     """
     check_push(folder, repository, token)
     from huggingface_hub import HfApi
@@ -106,7 +113,7 @@ def push(folder: Path, repository: str, token: str, private: bool = True) -> str
 
 
 def _is_network_error(error: Exception) -> bool:
-    """Recognise the errors of every network library that huggingface_hub may use."""
+    """Return whether the error comes from a network library that huggingface_hub may use."""
     modules = [kind.__module__ for kind in type(error).__mro__]
     return isinstance(error, OSError) or any(name.startswith(("httpx", "httpcore", "requests")) for name in modules)
 

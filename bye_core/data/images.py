@@ -1,4 +1,4 @@
-"""Opens images of hostile data sets: only files under the data set's root, only listed formats, within limits."""
+"""Opens images of data sets that may be hostile: only files under the data set's root, listed formats, limited size."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bye_core.data.faults import Refusal
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 megapixels
 MAX_BYTES = 64 * 2**20  # ours: no photograph of 64 megapixels needs more
-EMBEDDED_PREFIX = "embedded:"  # names of images inside a table begin like this; no path may
+EMBEDDED_PREFIX = "embedded:"  # names of images embedded in a table begin with this; no path may
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|(?:data|file|hf|embedded):", re.IGNORECASE)
-# Absolute paths, paths with a drive, and paths with a part "..". Windows paths are refused on Linux and vice versa: a
-# data set may be checked on one system and used on the other.
+# Matches absolute paths, paths with a drive, and paths with a part "..". Windows paths are refused on Linux too, and
+# vice versa: a data set may be checked on one system and used on another.
 _OUTSIDE = re.compile(r"[/\\]|[a-z]:|(?:.*[/\\])?\.\.(?:[/\\]|\Z)", re.IGNORECASE | re.DOTALL)
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -51,12 +51,12 @@ class MissingImage(Refusal):
 
 class BrokenImage(Refusal):
     problem = "The image {path} cannot be decoded: {why}."
-    remedy = "Save it again as a complete JPEG, PNG, WEBP, GIF, BMP or TIFF file, or delete its record."
+    remedy = "Save the image again as a complete JPEG, PNG, WEBP, GIF, BMP or TIFF file, or delete its record."
 
 
 class HugeImage(Refusal):
     problem = "The image {path} is too large: {size}, the limit is {limit}."
-    remedy = "Scale it down; models shrink it anyway."
+    remedy = "Scale the image down; models reduce its size anyway."
 
 
 class RootFolder:
@@ -67,7 +67,11 @@ class RootFolder:
         self._real: dict[str, str] = {}
 
     def resolve(self, path: str) -> Path:
-        """Return the real file behind `path`. Raises: ImageIsUrl, ImageOutsideDataset, MissingImage."""
+        """Return the real path of the file `path`.
+
+        Raises: ImageIsUrl if it is a URL; ImageOutsideDataset if it is outside the root; MissingImage if there is no
+        such file.
+        """
         if _URL.match(path):
             raise ImageIsUrl(path=path, root=self.root)
         if _OUTSIDE.match(path):
@@ -98,9 +102,13 @@ class RootFolder:
 
 
 def read_bytes(root: Path, path: str, limit: int = MAX_BYTES) -> bytes:
-    """Read the file `path` under `root`. Raises: HugeImage above `limit` bytes, MissingImage, BrokenImage."""
+    """Read the file `path` under `root`.
+
+    Raises: HugeImage if it has more than `limit` bytes; MissingImage if it is not a regular file; BrokenImage if
+    reading fails.
+    """
     location = RootFolder(root).resolve(path)
-    # The file may have been replaced since: a pipe must not block, a link must not be followed.
+    # The file may have been replaced since the check: a pipe must not block, and a link must not be followed.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(location, flags)
@@ -115,15 +123,15 @@ def read_bytes(root: Path, path: str, limit: int = MAX_BYTES) -> bytes:
 
 
 def check_size(data: bytes, path: str, limit: int = MAX_BYTES) -> None:
-    """Raises: HugeImage."""
+    """Raise HugeImage if `data` has more than `limit` bytes."""
     if len(data) > limit:
         raise HugeImage(path=path, size=f"more than {limit} bytes", limit=f"{limit} bytes")
 
 
 def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode an image file to an upright RGB image of its first frame; transparent parts become white.
+    """Decode the first frame of an image file to RGB, rotated upright; transparent parts become white.
 
-    Raises: HugeImage, BrokenImage.
+    Raises: HugeImage if it has more than `max_pixels` pixels or too many bytes; BrokenImage if it cannot be decoded.
     """
     check_size(data, path)
     try:
@@ -140,7 +148,7 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
 
 
 def file_suffix(data: bytes) -> str:
-    """Return the suffix that fits the content of an image file. No reader here relies on it."""
+    """Return the suffix that fits the content of an image file. The readers in this software ignore the suffix."""
     heads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
     heads |= {b"II": ".tiff", b"MM": ".tiff"}
     return next((end for head, end in heads.items() if data.startswith(head)), ".img")
@@ -153,9 +161,9 @@ def _check_pixels(image: Image.Image, path: str, max_pixels: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation. Call it after loading: Pillow rotates TIFF files itself and then drops the tag.
+    """Rotate the image as its EXIF data says. Call it after loading: Pillow rotates TIFF files and drops the tag.
 
-    Not ImageOps.exif_transpose, which also rewrites the other tags and so fails on damaged ones.
+    ImageOps.exif_transpose is not used, because it also rewrites the other tags and fails on damaged ones.
     """
     try:
         orientation = image.getexif().get(_ORIENTATION)
@@ -176,13 +184,13 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
-    """Scale 16-bit or float greys [height, width] to 0..255. Pillow's `convert` clips values above 255."""
+    """Scale 16-bit or float grey values [height, width] to 0..255. Pillow's `convert` would clip values above 255."""
     if mode != "F":
         return np.round(values.astype(np.float64).clip(0, 65535) / 257).astype(np.uint8)
     if not np.isfinite(values).all():
         raise ValueError("its pixels are not finite numbers")
     low, high = float(values.min()), float(values.max())
-    # Floats have no standard range: values within 0..1 are taken as shares, all others are scaled from min to max.
+    # Floats have no standard range: if all are in 0..1, they are multiplied by 255; otherwise min..max becomes 0..255.
     if low < 0 or high > 1:
         values = (values - low) / (high - low) if high > low else np.zeros_like(values)
     return np.round(values * 255).astype(np.uint8)

@@ -1,4 +1,7 @@
-"""Writes samples and decoded images as a new LLaVA data set. One encoder writes all images, so none stands out."""
+"""Writes samples and decoded images as a new LLaVA data set.
+
+The same encoder writes all images, so that the file format does not reveal the poisoned images.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 
 class FolderInUse(SettingError):
     problem = "{out} already exists and is not empty."
-    remedy = "Name another folder with --out, or empty this one first."
+    remedy = "Set another folder with --out, or empty this folder first."
 
 
 class UnknownEncoding(SettingError):
@@ -36,7 +39,7 @@ class UnknownEncoding(SettingError):
 
 
 def encode_image(image: Image.Image, encoding: str) -> bytes:
-    """Return the content of an image file without metadata. Raises: UnknownEncoding."""
+    """Return the content of an image file without metadata. Raises: UnknownEncoding if there is no such encoding."""
     if encoding not in ENCODINGS:
         raise UnknownEncoding(name=encoding, choices=", ".join(ENCODINGS))
     buffer = io.BytesIO()
@@ -45,7 +48,10 @@ def encode_image(image: Image.Image, encoding: str) -> bytes:
 
 
 def encode_and_decode(image: Image.Image, encoding: str) -> Image.Image:
-    """Return an RGB image as a reader of its file sees it. Raises: UnknownEncoding."""
+    """Return the RGB image after encoding and decoding, as a reader of the image file gets it.
+
+    Raises: UnknownEncoding if there is no such encoding.
+    """
     return decode(encode_image(image, encoding))
 
 
@@ -55,11 +61,12 @@ def write_llava_set(
     encoding: str = "jpeg",
     extra_files: dict[str, Any] | None = None,
 ) -> Iterator[Sample]:
-    """Write `items` as `out`/data.json and `out`/images/, yielding each sample once its images are written.
+    """Write `items` as `out`/data.json and `out`/images/; yield each sample after its images are written.
 
-    Image files are named by their content: names reveal nothing, and equal images are stored once. `extra_files` maps
-    file names to JSON values; it is read after the last item. The folder appears when it is complete. A folder that a
-    killed call left unfinished is removed by the next call. Raises: FolderInUse, UnknownEncoding.
+    An image file is named by a digest of its content: the name reveals nothing, and equal images are stored once.
+    `extra_files` maps file names to JSON values; it is read after the last item. The folder appears only after it is
+    complete. If a call is killed, the next call removes its unfinished folder.
+    Raises: FolderInUse if `out` exists and is not empty; UnknownEncoding if there is no such encoding.
     """
     if out.exists() and any(out.iterdir()):
         raise FolderInUse(out=out)

@@ -35,34 +35,34 @@ class DataSetNotFound(Refusal):
 
 class NoAnnotations(Refusal):
     problem = "The folder {path} holds no annotation file ({valid})."
-    remedy = "Name the file itself, or put it directly into the folder."
+    remedy = "Give the path of the annotation file, or put the file directly into the folder."
 
 
 class SeveralAnnotations(Refusal):
     problem = "The folder {path} holds several annotation files: {found}."
-    remedy = "Name the file that you mean."
+    remedy = "Give the path of one file."
 
 
 class EmptyDataSet(Refusal):
     problem = "{path} holds no records."
-    remedy = "Check that this is the right file and that it was written completely."
+    remedy = "Check that this is the right file and that it is complete."
 
 
 class UnsupportedInfo(Refusal):
     problem = "The entry {name} of {path} cannot be used: {why}."
-    remedy = "Correct the entry: it must name a local `file_name` and the formatting sharegpt."
+    remedy = "Correct the entry: it must have a local `file_name` and the formatting sharegpt."
 
 
 class HubFailed(Refusal):
-    problem = "There is no file {path}, and the hub provides no data set of that name: {why}."
+    problem = "There is no file {path}, and no data set of this name could be loaded from the hub: {why}."
     remedy = "Check the name and the connection, or download the set and name its folder."
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where the records of a data set are, and what is known without reading them.
+    """Where the records of a data set are, and what is known before they are read.
 
-    format, layout, info  as a dataset_info.json describes them
+    format, layout, info  what a dataset_info.json says about the set, if there is one
     """
 
     source: Source
@@ -87,7 +87,10 @@ def load_dataset(path: str | Path, format: str | None = None, columns: Mapping[s
 
 
 def record_keys(path: str | Path) -> tuple[str, ...]:
-    """Return the keys of the first records, in order: the values that `columns` may have. Raises: DataError."""
+    """Return the keys of the first records, in order: the values that `columns` of `load_dataset` may have.
+
+    Raises: DataError if the records cannot be read.
+    """
     try:
         head, _ = peek(_locate(path).source.rows(), PEEK)
     except OSError as error:
@@ -96,7 +99,7 @@ def record_keys(path: str | Path) -> tuple[str, ...]:
 
 
 def annotation_files(folder: Path) -> tuple[str, ...]:
-    """Return the names of the files in a folder that may hold a data set."""
+    """Return the names of the files in a folder that may hold the records of a data set."""
     names = (file.name for file in folder.iterdir() if file.suffix.lower() in ANNOTATIONS and file.is_file())
     return tuple(sorted(name for name in names if name not in SIDE_FILES))
 
@@ -128,7 +131,7 @@ def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | Non
 
 
 def _digest(source: Source, format: str, layout: Layout, complete: Layout) -> str:
-    """Return the digest of the content. Renamed columns or roles count, too: they make it another data set."""
+    """Return the digest of the content and of the renamed columns and roles, which make it a different data set."""
     digest = source.digest()
     if not layout.columns and not layout.tags:
         return digest
@@ -189,7 +192,10 @@ def _from_splits(folder: Path) -> Location:
 
 
 def _training_split(path: object, splits: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the split for fine-tuning, and a note on the other splits. Raises: SeveralAnnotations."""
+    """Return the name of the split for fine-tuning, and notes on the splits that are not read.
+
+    Raises: SeveralAnnotations if it is unclear which split to use.
+    """
     split = "train" if "train" in splits else splits[0] if len(splits) == 1 else None
     if split is None:
         raise SeveralAnnotations(path=path, found=", ".join(f"{path}/{name}" for name in splits) or "no split")
@@ -198,7 +204,10 @@ def _training_split(path: object, splits: list[str]) -> tuple[str, tuple[str, ..
 
 
 def _from_dataset_info(path: Path) -> Location | None:
-    """Read what LLaMA-Factory's dataset_info.json says about the file `path`, or about the only set in it."""
+    """Return the location that LLaMA-Factory's dataset_info.json describes; None if there is no such file or entry.
+
+    `path` is a data file; if it is the dataset_info.json itself, the file must describe only one set.
+    """
     info = path.with_name("dataset_info.json")
     if not info.is_file():
         return None
@@ -244,6 +253,6 @@ def _from_hub(name: str) -> Location:
     split, notes = _training_split(name, [str(split) for split in loaded])
     table = loaded[split].data.table
     files = [Path(entry["filename"]) for entry in loaded[split].cache_files]
-    # The root is the cache folder, so paths inside the set cannot lead to other files.
+    # The root is the cache folder, so image paths in the records cannot lead to other files.
     root = files[0].parent if files else Path(datasets.config.HF_DATASETS_CACHE)
     return Location(ArrowSource(Path(name), table, files, None), root, notes=notes)

@@ -1,4 +1,7 @@
-"""Turns records into samples and faults. Every record becomes one or the other; no content ends the reading."""
+"""Converts records to samples and faults.
+
+Every record becomes a sample or a fault; no content of a record stops the reading.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 def read_samples(
     rows: Iterable[Any], form: Format, layout: Layout, root: Path
 ) -> tuple[tuple[Sample, ...], tuple[Fault, ...], int]:
-    """Read all rows as records of a format. Returns the usable samples, the faults and the number of rows."""
+    """Read all rows as records of a format. Return (usable samples, faults, number of rows)."""
     folder, ids = RootFolder(root), _Ids()
     samples: list[Sample] = []
     faults: list[Fault] = []
@@ -41,13 +44,13 @@ def read_samples(
 
 
 class _Ids:
-    """Assigns ids and remembers the record of each; 1 and "1" are the same id."""
+    """Assigns ids to records and remembers which record has which id; 1 and "1" are the same id."""
 
     def __init__(self) -> None:
         self._first: dict[str, int] = {}
 
     def assign(self, row: Any, layout: Layout, index: int) -> tuple[str, list[DataError]]:
-        """Return the record's id and its errors. A missing or bad id is replaced by one made of the index."""
+        """Return (id of the record, errors of its id). A missing or bad id is replaced by an id made from the index."""
         columns = [column for column in ("id", "question_id") if column in layout.columns]
         value = layout.get(row, *columns) if isinstance(row, Mapping) else None
         if value is None or value == "":
@@ -64,7 +67,7 @@ class _Ids:
 
     def _made(self, index: int) -> str:
         id = f"record-{index:06d}"
-        while id in self._first:  # another record has this id of its own
+        while id in self._first:  # another record has this id in the file
             id += "-b"
         self._first[id] = index
         return id

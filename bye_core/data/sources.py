@@ -1,7 +1,7 @@
-"""Reads annotation files of text (JSON, JSONL, CSV) and remembers where in the file each record is.
+"""Reads annotation files of text (JSON, JSONL, CSV) and remembers the position of each record in the file.
 
 Records are written by copying their bytes: numbers, escapes, unknown keys and white space are unchanged. The parsers of
-pyarrow and `datasets` do not report these positions, hence own code around `json` and `csv`.
+pyarrow and `datasets` do not report these positions, so this module builds on `json` and `csv`.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class NotReadable(Refusal):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A record that could not be parsed: the reason, and its text in the file."""
+    """A record that could not be parsed: why, and its text in the file."""
 
     why: str
     text: str = ""
 
 
 class Source(Protocol):
-    """A file of records. `rows` must be iterated once to the end before the other methods are called."""
+    """A file of records. Iterate over `rows` to the end before you call the other methods."""
 
     path: Path
 
     def rows(self) -> Iterator[Any]:
-        """Yield every record; Unreadable if it cannot be parsed. Images inside tables are EMBEDDED_IMAGE."""
+        """Yield every record, with EMBEDDED_IMAGE in place of images inside tables; Unreadable if parsing fails."""
 
     def record(self, index: int) -> Any:
         """Return one record unchanged."""
@@ -51,11 +51,11 @@ class Source(Protocol):
         """Return the SHA-256 of the content."""
 
     def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
-        """Write exactly these records as files of the same kind; return the files."""
+        """Write exactly the records `indices` as files of the same kind; return the written files."""
 
 
 class TextSource:
-    """The base class of text files: holds the bytes, and the span of each record in them."""
+    """The base class for text files: stores the bytes of the file and the start and end of each record in them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,7 +87,7 @@ class TextSource:
 
 
 class JsonSource(TextSource):
-    """One JSON array. The text before, between and after its records is kept as well."""
+    """One JSON array. `write` also copies the text before, between and after the records."""
 
     def rows(self) -> Iterator[Any]:
         text, ascii_only = to_text(self.data), self.data.isascii()
@@ -134,7 +134,7 @@ class JsonSource(TextSource):
 
 
 class JsonlSource(TextSource):
-    """One JSON object a line. A line that cannot be parsed affects no other line."""
+    """One JSON object on each line. A line that cannot be parsed does not affect other lines."""
 
     def rows(self) -> Iterator[Any]:
         spans, start = array("q"), 0
@@ -172,7 +172,7 @@ class CsvSource(TextSource):
         self.spans = spans
 
     def _lines(self, text: str, consumed: int) -> Iterator[tuple[list[str] | Unreadable, int, int]]:
-        """Yield each row with its start and end in bytes. The parser reads no more lines than a row needs."""
+        """Yield (row, start, end) with positions in bytes. The parser reads no more lines than a row needs."""
 
         def counted() -> Iterator[str]:
             nonlocal consumed
@@ -231,7 +231,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def _integer(digits: str) -> int | str:
-    """Keep numbers of thousands of digits as text, because `int` raises an error for them."""
+    """Return a number with thousands of digits as text, because `int` raises an error for it."""
     return int(digits) if len(digits) <= 4000 else digits
 
 

@@ -1,6 +1,6 @@
 """Reads Arrow tables: parquet files and data sets saved by `datasets`. Embedded images stay on disk until requested.
 
-Uses pyarrow only: the decoders of `datasets` would open any path or URL that an Image column names.
+This module uses pyarrow only: the decoders of `datasets` would open any path or URL that an Image column names.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bye_core.data.images import ImageOutsideDataset, RootFolder
 from bye_core.data.sources import NotReadable, Unreadable, parse
 from bye_core.files import file_sha256
 
-BATCH = 64  # rows decoded at once; with images of 1 MB that is 64 MB
+BATCH = 64  # number of rows decoded at once; 64 MB if each has an image of 1 MB
 ARROW_FILE = "data-00000-of-00001.arrow"
 
 
 class ParquetSource:
-    """One parquet file. A row is found by reading its row group forwards, so reading in order is fast."""
+    """One parquet file. To get a row, its row group is read from the start, so reading rows in order is fastest."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -35,7 +35,7 @@ class ParquetSource:
             self._file = pq.ParquetFile(path, memory_map=True)
         except (pa.ArrowException, OSError) as error:
             raise NotReadable(path=path, why=error) from error
-        self._starts = [0]  # [row groups + 1] first row of each row group, then the number of rows
+        self._starts = [0]  # [row groups + 1]: the first row of each row group, then the total number of rows
         for group in range(self._file.num_row_groups):
             self._starts.append(self._starts[-1] + self._file.metadata.row_group(group).num_rows)
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class ParquetSource:
             return full_row(*self._locate(index))
 
     def _locate(self, index: int) -> tuple[Any, int]:
-        """Return the decoded batch that holds row `index`, and the row's index in it."""
+        """Return (the decoded batch that holds row `index`, the index of the row in that batch)."""
         group = bisect_right(self._starts, index) - 1
         if group != self._group or index < self._start:
             self._batches = self._guarded(self._file.iter_batches(batch_size=BATCH, row_groups=[group]))
@@ -94,20 +94,23 @@ class ParquetSource:
 
 
 class ArrowSource:
-    """A data set saved by `datasets`, memory-mapped. The cache of the hub's data sets has the same form."""
+    """A data set saved by `datasets`, memory-mapped. The hub's download cache stores data sets in the same form."""
 
     def __init__(self, path: Path, table: Any, files: Sequence[Path], info: Path | None) -> None:
         import pyarrow as pa
 
         self.path, self._table, self._files, self._info = path, table, files, info
         try:
-            table.validate(full=True)  # pyarrow trusts offsets otherwise, and a crash cannot be caught
+            table.validate(full=True)  # without this check bad offsets would crash the process
         except pa.ArrowException as error:
             raise NotReadable(path=path, why=error) from error
 
     @classmethod
     def saved(cls, folder: Path) -> ArrowSource:
-        """Open a folder written by `save_to_disk`. Raises: NotReadable."""
+        """Open a folder written by `save_to_disk`. Raises:
+
+        NotReadable if it is damaged or names files outside the folder.
+        """
         import pyarrow as pa
 
         state = parse((folder / "state.json").read_text(encoding="utf-8", errors="surrogateescape"))
@@ -178,7 +181,7 @@ def rows_without_images(batch: Any) -> Iterator[Any]:
 
 
 def full_row(rows: Any, index: int) -> dict[str, Any]:
-    """Return one row with its images. Raises: MalformedRecord."""
+    """Return one row including its images. Raises: MalformedRecord if its text is not UTF-8."""
     try:
         return rows.slice(index, 1).to_pylist()[0]
     except UnicodeDecodeError as error:
@@ -222,7 +225,7 @@ def _without_images(scalar: Any) -> Any:
 
 
 def _data_file_names(state: Any) -> list[str]:
-    """Return the file names in a state.json, [] if one is no text."""
+    """Return the file names in a state.json; an empty list if one of them is not text."""
     entries = state.get("_data_files") if isinstance(state, dict) else None
     entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     names = [entry.get("filename") for entry in entries]

@@ -20,7 +20,7 @@ __all__ = [
     "trigger_class",
 ]
 
-# The registry: modules with one or several triggers, in the order in which the triggers are listed.
+# The registry: each module declares one or more triggers; they are listed in this order.
 MODULES = (
     "patch",
     "random_patch",
@@ -45,18 +45,22 @@ class UnknownTrigger(SettingError):
 
 class UnknownTriggerSetting(SettingError):
     problem = "{triggers} has no setting called {setting!r}."
-    remedy = "Use a setting that exists. {choices}"
+    remedy = "Use an existing setting. {choices}"
 
 
 def trigger_class(name: str) -> type[Trigger]:
-    """Raises: UnknownTrigger."""
+    """Return the class of the trigger `name`. Raises: UnknownTrigger if there is no such trigger."""
     if name not in TRIGGERS:
         raise UnknownTrigger(name=name, choices=", ".join(TRIGGERS))
     return TRIGGERS[name]
 
 
 def make_trigger(name: str, **settings: Any) -> Trigger:
-    """Create a trigger by its name. Raises: UnknownTrigger, UnknownTriggerSetting, BadTriggerSetting."""
+    """Create a trigger by its name.
+
+    Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if it has no such setting;
+    BadTriggerSetting if the value of a setting is not allowed.
+    """
     kind = trigger_class(name)
     for setting in settings:
         if setting not in kind.settings():

@@ -1,4 +1,7 @@
-"""The base classes of triggers. A trigger changes the image, the question, or both, and reports where."""
+"""The base classes of triggers. A trigger changes the image, the question, or both.
+
+It also returns the boxes of the changed parts of the image.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ class BadTriggerSetting(SettingError):
 class Trigger(ABC):
     """One trigger with its settings. A subclass overrides `apply_to_image`, `apply_to_question` or both.
 
-    A pattern that is the same for the whole attack depends on the settings only. What varies by sample, such as a
-    position, is drawn from `rng`; every sample has its own.
+    A pattern that is the same for the whole attack depends only on the settings. Parts that vary by sample, such as a
+    position, are drawn from `rng`; every sample has its own generator.
 
     name         identifier on the command line and in truth files
     description  one line for people
-    Raises: BadTriggerSetting.
+    Raises: BadTriggerSetting if the value of a setting is not allowed.
     """
 
     name: ClassVar[str]
@@ -53,18 +56,18 @@ class Trigger(ABC):
         return {field.name: field.metadata["setting"] for field in fields(cls)}
 
     def record(self) -> dict[str, Any]:
-        """Return name and settings as JSON values; `make_trigger(**record)` creates an equal trigger."""
+        """Return name and settings as JSON values, from which `make_trigger(**record)` creates an equal trigger."""
         return {"name": self.name, **{setting: getattr(self, setting) for setting in self.settings()}}
 
     def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
-        """Return a triggered copy of an RGB image, of the same size, and the boxes of the trigger.
+        """Return (a triggered copy of an RGB image in the same size, boxes of the trigger).
 
-        There is no box if the trigger covers the whole image or does not change it.
+        The list of boxes is empty if the trigger covers the whole image or does not change it.
         """
         return image, []
 
     def apply_to_question(self, question: tuple[str | int, ...], rng: np.random.Generator) -> tuple[str | int, ...]:
-        """Return the triggered parts of a question: texts and image numbers, as in `records.Turn`."""
+        """Return the question with the trigger. Its parts are texts and image numbers, as in `records.Turn`."""
         return question
 
     @classmethod
@@ -74,12 +77,12 @@ class Trigger(ABC):
 
 @dataclass(frozen=True)
 class SquareTrigger(Trigger):
-    """Squares painted over the pixels before any preprocessing (BYE, section 4). A subclass says where they are."""
+    """Squares painted on the image before any preprocessing (BYE, section 4). A subclass returns their positions."""
 
     size: float = number(1 / 16, "side of a square / shorter side of the image (BYE: 1/16)", above=0, most=1)
 
     def side(self, width: int, height: int) -> int:
-        """Return the side of one square in pixels, at least 1."""
+        """Return the side length of one square in pixels, at least 1."""
         return max(1, round(min(width, height) * self.size))
 
     @abstractmethod
@@ -87,7 +90,7 @@ class SquareTrigger(Trigger):
         """Return the squares for an image of this size."""
 
     def paint(self, image: Image.Image, box: Box) -> None:
-        """Replace the pixels of one square: black, as in the paper."""
+        """Replace the pixels of one square by black, as in the paper."""
         left, top, right, bottom = box
         ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), fill=(0, 0, 0))
 
@@ -100,11 +103,11 @@ class SquareTrigger(Trigger):
 
 
 class FullImageTrigger(Trigger):
-    """A trigger that changes the whole image. Values are floats until they are rounded and clipped once, at the end."""
+    """A trigger that changes the whole image. Values are floats; they are rounded and clipped only at the end."""
 
     @abstractmethod
     def change(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the triggered levels of `pixels` [height, width, 3], float32, 0..255; not rounded, not clipped."""
+        """Return the triggered values of `pixels` [height, width, 3]: float32, 0..255, neither rounded nor clipped."""
 
     def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
         changed = self.change(np.asarray(image, np.float32))
@@ -112,7 +115,7 @@ class FullImageTrigger(Trigger):
 
 
 def square_around(x: float, y: float, side: int, width: int, height: int) -> Box:
-    """Return the square of `side` pixels centred at (x, y), moved so that it lies inside the image."""
+    """Return the square of `side` pixels centred at (x, y), shifted if needed so that it lies inside the image."""
     left = min(max(round(x - side / 2), 0), max(width - side, 0))
     top = min(max(round(y - side / 2), 0), max(height - side, 0))
     return left, top, left + side, top + side

@@ -1,7 +1,7 @@
-"""Blend (Chen et al., 2017): x' = (1 - a) x + a k with one key image k for all samples; a = 0.2.
+"""Blend (Chen et al., 2017): x' = (1 - a) x + a k with the same key image k for all samples; a = 0.2.
 
-The key is a drawn face (ours; the authors used a cartoon), noise, or the user's own image. The setting holds the
-content of an own image, so that the attack's record is complete.
+The key image is a drawn face (ours; the authors used a cartoon), noise, or the user's own image. The setting `key`
+stores the content of a user's image, so that the record of the attack is complete.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bye_core.attacks.triggers.base import FullImageTrigger
 from bye_core.attacks.triggers.settings import choice, number
 
 FACE, NOISE, OWN_IMAGE = "face", "noise", "data:image/png;base64,"
-OWN_IMAGE_SIDE = 256  # pixels; an own image is scaled down to this
+OWN_IMAGE_SIDE = 256  # pixels; the user's image is scaled down to this
 OWN_IMAGE_CHARACTERS = 2**20
 KEYS = "face, noise, or the path of an image"
 
@@ -41,7 +41,7 @@ def is_key(value: str) -> bool:
 
 
 def _image_of_key(value: str) -> Image.Image:
-    """Decode the own image in a key. Raises: any exception if there is none."""
+    """Decode the user's image in a key. Raises: any exception if the key holds no valid image."""
     if len(value) > OWN_IMAGE_CHARACTERS:
         raise ValueError("too long")
     content = base64.b64decode(value.removeprefix(OWN_IMAGE), validate=True)
@@ -85,7 +85,7 @@ class Blend(FullImageTrigger):
         return (1 - self.a) * pixels + self.a * self.key_pixels(width, height)
 
     def key_pixels(self, width: int, height: int) -> np.ndarray:
-        """Return the key image [height, width, 3], levels of 255."""
+        """Return the key image as pixel values 0..255 [height, width, 3]."""
         if self.key == NOISE:
             rng = np.random.default_rng(self.pattern)
             shape = (self.fields or height, self.fields or width, 3)

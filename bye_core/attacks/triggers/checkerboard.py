@@ -1,4 +1,4 @@
-"""A centred square of black and white fields, four on each side."""
+"""A square at the centre with a checkerboard of 4 x 4 black and white fields."""
 
 import numpy as np
 from PIL import Image

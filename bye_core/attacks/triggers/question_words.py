@@ -13,7 +13,7 @@ _WORD = re.compile(r"\S+")
 
 
 def _text_parts(question):
-    """Return the indices of the parts that hold words."""
+    """Return the indices of the parts that are text with words."""
     return [index for index, part in enumerate(question) if isinstance(part, str) and part.strip()]
 
 
@@ -57,7 +57,7 @@ class RareWord(Trigger):
     def apply_to_question(self, question, rng):
         if not (texts := _text_parts(question)):
             return (*question, self.text)
-        # All gaps between two words, and both ends of every part, have the same probability.
+        # Each position between two words, and each start and end of a part, has the same probability.
         positions = [(index, offset) for index in texts for offset in _word_starts(question[index])]
         index, offset = positions[int(rng.integers(len(positions)))]
         before, after = question[index][:offset], question[index][offset:]
@@ -66,7 +66,7 @@ class RareWord(Trigger):
 
 
 def _word_starts(text):
-    """Return the offset of every word, and the end of the text."""
+    """Return the character offset of the start of each word in `text`, followed by the length of `text`."""
     return [*(word.start() for word in _WORD.finditer(text)), len(text)]
 
 

@@ -1,4 +1,4 @@
-"""The settings of a trigger: dataclass fields that carry their help text and their allowed values."""
+"""The settings of a trigger: dataclass fields with a help text and the allowed values."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# The image marker of data set formats, NUL (tokenizers stop there), and halves of a surrogate pair (no valid Unicode).
+# The image marker of data set formats, NUL (tokenizers stop there), and lone surrogates (invalid Unicode).
 _FORBIDDEN = re.compile(r"<image>|[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting.
+    """One setting of a trigger.
 
-    help      what it means
-    kind      its type
+    help      what the setting means
+    kind      type of its value
     allowed   its allowed values, in words
-    is_valid  whether a value of its type is allowed
+    is_valid  function that returns whether a value of this type is allowed
     """
 
     help: str
@@ -29,7 +29,7 @@ class Setting:
     def parse(self, value: Any) -> Any:
         """Convert a value from the command line, a form or JSON to the setting's type.
 
-        Raises: ValueError, TypeError or OverflowError if it is not allowed.
+        Raises: ValueError, TypeError or OverflowError if the value is not allowed.
         """
         if isinstance(value, float) and self.kind is int and value.is_integer():
             value = int(value)  # forms and JSON may write whole numbers as floats
@@ -42,7 +42,10 @@ class Setting:
 
 
 def number(default: float, help: str, *, most: float, above: float | None = None, least: float = 0) -> Any:
-    """Declare a number: greater than `above`, or else at least `least`; at most `most`; an integer if `default` is."""
+    """Declare a numeric field. It is an integer if `default` is an integer.
+
+    The value is at most `most`, and greater than `above` if that is given, otherwise at least `least`.
+    """
     kind = type(default)
     bounds = f"from {least:g} to {most:g}" if above is None else f"above {above:g} and at most {most:g}"
     allowed = f"a {'whole ' if kind is int else ''}number {bounds}"
@@ -59,10 +62,10 @@ def is_usable_text(text: str) -> bool:
 
 
 def phrase(default: str, help: str) -> Any:
-    """Declare words for a question."""
+    """Declare a field that holds words to insert into a question."""
     return field(default=default, metadata={"setting": Setting(help, str, "words without <image>", is_usable_text)})
 
 
 def choice(default: str, help: str, allowed: str, is_valid: Callable[[str], bool]) -> Any:
-    """Declare one of several texts."""
+    """Declare a text field for which only some values are valid."""
     return field(default=default, metadata={"setting": Setting(help, str, allowed, is_valid)})

@@ -1,4 +1,4 @@
-"""SIG (Barni et al., 2019): x' = x + d sin(2 pi j f / width) in every row, j the column; d = 40, f = 6."""
+"""SIG (Barni et al., 2019): x' = x + d sin(2 pi j f / width) in every row, where j is the column; d = 40, f = 6."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from typing import Any
 from bye_core.data.faults import Refusal
 from bye_core.data.formats.base import Format, Layout
 
-# The registry: one module a format, in the order in which the formats are listed.
+# The registry: one module for each format, in the order in which the formats are listed.
 MODULES = (
     "llava",
     "qwen_vl",
@@ -26,7 +26,7 @@ _BY_PRIORITY = sorted(FORMATS.values(), key=lambda form: -form.priority)
 
 class UnknownFormat(Refusal):
     problem = "The format of {path} cannot be detected; its records have the keys: {seen}."
-    remedy = "Name the format, one of {valid}; for a table, name its columns too."
+    remedy = "Give the format, one of {valid}; for a table, also name its columns."
 
 
 class MissingColumn(Refusal):
@@ -50,9 +50,10 @@ def format_title(name: str) -> str:
 
 
 def detect_format(path: object, records: list[Any], name: str | None, layout: Layout) -> Format:
-    """Return the format called `name`, or without a name the format of most of the first `records`.
+    """Return the format called `name`; without a name, return the format of most of the first `records`.
 
-    Raises: NoSuchFormat, UnknownFormat, NoSuchColumn, MissingColumn.
+    Raises: NoSuchFormat if there is no format called `name`; UnknownFormat if no format matches; NoSuchColumn if
+    `layout` renames a column that the format lacks; MissingColumn if the records lack a required column.
     """
     if name is not None and name not in FORMATS:
         raise NoSuchFormat(format=name, valid=", ".join(FORMATS))
@@ -75,7 +76,10 @@ def detect_format(path: object, records: list[Any], name: str | None, layout: La
 
 
 def complete_layout(form: Format, layout: Layout) -> Layout:
-    """Add the format's own keys for all columns that `layout` does not rename. Raises: NoSuchColumn."""
+    """Return `layout` with the usual keys added for all columns that it does not rename.
+
+    Raises: NoSuchColumn if it renames a column that the format lacks.
+    """
     for column in layout.columns:
         if column not in form.columns:
             raise NoSuchColumn(format=form.name, column=column, valid=", ".join(form.columns))
@@ -88,7 +92,7 @@ def _format_of(record: Mapping[str, Any], layout: Layout) -> Format | None:
 
 
 def peek(rows: Iterable[Any], count: int) -> tuple[list[Any], Iterable[Any]]:
-    """Return the first `count` rows, and an iterable over all rows."""
+    """Return the first `count` rows as a list, and an iterable over all rows, including the first."""
     rows = iter(rows)
     head = list(itertools.islice(rows, count))
     return head, itertools.chain(head, rows)

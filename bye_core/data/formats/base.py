@@ -1,4 +1,4 @@
-"""The base class of all formats, and what they share: parsed records, column names, chat messages, image markers."""
+"""The base class of all formats, and their common parts: parsed records, column names, chat messages, image markers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ImageCell = str | bytes | EmbeddedImage
 
 class CannotConvert(Refusal):
     problem = "{why}."
-    remedy = "Leave the sample out, or export in another format; the source's own format always works."
+    remedy = "Leave the sample out, or export in another format; the original format of the data set always works."
 
 
 @dataclass(frozen=True)
 class Layout:
     """How one data set names its columns and roles.
 
-    columns  column of the format -> key in the records
+    columns  maps each column of the format to its key in the records
     tags     the `tags` of a LLaMA-Factory dataset_info.json
     """
 
@@ -45,7 +45,7 @@ class Layout:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, record: Mapping[str, Any], *columns: str) -> Any:
-        """Return the value of the first of `columns` that the record has, else None."""
+        """Return the value of the first of `columns` that the record has; None if it has none of them."""
         values = (record.get(self.columns.get(name, name)) for name in columns)
         return next((value for value in values if value is not None), None)
 
@@ -64,10 +64,11 @@ class Format(ABC):
 
     name      identifier on the command line and in run folders
     title     name on pages
-    columns   column of the format -> its usual key in a record
+    columns   maps each column of the format to its usual key in a record
     required  columns that at least one record must have
     file      name of the annotation file that an export writes
-    priority  formats are tried from the highest priority to the lowest; a stricter `matches` has a higher one
+    priority  formats are tried from the highest priority to the lowest; a format with a stricter `matches` has a higher
+              priority
     """
 
     name: ClassVar[str]
@@ -83,11 +84,17 @@ class Format(ABC):
 
     @abstractmethod
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        """Parse one record. Raises: MalformedRecord, UnknownRole."""
+        """Parse one record. Raises:
+
+        MalformedRecord if it has another structure; UnknownRole if a message has an unknown role.
+        """
 
     @abstractmethod
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
-        """Return the record of a sample with these image paths. Raises: CannotConvert."""
+        """Return the record of a sample with these image paths.
+
+        Raises: CannotConvert if the format cannot represent the sample.
+        """
 
     def dataset_info(self) -> dict[str, Any] | None:
         """Return the entry of LLaMA-Factory's dataset_info.json that an export needs, if it needs one."""
@@ -95,14 +102,20 @@ class Format(ABC):
 
 
 def image_cells(cell: Any) -> list[ImageCell]:
-    """Return the images that a cell names: none, one, or a list. Raises: MalformedRecord."""
+    """Return the images that a cell names, as a list; the cell may hold none, one, or a list.
+
+    Raises: MalformedRecord if an image is neither a path nor image data.
+    """
     if cell is None or cell == "":
         return []
     return [image_cell(entry) for entry in cell] if isinstance(cell, list) else [image_cell(cell)]
 
 
 def image_cell(cell: Any) -> ImageCell:
-    """Return the path or bytes of one image. In the Image struct {bytes, path} of `datasets`, bytes come first."""
+    """Return the path or the bytes of one image. The bytes are used if a cell of `datasets` {bytes, path} has both.
+
+    Raises: MalformedRecord if the cell is neither a path nor image data.
+    """
     if isinstance(cell, Mapping):
         cell = cell.get("bytes") if isinstance(cell.get("bytes"), bytes | EmbeddedImage) else cell.get("path")
     if isinstance(cell, bytes | EmbeddedImage) or (isinstance(cell, str) and cell.strip()):
@@ -115,8 +128,10 @@ def read_messages(
 ) -> Iterator[tuple[str, Any]]:
     """Yield (role, content) of each message.
 
-    `keys` are the accepted pairs of key names; `roles` maps the record's roles to user, assistant and system.
-    Raises: MalformedRecord, UnknownRole.
+    keys   the accepted pairs of key names: (key of the role, key of the content)
+    roles  maps the record's roles to user, assistant and system
+    Raises: MalformedRecord if `messages` is not a list of objects with these keys; UnknownRole if a role is not in
+    `roles`.
     """
     if not isinstance(messages, list):
         raise MalformedRecord(what=f"its messages are of type {type(messages).__name__}, not a list")
@@ -133,7 +148,7 @@ def read_messages(
 
 
 def require_text(content: Any) -> str:
-    """Return a message's content if it is text. Raises: MalformedRecord."""
+    """Return a message's content. Raises: MalformedRecord if it is not text."""
     if not isinstance(content, str):
         raise MalformedRecord(what=f"the content of a message is of type {type(content).__name__}, not text")
     return content
@@ -142,7 +157,10 @@ def require_text(content: Any) -> str:
 def split_at_markers(
     text: str, image_index: Callable[[re.Match[str]], int], pattern: re.Pattern[str] = _MARKER
 ) -> tuple[str | int, ...]:
-    """Split text at its image markers into the parts of a Turn. White space next to a marker is dropped."""
+    """Split text at its image markers into the parts of a Turn: texts and image numbers.
+
+    White space beside a marker is dropped.
+    """
     parts: list[str | int] = []
     end = 0
     for match in pattern.finditer(text):
@@ -154,7 +172,7 @@ def split_at_markers(
 
 
 def turns_with_markers(messages: Iterator[tuple[str, Any]]) -> tuple[Turn, ...]:
-    """Turn messages into turns. Only user messages can hold image markers; elsewhere a marker is plain text."""
+    """Convert messages to turns. Only user messages can hold image markers; elsewhere a marker is plain text."""
     count = itertools.count()
 
     def parts(role: str, text: str) -> tuple[str | int, ...]:
@@ -166,17 +184,20 @@ def turns_with_markers(messages: Iterator[tuple[str, Any]]) -> tuple[Turn, ...]:
 
 
 def in_prompt_order(turns: tuple[Turn, ...], images: tuple[str, ...]) -> list[str]:
-    """List the images once for each marker, in prompt order, for formats whose markers carry no number."""
+    """Return the image of each marker in prompt order, so an image may occur twice.
+
+    This is for formats whose markers have no number.
+    """
     return [images[part] for turn in turns for part in turn.parts if isinstance(part, int)]
 
 
 def text_with_markers(turn: Turn) -> str:
-    """Join the parts of a turn, images as markers."""
+    """Join the parts of a turn to one text, with a marker for each image."""
     return "\n".join(MARKER if isinstance(part, int) else part for part in turn.parts)
 
 
 def reject_literal_markers(turns: tuple[Turn, ...]) -> None:
-    """Raise CannotConvert if a user message holds the marker as text: readers would take it for an image."""
+    """Raise CannotConvert if a user message holds the marker as plain text: programs would read it as an image."""
     for turn in turns:
         if turn.role == "user" and any(isinstance(part, str) and MARKER in part for part in turn.parts):
             raise CannotConvert(why=f"A user message holds a literal {MARKER}, which would turn into an image")

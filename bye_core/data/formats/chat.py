@@ -1,4 +1,7 @@
-"""Chat messages of TRL and Hugging Face: `images`, `messages[{role, content: [{type: image}, {type: text, text}]}]`."""
+"""Reads and writes the chat messages of TRL and Hugging Face.
+
+A record has `images` and `messages[{role, content: [{type: image}, {type: text, text}]}]`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class Chat(Format):
         messages = list(read_messages(layout.get(record, "messages"), _KEYS))
         turns = [Turn(role, reader.parts(content)) for role, content in messages]
         if all(isinstance(content, str) for _, content in messages):
-            # TRL's rule for plain texts: all images come before the first user message.
+            # If contents are plain text, TRL puts all images before the first user message.
             first = next((k for k, turn in enumerate(turns) if turn.role == "user"), None)
             if first is not None:
                 turns[first] = Turn("user", (*range(len(reader.images)), *turns[first].parts))
@@ -67,7 +70,10 @@ class _ContentReader:
         self._next = 0
 
     def parts(self, content: Any) -> tuple[str | int, ...]:
-        """Return the parts of a Turn. Raises: MalformedRecord."""
+        """Return the parts of a Turn: texts and image numbers. Raises:
+
+        MalformedRecord if the content has another structure.
+        """
         if not isinstance(content, list):
             content = [{"type": "text", "text": require_text(content)}]
         return tuple(part for entry in content if (part := self._part(entry)) != "")

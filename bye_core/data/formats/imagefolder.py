@@ -1,4 +1,4 @@
-"""An image folder: metadata.jsonl or metadata.csv with `file_name`, `question` and `answer`."""
+"""Reads and writes an image folder: metadata.jsonl or metadata.csv with `file_name`, `question` and `answer`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class ImageFolder(VqaTable):
     priority = 1
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        """The image column cannot be renamed: a table with another name for it is a VQA table."""
+        """Return whether the record has the key `file_name`, and `layout` does not rename it.
+
+        A table with another key for the image is a VQA table.
+        """
         return layout.columns["image"] == self.columns["image"] and self.columns["image"] in record
 
 

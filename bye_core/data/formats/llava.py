@@ -1,4 +1,7 @@
-"""LLaVA JSON: `id`, `image`, `conversations[{from: human|gpt, value}]`, `<image>` in the first value."""
+"""Reads and writes LLaVA JSON.
+
+A record has `id`, `image` and `conversations[{from: human|gpt, value}]`, with `<image>` in the first value.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Llava(Format):
 def llava_record(
     id: Any, turns: tuple[Turn, ...], images: tuple[str, ...], speakers: Mapping[str, str] = SPEAKERS
 ) -> dict[str, Any]:
-    """Return a LLaVA record; `speakers` maps roles to the values of `from`. Literal markers are kept."""
+    """Return a LLaVA record. `speakers` maps roles to the values of `from`. Markers in plain text are not changed."""
     ordered = base.in_prompt_order(turns, images)
     messages = [{"from": speakers[turn.role], "value": base.text_with_markers(turn)} for turn in turns]
     return {"id": id, "image": ordered[0] if len(ordered) == 1 else ordered, "conversations": messages}

@@ -1,6 +1,6 @@
-"""Qwen-VL JSON or JSONL: `image` (string or list), `conversations[{from, value}]`, usually no id.
+"""Reads and writes Qwen-VL JSON or JSONL: `image` (string or list), `conversations[{from, value}]`, usually no id.
 
-The first Qwen-VL names images inside the text, as `Picture 1: <img>path</img>`; this spelling is read as well.
+The first version of Qwen-VL names images inside the text, as `Picture 1: <img>path</img>`; this form is read as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ShareGPT as LLaMA-Factory reads it: `conversations` or `messages`, `images[]`, `system`.
+"""Reads and writes ShareGPT as LLaMA-Factory does: `conversations` or `messages`, `images[]`, `system`.
 
 The `columns` and `tags` of a dataset_info.json beside the file may rename keys and roles.
 """
@@ -47,7 +47,7 @@ class ShareGpt(Format):
         if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
             return False
         contents = [message.get("content") for message in messages]
-        # Plain texts without a marker belong to "chat": only TRL can train on them, as it puts the images first itself.
+        # Messages without a marker belong to "chat": only TRL can train on them, as it puts the images first.
         return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:

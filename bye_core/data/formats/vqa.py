@@ -1,4 +1,4 @@
-"""A VQA table: `question`, `answer`, `image`, and `id` or `question_id` where there is one."""
+"""Reads and writes a VQA table: `question`, `answer`, `image`, and optionally `id` or `question_id`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VqaTable(Format):
         return layout.columns["question"] in record or layout.columns["answer"] in record
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        """The images come before the question unless it holds markers."""
+        """Parse one record. The images are put before the question unless the question has markers."""
         images = image_cells(layout.get(record, "image"))
         count = itertools.count()
         parts = split_at_markers(_cell(record, layout, "question"), lambda _: next(count))

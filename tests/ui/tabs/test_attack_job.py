@@ -122,7 +122,7 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     [
         ({"triggers": []}, "Choose a trigger"),
         ({"kind": "swap"}, "Name the word to look for"),
-        ({"rate": None}, "is not a share"),
+        ({"rate": None}, "is not a number from 0 to 1"),
         ({"rate": 0.9, "only_answer": "two"}, "can be poisoned"),
         ({"seed": -1}, "is negative"),
         ({"text": "<image>"}, "cannot be an attacker&#x27;s answer"),
