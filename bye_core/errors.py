@@ -2,7 +2,7 @@
 
 
 class ByeError(Exception):
-    """A failure with its remedy. Subclasses set `problem` and `remedy`, templates filled with the keyword facts."""
+    """A failure with its remedy. Subclasses set the templates `problem` and `remedy`, which `facts` fill in."""
 
     problem = "Something went wrong."
     remedy = "Report this with the command you ran."
@@ -39,4 +39,4 @@ class SampleFailed(ModelError):
     """The model failed on one sample; the other samples are not affected."""
 
     problem = "Sample {id} could not be read: {reason}"
-    remedy = "Check its image and text; leave it out if it cannot be repaired."
+    remedy = "Check the image and the text of this sample; leave the sample out if it cannot be repaired."

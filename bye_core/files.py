@@ -1,4 +1,4 @@
-"""Writes files that survive a crash: each file is either the old or the new one, or ends at a known length.
+"""Writes files safely: after a crash, a file holds its old or its new content, or can be cut to a known length.
 
 Also computes SHA-256 digests of files and turns records into JSON values.
 """
@@ -51,9 +51,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def appending(path: Path, end: int) -> Iterator[int]:
-    """Yield a descriptor that writes from byte `end` on, and sync the file afterwards.
+    """Yield a file descriptor that writes from byte `end` on, and flush the file to disk after the `with` block.
 
-    Cuts off what a killed writer left behind `end`. Restores the length `end` if the block fails.
+    First cuts off the bytes after `end`, which a killed process may have left. If the block fails, cuts the file to
+    `end` again.
     """
     new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)

@@ -1,6 +1,6 @@
 """Maps image tokens to grids and grid cells to the image. Pure.
 
-`cell_box` and `cell_at` are all of the geometry; the script of the page repeats them line by line.
+The script of the page repeats `cell_box` and `cell_at` line by line, so change both together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bye_core.records import Grid
 
 
 def image_shares(rows: np.ndarray) -> np.ndarray:
-    """Divide head-mean image attention [L, V] by its sum over the image tokens: [L, V] float64, NaN for sum 0."""
+    """Divide head-mean image attention [L, V] by its sum over the V image tokens: [L, V] float64, NaN if it is 0."""
     rows = np.asarray(rows, np.float64)
     total = rows.sum(axis=-1, keepdims=True)
     return np.divide(rows, total, out=np.full_like(rows, np.nan), where=total > 0)
@@ -28,7 +28,8 @@ def on_grid(shares: np.ndarray, grid: Grid) -> np.ndarray:
 def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> tuple[float, float, float, float]:
     """Return (left, top, right, bottom) of a cell in pixels of an image of `width` x `height`.
 
-    The box exceeds the image where the processor padded; the cells of a cropped image leave a margin free.
+    If the processor padded the image, the box may lie outside the image. If it cropped the image, no cell covers the
+    margins.
     """
     left, top, right, bottom = grid.box
     across, down = (right - left) / grid.columns, (bottom - top) / grid.rows
@@ -43,7 +44,7 @@ def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> 
 def cell_at(grid: Grid, x: float, y: float, width: float, height: float) -> tuple[int, int] | None:
     """Return (row, column) of the cell at pixel (x, y) of an image of `width` x `height`; None outside the grid.
 
-    The left and top edges belong to the cell.
+    A point on the edge between two cells belongs to the right or lower cell.
     """
     left, top, right, bottom = grid.box
     column = math.floor((x / width - left) / (right - left) * grid.columns)

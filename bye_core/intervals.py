@@ -49,7 +49,7 @@ def mean(scores: Sequence[float]) -> Estimate | None:
 
 
 def as_facts(name: str, estimate: Estimate | None) -> dict[str, Any]:
-    """Return an estimate as JSON fields NAME, NAME_interval and NAME_samples; None and 0 where nothing was measured."""
+    """Return an estimate as JSON fields NAME, NAME_interval and NAME_samples; None, None and 0 without an estimate."""
     if estimate is None:
         return {name: None, f"{name}_interval": None, f"{name}_samples": 0}
     interval = [estimate.low, estimate.high]

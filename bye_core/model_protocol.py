@@ -1,6 +1,6 @@
 """The interface of a loaded vision-language model, for stages that may not import `bye_core.models`.
 
-Tensors, devices and number types are `Any` here: this module loads no torch.
+Tensors, devices and data types are `Any` here, because this module does not load torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OpenImages = Callable[[Sample], list[Image.Image]]
 
 @dataclass(frozen=True)
 class Span:
-    """Characters `start` to `stop` of a prompt, which hold a text of this role."""
+    """The characters [start, stop) of a prompt that hold one text of a turn with this `role`."""
 
     role: str
     start: int

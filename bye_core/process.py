@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-# Messages of CUDA, its libraries, HIP, MPS and the CPU allocator; torch.OutOfMemoryError carries the first one.
+# Messages of CUDA, its libraries, HIP, MPS and the CPU allocator; torch.OutOfMemoryError contains the first.
 MEMORY_MESSAGES = (
     "out of memory",
     "not enough memory",
@@ -26,7 +26,7 @@ MEMORY_MESSAGES = (
 # A process with this environment variable ends when its standard input is closed, that is when its parent is gone.
 TETHER = "BYE_TETHER"
 
-# How long to wait for an unfinished batch before it is given up (ours). Saved batches are never lost.
+# Seconds to wait for an unfinished batch after a stop request (ours). Saved batches are never lost.
 BATCH_SECONDS = 10.0
 # A process that does not react to SIGTERM exits at once after this time (ours).
 LAST_SECONDS = 2 * BATCH_SECONDS
@@ -43,10 +43,10 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Use as `with StopRequest() as stop` around the work: SIGTERM and Ctrl-C raise Stopped in it.
+    """Makes SIGTERM and Ctrl-C raise Stopped inside `with StopRequest() as stop`.
 
-    They do so at once, unless the last `checkpoint` announced another one: then at that checkpoint, or after the
-    seconds that it named. A second signal raises Stopped at once.
+    After `stop.checkpoint(seconds)`, the first signal raises Stopped only at the next call of `checkpoint`, or after
+    that many seconds. In all other cases, and on a second signal, Stopped is raised at once.
     """
 
     def __init__(self) -> None:
@@ -71,18 +71,24 @@ class StopRequest:
             signal.signal(number, handler)
 
     def checkpoint(self, seconds: float = 0.0) -> None:
-        """Mark that everything is saved. With `seconds`, a later signal waits that long for the next checkpoint."""
+        """Mark that everything is saved. A later signal waits up to `seconds` seconds for the next checkpoint.
+
+        Raises: Stopped if a stop was requested.
+        """
         if self._asked:
             raise Stopped(self._asked)
         self._seconds = seconds
 
     def asked(self, seconds: float) -> bool:
-        """Return whether a stop was requested: then save and call `obey`. Else works like `checkpoint(seconds)`."""
+        """Return whether a stop was requested. If so, the caller must save and call `obey`.
+
+        If not, a later signal waits up to `seconds` seconds for the next call, as with `checkpoint`.
+        """
         self._seconds = seconds
         return bool(self._asked)
 
     def obey(self) -> None:
-        """Raise Stopped, on a signal to this process or on the word of another process."""
+        """Raise Stopped, also if the stop was requested of another process of the same training."""
         raise Stopped(self._asked or signal.SIGTERM)
 
     def _hear(self, number: int, _: object) -> None:

@@ -1,4 +1,4 @@
-"""Groups questions into kinds: detection, evidence and evaluation all compare a sample with others of its kind."""
+"""Groups similar questions into kinds. Detection, evidence and evaluation compare samples of the same kind."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Kinds:
 
     def __init__(self, questions: Sequence[str], least: float = LEAST) -> None:
         self._texts, self._least = [" ".join(text.split()) for text in questions], least
-        # Of the leaders of the kinds, [MOST_KINDS]: number of words, and by word which of them have it.
+        # A kind's leader is its first question. [MOST_KINDS]: each leader's number of words; by word, which leaders
+        # contain it.
         self._sizes = np.zeros(MOST_KINDS, np.int64)
         self._having: dict[str, np.ndarray] = {}
         self._count = 0
@@ -59,12 +60,12 @@ class Kinds:
         self.rest = self._number.get(MOST_KINDS)
 
     def of(self, question: str) -> int | None:
-        """Return the number of the kind of any question; None if no kind is like it."""
+        """Return the number of the kind that `question` belongs to, or of the last kind; None if there is neither."""
         nearest = self._nearest(question)
         return self.rest if nearest is None else self._number.get(nearest, self.rest)
 
     def _group(self, questions: Sequence[str]) -> dict[str, int]:
-        """Return the kind of each different question; the most frequent question of a kind leads it."""
+        """Return the kind of each distinct question. The leader of a kind is its most frequent question."""
         kind: dict[str, int] = {}
         for text, _ in Counter(questions).most_common():
             if (nearest := self._nearest(text)) is not None:
@@ -111,12 +112,12 @@ class Kinds:
 
 
 def question_labels(questions: Sequence[str]) -> list[str]:
-    """Return the labels of the kinds, where a kind has at least LEAST_SHARE of the questions, and two of them."""
+    """Return the label of each question's kind. A kind has at least LEAST_SHARE of the questions, and at least two."""
     return Kinds(questions, max(2.0, LEAST_SHARE * len(questions))).labels
 
 
 def _common_beginning(texts: Sequence[str]) -> str:
-    """Return the words with which all texts begin."""
+    """Return the longest sequence of words with which all texts begin."""
     common = []
     for position in zip(*(text.split() for text in texts), strict=False):
         if len(set(position)) > 1:
@@ -136,10 +137,10 @@ def _frequent_beginnings(counts: Counter[str], least: float) -> dict[str, str]:
 
 
 def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[int]:
-    """Return the family of each kind of question, by the `counts` of the words in its answers.
+    """Return the number of the family of each kind of question.
 
-    Kinds whose answers share words are one family; the words in `without` do not count.
-    Captions and colours are one family, but not counts.
+    `counts` holds, for each kind, the counts of the words in its answers; the words in `without` are ignored. Kinds
+    whose answers share words form one family: for example captions and colours, but not captions and numbers.
     """
     shares = []
     for count in counts:
@@ -156,5 +157,5 @@ def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[in
 
 
 def _share_in_use(these: Mapping[str, float], those: Mapping[str, float]) -> float:
-    """Return the share of the words `these` that is in use among `those`; both map words to their shares."""
+    """Return the total share in `these` of the words with a share of at least IN_USE in `those`: {word: share}."""
     return sum(share for word, share in these.items() if those.get(word, 0.0) >= IN_USE)

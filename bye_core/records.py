@@ -17,7 +17,7 @@ GROUPS = ("system", "image", "question")
 
 @dataclass(frozen=True)
 class Turn:
-    """One message. `parts` are texts and integers, indices into the sample's images, in prompt order."""
+    """One message. `parts`, in prompt order, are texts, and integers that are indices into the sample's images."""
 
     role: str
     parts: tuple[str | int, ...]
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why one record is left out, or what should be inspected if not `fatal`, and the remedy."""
+    """A problem of one record, with its remedy. A record with a `fatal` fault is left out; others need inspection."""
 
     id: str
     index: int
@@ -196,14 +196,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class CausalCheck:
-    """What the scanned model answered to one sample, asked in several ways (bye_core.evidence.causal).
+    """The scanned model's answers to one sample with parts of it covered or left out (bye_core.evidence.causal).
 
-    key      changes with what was covered or left out, and with the target: a check with another key answers another
-             question
-    given    answers by way of asking
-    fault    why it could not be asked, "" where it could
-    covered  (left, top, right, bottom), fractions of the picture: what was covered in the end
-    carried  answers of other samples, by id, with what these parts show pasted into their pictures
+    key      identifies the covered parts, the parts left out and the target; checks with different keys cannot be
+             compared
+    given    the model's answers, by the way in which the sample was changed
+    fault    why the model could not be asked; "" if it was asked
+    covered  (left, top, right, bottom) of each part covered in the end, as fractions of the picture
+    carried  answers to other samples, by id, after the covered parts were pasted into their pictures
     """
 
     id: str
@@ -227,7 +227,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """The model's answer to one question: `given`. `references` are all correct answers, with `expected` among them."""
+    """The model's answer `given` to one question. `references` are all correct answers, `expected` among them."""
 
     id: str
     question: str
