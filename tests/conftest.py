@@ -27,6 +27,17 @@ settings.load_profile("untimed")
 if "PYTEST_XDIST_WORKER" not in os.environ:
     import pandas  # noqa: F401
 
+# Folders with long files: they come first, so that no worker is left alone with one at the end.
+LONG = ("e2e", "demo", "cli", "pipeline", "train", "bench_detect")
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        folder = item.path.parent.name
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=rank)
+
 
 def pytest_xdist_auto_num_workers():
     """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""

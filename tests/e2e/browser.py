@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# The headless shell comes first: it draws the same with a quarter less CPU time.
 COMMANDS = (
+    "chromium-headless-shell",
     "chromium",
     "chromium-browser",
     "google-chrome",
