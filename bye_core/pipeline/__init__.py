@@ -1,7 +1,7 @@
-"""Chains the stages. The command line and the app both call this package, and so give the same results.
+"""Connects the stages. The command line and the app both call this package, so they give the same results.
 
-Long stages are generators of Progress. What they yield is saved already; closing the generator stops the stage, and a
-new call resumes it. Only functions that need a model load one.
+Long stages are generators of Progress. A stage saves each result before it yields. Closing the generator stops the
+stage, and a new call resumes it. Only functions that need a model load a model.
 """
 
 from bye_core.pipeline.causal_check import check_causes

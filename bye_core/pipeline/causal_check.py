@@ -22,13 +22,13 @@ def check_causes(
     device: str = "auto",
     ids: Sequence[str] | None = None,
 ) -> Iterator[Progress]:
-    """Check every flagged sample, or those of `ids`, and keep the answers in the run; each yield is on disk.
+    """Check every flagged sample, or the samples in `ids`, and save the answers in the run before each yield.
 
-    Skips samples that were checked before. `model`, `adapter`, `data`: their current paths, if they have moved. Samples
-    that the model cannot be asked about are kept with the reason.
+    Skips samples that were checked before. `model`, `adapter`, `data`: their current paths, if they have moved. If the
+    model cannot be asked about a sample, the reason is saved instead.
 
-    Raises: NothingDetected, RunBusy, and RunMismatch if the data set has changed, before a model is loaded;
-    AnotherModel after.
+    Raises: NothingDetected if the run has no detection; RunBusy if another process checks the run; RunMismatch if the
+    data set has changed; AnotherModel if `model` or `adapter` is not the scanned one (only after loading it).
     """
     run = runs.Run.open(run_path)
     evidence = dossier(run)
@@ -50,7 +50,7 @@ def check_causes(
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
             results = tests.run(batch)
-            # The key is of the planned intervention: the tests may have covered more.
+            # The key describes the planned intervention; the tests may have covered more.
             file.append(
                 [
                     CausalCheck(

@@ -1,4 +1,4 @@
-"""Plans the causal check of a sample, and reads the outcomes of the checks that a run holds. Needs no model."""
+"""Plans the causal check of a sample, and reads the outcomes of the checks stored in a run. Needs no model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bye_core.runs.errors import DamagedSample, NotScanned
 
 
 def intervention_for(run: runs.Run, dossier: Dossier, id: str) -> Intervention:
-    """Return what a causal check of the sample changes. A sample whose rows cannot be read has no spot to cover."""
+    """Return what a causal check changes in the sample: a spot (if its attention rows can be read) or words."""
     try:
         peak = sample_peak(run, dossier, id)
     except (DamagedSample, NotScanned):
@@ -34,24 +34,27 @@ def intervention_for(run: runs.Run, dossier: Dossier, id: str) -> Intervention:
 
 
 def sample_peak(run: runs.Run, dossier: Dossier, id: str) -> AttentionPeak | None:
-    """Return the sample's attention peak in the dossier's layer. Raises: NotScanned, DamagedSample."""
+    """Return the sample's attention peak in the dossier's layer.
+
+    Raises: NotScanned if the sample has no rows yet; DamagedSample if its rows fail their checksum.
+    """
     if dossier.layer is None:
         return None
     return dossier.peaks.get(id) or find_peak(run.rows(id), dossier.layer.layer)
 
 
 def check_key(run: runs.Run, dossier: Dossier, intervention: Intervention) -> str:
-    """Return the key of a check: another intervention, target or model has another key."""
+    """Return the key of a check: it differs if the intervention, the target or the model differs."""
     return intervention.key(dossier.target, run.settings.model_digest, run.settings.adapter_digest)
 
 
 def has_valid_check(run: runs.Run, dossier: Dossier, intervention: Intervention, check: CausalCheck | None) -> bool:
-    """Return whether `check` was made with this very intervention, and the model could be asked."""
+    """Return whether `check` exists, was made with the same key (`check_key`), and has no fault."""
     return check is not None and not check.fault and check.key == check_key(run, dossier, intervention)
 
 
 def outcome_of(run: runs.Run, dossier: Dossier, id: str, checks: Mapping[str, CausalCheck]) -> CausalOutcome | None:
-    """Return the outcome of a sample's check, None where it has no check of what is suspected now."""
+    """Return the outcome of a sample's check, None if it has no valid check for the current suspicion."""
     if id not in checks or not has_valid_check(run, dossier, intervention_for(run, dossier, id), checks[id]):
         return None
     return judge_outcome(checks[id].given, dossier.target, run.sample(id).answer, checks[id].carried)
@@ -60,8 +63,8 @@ def outcome_of(run: runs.Run, dossier: Dossier, id: str, checks: Mapping[str, Ca
 def causal_outcomes(run: runs.Run, dossier: Dossier) -> dict[str, Any]:
     """Return the valid checks of the flagged samples as facts.
 
-    They hold the count of every outcome, the share that flips with its interval, each sample's outcome with the
-    answers, and the faults.
+    The facts: the count of each outcome, the share of samples whose answer flips (with its interval), each sample's
+    outcome and answers, and the faults.
     """
     checks = run.checks()
     flagged = [id for id in dossier.flagged_ids if id in checks]
@@ -85,7 +88,7 @@ def causal_outcomes(run: runs.Run, dossier: Dossier) -> dict[str, Any]:
 
 
 def trigger_regions(outcomes: Mapping[str, Any]) -> dict[str, Sequence[Box]]:
-    """Return, by sample id, the regions that bring the target about, where they are not the attention peak's spot.
+    """Return, by sample id, the regions that cause the target, for samples where these are not the attention peak.
 
     `outcomes` is what `causal_outcomes` returns.
     """

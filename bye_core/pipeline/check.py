@@ -25,13 +25,13 @@ def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str
 
 
 def source_arguments(format: str | None, columns: Mapping[str, str] | None) -> list[str]:
-    """Return the command-line arguments for a data set's format and columns, [] where both are detected."""
+    """Return the command-line arguments for a data set's format and columns, [] if both are detected automatically."""
     found = ["--format", format] if format else []
     return [*found, "--columns", *(f"{name}={yours}" for name, yours in columns.items())] if columns else found
 
 
 def readable(dataset: DataSet) -> list[Sample]:
-    """Return the samples whose pictures open. Every stage reports how many do not; `check` gives the reasons."""
+    """Return the samples whose pictures open. Every stage reports how many pictures fail; `check` lists the reasons."""
     return [sample for sample in dataset.samples if _opens(dataset, sample)]
 
 
@@ -44,7 +44,7 @@ def _opens(dataset: DataSet, sample: Sample) -> bool:
 
 
 def known_markers() -> Markers:
-    """Return the strings that the chat templates of all model families use for images, roles and control."""
+    """Return the marker strings of all model families' chat templates: for images, roles and control tokens."""
     families = FAMILIES.values()
     return Markers.of(
         image=[marker for family in families for marker in family.image_markers],
@@ -53,7 +53,7 @@ def known_markers() -> Markers:
 
 
 def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
-    """Check every record and picture; each item's facts hold the new `faults`, the last item's also a `summary`."""
+    """Check every record and picture. Each item's facts have the new `faults`; the last item's also a `summary`."""
     dataset = load_dataset(data, format=format, columns=columns)
     refused = sum(fault.fatal for fault in dataset.faults)
     total = len(dataset.samples)

@@ -34,7 +34,7 @@ from bye_core.train.settings import CARD, finished
 
 LOCK = "clean.lock"
 RANDOM_SHARE = 0.2  # the paper's baseline drops a random 20%
-# The drop has its own random stream: with the plain seed it would hit the samples that `poison` chose by that seed.
+# A random stream of its own: with the plain seed, the baseline would drop the samples that `poison` chose.
 DROP_STREAM = 1
 
 
@@ -44,13 +44,14 @@ class StaleAdapter(RunError):
 
 
 def clean(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
-    """Run all stages of `cleaning` in the folder `out`; skips the stages that are finished there.
+    """Run all stages of `cleaning` in the folder `out`; skip the stages that are already finished in it.
 
-    Without evidence of poisoning nothing is removed, and the adapter tuned on the whole set is the result. A detection
-    or decisions that a person made in the run meanwhile are kept. Stages are named as `CleaningOutline.stages` lists
-    them; the facts of the last item, "clean", hold the figures.
+    Without evidence of poisoning nothing is removed, and the adapter tuned on the whole set is the result. Keeps a
+    detection or decisions that a person made in the run. The stage names are those of `CleaningOutline.stages`; the
+    facts of the last item, stage "clean", hold the measurements.
 
-    Raises: CleaningMismatch, StaleAdapter, RunBusy if another process works in the folder, and what the stages raise.
+    Raises: CleaningMismatch if the folder holds another cleaning; StaleAdapter if an adapter was tuned on an earlier
+    selection of samples; RunBusy if another process works in the folder; and the errors of each stage.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -106,9 +107,9 @@ def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Pat
 
 
 def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
-    """Scan the data set, with the answers' likelihoods if the detector reads them.
+    """Scan the data set, including the answers' likelihoods if the detector uses them.
 
-    A scan that was started without the likelihoods resumes without them, unless the detector cannot work so.
+    A scan that was started without the likelihoods resumes without them, unless the detector requires them.
     """
     detector = DETECTORS[cleaning.method]
     wanted = "nll_before" in detector.wants and not runs.is_run(folder.run)
@@ -119,7 +120,7 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
 
 
 def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
-    """Return the current detection, made now if there is none, and reject what it flags and nobody has decided."""
+    """Return the current detection (run it if there is none), and reject the flagged samples without a decision."""
     run = runs.Run.open(folder.run)
     earlier = run.detection()
     detection = earlier if is_current(earlier, run, method) else detect_run(folder.run, method)
@@ -128,13 +129,13 @@ def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
 
 
 def random_drop(count: int, seed: int) -> list[int]:
-    """Return the positions of RANDOM_SHARE of `count` samples, drawn at random."""
+    """Return the positions of randomly drawn samples: RANDOM_SHARE of `count`."""
     stream = np.random.SeedSequence(seed, spawn_key=(DROP_STREAM,))
     return np.random.default_rng(stream).permutation(count)[: round(RANDOM_SHARE * count)].tolist()
 
 
 def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
-    """Write the data set of the random baseline: without RANDOM_SHARE of the samples."""
+    """Write the data set of the random baseline: all samples except a random share (RANDOM_SHARE)."""
     dataset = ready(cleaning.data, cleaning.format, cleaning.columns)
     dropped = {dataset.samples[n].id for n in random_drop(len(dataset.samples), cleaning.seed)}
     rows = [
@@ -147,7 +148,7 @@ def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
 
 
 def _evaluate(cleaning: Cleaning, test: str, folder: CleaningFolder, name: str) -> Iterator[Progress]:
-    """Measure one model on the set `test`, unless the same was measured before."""
+    """Measure the model `name` on the set `test`, unless the same measurement is already on disk."""
     adapter, stage = folder.adapter(name), f"evaluate {name}"
     key = {
         "test": ready(test).digest,

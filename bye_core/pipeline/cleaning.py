@@ -1,4 +1,4 @@
-"""Describes a cleaning: what is cleaned, with which settings, and how its models are measured."""
+"""Describes a cleaning: its model, its data set, its settings, and how the resulting models are measured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BASELINES = ("none", "random")
 
 class NoSuchBaseline(SettingError):
     problem = "There is no baseline called {name!r}."
-    remedy = "Choose from: {choices}."
+    remedy = "Choose one of: {choices}."
 
 
 class AttackWithoutTest(SettingError):
-    problem = "A trigger is named, but no test set to plant it in."
-    remedy = "Name a set with questions and right answers with --test, or leave the trigger out."
+    problem = "A trigger is given, but there is no test set to plant it in."
+    remedy = "Give a data set with questions and correct answers as --test, or leave the trigger out."
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Cleaning:
     """The settings of one cleaning. Only `test`, `attack` and `baselines` may change when a cleaning resumes.
 
     test        data set with reference answers on which every model is measured; None measures nothing
-    attack      trigger and target for the attack success rate, where they are known
+    attack      trigger and target for the attack success rate, None if they are unknown
     attack_seed seed of the trigger's placement
-    attack_file truth file that `attack` was read from, None where it was named by its triggers
-    baselines   further models to compare with: "random"; "none" (tuned on everything) always exists
+    attack_file truth file that `attack` was read from, None if the triggers were given as options
+    baselines   further models to compare with: "random". The baseline "none" (tuned on all samples) always exists
     seed        seed of the random baseline's selection
     run         folder of the scan, None for the folder `run` of the cleaning
     """
@@ -64,13 +64,13 @@ class Cleaning:
             raise AttackWithoutTest()
 
     def arguments(self, out: Path) -> list[str]:
-        """Return the arguments of `python -m bye_core clean` that clean this into `out`; defaults are left out.
+        """Return the arguments of `python -m bye_core clean` that run this cleaning in `out`, without default values.
 
-        A caller that starts a cleaning as a job builds the Cleaning first, which validates it, and serialises it here.
-        To show that job later, read `CleaningOutline.from_arguments(job.arguments)`: no parser is needed.
+        To start a cleaning as a job, build a Cleaning (which validates the settings) and pass the job these arguments.
+        To show that job later, read `CleaningOutline.from_arguments(job.arguments)`.
 
-        Raises: ValueError if `seed` or `attack_seed` differs from the fine-tuning's, as the command has one seed only
-        (the seed of an attack from a file is in that file).
+        Raises: ValueError if `seed` or `attack_seed` differs from the fine-tuning's seed, because the command has one
+        --seed for all three. (With `attack_file`, the attack's seed is read from that file.)
         """
         own_seeds = (self.seed, *(() if self.attack_file or not self.attack else (self.attack_seed,)))
         if any(seed != self.settings.seed for seed in own_seeds):

@@ -1,12 +1,12 @@
-"""Reads and writes the folder of a cleaning, and tells which of its stages are finished.
+"""Reads and writes the folder of a cleaning, and determines which of its stages are finished.
 
-clean.json      what is cleaned with which settings; written first, and compared when the cleaning resumes
+clean.json      model, data set and settings; written first, and compared when the cleaning resumes
 suspect/        adapter tuned on the whole set
 run/            the scan, its detection and the decisions
 data/           the cleaned set
-cleaned/        adapter tuned on the cleaned set: the result, where poisoning was found
+cleaned/        adapter tuned on the cleaned set: the result, if poisoning was found
 random/         baseline: `data` without a random share, and the `adapter` tuned on it
-evaluation/     NAME.json with the figures and NAME.jsonl with every answer, of the base model and of each adapter
+evaluation/     for the base model and each adapter: NAME.json with the measurements, NAME.jsonl with all answers
 report.html, report.json
 """
 
@@ -31,7 +31,7 @@ from bye_core.runs.jobs import option_values
 from bye_core.train.settings import MACHINE, FinetuneSettings, finished
 
 RECORD = "clean.json"
-# What a report calls each model.
+# The title of each model in a report.
 MODELS = {
     "base": "base model",
     "suspect": "tuned on everything (no defence)",
@@ -43,8 +43,8 @@ ADAPTERS = {"suspect": "suspect", "random": "random/adapter", "cleaned": "cleane
 
 
 class CleaningMismatch(RunError):
-    problem = "The folder {out} holds a cleaning of something else: {differences}."
-    remedy = "Name another folder with --out, or use the model, data set and settings that it was started with."
+    problem = "The folder {out} holds a different cleaning: {differences}."
+    remedy = "Give another folder as --out, or use the model, data set and settings of the cleaning in this folder."
 
 
 class DamagedCleaning(RunError):
@@ -72,11 +72,11 @@ class CleaningFolder:
         return self.out / "report.html"
 
     def tuned(self, model: str) -> Path:
-        """Return the adapter folder of one of ADAPTERS."""
+        """Return the folder of the adapter named `model` (a key of ADAPTERS)."""
         return self.out / ADAPTERS[model]
 
     def adapter(self, model: str) -> Path | None:
-        """Return the adapter folder of one of MODELS, None for the base model."""
+        """Return the folder of the adapter named `model` (a key of MODELS), None for the base model."""
         return self.tuned(model) if model in ADAPTERS else None
 
     def answers(self, model: str) -> Path:
@@ -102,9 +102,9 @@ class CleaningOutline:
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> CleaningOutline:
-        """Return the outline of a recorded job from its command-line arguments, which `Cleaning.arguments` wrote.
+        """Return the outline of a job, read from its command-line arguments (made by `Cleaning.arguments`).
 
-        Raises: DamagedCleaning if the folder's record cannot be read.
+        Raises: DamagedCleaning if clean.json in the job's folder cannot be read.
         """
 
         def first(flag: str) -> str:
@@ -117,17 +117,17 @@ class CleaningOutline:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that are measured, keys of MODELS."""
+        """The models that this cleaning measures, as keys of MODELS."""
         return tuple(name for name in MODELS if name != "random" or "random" in self.baselines)
 
     def stages(self) -> tuple[str, ...]:
-        """Return the stages in order, as `Progress.stage` names them, for a set in which poisoning is found."""
+        """Return the stages in order, as named in `Progress.stage`, assuming that poisoning is found."""
         evaluations = [f"evaluate {name}" for name in self.models] if self.measured else []
         random = ["finetune random"] if "random" in self.baselines else []
         return ("finetune suspect", "scan", "detect", "export", "finetune cleaned", *random, *evaluations, "report")
 
     def finished(self) -> frozenset[str]:
-        """Return the finished ones of `stages`, by the files alone: no model and no data set is loaded."""
+        """Return the stages that are finished, judged by the files on disk. Loads no model and no data set."""
         folder, found = self.folder, set()
         found |= {f"finetune {name}" for name in MODELS if (path := folder.adapter(name)) and finished(path)}
         found |= {f"evaluate {name}" for name in MODELS if folder.evaluation(name).is_file()}
@@ -149,8 +149,8 @@ def is_current(detection: Detection | None, run: runs.Run, method: str) -> TypeG
 def start_or_resume(cleaning: Cleaning, out: Path) -> dict[str, Any]:
     """Return the record of the cleaning in the existing folder `out`; write it if the cleaning is new.
 
-    Raises: CleaningMismatch if the folder holds another cleaning, DamagedCleaning, NoSampleReady, and what is wrong
-    with the model's folder.
+    Raises: CleaningMismatch if the folder holds another cleaning; DamagedCleaning if its record cannot be read;
+    NoSampleReady if the data set has no usable sample; a ModelError if the model's folder is not usable.
     """
     from bye_core.models.files import combined, digests, local_folder
 
@@ -188,7 +188,7 @@ def read_record(out: Path) -> dict[str, Any] | None:
 
 
 def _differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return how `now` differs from the record, in words. Settings of the machine may differ."""
+    """Return the differences between `now` and `record`, in words. Ignores settings of the machine."""
     usual = asdict(FinetuneSettings())
     pairs = {name: (record.get(name), value) for name, value in now.items() if name != "settings"}
     pairs |= {

@@ -17,7 +17,7 @@ def decide(
     reviewer: str = "",
     note: str = "",
 ) -> int:
-    """Record the decisions in `choices` (id -> accept, reject, none); return how many were recorded.
+    """Record the decisions in `choices` ({sample id: "accept", "reject" or "none"}); return how many were recorded.
 
     `reject_flagged` also rejects every flagged sample without a decision.
     """
@@ -34,6 +34,6 @@ def decide(
 
 
 def undo(run_path: Path) -> int:
-    """Withdraw the last batch of decisions; return how many it held."""
+    """Withdraw the last batch of decisions; return the number of decisions in it."""
     withdrawn = runs.Run.open(run_path).undo()
     return len(withdrawn.decisions) if withdrawn else 0

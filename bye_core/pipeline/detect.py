@@ -1,4 +1,4 @@
-"""Detects poisoned samples on the statistics of a run. Needs no model."""
+"""Detects poisoned samples from the statistics of a run. Needs no model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NothingDetected(RunError):
 
 
 def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) -> Detection:
-    """Detect on a run's statistics and save the detection in the run. `settings` are those of the method."""
+    """Run `method` on a run's statistics and save the detection in the run. `settings` are the method's settings."""
     run = runs.Run.open(run_path)
     detection = detect.detect(run.table(), method, **settings)
     run.save_detection(detection)
@@ -24,7 +24,7 @@ def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) ->
 
 
 def detect_once(run_path: Path) -> Detection:
-    """Return a detection on all scanned samples; a new one is made with the last method, else with the default."""
+    """Return the last detection if it covers all scanned samples; else detect anew with its method or the default."""
     run = runs.Run.open(run_path)
     found = run.detection()
     if found is None:
@@ -33,17 +33,17 @@ def detect_once(run_path: Path) -> Detection:
 
 
 def covers_all(detection: Detection, run: runs.Run) -> bool:
-    """Return whether the detection was made on all scanned samples."""
+    """Return whether the detection covers all scanned samples."""
     return set(detection.ids) == set(run.scored_ids())
 
 
 def detect_entropies(path: Path, method: str = detect.default_method(entropy_file=True), **settings: Any) -> Detection:
-    """Detect on a file of entropies (JSON lines) that BYE's authors' code or another program wrote."""
+    """Run `method` on a file of entropies (JSON lines), as written by the BYE authors' code or another program."""
     return detect.detect(detect.read_entropies(path), method, **settings)
 
 
 def last_detection(run: runs.Run) -> Detection:
-    """Return the run's last detection. Raises: NothingDetected."""
+    """Return the run's last detection. Raises: NothingDetected if there is none."""
     detection = run.detection()
     if detection is None:
         raise NothingDetected(path=run.path)

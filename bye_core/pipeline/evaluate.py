@@ -1,4 +1,4 @@
-"""What a model does on a test set: clean performance and attack success, with intervals."""
+"""Measures a model on a test set: clean performance (CP) and attack success rate (ASR), with intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bye_core.records import ModelAnswer, Progress, Sample
 
 class CannotWriteAnswers(DataError):
     problem = "The answers cannot be written to {path}: {reason}."
-    remedy = "Name another file with --out."
+    remedy = "Give another file as --out."
 
 
 def evaluate(
@@ -36,11 +36,11 @@ def evaluate(
     metric: str = "auto",
     out: Path | None = None,
 ) -> Iterator[Progress]:
-    """Measure CP on `data` and, given an attack, ASR on its triggered copy; the last item's facts hold both.
+    """Measure CP on `data` and, given an attack, ASR on a triggered copy of `data`; the last item's facts hold both.
 
     `metric`: see measures.choose_metrics; short answers are scored by exact match (CP), captions by CIDEr. Writes one
-    JSON line a sample with its answers to `out`. Facts: measures.Evaluation.facts; `left_out` counts the unusable
-    records, `failed` the samples that the model could not answer, with the reasons in `faults`.
+    JSON line per sample, with its answers, to `out`. The facts are those of measures.Evaluation.facts: `left_out`
+    counts unusable records, `failed` counts samples without an answer, and `faults` lists the reasons.
     """
     from bye_core.models.calls import generate_answers
     from bye_core.models.loading import load_model
@@ -51,7 +51,7 @@ def evaluate(
     right = reference_answers(dataset, usable)
     samples = [sample for sample in usable if sample.id in right]
     if out is not None:
-        _write(out, [])  # what cannot be written is better known before the work
+        _write(out, [])  # fails before the work if the file cannot be written
     loaded = load_model(model, adapter, device=device, dtype=dtype)
     total = (2 if attack else 1) * len(samples)
 

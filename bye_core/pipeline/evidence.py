@@ -1,4 +1,4 @@
-"""Collects the evidence on a run's flagged samples: what they attend to and answer. Needs no model."""
+"""Collects the evidence on a run's flagged samples: where they attend and what they answer. Needs no model."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from bye_core.question_kinds import OTHER, question_labels
 from bye_core.records import AttentionRows, Detection, ScanTable
 
 READ = 1000  # flagged samples whose rows are read, the most suspicious first (ours: some seconds, 100 MB of a 7B model)
-COMPARED = 100  # unflagged samples of each kind of question that they are compared with, evenly spread (ours)
+COMPARED = 100  # unflagged samples of each kind of question to compare with, evenly spread (ours)
 
 
 def evidence(run_path: Path) -> dict[str, Any]:
-    """Return the dossier of a run's last detection and the outcomes of its causal checks, as facts.
+    """Return, as facts, the evidence on a run's last detection and the outcomes of its causal checks.
 
-    Raises: NothingDetected.
+    Raises: NothingDetected if the run has no detection.
     """
     run = runs.Run.open(run_path)
     detection, found = last_detection(run), dossier(run)
@@ -55,7 +55,10 @@ def evidence(run_path: Path) -> dict[str, Any]:
 
 
 def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
-    """Return the evidence on what `detection` flags, by default the run's last one. Raises: NothingDetected."""
+    """Return the evidence on the samples that `detection` flags (default: the run's last detection).
+
+    Raises: NothingDetected if the run has no detection.
+    """
     detection = last_detection(run) if detection is None else detection
     table = run.table()
     flagged_ids = set(detection.flagged_ids)
@@ -79,7 +82,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
 
 
 def scanned_set(run: runs.Run, data: str | Path | None = None) -> tuple[DataSet | None, str]:
-    """Return the scanned data set and ""; or None and the reason, if it is missing or has changed since."""
+    """Return (data set, ""), or (None, reason) if the data set is missing or has changed since the scan."""
     try:
         dataset = load_dataset(data or run.settings.data, run.settings.format, run.settings.more.get("columns") or {})
     except ByeError as error:
@@ -93,13 +96,13 @@ def _known_kinds(questions: Sequence[str]) -> list[str | None]:
 
 
 def _with_attention(dossier: Dossier, run: runs.Run, detection: Detection, kinds: Sequence[str]) -> Dossier:
-    """Add the layer, the attention peaks and their consensus; unchanged where no rows can be read."""
+    """Add the layer, the attention peaks and their consensus; return `dossier` unchanged if no rows can be read."""
     flagged = _read_rows(run, _most_suspicious(run.table(), detection)[:READ])
     others = _read_rows(run, _comparison_rows(dossier.strata.flagged, kinds))
     if not flagged:
         return dossier
     shares = np.array([peak_shares(rows) for _, rows in (*flagged, *others)])
-    # The sensitive layers of other detectors may tell samples apart by something else than concentrated attention.
+    # Other detectors' sensitive layers may separate samples by something other than concentrated attention.
     candidates = detection.sensitive_layers if detection.method == PAPER else ()
     layer = choose_layer(shares, np.arange(len(shares)) < len(flagged), candidates)
     peaks = {rows.id: peak for _, rows in flagged if (peak := find_peak(rows, layer.layer))}
@@ -112,20 +115,20 @@ def _with_attention(dossier: Dossier, run: runs.Run, detection: Detection, kinds
 def _maps(
     read: Sequence[tuple[int, AttentionRows]], kinds: Sequence[str], layer: int, raster: tuple[int, int]
 ) -> list[tuple[str, np.ndarray]]:
-    """Return (kind of question, map) of the samples that attend to their picture in `layer`."""
+    """Return (kind of question, attention map) for each sample that attends to its picture in `layer`."""
     maps = ((kinds[row], attention_map(rows, layer, raster)) for row, rows in read)
     return [(kind, one) for kind, one in maps if one is not None]
 
 
 def _most_suspicious(table: ScanTable, detection: Detection) -> list[int]:
-    """Return the rows of the flagged samples, the most suspicious first."""
+    """Return the row numbers of the flagged samples in `table`, the most suspicious first."""
     row_of = {id: row for row, id in enumerate(table.ids)}
     order = np.argsort(-detection.scores, kind="stable")
     return [row_of[id] for n in order[detection.flagged[order]] if (id := detection.ids[n]) in row_of]
 
 
 def _comparison_rows(flagged: np.ndarray, kinds: Sequence[str]) -> list[int]:
-    """Return rows of unflagged samples: at most COMPARED of each kind of question, evenly spread over the set."""
+    """Return row numbers of unflagged samples: at most COMPARED per kind of question, evenly spread over the set."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row in np.flatnonzero(~flagged).tolist():
         rows[kinds[row]].append(row)
@@ -137,7 +140,7 @@ def _evenly_spread(count: int) -> list[int]:
 
 
 def _read_rows(run: runs.Run, rows: Sequence[int]) -> list[tuple[int, AttentionRows]]:
-    """Return (row, attention rows) of the samples that can be read."""
+    """Return (row number, attention rows) of each sample in `rows` that can be read."""
     ids = run.table().ids
     row_of = {ids[row]: row for row in rows}
     return [(row_of[one.id], one) for one in run.rows_of(row_of)]

@@ -15,11 +15,11 @@ from bye_core.records import Decision, Detection
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What an export does with every record of the data set.
+    """Which records an export keeps and removes.
 
     keep       ids of the samples that are exported, in data set order
     removed    rows of removed.jsonl, each with the `reason` of its removal
-    undecided  ids in `keep` that the last detection flagged, without a decision
+    undecided  ids in `keep` that the last detection flagged and nobody has decided on
     accepted   ids in `keep` that the last detection flagged and a person accepted
     """
 
@@ -30,10 +30,10 @@ class ExportPlan:
 
 
 def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
-    """Plan to keep all samples but the rejected, the unusable and, unless accepted, those not scanned."""
+    """Plan to keep every usable sample that is not rejected; samples that were not scanned only if accepted."""
     detection, decisions = run.detection(), run.decisions()
     removed = tuple(_removed(run, dataset, detection, decisions))
-    # By index, not by id: the fault of a duplicate has the id of the sound record that it repeats.
+    # By index, not by id: a duplicate's fault has the same id as the valid first record.
     gone = {row["index"] for row in removed}
     keep = tuple(sample.id for sample in dataset.samples if sample.index not in gone)
     flagged = set(detection.flagged_ids if detection else ())
@@ -43,7 +43,7 @@ def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
 
 
 def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
-    """Raise RunMismatch if the data set is not the scanned one."""
+    """Raise RunMismatch if `dataset` differs from the data set that was scanned."""
     if dataset.digest != run.settings.data_digest:
         raise runs.RunMismatch(path=run.path, differences="the data set has changed since the scan")
 
@@ -51,8 +51,8 @@ def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
 def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path | None = None) -> dict[str, Any]:
     """Write the cleaned data set that `plan_export` plans, with removed.jsonl and manifest.json; return the manifest.
 
-    `data`: the current path of the data set, if it has moved. The manifest counts kept samples that are flagged and
-    undecided as `undecided_flagged`.
+    `data`: the current path of the data set, if it has moved. `undecided_flagged` in the manifest is the number of
+    flagged samples that are kept because nobody has decided on them.
     """
     run = runs.Run.open(run_path)
     dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
@@ -100,5 +100,5 @@ def _removed(
 
 
 def export_entropies(run_path: Path, out: Path) -> Path:
-    """Write a run's entropies in the format of BYE's authors (JSON lines); return the path."""
+    """Write a run's entropies as JSON lines, in the format of the BYE authors' code; return the path."""
     return detect.write_entropies(runs.Run.open(run_path).table(), out)

@@ -32,11 +32,11 @@ def finetune_here(
     columns: Mapping[str, str] | None = None,
     stop: StopRequest | None = None,
 ) -> dict[str, Any] | None:
-    """Fine-tune in this process, one of several under torchrun; `finetune` runs this in a child.
+    """Fine-tune in this process, which may be one of several under torchrun. `finetune` calls this in a child process.
 
-    Returns the card, which names device and dtype; None in all processes except the first. `stop` ends the training
-    once a checkpoint is saved. Raises: RunBusy while another process trains into `out`, and the errors of
-    bye_core.train.finetune.finetune.
+    Returns the adapter's card, which includes device and dtype; None in all processes except the first. A request to
+    `stop` ends the training after a checkpoint is saved. Raises: RunBusy if another process trains into `out`; the
+    errors of bye_core.train.finetune.finetune.
     """
     from bye_core.train.finetune import finetune as train
 
@@ -61,7 +61,7 @@ def preflight(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return what a fine-tuning would use, without training: samples, left-out ones, token lengths, memory, steps."""
+    """Return what a fine-tuning would use, without training: samples, skipped samples, token lengths, memory, steps."""
     from bye_core.train.preflight import run_preflight
 
     dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), format, columns)
@@ -83,7 +83,7 @@ def _loaded(
 
 
 def _processes() -> int:
-    """Return how many processes share the training, which torchrun sets in the environment."""
+    """Return the number of processes that share the training (WORLD_SIZE, set by torchrun)."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -95,7 +95,7 @@ def finetune(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """LoRA fine-tuning of `model` on `data` in a child process; the adapter is in `out` after the last item.
+    """Fine-tune `model` on `data` with LoRA in a child process; the adapter is in `out` after the last item.
 
     A fine-tuning that was stopped or killed resumes from its last checkpoint when called again.
     """

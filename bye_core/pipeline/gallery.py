@@ -1,4 +1,4 @@
-"""Cuts the suspected spots out of the pictures of flagged samples, and the same places out of other pictures."""
+"""Crops the suspected spots from flagged samples' pictures, and the same places from unflagged samples' pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bye_core.data import DataSet
 from bye_core.errors import ByeError
 from bye_core.evidence import AttentionPeak, Box, Dossier, Gallery, crop, crop_size, mean_crop
 
-CROPS, AVERAGED = 24, 100  # crops that are shown, and samples that the means are taken over (ours: a second's work)
+CROPS, AVERAGED = 24, 100  # shown crops, and samples in each mean crop (ours: takes about a second)
 
 
 def gallery(
@@ -22,9 +22,9 @@ def gallery(
     missing: str = "",
     regions: Mapping[str, Sequence[Box]] | None = None,
 ) -> Gallery:
-    """Return crops of the most suspicious samples, and the means of flagged and of other samples at the same places.
+    """Return crops of the most suspicious samples, and the mean crop of flagged and of unflagged samples.
 
-    missing  why there is no `dataset`
+    missing  why `dataset` is None
     regions  by sample id, the regions that a causal check found (`trigger_regions`); default: the attention peaks
 
     Leaves out pictures that do not open.
@@ -49,7 +49,7 @@ def gallery(
 
 
 def _centre(dossier: Dossier, peak: AttentionPeak) -> Box:
-    """Return the common centre for peaks near it, else the peak's cell: peaks vary by a cell, triggers do not."""
+    """Return the consensus centre if `peak` is near it, else the peak's own cell: peaks may be off by a cell."""
     return dossier.consensus.centre if dossier.consensus and dossier.consensus.is_near(peak) else peak.cell
 
 
@@ -63,7 +63,7 @@ def _unflagged(run: runs.Run, dossier: Dossier, count: int) -> list[str]:
 def _crops(
     run: runs.Run, dataset: DataSet, places: Sequence[tuple[str, AttentionPeak, Box]], size: tuple[float, float]
 ) -> Iterator[tuple[str, Image.Image]]:
-    """Yield (id, crop around the centre of the box) of the samples whose picture opens."""
+    """Yield (id, crop around the centre of the box) for each sample whose picture opens."""
     for id, peak, box in places:
         sample = run.sample(id)
         if peak.image >= len(sample.images):

@@ -1,4 +1,4 @@
-"""Guards a model: compares its attention on new pictures with the poisoned samples of a finished run."""
+"""Guards a model: compares its attention on new pictures with that on the poisoned samples of a finished run."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
 from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 
-# Maps the rows and questions of samples to one reading each.
+# Maps the attention rows and the questions of samples to one reading per sample.
 Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
 
 
 class CannotWriteReadings(RunError):
     problem = "The readings cannot be written to {path}: {reason}."
-    remedy = "Name another file with --out."
+    remedy = "Give another file as --out."
 
 
 class Guard:
-    """The detection of a run and the scanned model; made by `open_guard`."""
+    """The detection of a run and the scanned model. Create it with `open_guard`."""
 
     def __init__(self, loaded: VisionLanguageModel, detection: Detection, judge: Judge) -> None:
         self.loaded = loaded
@@ -47,7 +47,7 @@ class Guard:
     def read(
         self, samples: Sequence[Sample], pictures: Sequence[Sequence[Any]]
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
-        """Run one forward pass; return each sample's rows and reading, or why it could not be read."""
+        """Run one forward pass; return (attention rows, reading) for each sample, or the error that prevented it."""
         from bye_core.attention import read_attention
 
         outcomes = read_attention(self.loaded, samples, pictures)
@@ -60,7 +60,8 @@ class Guard:
 def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
     """Open the guard of a run. `model`, `adapter`: their current paths, if they have moved.
 
-    Raises: NothingDetected, guard.NoMode before a model is loaded, AnotherModel after.
+    Raises: NothingDetected if the run has no detection; guard.NoMode if the detection found no poisoning;
+    AnotherModel if `model` or `adapter` is not the scanned one.
     """
     run = runs.Run.open(run_path)
     detection, table = guard_detection(run), run.table()
@@ -69,7 +70,10 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
 
 
 def by_answers(table: ScanTable, detection: Detection) -> Judge:
-    """Judge as the method auto does: by the first token and the heads that mark planted answers. Raises: NoMode."""
+    """Return a judge that works as the method auto: by the first token and the heads that mark planted answers.
+
+    Raises: NoMode if the detection found no poisoning to compare with.
+    """
     planted = PlantedAnswers(table, AutoSettings(**detection.settings))
     if not len(planted):
         raise guard.NoMode()
@@ -77,7 +81,7 @@ def by_answers(table: ScanTable, detection: Detection) -> Judge:
 
 
 def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
-    """Judge as BYE does: by the mean entropy of the sensitive layers."""
+    """Return a judge that works as BYE: by the mean entropy of the sensitive layers."""
     name = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
     typical = _means(np.asarray(getattr(table, name), float))
 
@@ -88,9 +92,9 @@ def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
 
 
 def guard_detection(run: runs.Run) -> Detection:
-    """Return the detection that a guard uses: the last one if made by auto or BYE, else a new one by auto.
+    """Return the detection that a guard uses: the last detection if auto or BYE made it, else a new one by auto.
 
-    Raises: NothingDetected, guard.NoMode.
+    Raises: NothingDetected if the run has no detection; guard.NoMode if no poisoning was found.
     """
     detection = last_detection(run)
     if detection.method not in (DEFAULT, PAPER):
@@ -103,7 +107,7 @@ def guard_detection(run: runs.Run) -> Detection:
 
 
 def _means(entropies: np.ndarray) -> np.ndarray:
-    """Return the mean over the finite entropies of each layer: [N, L] -> [L], NaN for a layer without any."""
+    """Return each layer's mean over its finite entropies: [N, L] -> [L]; NaN for a layer without finite entropies."""
     known = np.isfinite(entropies)
     counts = known.sum(axis=0)
     return np.divide(
@@ -112,9 +116,9 @@ def _means(entropies: np.ndarray) -> np.ndarray:
 
 
 def guard_one(opened: Guard, picture: bytes, question: str, name: str = "the picture") -> dict[str, Any]:
-    """Read one picture (the bytes of its file) with a question; return the reading and its `attention` as facts.
+    """Read the attention on one picture (the bytes of its file); return the reading and its `attention` as facts.
 
-    Raises: a DataError or ModelError that says why the sample cannot be read.
+    Raises: a DataError if the picture cannot be used; a ModelError if the model cannot read the sample.
     """
     from bye_core.figures import overlay_payload
 
@@ -142,7 +146,7 @@ def guard_set(
 ) -> Iterator[Progress]:
     """Read every sample of a set; the last item's facts hold the share that looks triggered, with its interval.
 
-    Writes one JSON line a sample to `out` as it is read. Counts and lists the samples that cannot be read.
+    Writes one JSON line per sample to `out`, right after reading it. Counts and lists the samples that fail.
     """
     dataset = ready(data, format, columns)
     samples, total = dataset.samples, len(dataset.samples)
@@ -188,7 +192,7 @@ def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapp
 
 
 def _reference(detection: Detection) -> dict[str, Any]:
-    """Return what readings are compared with."""
+    """Return, as facts, the reference values that readings are compared with."""
     return {
         "layers": list(detection.sensitive_layers),
         "modes": asdict(detection.final) if detection.final else None,

@@ -29,12 +29,12 @@ KEY = "key"
 
 class NoKeyPicture(SettingError):
     problem = "The key picture {path} cannot be read: {why}."
-    remedy = "Give key=face, key=noise, or the path of a picture file."
+    remedy = "Give key=face, key=noise, or key=PATH, where PATH is an image file."
 
 
 class NoAttackRecorded(DataError):
     problem = "{path} does not say how its set was poisoned: {reason}."
-    remedy = "Give a truth.json that `poison` of this version wrote, or name --trigger and --target."
+    remedy = "Give a truth.json that this version's `poison` wrote, or set --trigger and --target instead."
 
 
 def plan_attack(
@@ -43,16 +43,17 @@ def plan_attack(
     target: Target | None = None,
     mix: bool = False,
 ) -> Attack:
-    """Return an attack from names: `settings` by name ("a", "blend.a"); a `key` may be the path of a picture.
+    """Return the attack with the named triggers and their `settings`, such as {"a": 0.3} or {"blend.a": 0.3}.
 
-    Raises: a SettingError for triggers or settings that are not valid.
+    The value of a setting `key` may be the path of a picture. Raises: a SettingError if a trigger or setting is not
+    valid; NoKeyPicture if the picture cannot be read.
     """
     read = {name: _key(value) if name.rpartition(".")[2] == KEY else value for name, value in (settings or {}).items()}
     return make_attack(triggers, read, target, mix)
 
 
 def _key(value: Any) -> str:
-    """Return the key; a picture file is encoded in it, so that the attack can be repeated without the file."""
+    """Return the key as text. Encodes a picture file in that text, so the attack can be repeated without the file."""
     text = str(value)
     if text in (FACE, NOISE) or text.startswith(OWN_IMAGE):
         return text
@@ -67,9 +68,9 @@ def _key(value: Any) -> str:
 
 
 def attack_arguments(attack: Attack) -> list[str]:
-    """Return the command-line arguments that name `attack`; `plan_attack` reads them back.
+    """Return the command-line arguments that describe `attack`, in the form that `poison` and `evaluate` accept.
 
-    Size and target are always given, so that a printed command shows them; other settings only where they differ from
+    Always includes size and target, so that a printed command shows them; other settings only if they differ from
     the defaults.
     """
     names = [trigger.name for trigger in attack.triggers]
@@ -94,9 +95,9 @@ def _target_arguments(target: Target) -> list[str]:
 
 
 def read_attack(truth: Path) -> tuple[Attack, int]:
-    """Return the attack and the seed of a truth file, which plant the same triggers in other data.
+    """Return (attack, seed) from a truth file, to plant the same triggers in other data.
 
-    Raises: NoAttackRecorded.
+    Raises: NoAttackRecorded if the file does not describe an attack.
     """
     try:
         kept = json.loads(truth.read_text(encoding="utf-8"))
@@ -114,10 +115,10 @@ def preview_poison(
     encoding: str = "jpeg",
     longest: int | None = None,
 ) -> Preview:
-    """Return sample and pictures as `poison` would write them, for the poisoned sample number `turn`.
+    """Return the sample and its pictures as `poison` would write them, as the `turn`-th poisoned sample.
 
-    Scales pictures down to `longest` pixels on the longer side first. Raises: a DataError for a picture that does not
-    open.
+    First scales pictures down to at most `longest` pixels on the longer side. Raises: a DataError if a picture does
+    not open.
     """
     pictures = dataset.images(sample)
     if longest:
@@ -137,10 +138,11 @@ def poison(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """Write a LLaVA copy of `data` to `out`, poisoned at `rate`, with truth.json. All pictures are encoded alike.
+    """Write a copy of `data` to `out` in LLaVA format, with the share `rate` of its samples poisoned, and truth.json.
 
-    Only truth.json names the poisoned samples and their triggers; it holds all that is needed to repeat the attack.
-    The facts tell how much the triggers change the pictures. Raises: a SettingError for an attack that does not fit.
+    Only truth.json lists the poisoned samples and their triggers; it is sufficient to repeat the attack. Poisoned and
+    clean pictures get the same encoding. The facts report how much the triggers change the pictures. Raises: a
+    SettingError if the attack cannot be applied to `data`.
     """
     dataset = ready(data, format, columns)
     samples = readable(dataset)

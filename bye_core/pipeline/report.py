@@ -21,24 +21,25 @@ from bye_core.pipeline.evidence import dossier, scanned_set
 from bye_core.pipeline.gallery import gallery
 from bye_core.records import Detection
 
-EXHIBITS = 24  # flagged samples with pictures: some hundred kilobytes, and as many as a person reads (ours)
+EXHIBITS = 24  # flagged samples with pictures: a few hundred kilobytes, and about as many as a person reads (ours)
 
 
 class CannotWriteReport(RunError):
     problem = "The report cannot be written to {path}: {reason}."
-    remedy = "Name another file with --out."
+    remedy = "Give another file as --out."
 
 
 def report(run_path: Path, out: Path, data: str | Path | None = None, exhibits: int = EXHIBITS) -> dict[str, Any]:
-    """Write a report on a run to `out` (HTML) and to a JSON file beside it; return the object of the JSON file.
+    """Write a report on a run to `out` (HTML) and to a JSON file beside it; return the content of the JSON file.
 
-    `data`: the current path of the data set, if it has moved. Raises: NothingDetected, CannotWriteReport.
+    `data`: the current path of the data set, if it has moved. Raises: NothingDetected if the run has no detection;
+    CannotWriteReport if a file cannot be written.
     """
     return _write(_case(run_path, f"Run {run_path.resolve().name}", data, exhibits), out)
 
 
 def report_cleaning(folder: CleaningFolder, record: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the report on a cleaning, with its `record`, the figures of its `models`, and its loss curves."""
+    """Write the report on a cleaning: its `record`, the measurements of its `models`, and its loss curves."""
     losses = {name: _losses(path) for name in MODELS if (path := folder.adapter(name))}
     title = f"Cleaning of {Path(record['data']).name}"
     more = {"cleaning": record, "models": models, "labels": MODELS, "losses": losses}
@@ -69,7 +70,7 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
 
 
 def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, missing: str, count: int) -> Iterator[Any]:
-    """Yield the most suspicious of the flagged samples, with their pictures where they open."""
+    """Yield the `count` most suspicious flagged samples, with their pictures if these open."""
     from bye_core.reports.case import Exhibit
 
     order = np.lexsort((detection.values, -detection.scores))
@@ -85,7 +86,7 @@ def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, miss
 
 
 def _losses(adapter: Path) -> list[dict[str, Any]]:
-    """Return the progress lines of an adapter's training, [] where there are none."""
+    """Return the progress lines of an adapter's training, [] if there are none."""
     path = adapter / "progress.jsonl"
     if not path.is_file():
         return []

@@ -21,7 +21,7 @@ BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """How to scan. `batch` 0 and "auto" choose by the machine; an existing run keeps its own settings.
+    """How to scan. "auto" suits the machine; `batch` 0 is the batch size of an existing run, else suits the machine.
 
     answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
              one more forward pass, and another one with an adapter
@@ -42,11 +42,11 @@ def scan(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Iterator[Progress]:
-    """Read the attention rows of every sample that is missing in the run; each yield is on disk already.
+    """Read the attention rows of every sample that the run does not hold yet. Saves each batch before it yields.
 
-    Batches depend on the data set's order alone and are committed whole, so that a resumed scan stores the same bytes
-    as an uninterrupted one. Stores samples that fail as faults. A sample whose answer alone cannot be read is scanned
-    without it, with a fault that is not fatal.
+    Batches depend only on the order of the samples, and a batch is stored completely or not at all. So a resumed scan
+    stores the same bytes as an uninterrupted scan. A sample that fails is stored as a fault. If only the likelihood
+    of its answer cannot be read, the sample is scanned without it and gets a non-fatal fault.
     """
     from bye_core.attention import read_attention
     from bye_core.models.loading import load_model
@@ -82,7 +82,7 @@ def scan(
 def _with_answers(
     loaded: VisionLanguageModel, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
 ) -> tuple[list[AttentionRows], list[Fault]]:
-    """Return the rows with the likelihoods of the answers, and a fault for each sample without one."""
+    """Return (rows with the likelihoods of the answers, one fault for each sample without a likelihood)."""
     from bye_core.attention import read_answers
 
     by_id = {row.id: row for row in rows}
@@ -98,12 +98,12 @@ def _with_answers(
 
 
 def failed(run_path: Path) -> tuple[Fault, ...]:
-    """Return the samples that the scan could not read, with reasons."""
+    """Return one fault, with its reason, for each sample that the scan could not read."""
     return runs.Run.open(run_path).failed()
 
 
 def _missing_batches(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
-    """Return the batches of which a sample is missing in the run."""
+    """Return the batches with at least one sample that the run does not hold yet."""
     scored, size = run.scored_ids(), run.settings.batch_size
     batches = [dataset.samples[start : start + size] for start in range(0, len(dataset.samples), size)]
     return [batch for batch in batches if any(sample.id not in scored for sample in batch)]
@@ -112,9 +112,9 @@ def _missing_batches(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
 def _opened_ahead(
     reader: Executor, dataset: DataSet, batches: Sequence[Sequence[Sample]]
 ) -> Iterator[tuple[Sequence[Sample], dict[str, list[Any]], list[Fault]]]:
-    """Yield each batch with its pictures by sample id, and the faults of those that do not open.
+    """Yield (batch, pictures by sample id, faults of the samples whose pictures do not open) for each batch.
 
-    `reader` decodes the next batch while the model reads this one.
+    `reader` decodes the pictures of the next batch while the model processes the current batch.
     """
     if not batches:
         return
@@ -171,14 +171,17 @@ def _run_settings(
 
 
 class AnotherModel(RunError):
-    problem = "The run was scanned with another {part} than {given}: its statistics do not apply."
-    remedy = "Name the scanned {part} ({path}), or scan and detect with this one first."
+    problem = "The run was not scanned with {given} but with another {part}, so its statistics do not apply."
+    remedy = "Give the {part} that was scanned ({path}), or scan and detect with the new {part} first."
 
 
 def load_scanned(
     run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto"
 ) -> VisionLanguageModel:
-    """Load the scanned model. `model`, `adapter`: their current paths, if they have moved. Raises: AnotherModel."""
+    """Load the scanned model. `model`, `adapter`: their current paths, if they have moved.
+
+    Raises: AnotherModel if the model or adapter is not the scanned one.
+    """
     from bye_core.models.loading import load_model
 
     settings = run.settings

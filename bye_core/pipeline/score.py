@@ -1,4 +1,4 @@
-"""Compares a detection with the truth, for evaluation only."""
+"""Compares a detection with the known poisoned samples (ground truth), for evaluation only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class UnreadableTruth(DataError):
 
 
 def read_truth(path: Path) -> frozenset[str]:
-    """Return the poisoned ids of a truth file. Raises: UnreadableTruth."""
+    """Return the ids of the poisoned samples in a truth file. Raises: UnreadableTruth if it is not a truth file."""
     try:
         poisoned = json.loads(path.read_text(encoding="utf-8"))["poisoned"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Appends JSON lines to files. A line is complete or absent, and on disk before the caller continues."""
+"""Appends JSON lines to files. Each line is written completely or not at all, and is on disk when the call returns."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bye_core.runs.errors import RunNotWritable
 
 
 def whole_lines(path: Path) -> tuple[list[bytes], int]:
-    """Return the complete lines and the byte after the last one. Text after the last line break was never committed."""
+    """Return (complete lines, offset after the last complete line). Ignores an incomplete line at the end."""
     content = path.read_bytes() if path.exists() else b""
     end = content.rfind(b"\n") + 1
     return content[:end].splitlines(), end
 
 
 def append_line(path: Path, value: Any, end: int) -> int:
-    """Write one line at byte `end`, over what a killed writer left there; return the new end."""
+    """Write one line at byte offset `end`, replacing whatever a killed writer left there; return the new end."""
     line = json.dumps(value).encode("ascii") + b"\n"
     try:
         with appending(path, end) as descriptor:

@@ -1,4 +1,4 @@
-"""Stores the causal checks of a run in an append-only file, one line a batch of samples."""
+"""Stores the causal checks of a run in an append-only file, one line per batch of samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bye_core.runs.lock import locked
 
 
 class CheckFile:
-    """The causal checks of one run. One process may append, any number may read."""
+    """The causal checks of one run. One process at a time may append; any number of processes may read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,7 +23,10 @@ class CheckFile:
 
     @contextmanager
     def writing(self) -> Iterator[CheckFile]:
-        """Become the one writer. Raises: RunBusy if another process writes, RunNotWritable."""
+        """Hold the only right to write the check file while the `with` block runs.
+
+        Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
+        """
         with locked(self._lock):
             self._end = whole_lines(self.path)[1]
             try:
@@ -32,7 +35,7 @@ class CheckFile:
                 self._end = None
 
     def append(self, checks: Sequence[CausalCheck]) -> None:
-        """Append a batch of checks; it is on disk when this returns."""
+        """Append a batch of checks inside `writing`; the batch is on disk when this returns."""
         if self._end is None:
             raise RuntimeError("append outside of `writing`")
         if checks:

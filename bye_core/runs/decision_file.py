@@ -1,6 +1,7 @@
-"""Stores an analyst's decisions in an append-only file, one line a batch.
+"""Stores the decisions of analysts in an append-only file, one line per batch.
 
-A killed process leaves a whole line or none. An undo is a line too: no line is ever removed.
+Each line is written completely or not at all, even if the process is killed. An undo appends a line: no line is ever
+removed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
 
-# Another window's decision takes milliseconds; a longer wait means a stuck disk.
+# Recording a decision takes milliseconds; a longer wait means that the disk hangs.
 LOCK_SECONDS = 10.0
 
 
 class Batch(NamedTuple):
-    """The decisions of one call."""
+    """The decisions that one call of `decide` recorded."""
 
     id: str
     decisions: tuple[Decision, ...]
@@ -38,7 +39,11 @@ class DecisionFile:
         self._lock = path.with_suffix(".lock")
 
     def decide(self, decisions: Iterable[Decision]) -> str:
-        """Append one batch and return its id, "" for an empty batch. Raises: UnknownChoice, RunBusy, RunNotWritable."""
+        """Append one batch and return its id, "" for an empty batch.
+
+        Raises: UnknownChoice if a choice does not exist; RunBusy if another process holds the lock for too long;
+        RunNotWritable if the folder cannot be written.
+        """
         decisions = tuple(decisions)
         for decision in decisions:
             if decision.choice not in CHOICES:
@@ -54,7 +59,7 @@ class DecisionFile:
         return batch
 
     def undo(self, batch: str = "") -> Batch | None:
-        """Withdraw the batch named `batch`, by default the newest; return it, or None if there is no such batch."""
+        """Withdraw the batch with the id `batch` (default: the newest batch); return it, or None if there is none."""
         with locked(self._lock, LOCK_SECONDS):
             lines, end = self._read()
             candidates = [candidate for candidate in _valid_batches(lines) if not batch or candidate.id == batch]
@@ -64,7 +69,7 @@ class DecisionFile:
         return candidates[-1]
 
     def batches(self) -> list[Batch]:
-        """Return the batches that are not withdrawn, oldest first."""
+        """Return all batches that are not withdrawn, oldest first."""
         return _valid_batches(self._read()[0])
 
     def current(self) -> dict[str, Decision]:
@@ -82,7 +87,7 @@ class DecisionFile:
             if not isinstance(line, dict) or not line.keys() & {"decisions", "undo"}:
                 raise ValueError("neither decisions nor an undo")
         except ValueError as error:
-            # Skipping the line would change the decisions without a word.
+            # Skipping the line would silently change the decisions.
             advice = f"Or delete line {number}, and make the decisions of that batch again."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
         return line

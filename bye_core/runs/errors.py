@@ -7,7 +7,7 @@ from bye_core.errors import RunError, SettingError
 
 class NotARun(RunError):
     problem = "{path} is not a run folder."
-    remedy = "Give a folder that `scan --run` has written, or scan the data set first."
+    remedy = "Give the folder that `scan` wrote (its --run), or scan the data set first."
 
 
 class RunExists(RunError):
@@ -22,7 +22,7 @@ class FolderNotEmpty(RunError):
 
 class RunBusy(RunError):
     problem = "{path} is being written by {holder}."
-    remedy = "Wait until that ends, or stop it; nothing written so far is lost."
+    remedy = "Wait until that process ends, or stop it; nothing written so far is lost."
 
 
 class RunMismatch(RunError):
@@ -32,7 +32,7 @@ class RunMismatch(RunError):
 
 class RunNotWritable(RunError):
     problem = "{path} cannot be written: {reason}."
-    remedy = "Free disk space or make the folder writable, then start again: what was committed is kept."
+    remedy = "Free disk space or make the folder writable, then start again: saved results are kept."
 
 
 class DamagedRun(RunError):
@@ -42,27 +42,27 @@ class DamagedRun(RunError):
 
 class NotWriting(RunError):
     problem = "{path} is not open for writing."
-    remedy = "Append inside `with run.writing():`."
+    remedy = "Call `append` inside `with run.writing():`."
 
 
 class DuplicateSamples(RunError):
     problem = "Several samples have the id {id!r}."
-    remedy = "Give every sample its own id; `check` lists the duplicates."
+    remedy = "Give every sample a unique id; `check` lists the duplicates."
 
 
 class UnknownSample(RunError):
     problem = "The run at {path} has no sample {id!r}."
-    remedy = "Use an id of the scanned data set; ids are text, as in the run's list of samples."
+    remedy = "Use the id of a sample in the scanned data set (as text)."
 
 
 class NotScanned(RunError):
     problem = "Sample {id!r} has not been scanned yet."
-    remedy = "Scan again with the same --run: only missing samples are read."
+    remedy = "Scan again with the same --run: only samples that are missing are scanned."
 
 
 class DamagedSample(RunError):
     problem = "The stored data of sample {id!r} fails its checksum."
-    remedy = "Scan again with the same --run: only missing and damaged samples are read."
+    remedy = "Scan again with the same --run: only missing and damaged samples are scanned."
 
 
 class ShapeMismatch(RunError):

@@ -1,4 +1,4 @@
-"""Chooses the folders of runs and jobs where the caller names none."""
+"""Chooses the folders of runs and jobs if the caller gives none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME = 60
 
 
 def home() -> Path:
-    """Return the folder BYE_HOME, by default the user's data folder."""
+    """Return the folder in the environment variable BYE_HOME, by default the user's data folder."""
     chosen = os.environ.get("BYE_HOME")
     return Path(chosen).expanduser().resolve() if chosen else user_data_path("bye", appauthor=False)
 
@@ -29,12 +29,12 @@ def jobs_folder() -> Path:
 
 
 def new_run_path(name: str) -> Path:
-    """Return an empty folder for a new run. Creates it, so that no two callers get the same one."""
+    """Create and return an empty folder for a new run. No two callers get the same folder."""
     return _new_folder(runs_folder(), name, "run")
 
 
 def new_job_path(name: str) -> Path:
-    """Return an empty folder for a new background job. Creates it, so that no two callers get the same one."""
+    """Create and return an empty folder for a new background job. No two callers get the same folder."""
     return _new_folder(jobs_folder(), name, "job")
 
 
@@ -52,7 +52,7 @@ def _new_folder(root: Path, name: str, default: str) -> Path:
 
 
 def _create(path: Path) -> bool:
-    """Create the folder; return False if it exists."""
+    """Create the folder; return False if it already exists."""
     try:
         path.mkdir()
     except FileExistsError:

@@ -1,7 +1,6 @@
-"""The index of a run in SQLite: the scored samples with their locations, the faults, the damaged samples.
+"""The index of a run in SQLite: scanned samples with the locations of their rows, faults, and damaged samples.
 
-A sample is identified by its position in the run's list, so that any text may be an id: SQLite takes no lone
-surrogates.
+Identifies a sample by its position in the run's list of samples: SQLite cannot store ids with lone surrogates.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ CREATE TABLE faults (id TEXT NOT NULL, record INTEGER NOT NULL, kind TEXT NOT NU
 CREATE TABLE damaged (position INTEGER PRIMARY KEY);
 INSERT INTO state VALUES ('batch', 0);
 """
-# SQLite's messages for a file that is not a database, a broken one, and an empty one.
+# SQLite's messages for a file that is not a database, a broken database, and an empty database.
 DAMAGE = ("not a database", "malformed", "no such table")
 
 ADVICE = "Or move index.sqlite away and scan again: the index is rebuilt from the shards."
 
 
 class Entry(NamedTuple):
-    """One scored sample: its position in the run's list, its location, and the number of its commit."""
+    """One scanned sample: its position in the run's list of samples, the location of its rows, its commit number."""
 
     position: int
     location: Location
@@ -47,7 +46,7 @@ class Entry(NamedTuple):
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as the run's own."""
+    """Convert SQLite's errors inside the `with` block to the errors of runs."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -66,12 +65,12 @@ def create(path: Path) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection for any thread: an interface may run each step of a scan in another thread."""
+    """Return a connection that any thread may use: an app may run each step of a scan in a different thread."""
     with translated(path):
         connection = sqlite3.connect(
             _address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-    # FULL: a commit that was acknowledged survives a power cut, also in WAL mode.
+    # FULL: a completed commit survives a power cut, also in WAL mode.
     connection.execute("PRAGMA synchronous=FULL")
     return connection
 
@@ -82,7 +81,7 @@ def _address(path: Path) -> str:
     address = path.resolve().as_uri()
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return f"{address}?mode=rw"
-    # In WAL mode even a reader writes beside the file, unless the file is marked immutable.
+    # In WAL mode even a reader creates files next to the database, unless it is opened as immutable.
     return f"{address}?mode=ro" if path.with_name(f"{path.name}-wal").exists() else f"{address}?immutable=1"
 
 
@@ -94,7 +93,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[int]:
-    """Commit everything or nothing; yields the number of this commit."""
+    """Commit all changes in the `with` block, or none if it fails; yields the number of this commit."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("UPDATE state SET value = value + 1 WHERE name = 'batch'")
@@ -108,7 +107,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[int]:
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether the file is a valid index. Raises, rather than returns False, if the disk cannot be read."""
+    """Return whether the file is a valid index. Raises an error (instead of returning False) if the disk fails."""
     with translated(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         try:
             connection.execute("SELECT value FROM state").fetchall()
@@ -124,7 +123,7 @@ def batch_number(connection: sqlite3.Connection) -> int:
 
 
 def shape(connection: sqlite3.Connection) -> tuple[int, int] | None:
-    """Return (L, H) of the stored rows, None without rows."""
+    """Return (L, H) of the stored rows, None if no rows are stored."""
     found = dict(connection.execute("SELECT name, value FROM state WHERE name IN ('layers', 'heads')"))
     return (found["layers"], found["heads"]) if found else None
 
@@ -146,7 +145,7 @@ def has(connection: sqlite3.Connection, position: int) -> bool:
 
 
 def entries(connection: sqlite3.Connection, position: int | None = None) -> list[Entry]:
-    """Return the scored samples in data set order, or the one at `position`."""
+    """Return the scanned samples in data set order, or only the sample at `position`."""
     query = "SELECT position, shard, offset, length, crc, batch FROM scored"
     if position is None:
         found = connection.execute(f"{query} ORDER BY position")
@@ -156,7 +155,7 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> list
 
 
 def last_end(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return (shard, committed end), after which the next batch is written."""
+    """Return (shard, committed end in bytes): the place where the next batch is written."""
     query = "SELECT shard, offset + length FROM scored ORDER BY shard DESC, offset DESC LIMIT 1"
     return connection.execute(query).fetchone() or (0, 0)
 
@@ -172,7 +171,7 @@ def insert(connection: sqlite3.Connection, batch: int, scored: Iterable[tuple[in
 
 
 def drop(connection: sqlite3.Connection, lost: Sequence[Entry]) -> None:
-    """Mark damaged samples as not scanned, unless a newer commit has replaced them."""
+    """Mark the samples `lost` as damaged and not scanned, unless a newer commit has replaced their rows."""
     for entry in lost:
         where = (entry.position, entry.batch)
         gone = connection.execute("DELETE FROM scored WHERE position = ? AND batch = ?", where).rowcount
@@ -190,7 +189,7 @@ def add_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
 
 
 def clear_fatal(connection: sqlite3.Connection, samples: Iterable[Sample]) -> None:
-    """Delete the fatal faults of samples that are scored now; another record with the same id keeps its faults."""
+    """Delete the fatal faults of samples that are now scanned. Keeps the faults of other records with the same id."""
     keys = [(json.dumps(sample.id), sample.index) for sample in samples]
     connection.executemany("DELETE FROM faults WHERE id = ? AND record = ? AND fatal", keys)
 

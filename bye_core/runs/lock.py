@@ -1,4 +1,4 @@
-"""Locks for one writer at a time. The operating system releases a lock when its holder dies."""
+"""Lock files that allow one writer at a time. The operating system releases a lock when its process ends."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ POLL_SECONDS = 0.02
 
 @contextmanager
 def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path`, which names the holder for other processes.
+    """Hold the lock file `path` while the `with` block runs; the file names its holder for other processes.
 
-    The file is kept: its open handle is the lock, so the file of a killed process blocks nobody. The lock also keeps
-    threads of one process apart.
+    The lock is on the open file, so the leftover file of a killed process blocks nobody. The lock also excludes other
+    threads of this process.
 
-    Raises: RunBusy if another holds the lock for longer than `wait` seconds, RunNotWritable.
+    Raises: RunBusy if another thread or process holds the lock for longer than `wait` seconds; RunNotWritable if the
+    lock file cannot be created or locked.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -43,7 +44,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
 def _acquire(descriptor: int, path: Path, deadline: float) -> None:
     while not lock_descriptor(descriptor, blocking=False):
         if time.monotonic() >= deadline:
-            os.lseek(descriptor, 1, os.SEEK_SET)  # Windows locks the first byte: nobody else may read it
+            os.lseek(descriptor, 1, os.SEEK_SET)  # Windows locks the first byte: other processes cannot read it
             holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
             raise RunBusy(path=path.parent, holder=holder or "another process")
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Encodes the attention rows of one sample as bytes (a payload of a shard) and decodes them.
+"""Encodes the attention rows of one sample as bytes (called a payload) and decodes them.
 
 The format is safetensors; equal input gives equal bytes.
 """
@@ -15,13 +15,13 @@ from safetensors.numpy import load, save
 from bye_core.records import AttentionRows, Grid
 
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
-# Absent in rows of earlier versions, and where the scan did not read them.
+# Absent in rows of earlier versions, and if the scan did not read them.
 OPTIONAL = ("nll", "nll_before")
 METADATA = "bye"
 
 
 def encode(rows: AttentionRows) -> bytes:
-    """Store statistics per head and layer as float32, the rows and the hidden state as float16."""
+    """Return the payload: statistics per head and layer as float32, the rows and the hidden state as float16."""
     arrays = {name: np.ascontiguousarray(getattr(rows, name), np.float32) for name in STATISTICS}
     arrays["rows"] = np.ascontiguousarray(rows.rows, np.float16)
     if rows.hidden is not None:
@@ -34,7 +34,7 @@ def encode(rows: AttentionRows) -> bytes:
         "probability": float(rows.probability),
         **{name: float(value) for name in OPTIONAL if (value := getattr(rows, name)) is not None},
     }
-    # One metadata entry: safetensors writes several in an order that differs between processes.
+    # Only one metadata entry: safetensors writes several entries in an order that differs between processes.
     return save(arrays, metadata={METADATA: json.dumps(facts)})
 
 

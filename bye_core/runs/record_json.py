@@ -1,6 +1,6 @@
 """Converts the samples and the detection of a run to JSON and back.
 
-JSON is ASCII, so that any text survives, and floats are exact; NaN and infinity are stored as text.
+The JSON is ASCII, so that any text is stored unchanged. Floats are exact; NaN and infinity are stored as text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bye_core.runs.errors import DuplicateSamples
 
 
 def dump_samples(samples: Sequence[Sample]) -> bytes:
-    """Return one JSON line a sample. Raises: DuplicateSamples if two samples have one id."""
+    """Return one JSON line per sample. Raises: DuplicateSamples if two samples have the same id."""
     seen: set[str] = set()
     for sample in samples:
         if sample.id in seen:
@@ -53,7 +53,7 @@ def load_detection(data: bytes) -> Detection:
     record = json.loads(data)
     record["ids"], record["reasons"] = tuple(record["ids"]), tuple(record["reasons"])
     for name, dtype in (("scores", np.float64), ("flagged", np.bool_), ("values", np.float64)):
-        # Item by item: np.float64("nan") reads the text that stands for NaN.
+        # Item by item: np.float64("nan") converts the text for NaN.
         record[name] = np.array([dtype(item) for item in record[name]], dtype)
     record["layers"] = tuple(_layer_report(report) for report in record["layers"])
     record["final"] = _mixture(record["final"])
@@ -62,7 +62,7 @@ def load_detection(data: bytes) -> Detection:
 
 
 def _json_value(value: Any) -> Any:
-    # Not files.to_json_values: that one replaces NaN by null, and a detection must come back unchanged.
+    # Not files.to_json_values: it replaces NaN by null, but a detection must be read back unchanged.
     if isinstance(value, dict):
         return {str(name): _json_value(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,15 +1,15 @@
 """Reads and writes a run folder: the scan, its settings, the detection and the decisions.
 
-    run.json          settings; written last, so that a folder without it is no run
+    run.json          settings; written last: a folder without this file is not a run
     samples.jsonl     the samples as they were when the run was created
     shards/00000.bin  attention rows, append-only
     index.sqlite      the scored samples with their locations, and the failed samples
-    statistics/       derived: the statistics of all samples as arrays
+    statistics/       cache: the statistics of all samples as arrays
     detection.json    the last detection
     decisions.jsonl   the decisions of analysts, append-only
     checks.jsonl      the answers of causal checks, append-only
 
-One process at a time writes the scan; any number may read, detect and decide meanwhile.
+One process at a time writes the scan; meanwhile any number of processes may read, detect and decide.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def is_run(path: Path | str) -> bool:
 
 
 class Stamps(NamedTuple):
-    """Values that change whenever that part of a run changes on disk."""
+    """One value for each part of a run; it changes whenever that part changes on disk."""
 
     scan: tuple
     detection: tuple
@@ -58,11 +58,11 @@ class Stamps(NamedTuple):
 
 
 def stamps(path: Path | str) -> Stamps:
-    """Return the stamps of a run from file times and sizes: a cheap test whether cached data is still current."""
+    """Return the stamps of a run, from file times and sizes. Equal stamps mean that cached data is still current."""
     settings, index, log, detection, decisions, checks = (
         _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS, CHECKS)
     )
-    # Readers create and delete an empty log beside the index: only a log with content counts.
+    # Readers create and delete an empty log next to the index, so only a log with content counts.
     return Stamps((settings, index, log if log and log[1] else ()), detection, decisions, checks)
 
 
@@ -81,7 +81,7 @@ class Counts(NamedTuple):
 
 
 class Run:
-    """A run folder; made by `create`, `open` or `prepare`. Holds files open only inside `writing`: needs no closing."""
+    """A run folder. Create it with `create`, `open` or `prepare`. Needs no closing: only `writing` keeps files open."""
 
     def __init__(self, path: Path, settings: RunSettings, samples_digest: str) -> None:
         self.path = path
@@ -93,7 +93,11 @@ class Run:
 
     @classmethod
     def create(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
-        """Create a run in a new or empty folder. Raises: RunExists, FolderNotEmpty, RunBusy, RunNotWritable."""
+        """Create a run in a new or empty folder.
+
+        Raises: RunExists if the folder holds a run; FolderNotEmpty if it holds other files; RunBusy if another process
+        writes to it; RunNotWritable if it cannot be written.
+        """
         path = Path(path)
         listing = dump_samples(samples)
         _check_vacant(path)
@@ -113,7 +117,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """Open an existing run. Raises: NotARun, DamagedRun."""
+        """Open an existing run. Raises: NotARun if `path` is not a run; DamagedRun if run.json cannot be read."""
         path = Path(path)
         if not is_run(path):
             raise NotARun(path=path)
@@ -126,7 +130,7 @@ class Run:
 
     @classmethod
     def prepare(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
-        """Open the run to resume it, or create it. Raises: RunMismatch if it has other settings or samples."""
+        """Open the run to resume it, or create it. Raises: RunMismatch if its settings or samples differ."""
         if not is_run(path):
             return cls.create(path, settings, samples)
         run = cls.open(path)
@@ -134,7 +138,7 @@ class Run:
         return run
 
     def check(self, settings: RunSettings, samples: Sequence[Sample] | None = None) -> None:
-        """Raise RunMismatch if rows read with `settings` (from `samples`) do not belong in this run."""
+        """Raise RunMismatch if a scan of `samples` with `settings` cannot be part of this run."""
         differences = self.settings.differences(settings)
         if samples is not None and hashlib.sha256(dump_samples(samples)).hexdigest() != self._samples_digest:
             differences.append(f"{len(self.samples())} samples, now {len(samples)}, not the same ones")
@@ -160,60 +164,67 @@ class Run:
 
     @contextmanager
     def writing(self, shard_bytes: int = SHARD_BYTES) -> Iterator[Run]:
-        """Become the one writer of the scan; cuts off what a killed writer left unfinished. Raises: RunBusy."""
+        """Hold the only right to write the scan while the `with` block runs. Repairs what a killed writer left.
+
+        Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
+        """
         with self._store.writing(shard_bytes):
             yield self
 
     def append(self, rows: Sequence[AttentionRows], faults: Sequence[Fault] = ()) -> tuple[str, ...]:
-        """Commit one batch, all or nothing; return the ids newly stored. Samples stored before are unchanged."""
+        """Save one batch, completely or not at all; return the ids newly stored. Skips samples stored before."""
         return self._store.append(rows, faults)
 
     def counts(self) -> Counts:
         return Counts(*self._store.counts(), len(self.samples()))
 
     def scored_ids(self) -> frozenset[str]:
-        """Return the ids of the scanned samples. Call it once a scan, not once a sample."""
+        """Return the ids of the scanned samples. Slow: call it once per scan, not once per sample."""
         return self._store.scored_ids()
 
     def failed(self) -> tuple[Fault, ...]:
-        """Return why samples could not be scored, in data set order; samples scored later are not listed."""
+        """Return the faults of the samples that could not be scanned and are still missing, in data set order."""
         return tuple(fault for fault in self.faults() if fault.fatal)
 
     def faults(self) -> tuple[Fault, ...]:
-        """Return all faults, the fatal ones of `failed` and the warnings."""
+        """Return all faults: the fatal faults (see `failed`) and the warnings."""
         return self._store.faults()
 
     def damaged(self) -> tuple[str, ...]:
-        """Return the ids of samples whose stored rows failed their checksum, until they are scanned again."""
+        """Return the ids of samples whose rows failed their checksum and that have not been scanned again."""
         return self._store.damaged()
 
     def rows(self, id: str) -> AttentionRows:
-        """Return the rows of one sample. Raises: UnknownSample, NotScanned, DamagedSample."""
+        """Return the attention rows of one sample.
+
+        Raises: UnknownSample if the run has no such id; NotScanned if the sample has no rows yet; DamagedSample if its
+        rows fail their checksum.
+        """
         return self._store.rows(id)
 
     def rows_of(self, ids: Iterable[str]) -> Iterator[AttentionRows]:
-        """Yield the rows of several samples, in that order; leaves out those not scanned or damaged."""
+        """Yield the attention rows of the samples in the order of `ids`; skip unscanned and damaged samples."""
         return self._store.rows_of(ids)
 
     def table(self) -> ScanTable:
-        """Return the statistics of the scored samples, in data set order; leaves out damaged samples."""
+        """Return the statistics of the scanned samples, in data set order, without damaged samples."""
         return self._store.table()
 
     def verify(self) -> tuple[str, ...]:
-        """Read everything, compare checksums, and return the damaged samples."""
+        """Read all stored rows, compare their checksums, and return the ids of the damaged samples."""
         return self._store.verify()
 
     def decide(self, decisions: Iterable[Decision]) -> str:
-        """Append one batch of decisions and return its id; it is on disk when this returns."""
+        """Append one batch of decisions and return the batch's id; the batch is on disk when this returns."""
         decisions = tuple(decisions)
         for decision in decisions:
             self._store.position(decision.id)
         return self._decisions.decide(decisions)
 
     def undo(self, batch: str = "") -> Batch | None:
-        """Withdraw the newest batch of decisions, or the one named; None if there is no such valid batch.
+        """Withdraw the batch of decisions with the id `batch` (default: the newest); return it, None if absent.
 
-        By naming it, several people who review one run do not withdraw each other's decisions.
+        Give the id if several people review one run, so that they do not withdraw each other's decisions.
         """
         return self._decisions.undo(batch)
 
@@ -222,15 +233,18 @@ class Run:
         return self._decisions.batches()
 
     def decisions(self) -> dict[str, Decision]:
-        """Return the valid decision of each sample, by id; leaves out samples without one or with "none"."""
+        """Return the current decision of each sample, by id; leaves out samples without a decision or with "none"."""
         return self._decisions.current()
 
     def checking(self) -> AbstractContextManager[CheckFile]:
-        """Become the one writer of causal checks, which `append` stores. Raises: RunBusy."""
+        """Hold the only right to write causal checks while the `with` block runs; store them with `append`.
+
+        Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
+        """
         return self._checks.writing()
 
     def checks(self) -> dict[str, CausalCheck]:
-        """Return the newest causal check of each sample; its `key` tells which spot and target it was about."""
+        """Return the newest causal check of each sample, by id; its `key` identifies the checked spot and target."""
         return self._checks.current()
 
     def save_detection(self, detection: Detection) -> None:
@@ -240,7 +254,7 @@ class Run:
             raise RunNotWritable(path=self.path, reason=error.strerror) from error
 
     def detection(self) -> Detection | None:
-        """Return the last detection, None before the first."""
+        """Return the last detection, None if there is none."""
         path = self.path / DETECTION
         if not path.exists():
             return None

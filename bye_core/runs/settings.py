@@ -1,4 +1,4 @@
-"""The settings of a run: enough to repeat it, and to refuse a scan with other settings in its folder."""
+"""The settings of a run: enough to repeat the scan, and to refuse a scan with other settings in the same folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from bye_core import __version__
 
-# Settings that change the scanned numbers; batch size, precision and device change their last digits.
-# Folder names are not among them: a model that was moved has the same digest.
+# Settings that change the scanned numbers. Batch size, precision and device change only the last digits.
+# Folder names are not compared: a model that was moved has the same digest.
 RESULT_SETTINGS = (
     "model_digest",
     "adapter_digest",
@@ -27,7 +27,7 @@ PACKAGES = ("torch", "transformers", "peft", "numpy", "safetensors")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages in use, from package metadata: imports none of them."""
+    """Return the versions of Python and of the packages in use. Reads package metadata; imports no package."""
     found = {"python": platform.python_version(), "bye_core": __version__}
     for package in PACKAGES:
         try:
@@ -41,10 +41,10 @@ def versions() -> dict[str, str]:
 class RunSettings:
     """How a run was scanned.
 
-    model, adapter, data  paths as the caller gave them
+    model, adapter, data  the paths that the caller gave, unchanged
     answers  whether the scan also reads the likelihoods of the samples' answers
     created  UTC, ISO 8601; filled in by Run.create
-    more     the names of the data set's columns, where they were given
+    more     the names of the data set's columns, if the caller gave them
     """
 
     model: str

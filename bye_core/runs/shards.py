@@ -1,7 +1,7 @@
-"""Reads and writes shards: append-only files of payloads, each behind a frame of magic, checksum and length.
+"""Reads and writes shards: append-only files of payloads. A frame (magic, checksum, length) precedes each payload.
 
-A payload is one sample's encoded rows (see payload.py). The index holds the location of each payload; the frames alone
-are enough to build the index again.
+A payload is one sample's encoded rows (see payload.py). The index stores the location of each payload. The
+frames are sufficient to rebuild the index.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from bye_core.files import appending, write_all
 
-# A million samples take some hundred files, and one file is small enough to copy (ours).
+# A million samples take a few hundred files, and each file is small enough to copy (ours).
 SHARD_BYTES = 256 * 2**20
 
 MAGIC = b"BYE1"
@@ -25,7 +25,7 @@ FRAME = struct.Struct("<4sIQ")
 
 
 class Location(NamedTuple):
-    """The position of one payload, and its CRC-32."""
+    """The shard, offset and length of one payload, and its CRC-32 checksum."""
 
     shard: int
     offset: int
@@ -46,9 +46,9 @@ def shard_numbers(folder: Path) -> list[int]:
 
 
 def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard_bytes: int) -> list[Location]:
-    """Write the payloads after `last` (shard, end), sync them and return their locations.
+    """Write the payloads after the position `last` (shard, end), sync them to disk and return their locations.
 
-    On a failure the shard keeps its former length.
+    If writing fails, the shard is restored to its previous length.
     """
     shard, end = last
     if end and end + sum(map(len, payloads)) + FRAME.size * len(payloads) > shard_bytes:
@@ -64,7 +64,7 @@ def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard
 
 
 def read(folder: Path, locations: Sequence[Location]) -> Iterator[tuple[Location, bytes | None]]:
-    """Yield each payload in the given order; None if it is missing, too short or fails its checksum."""
+    """Yield (location, payload) in the given order; the payload is None if missing, too short or damaged."""
     for shard, group in groupby(locations, key=lambda location: location.shard):
         path = shard_path(folder, shard)
         with path.open("rb") if path.exists() else nullcontext() as file:
@@ -79,7 +79,7 @@ def _read_payload(file: BinaryIO, location: Location) -> bytes | None:
 
 
 def cut(folder: Path, ends: dict[int, int]) -> dict[int, int]:
-    """Cut every shard to its committed end; return the sizes of the shards that are shorter than that."""
+    """Truncate every shard to its committed end (`ends`); return the sizes of the shards that are already shorter."""
     short = {shard: 0 for shard in ends if not shard_path(folder, shard).exists()}
     for shard in shard_numbers(folder):
         path, end = shard_path(folder, shard), ends.get(shard, 0)
@@ -94,7 +94,7 @@ def cut(folder: Path, ends: dict[int, int]) -> dict[int, int]:
 
 
 def walk(folder: Path) -> Iterator[tuple[Location, bytes]]:
-    """Yield every sound payload by the frames alone; a shard ends at its first broken frame."""
+    """Yield (location, payload) of every intact payload. Finds payloads by frame; ends a shard at a bad frame."""
     for shard in shard_numbers(folder):
         with shard_path(folder, shard).open("rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -1,4 +1,4 @@
-"""Stores what a scan reads: payloads in shards, their locations in the index. One writer, any number of readers."""
+"""Stores the results of a scan: payloads in shards, their locations in the index. One writer, any number of readers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bye_core.runs.payload import decode, encode, payload_id
 
 SHARDS, INDEX, STATISTICS, LOCK = "shards", "index.sqlite", "statistics", "scan.lock"
 
-# SQLite's own companions of a database in WAL mode.
+# The index, and the files that SQLite adds in WAL mode.
 INDEX_FILES = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
 
 
@@ -37,7 +37,7 @@ def create_store(folder: Path) -> None:
 
 
 class Store:
-    """The scanned rows of one run. `samples` returns the run's list, whose positions identify samples in the index."""
+    """The attention rows of one run. `samples` returns the run's samples; the index refers to them by position."""
 
     def __init__(self, folder: Path, samples: Callable[[], Sequence[Sample]]) -> None:
         self._folder = folder
@@ -84,7 +84,7 @@ class Store:
             raise RunNotWritable(path=self._folder, reason=error.strerror or error) from error
 
     def _repair(self) -> None:
-        """Cut off what a killed writer left unfinished, and mark what a short shard has lost as not scanned."""
+        """Delete unfinished data of a killed writer; mark samples that a shortened shard has lost as not scanned."""
         if not (self._index.exists() and index.is_sound(self._index)):
             self._rebuild_index()
         with index.reading(self._index) as connection:
@@ -95,7 +95,7 @@ class Store:
                     index.drop(connection, [e for e in entries if e.location.end > short[e.location.shard]])
 
     def _rebuild_index(self) -> None:
-        """Rebuild the index from the shards. Only the list of failed samples is lost: they are scanned again."""
+        """Rebuild the index from the shards. The list of failed samples is lost, so these samples are scanned again."""
         for name in INDEX_FILES:
             if (self._folder / name).exists():
                 os.replace(self._folder / name, self._folder / f"damaged-{name}")
@@ -181,7 +181,7 @@ class Store:
             return self._table
 
     def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
-        """Yield the sound rows as they are read, then mark the damaged samples as not scanned."""
+        """Yield (entry, rows) of each intact sample, then mark the damaged samples as not scanned."""
         lost = []
         found = shards.read(self._shards, [entry.location for entry in entries])
         for entry, (_, payload) in zip(entries, found, strict=True):
@@ -199,7 +199,7 @@ class Store:
         except RunError as error:
             if not isinstance(error, RunNotWritable):
                 raise
-            # Nothing can be marked in a run that is not writable: its damaged samples are left out at every read.
+            # In a run that is not writable, damaged samples cannot be marked; every read skips them.
 
 
 def _common_shape(rows: Iterable[AttentionRows], shape: tuple[int, int] | None) -> tuple[int, int] | None:

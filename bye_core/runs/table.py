@@ -1,10 +1,10 @@
-"""Stacks the statistics of all scored samples to arrays, and caches them in files so that a run reopens at once.
+"""Stacks the statistics of all scanned samples into arrays, and caches the arrays in files, so that a run opens fast.
 
-The statistics of a million samples do not fit into memory: from a size on the files are memory-mapped. The cache only
-saves time: it is rebuilt from the shards whenever it is missing, stale or unreadable. Where it cannot be written, the
-arrays are held in memory, whatever their size.
+The statistics of a million samples do not fit into memory, so large files are memory-mapped. The cache only saves time:
+it is rebuilt from the shards if it is missing, stale or unreadable. If it cannot be written, the arrays are held in
+memory, whatever their size.
 
-statistics/NAME/   one state of the scan: a file of plain numbers for every array; facts.json is written last
+statistics/NAME/   one state of the scan: one binary file per array; facts.json is written last
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, STATISTICS
 
 DTYPES = {**dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64}
-# Absent where no sample has them.
+# Absent if no sample has them.
 MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
 KEYS, FACTS = "keys.npy", "facts.json"
-BLOCK = 1024  # samples that are copied at once
-# Arrays of more bytes in total are memory-mapped. Smaller ones are read, so that nobody depends on the files.
+BLOCK = 1024  # samples per copied block
+# Arrays are memory-mapped if they have more bytes in total, else read, so that nobody depends on the files.
 MAPPED_FROM = 2**30
 ABANDONED = 86_400  # seconds after which an unfinished state is deleted: its process was killed
 
@@ -42,14 +42,14 @@ ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
 
 
 class Stack(NamedTuple):
-    """The arrays of a ScanTable, and `keys` [N, 2]: position in the run's list and commit number of each row."""
+    """The arrays of a ScanTable, and `keys` [N, 2]: each row's position in the run and commit number."""
 
     keys: np.ndarray
     arrays: dict[str, np.ndarray]
 
 
 class _Layout(NamedTuple):
-    """The keys of a written stack, and by name the axes of each array after the first."""
+    """The keys of a written stack, and the shape of each array (by name) without its first axis."""
 
     keys: np.ndarray
     widths: dict[str, tuple[int, ...]]
@@ -69,9 +69,9 @@ def _keys(entries: Sequence[Entry]) -> np.ndarray:
 
 
 def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
-    """Return the stack of `entries`: copies the rows that `stack` has, reads the others, leaves out unreadable ones.
+    """Return the stack of `entries`: copy the rows that `stack` has, read the other rows, skip unreadable rows.
 
-    The result replaces older states in `folder`, if that can be written.
+    Replaces the older states in `folder` by the result, if the folder can be written.
     """
     own = folder / secrets.token_hex(6)
     try:
@@ -80,7 +80,7 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
         made = _write(own, _blocks(stack, entries, read))
         _delete_older(own)
     except (OSError, ValueError):
-        # A full disk or a read-only run costs this reader memory and the next one some seconds.
+        # On a full disk or in a read-only run, this reader needs more memory and the next reader some seconds more.
         shutil.rmtree(own, ignore_errors=True)
         return _in_memory(_blocks(stack, entries, read))
     except BaseException:
@@ -90,21 +90,21 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
 
 
 def _delete_older(own: Path) -> None:
-    """Delete the states beside `own` that are older. Of two that end at once, the newer one stays."""
+    """Delete the states in the same folder that are older than the state `own`."""
     made = (own / FACTS).stat().st_mtime_ns
     for other in own.parent.iterdir():
         try:
             facts = other / FACTS
             dated, least_age = (facts, 0) if facts.is_file() else (other, ABANDONED * 10**9)
             if other != own and made - dated.stat().st_mtime_ns > least_age:
-                # Readers that have it open keep it; Windows refuses to delete it then, and the next state tries again.
+                # Windows refuses to delete a state that a reader has open; the next state tries again.
                 shutil.rmtree(other, ignore_errors=True)
         except FileNotFoundError:
             continue  # another process has deleted it
 
 
 def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterator[Stack]:
-    """Yield the new stack in blocks of rows, each with the arrays that some of its rows have."""
+    """Yield the new stack in blocks of rows; a block has an array if at least one of its rows has it."""
     old = {key: row for row, key in enumerate(map(tuple, stack.keys.tolist()))}
     for start in range(0, len(entries), BLOCK):
         block = entries[start : start + BLOCK]
@@ -121,7 +121,7 @@ def _block(
     sources: Mapping[Entry, int | None],
     fresh: Mapping[Entry, Mapping[str, np.ndarray]],
 ) -> Stack:
-    """Return the rows of `entries`: from `fresh`, or from the row of `stack` that `sources` names."""
+    """Return the stack of `entries`: each row from `fresh`, or from the row of `stack` whose number `sources` gives."""
     copied = np.array([sources[entry] is not None for entry in entries], bool)
     rows = [row for entry in entries if (row := sources[entry]) is not None]
     arrays = {}
@@ -140,7 +140,7 @@ def _block(
 
 
 def _collect(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Layout:
-    """Pass each array's rows, in order, to the function that `begin` returns for its name; NaN for absent rows."""
+    """Pass each array's rows, in order, to the function that `begin(name)` returns; pass NaN for absent rows."""
     keys = [np.empty((0, 2), np.int64)]
     takers: dict[str, Callable[[np.ndarray], Any]] = {}
     widths: dict[str, tuple[int, ...]] = {}
@@ -168,7 +168,7 @@ def _in_memory(blocks: Iterable[Stack]) -> Stack:
 
 
 def _write(folder: Path, blocks: Iterable[Stack]) -> Stack:
-    """Write the stack to files and open it. Not through memory maps: on a full disk those kill the process."""
+    """Write the stack to files and open it. Does not write through memory maps: a full disk would kill the process."""
     sums: dict[str, int] = {}
     with ExitStack() as open_files:
         files: list[BinaryIO] = []
@@ -199,7 +199,7 @@ def _statistics(rows: AttentionRows) -> dict[str, np.ndarray]:
 
 
 def load_stack(folder: Path) -> Stack | None:
-    """Return the newest state that can be read, None if there is none."""
+    """Return the stack of the newest state that can be read, None if there is no such state."""
     found = []
     for path in folder.glob(f"*/{FACTS}"):
         try:
@@ -215,9 +215,9 @@ def load_stack(folder: Path) -> Stack | None:
 
 
 def _open(folder: Path) -> Stack:
-    """Open a state; checks the sizes of mapped arrays, and the checksums of others.
+    """Return the stack of a state; check the sizes of memory-mapped arrays and the checksums of the others.
 
-    Raises: OSError, ValueError, KeyError, TypeError, IndexError, EOFError if the state is not complete.
+    Raises: OSError, ValueError, KeyError, TypeError, IndexError or EOFError if the state is incomplete or damaged.
     """
     keys = np.load(folder / KEYS, allow_pickle=False)
     facts = json.loads((folder / FACTS).read_text(encoding="ascii"))

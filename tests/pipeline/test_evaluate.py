@@ -83,6 +83,6 @@ def test_a_question_that_cannot_be_answered_is_left_out_alone(model):
 def test_answers_that_cannot_be_written_are_an_error_with_a_remedy(model, test_set, capsys):
     code = main.main(["evaluate", "--model", str(model), "--data", str(test_set), "--out", str(test_set / "x")])
     assert code == 1
-    assert "Name another file" in capsys.readouterr().err
+    assert "Give another file" in capsys.readouterr().err
     with pytest.raises(Exception, match="no metric called"):
         next(pipeline.evaluate(str(model), test_set, metric="bleu"))

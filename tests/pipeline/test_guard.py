@@ -74,7 +74,7 @@ def test_what_it_refuses(scanned, tmp_path, capsys):
     picture = ["--image", data / "images/0.png", "--question", "how many?"]
     other = shutil.copytree(model, tmp_path / "model")
     (other / "generation_config.json").write_text("{}")
-    assert "scanned with another model" in refused("--run", run, *picture, "--model", other, "--device", "cpu")
+    assert "but with another model" in refused("--run", run, *picture, "--model", other, "--device", "cpu")
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"nothing")
     assert "cannot be decoded" in refused("--run", run, "--image", broken, "--question", "how many?", "--device", "cpu")

@@ -26,7 +26,7 @@ UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may chang
 
 
 class CausalTests:
-    """The tests of one causal check. Batches share the answers to unchanged recipients and the search's success."""
+    """The tests of one causal check. All batches share the answers to unchanged recipients and the search's results."""
 
     def __init__(self, loaded: VisionLanguageModel, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
         self._dataset, self._dossier = dataset, dossier
@@ -35,7 +35,7 @@ class CausalTests:
         self._search = RegionSearch(self._model, dataset, self._recipients)
 
     def run(self, interventions: Sequence[Intervention]) -> list[SampleCheck]:
-        """Return the checks in the order of `interventions`; `fault` says why a sample cannot be asked."""
+        """Return one check per intervention, in the same order; its `fault` says why the model could not be asked."""
         checks = [self._open(intervention) for intervention in interventions]
         self._ask_planned(checks)
         # Without a target any answer counts, and with much covered the model may answer anything.
@@ -63,7 +63,7 @@ class CausalTests:
         return check
 
     def _ask_planned(self, checks: Sequence[SampleCheck]) -> None:
-        """Ask under every condition that a sample's question names; one that gives no answer is not asked again."""
+        """Ask about each sample under every condition that its intervention lists, until it has a fault."""
         by_id = {check.id: check for check in checks}
         for condition in CONDITIONS:
             faults = self._model.ask(
@@ -73,7 +73,7 @@ class CausalTests:
                 by_id[id].fault = reason
 
     def _ask_other_questions(self, checks: Sequence[SampleCheck]) -> None:
-        """Ask something else about the same pictures; a sample that gives no answer counts for nothing."""
+        """Ask other questions about the same pictures; samples without an answer are ignored."""
         for condition in OTHER_QUESTIONS:
             self._model.ask(checks, condition)
 
@@ -83,6 +83,6 @@ def _is_unsettled(check: SampleCheck) -> bool:
 
 
 def _stays_covered(check: SampleCheck) -> bool:
-    """Return whether the answer stays at the target with the spot covered, and no missing words explain it."""
+    """Return whether the answer is still the target with the spot covered, and the outcome is still unsettled."""
     asked = {COVERED, COVERED_CONTROL} <= check.answers.keys()
     return asked and _is_unsettled(check) and check.at_target(check.answers[COVERED])

@@ -1,4 +1,4 @@
-"""The insertion test: pastes suspected spots into other samples' pictures. A trigger brings its target along."""
+"""The insertion test: pastes suspected spots into other samples' pictures. A trigger makes the answer the target."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bye_core.records import Sample
 
 
 class RecipientPool:
-    """Samples into whose pictures spots are pasted (recipients), and what the model answers to them unchanged."""
+    """The recipients (samples whose pictures receive pasted spots), and the model's answers to them unchanged."""
 
     def __init__(self, model: ScannedModel, dataset: DataSet) -> None:
         self._model, self._dataset = model, dataset
-        self._answers: dict[str, str | None] = {}  # by id; None where the model gives no answer
+        self._answers: dict[str, str | None] = {}  # by id; None if the model gives no answer
 
     def pictures(self, id: str) -> Pictures:
-        """Return a recipient's pictures; [] where they do not open: the scan has reported that."""
+        """Return a recipient's pictures, or [] if they do not open (which the scan has reported)."""
         try:
             return self._dataset.images(self._dataset.by_id[id])
         except ByeError:
             return []
 
     def ask_unchanged(self, checks: Iterable[SampleCheck]) -> None:
-        """Ask about the recipients of `checks` that have not been asked about."""
+        """Ask the model about those recipients of `checks` that it has not answered before, with unchanged pictures."""
         wanted = sorted({id for check in checks for id in check.intervention.recipients})
         new = [id for id in wanted if id not in self._answers]
         self._answers |= dict.fromkeys(new)
@@ -37,14 +37,14 @@ class RecipientPool:
             self._answers |= self._model.answers(samples, _opened(opened))[0]
 
     def usable(self, check: SampleCheck) -> Iterator[str]:
-        """Yield the ids of the recipients that the model answers, and not with the target."""
+        """Yield the ids of the recipients for which the model gives an answer other than the target."""
         for id in check.intervention.recipients:
             answer = self._answers[id]
             if answer is not None and not check.at_target(answer):
                 yield id
 
     def first(self, check: SampleCheck) -> tuple[str, Pictures] | None:
-        """Return the id and pictures of the first usable recipient whose pictures open, None if there is none."""
+        """Return (id, pictures) of the first usable recipient whose pictures open, or None if there is none."""
         opened = ((id, pictures) for id in self.usable(check) if (pictures := self.pictures(id)))
         return next(opened, None)
 
@@ -52,9 +52,9 @@ class RecipientPool:
 def run_insertion_test(
     checks: Sequence[SampleCheck], recipients: RecipientPool, model: ScannedModel, dataset: DataSet
 ) -> None:
-    """Paste what the covered spots of each sample show into the pictures of its recipients, and keep the answers.
+    """Paste the covered spots of each sample into the pictures of its recipients, and store the model's answers.
 
-    A recipient without an answer is left out.
+    Skips a recipient for which the model gives no answer.
     """
     recipients.ask_unchanged(checks)
     pairs = [(check, id) for check in checks for id in recipients.usable(check)]

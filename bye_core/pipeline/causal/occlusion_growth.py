@@ -1,4 +1,4 @@
-"""Covers more of a picture until the answer leaves the target, then uncovers what need not be covered."""
+"""Covers more of a picture until the answer is no longer the target, then uncovers the parts that are not needed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bye_core.records import AttentionRows
 
 
 def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> None:
-    """Cover, round by round, what each sample looks at in `layer` while its spots are covered.
+    """Cover, round by round, the cells that each sample attends to in `layer` while its earlier spots are covered.
 
-    For samples whose answer does not leave the target with the suspected spot covered. Samples whose answer leaves it
-    are then asked with as much covered elsewhere (control occlusion). A sample that gives no answer, or looks at
-    nothing more that can be covered, keeps its earlier results.
+    For samples whose answer is still the target with the suspected spot covered. If the answer changes, the model is
+    also asked with an equal area covered elsewhere (control occlusion). A sample without an answer, or without
+    attended cells left to cover, keeps its earlier results.
     """
     flipped: list[SampleCheck] = []
     for _ in range(ROUNDS - 1):
@@ -41,7 +41,7 @@ def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: in
 
 
 def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> list[SampleCheck]:
-    """Cover one more spot, or a larger one; return the samples where that was possible."""
+    """Cover one more spot or a larger spot in each picture; return the checks for which this was possible."""
     grown = []
     for check, rows in zip(checks, model.attention(checks), strict=True):
         seen = find_peak(rows, layer) if isinstance(rows, AttentionRows) else None
@@ -57,7 +57,7 @@ def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) 
 
 
 def _trim(checks: Sequence[SampleCheck], model: ScannedModel) -> None:
-    """Uncover parts of covers that are too large for a control occlusion, while the answer stays off the target."""
+    """Shrink covers that are too large for a control occlusion, as long as the answer differs from the target."""
     trimmings = {check.id: SpotTrimming(check.intervention.spots, check.cell, _fits(check)) for check in checks}
     answers = {check.id: check.answers[GROWN] for check in checks}
     trying = list(checks)
@@ -75,7 +75,7 @@ def _trim(checks: Sequence[SampleCheck], model: ScannedModel) -> None:
 
 
 def _cover_proposal(check: SampleCheck, trimming: SpotTrimming) -> bool:
-    """Cover what the trimming proposes; return False where it proposes nothing more."""
+    """Cover the spots that the trimming proposes; return False if it has no further proposal."""
     if trimming.proposal is None:
         return False
     check.intervention = check.intervention.with_spots(trimming.proposal, ())

@@ -1,4 +1,4 @@
-"""Searches the picture for a trigger that no attention shows, by pasting its parts into another picture."""
+"""Searches a picture for a trigger that attention does not show, by pasting its parts into another picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bye_core.records import Sample
 
 @dataclass(frozen=True)
 class _Window:
-    """Window number `window` of one sample's picture, to be pasted into the recipient's first picture."""
+    """Part WINDOWS[`window`] of a sample's picture, to paste into the recipient's first picture."""
 
     check: SampleCheck
     recipient: str
@@ -41,9 +41,9 @@ class _Window:
 
 
 class RegionSearch:
-    """Searches samples whose answer does not leave the target with everything covered that they look at.
+    """Searches samples whose answer is still the target with all attended cells covered.
 
-    Once `FRUITLESS` samples were searched and none had such a region, no more are searched.
+    Gives up if the first `FRUITLESS` samples searched have no region that makes the model answer the target.
     """
 
     def __init__(self, model: ScannedModel, dataset: DataSet, recipients: RecipientPool) -> None:
@@ -51,9 +51,9 @@ class RegionSearch:
         self._searched = self._found = 0
 
     def run(self, checks: Sequence[SampleCheck]) -> None:
-        """Cover the regions that bring the target into another picture, the surest first, then more of them.
+        """Cover the regions that make the model answer the target on another picture: first the surest regions only.
 
-        Samples whose answer leaves the target are then asked with as much covered elsewhere (control occlusion).
+        If the answer changes, the model is also asked with an equal area covered elsewhere (control occlusion).
         """
         maps = self._influence([check for check in checks if check.intervention.image < len(check.pictures)])
         left = [check for check in checks if check.id in maps]
@@ -68,10 +68,10 @@ class RegionSearch:
             self._found += len(flipped)
 
     def _influence(self, checks: Sequence[SampleCheck]) -> dict[str, np.ndarray]:
-        """Return, by sample id, for each part of the picture the share of windows on it that bring the target along.
+        """Return, by sample id, an array [PARTS, PARTS]: for each part of the picture, how often it causes the target.
 
-        Shape [PARTS, PARTS]. Leaves out samples with no usable recipient, and all samples once the search has proved
-        fruitless.
+        A value is the share of the windows over that part that, pasted into the recipient, make the model answer the
+        target. Leaves out samples without a usable recipient. Returns {} after the search has given up.
         """
         if self._searched >= FRUITLESS and not self._found:
             return {}
@@ -95,7 +95,7 @@ class RegionSearch:
 
 
 def _cover_regions(check: SampleCheck, influence: np.ndarray, level: float) -> bool:
-    """Cover the regions at `level`; return False where there are none, or as much elsewhere does not fit."""
+    """Cover the regions at `level`; return False if there are none, or if no control of equal area fits elsewhere."""
     spots = regions_at(influence, level)
     elsewhere = control_spots(spots, check.id) if spots else None
     if not elsewhere:

@@ -1,4 +1,4 @@
-"""Asks the scanned model about flagged samples, and keeps the answers of each sample."""
+"""Asks the scanned model about flagged samples, and stores the answers by sample."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Pictures = list[Image.Image]
 class SampleCheck:
     """The state of one sample's causal check.
 
-    target    the suspected target, None where no answer is over-represented among the flagged
+    target    the suspected target, None if no answer is over-represented among the flagged samples
     cell      width and height of the attention cell that was covered last, as fractions of the picture
-    answers   answers by condition (evidence.CONDITIONS and later ones)
-    inserted  answers of other samples, by id, with this sample's covered spots pasted into their pictures
-    fault     why the model could not be asked, "" where it could
+    answers   the model's answers by condition (evidence.CONDITIONS and the conditions of later tests)
+    inserted  by recipient id, the answer with this sample's covered spots pasted into the recipient's picture
+    fault     why the model could not be asked, "" if it could
     """
 
     intervention: Intervention
@@ -53,7 +53,7 @@ class SampleCheck:
         return at_target(self.target, self.sample.answer, answer)
 
     def cause(self) -> CausalOutcome:
-        """Return the outcome that the answers so far support, the insertion test aside."""
+        """Return the outcome that follows from the answers so far, without those of the insertion test."""
         return CausalOutcome("unknown") if self.fault else judge_outcome(self.answers, self.target, self.sample.answer)
 
 
@@ -67,7 +67,7 @@ class ScannedModel:
     def answers(
         self, samples: Sequence[Sample], pictures: Callable[[Sample], Pictures]
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the answers by sample id, and by id why the others have none."""
+        """Return (answers by sample id, reasons by id of the samples without an answer)."""
         answers, faults = {}, {}
         for batch in generate_answers(self._loaded, samples, pictures, self.batch_size):
             for result in batch:
@@ -78,9 +78,9 @@ class ScannedModel:
         return answers, faults
 
     def ask(self, checks: Sequence[SampleCheck], condition: str, keep_as: str = "") -> dict[str, str]:
-        """Ask about every sample under one `condition`, and keep the answers under `keep_as` (default: `condition`).
+        """Ask about every sample under one `condition`, and store the answers under `keep_as` (default: `condition`).
 
-        Returns, by id, why a sample has no answer; samples with a fault are not asked.
+        Skips samples with a fault. Returns, by sample id, the reason for each answer that is missing.
         """
         sound = {check.id: check for check in checks if not check.fault}
         answers, faults = self.answers(
@@ -92,6 +92,6 @@ class ScannedModel:
         return faults
 
     def attention(self, checks: Sequence[SampleCheck]) -> list[AttentionRows | ByeError]:
-        """Return the attention rows of each sample with its spots covered, or why they cannot be read."""
+        """Return, for each sample with its spots covered, its attention rows or the error that prevented it."""
         covered = [check.intervention.pictures_for(COVERED, check.pictures) for check in checks]
         return read_attention(self._loaded, [check.sample for check in checks], covered)

@@ -6,7 +6,7 @@ from bye_core.errors import RunError, SettingError
 
 
 class NotAJob(RunError):
-    problem = "{path} is not the folder of a job."
+    problem = "{path} is not a job folder."
     remedy = "Choose one of the listed jobs, or start a new one."
 
 
@@ -22,7 +22,7 @@ class JobRunning(RunError):
 
 class TooManyJobs(RunError):
     problem = "{count} jobs are running already; at most {most} may run at a time."
-    remedy = "Wait until one ends, or stop one."
+    remedy = "Wait until a job ends, or stop a job."
 
 
 class CannotStart(RunError):
@@ -31,5 +31,5 @@ class CannotStart(RunError):
 
 
 class BadArgument(SettingError):
-    problem = "The argument {argument!r} cannot be given to a command."
-    remedy = "Leave out the NUL characters."
+    problem = "The argument {argument!r} contains a NUL character, which a command cannot receive."
+    remedy = "Remove the NUL characters from the argument."

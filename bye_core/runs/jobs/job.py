@@ -1,6 +1,6 @@
 """Starts, stops and resumes jobs. A job is one command in its own process group, and a folder with its state.
 
-job.json        the command, its supervisor's process, and the number of the attempt
+job.json        the command, the process of its supervisor, and the number of the current attempt
 progress.jsonl  the command's output (see progress_log.py); further attempts append to it
 log.txt, log.1.txt, exit.json   see supervisor.py
 """
@@ -21,7 +21,7 @@ from bye_core.runs.jobs.launch import launch
 from bye_core.runs.jobs.record import JOB, Record, option_values, read_exit, read_record
 from bye_core.runs.lock import locked
 
-# The record is deleted last: an interrupted removal leaves a job that can be removed.
+# job.json is deleted last: after an interrupted removal, the job can be removed again.
 FILES = (supervisor.PROGRESS, supervisor.LOG, supervisor.OLDER_LOG, supervisor.EXIT, JOB)
 ROOT_LOCK = "jobs.lock"
 
@@ -38,11 +38,12 @@ def start(
     title: str = "",
     at_most: int | None = None,
 ) -> Job:
-    """Run `python -m bye_core KIND ARGUMENTS` in the background, with its records in the new or empty `folder`.
+    """Run `python -m bye_core KIND ARGUMENTS` in the background; store its records in `folder`, which is new or empty.
 
     `env` is added to this process's environment and is written to no file.
 
-    Raises: TooManyJobs if `at_most` jobs of the parent folder are running, JobExists, CannotStart, BadArgument.
+    Raises: TooManyJobs if `at_most` jobs of the parent folder are running; JobExists if the folder holds a job;
+    CannotStart if the folder or the process cannot be created; BadArgument if an argument contains a NUL character.
     """
     arguments = tuple(map(str, arguments))
     for argument in arguments:
@@ -62,7 +63,7 @@ def start(
 
 
 def list_jobs(root: Path, kind: str = "") -> tuple[Job, ...]:
-    """Return the jobs in the folders of `root`, of one kind or of all, newest first. Skips folders that hold no job."""
+    """Return the jobs in the subfolders of `root`, newest first: those of `kind`, by default of every kind."""
     found = []
     for folder in root.iterdir() if root.is_dir() else ():
         try:
@@ -74,14 +75,14 @@ def list_jobs(root: Path, kind: str = "") -> tuple[Job, ...]:
 
 
 def current(root: Path, kind: str, id: str = "") -> Job | None:
-    """Return the job of that kind to show: the one named `id`, else the newest that is running, else the newest."""
+    """Return the job of `kind` to show: the job `id`, else the newest running job, else the newest job, else None."""
     found = list_jobs(root, kind)
     named = next((job for job in found if job.id == id), None)
     return named or next((job for job in found if job.state == outcome.RUNNING), found[0] if found else None)
 
 
 def running(root: Path) -> int:
-    """Return how many jobs of `root` are running."""
+    """Return the number of running jobs in `root`."""
     return sum(job.state == outcome.RUNNING for job in list_jobs(root))
 
 
@@ -91,7 +92,7 @@ def _check_number(root: Path, most: int | None) -> None:
 
 
 class Job:
-    """A job; made by `start`, `Job.open` or `list_jobs`. Reads its state from the folder at every call."""
+    """A job. Create it with `start`, `Job.open` or `list_jobs`. Reads its state from the folder at every call."""
 
     def __init__(self, folder: Path, record: Record) -> None:
         self.folder = folder
@@ -105,36 +106,36 @@ class Job:
 
     @classmethod
     def open(cls, folder: Path) -> Job:
-        """Open the job in `folder`. Raises: NotAJob."""
+        """Open the job in `folder`. Raises: NotAJob if the folder holds no job."""
         return cls(folder, read_record(folder))
 
     def option(self, flag: str) -> str:
-        """Return the value that the command was given for `flag`, such as "--out"; "" where it was given none."""
+        """Return the command's value for `flag`, such as "--out"; "" if the command has no such argument."""
         return next(iter(option_values(self.arguments, flag)), "")
 
     @property
     def pid(self) -> int:
-        """The process number of the supervisor, which leads the job's process group."""
+        """The process id of the supervisor, which leads the job's process group."""
         return read_record(self.folder).pid
 
     @property
     def state(self) -> str:
-        """RUNNING, DONE, FAILED, STOPPED, or LOST: its process is gone without an exit record."""
+        """RUNNING, DONE, FAILED, STOPPED, or LOST (the process ended without writing exit.json)."""
         return self._read_state()[0]
 
     def progress(self) -> progress_log.JobProgress:
-        """Return the newest step with its rate; stage "starting" with a total of 0 before the first step."""
+        """Return the newest step and its rate; before the first step, a stage "starting" with a total of 0."""
         steps = progress_log.recent_steps(self._lines, read_record(self.folder).begins)
         return progress_log.estimate_progress(steps, time.time()) or progress_log.JobProgress("starting", 0, 0)
 
     def history(self, since: int = 0) -> progress_log.History:
-        """Return the steps of the current attempt after byte `since`: 0, or the `end` of the last history."""
+        """Return the steps of the current attempt after byte offset `since`: 0, or the `end` of the last history."""
         begins = read_record(self.folder).begins
         steps, end = progress_log.steps_from(self._lines, max(since, begins))
         return progress_log.History(steps, end, restarted=since < begins)
 
     def result(self) -> dict[str, Any] | None:
-        """Return what `--json` would have printed, None before the job is done."""
+        """Return the command's result (as `--json` prints it), None if the job is not done."""
         return progress_log.final_line(self._lines, read_record(self.folder).begins).get("result")
 
     def error(self) -> outcome.Failure | None:
@@ -142,7 +143,7 @@ class Job:
         return outcome.failure_of(*self._read_state(), self.log(20))
 
     def log(self, tail: int = 200) -> str:
-        """Return the last lines of its standard error; of a line that is overwritten, such as a bar, the last text."""
+        """Return the last `tail` lines of the command's standard error; of a progress bar only its last state."""
         data = b""
         for name in (supervisor.LOG, supervisor.OLDER_LOG):
             data = progress_log.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
@@ -150,9 +151,9 @@ class Job:
         return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text[-tail:])
 
     def stop(self, grace: float = STOP_SECONDS) -> str:
-        """Ask the job to end where all is saved, kill it after `grace` seconds, and return its state.
+        """Ask the job to save its work and end, kill it if it still runs after `grace` seconds, and return its state.
 
-        Never touches another process that the system has given the same number.
+        Never touches an unrelated process to which the system has given the same process id.
         """
         record = read_record(self.folder)
         who = record.pid, record.born
@@ -160,21 +161,25 @@ class Job:
             if not process.wait_for_exit(*who, grace):
                 process.kill_tree(*who)
             if not read_exit(self.folder, record.attempt):
-                # On a full disk the job counts as lost; it has ended nevertheless.
+                # On a full disk, exit.json cannot be written; the job is reported as lost, although it has ended.
                 with suppress(OSError):
                     killed = {"attempt": record.attempt, "exit": outcome.KILLED, "asked": True}
                     supervisor.write_exit(self.folder, killed)
         return self.state
 
     def resume(self, env: Mapping[str, str] | None = None, at_most: int | None = None) -> None:
-        """Start the same command again in the same folder. Raises: JobRunning, TooManyJobs, CannotStart."""
+        """Start the same command again in the same folder.
+
+        Raises: JobRunning if the job still runs; TooManyJobs if `at_most` jobs are running; CannotStart if the process
+        cannot be created.
+        """
         with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
             self._check_ended()
             _check_number(self.folder.parent, at_most)
             launch(self.folder, read_record(self.folder), env or {})
 
     def remove(self) -> None:
-        """Delete the job's own files, not the results of its command. Raises: JobRunning."""
+        """Delete the job's own files, but not its command's results. Raises: JobRunning if the job still runs."""
         with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
             self._check_ended()
             for name in FILES:
@@ -187,7 +192,7 @@ class Job:
             raise JobRunning(title=self.title)
 
     def _read_state(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """Return the state, the last line of the output, and the record of the exit."""
+        """Return (state, last line of the output, content of exit.json)."""
         record = read_record(self.folder)
         end = read_exit(self.folder, record.attempt)
         if not end and process.is_alive(record.pid, record.born):

@@ -1,4 +1,4 @@
-"""Starting a job's command under its supervisor."""
+"""Starts a job's command under a supervisor process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NICE = 5  # so that the page stays quick while a scan takes every core (ours)
 
 
 def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
-    """Begin the next attempt of `record`. The command runs only once job.json names its supervisor."""
+    """Start the next attempt of the job `record`. The command starts only after job.json is written."""
     try:
         begins = begin_attempt(folder / supervisor_script.PROGRESS)
         supervisor = subprocess.Popen(

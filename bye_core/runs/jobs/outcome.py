@@ -1,4 +1,4 @@
-"""Tells how a job ended, from the last line of its output and its supervisor's record. Pure."""
+"""Determines how a job ended, from the last line of its output and its exit.json. Reads no files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 RUNNING, DONE, FAILED, STOPPED, LOST = "running", "done", "failed", "stopped", "lost"
 
-# Exit codes after a stop request: the shell's codes for Ctrl-C and SIGTERM, and death by either signal.
+# Exit codes after a stop request: the shell's codes for Ctrl-C and SIGTERM, and those of a process killed by either.
 STOP_CODES = (130, 143, -2, -15)
 KILLED = -9
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job did not finish, and what to do about it."""
+    """Why a job failed or was lost, and what to do about it."""
 
     kind: str
     problem: str
@@ -25,7 +25,8 @@ class Failure:
 def final_state(line: Mapping[str, Any], end: Mapping[str, Any]) -> str:
     """Return the state of a job whose process is gone.
 
-    line  the last line of its output (progress_log.final_line); end: the record of its exit, {} if there is none
+    line  the last line of the job's output (progress_log.final_line)
+    end   the content of its exit.json, {} if there is none
     """
     if "result" in line:
         return DONE
@@ -41,7 +42,7 @@ def final_state(line: Mapping[str, Any], end: Mapping[str, Any]) -> str:
 
 
 def failure_of(state: str, line: Mapping[str, Any], end: Mapping[str, Any], log: str) -> Failure | None:
-    """Return why a job in `state` failed or was lost, None in every other state. `log`: the end of its log."""
+    """Return why a job in `state` failed or was lost, None in every other state. `log`: the last lines of its log."""
     if state == LOST:
         problem = "The job's process is gone without an exit record: it was killed, or the machine was restarted."
         return Failure("Lost", problem, "Resume the job: what it has saved is kept.")

@@ -1,4 +1,4 @@
-"""Identifies processes by number and start time, as the system reuses numbers; terminates and kills them."""
+"""Identifies processes by process id and start time (the system reuses ids); terminates and kills processes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KILL_SECONDS = 5.0
 
 
 def birth(pid: int) -> str:
-    """Return a mark of the start of process `pid`, "" if there is no such process or it is a zombie.
+    """Return a text that identifies the start of process `pid`, "" if the process does not exist or is a zombie.
 
-    On Linux the mark is the machine's boot and the clock ticks since then: the clock may be set while a job runs.
+    On Linux the text is the boot id and the clock ticks since boot, because the wall clock may be changed meanwhile.
     """
     try:
         if sys.platform == "linux":
-            # The second field, the name in brackets, may hold any text; the state and numbers follow it.
+            # The second field, the program's name in brackets, may be any text; the state and the numbers follow it.
             state, *numbers = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
             return "" if state in "ZX" else f"{boot}:{numbers[18]}"
@@ -37,7 +37,7 @@ def is_alive(pid: int, born: str) -> bool:
 
 
 def terminate(pid: int, born: str) -> bool:
-    """Send SIGTERM; return False if the process is gone."""
+    """Send SIGTERM to the process; return False if it has already ended."""
     if not is_alive(pid, born):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -46,7 +46,7 @@ def terminate(pid: int, born: str) -> bool:
 
 
 def wait_for_exit(pid: int, born: str, seconds: float) -> bool:
-    """Wait for the process to end; return False if it still runs after so many seconds."""
+    """Wait for the process to end; return False if it still runs after `seconds`."""
     deadline = time.monotonic() + seconds
     while is_alive(pid, born):
         if time.monotonic() >= deadline:
@@ -56,7 +56,7 @@ def wait_for_exit(pid: int, born: str, seconds: float) -> bool:
 
 
 def kill_tree(pid: int, born: str) -> None:
-    """Kill the process, its group and all its descendants, also those in other groups."""
+    """Kill the process, its process group and all its descendants, including descendants in other groups."""
     if not is_alive(pid, born):
         return
     with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):

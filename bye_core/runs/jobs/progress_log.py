@@ -1,8 +1,8 @@
 """Reads the JSON lines of `--progress jsonl`: the steps of a job, its rate, and its last line.
 
-    {"time", "stage", "done", "total", "message", "facts"}      one a step
+    {"time", "stage", "done", "total", "message", "facts"}      one per step
     {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last line
-Skips any other line, and an incomplete last line.
+Skips all other lines, and an incomplete last line.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ FINAL_KEYS = ("result", "error", "stopped")
 
 @dataclass(frozen=True)
 class Step(Progress):
-    """A Progress and when it was written, in seconds since 1970."""
+    """A Progress and the time at which it was written, in seconds since 1970."""
 
     time: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobProgress(Step):
-    """The newest step, its rate in items a second and the seconds left, None while they are unknown."""
+    """The newest step, its rate (items per second) and the remaining seconds; both are None while unknown."""
 
     rate: float | None = None
     seconds_left: float | None = None
 
 
 class History(NamedTuple):
-    """The steps from one byte of the log on.
+    """The steps after a byte offset of the log.
 
-    end        byte from which to read next
-    restarted  whether the job was started again since: the steps read before are then obsolete
+    end        byte offset from which to read the next steps
+    restarted  whether the job was started again since the last read; the earlier steps are then obsolete
     """
 
     steps: tuple[Step, ...]
@@ -49,9 +49,9 @@ class History(NamedTuple):
 
 
 def estimate_progress(steps: Sequence[Step], now: float) -> JobProgress | None:
-    """Return the progress at the time `now` (seconds since 1970), None without steps.
+    """Return the progress at the time `now` (seconds since 1970), None if there are no steps.
 
-    The rate is measured over the last RATE_SECONDS of the stage, or over the last two steps if they took longer.
+    Measures the rate over the last RATE_SECONDS of the stage, or over the last two steps if these took longer.
     """
     if not steps:
         return None
@@ -68,7 +68,7 @@ def estimate_progress(steps: Sequence[Step], now: float) -> JobProgress | None:
 
 
 def recent_steps(path: Path, begin: int) -> list[Step]:
-    """Return the steps after byte `begin` that `estimate_progress` needs, read from the end of the file."""
+    """Return the steps after byte offset `begin` that `estimate_progress` needs. Reads only the end of the file."""
     size, whole = BLOCK_BYTES, False
     while True:
         lines, whole = _tail(path, begin, size)
@@ -80,7 +80,7 @@ def recent_steps(path: Path, begin: int) -> list[Step]:
 
 
 def final_line(path: Path, begin: int) -> dict[str, Any]:
-    """Return the result, error or stop that the lines after byte `begin` end with, or {}."""
+    """Return the last line after byte offset `begin` if it is a result, an error or a stop; else {}."""
     lines: list[bytes] = []
     size, whole = BLOCK_BYTES, False
     while not (lines or whole):
@@ -91,17 +91,17 @@ def final_line(path: Path, begin: int) -> dict[str, Any]:
 
 
 def steps_from(path: Path, start: int) -> tuple[tuple[Step, ...], int]:
-    """Return the steps of the complete lines from byte `start` on, and the byte where those lines end."""
+    """Return (steps in the complete lines from byte offset `start` on, byte offset at which those lines end)."""
     data = _read(path, start)
     data = data[: data.rfind(b"\n") + 1]
     return tuple(step for line in data.split(b"\n") if (step := _step(_parse(line)))), start + len(data)
 
 
 def begin_attempt(path: Path) -> int:
-    """Return the byte at which the next attempt's lines begin.
+    """Return the byte offset at which the next attempt's lines begin.
 
-    It is after an added line break, as the last line may be incomplete, and so after every byte that a reader of the
-    earlier attempts can have reached.
+    First appends a line break, because the last line may be incomplete. So the offset is larger than any offset that a
+    reader of earlier attempts has reached.
     """
     with path.open("ab") as file:
         if file.tell():
@@ -110,7 +110,7 @@ def begin_attempt(path: Path) -> int:
 
 
 def _tail(path: Path, begin: int, size: int) -> tuple[list[bytes], bool]:
-    """Return the complete lines in the last `size` bytes after `begin`, and whether those are all lines."""
+    """Return (complete lines in the last `size` bytes after `begin`, whether these are all lines after `begin`)."""
     end = path.stat().st_size if path.exists() else 0
     start = max(begin, end - size)
     # One more byte tells whether the first line is complete.
@@ -120,7 +120,7 @@ def _tail(path: Path, begin: int, size: int) -> tuple[list[bytes], bool]:
 
 
 def read_end(path: Path, size: int) -> bytes:
-    """Return the last `size` bytes, b"" of a missing file."""
+    """Return the last `size` bytes of the file, b"" if it does not exist."""
     return _read(path, max(0, path.stat().st_size - size)) if path.exists() else b""
 
 

@@ -19,13 +19,13 @@ JOB = "job.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What job.json holds.
+    """The content of job.json.
 
     kind       the subcommand, such as "scan"
     created    UTC, ISO 8601
-    attempt    1 for the first start, one more with every resume
-    pid, born  the supervisor's process (see process.birth)
-    begins     byte of progress.jsonl at which the lines of this attempt begin
+    attempt    1 for the first start, increased by 1 at every resume
+    pid, born  process id and start of the supervisor (see process.birth)
+    begins     byte offset in progress.jsonl at which the lines of this attempt begin
     """
 
     kind: str
@@ -44,12 +44,12 @@ class Record:
 
 
 def command_line(kind: str, arguments: Sequence[str]) -> str:
-    """Return the command as a person would type it."""
+    """Return the command line as a person would type it."""
     return shlex.join(["python", "-m", "bye_core", kind, *map(str, arguments)])
 
 
 def option_values(arguments: Sequence[str], flag: str) -> tuple[str, ...]:
-    """Return what follows `flag` in a job's arguments, up to the next flag; () where the flag is missing."""
+    """Return the values after `flag` in a job's arguments, up to the next flag; () if the flag is missing."""
     if flag not in arguments:
         return ()
     after = arguments[arguments.index(flag) + 1 :]
@@ -61,7 +61,7 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path) -> Record:
-    """Raises NotAJob."""
+    """Return the record in job.json. Raises: NotAJob if the file is missing or cannot be read."""
     try:
         value = json.loads((folder / JOB).read_bytes())
         del value["command"]
@@ -71,7 +71,7 @@ def read_record(folder: Path) -> Record:
 
 
 def read_exit(folder: Path, attempt: int) -> dict[str, Any]:
-    """Return the supervisor's record of how this attempt ended, {} if there is none."""
+    """Return the content of exit.json for this attempt, {} if there is none."""
     try:
         value = json.loads((folder / EXIT).read_bytes())
         return value if value["attempt"] == attempt else {}

@@ -1,16 +1,16 @@
-"""Supervises one job: a small process that leads the job's process group and outlives the app's server.
+"""Supervises one job: a small process that leads the job's process group and keeps running if the app's server ends.
 
-Runs as a script with the standard library alone: `python -I -S supervisor.py FOLDER`, and reads one JSON line
-{"command", "attempt", "nice"} from standard input. If the server dies before it has recorded this process, the pipe
-closes and nothing is run: no job runs unrecorded.
+Runs as a script with only the standard library: `python -I -S supervisor.py FOLDER`. Reads one JSON line
+{"command", "attempt", "nice"} from standard input. If the server dies before it has recorded this process in job.json,
+the pipe closes and the supervisor runs nothing: no job runs without a record.
 
     progress.jsonl     standard output of the command, appended
     log.txt            its standard error; beyond LOG_BYTES it replaces log.1.txt, so that the two files together
                        keep the newest lines in at most twice that size
-    exit.json          written last: {"attempt", "exit", "asked", "ended"}; a negative exit is the signal that killed
-                       the command; "asked" says that a stop was requested
+    exit.json          written last: {"attempt", "exit", "asked", "ended"}; a negative "exit" is the signal that killed
+                       the command; "asked" is true if a stop was requested
 
-Passes SIGTERM on to the command. When the command has ended, kills what it left in the process group.
+Forwards SIGTERM to the command. After the command has ended, kills the remaining processes of the process group.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DRAIN_SECONDS = 2.0
 
 
 def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
-    """Copy `source` to the log. Drops what cannot be written: a full disk must not block the command."""
+    """Copy `source` to the log. Discards what cannot be written: a full disk must not block the command."""
     while chunk := os.read(source.fileno(), 1 << 16):
         try:
             log = folder / LOG
@@ -44,7 +44,7 @@ def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
 
 
 def write_exit(folder: Path, record: dict[str, Any]) -> None:
-    # Not bye_core.files.write_atomic: this script runs with the standard library alone.
+    # Not bye_core.files.write_atomic: this script uses only the standard library.
     part = folder / f".{EXIT}.part"
     with part.open("w", encoding="utf-8") as file:
         json.dump({**record, "ended": time.time()}, file)
