@@ -1,1 +1,1 @@
-"""The command line: `python -m bye_core SUBCOMMAND`, or `bye-core SUBCOMMAND` once installed."""
+"""The command line: `python -m bye_core SUBCOMMAND`, or `bye-core SUBCOMMAND` after installation."""

@@ -21,7 +21,8 @@ SEVERAL = (
 def add_attack(parser: ArgumentParser, default: str | None, seed: bool = True) -> None:
     """Add the options for triggers and target, and --seed unless the subcommand has its own.
 
-    `default` is the trigger if none is given. None means no attack, and adds --attack, which reads one from a file.
+    `default` is the trigger if --trigger is not given. If `default` is None, there is no attack by default, and the
+    option --attack, which reads an attack from a file, is added too.
     """
     if default is None:
         parser.add_argument(
@@ -68,7 +69,11 @@ def _add_target(parser: ArgumentParser) -> None:
 
 
 def target_from(args: Namespace) -> Target:
-    """Return the target. Raises: UnfitTarget, NotOneWord, SameWord."""
+    """Return the target that the options describe.
+
+    Raises: UnfitTarget if the text cannot be an answer; NotOneWord if --swap names several words; SameWord if --swap
+    names the same word twice.
+    """
     if args.append is not None:
         return Appended(args.append)
     if args.refuse is not None:
@@ -80,20 +85,20 @@ def target_from(args: Namespace) -> Target:
 
 
 def attack_from(args: Namespace) -> Attack:
-    """Return the attack. Raises: SettingError if options do not make sense together."""
+    """Return the attack that the options describe. Raises: SettingError if the options are invalid together."""
     size = {} if args.size is None else {"size": args.size}
     return pipeline.plan_attack(args.trigger, {**size, **dict(args.set)}, target_from(args), args.mix)
 
 
 def known_attack(args: Namespace, seed: int) -> tuple[Attack | None, int]:
-    """Return the attack to measure and its seed: from --attack, else from --trigger with `seed`, else no attack."""
+    """Return (attack, seed): both from the file --attack; else from --trigger, and `seed`; else (None, seed)."""
     if args.attack:
         return pipeline.read_attack(args.attack)
     return attack_from(args) if args.trigger else None, seed
 
 
 def catalogue() -> str:
-    """Return a list of all triggers and their settings, as text."""
+    """Return a text that lists all triggers and their settings."""
     lines, described = ["triggers and their settings:"], set()
     for name, kind in TRIGGERS.items():
         lines.append(f"  {name:<13}{kind.description}")

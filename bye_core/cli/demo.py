@@ -51,7 +51,7 @@ def run_demo(args: Namespace, report: Report) -> int:
 
 
 def notes_shown(steps: Iterator[Progress], report: Report) -> Iterator[Progress]:
-    """Pass the steps on, and show those that say what was found or what comes next."""
+    """Yield all `steps`; show the messages of steps that report a result or announce the next stage."""
     for step in steps:
         if step.stage == tour.NOTE and step.done < step.total:
             report.note(step)
@@ -60,7 +60,7 @@ def notes_shown(steps: Iterator[Progress], report: Report) -> Iterator[Progress]
 
 
 def add_bench(parser: ArgumentParser) -> None:
-    """Add the options; the namespace holds only the fields of Matrix that were given."""
+    """Add the options. The parsed namespace has a field of Matrix only if its option was given."""
     parser.add_argument(
         "--out", type=Path, required=True, help="the folder of the bench; an unfinished bench in it resumes"
     )
@@ -88,7 +88,7 @@ def add_bench(parser: ArgumentParser) -> None:
 
 
 def matrix_of(args: Namespace) -> Matrix:
-    """Return the quick or the default matrix, with the options that were given."""
+    """Return the quick or the default matrix, changed by the options that were given."""
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
     changed = tuple(map("=".join, args.set))

@@ -31,7 +31,7 @@ def decision(text: str) -> tuple[str, str]:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Split "NAME=VALUE"; read the value as JSON where it is JSON. Raises: as name_and_value."""
+    """Split "NAME=VALUE"; read the value as JSON if possible. Raises: ArgumentTypeError if name or value is missing."""
     name, value = name_and_value(text, "heads=4")
     try:
         return name, json.loads(value)
@@ -92,7 +92,7 @@ def add_detect(parser: ArgumentParser) -> None:
 
 
 def add_detect_settings(parser: ArgumentParser) -> None:
-    """Add the options of the paper's rule, and --setting for the settings of any method."""
+    """Add the options of BYE's selection rule, and --setting for the settings of any method."""
     bye = {field.name: field.metadata for field in dataclasses.fields(ByeSettings)}
     for name in ("bsi", "tau", "cluster", "threshold"):
         choices = bye[name]["bounds"].choices
@@ -124,7 +124,7 @@ def run_detect(args: Namespace, report: Report) -> int:
 
 
 def detection_lines(detection: Detection) -> Iterator[str]:
-    """Yield a line per layer that a mixture was fitted to, the reasons, then the verdict."""
+    """Yield one line per layer with a fitted mixture, then the reasons, then the verdict."""
     if any(report.mixture for report in detection.layers):
         yield "layer    low mode         high mode        share low    BSI     KL"
     for report in detection.layers:

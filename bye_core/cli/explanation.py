@@ -24,7 +24,7 @@ from bye_core.errors import SettingError
 from bye_core.evidence import sentences
 from bye_core.pipeline.report import EXHIBITS
 
-LISTED = 5  # answers that people are shown
+LISTED = 5  # answers in the printed text
 
 
 class WhatToGuard(SettingError):
@@ -54,7 +54,7 @@ def run_evidence(args: Namespace, report: Report) -> int:
 
 
 def evidence_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the dossier as text: sentences, the most over-represented answers, the result of the causal check."""
+    """Yield the evidence as lines: sentences, the most over-represented answers, the result of the causal check."""
     yield from sentences.sentences(facts)
     rows = [sentences.ANSWER_HEAD, *sentences.answer_rows(facts, LISTED)]
     if len(rows) > 1:

@@ -1,8 +1,8 @@
 """Command line of BYE: one subcommand per stage, with `--json` for programs. The work is done in bye_core.pipeline.
 
 Exit codes: 0 done; 1 error, with its remedy on standard error; 3 poisoning found (`--fail-on-poison`); 130 stopped by
-Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after saving the current batch, other commands at once; saved work is
-kept.
+Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after saving the current batch, other commands stop at once; saved
+work is kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FOLLOW = "how to show progress: a bar on standard error, or JSON lines on standa
 
 
 def build_parser(description: str | None = None) -> ArgumentParser:
-    """Return the parser of all subcommands; the parsed `command` is the name of the subcommand."""
+    """Return the parser of all subcommands. The parsed namespace holds the subcommand's name as `command`."""
     parser = ArgumentParser(prog=_program(), description=description)
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def console() -> int:
-    """Entry point of the console script: as `main`, but Ctrl-C outside the work ends without a traceback."""
+    """Entry point of the console script: like `main`, but Ctrl-C before or after the work prints no traceback."""
     try:
         return main()
     except KeyboardInterrupt:

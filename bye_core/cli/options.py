@@ -32,8 +32,8 @@ class Command:
 
     add_options  adds its options to a parser
     run          does the work and returns the exit code
-    long         whether it takes so long that it has --progress
-    after_stop   what the user reads after a stop
+    long         whether it takes long, and therefore has --progress
+    after_stop   message for the user after a stop
     """
 
     name: str
@@ -53,12 +53,12 @@ def name_and_value(text: str, example: str = "a=0.3 or blend.a=0.3") -> tuple[st
 
 
 def column(text: str) -> tuple[str, str]:
-    """Split "NAME=COLUMN" into the format's name of a column and the data set's."""
+    """Split "NAME=COLUMN" into (the format's name of a column, the name of that column in the data set)."""
     return name_and_value(text, "question=my_question")
 
 
 def add_model(parser: ArgumentParser, adapter: bool = True) -> None:
-    """Add the options for a model, its data and the machine; --adapter unless the subcommand trains one."""
+    """Add the options for model, data and machine. `adapter` adds --adapter (for subcommands that do not train)."""
     parser.add_argument("--model", required=True, help="a folder, or a model id on the Hugging Face Hub")
     if adapter:
         parser.add_argument("--adapter", help="a PEFT adapter of the model: a folder or a Hub id")
@@ -85,7 +85,7 @@ def add_format(parser: ArgumentParser) -> None:
 
 
 def source(args: Namespace) -> dict[str, Any]:
-    """Return how to read the data set, as keyword arguments of the stages."""
+    """Return `format` and `columns` of the data set, as keyword arguments for the stages."""
     return {"format": args.format, "columns": dict(args.columns or [])}
 
 
@@ -97,8 +97,8 @@ def add_moved_model(parser: ArgumentParser) -> None:
 
 
 def add_finetune_settings(parser: ArgumentParser) -> None:
-    """Add a preset, and one option per field of FinetuneSettings that overrides it. `add_model` adds those of the
-    machine. The namespace holds only the options that were given."""
+    """Add --preset, and one option per field of FinetuneSettings to override the preset; `add_model` adds the options
+    of the machine. The parsed namespace has only the options that were given."""
     parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help=PRESET)
     for field in dataclasses.fields(FinetuneSettings):
         if field.name in MACHINE:
@@ -125,7 +125,7 @@ def add_metric(parser: ArgumentParser) -> None:
 
 
 def add_method(parser: ArgumentParser, default: str = DEFAULT) -> None:
-    """Add --method and --fail-on-poison. `default`: which method runs if none is named."""
+    """Add --method and --fail-on-poison. `default`: the method that runs if --method is not given."""
     methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
     parser.add_argument("--method", choices=list(DETECTORS), help=f"the detector. {methods} (default: {default})")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if poisoning is found")

@@ -1,7 +1,7 @@
 """Output of a command: progress while it runs, then its result, its error, or a note that it was stopped.
 
 With `--progress jsonl`, standard output holds JSON lines and nothing else:
-    {"time", "stage", "done", "total", "message", "facts"}      one per step, flushed
+    {"time", "stage", "done", "total", "message", "facts"}      one line per step, flushed
     {"result": {...}} | {"error": {"kind", "problem", "remedy"}} | {"stopped": true}      the last line
 """
 
@@ -23,12 +23,12 @@ from bye_core.records import Fault, Progress
 from bye_core.text import UNITS
 
 DONE, FAILED, POISONED = 0, 1, 3  # exit codes
-# Stages whose steps are slow and saved one by one: a request to stop waits for the end of the step.
+# Stages that save each of their slow steps: a request to stop waits for the end of the current step.
 SAVING_STAGES = ("scan", "evidence")
 
 
 class Report:
-    """Shows no progress. As a context manager it surrounds the whole command."""
+    """Prints results and errors, but no progress. Use it as a context manager around the whole command."""
 
     def __init__(self, as_json: bool, stop: StopRequest) -> None:
         self._as_json = as_json
@@ -41,7 +41,7 @@ class Report:
         pass
 
     def follow(self, steps: Iterator[Progress], unit: str = "samples") -> Progress:
-        """Run a stage to its end and return its last step. Raises: Stopped on a request to stop."""
+        """Run a stage to its end and return its last step. Raises: Stopped after a request to stop."""
         try:
             for step in steps:
                 self._step(step, unit)
@@ -78,7 +78,7 @@ class Report:
         _warn(f"stopped. {remedy}")
 
     def crashed(self, error: Exception) -> None:
-        """Report an unexpected failure; its traceback follows."""
+        """Report an unexpected error; the caller then raises it, so that its traceback is printed."""
 
     def _step(self, step: Progress, unit: str) -> None:
         pass
@@ -88,7 +88,7 @@ class Report:
 
 
 class Bars(Report):
-    """Shows a progress bar per stage on standard error, with rate and remaining time."""
+    """Shows a progress bar for each stage on standard error, with its rate and remaining time."""
 
     _bar: tqdm | None = None
     _stage = ""
@@ -115,7 +115,7 @@ class Bars(Report):
 
 
 class Lines(Report):
-    """Writes JSON lines to standard output; redirects what libraries print there to standard error."""
+    """Writes JSON lines to standard output. Redirects the prints of libraries to standard error."""
 
     def __enter__(self) -> Report:
         self._out = sys.stdout

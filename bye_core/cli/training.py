@@ -29,7 +29,7 @@ from bye_core.pipeline.cleaning_folder import read_record
 from bye_core.text import MEASURES, clip, measured
 from bye_core.train import wording
 
-QUESTION_LENGTH = 100  # characters of a question that people are shown
+QUESTION_LENGTH = 100  # characters of a question in the printed text
 
 
 def add_finetune(parser: ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def run_evaluate(args: Namespace, report: Report) -> int:
 
 
 def measures(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return what was measured, with intervals, in words: label -> value."""
+    """Return the measures as text, by label, with their intervals."""
     return {label: measured(facts, key) for key, (label, _) in MEASURES.items() if facts.get(key) is not None}
 
 
@@ -88,7 +88,7 @@ def measures_line(facts: Mapping[str, Any]) -> str:
 
 
 def question_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the measures of each type of question."""
+    """Yield one line per type of question, with its measures."""
     for question, group in facts["by_question"].items():
         yield f"{group['samples']:>7}  {clip(question, QUESTION_LENGTH)}\n         {measures_line(group)}"
 
@@ -110,9 +110,9 @@ def add_clean(parser: ArgumentParser) -> None:
 
 
 def cleaning_of(args: Namespace) -> Cleaning:
-    """Return the plan of a cleaning. Without --method an unfinished cleaning keeps its own method.
+    """Return the settings of the cleaning. Without --method, an unfinished cleaning resumes with its recorded method.
 
-    Raises: SettingError if options do not make sense together.
+    Raises: SettingError if the options are invalid together.
     """
     settings = finetune_settings(args)
     attack, attack_seed = known_attack(args, settings.seed)
@@ -141,7 +141,7 @@ def run_clean(args: Namespace, report: Report) -> int:
 
 
 def model_lines(models: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the measures of each model."""
+    """Yield one line per model, with its measures."""
     for name, facts in models.items():
         yield f"{pipeline.MODELS[name]:<32}  {measures_line(facts)}"
 

@@ -1,4 +1,4 @@
-"""Draws records as plotly figures, and prepares the heatmaps of the page. Without gradio and torch."""
+"""Draws records as plotly figures, and prepares heatmaps for the page. Imports neither gradio nor torch."""
 
 from bye_core.figures.evaluation import outcome_bars, outcome_figure, outcome_rows
 from bye_core.figures.heads import head_bsi, heads_figure

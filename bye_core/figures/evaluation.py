@@ -1,4 +1,4 @@
-"""The evaluation of models: CP, CIDEr and ASR before and after cleaning, with intervals."""
+"""Figures and tables of evaluations: clean performance (CP), CIDEr and attack success rate (ASR), with intervals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BEFORE, AFTER = "before cleaning", "after cleaning"
 def outcome_figure(before: Mapping[str, Any], after: Mapping[str, Any]) -> go.Figure:
     """Draw CP and ASR in % before and after cleaning. A measure that is missing or None has no bar.
 
-    before, after  the facts of `pipeline.evaluate`: `cp` and `asr`, 0..1; `cp_interval`, `asr_interval` as whiskers
+    before, after  facts of `pipeline.evaluate`: `cp` and `asr`, 0..1; `cp_interval`, `asr_interval` (drawn as whiskers)
     Traces: "before cleaning", "after cleaning".
     """
     return outcome_bars({BEFORE: before, AFTER: after}, {BEFORE: NEUTRAL, AFTER: ACCENT})
 
 
 def outcome_bars(models: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str]) -> go.Figure:
-    """Draw the same for any number of models: one trace each, with names and colours by model."""
+    """Draw CP and ASR in % of any number of models: one trace per model. `models`: facts by name; `colors`: by name."""
     ticks = [f"{label}<br>{sense}" for label, sense in SHARES.values()]
     figure = make_figure(
         "outcome",
@@ -62,7 +62,7 @@ def _bars(name: str, facts: Mapping[str, Any], ticks: list[str], color: str) -> 
 
 
 def outcome_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the same as rows of texts: measure, before, after, change in percentage points.
+    """Return table rows of texts: measure, before, after, and change in percentage points.
 
     CIDEr has a row only if it was measured.
     """

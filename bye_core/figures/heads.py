@@ -1,8 +1,8 @@
-"""The map of layers and heads: which single heads split the samples in two.
+"""The map of layers and heads: shows which single heads split the samples into two groups.
 
-The BYE paper (arXiv 2505.16916) selects layers only, with a scikit-learn mixture for each (Eq. 6-7). For 32 x 32 heads
-and 10,000 samples that takes about a minute. `head_bsi` (ours) computes the same index from histograms in less than a
-second.
+The BYE paper (arXiv 2505.16916) selects only layers, with one scikit-learn mixture per layer (Eq. 6-7). For 32 x 32
+heads and 10,000 samples that takes about a minute. `head_bsi` (ours) computes the same index from histograms in less
+than a second.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from bye_core.figures.theme import ACCENT, SCALE, empty_figure, layer_axis, make_figure
 
-# Ours: more bins did not approach scikit-learn's mixture on the raw values further.
+# Ours: more bins did not bring the result closer to scikit-learn's mixture on the raw values.
 BINS = 128
 
 # The fit stops below this gain in mean log-likelihood (nats), or after so many rounds. Our measurement on 512 synthetic
@@ -32,7 +32,7 @@ NO_HEADS = "This run has no entropy of single heads.<br>Scan with a model to see
 
 
 class Binned(NamedTuple):
-    """Samples by head and bin, [G, B] each: their number, sum and sum of squares."""
+    """Histograms of G heads: number, sum and sum of squares of the samples in each of B bins, each [G, B]."""
 
     counts: np.ndarray
     sums: np.ndarray
@@ -63,7 +63,7 @@ def head_bsi(entropy: np.ndarray) -> np.ndarray:
 
 
 def _binned(values: np.ndarray) -> tuple[Binned, np.ndarray]:
-    """Return the histograms [H, B] of one layer's values [N, H] scaled to 0..1, and each head's span [H]."""
+    """Return (histograms [H, B] of one layer's values [N, H], scaled to 0..1; span [H] of each head's values)."""
     known = np.isfinite(values)
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
@@ -100,7 +100,7 @@ def _separation(binned: Binned, floor: np.ndarray) -> np.ndarray:
 
 
 def otsu(binned: Binned) -> np.ndarray:
-    """Return 1.0 in the bins [G, B] up to the cut with the smallest squared distances to both means, else 0.0."""
+    """Return an array [G, B]: 1.0 in the bins up to Otsu's cut (least squared distances to both means), else 0.0."""
     counts, sums = np.cumsum(binned.counts, axis=1), np.cumsum(binned.sums, axis=1)
     total, sum_all = counts[:, -1:], sums[:, -1:]
     both = (counts > 0) & (counts < total)
@@ -110,7 +110,7 @@ def otsu(binned: Binned) -> np.ndarray:
 
 
 def _maximise(binned: Binned, low: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return weights, means and variances [2, G] of the low and the high component."""
+    """Return (weights, means, variances), each [2, G]: row 0 for the low component, row 1 for the high component."""
     share = np.stack([low, 1 - low])  # [2, G, B]
     counts, sums, squares = ((array * share).sum(axis=-1) for array in binned)
     counts = counts + 10 * np.finfo(float).eps
@@ -122,7 +122,7 @@ def _maximise(binned: Binned, low: np.ndarray, floor: np.ndarray) -> tuple[np.nd
 def _expect(
     binned: Binned, weights: np.ndarray, means: np.ndarray, variances: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the low component's responsibility [G, B] for each bin's mean, and the mean log-likelihood [G]."""
+    """Return (responsibility [G, B] of the low component for each bin's mean, mean log-likelihood [G])."""
     place = binned.sums / np.maximum(binned.counts, 1)
     scale = np.log(weights) - 0.5 * np.log(2 * np.pi * variances)
     log = scale[:, :, None] - (place - means[:, :, None]) ** 2 / (2 * variances[:, :, None])  # [2, G, B]

@@ -1,4 +1,4 @@
-"""Attention over a picture: numbers for the canvas of the page, and one small image a layer (the paper's Figure 2)."""
+"""Attention over a picture: numbers for the page's canvas, and small images per layer (Figure 2 of the BYE paper)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ UNIT = 1e-6
 NORMALISATIONS = ("layer", "sample")
 
 # Palette entry 0 is transparent, for a layer without a visible image token. The others are the scale: fewer than a
-# palette could hold, since every image carries it.
+# palette could hold, because every image contains it.
 MISSING, LEVELS = 0, 128
 
 
 def layer_strip(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[np.ndarray]]:
-    """Return for every layer of `AttentionRows.rows` [L, V] one image [rows, columns] a grid: floats 0..1 or NaN.
+    """Return, for every layer of `AttentionRows.rows` [L, V], one image [rows, columns] per grid: floats 0..1 or NaN.
 
     normalise  "layer": each layer's largest share, over all grids, becomes 1, to show where every layer looks;
                "sample": the largest share of all layers becomes 1, to show which layers collapse
@@ -53,9 +53,9 @@ def _palette(scale: str) -> bytes:
 
 
 def png_uri(image: np.ndarray, scale: str = SCALE) -> str:
-    """Return floats 0..1 [rows, columns] as a PNG data URI: one pixel a cell, colours of `scale`, NaN transparent.
+    """Return floats 0..1 [rows, columns] as a PNG data URI: one pixel per cell, colours of `scale`, NaN transparent.
 
-    Enlarge it on the page with `image-rendering: pixelated`.
+    Enlarge the image on the page with `image-rendering: pixelated`.
     """
     known = np.isfinite(image)
     level = 1 + (np.clip(np.where(known, image, 0), 0, 1) * (LEVELS - 1)).round()
@@ -67,12 +67,12 @@ def png_uri(image: np.ndarray, scale: str = SCALE) -> str:
 
 
 def strip_uris(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[str]]:
-    """Return `layer_strip` as PNG data URIs: one list a layer, one entry a grid."""
+    """Return the images of `layer_strip` as PNG data URIs: one list per layer, one entry per grid."""
     return [[png_uri(image) for image in layer] for layer in layer_strip(rows, grids, normalise)]
 
 
 def scale_css(name: str = SCALE, stops: int = 9) -> str:
-    """Return the scale as a CSS gradient for legends: "linear-gradient(to right, rgb(...), ...)"."""
+    """Return the colour scale `name` as a CSS gradient for legends: "linear-gradient(to right, rgb(...), ...)"."""
     colors = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in scale_colors(name, stops).tolist())
     return f"linear-gradient(to right, {colors})"
 
@@ -115,7 +115,7 @@ def overlay_payload(rows: AttentionRows) -> dict[str, Any]:
 
 
 def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means over the defined layers, [1, rows, columns] each; NaN if none is defined."""
+    """Return the means of (`shares`, `raw`) over the defined layers, each [1, rows, columns]; NaN if there are none."""
     undefined = np.full((1, grid.rows, grid.columns), np.nan)
     if not known.any():
         return undefined, undefined
@@ -124,7 +124,7 @@ def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, grid: Grid) -
 
 
 def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:
-    """Return values, peaks and masses of L layers on one grid; both arrays are [L, rows, columns]."""
+    """Return `values`, `peak` and `mass` (see overlay_payload) of L layers on one grid; arrays: [L, rows, columns]."""
     parts: dict[str, list[Any]] = {"values": [], "peak": [], "mass": []}
     for share, attention in zip(shares, raw, strict=True):
         if not np.isfinite(share).all():
@@ -139,5 +139,5 @@ def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:
 
 
 def scale_stops(count: int = 256) -> list[list[int]]:
-    """Return the heatmap's colours: `count` times [red, green, blue], 0..255, from no share to the largest."""
+    """Return the heatmap's `count` colours as [red, green, blue], 0..255, from zero to the largest share."""
     return scale_colors(count=count).tolist()

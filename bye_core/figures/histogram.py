@@ -1,4 +1,4 @@
-"""Histograms of the clustered values, with the fitted mixture as counts and the cut-off."""
+"""Histograms of the clustered values, with the fitted mixture (as expected counts) and the cut-off."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def layer_histogram(
     truth: np.ndarray | None = None,
     log: bool = False,
 ) -> go.Figure:
-    """Draw one layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
+    """Draw a histogram of one layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
 
     Bars have one colour, or are split by `flagged` [N] bool, or by `truth` [N] bool (poisoned), which comes from a
     truth file that a person loaded. `log` puts counts on a log scale, for modes of a few samples.
@@ -50,7 +50,7 @@ def final_histogram(
 ) -> go.Figure:
     """Draw the N clustered values of a detection, split into flagged and unflagged, or by `truth` [N] bool.
 
-    The figure has the final mixture, if there is one, and the cut-off (BYE, Eq. 8); without evidence it says so.
+    The figure shows the final mixture, if there is one, and the cut-off (BYE, Eq. 8), or says that evidence is missing.
     `value_label`: what the values measure, with the unit. Traces: see `histogram_figure`.
     """
     if not np.isfinite(detection.values).any():
@@ -62,7 +62,7 @@ def final_histogram(
 
 
 def marked_histogram(detection: Detection, value: float, text: str, value_label: str = "value") -> go.Figure:
-    """Draw `final_histogram` with a line at `value`, that of a sample outside the run; the axis includes it."""
+    """Draw `final_histogram` with a line at `value` (of a sample outside the run); the axis includes `value`."""
     figure = final_histogram(detection, value_label=value_label)
     known = detection.values[np.isfinite(detection.values)]
     if not len(known):
@@ -80,7 +80,7 @@ Part = tuple[str, np.ndarray, str, str]
 
 
 def split_parts(count: int, flagged: np.ndarray | None, truth: np.ndarray | None) -> list[Part]:
-    """Return (name, mask [N], colour, pattern) of the bars, from the axis up. `truth` has precedence."""
+    """Return (name, mask [N], colour, pattern) of each group of bars, bottom first. `truth` overrides `flagged`."""
     split, names = (flagged, ("unflagged", "flagged")) if truth is None else (truth, ("clean", "poisoned"))
     if split is None:
         return [("samples", np.ones(count, bool), NEUTRAL, "")]
@@ -98,7 +98,7 @@ def histogram_figure(
     title: str,
     log: bool,
 ) -> go.Figure:
-    """Draw bars of the `parts`, "low mode", "high mode" and their "sum" in expected counts, and the cut-off line.
+    """Draw bars of the `parts`, the expected counts "low mode", "high mode" and their "sum", and the cut-off line.
 
     Bars are stacked; on a log scale, where that would mislead, they overlap. Their counts sum to the number of finite
     values; `customdata` of a bar = (from, to) of its bin.
@@ -119,7 +119,7 @@ def histogram_figure(
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
-    """Return edges of equal bins over finite `values` [N]: Freedman-Diaconis rule, 20 to 60 bins."""
+    """Return the edges of 20 to 60 equal bins over the finite `values` [N] (Freedman-Diaconis rule)."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.linspace(low - 0.5, high + 0.5, FEWEST + 1)
@@ -170,7 +170,7 @@ def _curves(mixture: Mixture, edges: np.ndarray, count: int, suspicious: str | N
 
 
 def curve_points(mixture: Mixture, edges: np.ndarray) -> np.ndarray:
-    """Return the points of the curves [X]: evenly over the bins, and densely around narrow components."""
+    """Return the x values [X] of the curves: evenly over the bins, and densely around narrow components."""
     spread = np.linspace(-4, 4, 41)
     around = [
         mean + spread * max(std, edges[1] - edges[0]) for mean, std in zip(mixture.means, mixture.stds, strict=True)

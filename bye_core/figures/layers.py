@@ -1,6 +1,6 @@
-"""Figures of all layers: how far each splits the samples (BSI), and its two modes (entropy).
+"""Figures of all layers: how well each layer separates the samples (BSI), and its two modes (entropy).
 
-Every clickable point has its layer in `customdata`.
+Every clickable point stores its layer in `customdata`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant:
     the axis); `customdata` = layer. `variant` as in the detection's settings: "paper" or "reference".
     """
     top = max([report.bsi for report in reports if math.isfinite(report.bsi)] + [tau or 0.0, 1.0])
-    # A mixture without spread has an infinite BSI; its bar ends above all others.
+    # A mixture without spread has an infinite BSI; its bar is drawn higher than all other bars.
     heights = [min(report.bsi, 1.1 * top) if report.mixture else math.nan for report in reports]
     other = [(report, height) for report, height in zip(reports, heights, strict=True) if not report.sensitive]
     chosen = [(report, height) for report, height in zip(reports, heights, strict=True) if report.sensitive]
@@ -160,7 +160,7 @@ def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: s
 def band_outline(
     layers: Sequence[int], means: Iterable[float | None], stds: Iterable[float | None]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Return the outline (x, y) of mean ± std: one polygon for each run of known layers, None between them.
+    """Return the outline (x, y) of mean ± std: one polygon per group of adjacent known layers, None between polygons.
 
     A single layer becomes a rectangle half a layer wide.
     """

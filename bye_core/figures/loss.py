@@ -41,7 +41,7 @@ def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Return the mean in a Gaussian window of 4% of the curve, mirrored at both ends."""
+    """Return the values, averaged in a Gaussian window of 4% of the curve; the curve is mirrored at both ends."""
     spread = min(max(SPREAD * len(values), NARROWEST), WIDEST)
     return [round(float(value), 5) for value in gaussian_filter1d(np.asarray(values, float), spread)]
 

@@ -12,9 +12,9 @@ SIDES = ("low", "high")
 
 
 def suspicious_side(detection: Detection | None) -> str | None:
-    """Return the side of the clustered values with the flagged samples, "low" or "high"; None if none are flagged.
+    """Return the side of the clustered values that holds the flagged samples, "low" or "high"; None if none is flagged.
 
-    BYE always flags the low side. Other detectors need not, so the result decides.
+    BYE always flags the low side; other detectors may flag the high side.
     """
     if detection is None:
         return None
@@ -26,22 +26,22 @@ def suspicious_side(detection: Detection | None) -> str | None:
 
 
 def side_colors(suspicious: str | None) -> tuple[str, str]:
-    """Return the colours of the low and the high mode; both neutral if neither is suspicious."""
+    """Return (colour of the low mode, colour of the high mode); both neutral if `suspicious` is None."""
     if suspicious is None:
         return NEUTRAL, NEUTRAL
     return (SUSPICIOUS, KEPT) if suspicious == "low" else (KEPT, SUSPICIOUS)
 
 
 def side_names(suspicious: str | None) -> tuple[str, str]:
-    """Return the names of the low and the high mode, with a word for the colour."""
+    """Return (name of the low mode, name of the high mode); each name includes a word for the colour."""
     low, high = (f"{side} mode" + (" (suspicious)" if side == suspicious else "") for side in SIDES)
     return low, high
 
 
 def expected_counts(mixture: Mixture, x: np.ndarray, width: float, count: int) -> np.ndarray:
-    """Return how many of `count` samples each component expects in bins of `width` nats around `x` [X]: [2, X].
+    """Return an array [2, X]: of `count` samples, the expected number per component in bins of `width` nats around `x`.
 
-    The density is integrated over the bin, so that a component narrower than a bin is as high as its bar.
+    Integrates the density over each bin, so that a component narrower than a bin is drawn as high as its bar.
     """
     means, stds, weights = (np.array(pair)[:, None] for pair in (mixture.means, mixture.stds, mixture.weights))
     stds = np.maximum(stds, np.finfo(float).tiny)

@@ -1,4 +1,4 @@
-"""The scatter plot of all samples: colours for flags, shapes for decisions, and a lasso to select."""
+"""The scatter plot of all samples: colours show flags, shapes show decisions, and a lasso selects samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import IMAGE, Decision, Detection, ScanTable
 
-# From here on, SVG points slow the page down. Plotly's WebGL draws 100,000.
+# With more points than this, SVG slows the page down. Plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000
 
 # Names of `Decision.choice`; "none" or no decision is UNDECIDED.
@@ -44,10 +44,10 @@ class Points(NamedTuple):
 def score_points(
     table: ScanTable, detection: Detection | None = None, layer: int | None = None, value_label: str = "value"
 ) -> Points:
-    """Return the points of `scatter_figure`: the samples in both `table` and `detection`.
+    """Return the points for `scatter_figure`: the samples that are in both `table` and `detection`.
 
-    x: the clustered value (BYE: mean entropy over the sensitive layers, nats); the mean entropy over all layers without
-    evidence or detection; the entropy of `layer` if given.
+    x: the clustered value (BYE: mean entropy over the sensitive layers, nats). Without evidence or detection: the mean
+    entropy over all layers. If `layer` is given: the entropy of that layer.
     y: share of all attention on the image, mean over heads and the same layers, 0..1 (ours: in small models, the image
     mass of single heads separated poison better than entropy); the detector's score if the table has no masses.
     `value_label`: what the values of the detection measure, with the unit.
@@ -71,7 +71,7 @@ def score_points(
 
 
 def _common(table: ScanTable, detection: Detection | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows in table and detection of the samples in both. A scan may have resumed after the detection."""
+    """Return (row numbers in `table`, row numbers in `detection`) of the samples in both; the scan may have more."""
     if detection is None or detection.ids == table.ids:
         everything = np.arange(len(table.ids))
         return everything, everything
@@ -93,18 +93,19 @@ def _second(
 
 
 def _mean(array: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis without NaN; NaN where all are."""
+    """Return the mean over the last axis, ignoring NaN; NaN if all values are NaN."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(array, axis=-1)
 
 
 def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = None) -> go.Figure:
-    """Draw M samples, from 2,000 points on with WebGL. `customdata` = sample id; the lasso is on.
+    """Draw M samples (with WebGL from 2,000 samples on). `customdata` = sample id; the lasso is active.
 
-    Each kind that occurs has one trace, with the uid "flagged" or "unflagged" (undecided), "flagged, accepted",
-    "unflagged, rejected" and so on; decided ones are on top. The legend names each decision once, since shape and
-    colour are independent. Samples without coordinates are skipped. `decisions` are by id.
+    Each kind of sample that occurs has one trace, with the uid "flagged" or "unflagged" (undecided), "flagged,
+    accepted", "unflagged, rejected" and so on; samples with a decision are on top. The
+    legend names each decision once, since shape and colour are independent. Skips samples without coordinates.
+    `decisions`: by sample id.
     """
     known = np.isfinite(points.x) & np.isfinite(points.y)
     if not known.any():
@@ -149,7 +150,7 @@ def _trace(points: Points, places: np.ndarray, flagged: bool, word: str, symbol:
             "symbol": symbol,
             "color": SUSPICIOUS if flagged else KEPT,
             "size": 8 if decided or flagged else 6 - 2 * dense,
-            "opacity": 0.5 if kind == "unflagged" and not decided else 0.85,  # decided ones shine through
+            "opacity": 0.5 if kind == "unflagged" and not decided else 0.85,  # samples with a decision show through
             "line": {"width": 1.5 if symbol.endswith("open") else 0},
         },
         "unselected": {"marker": {"opacity": 0.15}},

@@ -1,9 +1,9 @@
 """The common look of all figures: colours, axes, hover labels, and what Gradio needs to show them.
 
 Only the page knows whether it is light or dark, and that may change. So figures are transparent. Their data colours
-have a contrast of 3:1 (WCAG's minimum for graphics) on white and on the dark page. PAGE_STYLE in the page's style sheet
-gives text and grid the colours of the page. Without it, text is a grey of 4.1:1 on white and 4.6:1 on #0b0f19; no
-single colour reaches 4.5:1 on both.
+have a contrast of 3:1 (WCAG's minimum for graphics) on white and on the dark page. PAGE_STYLE, in the page's style
+sheet, sets the colours of text and grid. Without it, text is a grey of 4.1:1 on white and 4.6:1 on #0b0f19; no single
+colour reaches 4.5:1 on both.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ SELECT_CONFIG: dict[str, Any] = {
 
 
 def faded(color: str, opacity: float) -> str:
-    """Return colour #rrggbb as rgba(...), for areas: a trace's own opacity would fade its outline too."""
+    """Return colour #rrggbb with `opacity` (0..1) as rgba(...). Use it to fill an area without fading its outline."""
     red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
@@ -91,9 +91,9 @@ def faded(color: str, opacity: float) -> str:
 def make_figure(
     name: str, traces: Iterable[Any], x_title: str, y_title: str, height: int = 280, **layout: Any
 ) -> go.Figure:
-    """Return a figure in the common look. `height` is in pixels; the width is the page's.
+    """Return a figure in the common look. `height` is in pixels; the figure is as wide as the page.
 
-    `layout.meta["figure"]` and `uirevision` hold `name`: zoom and hidden traces survive updates of the same figure.
+    `layout.meta["figure"]` and `uirevision` are set to `name`: zoom and hidden traces survive updates of the figure.
     """
     figure = go.Figure(list(traces))
     figure.update_layout(
@@ -104,7 +104,7 @@ def make_figure(
 
 
 def empty_figure(name: str, message: str, height: int = 280) -> go.Figure:
-    """Return a figure without data whose `message` says why, and what to do."""
+    """Return a figure without data that shows `message`: why there is no data, and what to do."""
     figure = make_figure(name, (), "", "", height)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
@@ -119,7 +119,7 @@ def mark_value(
 ) -> None:
     """Draw a dashed line across the plot at `value` of the "x" or "y" axis, with `text` at its end.
 
-    `leftwards`: the text of a line on the x axis goes to its left, where there is more room.
+    `leftwards`: places the text of a line on the x axis to the left of the line.
     """
     line = {"name": text, "line": {"color": color, "width": 1.5, "dash": "dash"}}
     note = {"name": text, "text": text, "showarrow": False, "font": {"size": 12}}
@@ -133,16 +133,16 @@ def mark_value(
 
 
 def layer_axis(count: int) -> dict[str, Any]:
-    """Return an axis for `count` layers or heads: whole numbers, half a step of room on both sides."""
+    """Return the settings of an axis for `count` layers or heads: whole numbers, half a step of space on both sides."""
     step = next(step for step in (1, 2, 4, 5, 8, 10, 16, 20, 10**9) if count <= 12 * step)
     ticks = list(range(0, count, step))
     return {"range": [-0.6, count - 0.4], "tickvals": ticks, "zeroline": False, "showgrid": False}
 
 
 def as_json(figure: go.Figure) -> str:
-    """Return plotly's JSON with the `config`, which Gradio's plot reads and `Figure.to_json` leaves out.
+    """Return plotly's JSON including `config`, which Gradio's plot needs and `Figure.to_json` omits.
 
-    For `gradio.components.plot.PlotData(type="plotly", plot=...)`. Only figures with a lasso get buttons.
+    Pass it to `gradio.components.plot.PlotData(type="plotly", plot=...)`. Only figures with a lasso get buttons.
     """
     lasso = figure.layout.dragmode == "lasso"
     return to_json_plotly({**figure.to_dict(), "config": SELECT_CONFIG if lasso else CONFIG})

@@ -1,4 +1,4 @@
-"""The data of a report, and the same as facts for report.json."""
+"""The data of a report, and its conversion to the facts in report.json."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Case:
-    """A run with its detection and everything that followed.
+    """The content of a report: a run, its detection, and the results that followed.
 
-    run        the run's settings; counts: samples scored, failed and in total
+    run        the run's settings; `counts`: the numbers of samples scanned, failed and in total
     table      the statistics of all scored samples
-    decisions  current ones, by id
+    decisions  the current decisions, by sample id
     exhibits   the most suspicious samples, to show with picture and heatmap
     cleaning   the record of the cleaning that the run belongs to, None for a single run
-    models     results of `pipeline.evaluate` by model; `labels` are their titles
+    models     results of `pipeline.evaluate` by model; `labels` are the titles of the models
     losses     loss curves by model
-    evidence   facts of the dossier, with `causes`; gallery: the suspected spots
+    evidence   facts of the dossier, with `causes` (outcomes of causal checks); `gallery`: crops of the suspected spots
     """
 
     title: str
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """The numbers of a suspicious sample: its entropy and `usual`, the median of unflagged samples, in nats."""
+    """Why a sample is suspicious: its entropy, and `usual`, the median entropy of unflagged samples, in nats."""
 
     layer: int | None
     entropy: float
@@ -86,7 +86,7 @@ def most_separated_layer(detection: Detection) -> int | None:
 
 
 def reason(case: Case, rows: AttentionRows) -> Reason:
-    """Return the numbers of one sample in the most separated layer, or over all layers."""
+    """Return the entropies of one sample in the most separated layer; if there is none, over all layers."""
     layer = most_separated_layer(case.detection)
     wanted = slice(None) if layer is None else [layer]
     entropies = np.nanmean(case.table.layer_entropy[:, wanted], axis=1)
@@ -102,7 +102,7 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
 
 
 def flagged_rows(case: Case) -> list[dict[str, Any]]:
-    """Return every flagged sample with score, value and decision, most suspicious first."""
+    """Return one row per flagged sample with its score, value and decision, the most suspicious first."""
     detection, row_of = case.detection, {id: row for row, id in enumerate(case.table.ids)}
     order = np.lexsort((detection.values, -detection.scores))
     rows = []
@@ -125,7 +125,7 @@ def flagged_rows(case: Case) -> list[dict[str, Any]]:
 
 
 def decided(case: Case) -> dict[str, int]:
-    """Return how many samples are accepted and rejected, and how many flagged ones are undecided."""
+    """Return the numbers of accepted samples, rejected samples, and flagged samples without a decision."""
     choices = Counter(decision.choice for decision in case.decisions.values())
     open_ids = set(case.detection.flagged_ids) - case.decisions.keys()
     return {"accepted": choices["accept"], "rejected": choices["reject"], "undecided_flagged": len(open_ids)}

@@ -23,14 +23,14 @@ ANSWERS, WORDS = 8, 12  # rows of the tables
 
 
 def why_section(case: Case) -> str:
-    """Return the section of a report; nothing if no sample is flagged."""
+    """Return the report's section on the evidence as HTML, "" if no sample is flagged."""
     if not case.evidence or not case.evidence["flagged"]:
         return ""
     return f"<section><h2>Why they are flagged</h2>{dossier_html(case.evidence, case.gallery)}</section>"
 
 
 def dossier_html(facts: Mapping[str, Any], gallery: Gallery) -> str:
-    """Return everything except the heading. Every foreign text is escaped."""
+    """Return the evidence as HTML, without a heading. Escapes all texts from data and models."""
     items = "".join(f"<li dir='auto'>{escape(one)}</li>" for one in sentences.sentences(facts))
     parts = [f"<ul class='why-told'>{items}</ul>", _places(facts, gallery), _crops(gallery), _answers(facts)]
     return "".join([*parts, _words(facts), _causes(facts["causes"])])
@@ -105,7 +105,7 @@ def _figure(uri: str, words: str, kind: str) -> str:
 
 
 def picture_uri(picture: Image.Image) -> str:
-    """Return a small picture as a data URI without loss: a trigger of a few pixels stays unchanged."""
+    """Return a small picture as a lossless data URI, so that a trigger of a few pixels is unchanged."""
     content = io.BytesIO()
     picture.save(content, "webp", lossless=True, method=3)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

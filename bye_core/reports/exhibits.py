@@ -1,4 +1,4 @@
-"""One flagged sample on a report: picture, heatmap, question, answer, and why it is flagged."""
+"""Shows one flagged sample in a report: picture, heatmap, question, answer, and why the sample is flagged."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def exhibit_card(case: Case, exhibit: Exhibit) -> str:
 
 
 def _cause(case: Case, id: str) -> str:
-    """Say what the causal check found; nothing without a check."""
+    """Return the outcome of the sample's causal check as HTML, "" if there is no check."""
     found = case.evidence["causes"]["samples"].get(id) if case.evidence else None
     return f"<p>{escape(CausalOutcome(found['outcome'], found['suspect']).sentence)}</p>" if found else ""
 
 
 def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
-    """Show the picture of grid `number`, without and with the heatmap of `layer`, or of all layers."""
+    """Return the picture of grid `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
     if not exhibit.pictures:
         return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
     grid = exhibit.rows.grids[number]
@@ -55,7 +55,7 @@ def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
 
 
 def scaled_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
-    """Return a picture, scaled down, as a data URI, and its size in pixels."""
+    """Return (data URI, (width, height) in pixels) of the scaled-down picture."""
     small = picture.copy()
     small.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     content = io.BytesIO()
@@ -64,7 +64,7 @@ def scaled_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
 
 
 def heat_image(cells: np.ndarray, grid: Grid) -> str:
-    """Return shares [rows, columns] as an image at the place of the grid on its picture."""
+    """Return the heatmap of shares [rows, columns] as an image, placed where the grid is on the picture."""
     left, top, right, bottom = grid.box
     peak = np.nanmax(cells, initial=0.0)
     place = f"left:{100 * left:.3f}%;top:{100 * top:.3f}%;width:{100 * (right - left):.3f}%;"

@@ -1,4 +1,4 @@
-"""Writes a report as one HTML page without scripts and without external files. Every foreign text is escaped."""
+"""Writes a report as one HTML page, without scripts or external files. Escapes all texts from data and models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bye_core.text import MEASURES, clip, measured
 LISTED = 2000  # flagged samples on the page; report.json has all
 DRAWN_LAYERS = 3
 COLORS = {"base": NEUTRAL, "suspect": SUSPICIOUS, "random": "#c9a227", "cleaned": ACCENT}
-# Browsers then load and run nothing, even if an escape were missing.
+# With this policy, browsers load and run nothing, even if an escape were missing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -43,7 +43,7 @@ def _section(title: str, *parts: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
-    """Return a table of texts, which are escaped here; the first cell of a row is its heading."""
+    """Return an HTML table; escapes all texts. The first cell of each row is the row's heading."""
     titles = "".join(f"<th scope='col'>{escape(title)}</th>" for title in head)
     body = "".join(
         f"<tr><th scope='row' dir='auto'>{escape(first)}</th>"
@@ -178,7 +178,7 @@ def _trainings(case: Case) -> str:
 
 
 def _settings(case: Case) -> str:
-    """List settings, hashes and versions, to reproduce the run."""
+    """Return a list of settings, hashes and versions as HTML: what is needed to reproduce the run."""
     tables = []
     for title, record in (("Cleaning", case.cleaning), ("Scan", case.run), ("Detection", case.detection.settings)):
         if record:

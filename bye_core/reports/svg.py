@@ -1,8 +1,8 @@
 """Draws the app's figures as static SVG, for pages without scripts.
 
-Plotly draws only in a browser, with 4.7 MB of script. This draws what bye_core.figures uses: bars (grouped, stacked,
-overlaid, with whiskers), lines and marks, dashed lines across, and notes, on one pair of axes. Text and grid take the
-colours of the page.
+Plotly draws only in a browser, with 4.7 MB of script. This module draws what bye_core.figures uses: bars (grouped,
+stacked, overlaid, with whiskers), lines and markers, dashed lines across the plot, and annotations, on one pair of
+axes. Text and grid have the colours of the page.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Scale:
 
     @property
     def unit(self) -> float:
-        """Pixels of one unit of data."""
+        """The number of pixels per unit of data."""
         return abs(self.end - self.start) / (self.high - self.low)
 
 
@@ -118,7 +118,7 @@ def _text(x: float, y: float, words: str, anchor: str, style: str = "") -> str:
 
 
 def _lines(figure: go.Figure, x: Scale, y: Scale) -> Iterator[str]:
-    """Draw the dashed lines across the plot and their notes."""
+    """Yield the SVG of the dashed lines across the plot, and of their annotations."""
     for shape in figure.layout.shapes:
         x0, x1 = (LEFT, WIDTH - RIGHT) if shape.xref == "paper" else (x(shape.x0), x(shape.x1))
         y0, y1 = (TOP, HEIGHT - BOTTOM) if shape.yref == "paper" else (y(shape.y0), y(shape.y1))
