@@ -1,4 +1,4 @@
-"""The tabs in the order of the tab bar: a folder each, whose view.py declares TAB. They do not import each other."""
+"""Lists the tabs in the order of the tab bar. A tab is a folder whose view.py declares TAB. No tab imports another."""
 
 from importlib import import_module
 

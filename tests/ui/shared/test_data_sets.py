@@ -141,5 +141,5 @@ def test_a_broken_list_of_sets_is_an_empty_one(place):
 
 def test_nothing_chosen_says_what_to_do(place):
     for call in (lambda: data_sets.find(place, ""), lambda: data_sets.key_of("  ")):
-        with pytest.raises(ByeError, match="Choose one in Data"):
+        with pytest.raises(ByeError, match="Choose a data set in the Data tab"):
             call()

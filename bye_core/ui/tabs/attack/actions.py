@@ -27,7 +27,12 @@ FIELD_NAMES = (*(name for name in Form.__dataclass_fields__ if name != "settings
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows, so that nothing is sent twice: visitor, data set, page of samples, job and its state."""
+    """What the page shows now, so that unchanged parts are not sent again.
+
+    visitor, data  the visitor and the key of the data set
+    page           the page of previewed samples, from 0
+    job, state     the followed job and its last known state
+    """
 
     visitor: str = ""
     data: str | None = None
@@ -38,9 +43,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`fields`: those of job.Form without its settings, in its order, then the settings in the order of job.SETTINGS.
+    """The components of the tab.
 
-    due     grows when the preview must be drawn again
+    fields  the form: the fields of job.Form except `settings`, then the settings in the order of job.SETTINGS
+    due     a counter that is raised when the preview must be drawn again
     """
 
     watch: gr.State
@@ -69,7 +75,7 @@ def read_form(values: tuple[Any, ...]) -> Form:
     settings = {name: own.pop(name) for name in attack_job.SETTINGS}
     texts = {name: value or "" for name, value in own.items() if name in ("text", "word", "name")}
     texts |= {name: own[name] or "" for name in ("only_answer", "only_question")}
-    # An emptied rate is refused as not a number; an emptied seed is 0.
+    # An empty rate becomes NaN, which is refused later; an empty seed becomes 0.
     numbers = {"rate": own["rate"] if own["rate"] is not None else float("nan"), "seed": int(own["seed"] or 0)}
     return Form(**{**own, **texts, **numbers, "triggers": tuple(own["triggers"] or ()), "settings": settings})
 
@@ -78,7 +84,7 @@ def read_form(values: tuple[Any, ...]) -> Form:
 
 
 def change_session(parts: Parts, session: Session, watch: Watch, due: int) -> Update:
-    """Let `due` grow for another visitor or data set, which calls `enter`, but not before the tab was first opened."""
+    """Raise `due`, which calls `enter`, if visitor or data set changed after the tab was first opened."""
     stale = watch.data is not None and (watch.visitor, watch.data) != (session.visitor, session.data)
     return {parts.due: due + 1 if session.visitor and stale else gr.skip()}
 
@@ -148,7 +154,7 @@ def _visible_fields(parts: Parts, form: Form) -> Update:
 
 
 def choose_target(parts: Parts, kind: str, text: str) -> Update:
-    """Fill in the default text of a kind of target, unless the user has changed the text."""
+    """Fill in the default text of the chosen kind of target, unless the user has changed the text."""
     usual = [words for _, words in attack_job.TARGET_WORDS.values()]
     return {parts.named()["text"]: attack_job.TARGET_WORDS[kind][1] if not text or text in usual else gr.skip()}
 
@@ -190,7 +196,7 @@ def _followed(workspace: Workspace, watch: Watch) -> jobs.Job | None:
 
 
 def _card(workspace: Workspace, job: jobs.Job, state: str) -> str:
-    """Return the job, and how strong the change is in the written images."""
+    """Return the HTML of the job and of the strength of the change in the written images."""
     result = (job.result() or {}) if state == jobs.DONE else {}
     words = [f"{result['poisoned']:,} samples poisoned"] if "poisoned" in result else []
     if "psnr" in result:

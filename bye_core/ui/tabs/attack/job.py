@@ -61,7 +61,7 @@ class Form:
 
     @property
     def sample_filter(self) -> SampleFilter:
-        """Which samples may be poisoned."""
+        """The filter that selects the samples that may be poisoned."""
         return SampleFilter(self.only_answer.strip(), self.only_question.strip())
 
     def trigger_settings(self) -> dict[str, Any]:
@@ -88,9 +88,10 @@ class Source:
 
 
 def source(workspace: Workspace, data: str) -> Source:
-    """Return the set chosen in Data; the demo's clean set without one, or in workspace of the demo's poisoned set.
+    """Return the data set to poison: the set chosen in Data.
 
-    Raises: NothingChosen.
+    If no set or the demo's poisoned set is chosen, return the demo's clean set. Raises: NothingChosen if no set is
+    chosen and the demo is missing.
     """
     if data in ("", data_sets.DEMO) and CLEAN.is_file():
         return Source(None, str(CLEAN), "the demo's clean set")
@@ -99,7 +100,7 @@ def source(workspace: Workspace, data: str) -> Source:
 
 
 def open_source(workspace: Workspace, origin: Source) -> DataSet:
-    """Return the samples of the set. Raises: a DataError."""
+    """Return the data set of the source. Raises: DataError if it cannot be read or has no usable sample."""
     if origin.choice is None:
         return _clean.get(origin.path, lambda: load_dataset(origin.path))
     dataset = data_sets.open_set(workspace, origin.choice)
@@ -109,7 +110,7 @@ def open_source(workspace: Workspace, origin: Source) -> DataSet:
 
 
 def attack_of(form: Form) -> Attack:
-    """Return the attack that the form describes. Raises: a SettingError for what makes no sense."""
+    """Return the attack that the form describes. Raises: SettingError if a field is not valid."""
     settings = form.trigger_settings()
     key = str(settings.get("blend.key", FACE))
     if hosted() and key not in (FACE, NOISE):
@@ -120,14 +121,14 @@ def attack_of(form: Form) -> Attack:
 
 
 def chosen_samples(dataset: DataSet, form: Form, attack: Attack) -> tuple[str, ...]:
-    """Return the ids of the samples to poison. Raises: a SettingError."""
+    """Return the ids of the samples to poison. Raises: SettingError if the rate, seed or filter is not valid."""
     return choose_samples(dataset.samples, form.rate, form.seed, attack, form.sample_filter)
 
 
 def previews(
     dataset: DataSet, form: Form, attack: Attack, ids: tuple[str, ...], page: int
 ) -> Iterator[tuple[str, Preview | ByeError]]:
-    """Yield (id, preview) of one page of the samples to poison; an error where an image does not open."""
+    """Yield (id, preview) for one page of the samples to poison. The preview of an unreadable image is the error."""
     first = page * SHOWN
     for turn, id in enumerate(ids[first : first + SHOWN], start=first):
         sample = dataset.by_id[id]
@@ -143,7 +144,7 @@ def pages(ids: tuple[str, ...]) -> int:
 
 
 def new_folder(workspace: Workspace, form: Form, origin: Source) -> Path:
-    """Return the data set's folder that a start would create now."""
+    """Return the folder that `start` would create now for the poisoned set."""
     return data_sets.free_folder(workspace.data, form.name or "-".join([origin.stem, *form.triggers]), workspace.jobs)
 
 
@@ -151,7 +152,7 @@ def arguments(form: Form, attack: Attack, origin: Source, out: Path | str) -> li
     """Return the arguments of `python -m bye_core poison`; default settings are left out."""
     options = [*origin.arguments(), "--trigger", *form.triggers, *(["--mix"] if form.mix else [])]
     differs = [name for name, value in _settings(attack).items() if value != DEFAULTS[name]]
-    # The settings of the form, as they were typed: the attack holds a whole image in workspace of its path.
+    # The settings of the form, as they were typed: the attack holds a whole image instead of its path.
     options += ["--set", *(f"{name}={form.trigger_settings()[name]}" for name in differs)] if differs else []
     if form.kind == "swap":
         options += ["--swap", form.word.strip(), form.text]
@@ -176,7 +177,7 @@ def _settings(attack: Attack) -> dict[str, Any]:
 
 
 def start(workspace: Workspace, form: Form, origin: Source) -> jobs.Job:
-    """Start the job that writes the poisoned set. Raises: a ByeError, before any work, if it cannot run."""
+    """Start the job that writes the poisoned set. Raises: ByeError, before anything is written, if it cannot run."""
     if hosted():
         raise NotHere(what="Writing poisoned sets", instead="Copy the command and run it on your own machine.")
     attack = attack_of(form)

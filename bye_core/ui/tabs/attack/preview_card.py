@@ -26,7 +26,10 @@ def cards(previews: Iterable[tuple[str, Preview | ByeError]]) -> str:
 
 
 def changed_words(before: str, after: str) -> str:
-    """Return both texts as one: removed words struck out, new words marked. Unlike texts follow one another."""
+    """Return HTML of both texts as one text: removed words are struck out, new words are marked.
+
+    Texts that share few words are shown one after the other instead.
+    """
     old, new = (clip(text, LONGEST_TEXT).split() for text in (before, after))
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     steps = matcher.get_opcodes() if matcher.ratio() >= SIMILAR else [("replace", 0, len(old), 0, len(new))]

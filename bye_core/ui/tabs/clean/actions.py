@@ -30,10 +30,10 @@ SETTINGS = tuple(field.name for field in fields(FinetuneSettings))
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows, so that nothing is sent twice.
+    """What the page shows now. Unchanged parts are not sent again.
 
     job, state  the followed cleaning and its last known state
-    card        its HTML
+    card        the HTML of that cleaning
     filled_for  visitor and data set that the form was filled for, () before the tab was first opened
     """
 
@@ -45,7 +45,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`fields`: model, test, trigger, size, target, truth, random, name, then the settings in the order of SETTINGS."""
+    """The components of the tab.
+
+    `fields`: model, test, trigger, size, target, truth, random, name, then the settings in the order of SETTINGS.
+    """
 
     watch: gr.State
     pulse: gr.Timer
@@ -76,14 +79,14 @@ def chosen_set(session: Session) -> str:
 
 
 def change_session(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Fill the form again for another visitor or data set, but not before the tab was first opened."""
+    """Fill the form again if visitor or data set changed after the tab was first opened."""
     if not session.visitor or not watch.filled_for or (session.visitor, chosen_set(session)) == watch.filled_for:
         return parts.unchanged()
     return enter(parts, session, watch)
 
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Fill the form for the chosen set, unless it is filled already; show the followed cleaning."""
+    """Fill the form for the chosen set unless it is filled for it already. Show the followed cleaning."""
     if not session.visitor:  # the tab was opened before the visitor is known: change_session fills it then
         return {parts.watch: replace(watch, filled_for=("", ""))}
     workspace, data = workspace_of(session.visitor), chosen_set(session)
@@ -104,7 +107,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
-    """Show the command that a start would run now, or what is wrong with the form."""
+    """Show the command that the Start button would run now, or what is wrong with the form."""
     if not chosen_set(session):
         return {parts.command: "", parts.notice: ""}
     try:
@@ -159,7 +162,7 @@ def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
 
 
 def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Update:
-    """Show another cleaning of the list."""
+    """Show the cleaning that the user chose from the list."""
     return {parts.opened: "", **refresh(parts, session, replace(watch, job=id or "", card=""))}
 
 

@@ -1,4 +1,4 @@
-"""Starts the cleanings of a workspace and tells the state of their stages."""
+"""Starts the cleanings of a workspace and returns the states of their stages."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ TRAININGS = {"finetune suspect": "suspect", "finetune cleaned": "cleaned", "fine
 
 class NoSetChosen(DataError):
     problem = "No data set to clean is chosen."
-    remedy = "Choose one in Data first."
+    remedy = "Choose a data set in the Data tab first."
 
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the Clean tab. `settings` holds those of FinetuneSettings by name."""
+    """The fields of the Clean tab. `settings` holds the fine-tuning settings, by name."""
 
     model: str = ""
     test: str = ""
@@ -65,13 +65,13 @@ def defaults(data: str) -> Form:
 
 
 def new_folder(workspace: Workspace, data: str, form: Form) -> Path:
-    """Return the folder that a start would create now; its run and its job have the same name."""
+    """Return the folder that `start` would create now. The cleaning's run and job get the same name."""
     stem = form.name.strip() or f"{data_sets.find(workspace, data).stem}-cleaning"
     return data_sets.free_folder(workspace.root / FOLDER, stem, workspace.jobs, workspace.runs)
 
 
 def cleaning(workspace: Workspace, data: str, form: Form, run: Path | None = None) -> Cleaning:
-    """Return the cleaning that the form describes. Raises: a ByeError for what makes no sense."""
+    """Return the cleaning that the form describes. Raises: ByeError if a field is not valid or names a missing file."""
     if not data:
         raise NoSetChosen()
     choice, settings = data_sets.find(workspace, data), settings_from_form(form.settings)
@@ -93,7 +93,10 @@ def cleaning(workspace: Workspace, data: str, form: Form, run: Path | None = Non
 
 
 def arguments(workspace: Workspace, data: str, form: Form) -> list[str]:
-    """Return the arguments of `python -m bye_core clean`; defaults are left out. Raises: as `cleaning` does."""
+    """Return the arguments of `python -m bye_core clean`. Arguments with default values are left out.
+
+    Raises: NoSetChosen if `data` is empty; another ByeError if a field is not valid or names a missing file.
+    """
     if not data:
         raise NoSetChosen()
     out = new_folder(workspace, data, form)
@@ -101,7 +104,7 @@ def arguments(workspace: Workspace, data: str, form: Form) -> list[str]:
 
 
 def start(workspace: Workspace, data: str, form: Form) -> jobs.Job:
-    """Start a cleaning as a job. Raises: a ByeError, before any work, if it cannot run."""
+    """Start a cleaning as a job. Raises: ByeError, before anything is written, if it cannot run."""
     check_allowed()
     options = arguments(workspace, data, form)
     return workspace_jobs.start_job(workspace, outline_of(options).folder.out.name, KIND, options)
@@ -119,7 +122,7 @@ def outline_of(arguments: list[str] | tuple[str, ...]) -> CleaningOutline:
 
 
 def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
-    """Return every stage of a cleaning with its state, by its files and the job's progress."""
+    """Return every stage of a cleaning with its state, which follows from its files and the job's progress."""
     outline = outline_of(job.arguments)
     finished, current = outline.finished(), job.progress().stage
     detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
@@ -136,7 +139,7 @@ def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
 
 
 def log(job: jobs.Job, stage: str = "") -> str:
-    """Return the end of the log of a training stage, or of the whole job without one."""
+    """Return the end of the log of a training stage. Without a stage, return the end of the job's log."""
     path = outline_of(job.arguments).folder.adapter(TRAININGS[stage]) if stage in TRAININGS else None
     if path is None or not (path / "log.txt").is_file():
         return job.log()

@@ -34,7 +34,11 @@ OPENING = "The page is still opening. Try again in a second."
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`shown` is the key of the set on the page, `pending` the key of a set that needs an answer first."""
+    """The components of the tab.
+
+    `shown` is the key of the data set on the page. `pending` is the key of a set whose format or columns the user must
+    confirm before it is shown.
+    """
 
     shown: gr.State
     pending: gr.State
@@ -63,7 +67,7 @@ class Parts(events.Parts):
 
 
 def for_visitors(handler: Handler) -> Handler:
-    """Show a notice instead of calling `handler` before the visitor is known."""
+    """Wrap `handler` so that it shows a notice, and does nothing else, while the session has no visitor."""
 
     @wraps(handler)
     def listener(parts: Parts, session: Session, *inputs: Any) -> Update:
@@ -76,7 +80,7 @@ def for_visitors(handler: Handler) -> Handler:
 
 
 def change_session(parts: Parts, session: Session, shown: str) -> Update:
-    """Show the set that the browser remembers, or that another tab chose."""
+    """Show the data set of the session, which the browser stored or another tab chose."""
     if session.data == shown and shown:
         return {parts.shown: shown}
     listing = {parts.listing: _listing(session)}
@@ -91,7 +95,7 @@ def load(parts: Parts, session: Session, text: str) -> Update:
 
 
 def use_list(parts: Parts, session: Session, event: gr.EventData) -> Update:
-    """Open or remove the clicked set of the list."""
+    """Open or remove the data set that was clicked in the list."""
     workspace, opened, removed = workspace_of(session.visitor), event.open, event.remove
     known = {choice.key for choice in data_sets.recent(workspace)} | {data_sets.DEMO}
     if opened in known:
@@ -188,7 +192,7 @@ def _turn(parts: Parts, session: Session, page: int) -> Update:
 
 
 def check(parts: Parts, session: Session) -> Iterator[Update]:
-    """Check every image; show the faults as they come."""
+    """Check every image, and show the faults as they are found."""
     try:
         workspace, choice = _chosen(session)
         dataset = data_sets.open_set(workspace, choice)

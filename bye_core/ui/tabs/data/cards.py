@@ -37,7 +37,7 @@ def pages(dataset: DataSet) -> int:
 
 
 def summary(choice: Choice, dataset: DataSet, checked: Checked) -> str:
-    """Return the set's name, format, counts and notes."""
+    """Return the HTML of the set's name, format, counts and notes."""
     unusable = len(checked.unusable())
     warnings = sum(1 for fault in checked.faults if not fault.fatal)
     facts = [
@@ -59,7 +59,7 @@ def summary(choice: Choice, dataset: DataSet, checked: Checked) -> str:
 
 
 def cards(dataset: DataSet, page: int) -> str:
-    """Return one page (from 0) of the usable samples."""
+    """Return the HTML cards of one page of the usable samples. Pages count from 0."""
     samples = dataset.samples[page * PAGE : (page + 1) * PAGE]
     if not samples:
         return "<p class='bye-empty'>No record of this set can be used. The faults below say why.</p>"
@@ -114,7 +114,7 @@ def fault_title(checked: Checked) -> str:
 
 
 def fault_list(checked: Checked) -> str:
-    """Return all faults by kind, the fatal ones first: what is wrong, what to do, and what happens to the records."""
+    """Return the HTML of all faults by kind, fatal faults first: problem, remedy, and what happens to the records."""
     if not checked.faults:
         if checked.complete:
             return "<p class='bye-good'>No fault found: every record and every image was checked.</p>"
@@ -147,12 +147,15 @@ def _line(fault: Fault, with_remedy: bool) -> str:
 
 
 def _kind_words(kind: str) -> str:
-    """MissingImage -> missing image."""
+    """Return the name of a fault's class as words: "MissingImage" becomes "missing image"."""
     return "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()
 
 
 def list_of_sets(choices: Iterable[Choice], demo: bool) -> str:
-    """Return the recently opened sets and the demo's as buttons; a click carries the key."""
+    """Return the HTML list of the recently opened data sets and, with `demo`, the demo's data set.
+
+    Each button holds the key of its data set in `data-open` or `data-remove`.
+    """
     rows = "".join(_row(choice) for choice in choices if choice.key != "demo")
     if demo:
         rows += (

@@ -1,4 +1,4 @@
-"""Asks how a data set is to be read: its annotation file, its format, and which column is which."""
+"""Asks how to read a data set: its annotation file, its format, and the meaning of each column."""
 
 from __future__ import annotations
 
@@ -37,12 +37,15 @@ _USUAL = {
 
 
 def slots(format: str) -> tuple[str, ...]:
-    """Return the names that a format gives to its columns."""
+    """Return the format's own names for its columns, such as "image" and "question"."""
     return tuple(FORMATS[format].columns)
 
 
 def guess(format: str, seen: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return for each column of the format the most likely one of the file's columns `seen`, or NOTHING."""
+    """Return, for each column of the format, the file's column that most likely holds it, or NOTHING.
+
+    `seen` are the file's columns; `chosen` are earlier choices of the user, which are preferred.
+    """
     lower, own = {column.lower(): column for column in reversed(seen)}, FORMATS[format].columns
     guesses: dict[str, str] = {}
     for name in own:
@@ -53,14 +56,14 @@ def guess(format: str, seen: Sequence[str], chosen: Mapping[str, str] | None = N
 
 
 def renamed(format: str, picked: Sequence[str]) -> dict[str, str]:
-    """Return the `columns` of load_dataset: the choices that differ from the format's own names."""
+    """Return the argument `columns` of load_dataset: the chosen columns that differ from the format's own names."""
     own = FORMATS[format].columns
     pairs = zip(own, picked, strict=False)
     return {name: column for name, column in pairs if column and column != NOTHING and column != own[name]}
 
 
 def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool) -> Update:
-    """Fill the fields for file, format and columns; `ask` opens them with a proposal for the user to confirm."""
+    """Fill the fields for file, format and columns. With `ask`, open them so that the user can confirm a proposal."""
     path = Path(data_sets.path_of(workspace, choice))
     folder = path.parent if choice.file else path
     names = annotation_files(folder) if folder.is_dir() else ()

@@ -1,4 +1,4 @@
-"""Checks all records and images of a data set; the results are kept for every session that opens the set."""
+"""Checks all records and images of a data set. All sessions that open the set share the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT = 32
 
 @dataclass(frozen=True)
 class Checked:
-    """How many samples of a set are checked, and the faults of its records and images."""
+    """The number of checked samples (`done` of `total`), and the faults of records and images."""
 
     done: int
     total: int
@@ -36,14 +36,17 @@ _lock = Lock()
 
 
 def checked(dataset: DataSet) -> Checked:
-    """Return the results so far: the faults found on loading, or those of a check."""
+    """Return the results of the last check, or the faults that loading found if no check was started."""
     with _lock:
         state = _kept.get(_key(dataset))
     return state or Checked(0, len(dataset.samples), dataset.faults)
 
 
 def check(dataset: DataSet, path: str, format: str | None, columns: dict[str, str] | None) -> Iterator[Checked]:
-    """Check every sample as `bye_core check` does. Leaving the loop ends the check; its results so far are kept."""
+    """Check every sample as `bye_core check` does, and yield the results so far.
+
+    The check ends when the caller stops iterating. The results up to then are stored.
+    """
     faults: list[Fault] = []
     for step in pipeline.check(path, format, columns):
         faults += step.facts["faults"]

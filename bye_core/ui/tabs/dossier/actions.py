@@ -31,7 +31,7 @@ CHECK = (
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows, so that it is not sent twice: the state of the run, and that of the job."""
+    """What the page shows now: the state of the run and the state of the job. Unchanged parts are not sent again."""
 
     shown: tuple = ()
     job: tuple = ()
@@ -50,7 +50,7 @@ class Parts(events.Parts):
 
 @needs_visitor
 def look(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Show evidence and check, as far as they have changed."""
+    """Show the evidence and the causal check. Parts that have not changed are not sent again."""
     place = workspace_of(session.visitor)
     run = session_run(session)
     state = (session.run, *(runs.stamps(run.path) if run else ()))

@@ -14,7 +14,7 @@ NAME = "dossier"
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session.run. Starts and stops causal checks of the open run, as jobs of the workspace."""
+    """Build the tab. It reads session.run, and starts and stops causal checks of the open run as jobs."""
     told = gr.HTML(elem_id="dossier-told", padding=False)
     about = gr.HTML(elem_id="dossier-about", padding=False)
     with gr.Row(elem_classes="bye-actions"):

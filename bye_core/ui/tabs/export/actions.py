@@ -33,9 +33,9 @@ REASON = "Rejected in Export: all flagged samples without a decision."
 class Parts(events.Parts):
     """The tab's components.
 
-    shown     the run on the page
-    batch     the rejections made here, which can be undone
-    in_front  whether the tab is in front (bridge.in_front)
+    shown     name of the run on the page
+    batch     id of the last batch of rejections made in this tab, for undo
+    in_front  whether the tab is in front (see bridge.in_front)
     """
 
     shown: gr.State
@@ -79,7 +79,7 @@ class Parts(events.Parts):
 def change_session(
     parts: Parts, session: Session, shown: str, name: str, format: str, moved: str, in_front: bool
 ) -> Iterator[Update]:
-    """Show another run that was opened while the tab is in front; otherwise wait until the tab is opened."""
+    """Show the newly opened run if the tab is in front. Otherwise do nothing: `enter` shows the run later."""
     if session.run == shown or not in_front:
         yield {parts.shown: gr.skip()}
     else:
@@ -87,7 +87,7 @@ def change_session(
 
 
 def enter(parts: Parts, session: Session, shown: str, name: str, format: str, moved: str) -> Iterator[Update]:
-    """Show the open run and follow its running export. A run that was not `shown` starts with its own name."""
+    """Show the open run and follow its running export. If the run is new on the page, reset the form for it."""
     if session.run == shown:
         yield from _show(parts, session, name, format, moved)
         return
@@ -169,7 +169,7 @@ def _formats(view: OpenRun) -> gr.Dropdown:
 
 
 def describe(parts: Parts, session: Session, name: str, format: str, moved: str) -> Update:
-    """Show the command of this export, and the finished export of this name."""
+    """Show the command for the export that the form describes, and the finished export of that name if it exists."""
     workspace, name = workspace_of(session.visitor), name.strip()
     run, out = workspace.run_path(session.run), export_path(workspace, name)
     return {parts.command: export_job.command(run, out, format, moved.strip()), **_result(parts, workspace, name)}
@@ -210,7 +210,7 @@ def _result(parts: Parts, workspace: Workspace, name: str) -> Update:
 
 
 def reject(parts: Parts, session: Session) -> Update:
-    """Reject all flagged samples without a decision, as one batch."""
+    """Reject all flagged samples that have no decision yet, as one batch."""
     view = _open_run(session)
     plan, _ = export_job.plan(view.run)
     batch = view.run.decide([Decision(id, "reject", note=REASON) for id in plan.undecided])

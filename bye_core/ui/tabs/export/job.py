@@ -33,7 +33,7 @@ client = Client("ADDRESS")
 detection = client.predict({run}api_name="/detect")
 manifest = client.predict({run}archive=True, api_name="/export")
 """
-MOST_EXPORTS = 3  # kept exports of one visitor on a public host (ours)
+MOST_EXPORTS = 3  # the most exports that one visitor may store on a public host (ours)
 # These files are compressed already: the archive stores them unchanged.
 COMPRESSED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".parquet", ".arrow")
 _workers = ThreadPoolExecutor(2, thread_name_prefix="export")
@@ -43,8 +43,8 @@ _lock = Lock()
 
 
 class TooManyExports(SettingError):
-    problem = "You keep {most} exports, which is the limit of this public demo."
-    remedy = "Replace an earlier export by giving its name: {names}."
+    problem = "You have {most} exports, which is the limit of this public demo."
+    remedy = "Enter the name of an earlier export to replace that export: {names}."
 
 
 class ExportRunning(RunError):
@@ -53,7 +53,7 @@ class ExportRunning(RunError):
 
 
 def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, dict[str, Sample]]:
-    """Return what an export would do now, and the samples by id. `data` is the set's new path if it was moved."""
+    """Return (what an export would do now, the samples by id). `data` is the set's new path if the set was moved."""
     dataset = _dataset(run, data)
     pipeline.check_unchanged(run, dataset)
     return pipeline.plan_export(run, dataset), {sample.id: sample for sample in dataset.samples}
@@ -73,7 +73,7 @@ def _check_path(data: str) -> None:
 
 
 def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
-    """Return the command of this export; on a public host it has names instead of the server's folders."""
+    """Return the export as a command. On a public host, names replace the paths of the server's folders in it."""
     run, target = (run_path.name, out.name) if hosted() else (str(run_path), str(out))
     arguments = ["--run", run, "--out", target]
     arguments += ["--format", format] if format != "same" else []
@@ -82,15 +82,16 @@ def command(run_path: Path, out: Path, format: str, data: str = "") -> str:
 
 
 def program(session: Session) -> str:
-    """Return the Python code of this export; on a public host the visitor's token names the workspace."""
+    """Return Python code that calls the export. On a public host, the code contains the visitor's token."""
     names = {"run": session.run, **({"visitor": session.visitor} if hosted() else {})}
     return PROGRAM.format(run="".join(f"{name}={value!r}, " for name, value in names.items()))
 
 
 def start(workspace: Workspace, run_path: Path, name: str, format: str, data: str = "") -> Future:
-    """Export in the background; the future's result is the manifest. Closing the page does not stop it.
+    """Export in a background thread. The future's result is the manifest. Closing the page does not stop the export.
 
-    Raises: BadName, ExportRunning, TooManyExports, NotHere.
+    Raises: BadName if the name is not a plain folder name; ExportRunning if this export is being written;
+    TooManyExports if the visitor has the most exports allowed; NotHere if `data` is given on a public host.
     """
     out = export_path(workspace, name)
     _check_path(data)
@@ -106,7 +107,7 @@ def start(workspace: Workspace, run_path: Path, name: str, format: str, data: st
 
 
 def running(workspace: Workspace, name: str) -> Future | None:
-    """Return the export of that name while it is being written, else None."""
+    """Return the future of the export `name` while the export is being written, else None."""
     future = _running.get(export_path(workspace, name))
     return future if future and not future.done() else None
 
@@ -118,10 +119,11 @@ def written(workspace: Workspace, name: str) -> int:
 
 
 def pack(workspace: Workspace, name: str, cache: Path) -> Iterator[Progress]:
-    """Write the export as a .zip below `cache`; the facts of the last item hold its `path`.
+    """Write the export as a .zip below `cache`. The facts of the last Progress hold the `path` of the .zip.
 
     The archive's folder has a secret name, so that only the visitor who gets the path can download it. An unchanged
-    export is packed once; an outdated archive is deleted. Raises: NotExported, ExportRunning if the export changes.
+    export is packed only once, and an outdated archive is deleted.
+    Raises: NotExported if there is no such export; ExportRunning if the export changes while it is packed.
     """
     export = find_export(workspace, name)
     if export is None:
@@ -149,7 +151,10 @@ def pack(workspace: Workspace, name: str, cache: Path) -> Iterator[Progress]:
 
 
 def write_zip(folder: Path, target: Path, root: str) -> Iterator[Progress]:
-    """Write all files of `folder`, sorted by name, below `root` in the archive; yield once per file."""
+    """Write all files of `folder`, sorted by name, to the archive `target` under the folder name `root`.
+
+    Yield a Progress after each file.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for done, path in enumerate(files, start=1):
@@ -164,7 +169,7 @@ def _stamp(path: Path) -> tuple:
 
 
 def wait(future: Future, seconds: float) -> bool:
-    """Return whether the future ends within `seconds`; its failure is not raised."""
+    """Wait at most `seconds` and return whether the future has ended. An error of the future is not raised."""
     deadline = time.monotonic() + seconds
     while not future.done() and time.monotonic() < deadline:
         time.sleep(0.05)

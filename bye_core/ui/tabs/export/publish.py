@@ -20,7 +20,7 @@ from bye_core.ui.workspace import workspace_of
 
 
 def pack(parts: Parts, session: Session, name: str) -> Iterator[Update]:
-    """Build the archive in the folder that Gradio serves files from, then offer it."""
+    """Write the archive to the folder from which Gradio serves files, then show its download button."""
 
     def steps() -> Iterator[Update]:
         workspace = workspace_of(session.visitor)
@@ -39,7 +39,7 @@ def pack(parts: Parts, session: Session, name: str) -> Iterator[Update]:
 
 
 def upload(parts: Parts, session: Session, name: str, repository: str, token: str, private: bool) -> Iterator[Update]:
-    """Push the export to the hub. The token's field is emptied in every case."""
+    """Push the export to the hub. The token field is always emptied, also after an error."""
 
     def steps() -> Iterator[Update]:
         folder = export_path(workspace_of(session.visitor), name.strip())

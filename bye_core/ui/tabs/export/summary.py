@@ -19,9 +19,10 @@ FLAGGED, BY_HAND, NOT_SCANNED, UNUSABLE = "flagged and rejected", "rejected by h
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of records. `reasons` counts the removed ones by reason, in a fixed order.
+    """Numbers of records. `reasons` counts the removed records by reason, in a fixed order.
 
-    undecided, accepted  flagged records without a decision, and those kept by a decision
+    undecided  flagged records without a decision
+    accepted   flagged records that are kept because a reviewer accepted them
     """
 
     kept: int
@@ -37,7 +38,7 @@ class Counts:
 
 
 def reason_of(row: Mapping[str, Any]) -> str:
-    """Return the kind of reason in a row of removed.jsonl."""
+    """Return the kind of reason that a row of removed.jsonl gives for the removal."""
     return str(row["reason"]).partition(":")[0]
 
 
@@ -49,7 +50,7 @@ def count(plan: ExportPlan) -> Counts:
 
 
 def summary(counts: Counts, detection: Detection | None) -> str:
-    """Return the numbers of kept and removed records, which differ in colour, shape and word."""
+    """Return the HTML of the numbers of kept and removed records, which differ in colour, shape and word."""
     total = max(1, counts.kept + counts.removed)
     share = 100 * counts.kept / total
     label = f"{counts.kept:,} of {total:,} records kept"
@@ -94,7 +95,7 @@ def pages(plan: ExportPlan) -> int:
 def removed_table(
     plan: ExportPlan, samples: Mapping[str, Sample], page: int, thumbnails: Mapping[str, str] | None = None
 ) -> str:
-    """Return one page (from 0) of the removed records. `thumbnails` holds data URIs by id."""
+    """Return the HTML table of one page of removed records. Pages count from 0; `thumbnails` holds data URIs by id."""
     rows = plan.removed[page * PAGE : (page + 1) * PAGE]
     if not rows:
         return "<p class='bye-note'>Nothing is removed: no sample is rejected, and every record can be used.</p>"

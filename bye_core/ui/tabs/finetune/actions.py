@@ -34,15 +34,15 @@ NOT_EXPORTED = "This run is not exported yet. Export it first to fine-tune on th
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows, so that nothing is sent twice.
+    """What the page shows now. Unchanged parts are not sent again.
 
-    visitor     whose jobs the page shows
-    filled      the run that the form was filled for, None before the tab was first opened
-    awaited     the tab was opened before the visitor was known
+    visitor     the visitor whose jobs the page shows
+    filled      the run for which the form was filled, None before the tab was first opened
+    awaited     whether the tab was opened before the visitor was known, so that the form is still to be filled
     job, state  the followed training and its last known state
-    settled     its end was sent twice: a refresh that began before the end may reach the page after it
+    settled     whether the end of the training was sent twice: a refresh that began before the end may arrive after it
     drawn       number of losses in the figure
-    outcome     what the table of measurements shows
+    outcome     what the page shows of the measurements
     """
 
     visitor: str = ""
@@ -55,13 +55,16 @@ class Watch:
     outcome: evaluation_actions.Watch = field(default_factory=evaluation_actions.Watch)
 
     def following(self, id: str) -> Watch:
-        """Return the state of a page that is to follow another training."""
+        """Return the Watch for a page that begins to follow the training `id`."""
         return replace(self, job=id, state="", drawn=-1)
 
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`form`: model, data, path, name, then the settings in the order of training_form.SETTINGS."""
+    """The components of the tab.
+
+    `form`: model, data, path, name, then the settings in the order of training_form.SETTINGS.
+    """
 
     watch: gr.State
     pulse: gr.Timer
@@ -89,14 +92,14 @@ def read_form(values: tuple[Any, ...]) -> finetune_job.Form:
 
 
 def change_session(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Follow the jobs of a new visitor. The form is filled when the tab is opened, or now if it is open already."""
+    """Show the jobs of a new visitor. If the tab is open and waits for the visitor, also fill the form."""
     if not session.visitor or session.visitor == watch.visitor:
         return parts.unchanged()
     return enter(parts, session, watch) if watch.awaited else refresh(parts, session, watch)
 
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Fill the form for the open run, or only update its list of data; show the followed training."""
+    """Fill the form for the open run, or only update its list of data if it is filled. Show the followed training."""
     if not session.visitor:  # the tab was opened before the visitor is known
         return {parts.watch: replace(watch, awaited=True)}
     workspace = workspace_of(session.visitor)
@@ -128,7 +131,7 @@ def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Ses
 
 
 def preview(parts: Parts, session: Session, _: Watch | None, *values: Any) -> Update:
-    """Show the command that a start would run now, or what is wrong with the form."""
+    """Show the command that the Start button would run now, or what is wrong with the form."""
     workspace, form = workspace_of(session.visitor), read_form(values)
     update: Update = {parts.form[PATH]: gr.Textbox(visible=form.data == finetune_job.OTHER)}
     try:
@@ -186,7 +189,7 @@ def _training(parts: Parts, workspace: Workspace, watch: Watch) -> tuple[Update,
 
 
 def _outcome(parts: Parts, workspace: Workspace, session: Session, watch: Watch) -> tuple[Update, Watch]:
-    """Show the measurements; start the next one where one has ended."""
+    """Show the measurements. If a measurement has ended, start the next one."""
     filled = watch.filled is not None
     update, outcome, busy = evaluation_actions.refresh(parts.outcome, workspace, session, watch.outcome, filled)
     beating = {parts.pulse: gr.Timer(active=True)} if busy else {}
@@ -209,7 +212,7 @@ def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
 
 
 def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Update:
-    """Show another training of the list."""
+    """Show the training that the user chose from the list."""
     return refresh(parts, session, watch.following(id or ""))
 
 

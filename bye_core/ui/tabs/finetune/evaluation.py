@@ -1,4 +1,4 @@
-"""Measures up to three models before and after cleaning: clean performance and attack success, one job per model."""
+"""Measures up to three models: base, tuned on everything, tuned on the remaining samples. Each model is one job."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ARMS = {
 
 class NoTestSet(DataError):
     problem = "No test set is chosen."
-    remedy = "Name a folder or file with questions and reference answers that the model was not trained on."
+    remedy = "Enter a folder or file with questions and reference answers on which the model was not trained."
 
 
 class SamePair(DataError):
     problem = "Both fields name the same adapter."
-    remedy = "Choose the one tuned on everything and the one tuned on the remaining samples, or leave one empty."
+    remedy = "Choose an adapter tuned on everything and one tuned on the remaining samples, or leave a field empty."
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Evaluation:
     """What to measure. It is stored as evaluation.json in the workspace.
 
     truth             a truth file that replaces trigger, size and target
-    everything, left  the adapters tuned on everything and on the remaining samples, "" for none
-    stopped           start no further measurement
+    everything        the adapter tuned on all samples, "" for none
+    left              the adapter tuned on the remaining samples, "" for none
+    stopped           whether the user stopped the evaluation, so that no further measurement starts
     """
 
     model: str = ""
@@ -62,14 +63,14 @@ class Evaluation:
     stopped: bool = False
 
     def adapters(self) -> dict[str, str]:
-        """Return the adapter of each arm to measure, "" for the base model."""
+        """Return {arm name: adapter path} of the models to measure. The path of the base model is ""."""
         adapters = {"base": "", "everything": self.everything, "left": self.left}
         return {arm: path for arm, path in adapters.items() if arm == "base" or path}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One model of an evaluation. `job` is None while it waits; `facts` are its results."""
+    """One model of an evaluation. `job` is None before its measurement starts; `facts` are the results of the job."""
 
     name: str
     job: jobs.Job | None
@@ -78,7 +79,11 @@ class Arm:
 
 
 def defaults(run: runs.Run | None) -> Evaluation:
-    """Return the demo's test set and trigger for the demo's run, else the paper's patch and the flagged answer."""
+    """Return the evaluation with which the form starts.
+
+    For the demo run: the demo's test set, trigger and target. For another run: the paper's patch as trigger, and the
+    most common answer of the flagged samples as target. Without a run: an empty evaluation.
+    """
     if run is None:
         return Evaluation()
     if is_demo(run):
@@ -101,7 +106,8 @@ def _flagged_answer(run: runs.Run) -> str:
 def from_form(workspace: Workspace, model: str, values: tuple[Any, ...]) -> Evaluation:
     """Return the evaluation that the fields describe.
 
-    `values`: data, trigger, size, target, truth file, and the two adapters. Raises: a ByeError for what makes no sense.
+    `values`: data, trigger, size, target, truth file, adapter tuned on everything, adapter tuned on the remaining
+    samples. Raises: ByeError if a field is not valid or names a missing file.
     """
     size: float | None = values[2]
     data, trigger, target, truth, everything, left = (str(value or "") for value in (*values[:2], *values[3:]))
@@ -125,7 +131,7 @@ def arguments(evaluation: Evaluation, adapter: str) -> list[str]:
 
 
 def start(workspace: Workspace, evaluation: Evaluation) -> None:
-    """Start measuring all arms, one after the other. Results for unchanged files are kept."""
+    """Start to measure all arms, one after the other. Results are reused if their files are unchanged."""
     check_allowed()
     for arm in arms(workspace, evaluation):
         if arm.job and arm.state not in (jobs.RUNNING, jobs.DONE):
@@ -137,7 +143,7 @@ def start(workspace: Workspace, evaluation: Evaluation) -> None:
 def advance(workspace: Workspace) -> bool:
     """Start the next arm unless one is running. Return whether any arm runs or waits.
 
-    Raises: TooManyJobs, CannotStart.
+    Raises: TooManyJobs if the most jobs allowed are running; CannotStart if the process cannot be started.
     """
     evaluation = latest(workspace)
     if evaluation is None:
@@ -153,14 +159,14 @@ def advance(workspace: Workspace) -> bool:
         return False
     adapter = evaluation.adapters()[waiting.name]
     name, options = _job_id(evaluation, adapter), arguments(evaluation, adapter)
-    # Another window may have started it.
+    # Another browser window may have started this job.
     with suppress(jobs.JobExists):
         workspace_jobs.start_job(workspace, name, KIND, options, title=ARMS[waiting.name])
     return True
 
 
 def stop(workspace: Workspace) -> None:
-    """Stop the running arm and start no other."""
+    """Stop the measurement that runs, and start no other."""
     evaluation = latest(workspace)
     if evaluation is None:
         return
@@ -171,7 +177,7 @@ def stop(workspace: Workspace) -> None:
 
 
 def latest(workspace: Workspace) -> Evaluation | None:
-    """Return the evaluation that was started last."""
+    """Return the evaluation that was started last, None if there is none."""
     try:
         return Evaluation(**json.loads((workspace.root / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -193,7 +199,7 @@ def _arm(workspace: Workspace, evaluation: Evaluation, name: str, adapter: str) 
 
 
 def _job_id(evaluation: Evaluation, adapter: str) -> str:
-    """Return a name made of the job's arguments and the state of the files that they name."""
+    """Return the job's name: a hash of its arguments and of the times and sizes of the files that they name."""
     files = (Path(evaluation.data), Path(adapter) / CARD if adapter else Path(evaluation.model) / "config.json")
     text = json.dumps([arguments(evaluation, adapter), [_stamp(file) for file in files]])
     return f"{KIND}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

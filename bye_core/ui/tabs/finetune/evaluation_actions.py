@@ -19,7 +19,7 @@ from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.finetune import evaluation, evaluation_table
 from bye_core.ui.workspace import Workspace
 
-NOTHING = "none"  # the table's key where nothing was measured
+NOTHING = "none"  # the key of the table if nothing was measured
 WAITING = (
     "Fine-tune on the remaining samples, then measure. Cleaning worked if the attack success rate (ASR) is near 0% and "
     "the clean performance (CP) is unchanged."
@@ -28,7 +28,7 @@ WAITING = (
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows: a key of the table's content, and the adapters that the lists offer."""
+    """What the page shows now: a text that identifies the table's content, and the adapters in the lists."""
 
     table: str = ""
     adapters: tuple[tuple[str, str], ...] | None = None
@@ -56,7 +56,7 @@ class OutcomeParts(NamedTuple):
 
 
 def fill(parts: OutcomeParts, workspace: Workspace, run: runs.Run | None) -> Update:
-    """Fill the fields with the defaults; the adapters are the scanned one and the newest other one."""
+    """Fill the fields with the defaults. The two adapters are the scanned adapter and the newest other adapter."""
     defaults = evaluation.defaults(run)
     return {
         parts.data: defaults.data,
@@ -68,7 +68,7 @@ def fill(parts: OutcomeParts, workspace: Workspace, run: runs.Run | None) -> Upd
 
 
 def _adapters(parts: OutcomeParts, workspace: Workspace, run: runs.Run | None, everything: dict[str, str]) -> Update:
-    """Offer all finished adapters; the newest that was not scanned is taken for the one after cleaning."""
+    """Offer all finished adapters. The newest adapter other than the scanned one is preselected as `left`."""
     choices = [("none", ""), *finished_adapter_choices(workspace, run)]
     newest = next((path for _, path in choices if path and path != _scanned(run)), "")
     return {
@@ -84,9 +84,10 @@ def _scanned(run: runs.Run | None) -> str:
 def refresh(
     parts: OutcomeParts, workspace: Workspace, session: Session, watch: Watch, filled: bool
 ) -> tuple[Update, Watch, bool]:
-    """Show the measurements and start the next one where one has ended. Offer new adapters once the form is filled.
+    """Show the measurements. If a measurement has ended, start the next one. If the form is filled, offer new adapters.
 
-    Returns the update, what the page shows then, and whether a measurement runs or waits.
+    Returns (update of the components, Watch of what the page then shows, whether a measurement runs or waits).
+    Raises: NoSuchRun if the open run is gone; CannotStart if the next measurement cannot be started.
     """
     update: Update = {}
     own = tuple(finished_adapter_choices(workspace, None))

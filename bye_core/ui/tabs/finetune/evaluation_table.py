@@ -12,7 +12,7 @@ from bye_core.ui.tabs.finetune.evaluation import ARMS, Arm
 
 
 def table(arms: tuple[Arm, ...]) -> str:
-    """Return CP, CIDEr (for captions) and ASR of every model, and the change by cleaning."""
+    """Return the HTML table: CP, CIDEr (for captions) and ASR of every model, and how cleaning changed them."""
     keys = [key for key in MEASURES if key != "cider" or any(arm.facts.get(key) is not None for arm in arms)]
     titles = [MEASURES[key][0] for key in keys]
     head = "".join(f"<th scope='col' class='bye-number'>{title}</th>" for title in (*titles, "questions"))
@@ -40,14 +40,14 @@ def _row(arm: Arm, keys: Sequence[str]) -> str:
 
 
 def _cell(words: str) -> str:
-    """Return a cell with the value, its interval in small print."""
+    """Return a table cell with the value, and its confidence interval in small print."""
     value, _, interval = words.partition(" (")
     span = f" <small>({escape(interval)}</small>" if interval else ""
     return f"<td class='bye-number'>{escape(value)}{span}</td>"
 
 
 def _by_question(arms: tuple[Arm, ...], keys: Sequence[str]) -> str:
-    """Return the measures by type of question, folded; "" if there is only one type."""
+    """Return the measures by type of question, as a collapsed section; "" if there is only one type."""
     facts = {arm.name: arm.facts.get("by_question") or {} for arm in arms if arm.facts}
     types = list(dict.fromkeys(kind for groups in facts.values() for kind in groups))
     if len(types) < 2:

@@ -1,4 +1,4 @@
-"""Starts the fine-tunings of a workspace: what to train on, with which settings, and what a job has reported."""
+"""Starts the fine-tunings of a workspace, offers their data and settings, and returns what a job has reported."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Form:
     """The fields of the Fine-tune tab.
 
     data      "raw" for the scanned set, "cleaned:NAME" for an export, "other" for the folder or file in `path`
-    name      of the adapter, "" for an automatic one
-    settings  those of FinetuneSettings by name
+    name      name of the adapter, "" for an automatic name
+    settings  values of FinetuneSettings, by name
     """
 
     model: str = ""
@@ -58,7 +58,7 @@ class Form:
 
 
 def data_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    """Return (label, value) of what to train on: the exports, newest first, the scanned set, another folder."""
+    """Return (label, value) of the data to train on: the exports (newest first), the scanned set, another folder."""
     choices = []
     for name in export_names(workspace):
         kept = _export(workspace, name).manifest["counts"]["kept"]
@@ -69,7 +69,7 @@ def data_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, 
 
 
 def default_data(workspace: Workspace, run: runs.Run | None) -> str:
-    """Return the export of the open run, else the scanned set; without a run the newest export."""
+    """Return the preselected data: the open run's export, else the scanned set; without a run, the newest export."""
     names = export_names(workspace)
     if run is None:
         return CLEANED + names[0] if names else OTHER
@@ -77,7 +77,10 @@ def default_data(workspace: Workspace, run: runs.Run | None) -> str:
 
 
 def default_settings(run: runs.Run | None) -> FinetuneSettings:
-    """Return the settings of the scanned adapter, so that only the data differ after cleaning; else the paper's."""
+    """Return the settings of the scanned adapter; if they are unknown, the settings of the paper.
+
+    With equal settings, the models before and after cleaning differ only in their training data.
+    """
     card = Path(run.settings.adapter) / CARD if run and run.settings.adapter else None
     try:
         recorded = json.loads(card.read_text(encoding="utf-8"))["settings"] if card else {}
@@ -88,7 +91,7 @@ def default_settings(run: runs.Run | None) -> FinetuneSettings:
 
 
 def recipe_choices(run: runs.Run | None) -> list[tuple[str, str]]:
-    """Return (label, value) of the sets of settings; OWN_RECIPE stands for any other."""
+    """Return (label, value) of the recipes (named settings). OWN_RECIPE means any other settings."""
     choices = [("the paper's, for LLaVA-1.5", "paper"), ("the paper's, for InternVL2.5", "paper-internvl")]
     if default_settings(run) not in PRESETS.values():
         choices.insert(0, ("the scanned adapter's", SCANNED_RECIPE))
@@ -96,12 +99,12 @@ def recipe_choices(run: runs.Run | None) -> list[tuple[str, str]]:
 
 
 def recipe(run: runs.Run | None, name: str) -> FinetuneSettings | None:
-    """Return the settings of a recipe, None for OWN_RECIPE."""
+    """Return the settings of a recipe, None if `name` is OWN_RECIPE."""
     return default_settings(run) if name == SCANNED_RECIPE else PRESETS.get(name)
 
 
 def recipe_of(run: runs.Run | None, settings: FinetuneSettings) -> str:
-    """Return the name of the recipe with these settings."""
+    """Return the name of the recipe with these settings, OWN_RECIPE if no recipe has them."""
     names = [name for _, name in recipe_choices(run)]
     return next((name for name in names if recipe(run, name) == settings), OWN_RECIPE)
 
@@ -116,7 +119,7 @@ def _export(workspace: Workspace, name: str) -> Export:
 def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> list[str]:
     """Return `--data`, with `--format` and `--columns` as they were scanned or exported.
 
-    Raises: NoDataChosen, NotExported.
+    Raises: NoDataChosen if another folder is chosen but not named; NotExported if the chosen export is gone.
     """
     if form.export:
         export = _export(workspace, form.export)
@@ -134,7 +137,10 @@ def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> l
 
 
 def new_folder(workspace: Workspace, run: runs.Run | None, form: Form) -> Path:
-    """Return the adapter's folder that a start would create now; its job has the same name. Raises: NameTaken."""
+    """Return the folder that `start` would create now for the adapter. The job gets the same name.
+
+    Raises: NameTaken if an adapter or a job has the name in the form.
+    """
     if name := form.name.strip():
         path = data_sets.free_folder(workspace.adapters, name, workspace.jobs)
         if path.name != name:
@@ -148,7 +154,7 @@ def new_folder(workspace: Workspace, run: runs.Run | None, form: Form) -> Path:
 def arguments(workspace: Workspace, run: runs.Run | None, form: Form, out: Path | None = None) -> list[str]:
     """Return the arguments of `python -m bye_core finetune`; defaults are left out.
 
-    Raises: a ByeError for what makes no sense.
+    Raises: ByeError if a field is not valid or names a missing file.
     """
     settings = settings_from_form(form.settings)
     options = ["--model", resolve_model(form.model), *_data_arguments(workspace, run, form)]
@@ -156,21 +162,21 @@ def arguments(workspace: Workspace, run: runs.Run | None, form: Form, out: Path 
 
 
 def start(workspace: Workspace, run: runs.Run | None, form: Form) -> jobs.Job:
-    """Start a fine-tuning as a job. Raises: a ByeError, before any work, if it cannot run."""
+    """Start a fine-tuning as a job. Raises: ByeError, before anything is written, if it cannot run."""
     check_allowed()
     out = new_folder(workspace, run, form)
     return workspace_jobs.start_job(workspace, out.name, KIND, arguments(workspace, run, form, out))
 
 
 def resume(workspace: Workspace, id: str) -> None:
-    """Run a fine-tuning that ended early again; it starts at its last checkpoint, if it has one."""
+    """Resume a fine-tuning that ended early, from its last checkpoint, or from the beginning without a checkpoint."""
     check_allowed()
     if job := jobs.current(workspace.jobs, KIND, id):
         workspace_jobs.resume_job(job)
 
 
 def log(job: jobs.Job) -> str:
-    """Return the last lines of the logs of the training and of the command around it."""
+    """Return the last lines of two logs: of the training, and of the command that started it."""
     training = workspace_jobs.log_end(Path(job.option("--out")) / "log.txt")
     lines = [*training.splitlines(), *job.log(LOG_LINES).splitlines()]
     return "\n".join(line for line in lines[-LOG_LINES:] if line.strip())
@@ -191,5 +197,5 @@ def preflight(job: jobs.Job) -> Mapping[str, Any]:
 
 
 def losses(job: jobs.Job) -> list[dict[str, Any]]:
-    """Return what `figures.loss_figure` draws."""
+    """Return the reported steps that have a loss, for `figures.loss_figure`."""
     return [dict(step.facts) for step in job.history().steps if "loss" in step.facts]

@@ -14,7 +14,7 @@ from bye_core.ui.tabs.finetune import job as finetune_job
 
 
 def card(job: jobs.Job, state: str) -> str:
-    """Return the state, progress, loss, adapter folder, error and preflight check of a fine-tuning."""
+    """Return the HTML of a fine-tuning: state, progress, loss, adapter folder, error and preflight check."""
     standing, running = job.progress(), state == jobs.RUNNING
     words = job_card.STATES[state]
     if running and not standing.total:
@@ -30,7 +30,7 @@ def card(job: jobs.Job, state: str) -> str:
 
 
 def _output(job: jobs.Job, state: str) -> str:
-    """Return where the adapter is, or from which step an ended training can resume."""
+    """Return the HTML that says where the adapter is, or from which step an ended training can resume."""
     if state == jobs.DONE:
         return f"<p class='bye-note'>Adapter folder: {escape(job.option('--out'))}</p>"
     if state != jobs.RUNNING and (step := finetune_job.saved_step(job)):

@@ -28,7 +28,7 @@ NOTHING = (
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows: id and state of the job, and the run whose questions are offered."""
+    """What the page shows now: the job's id and state, and the run whose questions are offered."""
 
     job: tuple[str, str] = ("", "")
     run: str | None = None
@@ -90,5 +90,5 @@ def start(parts: Parts, session: Session, watch: Watch, image: str | None, quest
 
 
 def show_unreadable() -> str:
-    """Explain a file that Gradio refuses: it passes on no file and says no more than "Error"."""
+    """Return the message for a file that Gradio refuses. Gradio itself shows only "Error" and sends no file."""
     return alert(guard_job.NotAnImage())

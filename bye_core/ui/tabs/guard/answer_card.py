@@ -1,4 +1,4 @@
-"""Shows the judgement of an image and a question: verdict, attention maps, and the place among the run's samples."""
+"""Shows the judgement of an image and a question: verdict, attention maps, and a histogram beside the run's samples."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from bye_core.ui.workspace import Workspace
 
 
 def card(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
-    """Return the verdict with its reasons, and the image under the attention maps."""
+    """Return the HTML of the verdict with its reasons, and of the image under the attention maps."""
     words, kind = ("It looks triggered", "suspicious") if facts["triggered"] else ("It looks ordinary", "kept")
-    if not facts.get("known", True):  # results of earlier versions have no such field: they were always sure
+    if not facts.get("known", True):  # results of earlier versions lack this field and always had a verdict
         words = "No judgement is possible"
     lines = [f"score {facts['score']:.3f}", f"first token {facts['first_token']!r} ({facts['probability']:.0%})"]
     if facts["deviations"]:
@@ -39,7 +39,7 @@ def card(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 
 
 def _images(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
-    """Return the plain image, and the image under the attention map of each layer that judges."""
+    """Return the plain image, and the image under the attention map of each layer used for the verdict."""
     file = guard_job.image_file(workspace, job)
     image = shown_picture(decode(read_bytes(file.parent, file.name)))
     ratio = f"aspect-ratio:{image.width}/{image.height}"

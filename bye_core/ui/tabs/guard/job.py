@@ -24,7 +24,7 @@ QUESTIONS = 12  # questions of the run that are offered
 
 class NoRunOpen(RunError):
     problem = "No run is open to compare with."
-    remedy = "Open one in Scan, or scan a set first."
+    remedy = "Open a run in the Scan tab, or scan a data set first."
 
 
 class NoImage(DataError):
@@ -33,17 +33,21 @@ class NoImage(DataError):
 
 
 class NotAnImage(DataError):
-    problem = "The file is no image that can be read."
+    problem = "The file is not a readable image."
     remedy = "Choose a complete JPEG, PNG, WEBP, GIF, BMP or TIFF file."
 
 
 class NoQuestion(DataError):
     problem = "No question is given."
-    remedy = "Ask what a user of the model would ask about the image."
+    remedy = "Enter a question that a user of the model would ask about the image."
 
 
 def check_run(run: runs.Run | None) -> runs.Run:
-    """Return the open run. Raises: NoRunOpen, NothingDetected, NoMode if it cannot judge."""
+    """Return `run` if new samples can be judged with it.
+
+    Raises: NoRunOpen if `run` is None; NothingDetected if it has no detection; NoMode if its detection finds no
+    poisoning.
+    """
     if run is None:
         raise NoRunOpen()
     reference(run.path)
@@ -51,18 +55,21 @@ def check_run(run: runs.Run | None) -> runs.Run:
 
 
 def reference(path: Path) -> Detection:
-    """Return the detection that the run's guard compares with. Raises: NothingDetected, NoMode."""
+    """Return the detection with which new samples are compared.
+
+    Raises: NothingDetected if the run has no detection; NoMode if the detection finds no poisoning.
+    """
     return _reference(path, runs.stamps(path)[:2])
 
 
 @lru_cache(maxsize=8)
 def _reference(path: Path, stamps: tuple) -> Detection:
-    """Remember the detection until the scan or the detection changes."""
+    """Return the detection of `reference` from a cache. `stamps` change if the scan or the detection changes."""
     return guard_detection(runs.Run.open(path))
 
 
 def questions(run: runs.Run) -> list[str]:
-    """Return the run's most common questions: the model learned its trigger together with them."""
+    """Return the run's most common questions, because a model learns its trigger together with these questions."""
     texts = tuple(sample.question for sample in run.samples())
     return [facet.text for facet in facets(texts, first_rows(texts), QUESTIONS)]
 
@@ -70,7 +77,7 @@ def questions(run: runs.Run) -> list[str]:
 def start(workspace: Workspace, run: runs.Run, image: Path | None, question: str) -> jobs.Job:
     """Start the job that asks the model; earlier answers are removed.
 
-    Raises: a ByeError, before any work, if the model cannot be asked.
+    Raises: ByeError, before anything is written, if the model cannot be asked.
     """
     check_allowed()
     check_run(run)
@@ -96,15 +103,15 @@ def _remove_answered(workspace: Workspace) -> None:
 
 
 def latest(workspace: Workspace) -> jobs.Job | None:
-    """Return the job that was started last."""
+    """Return the job that was started last, None if there is none."""
     return next(iter(jobs.list_jobs(workspace.jobs, KIND)), None)
 
 
 def image_file(workspace: Workspace, job: jobs.Job) -> Path:
-    """Return the image that the job judges."""
+    """Return the path of the image that the job judges."""
     return workspace.root / FOLDER / job.id / IMAGE
 
 
 def run_of(workspace: Workspace, job: jobs.Job) -> runs.Run:
-    """Return the run that the job compares with. Raises: NoSuchRun."""
+    """Return the run with which the job compares. Raises: NoSuchRun if the run is gone."""
     return runs.Run.open(workspace.run_path(Path(job.option("--run")).name))

@@ -1,6 +1,6 @@
-"""What Layers shows and what its clicks do.
+"""The handlers of the Layers tab: draw the figures, and handle clicks on them.
 
-Every handler reads the open run and the trial, and returns updates of the parts.
+Every handler reads the open run and the trial (the settings that Adjust tries), and returns updates of components.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ChosenAt = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """`sent` holds the digests of the figures on the page."""
+    """The components of the tab. `sent` holds the digest of each figure on the page, by elem_id."""
 
     trial: gr.State
     tabs: gr.Tabs
@@ -77,7 +77,7 @@ def heading(title: str, words: str) -> str:
 
 
 def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool) -> Update:
-    """Draw all but the map of heads, which takes longest (`draw_heads`)."""
+    """Draw all figures except the map of heads, which takes longest (see `draw_heads`)."""
     compared = compare(session, trial)
     trial, tried, begun = compared.trial, compared.tried, at
     at = chosen_at(session, compared, at)
@@ -97,7 +97,7 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
 
 
 def draw_heads(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool) -> Update:
-    """Draw the map of heads, and name the heads of the chosen layer."""
+    """Draw the map of heads, and label the heads of the chosen layer with their BSI."""
     compared = compare(session, trial)
     figure = heads_figure(compared.heads(), compared.tried.sensitive_layers, compared.trial["tau"])
     plots, now = fresh({parts.heads: figure}, sent)
@@ -105,7 +105,7 @@ def draw_heads(parts: Parts, session: Session, trial: Trial, sent: Sent, at: Cho
 
 
 def redraw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool) -> Update:
-    """Draw the histogram alone."""
+    """Draw only the histogram."""
     compared = compare(session, trial)
     at = chosen_at(session, compared, at)
     plots, now = fresh({parts.histogram: histogram(compared, at, log)}, sent)
@@ -120,7 +120,7 @@ def choose(
 
 
 def show_failure(parts: Parts, error: ByeError) -> Update:
-    """Say what is missing and show the button that makes it; warn of other failures on an unchanged page."""
+    """Say what is missing and show the button that provides it. For other errors, show a warning and change nothing."""
     if not isinstance(error, NotReady):
         warn(error)
         return parts.unchanged()
@@ -140,7 +140,7 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
 def clicked(
     parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt, log: bool, event: gr.EventData
 ) -> Update:
-    """Handle a click or a lasso on a figure. Its values come from a browser: trust none of them."""
+    """Handle a click or a lasso on a figure. All values of the event are checked: they come from a browser."""
     plot, points = getattr(event, "plot", ""), getattr(event, "points", None)
     if not isinstance(points, list) or not points:
         return parts.unchanged()
@@ -182,7 +182,7 @@ def detect(parts: Parts, session: Session) -> Update:
 
 
 def chosen_at(session: Session, compared: Comparison, at: ChosenAt) -> ChosenAt:
-    """Return the choice if it fits this run, else the run's most separated layer."""
+    """Return `at` if it is a layer and head of the open run, else the run's most separated layer (all heads)."""
     run, layer, head = at
     heads = compared.table.entropy.shape[2] if compared.table.entropy is not None else 0
     if run != session.run or not isinstance(layer, int) or not 0 <= layer < len(compared.reports):
@@ -191,17 +191,17 @@ def chosen_at(session: Session, compared: Comparison, at: ChosenAt) -> ChosenAt:
 
 
 def tall(figure: go.Figure) -> go.Figure:
-    """Give the figure the height of its neighbours."""
+    """Set the height that all figures of the tab share."""
     return figure.update_layout(height=TALL)
 
 
 def side_of(compared: Comparison) -> str | None:
-    """Return the suspicious mode of the entropies; None if the method judges something else."""
+    """Return the suspicious side of the entropies, "low" or "high"; None if the method does not judge entropies."""
     return suspicious_side(compared.tried) if compared.tried.method == PAPER else None
 
 
 def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
-    """Draw the entropies of a layer or head, split by the truth if it is loaded, else by the flags."""
+    """Draw the entropies of a layer or head, split by the loaded truth file, or by the flags without one."""
     _, layer, head = at
     values, report, side = compared.entropies[:, layer], compared.reports[layer], side_of(compared)
     entropy = compared.table.entropy
@@ -216,7 +216,7 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
 
 
 def reasons(compared: Comparison) -> str:
-    """Give the reasons of the verdict; with a trial also its count, which the header does not show."""
+    """Return the HTML of the reasons for the verdict; for a trial, also the number of samples that it flags."""
     items = "".join(f"<li>{escape(reason)}</li>" for reason in compared.tried.reasons)
     trial = "" if is_same(compared.used, compared.tried) else _unsaved(compared)
     return f'<div class="bye-said">{trial}<ul>{items}</ul></div>'
@@ -231,7 +231,7 @@ def _unsaved(compared: Comparison) -> str:
 
 
 def _fields(parts: Parts, compared: Comparison, at: ChosenAt, heads: np.ndarray | None = None) -> Update:
-    """Name the layer and head of the histogram."""
+    """Update the heading and the two lists that name the layer and head of the histogram."""
     _, layer, head = at
     layers = [(layer_label(report), report.layer) for report in compared.reports]
     count = compared.table.entropy.shape[2] if compared.table.entropy is not None else 0
@@ -252,6 +252,6 @@ def _fields(parts: Parts, compared: Comparison, at: ChosenAt, heads: np.ndarray 
 
 
 def layer_label(report: LayerReport) -> str:
-    """Return the name of a layer. A sensitive one has the mark of the figures."""
+    """Return the name of a layer. A sensitive layer has the mark "▸", as in the figures."""
     bsi = f"BSI {report.bsi:.2f}" if report.mixture else "no mixture"
     return f"{report.layer}: {bsi}{' ▸' if report.sensitive else ''}"

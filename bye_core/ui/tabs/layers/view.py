@@ -13,7 +13,7 @@ from bye_core.ui.tabs.layers import actions as page
 from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts
 
 NAME = "layers"
-# One at a time: the page must show what was drawn last.
+# These handlers run one at a time, so that the page shows what was drawn last.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 IN_FRONT = in_front(NAME)
 # Title of each figure, and how to read it.
@@ -26,7 +26,11 @@ FIGURES = {
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session, trial. Writes: session (sample, selection by clicks; run, revision from the empty states)."""
+    """Build the tab. It reads the session and the trial.
+
+    Clicks on figures write session.sample and session.selection. The buttons shown without a run or a detection write
+    session.run and session.revision.
+    """
     said = gr.HTML(padding=False, elem_id="layers-said")
     with gr.Row(visible=False, elem_classes="bye-actions", elem_id="layers-start") as start:
         demo, scan, detect = (

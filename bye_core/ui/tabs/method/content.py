@@ -66,7 +66,7 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample of the demo with its attention rows."""
+    """One sample of the demo run with its attention rows and its picture."""
 
     sample: Sample
     rows: AttentionRows
@@ -82,7 +82,7 @@ class Example:
 
 
 def find_example() -> Example | None:
-    """Return a pair of samples of the shipped run; None without a run or without flagged samples."""
+    """Return a clean and a poisoned sample of the shipped run; None without a run or without flagged samples."""
     if not demo_run.has_demo():
         return None
     try:
@@ -90,7 +90,7 @@ def find_example() -> Example | None:
         detection = run.detection()
         if detection is None:
             return None
-        # Not by the run's table, which would be written beside the shipped run.
+        # Not from run.table(), which would write a file into the shipped run.
         pair = choose(detection, [run.sample(id).question for id in detection.ids])
         if pair is None:
             return None
@@ -104,7 +104,7 @@ def find_example() -> Example | None:
 def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | None:
     """Return a typical unflagged sample and the most suspicious one, with the same question if possible.
 
-    `questions` are in the order of `detection.ids`. Returns None if either is missing.
+    `questions` are in the order of `detection.ids`. Returns None if no sample or every sample is flagged.
     """
     flagged = np.flatnonzero(detection.flagged)
     rest = np.flatnonzero(~detection.flagged)
@@ -119,7 +119,7 @@ def choose(detection: Detection, questions: Sequence[str]) -> tuple[str, str] | 
 
 
 def sharpest(detection: Detection, clean: AttentionRows, poisoned: AttentionRows) -> int:
-    """Return the sensitive layer in which the two samples differ most."""
+    """Return the sensitive layer in which the attention entropies of the two samples differ most."""
     layers = detection.sensitive_layers or range(len(clean.layer_entropy))
     return max(layers, key=lambda layer: float(clean.layer_entropy[layer] - poisoned.layer_entropy[layer]))
 
@@ -135,7 +135,7 @@ def steps() -> str:
 
 
 def pair(example: Example) -> str:
-    """Show the clean and the poisoned sample, each without and with the layer's attention."""
+    """Return the HTML of the clean and the poisoned sample, each without and with the attention of the layer."""
     tiles = "".join(
         _tile(shown, example.layer, title, kind)
         for shown, title, kind in (

@@ -13,7 +13,7 @@ NAME = "method"
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads and writes nothing: the tab is the same for every visitor and made once."""
+    """Build the tab. It is the same for every visitor, so it is built once and reads no session."""
     example = content.find_example()
     gr.HTML(content.steps(), elem_id="method-steps")
     if example:

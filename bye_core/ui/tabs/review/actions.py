@@ -1,6 +1,6 @@
 """The server functions of the Review page: each takes one object, `request`, and returns JSON text.
 
-Anybody can call them, so each looks the run up in the visitor's own workspace.
+Anybody can call these functions, so each opens the run only from the visitor's own workspace.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CHANGED = {
 
 class NothingToUndo(SettingError):
     problem = "You have no decision to undo."
-    remedy = "Enter the reviewer's name whose decisions you want to undo."
+    remedy = "Enter the name of the reviewer whose decisions you want to undo."
 
 
 def asked_run(request: Request) -> OpenRun:
-    """Return the run of a request. Raises NoSuchRun for a run that is not this visitor's."""
+    """Return the run that a request names. Raises: NoSuchRun if the visitor's workspace holds no such run."""
     place = workspace_of(page_calls.text(request, "visitor"))
     return open_run(place.run_path(page_calls.text(request, "run")))
 
@@ -41,7 +41,8 @@ def asked_run(request: Request) -> OpenRun:
 def review_enter(request: Request) -> dict[str, Any]:
     """Return everything that a page shows first: the list, its first undecided sample, and that sample's picture.
 
-    request: visitor; asked, kept: names of runs, of which the first that exists opens. There is no session yet.
+    request: visitor; asked, kept: names of runs. The run `asked` opens if it exists, else `kept`, else the demo. No
+    session exists yet at this call.
     """
     place = workspace_of(page_calls.text(request, "visitor"))
     run = run_to_open(place, page_calls.text(request, "asked"), page_calls.text(request, "kept"))
@@ -68,7 +69,7 @@ def review_queue(request: Request) -> dict[str, Any]:
 def review_notice(request: Request) -> dict[str, Any]:
     """Return what is wrong with the whole data set, or None. The review then shows no pictures.
 
-    Reading a large set takes longest of all, so the list does not wait for it.
+    Reading a large data set is the slowest step, so this call is separate from the list's.
     """
     opened = asked_run(request)
     try:
@@ -80,7 +81,7 @@ def review_notice(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_marks(request: Request) -> dict[str, Any]:
-    """Return all marks on disk now: another person may review the same run."""
+    """Return the marks of all samples as they are on disk now, because another person may review the same run."""
     opened = asked_run(request)
     return {"stamp": opened.stamp, "marks": answers.encoded(opened.marks())}
 
@@ -94,7 +95,7 @@ def review_cards(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_thumbnails(request: Request) -> dict[str, Any]:
-    """Return thumbnails by position, "" where there is none. request: positions, at most PAGE."""
+    """Return thumbnails by position, "" if a sample has none. request: positions, at most PAGE."""
     opened = asked_run(request)
     return {
         "thumbnails": {
@@ -121,9 +122,9 @@ def review_picture(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_decide(request: Request) -> dict[str, Any]:
-    """Save one batch of decisions, which is on disk when this returns.
+    """Save one batch of decisions. The batch is on disk when the function returns.
 
-    request: choice; id or positions; reviewer; note. Without a note, samples keep theirs.
+    request: choice; id or positions; reviewer; note. Without `note`, the samples' earlier notes stay.
     """
     opened = asked_run(request)
     if "positions" in request:
@@ -139,7 +140,10 @@ def review_decide(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_undo(request: Request) -> dict[str, Any]:
-    """Undo a batch; return what was undone, and all marks. request: batch, or "" for this reviewer's newest."""
+    """Undo a batch of decisions. Return what was undone, and the marks of all samples.
+
+    request: batch (its id, or "" for the newest batch of this reviewer); reviewer.
+    """
     opened = asked_run(request)
     run, batch = opened.run, page_calls.text(request, "batch")
     reviewer = page_calls.text(request, "reviewer", limit=REVIEWER)

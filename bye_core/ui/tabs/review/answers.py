@@ -1,4 +1,4 @@
-"""Describes lists and samples for the Review page, as values for JSON."""
+"""Builds the JSON values that describe lists and samples for the Review page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 48  # cards or thumbnails in one answer
 
 
 def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
-    """Return a list of samples: `rows` in their order, all marks, filters, and the first cards."""
+    """Return a list of samples: `rows` in the given order, all samples' marks, the filters, and the first cards."""
     detection = opened.detection
     return {
         "stamp": opened.stamp,
@@ -37,7 +37,7 @@ def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
 
 
 def card(opened: OpenRun, row: int) -> dict[str, Any]:
-    """Return what the list shows of a sample."""
+    """Return the values that the list shows for a sample."""
     columns = opened.columns
     return {
         "position": int(opened.positions[row]),
@@ -49,7 +49,7 @@ def card(opened: OpenRun, row: int) -> dict[str, Any]:
 
 
 def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[dict[str, Any]]:
-    """Return the commonest questions or answers, as filters of the list."""
+    """Return the most common questions or answers, which the list offers as filters."""
     return [
         {"position": int(opened.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.samples}
         for facet in sample_queue.facets(texts, same)
@@ -57,7 +57,7 @@ def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[d
 
 
 def sample(opened: OpenRun, position: int) -> dict[str, Any]:
-    """Return everything about one sample except its pictures. Raises NotScanned."""
+    """Return everything about one sample except its pictures. Raises: NotScanned if no scan has reached the sample."""
     row, sample = opened.row(position), opened.samples[position]
     decision, typical = opened.decisions().get(sample.id), opened.evidence.typical(row, opened.choices())
     detection, columns = opened.detection, opened.columns
@@ -83,7 +83,7 @@ def sample(opened: OpenRun, position: int) -> dict[str, Any]:
 
 
 def _attention(opened: OpenRun, id: str) -> dict[str, Any]:
-    """Return the attention rows and the model's first token; an error instead of rows that cannot be read."""
+    """Return the attention rows and the model's first token, or an error if the rows cannot be read."""
     try:
         rows = opened.run.rows(id)
     except (NotScanned, DamagedSample) as error:
@@ -97,7 +97,7 @@ def _attention(opened: OpenRun, id: str) -> dict[str, Any]:
 
 
 def first_picture(opened: OpenRun, position: int) -> dict[str, Any] | None:
-    """Return the sample's first picture; None if it cannot be shown: the page then asks again and gets the error."""
+    """Return the sample's first picture, None if it cannot be shown: the page then requests it and gets the error."""
     sample = opened.samples[position]
     try:
         return images.shown(opened.settings, sample, 0)._asdict() if sample.images else None

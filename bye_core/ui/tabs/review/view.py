@@ -1,5 +1,7 @@
-"""Review: one sample after another with what the model looks at. Its page is assets/review.html and
-assets/scripts/review/."""
+"""Builds the Review tab: shows one sample after another with the model's attention on it.
+
+The page itself is assets/review.html with the scripts in assets/scripts/review/.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,10 @@ TAKE_OVER = "window.byeReview({ element, trigger, props, watch }); // triggers '
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
-    """Reads: session. Writes: session.revision after decisions, and session.sample and session.selection once they are
-    on the screen. Decisions go to the run."""
+    """Build the tab. It reads the session, writes session.revision after decisions, and saves decisions in the run.
+
+    It clears session.sample and session.selection after the page has shown them.
+    """
     page = gr.HTML(
         {},
         html_template="<div></div>",
@@ -52,7 +56,7 @@ TAB = Tab(NAME, "Review", build, STYLES)
 
 
 def show(session: Session) -> dict[str, Any]:
-    """Tell the page what to show. `stamp` changes with scan and detection, `revision` with the rest."""
+    """Return what the page must show. `stamp` changes with scan and detection, `revision` with anything else."""
     value = {name: getattr(session, name) for name in ("visitor", "run", "sample", "revision")}
     value["selection"] = list(session.selection)
     if not session.run:
@@ -70,5 +74,5 @@ def decided(session: Session) -> Session:
 
 
 def opened(session: Session) -> Session:
-    """Clear the request that the page has shown, so that the same click counts as a change again."""
+    """Clear the sample and selection that the page has shown, so that the same click counts as a change again."""
     return replace(session, sample="", selection=())

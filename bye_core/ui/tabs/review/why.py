@@ -1,4 +1,4 @@
-"""The Why panel of Review: why one sample is flagged. The page asks for it after the sample is on the screen."""
+"""The Why panel of Review: why one sample is flagged. The page requests it after it has shown the sample."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import Request, failure, json_answer
 from bye_core.ui.workspace import hosted
 
-# What was changed before the model was asked again.
+# How each change of the input is named; the model answers again after the change.
 CHANGES = {
     "plain": "unchanged",
     "covered": "spot covered",
@@ -76,7 +76,10 @@ def review_why(request: Request) -> dict[str, Any]:
 
 
 def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak) -> dict[str, Any]:
-    """Return the suspected spot, cropped to the size of the flagged samples' spots, or why it cannot be shown."""
+    """Return the suspected spot as a crop, or why it cannot be shown.
+
+    The crop has the median width and height of the flagged samples' spots.
+    """
     spot = {"share": round(seen.share, 6), "src": None, "error": None, "padding": seen.on_padding}
     if seen.on_padding or seen.image >= len(sample.images):
         return spot
@@ -89,7 +92,7 @@ def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak
 
 
 def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
-    """Say how over-represented the sample's answer is among the flagged samples."""
+    """Return a sentence on how over-represented the sample's answer is among the flagged samples."""
     rows = rows_with_answer(opened.columns.answers, opened.row(position))
     test = dossier.strata.test(rows)
     numbers = {"flagged": test.flagged, "total": test.total, "expected": test.expected, "p": test.p}
@@ -97,7 +100,7 @@ def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
 
 
 def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[str, Any] | None:
-    """Return what the causal check found; None if the sample was not checked."""
+    """Return the result of the causal check for the sample; None if the sample was not checked."""
     check = evidence.facts(opened.run)["causes"]["samples"].get(sample.id)
     if check is None:
         return None
@@ -109,7 +112,7 @@ def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[
 
 
 def _parts(opened: OpenRun, sample: Sample, seen: AttentionPeak | None, covered: Sequence[Box]) -> list[str]:
-    """Return crops of the covered areas; none if the picture is gone, which the page reports elsewhere."""
+    """Return crops of the covered areas as data URIs; [] if the picture is gone, which the page reports elsewhere."""
     try:
         picture = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:

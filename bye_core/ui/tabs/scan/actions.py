@@ -32,12 +32,12 @@ _open_runs = Cache(2)
 
 @dataclass(frozen=True)
 class Watch:
-    """What the page shows, so that nothing is sent twice.
+    """What the page shows now. Unchanged parts are not sent again.
 
-    job         the scan that the page follows, and its last known state
+    job, state  the scan that the page follows, and its last known state
     run         the run that was open when the page began to follow the scan
     drawn       samples in the preliminary figure
-    filled_for  visitor, data set and run that the form was filled for
+    filled_for  visitor, data set and run for which the form was filled
     """
 
     job: str = ""
@@ -49,7 +49,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """The tab's components; `fields` are the form's, in the order of job.Form."""
+    """The components of the tab. `fields` are the form fields, in the order of job.Form."""
 
     watch: gr.State
     pulse: gr.Timer
@@ -105,7 +105,7 @@ def _data_line(workspace: Workspace, session: Session) -> str:
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
-    """Show the command that a start would run now, or why there is none yet."""
+    """Show the command that the Start button would run now, or why no command is possible yet."""
     workspace, form = workspace_of(session.visitor), read_form(values)
     try:
         choice = data_sets.find(workspace, session.data)

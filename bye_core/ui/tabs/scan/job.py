@@ -37,15 +37,16 @@ class Form:
 
 
 def run_folder(workspace: Workspace, form: Form, choice: data_sets.Choice) -> Path:
-    """Return the folder of the run that a start would create now."""
+    """Return the folder that `start` would create now for the run."""
     words = form.name or f"{choice.stem}-{PurePath(resolve_model(form.model)).name}"
     return data_sets.free_folder(workspace.runs, words, workspace.jobs)
 
 
 def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: Path) -> list[str]:
-    """Return the arguments of `python -m bye_core scan`; settings on auto are left out.
+    """Return the arguments of `python -m bye_core scan`. Settings with the value "auto" are left out.
 
-    Raises: NoModelChosen, NoSuchModel, NoSuchSet, NotHere.
+    Raises: NoModelChosen if no model is chosen; NoSuchModel if the model or adapter is neither a folder nor a hub name;
+    NoSuchSet if the data set is gone; NotHere if a path is given on a public host.
     """
     options = ["--model", resolve_model(form.model)]
     if adapter := resolve_adapter(workspace, form.adapter):
@@ -61,7 +62,7 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
 
 
 def start(workspace: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Job:
-    """Start a scan as a job. Raises: a ByeError, before any work, if the scan cannot run."""
+    """Start a scan as a job. Raises: ByeError, before anything is written, if the scan cannot run."""
     model, bounds = resolve_model(form.model), limits()
     dataset = data_sets.open_set(workspace, choice)
     if not dataset.samples:
@@ -77,7 +78,10 @@ def start(workspace: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Jo
 
 
 def resume(job: jobs.Job) -> None:
-    """Run a scan that ended early again; it keeps the scanned samples. Raises: MachineBusy, TooManyJobs."""
+    """Resume a scan that ended early. Samples that are scanned already are not scanned again.
+
+    Raises: MachineBusy if all visitors together run the most jobs allowed; TooManyJobs if this visitor does.
+    """
     with _free_machine():
         job.resume(_environment(), at_most=limits().jobs)
 
@@ -88,7 +92,10 @@ def _environment() -> dict[str, str] | None:
 
 @contextmanager
 def _free_machine() -> Iterator[None]:
-    """Hold the machine's lock while a job starts, where visitors share it. Raises: MachineBusy."""
+    """Hold the lock file of a public host while the `with` block starts a job. Elsewhere, do nothing.
+
+    Raises: MachineBusy if all visitors together run the most jobs allowed.
+    """
     most = limits().all_jobs
     if most is None:
         yield

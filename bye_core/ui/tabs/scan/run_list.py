@@ -23,7 +23,7 @@ _rows = Cache(200)
 
 @dataclass(frozen=True)
 class Row:
-    """One run in words; `problem` says why it cannot be read."""
+    """The texts that describe one run. `problem` says why the run cannot be read, "" if it can."""
 
     name: str
     model: str = ""
@@ -36,7 +36,7 @@ class Row:
 
 
 def row(path: Path) -> Row:
-    """Return the row of a run; it is read again only after its files change."""
+    """Return the row of a run. The run is read again only after its files have changed."""
     return _rows.get((path, *runs.stamps(path)), lambda: _read(path))
 
 
@@ -52,7 +52,7 @@ def _read(path: Path) -> Row:
 
 
 def table(workspace: Workspace, opened: str) -> str:
-    """Return all runs, newest first, each with a button that opens it; "" if there is none."""
+    """Return the HTML table of all runs, newest first, each with a button that opens it; "" if there are no runs."""
     rows = [row(workspace.runs / name) for name in workspace.run_names()]
     rows.sort(key=lambda row: row.created, reverse=True)
     states = {job.id: job.state for job in jobs.list_jobs(workspace.jobs, "scan")}
