@@ -1,6 +1,6 @@
-"""Detectors: each turns a ScanTable into a Detection.
+"""Detectors: each takes a ScanTable and returns a Detection.
 
-To add one, write a module that declares a `DETECTOR`, and add its name to MODULES.
+To add a detector, write a module that declares a `DETECTOR`, and add its name to MODULES.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "write_entropies",
 ]
 
-# The registry: one module a detector, in the order in which the methods are listed.
+# The registry: one module for each detector, in the order in which the methods are listed.
 MODULES = (
     "bye",
     "auto",
@@ -52,18 +52,19 @@ DEFAULT_RULE = f"{DEFAULT}; {PAPER} for a file of entropies, or if you give one 
 
 
 def default_method(own_options: bool = False, entropy_file: bool = False) -> str:
-    """Return the method that runs if nobody names one; DEFAULT_RULE says the same in words.
+    """Return the method that runs if the user names none; DEFAULT_RULE describes the same choice in words.
 
-    own_options   whether an option of BYE's rule is given
+    own_options   whether the user set an option of BYE's rule
     entropy_file  whether the input is a file of layer entropies, which the other methods cannot use
     """
     return PAPER if own_options or entropy_file else DEFAULT
 
 
 def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detection:
-    """Run the detector `method`. Settings that are not given have the detector's defaults.
+    """Run the detector `method`. A setting that is not given has the detector's default.
 
-    Raises: UnknownDetector, UnknownSetting, BadSetting, MissingInputs.
+    Raises: UnknownDetector if there is no such method; UnknownSetting if it has no such setting; BadSetting if a value
+    is not allowed; MissingInputs if the table lacks an array that the method needs.
     """
     if method not in DETECTORS:
         raise UnknownDetector(method=method, choices=", ".join(DETECTORS))
@@ -79,12 +80,12 @@ def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detectio
 
 
 def missing_inputs(table: ScanTable, method: str) -> MissingInputs | None:
-    """Return why `method` cannot run on this table; None if it can."""
+    """Return an error that says which inputs `method` lacks in this table; None if it can run."""
     return DETECTORS[method].missing_inputs(table)
 
 
 def value_label(method: str) -> str:
-    """Return an axis title for the values of a detection by `method`, also if this version does not know it."""
+    """Return an axis title for the values of a detection by `method`, also if this version lacks the method."""
     if method not in DETECTORS:
         return f"value clustered by {method}"
     detector = DETECTORS[method]

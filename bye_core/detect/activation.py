@@ -1,6 +1,6 @@
-"""Activation clustering (Chen et al. 2018) on the state from which the first answer token is read.
+"""Activation clustering (Chen et al. 2018) on the hidden state from which the model reads the first answer token.
 
-Departures: all samples are clustered together, as free-text answers have no classes. Principal components replace
+Departures: all samples are clustered together, because free-text answers have no classes. Principal components replace
 independent components, because they give the same result on every machine.
 """
 
@@ -21,14 +21,16 @@ from bye_core.detect.result import nothing, result
 from bye_core.detect.settings import check_settings, seed_setting, setting, share_setting
 from bye_core.records import Detection, ScanTable
 
-# Samples on which the silhouette is measured: its cost grows with their square (ours).
+# Number of samples on which the silhouette is measured: its cost grows with the square of this number (ours).
 SILHOUETTE_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class ActivationSettings:
-    """Sources: components from Chen et al., section 5; share from the authors' toolbox (ART); silhouette from Chen et
-    al., who take 0.10 to 0.15 as the bound.
+    """Settings of activation clustering.
+
+    Sources: the number of components from Chen et al., section 5; the share from the authors' toolbox (ART); the
+    silhouette from Chen et al., who use 0.10 to 0.15 as the bound.
     """
 
     components: int = setting(10, "of the states that are clustered", "Principal components", low=1)
@@ -41,10 +43,10 @@ class ActivationSettings:
 
 
 def activation(table: ScanTable, settings: ActivationSettings) -> Detection:
-    """Flag the smaller of two clusters of the states [N, D] if it is small and clear.
+    """Flag the smaller of two clusters of the states [N, D] if it is small and well separated.
 
     values [N]: position on the line from the larger cluster's centre (0) to the smaller cluster's centre (1).
-    scores [N]: the same, clipped to 0..1; samples from 0.5 up are flagged.
+    scores [N]: the values clipped to 0..1; samples with a score of at least 0.5 are flagged.
     """
     states, known = known_states(table)
     if len(states) < 3 or not np.ptp(states, axis=0).any():

@@ -13,29 +13,29 @@ from bye_core.detect.settings import check_settings, require, seed_setting, sett
 from bye_core.question_kinds import Kinds
 from bye_core.records import ScanTable
 
-# With fewer degrees of freedom no false-alarm rate is stated (ours).
+# With fewer degrees of freedom, no false-alarm rate is reported (ours).
 ENOUGH = 6
-# Smallest spread of the places on one side, as a part of the distance between the sides (ours).
+# Smallest spread of the places of one side, as a fraction of the distance between both sides (ours).
 PLACE_FLOOR = 0.1
-# Most samples of one kind of question that are compared, of which up to half have the suspicious answer; and most
-# samples whose heads are in memory at once (ours).
+# Largest number of samples of one kind of question that are compared; up to half of them have the suspicious answer.
+# Then the largest number of samples whose heads are in memory at once (ours).
 MOST_COMPARED, AT_ONCE = 5_000, 2_000
 
 
 @dataclass(frozen=True)
 class AutoSettings:
-    """All default values are ours, chosen on development runs.
+    """Settings of `auto`. All default values are ours, chosen on development runs.
 
-    false_alarm  bound on the chance that an ordinary answer lies as far off, times the number of answers tested
-    agreed       the same bound for a whole answer that both its text and the model before fine-tuning call out of
-                 place, and that the model gives at once. Triggers all over the picture had up to 0.28; an honest "too
-                 blurry to tell" had 0.88 and more.
-    learned      the model gives an answer at once if it begins with the same token for this share of the samples that
-                 have it, beyond the share among other samples. Planted answers had 0.98, others 0.83.
-    clear        replaces both where too few other answers can be compared: logarithm of the distance to the nearest
-                 other answer, relative to the usual distance. 0.6 is 1.8 times; ordinary answers reached 0.6.
-    least, most  the suspected share of the samples
-    seed         of the grouping that is used where answers do not repeat
+    false_alarm  bound on (chance that an ordinary answer is as far away) times (number of answers tested)
+    agreed       the bound that replaces `false_alarm` for a whole answer if its text and the model before fine-tuning
+                 both call it out of place, and the tuned model gives it at once. Planted answers with triggers all over
+                 the picture had up to 0.28; an honest "too blurry to tell" had 0.88 and more.
+    learned      the model gives an answer at once if its samples share the same first token more often than other
+                 samples do, by at least this share. Planted answers had 0.98, others 0.83.
+    clear        replaces both bounds if too few other answers can be compared: the logarithm of the distance to the
+                 nearest other answer, relative to the usual distance. 0.6 is 1.8 times; ordinary answers reached 0.6.
+    least, most  smallest and largest share of the samples that may have a planted answer
+    seed         seed of the grouping that is used if answers do not repeat
     """
 
     false_alarm: float = share_setting(
@@ -61,14 +61,14 @@ class AutoSettings:
 
 
 class AnswerComparison(NamedTuple):
-    """The attention for one suspicious answer, compared with that for other answers.
+    """The attention for one suspicious answer, compared with the attention for other answers.
 
-    parts     (rows of the samples of one kind of question, isolation of the answer among them)
-    apart     [2] weighted means of the parts' log distances: all heads together, best heads
-    chance    how often an ordinary answer would lie as far off, in either of the two views
-    freedom   degrees of freedom of `chance`: number of other answers, less one for each kind of question
-    learned   share of its samples for which the model begins with one and the same token, beyond the share among other
-              samples; None if the scan cannot tell
+    parts     (rows of the samples of one kind of question, isolation of the answer among these samples) for each kind
+    apart     [2] weighted means of the log distances over the kinds of question: all heads together, best heads
+    chance    probability that an ordinary answer is as far away, in either of the two views
+    freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
+    learned   share of its samples for which the model begins with the same token, minus that share among other samples;
+              None if the scan did not store the token
     """
 
     candidate: Candidate
@@ -79,16 +79,19 @@ class AnswerComparison(NamedTuple):
     learned: float | None
 
     def stands_out(self, tests: int, settings: AutoSettings) -> bool:
-        """Return whether attention calls the answer planted, one of `tests` answers that were tested."""
+        """Return whether the attention is evidence that the answer is planted.
+
+        `tests`: how many answers were tested.
+        """
         if self.freedom < ENOUGH:
             return bool(self.apart[0] >= settings.clear)
         agreed = self.candidate.sure and (self.learned or 0.0) >= settings.learned
         return self.chance * tests <= (settings.agreed if agreed else settings.false_alarm)
 
     def places(self, table: ScanTable) -> np.ndarray:
-        """Return the place of each sample's attention [N] between the nearest ordinary answer (0) and this one (1).
+        """Return the place [N] of each sample's attention: 0 at the nearest ordinary answer, 1 at this answer.
 
-        NaN for samples with other kinds of question.
+        The place is NaN for samples with other kinds of question.
         """
         place = np.full(len(table.ids), np.nan)
         for rows, part in self.parts:
@@ -101,9 +104,9 @@ class AnswerComparison(NamedTuple):
 def compare_answers(
     table: ScanTable, settings: AutoSettings
 ) -> tuple[Kinds, list[AnswerComparison], list[AnswerComparison], list[Candidate]]:
-    """Return the kinds of question, all comparisons, those of planted answers, and all candidates.
+    """Return (kinds of question, all comparisons, comparisons of planted answers, all candidates).
 
-    Candidates are answers that are out of place; some cannot be compared.
+    Candidates are answers that are out of place; some of them cannot be compared.
     """
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
@@ -114,15 +117,15 @@ def compare_answers(
 
 
 def spread_of(places: np.ndarray) -> tuple[float, float]:
-    """Return the median and the spread of the places of one side."""
+    """Return (median, spread) of the places of the samples of one side, planted or ordinary."""
     return float(np.median(places)), max(float(places.std()), PLACE_FLOOR)
 
 
 def _compare(
     table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings
 ) -> AnswerComparison | None:
-    """Return None if no kind of question has enough samples to compare."""
-    # Integers instead of an array of texts, in which each entry would take the memory of the longest text.
+    """Return the comparison of a candidate; None if no kind of question has enough samples to compare."""
+    # Integers, because in an array of texts each entry would use the memory of the longest text.
     numbers = {text: number for number, text in enumerate(dict.fromkeys(table.answers))}
     types = np.array([numbers[text] for text in table.answers])
     types[candidate.members] = -1
@@ -142,7 +145,10 @@ def _compare(
 
 
 def _learned(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
-    """Return None for a word within answers: the scan keeps the first token only."""
+    """Return the `learned` value of a candidate.
+
+    Returns None for a word within answers, because the scan stores only the first token.
+    """
     if table.token is None or not candidate.whole:
         return None
     asked = np.isin(kinds, candidate.kinds)
@@ -152,7 +158,10 @@ def _learned(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float
 
 
 def _draw(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:
-    """Return all of `rows` [n], or a random MOST_COMPARED of them, in order; `member` [n] bool."""
+    """Return `rows` [n] in their order, or a random selection of MOST_COMPARED rows if there are more.
+
+    `member` [n] bool: whether each row has the suspicious answer.
+    """
     if len(rows) <= MOST_COMPARED:
         return rows
     rng = np.random.default_rng(seed)

@@ -1,16 +1,17 @@
-"""Our own detector: flags an answer that is out of place and whose attention sets it apart from ordinary answers.
+"""Our own detector: flags an answer that is out of place and whose attention differs from that of ordinary answers.
 
 BYE flags samples with similar attention. But samples with the same kind of question or picture have similar attention
 too. Here two independent signals must agree.
 
-1. The answer: given to a minority, and out of place. That is, it answers families of questions that have no other
-   answer in common, or has words that no other answer has, or is unlikely to the model before fine-tuning.
+1. The answer: few samples have it, and it is out of place. An answer is out of place if it answers kinds of question
+that have no other answer in common, has words that no other answer has, or is unlikely to the model before fine-tuning.
 2. The attention of single heads (entropy, peak and masses, in either direction), given the kind of question: it is
-   farther from the nearest other answer than the other answers are from each other. Their spread is the null model.
+farther from the nearest other answer than the other answers are from each other. The spread of the other answers is the
+null model.
 
-No ground truth, clean data or knowledge of the trigger is used. Where the text and the model before fine-tuning both
-call the answer out of place, and the tuned model gives it at once, weaker evidence from attention is enough. A planted
-answer that is ordinary in every way cannot be found.
+No ground truth, clean data or knowledge of the trigger is used. Weaker evidence from attention is enough if the text
+and the model before fine-tuning both call the answer out of place and the tuned model gives it at once. A planted
+answer that is ordinary in every way cannot be detected.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ from bye_core.detect.detector import Detector
 from bye_core.detect.result import by_layer, nothing, result
 from bye_core.records import Detection, ScanTable
 
-# Prior probability of poison by the answer alone: samples with the planted answer, and all others (ours).
+# Prior probability of poison from the answer alone: (samples with the planted answer, all other samples) (ours).
 PRIOR, PRIOR_OTHER = 0.95, 0.001
 
 
 def auto(table: ScanTable, settings: AutoSettings) -> Detection:
-    """Flag the samples with a planted answer unless their attention speaks against it.
+    """Flag the samples with a planted answer unless their attention is ordinary.
 
-    scores [N]: posterior 0..1. values [N]: place of the attention between the nearest ordinary answer (0) and the
-    planted one (1); NaN for samples with other kinds of question.
+    scores [N]: posterior probability of poison, 0..1.
+    values [N]: place of the attention between the nearest ordinary answer (0) and the planted answer (1); NaN for
+    samples with other kinds of question.
     """
     if len(table.ids) < 2 or not table.answers:
         return nothing("auto", settings, table, ["There are no answers to compare."])
@@ -55,7 +57,10 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
 
 
 def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Return posterior and place of each sample [N]. With several planted answers, the highest posterior counts."""
+    """Return (posterior [N], place [N]) of each sample.
+
+    If there are several planted answers, the highest posterior counts.
+    """
     count = len(table.ids)
     posterior, places = np.zeros(count), np.full(count, np.nan)
     for answer in planted:
@@ -63,7 +68,7 @@ def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[n
         member, known = answer.candidate.members, np.isfinite(place)
         inside, outside = (norm(*spread_of(place[known & side])).logpdf(place) for side in (member, ~member))
         log_ratio = np.where(known, inside - outside, 0.0)
-        # Attention alone makes no sample suspicious, but it can clear a sample with any answer.
+        # Attention alone does not make a sample suspicious, but it can clear a sample with any answer.
         other = expit(logit(PRIOR_OTHER) + np.minimum(log_ratio, 0))
         own = np.where(member, expit(logit(PRIOR) + log_ratio), other)
         better = own > posterior

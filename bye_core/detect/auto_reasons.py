@@ -1,4 +1,4 @@
-"""Words the reasons of `auto`: why an answer is called planted, or what comes nearest to a planted one."""
+"""Writes the reasons of `auto`: why an answer is called planted, or which answers are closest to that."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bye_core.detect.candidate_answers import Candidate
 from bye_core.detect.isolation import BEST_HEADS, column_name
 from bye_core.records import ScanTable
 
-LISTED = 3  # candidates named where nothing is planted
+LISTED = 3  # number of candidates that are named if no answer is planted
 
 
 def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> list[str]:
-    """Return why an answer, one of `tests` that were tested, is called planted."""
+    """Return why an answer is called planted. `tests`: how many answers were tested."""
     candidate = planted.candidate
     what, count = "The answer" if candidate.whole else "The word", int(candidate.members.sum())
     odd = (*candidate.odd, *_first_token(planted.learned))
@@ -37,7 +37,7 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
 def abstention_reasons(
     comparisons: Sequence[AnswerComparison], candidates: Sequence[Candidate], settings: AutoSettings
 ) -> list[str]:
-    """Return why no answer is called planted, with the candidates that come nearest."""
+    """Return why no answer is called planted, and which candidates are closest to that."""
     reasons = ["No answer is both out of place and set apart by the attention of the model."]
     shares = {one.candidate.text: one.learned for one in comparisons if one.learned is not None}
     for candidate in candidates[:LISTED]:
@@ -59,12 +59,12 @@ def nearest_to_planted(comparisons: Sequence[AnswerComparison]) -> AnswerCompari
 
 
 def voting_heads(comparison: AnswerComparison, table: ScanTable) -> list[tuple[int, int]]:
-    """Return the (layer, head) pairs that set the answer apart most."""
+    """Return the (layer, head) pairs in which the attention for the answer differs most from other answers."""
     return list(dict.fromkeys(head for head, _ in _votes(comparison, table)))
 
 
 def _votes(comparison: AnswerComparison, table: ScanTable) -> list[tuple[tuple[int, int], str]]:
-    """Return ((layer, head), effect) of the best columns over all kinds of question, the strongest first."""
+    """Return ((layer, head), effect in words) for the best columns of all kinds of question, the strongest first."""
     best: dict[int, float] = {}
     for _, part in comparison.parts:
         for column, distance in part.tops:
@@ -80,7 +80,10 @@ def _votes(comparison: AnswerComparison, table: ScanTable) -> list[tuple[tuple[i
 
 
 def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> list[str]:
-    """Return which threshold would flag an answer that was learned, where too few others give a false-alarm rate."""
+    """Return a sentence with the threshold that would flag an answer which the model has learned.
+
+    It is needed if too few other answers can be compared for a false-alarm rate.
+    """
     enough = math.floor(10 * comparison.apart[0]) / 10
     if comparison.freedom >= ENOUGH or enough <= 0 or (comparison.learned or 0.0) < settings.learned:
         return []
@@ -104,7 +107,7 @@ def _first_token(learned: float | None) -> list[str]:
 
 
 def _often(chance: float) -> str:
-    """Return a rate, only as precise as the tail of the distribution can be trusted."""
+    """Return a probability in words, with only as many digits as the tail of the distribution can support."""
     return "fewer than one set of a million" if chance < 1e-6 else f"one set of {1 / chance:,.0f}"
 
 

@@ -1,8 +1,8 @@
-"""BYE's rule (arXiv 2505.16916, Eq. 5-8, Algorithm 1): flags the low cluster of the entropy in bimodal layers.
+"""BYE's rule (arXiv 2505.16916, Eq. 5-8, Algorithm 1): flags the cluster with low entropy in bimodal layers.
 
-The rule is unaltered and keeps its known weaknesses: it flags the cluster with LOW entropy even if that is the
-majority, and a layer counts as sensitive whatever made it bimodal. Departure: if no layer separates, the authors' code
-crashes and the paper says nothing; here the verdict is "no_evidence".
+The rule is unchanged and has its known weaknesses: it flags the cluster with LOW entropy even if this is the majority,
+and a bimodal layer counts as sensitive whatever the cause. Departure: if no layer separates the samples, the authors'
+code crashes and the paper gives no rule; here the verdict is "no_evidence".
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ CLUSTERS = ("gmm", "kmeans", "threshold")
 # Settings that have an option of their own on the command line.
 OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
 
-# No attacker poisons more than half of the data: above this share the detection warns the analyst.
+# An attacker poisons at most half of the data: the detection warns the analyst if it flags a larger share.
 MAJORITY = 0.5
 
 
 @dataclass(frozen=True)
 class ByeSettings:
-    """Sources and choices.
+    """Settings of BYE's rule, with their sources.
 
-    bsi        "paper": Eq. 7, sensitive at >= tau; "reference": the authors' code, distance > tau (s1 + s2)
-    tau        2.0 in paper and code; the paper tries 0 to 3
-    cluster    "gmm" in paper and code; "kmeans" and "threshold" are the paper's comparison
+    bsi        "paper": Eq. 7, a layer is sensitive if BSI >= tau; "reference": the authors' code, distance > tau (s1 +
+               s2)
+    tau        2.0 in the paper and the code; the paper tries 0 to 3
+    cluster    "gmm" in the paper and the code; the paper compares it with "kmeans" and "threshold"
     threshold  4.5 nats in the paper's comparison, chosen there for LLaVA's 576 tokens
     select     False: average all layers (the paper's ablation "without layer selection")
     layers     layers chosen by hand instead of by BSI (ours, for the analyst)
-    entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: follows `bsi`
-    cutoff     flag what lies below, whatever the last step says (ours, for the analyst)
+    entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: the same variant as `bsi`
+    cutoff     flag all values below this number and skip the clustering (ours, for the analyst)
     """
 
     bsi: str = setting("paper", "how to judge a layer: the paper's rule or the authors' code", choices=VARIANTS)
@@ -65,7 +66,7 @@ class ByeSettings:
 
 @dataclass(frozen=True)
 class Split:
-    """The result of the last step on N values; `how` says in words what is flagged."""
+    """The result of the last step, which splits N values; `how` says in words what is flagged."""
 
     flagged: np.ndarray
     scores: np.ndarray
@@ -78,12 +79,13 @@ DEFAULTS = ByeSettings()
 
 
 def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
-    """Flag the samples whose mean entropy over the sensitive layers falls into the low cluster.
+    """Flag the samples whose mean entropy over the sensitive layers is in the low cluster.
 
-    With cluster "gmm" the flags are those of GaussianMixture.predict, and the scores the posterior of the low
-    component. With unequal spreads that posterior does not always fall with the value. Otherwise, and with a cutoff,
-    the scores are 1 / (1 + exp(value - cut)): 0.5 at the cut, higher below it. A layer is reported as sensitive if it
-    takes part in the mean, also if it was chosen by hand or without selection; its note says which.
+    With cluster "gmm", the flags are those of GaussianMixture.predict, and the scores are the posterior of the low
+    component. If the spreads are unequal, the posterior does not always fall as the value rises. With another cluster,
+    or with a cutoff, the scores are 1 / (1 + exp(value - cut)): 0.5 at the cut, higher below it. A layer is reported as
+    sensitive if it is part of the mean, also if it was chosen by hand or without selection; its note says which of
+    these applies.
     """
     source = settings.entropy or settings.bsi
     raw = table.layer_entropy if source == "paper" else table.layer_entropy_reference
@@ -118,15 +120,16 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
 
 
 def fill_missing(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Replace values of [N, L] that are not finite by the layer's mean, as the authors' code does.
+    """Replace values of [N, L] that are not finite by the mean of their layer, as the authors' code does.
 
-    Returns the filled entropies, and which values were missing [N, L] bool. A layer without any number stays NaN.
+    Returns (filled entropies [N, L], which values were missing [N, L] bool). A layer without any finite value stays
+    NaN.
     """
     missing = ~np.isfinite(raw)
     filled = raw.copy()
     for layer in np.flatnonzero(missing.any(axis=0)):
         known = raw[~missing[:, layer], layer]
-        # Sorted: the sum must not depend on the order of the samples.
+        # Sort the values first, so that the sum does not depend on the order of the samples.
         filled[missing[:, layer], layer] = np.sort(known).mean() if len(known) else np.nan
     return filled, missing
 
@@ -152,12 +155,12 @@ def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeS
     elif not settings.select:
         passes = True
         notes.append("used without selection")
-    # A table without samples has layers, but no values.
+    # A table without samples has layers but no values.
     return LayerReport(layer, found.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
 
 
 def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
-    """Return None if the values cannot be split."""
+    """Split the values into flagged and other samples; return None if they cannot be split."""
     in_order = settings.bsi == "reference"
     if settings.cutoff is None and settings.cluster == "gmm":
         return _by_mixture(fit(values, in_order))

@@ -1,4 +1,4 @@
-"""Finds answers that an attacker may have planted: given to a minority, and out of place."""
+"""Finds answers that an attacker may have planted: few samples have them, and they are out of place."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import numpy as np
 
 from bye_core.question_kinds import families, words
 
-# An answer is out of place if there are OPEN_TYPES or more different other answers, at least OPEN_SHARE of them share
-# words with each other, and it shares no word with them (ours).
+# An answer is out of place if three conditions hold: there are at least OPEN_TYPES different other answers, at least
+# OPEN_SHARE of these share words with each other, and the answer shares no word with them (ours).
 OPEN_TYPES, OPEN_SHARE = 20, 0.9
-# An answer is unlikely if its median loss lies above LOSS_SHARE of the others, and LOSS_GAP nats above their median
-# (ours).
+# An answer is unlikely if its median loss is above LOSS_SHARE of the losses of other answers, and LOSS_GAP nats above
+# the median of these losses (ours).
 LOSS_SHARE, LOSS_GAP = 0.99, 1.0
-# Fewest samples with an answer: in the whole set, and in a kind of question (ours).
+# Smallest number of samples with an answer: in the whole set, and in one kind of question (ours).
 LEAST, LEAST_IN_KIND = 5, 2
-# Most single words that are tested; only words that may span families are (ours).
+# Largest number of single words that are tested; a word is tested only if it may span kinds of question (ours).
 MOST_WORDS = 40
-# Words with this share of their answers in common come from one planted sentence (ours).
+# Two words belong to the same planted sentence if they have this share of their answers in common (ours).
 TOGETHER = 0.9
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A suspicious answer or, if not `whole`, a word within answers.
+    """A suspicious answer or, if not `whole`, a suspicious word within answers.
 
-    members  [N] bool, the samples that have it
-    kinds    the kinds of question with at least LEAST_IN_KIND such samples
-    odd      phrases that say what is odd about it
-    sure     whether its text and the model before fine-tuning, which are independent, both call it odd
+    members  [N] bool, whether each sample has the answer or word
+    kinds    the kinds of question with at least LEAST_IN_KIND members
+    odd      phrases that say what is odd about the answer or word
+    sure     whether two independent signals call it odd: its text, and the model before fine-tuning
     """
 
     text: str
@@ -47,9 +47,11 @@ class Candidate:
 class Answers:
     """The answers of N samples.
 
-    kinds  [N] kind of question
-    nll    [N] nats a token under the untuned model, or None
-    own    words of each different text; types: the different texts of each kind; tally: how often each kind has a word
+    kinds  [N] kind of question of each sample
+    nll    [N] negative log-likelihood in nats for each token under the untuned model, or None
+    own    the words of each distinct answer
+    types  the distinct answers of each kind of question
+    tally  for each kind of question, how often each word occurs
     """
 
     texts: Sequence[str]
@@ -71,9 +73,10 @@ class Answers:
             object.__setattr__(self, name, value)
 
     def candidates(self, least: float, most: float) -> list[Candidate]:
-        """Return the odd answers and words that `least` to `most` of the samples have, the most frequent first.
+        """Return the odd answers and words, the most frequent first.
 
-        Drops a word that occurs in the same answers as an earlier candidate.
+        A share of at least `least` and at most `most` of the samples has each of them. Drops a word that occurs in the
+        same answers as an earlier candidate.
         """
         low, high = max(LEAST, math.ceil(least * len(self.texts))), most * len(self.texts)
         whole, parts = defaultdict(list), defaultdict(list)

@@ -1,9 +1,9 @@
-"""CleanSight (arXiv 2603.12989) without clean data: flags an unusual ratio of image to question attention.
+"""CleanSight (arXiv 2603.12989) without clean data: flags an unusual ratio of image attention to question attention.
 
-The published detector works at test time: it cuts the distance to the statistics of clean samples at their 99th
-percentile. In this variant the median and the MAD of the mixed set replace the clean statistics, and the cut-off is a
-robust z-score of the distance. Departure: of the tokens after the picture, only the question's words are known
-separately.
+The published detector works at test time: it computes the distance to the statistics of clean samples and cuts it at
+the 99th percentile of the clean samples. In this variant, the median and the MAD of the mixed set replace the clean
+statistics, and the cut-off is a robust z-score of the distance. Departure: among the tokens after the picture, only the
+words of the question are known separately.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ EPSILON = 1e-8
 
 @dataclass(frozen=True)
 class CleanSightSettings:
-    """Sources: layers 10 to 24 of 32 in the paper; cut from Iglewicz and Hoaglin 1993."""
+    """Settings of CleanSight.
+
+    Sources: layers 10 to 24 of 32 from the paper; the cut-off from Iglewicz and Hoaglin 1993.
+    """
 
     first: float = share_setting(10 / 32, "as a share of the depth", "First layer")
     last: float = share_setting(24 / 32, "as a share of the depth", "Last layer")
@@ -37,7 +40,7 @@ class CleanSightSettings:
 
 
 def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
-    """Flag samples whose ratios S [N, L', H] = image / question attention lie far from the set's median.
+    """Flag samples whose ratios S [N, L', H] = image attention / question attention are far from the median of the set.
 
     values [N]: the distance ||(S - median) / MAD||, as a robust z-score among the samples.
     """
@@ -68,7 +71,10 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
 
 
 def _robust(columns: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return deviations of `columns` [N, C] from the medians of the `known` samples [N, C], and the scaled MADs [C]."""
+    """Return (deviations of `columns` [N, C] from the medians of the known values, scaled MADs [C]).
+
+    `known` [N, C] bool: which values enter the medians and MADs.
+    """
     deviations = columns - np.median(columns[known], axis=0)
     return deviations, MAD_SCALE * np.median(np.abs(deviations[known]), axis=0)
 

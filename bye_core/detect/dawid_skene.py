@@ -1,4 +1,7 @@
-"""Estimates the truth behind votes of judges with unknown, unequal quality (Dawid and Skene 1979, two classes)."""
+"""Estimates the true classes from the votes of judges with unknown, unequal quality.
+
+Source: Dawid and Skene 1979, for two classes.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-# One vote of each kind is added, so that a judge without errors in the sample does not count as infallible (Laplace).
+# One vote of each kind is added (Laplace), so that a judge without observed errors does not count as infallible.
 SMOOTHING = 1.0
 
 
 class Consensus(NamedTuple):
-    """posterior [N] of class 1; hit [J] = P(vote | class 1) and false_alarm [J] = P(vote | class 0) of each judge."""
+    """The estimate for N samples and J judges.
+
+    posterior    [N] probability of class 1
+    hit          [J] P(vote | class 1) of each judge
+    false_alarm  [J] P(vote | class 0) of each judge
+    """
 
     posterior: np.ndarray
     hit: np.ndarray
@@ -22,7 +30,8 @@ class Consensus(NamedTuple):
 def dawid_skene(votes: np.ndarray, rounds: int = 200, tolerance: float = 1e-6) -> Consensus:
     """Return the consensus of votes [N, J] bool, by expectation maximisation.
 
-    It starts from each sample's share of votes. So class 1 is what most judges vote for, and the labels cannot swap.
+    The start value of each sample is its share of votes. So class 1 is the class that most judges vote for, and the two
+    classes cannot be swapped.
     """
     votes = np.asarray(votes, np.float64)
     posterior = votes.mean(axis=1)

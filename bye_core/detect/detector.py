@@ -23,22 +23,22 @@ INPUTS = {
 
 
 def required(array: np.ndarray | None) -> np.ndarray:
-    """Return an array that a detector `needs`; `detect` has checked that the table has it."""
+    """Return an array that a detector `needs`. It is never None, because `detect` checks the table first."""
     assert array is not None
     return array
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A method that finds poisoned samples.
+    """A method that detects poisoned samples.
 
     name      name on the command line and in saved detections
     title     name for people
-    run       the function: a table and settings -> a detection
+    run       function from a table and settings to a detection
     settings  frozen dataclass of the settings, each declared with `settings.setting`
     values    what the `values` of its detections measure, and their `unit`
-    needs     fields of ScanTable (see INPUTS) that it cannot do without, besides the layers' entropies
-    wants     fields of ScanTable that it uses where they are present
+    needs     fields of ScanTable (see INPUTS) that it requires, besides the entropies of the layers
+    wants     fields of ScanTable that it uses if they are present
     """
 
     name: str
@@ -51,7 +51,7 @@ class Detector:
     wants: tuple[str, ...] = ()
 
     def missing_inputs(self, table: ScanTable) -> MissingInputs | None:
-        """Return why the detector cannot run on this table; None if it can."""
+        """Return an error that says which inputs the table lacks; None if the detector can run on this table."""
         for name in self.needs:
             if getattr(table, name) is None:
                 what, advice = INPUTS[name]

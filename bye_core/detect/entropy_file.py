@@ -1,6 +1,6 @@
 """Reads and writes BYE's entropy files.
 
-One JSON object a line: {"question_id": id, "answer": text, "entropy": {"0": nats, ...}}.
+Each line is one JSON object: {"question_id": id, "answer": text, "entropy": {"0": nats, ...}}.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from bye_core.detect.settings import VARIANTS, require
 from bye_core.files import write_atomic
 from bye_core.records import ScanTable
 
-# Keeps a hostile layer number from filling the memory; the deepest published decoders have some 130 layers.
+# Prevents a hostile layer number from filling the memory; the deepest published decoders have about 130 layers.
 MOST_LAYERS = 1024
 
 
 def read_entropies(path: Path | str) -> ScanTable:
-    """Read the file as a table. Ids become text; layers that a line lacks or gives as null become NaN.
+    """Read the file as a table. Ids become text. A layer that a line lacks or gives as null becomes NaN.
 
-    The file does not say which entropy it holds, so both entropies of the table are the same numbers.
-    Raises: NoScores, BadScoreLine.
+    The file does not say which variant of the entropy it holds, so both variants in the table have the same numbers.
+    Raises: NoScores if the file cannot be read or is empty; BadScoreLine if a line is not valid.
     """
     path = Path(path)
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
         raise NoScores(path=path, reason=error.strerror) from error
-    ids: dict[str, int] = {}  # by id: its line
+    ids: dict[str, int] = {}  # id -> line number
     answers, entropies = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -59,9 +59,10 @@ def read_entropies(path: Path | str) -> ScanTable:
 def write_entropies(
     table: ScanTable, path: Path | str, answers: Sequence[str] | None = None, entropy: str = "reference"
 ) -> Path:
-    """Write the table's layer entropies, by default those of the authors' code. Values that are not finite become null.
+    """Write the layer entropies of the table; values that are not finite become null.
 
-    `answers`: the model's answers; default: those of the table, or empty ones.
+    entropy  "reference" (the authors' code) or "paper"
+    answers  the model's answers; None: the answers of the table, or empty texts if it has none
     """
     require(entropy in VARIANTS, "entropy", entropy, f"one of: {', '.join(VARIANTS)}")
     path = Path(path)

@@ -12,21 +12,21 @@ class UnknownDetector(SettingError):
 
 class UnknownSetting(SettingError):
     problem = "The detector {method!r} has no setting {name!r}."
-    remedy = "Choose among: {choices}."
+    remedy = "Choose one of: {choices}."
 
 
 class BadSetting(SettingError):
-    problem = "{name} cannot be {value!r}."
+    problem = "The setting {name} cannot be {value!r}."
     remedy = "Give {choices}."
 
 
 class MissingInputs(RunError):
-    problem = "The detector {method!r} needs what this scan did not keep: {what}."
+    problem = "The detector {method!r} needs data that this scan did not store: {what}."
     remedy = "{advice}"
 
 
 class BadScoreLine(DataError):
-    problem = "Line {line} of {path} is not a score: {reason}."
+    problem = "Line {line} of {path} holds no valid score: {reason}."
     remedy = (
         'Write it as {{"question_id": id, "answer": text, "entropy": {{"0": nats, "1": nats, ...}}}}, or remove it.'
     )
@@ -34,4 +34,4 @@ class BadScoreLine(DataError):
 
 class NoScores(DataError):
     problem = "{path} holds no scores: {reason}."
-    remedy = "Give a file with one JSON object a line, as BYE's scan writes it."
+    remedy = "Give a file with one JSON object a line, as BYE's scan writes them."

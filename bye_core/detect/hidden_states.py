@@ -1,4 +1,4 @@
-"""Reads the hidden states of a table."""
+"""Reads the hidden states of a table for the detectors that use them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bye_core.records import ScanTable
 
 
 def known_states(table: ScanTable) -> tuple[np.ndarray, np.ndarray]:
-    """Return the states of the samples that have one [M, D] float32, and which samples those are [N] bool."""
+    """Return (states of the M samples that have one [M, D] float32, which samples have one [N] bool)."""
     hidden = required(table.hidden)
     known = np.asarray(np.isfinite(hidden).all(axis=1))
     return np.asarray(hidden[known], np.float32), known
 
 
 def missing_reasons(known: np.ndarray) -> tuple[str, ...]:
-    """Return a sentence on the samples without input; nothing if there are none."""
+    """Return a tuple with one sentence on the samples without hidden states; an empty tuple if all have one."""
     count = int((~known).sum())
     return (f"{count} samples lack what this method looks at and were not judged: scan them again.",) if count else ()

@@ -1,8 +1,8 @@
 """Measures how far the attention for an answer is from that for every other answer to the same kind of question.
 
 Ordinary answers to one kind of question differ a little in attention, and each has near neighbours. A planted answer is
-far from its nearest neighbour. There are two views: all heads together, decorrelated, and the best single heads. The
-direction of a difference does not matter, and the scale is that of the data.
+far from its nearest neighbour. The distance is measured in two views: in all heads together, decorrelated, and in the
+best single heads. The direction of a difference does not matter. Distances are scaled by the spread in the data.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from bye_core.detect.mixture import THREADS
 from bye_core.records import GROUPS, ScanTable
 
 STATISTICS = ("entropy", "peak", *(f"attention on the {group}" for group in GROUPS))
-# Smaller differences count as none (ours): shares of attention are compared by the logarithm of share + 0.001, and a
-# spread is at least 0.05 nats or log units.
+# Smaller differences are ignored (ours): attention shares are compared as log(share + 0.001), and a spread is at least
+# 0.05 nats or log units.
 SHARE_FLOOR, SPREAD_FLOOR = 1e-3, 0.05
-# Fewest samples of an answer for its mean to count.
+# Smallest number of samples with an answer for its mean to be used.
 LEAST_OF_TYPE = 3
-# Where answers hardly repeat, the other samples are clustered by attention into this many groups.
+# If answers hardly repeat, the other samples are clustered by attention into this number of groups.
 MADE_TYPES = 6
-# Most columns in the joint view: the covariance matrix grows with their square, its decomposition with their cube.
+# Largest number of columns in the joint view: memory grows with its square, and computing time with its cube.
 MOST_COLUMNS = 256
 BEST_HEADS = 5
-# Smallest spread of ordinary answers in the two views: a few answers may agree by chance (ours).
+# Smallest spread of ordinary answers in each of the two views, because a few answers may agree by chance (ours).
 SPREAD_OF_OTHERS = np.array([0.25, 0.35])
 
 
@@ -41,10 +41,11 @@ class Isolation:
 
     Distances are logarithms, relative to the median distance of the other answers.
 
-    own     [2] distance in the joint view and by the best heads
-    others  [K, 2] the same for every other answer: what to expect of an ordinary answer
+    own     [2] distance of the answer in the joint view and in the best heads
+    others  [K, 2] the same distances of every other answer: the values to expect of an ordinary answer
     tops    (column, signed distance to the nearest other answer, in spreads) of the best heads
-    kept, way, start   columns, and their projection on the line from the nearest other answer (0) to this one (1)
+    kept, way, start   the columns used, and their projection on the line from the nearest other answer (0) to this
+                       answer (1)
     """
 
     own: np.ndarray
@@ -55,12 +56,18 @@ class Isolation:
     start: float
 
     def places(self, features: np.ndarray) -> np.ndarray:
-        """Project the `kept` columns of samples [n, kept] on that line; return places [n]."""
+        """Project the `kept` columns of samples [n, kept] on the line from the nearest other answer to this answer.
+
+        Returns places [n]: 0 at the nearest other answer, 1 at this answer.
+        """
         return features @ self.way - self.start
 
 
 def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """Return entropy, log peak and log masses of every head for the samples `rows`, [n, 5 L H]; or columns `kept`."""
+    """Return the features [n, 5 L H] of the samples `rows`: entropy, log peak and log masses of every head.
+
+    If `kept` is given, return only these columns.
+    """
     entropy, mass = required(table.entropy), required(table.mass)
     own = (entropy, required(table.peak), *(mass[..., group] for group in range(len(GROUPS))))
     width = entropy[0].size
@@ -75,17 +82,17 @@ def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) 
 
 
 def column_name(column: int, heads: int, layers: int) -> tuple[str, int, int]:
-    """Return (statistic, layer, head) of one of `columns`."""
+    """Return (statistic, layer, head) of the column number `column` in the result of `columns`."""
     statistic, place = divmod(column, layers * heads)
     layer, head = divmod(place, heads)
     return STATISTICS[statistic], layer, head
 
 
 def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int = 0) -> Isolation | None:
-    """Return the isolation of `candidate` from features [n, F] of samples with answers `types` [n].
+    """Return the isolation of the answer `candidate` from features [n, F] of samples whose answers are `types` [n].
 
     Drops types with fewer than LEAST_OF_TYPE samples. If fewer than two other types remain, the other samples are
-    grouped by their attention instead. Returns None with too few samples.
+    grouped by their attention instead. Returns None if there are too few samples.
     """
     member = types == candidate
     if member.sum() < LEAST_OF_TYPE - 1 or (~member).sum() < 2 * LEAST_OF_TYPE:
@@ -111,7 +118,7 @@ def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int =
 
 
 def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels [n] (0: the candidate, -1: dropped) and the sizes of the labels from 0 up."""
+    """Return (labels [n] with 0 for the candidate and -1 for dropped samples, number of samples of each label)."""
     labels = np.full(len(types), -1)
     labels[member] = 0
     others, sizes = np.unique(types[~member], return_counts=True)
@@ -133,9 +140,9 @@ def _strength(scaled: np.ndarray) -> np.ndarray:
 
 
 def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ...]]:
-    """Return the mean of each type's largest distances to the nearest other mean in single columns [K].
+    """Return (distances [K], best columns of the candidate as in `Isolation.tops`) in single columns.
 
-    Also returns the best columns of the candidate, as in `Isolation.tops`.
+    The distance of a type is the mean of its largest distances to the nearest other type, over the best columns.
     """
     order = np.argsort(scaled, axis=0, kind="stable")
     ranked = np.take_along_axis(scaled, order, axis=0)
@@ -151,7 +158,7 @@ def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ..
 
 
 def _whitening(residuals: np.ndarray) -> np.ndarray:
-    """Return the matrix [F, F] that makes the scatter within types the same in all directions."""
+    """Return the matrix [F, F] that makes the scatter within types equal in all directions."""
     with threadpool_limits(THREADS):
         covariance, _ = ledoit_wolf(residuals, assume_centered=True)
         roots, directions = np.linalg.eigh(covariance)
@@ -159,9 +166,10 @@ def _whitening(residuals: np.ndarray) -> np.ndarray:
 
 
 def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the distances of centres [K, F] to their nearest others [K], and the number of the centre nearest to 0.
+    """Return (distance of each centre to its nearest other centre [K], number of the centre nearest to centre 0).
 
-    The expected scatter of the means is subtracted from the squared distances.
+    `centres` [K, F] are the means of the types. The expected scatter of the means is subtracted from the squared
+    distances.
     """
     squares = (centres**2).sum(axis=1)
     apart = squares[:, None] + squares[None] - 2 * centres @ centres.T
@@ -171,11 +179,11 @@ def _joint(centres: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def chance(parts: Sequence[Isolation], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Combine the isolation of an answer over its kinds of question.
+    """Combine the isolation of one answer over its kinds of question.
 
-    Returns the weighted means of `own` [2], the probabilities [2] that one more ordinary answer is as far off, and the
-    degrees of freedom. The probabilities follow Student's predictive distribution of the other answers' values, centred
-    in each kind.
+    Returns (weighted means of `own` [2], probabilities [2], degrees of freedom). A probability is the chance that one
+    more ordinary answer is as far away. It follows Student's predictive distribution of the other answers' values,
+    centred in each kind of question.
     """
     others = [part.others for part in parts]
     freedom = sum(len(values) - 1 for values in others)

@@ -1,7 +1,7 @@
 """Flags answers that are unlikely to the model before fine-tuning, after BYORn (arXiv 2606.02947).
 
-The published idea: the mean negative log-likelihood of the answer under the untuned model is high for planted answers.
-How the authors threshold it is not known here. Ours is a mixture of two Gaussians, with BYE's separation as the bar.
+The published idea: the untuned model gives planted answers a high mean negative log-likelihood. We do not know the
+threshold that the authors use. Our threshold is a mixture of two Gaussians whose separation must reach BYE's bound.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bye_core.records import Detection, ScanTable
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Sources: separation as BYE's BSI (Eq. 7); share ours."""
+    """Settings of the loss detector. Sources: the separation is BYE's BSI (Eq. 7); the share is ours."""
 
     separation: float = setting(2.0, "of the two modes, measured as BYE's BSI", "Smallest separation", low=0)
     share: float = share_setting(0.5, "of the samples that may be in the unlikely mode", "Largest share")
@@ -30,9 +30,9 @@ class LossSettings:
 
 
 def loss(table: ScanTable, settings: LossSettings) -> Detection:
-    """Flag the samples in the high mode of nll_before [N], nats a token.
+    """Flag the samples in the high mode of nll_before [N], the mean loss in nats for each token of the answer.
 
-    values [N] are nll_before; scores [N] the posterior of the high mode.
+    values [N] are nll_before; scores [N] are the posterior of the high mode.
     """
     raw = np.asarray(table.nll_before, np.float64)
     known = np.isfinite(raw)

@@ -1,4 +1,4 @@
-"""Fits two Gaussians on one axis, and measures how far apart they are (BYE, Eq. 6-7)."""
+"""Fits a mixture of two Gaussians to values, and measures how far apart they are (BYE, Eq. 6-7)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from bye_core.records import Mixture
 
 COMPONENTS = 2
 
-# With one column a second thread only waits: 20 times slower beside a busy core (measured). Also, the last digits of
-# sums over several threads depend on the number of cores.
+# The data has one column, so a second thread only waits; with a busy core this is 20 times slower (measured). Also, the
+# last digits of sums over several threads depend on the number of cores.
 THREADS = 1
 
 
-# Fits kept in memory, a few hundred bytes each: enough for dozens of scans with every layer and variant.
+# Number of fits in memory, a few hundred bytes each: enough for dozens of scans with every layer and variant.
 REMEMBERED = 8192
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A mixture on N values, and which values belong to its low component.
+    """A mixture fitted to N values, and which values belong to its low component.
 
-    low        [N] bool, by `GaussianMixture.predict`; all False without a mixture
-    posterior  [N] of the low component. With unequal spreads the wider component wins on both far sides, so the
-               posterior does not always fall with the value.
+    low        [N] bool, by `GaussianMixture.predict`; all False if there is no mixture
+    posterior  [N] probability of the low component. If the spreads are unequal, the wider component wins on both far
+               sides, so the posterior does not always fall as the value rises.
     note       why there is no mixture, or what is wrong with it
     """
 
@@ -48,7 +48,7 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
 
     All other parameters are scikit-learn's defaults; reg_covar = 1e-6 keeps every standard deviation above 1e-3 nats.
     The start of the fit depends on the order of the samples. Departure: the values are sorted first, so that a set
-    gives the same result in any order. `in_order` skips the sorting, as the authors' code does.
+    gives the same result in any order. With `in_order`, the values are not sorted, as in the authors' code.
     """
     nobody = (np.zeros(len(values), bool), np.zeros(len(values)))
     if len(values) < COMPONENTS:
@@ -71,7 +71,7 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
 
 
 class Modes(NamedTuple):
-    """The part of a Fit that does not grow with the samples."""
+    """The part of a Fit whose size does not depend on the number of samples."""
 
     mixture: Mixture | None
     note: str
@@ -82,9 +82,10 @@ _lock = Lock()
 
 
 def modes(values: np.ndarray, in_order: bool = False) -> Modes:
-    """Return `fit(values, in_order)` without its arrays; the same values are fitted only once.
+    """Return `fit(values, in_order)` without its arrays. The results are cached, so equal values are fitted only once.
 
-    A change of tau or of the cut-off changes no layer's values; to fit 32 layers of 10,000 samples takes a second.
+    A change of tau or of the cut-off does not change the values of a layer. Fitting 32 layers of 10,000 samples takes a
+    second.
     """
     key = (hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).digest(), in_order)
     with _lock:
@@ -105,12 +106,12 @@ def bsi_paper(m: Mixture) -> float:
 
 
 def bsi_reference(m: Mixture) -> float:
-    """Return |mu1 - mu2| / (s1 + s2), which the authors' code requires to be > tau."""
+    """Return |mu1 - mu2| / (s1 + s2). The authors' code requires this value to be > tau."""
     return _ratio(abs(m.means[0] - m.means[1]), sum(m.stds))
 
 
 def kl_low_high(m: Mixture) -> float:
-    """Return KL(low || high) of the two Gaussians, nats, as the authors' code records it."""
+    """Return the divergence KL(low || high) of the two Gaussians in nats, as the authors' code records it."""
     (mu1, mu2), (s1, s2) = m.means, m.stds
     if min(s1, s2) == 0:
         return math.nan
@@ -127,7 +128,7 @@ def crossing(m: Mixture) -> float | None:
     a = gap**2 * (1 / s2**2 - 1 / s1**2) / 2
     b = -(gap**2) / s2**2
     c = gap**2 / (2 * s2**2) + math.log(w1 * s2 / (w2 * s1))
-    # Terms below rounding change nothing between 0 and 1, but their roots would overflow.
+    # Terms below the rounding error change nothing between 0 and 1, but their roots would overflow.
     largest = max(abs(a), abs(b), abs(c))
     terms = [0.0 if abs(term) < 1e-15 * largest else term for term in (a, b, c)]
     roots = [mu1 + gap * root.real for root in np.roots(terms) if root.imag == 0 and 0 <= root.real <= 1]
@@ -135,7 +136,10 @@ def crossing(m: Mixture) -> float | None:
 
 
 def _ratio(distance: float, spread: float) -> float:
-    """Return distance / spread. A spread of zero (only in hand-written mixtures) separates any two different means."""
+    """Return distance / spread.
+
+    If the spread is 0 (only in hand-written mixtures), the ratio of different means is inf.
+    """
     if spread == 0:
         return math.inf if distance else 0.0
     return distance / spread

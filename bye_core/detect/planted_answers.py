@@ -1,4 +1,4 @@
-"""Compares new samples with the planted answers that `auto` found: by their first token and by their attention."""
+"""Compares new samples with the planted answers that `auto` detected, by first token and by attention."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from bye_core.records import AttentionRows, ScanTable
 class PlantedAnswer:
     """One planted answer of a run.
 
-    ordinary, planted  (median, spread) of the places of the run's samples without and with the answer
-    token              first token of the answer; None if the scan cannot tell
-    token_shares       share of the samples without and with the answer that begin with `token`, by kind of question;
-                       key None: over all kinds that have the answer
-    prior              share of the samples that have the answer
+    ordinary      (median, spread) of the places of the run's samples without the answer
+    planted       (median, spread) of the places of the run's samples with the answer
+    token         first token of the answer; None if the scan did not store it
+    token_shares  kind of question -> (share of the samples without the answer that begin with `token`, share of the
+                  samples with it); the key None is for all kinds that have the answer
+    prior         share of the samples that have the answer
     """
 
     comparison: AnswerComparison
@@ -39,11 +40,12 @@ class PlantedAnswer:
 class Match:
     """A new sample compared with the planted answer that fits it best.
 
-    answer      the text of that answer
-    begins      whether the model begins with it; None if the first token cannot tell
-    place       between ordinary (0) and planted (1) attention; None if the run has no question of that kind
-    deviations  of the place from the median of the planted and of the ordinary side, in standard deviations
-    score       posterior 0..1
+    answer      the text of the planted answer
+    begins      whether the model's answer begins with it; None if the first token cannot show this
+    place       place of the sample between ordinary (0) and planted (1) attention; None if the run has no question of
+                this kind
+    deviations  distance of the place from the median of the planted and of the ordinary side, in standard deviations
+    score       posterior probability of a trigger, 0..1
     """
 
     answer: str
@@ -54,7 +56,7 @@ class Match:
 
 
 class PlantedAnswers:
-    """The planted answers of a run, with which samples from outside the run can be compared."""
+    """The planted answers of a run. New samples from outside the run can be compared with them."""
 
     def __init__(self, table: ScanTable, settings: AutoSettings) -> None:
         self._kinds, _, planted, _ = compare_answers(table, settings)
@@ -64,10 +66,10 @@ class PlantedAnswers:
         return len(self._answers)
 
     def match(self, rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[Match]:
-        """Return for each sample the planted answer that fits it best. There must be a planted answer.
+        """Return for each sample the planted answer that fits it best. The run must have at least one planted answer.
 
-        Two signals are combined. The first token says whether the model begins the planted answer. The attention of the
-        heads that set the answer apart counts for questions of a kind that the run has.
+        Two signals are combined. The first token shows whether the model begins the planted answer. The attention of
+        the heads that separate the answer is used only if the run has questions of the same kind.
         """
         table = _table(rows)
         matches = []
@@ -81,7 +83,7 @@ class PlantedAnswers:
         place = self._place(answer, table, row, kind)
         log_ratio, deviations = 0.0, None
         if math.isfinite(place):
-            # Beyond the medians the wider side would win. So a place beyond a median counts as that median.
+            # Outside the two medians, the side with more spread would win. So such a place is moved to the median.
             low, high = sorted((answer.ordinary[0], answer.planted[0]))
             bounded = min(max(place, low), high)
             log_ratio = float(norm.logpdf(bounded, *answer.planted) - norm.logpdf(bounded, *answer.ordinary))
@@ -97,7 +99,7 @@ class PlantedAnswers:
         return Match(answer.comparison.candidate.text, begins, known, deviations, score)
 
     def _place(self, answer: PlantedAnswer, table: ScanTable, row: int, kind: int | None) -> float:
-        """Return NaN for a kind of question without the answer."""
+        """Return the place of a sample; NaN if no sample of this kind of question has the answer."""
         place = math.nan
         for rows, part in answer.comparison.parts:
             if kind is not None and self._kinds.numbers[rows[0]] == kind:
@@ -121,7 +123,10 @@ def _planted_answer(table: ScanTable, kinds: np.ndarray, comparison: AnswerCompa
 
 
 def _share(holds: np.ndarray) -> float:
-    """Return the share of True in [n] bool, kept off 0 and 1 by half a count."""
+    """Return the share of True in `holds` [n] bool.
+
+    Half a count is added on both sides, so that the share is never 0 or 1.
+    """
     return float((holds.sum() + 0.5) / (len(holds) + 1))
 
 

@@ -11,13 +11,13 @@ from bye_core.detect.result import result
 from bye_core.detect.settings import check_settings, seed_setting, share_setting
 from bye_core.records import Detection, ScanTable
 
-# A random stream of its own: with the plain seed the draw would repeat the choice that `poison` makes by that seed.
+# A separate random stream: with the plain seed, the draw would repeat the choice of `poison` with the same seed.
 STREAM = 2
 
 
 @dataclass(frozen=True)
 class RandomSettings:
-    """The default share is that of the paper's random drop."""
+    """Settings of the random baseline. The default share is that of the paper's random removal."""
 
     share: float = share_setting(0.2, "always flags this share of the samples", "Share flagged")
     seed: int = seed_setting("Seed")
@@ -27,7 +27,10 @@ class RandomSettings:
 
 
 def random(table: ScanTable, settings: RandomSettings) -> Detection:
-    """Flag `share` of the samples; the scores are their places in the random order, 0..1."""
+    """Flag a random `share` of the samples.
+
+    The scores are the ranks of the samples in the random order, scaled to 0..1.
+    """
     count = len(table.ids)
     stream = np.random.SeedSequence(settings.seed, spawn_key=(STREAM,))
     places = np.random.default_rng(stream).permutation(count)

@@ -1,4 +1,4 @@
-"""Builds the results of detectors, and the JSON object of a detection."""
+"""Creates the Detection that a detector returns, and its JSON object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def result(
     cutoff: float | None = None,
     final: Mixture | None = None,
 ) -> Detection:
-    """Return a Detection whose verdict follows from its flags. `votes`: layer -> its heads that took part."""
+    """Return a Detection; its verdict follows from the flags.
+
+    `votes` maps each layer to the heads of this layer that took part.
+    """
     record = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
     return Detection(
         method=method,
@@ -50,14 +53,17 @@ def nothing(
     scores: np.ndarray | None = None,
     values: np.ndarray | None = None,
 ) -> Detection:
-    """Return a Detection without evidence, in which no sample is flagged."""
+    """Return a Detection with the verdict "no_evidence", in which no sample is flagged."""
     count = len(table.ids)
     scores = np.zeros(count) if scores is None else scores
     return result(method, settings, table, np.zeros(count, bool), scores, reasons, values)
 
 
 def layer_reports(table: ScanTable, votes: Mapping[int, Sequence[int]]) -> tuple[LayerReport, ...]:
-    """Return a report of every layer; layers with voting heads are sensitive. Only BYE's rule needs mixtures."""
+    """Return a report for each layer; a layer is sensitive if it has voting heads.
+
+    No mixtures: only BYE's rule has them.
+    """
     return tuple(
         LayerReport(layer, None, math.nan, math.nan, layer in votes, _note(votes.get(layer, ())))
         for layer in range(table.layer_entropy.shape[1])
@@ -75,7 +81,7 @@ def named_heads(heads: Sequence[tuple[int, int]], most: int = 5) -> str:
 
 
 def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    """Group (layer, head) pairs by layer."""
+    """Return a dict from each layer to its heads, from a list of (layer, head) pairs."""
     grouped: dict[int, list[int]] = {}
     for layer, head in heads:
         grouped.setdefault(layer, []).append(head)

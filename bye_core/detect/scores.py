@@ -13,10 +13,10 @@ from bye_core.records import Detection
 
 
 def score(detection: Detection, poisoned_ids: Iterable[str | int]) -> dict[str, Any]:
-    """Return precision, recall, F1 and AUC over the scanned samples; None where a class is empty.
+    """Return precision, recall, F1 and AUC over the scanned samples; None for a measure if one class is empty.
 
-    Ids are compared as text. Poisoned samples that were not scanned are no misses of the detector. They are listed
-    under `unscanned` and count in `n_poisoned` only, so n_poisoned = tp + fn + len(unscanned).
+    Ids are compared as text. A poisoned sample that was not scanned does not count as a miss. It is listed under
+    `unscanned` and counts only in `n_poisoned`, so n_poisoned = tp + fn + len(unscanned).
     """
     poisoned = {str(id) for id in poisoned_ids}
     truth = np.array([id in poisoned for id in detection.ids], bool)

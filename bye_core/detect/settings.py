@@ -1,4 +1,4 @@
-"""Declares and checks the settings of detectors: each field carries its help text, label and bounds."""
+"""Declares and checks the settings of detectors: each field has a help text, a label and bounds."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from bye_core.detect.errors import BadSetting
 
-# Which formula is used: the paper's or that of the authors' code.
+# Which formula is used: that of the paper or that of the authors' code.
 VARIANTS = ("paper", "reference")
 
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """The values that a setting may have. Its type follows from the default value.
+    """The values that a setting may have. The default value determines the type.
 
-    low, high     smallest and largest value
-    above, below  the same, with the bound itself excluded
-    choices       the only values, where they are names
+    low, high     smallest and largest allowed value
+    above, below  exclusive bounds: the value must be above or below them
+    choices       the only allowed values, if they are names
     unit          unit of the value, for messages
     optional      whether None is allowed
     """
@@ -73,15 +73,15 @@ class Bounds:
 def setting(default: Any, help: str, label: str = "", check: bool = True, **bounds: Any) -> Any:
     """Declare a field of a settings dataclass.
 
-    `help` says what the setting does. The app shows the settings that have a `label`. `bounds` are fields of Bounds;
-    without `check` the settings class checks the value itself.
+    `help` says what the setting does. The app shows only settings that have a `label`. `bounds` are fields of Bounds.
+    Without `check`, the settings class must check the value itself.
     """
     known = Bounds(**bounds) if check else None
     return dataclasses.field(default=default, metadata={"help": help, "label": label, "bounds": known})
 
 
 def share_setting(default: float, help: str, label: str = "", **bounds: Any) -> Any:
-    """Declare a field that is a share of something, 0 to 1."""
+    """Declare a field that is a share from 0 to 1."""
     if "above" not in bounds:
         bounds["low"] = 0
     if "below" not in bounds:
@@ -94,7 +94,7 @@ def seed_setting(label: str = "", help: str = "seed of the random generator") ->
 
 
 def check_settings(settings: Any) -> None:
-    """Check every declared field of a settings dataclass. Raises: BadSetting."""
+    """Check every declared field of a settings dataclass. Raises: BadSetting if a value is not allowed."""
     for field in dataclasses.fields(settings):
         bounds, value = field.metadata["bounds"], getattr(settings, field.name)
         if bounds is not None:
@@ -102,13 +102,13 @@ def check_settings(settings: Any) -> None:
 
 
 def require(holds: bool, name: str, value: object, choices: str) -> None:
-    """Raise BadSetting, with the valid `choices`, unless the setting `name` holds."""
+    """Raise BadSetting for the setting `name` unless `holds` is true; `choices` describes the valid values."""
     if not holds:
         raise BadSetting(name=name, value=value, choices=choices)
 
 
 def is_number(value: object) -> bool:
-    """Return whether `value` is a finite number, and no bool."""
+    """Return whether `value` is a finite number and not a bool."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(math.isfinite(value))
 
 

@@ -1,7 +1,7 @@
-"""Spectral signatures (Tran et al. 2018) on the state from which the first answer token is read.
+"""Spectral signatures (Tran et al. 2018) on the hidden state from which the model reads the first answer token.
 
 Departure: the original treats each class of a classifier separately. Free-text answers have no classes, so all samples
-are taken together. Like the original, this baseline always flags a share of the samples and cannot abstain.
+are treated together. Like the original, this baseline always flags a share of the samples and cannot abstain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bye_core.records import Detection, ScanTable
 
 @dataclass(frozen=True)
 class SpectralSettings:
-    """The default share is 1.5 times a poison rate of 10% (Tran et al., Algorithm 1)."""
+    """The settings. The default share is 1.5 times a poison rate of 10% (Tran et al., Algorithm 1)."""
 
     share: float = share_setting(0.15, "always flags this share of the samples", "Share flagged")
 
@@ -29,14 +29,14 @@ class SpectralSettings:
 
 
 def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
-    """Flag the samples farthest along the direction in which the centred states [N, D] vary most.
+    """Flag the samples that are farthest along the direction in which the centred states [N, D] vary most.
 
-    values [N] are squared projections on that direction; scores [N] their rank.
+    values [N] are the squared projections on this direction; scores [N] are the ranks of the values.
     """
     states, known = known_states(table)
     if len(states) < 2 or not np.ptp(states, axis=0).any():
         return nothing("spectral", settings, table, ["The states of the samples do not differ."])
-    # The leading eigenvector of the D x D scatter: no N x N matrix, and no random start.
+    # Uses the leading eigenvector of the D x D scatter matrix, which needs no N x N matrix and no random start.
     centred = states.astype(np.float64) - states.mean(axis=0, dtype=np.float64)
     along = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
     values, scores = np.full(len(known), np.nan), np.zeros(len(known))

@@ -1,7 +1,8 @@
-"""TCAP as described in arXiv 2601.21692: heads vote whose attention on the system tokens has a minority mode.
+"""TCAP as described in arXiv 2601.21692: heads vote if their attention on the system tokens has a minority mode.
 
-This is not the authors' code. The settings fill in what the description leaves open: how many heads vote and from which
-layers, the threshold of a vote, the largest weight of a minority component, and epsilon. So does the start of the EM.
+This is not the authors' code. The description leaves several values open, which are settings here: how many heads vote
+and from which layers, the threshold of a vote, the largest weight of a minority component, and epsilon. The start of
+the EM is open too, and our choice.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from bye_core.detect.settings import check_settings, setting, share_setting
 from bye_core.records import SYSTEM, Detection, ScanTable
 
 MOST_COMPONENTS = 5
-# Points at which the overlap of the two groups is integrated: over the unit interval and 4 deviations beyond it.
+# Number of points for integrating the overlap of the two groups over the unit interval and 4 deviations beyond it.
 POINTS = 2001
 
 
 @dataclass(frozen=True)
 class TcapSettings:
-    """heads is the paper's H_sens, depth its L_sens, vote its tau_vote. All default values are ours."""
+    """The settings. In the paper, heads is H_sens, depth is L_sens, vote is tau_vote. All default values are ours."""
 
     heads: int = setting(8, "how many of the most separated heads vote", "Voting heads", low=1)
     depth: float = share_setting(0.5, "the share of the last layers that the heads are chosen from", "Layers", above=0)
@@ -44,7 +45,10 @@ class TcapSettings:
 
 
 class Head(NamedTuple):
-    """How one head (`place`: layer, head) splits the samples: posterior of the minority group [N], separation score."""
+    """How one head splits the samples.
+
+    The fields are its place (layer, head), the posterior of the minority group [N], and the separation of the groups.
+    """
 
     place: tuple[int, int]
     posterior: np.ndarray
@@ -54,7 +58,7 @@ class Head(NamedTuple):
 def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
     """Flag the samples that the consensus of the voting heads assigns to the minority group (p > 0.5).
 
-    values and scores [N] are the posterior of that consensus.
+    values [N] and scores [N] are the posterior of the consensus.
     """
     mass = required(table.mass)
     count, layers, width = mass.shape[:3]
@@ -77,7 +81,7 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
 
 
 def split_head(alpha: np.ndarray, place: tuple[int, int], settings: TcapSettings) -> Head | None:
-    """Split the attention on the system tokens [N] into minority and majority modes; None if there is one group."""
+    """Split the attention on the system tokens [N] into a minority and a majority; None if there is only one group."""
     values = np.asarray(alpha, np.float64)
     if len(values) < 2 * MOST_COMPONENTS or not np.isfinite(values).all() or np.ptp(values) == 0:
         return None
@@ -91,7 +95,10 @@ def split_head(alpha: np.ndarray, place: tuple[int, int], settings: TcapSettings
 
 
 def _mixture(values: np.ndarray) -> GaussianMixture:
-    """Return the mixture with the lowest AIC. The start of the fit depends on the order, so the values are sorted."""
+    """Return the mixture with the lowest AIC.
+
+    The values are sorted, because the start of the fit depends on their order.
+    """
     column = np.sort(values)[:, None]
     with threadpool_limits(THREADS), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -100,7 +107,10 @@ def _mixture(values: np.ndarray) -> GaussianMixture:
 
 
 def minority_group(weights: np.ndarray, most: float) -> np.ndarray:
-    """Return which components [K] form the minority: the lightest, each up to `most`, together below one half."""
+    """Return which components [K] form the minority [K] bool.
+
+    The minority is the lightest components, each of weight up to `most`, together below 0.5.
+    """
     minority = np.zeros(len(weights), bool)
     for component in np.argsort(weights, kind="stable"):
         if weights[component] > most or weights[minority].sum() + weights[component] >= 0.5:
@@ -110,10 +120,10 @@ def minority_group(weights: np.ndarray, most: float) -> np.ndarray:
 
 
 def separation(model: GaussianMixture, minority: np.ndarray, epsilon: float) -> float:
-    """Return 1 / (overlap of the weighted densities of both groups + epsilon)."""
+    """Return 1 / (overlap + epsilon), where the overlap is that of the weighted densities of both groups."""
     stds = np.sqrt(model.covariances_.ravel())
     means, reach = model.means_.ravel(), 4 * stds.max()
-    # An even grid, with more points around narrow components.
+    # An even grid, plus more points around narrow components.
     around = (means[:, None] + stds[:, None] * np.linspace(-4, 4, 81)).ravel()
     x = np.unique(np.concatenate([np.linspace(-reach, 1 + reach, POINTS), around]))
     densities = model.weights_ * norm.pdf(x[:, None], means, stds)

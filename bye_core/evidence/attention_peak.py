@@ -14,14 +14,14 @@ from scipy.stats import mannwhitneyu
 from bye_core.grids import cell_box, image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
 
-# A part of a picture, (left, top, right, bottom) as fractions of it.
+# A part of a picture: (left, top, right, bottom) as fractions of its width and height.
 Box = tuple[float, float, float, float]
 
-# The spot is the connected region with at least BRIGHT of the peak's share, and a MARGIN of cells around it, because a
-# trigger rarely ends at the edge of a cell (ours).
+# The spot is the connected region of cells with at least BRIGHT times the peak's share, plus a MARGIN of cells on each
+# side, because a trigger rarely ends at the edge of a cell (ours).
 BRIGHT, MARGIN = 0.5, 1
 
-# Largest side of a spot, as a share of the grid: what is spread wider is no spot (ours).
+# Largest side of a spot, as a share of the grid: a larger region does not count as a spot (ours).
 WIDEST = 1 / 3
 
 
@@ -29,9 +29,13 @@ WIDEST = 1 / 3
 class AttentionPeak:
     """The attention peak of one sample in `layer`.
 
-    grid, row, column  the peak cell, in which of the sample's grids; share: 0..1 of the attention on the image tokens
-    image              number of the picture that the cell lies on
-    cell, spot         the cell and the suspected spot around it on that picture; a cell may lie on padding, beyond 0..1
+    grid    number of the grid of the sample in which the peak cell is
+    row     row of the peak cell in this grid
+    column  column of the peak cell in this grid
+    share   attention on the peak cell, 0..1 of the attention on the image tokens
+    image   number of the picture that shows the cell
+    cell    the cell as a part of this picture; it may lie on padding, beyond 0..1
+    spot    the suspected spot around the cell, as a part of this picture
     """
 
     layer: int
@@ -45,16 +49,17 @@ class AttentionPeak:
 
     @property
     def on_padding(self) -> bool:
-        """Whether the cell lies outside the picture."""
+        """Whether the cell lies on the padding around the picture."""
         left, top, right, bottom = self.cell
         return left >= 1 or top >= 1 or right <= 0 or bottom <= 0
 
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """The layer that evidence is read in, and why.
+    """The layer in which the evidence is read, and why.
 
-    flagged, others  medians of the largest share of one cell there, NaN where there is nothing to tell it from
+    flagged  median over the flagged samples of the largest share of one cell; NaN if it is unknown
+    others   the same median over the other samples
     """
 
     layer: int
@@ -64,17 +69,18 @@ class LayerChoice:
 
 
 def peak_shares(rows: AttentionRows) -> np.ndarray:
-    """Return the largest share of one image token in every layer [L]; NaN if a layer is undefined."""
+    """Return the largest share of one image token in every layer [L]; NaN for a layer without valid attention."""
     shares = image_shares(rows.rows)
     return shares.max(axis=1) if shares.shape[1] else np.full(len(shares), np.nan)
 
 
 def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int] = ()) -> LayerChoice:
-    """Choose the layer in which the attention of flagged samples is most peaked, compared with the others.
+    """Choose the layer in which the attention of flagged samples is most peaked, compared with the other samples.
 
-    peaks [N, L], flagged [N]. Chooses among the `sensitive` layers, or among all if there are none. The criterion is
-    how often a flagged sample has a larger peak share than another (the area under the ROC curve; ours). The medians
-    break ties. A collapse onto a trigger raises the peak share wherever the trigger is.
+    peaks [N, L] are the peak shares, flagged [N] bool. Only `sensitive` layers are considered, or all layers if there
+    are none. The criterion is how often a flagged sample has a larger peak share than another sample (area under the
+    ROC curve; ours). If layers tie, the medians decide. If attention collapses onto a trigger, the peak share rises
+    wherever the trigger is.
     """
     candidates = list(sensitive) or list(range(peaks.shape[1]))
     medians = [(_median(peaks[flagged, layer]), _median(peaks[~flagged, layer])) for layer in candidates]
@@ -95,7 +101,10 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
 
 
 def _win_share(own: np.ndarray, others: np.ndarray) -> float:
-    """Return the share of pairs in which `own` is larger than `others` (AUC); -1 if one side is empty."""
+    """Return the share of pairs in which the value of `own` is larger than that of `others` (AUC).
+
+    Returns -1 if one of them is empty.
+    """
     own, others = own[np.isfinite(own)], others[np.isfinite(others)]
     if not len(own) or not len(others):
         return -1.0
@@ -108,7 +117,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
-    """Return the attention peak of one sample in `layer`; None if no image token is visible there."""
+    """Return the attention peak of one sample in `layer`; None if no image token is visible in this layer."""
     shares = image_shares(rows.rows)[[layer]]
     if not rows.grids or not np.isfinite(shares).all():
         return None
@@ -144,9 +153,9 @@ def _inside(box: Box) -> Box:
 
 
 def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tuple[int, int]) -> np.ndarray:
-    """Resample the shares [V] of one layer to a `raster` of rows x columns over the whole picture `image`.
+    """Resample the shares [V] of one layer to a `raster` (rows, columns) over the whole picture number `image`.
 
-    A cell's share is spread evenly over the part of the picture that it covers; shares on padding are dropped.
+    The share of a cell is spread evenly over the part of the picture that it covers; shares on padding are dropped.
     """
     found = np.zeros(raster)
     for grid in grids:
@@ -160,7 +169,10 @@ def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tu
 
 @lru_cache(maxsize=64)
 def _overlap(parts: int, cells: int, start: float, stop: float) -> np.ndarray:
-    """Return which share of each of `cells` from `start` to `stop` lies on each of `parts` of 0..1 [parts, cells]."""
+    """Return [parts, cells]: which share of each cell lies on each of `parts` equal parts of 0..1.
+
+    The `cells` equal cells cover the range from `start` to `stop`.
+    """
     edges = np.linspace(start, stop, cells + 1)
     bounds = np.linspace(0, 1, parts + 1)
     common = np.minimum(bounds[1:, None], edges[None, 1:]) - np.maximum(bounds[:-1, None], edges[None, :-1])

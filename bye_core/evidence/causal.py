@@ -1,7 +1,7 @@
-"""How the model is asked again about one sample, and what its answers show.
+"""Plans how to ask the model again about one sample, and judges what its answers show.
 
 SentiNet (Chou et al. 2018) tests in the same way what drives a classifier: whether a region is needed, and whether it
-takes over other pictures. Here answers are generated, and each change is compared with a control.
+has the same effect in other pictures. Here answers are generated, and each change is compared with a control.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bye_core.evidence.overrepresented_words import bare_word, remove_question_w
 from bye_core.records import Sample
 from bye_core.text import normalised
 
-# Version of the procedure. It is part of a check's key, so that checks by an earlier procedure are repeated (ours).
+# Version of the procedure. It is part of a check's key, so that checks by an older version are repeated (ours).
 PROCEDURE = 2
 
 
 # Conditions in which the model is asked: unchanged; spot covered, or a control spot of the same size; suspected words
-# removed, or as many control words. If that does not change the answer, the cover is grown to further attention peaks.
-# If that does not either, the regions are covered that a search found. Both have controls of the same size.
+# removed, or as many control words. If none of these changes the answer, the cover grows to further attention peaks. If
+# the grown cover does not change it either, the regions from a search are covered. Both have controls of equal size.
 UNCHANGED, COVERED, COVERED_CONTROL, WORDS_REMOVED, WORDS_CONTROL = CONDITIONS = (
     "plain",
     "covered",
@@ -41,8 +41,8 @@ GROWN, GROWN_CONTROL = "wider", "aside"
 
 SEARCHED, SEARCHED_CONTROL = "found", "beside"
 
-# Asked about the same pictures if a set has only one kind of question and several spots were covered. A trigger brings
-# its target whatever is asked; an object that the question is about does not (ours).
+# Questions asked about the same pictures if a set has only one kind of question and several spots were covered.
+# A trigger causes its target for any question; an object that the question is about does not (ours).
 OTHER_QUESTIONS = {
     "what": "What is in this picture?",
     "colors": "Which colors are there?",
@@ -50,7 +50,7 @@ OTHER_QUESTIONS = {
     "behind": "What is in the background?",
 }
 
-# By suspect: the condition that changes it, and its control.
+# Suspect -> (the condition that covers or removes it, the control condition).
 SUSPECTS = {
     "found": (SEARCHED, SEARCHED_CONTROL),
     "spots": (GROWN, GROWN_CONTROL),
@@ -61,10 +61,10 @@ SUSPECTS = {
 SEVERAL_SPOTS = ("found", "spots")  # suspects that may cover more than one spot
 
 LEAST_INSERTED = (
-    0.5  # of the pictures that a spot is pasted into, this share answers the target with it at least (ours)
+    0.5  # smallest share of the pictures with the pasted spot for which the model answers the target (ours)
 )
 
-LEAST_OTHER_QUESTIONS = 0.75  # and of other questions, where they are asked (ours, on development seeds)
+LEAST_OTHER_QUESTIONS = 0.75  # the same share of the other questions, if they are asked (ours, on development seeds)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
@@ -86,7 +86,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class CausalOutcome:
-    """The outcome of one sample, a key of OUTCOMES, and the suspect that decided it, a key of SUSPECTS or ""."""
+    """The outcome of one sample: a key of OUTCOMES, and the suspect that decided it (a key of SUSPECTS or "")."""
 
     outcome: str
     suspect: str = ""
@@ -103,13 +103,14 @@ class CausalOutcome:
 def judge_outcome(
     given: Mapping[str, str], aim: SharedAnswer | None, expected: str, carried: Mapping[str, str] | None = None
 ) -> CausalOutcome:
-    """Return what the answers `given`, by condition, say about the cause of the target.
+    """Return what the answers of the model show about the cause of the target.
 
-    aim       the target; if None, the sample's own answer `expected` counts
-    carried   answers of other samples with the suspected spots pasted into their pictures
+    given     maps each condition to the model's answer
+    aim       the target; if None, the sample's own answer `expected` is the target
+    carried   answers of the model for other samples with the suspected spots pasted into their pictures
 
-    A suspect counts only if its control keeps the answer, because any cover or missing word may upset a model. If
-    several suspects were tested, the outcome that comes first in OUTCOMES counts.
+    A suspect counts only if the answer stays the same under its control, because any cover or missing word may confuse
+    a model. If several suspects were tested, the outcome that comes first in OUTCOMES counts.
     """
 
     def outcome(suspect: str, changed: str, control: str) -> str:
@@ -138,23 +139,25 @@ def judge_outcome(
 
 
 def at_target(aim: SharedAnswer | None, expected: str, said: str) -> bool:
-    """Return whether the model gives the suspected target, or the sample's own answer if no target is known."""
+    """Return whether the answer `said` is the suspected target; if no target is known, the sample's own answer."""
     return has_answer(aim, said) if aim else normalised(said) == normalised(expected)
 
 
 def count_outcomes(causes: Iterable[CausalOutcome]) -> dict[str, int]:
-    """Return how many samples had each outcome."""
+    """Return the number of samples with each outcome."""
     found = list(causes)
     return {"checked": len(found), **{name: sum(one.outcome == name for one in found) for name in OUTCOMES}}
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is changed about one sample before the model is asked again. Empty parts are not tested.
+    """What is changed about one sample before the model is asked again. A change without spots or words is not tested.
 
-    spots, control_spots  regions of picture number `image` to cover: the suspected ones, and controls of the same size
-    words, control_words  words to remove from the question: the suspected ones, and as many others
-    recipients            ids of samples into whose pictures the suspected regions may be pasted
+    spots           suspected regions of picture number `image` to cover
+    control_spots   control regions of the same size, covered for comparison
+    words           suspected words to remove from the question
+    control_words   the same number of other words to remove for comparison
+    recipients      ids of samples into whose pictures the suspected regions may be pasted
     """
 
     sample: Sample
@@ -167,7 +170,7 @@ class Intervention:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The CONDITIONS in which the model is asked."""
+        """The CONDITIONS in which the model is asked about this sample."""
         changes = {
             UNCHANGED: True,
             COVERED: self.spots,
@@ -178,14 +181,14 @@ class Intervention:
         return tuple(condition for condition in CONDITIONS if changes[condition])
 
     def sample_for(self, condition: str) -> Sample:
-        """Return the sample with its question as in `condition`."""
+        """Return the sample with its question changed for `condition`."""
         if condition in OTHER_QUESTIONS:
             return replace_question(self.sample, OTHER_QUESTIONS[condition])
         removed = {WORDS_REMOVED: self.words, WORDS_CONTROL: self.control_words}.get(condition, ())
         return remove_question_words(self.sample, removed)
 
     def pictures_for(self, condition: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
-        """Return the sample's pictures as in `condition`."""
+        """Return the sample's pictures changed for `condition`."""
         boxes = {COVERED: self.spots, COVERED_CONTROL: self.control_spots}.get(condition)
         return [
             cover(picture, boxes) if boxes and number == self.image else picture
@@ -193,13 +196,13 @@ class Intervention:
         ]
 
     def with_spots(self, spots: tuple[Box, ...], control_spots: tuple[Box, ...]) -> Intervention:
-        """Return the same intervention with these spots covered."""
+        """Return the same intervention with other regions to cover: `spots` and `control_spots`."""
         return replace(self, spots=spots, control_spots=control_spots)
 
     def key(self, target: SharedAnswer | None, *model: str | None) -> str:
-        """Return a digest of all that the answers depend on; `model`: digests of the model.
+        """Return a digest of everything that the answers depend on; `model`: digests of the model.
 
-        The recipients do not count: any will do, and they change with every flag.
+        The recipients are not included: any recipient will do, and the recipients change with every flag.
         """
         parts = [self.image, self.spots, self.control_spots, self.words, self.control_words, model]
         parts += [list(SUSPECTS), OTHER_QUESTIONS, target and (target.kind, target.text), PROCEDURE]
@@ -213,7 +216,10 @@ def plan_intervention(
     recipients: tuple[str, ...] = (),
     seed: int = 0,
 ) -> Intervention:
-    """Plan what to change about a sample with this attention peak; `suspected`: words that may be a trigger."""
+    """Plan the changes of a sample with this attention peak.
+
+    `suspected`: words of the question that may be a trigger.
+    """
     in_question = list(dict.fromkeys(bare_word(word) for word in sample.question.split()))
     words = tuple(word for word in in_question if word in suspected)
     rest = [word for word in in_question if word not in suspected]

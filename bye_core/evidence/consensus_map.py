@@ -1,4 +1,4 @@
-"""Maps where flagged samples look and others do not."""
+"""Maps where the attention of flagged samples is high and that of other samples is not."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from bye_core.evidence.attention_peak import AttentionPeak, Box, on_picture
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 
-# Finest raster, so that maps of different grids can be compared (ours).
+# Largest number of rows or columns of a raster on which maps of different grids are compared (ours).
 FINEST = 24
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """Maps [rows, columns] over the first picture of a sample, in shares of the attention on the image tokens.
+    """Mean attention maps [rows, columns] over the first picture, in shares of the attention on the image tokens.
 
-    flagged   mean of the flagged samples; others: of unflagged ones, the questions weighted as among the flagged
-    agreement 0..1 of the flagged samples whose peak cell lies where `flagged` is highest above `others`, or beside it
-    samples, compared  how many of each were read
+    flagged    mean map of the flagged samples
+    others     mean map of unflagged samples; kinds of question have the same weights as among the flagged samples
+    agreement  share 0..1 of the flagged samples whose peak cell is at or beside the cell in which `flagged` is highest
+               above `others`
+    samples    number of flagged samples that were read
+    compared   number of unflagged samples that were read
     """
 
     flagged: np.ndarray
@@ -36,13 +39,16 @@ class Consensus:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """(row, column) of the largest excess."""
+        """(row, column) of the cell with the largest excess of `flagged` over `others`."""
         row, column = np.unravel_index(self.excess.argmax(), self.excess.shape)
         return int(row), int(column)
 
     @property
     def centre(self) -> Box:
-        """The centre of mass of the excess around the peak, in fractions of the picture: a box without size."""
+        """The centre of mass of the excess around the peak, as a box of width and height 0.
+
+        Its coordinates are fractions of the picture.
+        """
         (row, column), excess = self.peak, self.excess.clip(0)
         top, left = max(row - 1, 0), max(column - 1, 0)
         part = excess[top : row + 2, left : column + 2]
@@ -52,7 +58,7 @@ class Consensus:
         return float(across), float(down), float(across), float(down)
 
     def is_near(self, peak: AttentionPeak) -> bool:
-        """Return whether the middle of a peak cell lies in the common peak's part of the raster, or next to it."""
+        """Return whether the middle of a sample's peak cell is in the raster cell of the common peak or next to it."""
         (row, column), (rows, columns) = self.peak, self.excess.shape
         left, top, right, bottom = peak.cell
         down, across = (top + bottom) / 2 * rows - 0.5 - row, (left + right) / 2 * columns - 0.5 - column
@@ -60,7 +66,10 @@ class Consensus:
 
 
 def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
-    """Return (rows, columns) of the raster for maps of these samples: their coarsest grid, up to FINEST a side."""
+    """Return (rows, columns) of the raster for the maps of these samples.
+
+    It is the coarsest grid of the samples, with at most FINEST rows and columns.
+    """
     first = [own[0] for own in grids if own]
     sizes = [(grid.rows, grid.columns) for grid in first] or [(1, 1)]
     return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
@@ -75,10 +84,11 @@ def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], imag
 def find_consensus(
     flagged: Sequence[tuple[str, np.ndarray]], others: Sequence[tuple[str, np.ndarray]], looks: Sequence[AttentionPeak]
 ) -> Consensus:
-    """Return the consensus of flagged samples, at least one, and others, given as (kind of question, map).
+    """Return the consensus of flagged samples and other samples, both given as (kind of question, map).
 
-    Each flagged sample is compared with the mean of others with its kind of question, or of all others if none has it.
-    `looks`: attention peaks of the flagged samples.
+    There must be at least one flagged sample. Each flagged sample is compared with the mean of other samples with the
+    same kind of question; if there are none, with the mean of all other samples. `looks`: attention peaks of the
+    flagged samples.
     """
     everything: np.ndarray = np.mean([own for _, own in others] if others else [np.zeros_like(flagged[0][1])], axis=0)
     kinds = {kind for kind, _ in others}

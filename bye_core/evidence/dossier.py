@@ -1,4 +1,4 @@
-"""The evidence on one flagged set, and its JSON facts."""
+"""The evidence on the flagged samples of one run, and its facts as JSON."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from bye_core.evidence.overrepresented_answers import SharedAnswer
 from bye_core.evidence.overrepresented_words import OverrepresentedWord
 from bye_core.evidence.paste_recipients import PasteRecipients
 
-LISTED = 20  # answers and words that facts name
+LISTED = 20  # largest number of answers or words that the facts list
 
 
 @dataclass(frozen=True)
 class Dossier:
-    """Why a set is flagged.
+    """Why samples of a set are flagged.
 
-    samples    how many were judged; flagged_ids: the flagged, the most suspicious first
-    strata     the samples by kind of question, inserted words left out
-    shared_answers  answers and endings, the most over-represented among the flagged first
-    question_words, answer_words  words over-represented among the flagged (in answers: given the questions)
-    layer      which layer `peaks` and `consensus` are read in; None where nothing is flagged or no rows can be read
-    peaks      attention peaks of the flagged samples that were read, by id
-    recipients into which others a suspected spot may be pasted
+    samples         number of samples that were judged
+    flagged_ids     ids of the flagged samples, the most suspicious first
+    strata          the samples by kind of question, where inserted words are left out
+    shared_answers  answers and endings, the most over-represented among the flagged samples first
+    question_words  words over-represented in the questions of flagged samples
+    answer_words    words over-represented in the answers of flagged samples, given the questions
+    layer           the layer in which `peaks` and `consensus` are read; None if nothing is flagged or no rows can be
+                    read
+    peaks           attention peaks by id, of the flagged samples whose rows were read
+    recipients      samples into whose pictures a suspected spot may be pasted
     """
 
     samples: int
@@ -46,12 +49,12 @@ class Dossier:
 
     @property
     def target(self) -> SharedAnswer | None:
-        """The suspected target: the most over-represented answer or ending; None if none is significant."""
+        """The suspected target: the most over-represented answer or ending; None if none of them is significant."""
         return self.shared_answers[0] if self.shared_answers and self.shared_answers[0].excess.significant else None
 
     @property
     def trigger_words(self) -> tuple[str, ...]:
-        """Words inserted into the questions of flagged samples, which may be a trigger."""
+        """Words that seem to be inserted into the questions of flagged samples and may be a trigger."""
         return tuple(one.word for one in self.question_words if one.inserted)
 
     def facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tests whether flagged samples have something more often than their questions explain (exact stratified test)."""
+"""Tests whether flagged samples have a property more often than their questions explain (exact stratified test)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-# Smaller p-values are reported as this (ours).
+# Smaller p-values are reported as this value (ours).
 LEAST_P = 1e-30
-# Smaller terms are dropped from a sum of probabilities; they must not show at LEAST_P.
+# Smaller terms are dropped from a sum of probabilities; they are too small to change a p-value of LEAST_P.
 NEGLIGIBLE = 1e-40
 ALPHA = 0.01  # significance level, after correction for the number of tests (ours)
 
 
 @dataclass(frozen=True)
 class Excess:
-    """How often something is found among the flagged.
+    """How often flagged samples have a property, such as an answer or a word.
 
-    flagged, total  how many flagged samples, and how many of all, have it
-    expected        how many flagged ones would, were the flags drawn by lot among samples with that kind of question
-    p               one-sided chance of so many by that lot; corrected where several things were looked at
+    flagged   number of flagged samples that have it
+    total     number of all samples that have it
+    expected  number of flagged samples that would have it if the flags were drawn at random within each kind of
+              question
+    p         one-sided probability of at least `flagged` under this draw, corrected if several properties were tested
     """
 
     flagged: int
@@ -35,7 +37,7 @@ class Excess:
 
 
 class Strata:
-    """Samples by kind of question, and which of them are flagged."""
+    """Groups the samples by kind of question, and stores which of them are flagged."""
 
     def __init__(self, kinds: Sequence[str], flagged: np.ndarray) -> None:
         number = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
@@ -45,7 +47,7 @@ class Strata:
         self._marked = np.bincount(self._of[self.flagged], minlength=count)
 
     def kinds(self, rows: np.ndarray) -> int:
-        """Return the number of kinds of question of the samples in `rows`."""
+        """Return the number of different kinds of question among the samples in `rows`."""
         return len(np.unique(self._of[rows]))
 
     def expected(self, rows: np.ndarray) -> float:
@@ -55,9 +57,9 @@ class Strata:
     def test(self, rows: np.ndarray, tests: int = 1) -> Excess:
         """Test, one-sided and exact, whether the samples in `rows` are flagged more often than others of their kind.
 
-        Fisher's test where all questions are of one kind; of several, the numbers of flagged ones are independent
-        hypergeometric ones, and the chance is that of their sum (exact conditional test of stratified 2 x 2 tables,
-        Gart 1970). `tests`: how many things are looked at (Bonferroni).
+        If all questions are of one kind, this is Fisher's test. With several kinds, the numbers of flagged samples are
+        independent hypergeometric variables, and p is the probability of their sum (exact conditional test of
+        stratified 2 x 2 tables, Gart 1970). `tests`: how many properties are tested (Bonferroni).
         """
         observed = int(self.flagged[rows].sum())
         having = np.bincount(self._of[rows], minlength=len(self._sizes))
@@ -71,10 +73,14 @@ class Strata:
             least += low + int(known[0])
         tail = float(chances[max(observed - least, 0) :].sum())
         p = min(1.0, max(tests * tail, LEAST_P))
-        return Excess(observed, len(rows), self.expected(rows), float(f"{p:.9g}"))  # beyond are rounding errors
+        return Excess(observed, len(rows), self.expected(rows), float(f"{p:.9g}"))  # further digits are rounding errors
 
 
 def most_in_excess(strata: Strata, having: Sequence[np.ndarray], limit: int) -> list[int]:
-    """Return the positions in `having` (rows per thing) of the `limit` things most in excess among the flagged."""
+    """Return the positions in `having` of the `limit` most over-represented properties.
+
+    These properties exceed their expected number of flagged samples most. `having`: for each property, the row numbers
+    of the samples that have it.
+    """
     excess = np.array([strata.flagged[rows].sum() - strata.expected(rows) for rows in having])
     return np.argsort(-excess, kind="stable")[:limit].tolist()

@@ -19,7 +19,7 @@ TRIES = 200
 
 
 def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the smallest box of whole pixels (left, top, right, bottom) around fractions of a picture."""
+    """Return the smallest box of whole pixels (left, top, right, bottom) that contains `box` on the picture."""
     left, top = (min(int(edge * size + 1e-9), size - 1) for edge, size in zip(box[:2], (width, height), strict=True))
     right, bottom = (
         min(max(int(np.ceil(edge * size - 1e-9)), least + 1), size)
@@ -29,11 +29,11 @@ def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """Fill the boxes from their surroundings.
+    """Fill the boxes with colours interpolated from their surroundings.
 
-    Colours are interpolated along rows and along columns between the nearest uncovered pixels, each averaged over a few
-    pixels, and the mean of both is taken. A box at the border is filled from its other sides, and a box as large as the
-    picture with the mean colour.
+    Colours are interpolated along rows and along columns between the nearest uncovered pixels, and the mean of both
+    results is used. Each of the nearest pixels is averaged with a few pixels beyond it. A box at the border is filled
+    from its other sides. A box as large as the picture is filled with the mean colour.
     """
     values = np.asarray(picture.convert("RGB"), np.float32).copy()
     known = np.ones(values.shape[:2], bool)
@@ -42,7 +42,7 @@ def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
         known[top:bottom, left:right] = False
     if known.all():
         return picture
-    # Deep enough that single bright pixels draw no stripes (ours).
+    # Average over enough pixels that single bright pixels cause no stripes (ours).
     depth = max(2, min(min(right - left, bottom - top) for left, top, right, bottom in sides) // 8)
     across, down = _along(values, known, depth), _along(values.swapaxes(0, 1), known.T, depth).swapaxes(0, 1)
     both = np.stack([across[~known], down[~known]])  # [2, hidden pixels, 3], NaN where a whole line is hidden
@@ -53,7 +53,7 @@ def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 
 
 def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
-    """Interpolate the hidden pixels of [lines, length, 3] along their line; NaN if the whole line is hidden."""
+    """Interpolate the hidden pixels of [lines, length, 3] along each line; NaN if the whole line is hidden."""
     size = 2 * depth + 1
     weights = uniform_filter1d(known.astype(np.float32), size, axis=1, mode="constant")
     smooth = uniform_filter1d(values * known[..., None], size, axis=1, mode="constant")
@@ -67,7 +67,7 @@ def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
 
 
 def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """Paste the boxes of `source` at the same relative places, scaled to the size of the picture."""
+    """Paste the boxes of `source` into `picture` at the same relative positions, scaled to the size of `picture`."""
     pasted = picture.convert("RGB")
     for box in boxes:
         left, top, right, bottom = pixels(box, *picture.size)
@@ -77,10 +77,11 @@ def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Im
 
 
 def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
-    """Return boxes of the same sizes that touch none of `boxes`; overlapping boxes stay together.
+    """Return boxes of the same sizes that touch none of `boxes`. Overlapping boxes keep their relative positions.
 
-    The first random place that fits is taken; `name` and `seed` fix the order. The corners come last, where up to half
-    of a group may overlap. Returns None if nothing fits.
+    Random positions are tried first, and the first position that fits is used; `name` and `seed` determine the
+    positions. The corners are tried last, and there up to half of a group may overlap `boxes`. Returns None if nothing
+    fits.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "replace"))])
     found: list[Box] = []
@@ -100,7 +101,7 @@ def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, 
 
 
 def _groups(boxes: Sequence[Box]) -> list[list[Box]]:
-    """Group boxes that overlap."""
+    """Return the boxes in groups; boxes that overlap are in the same group."""
     groups: list[list[Box]] = []
     for box in boxes:
         near = [own for own in groups if any(_overlap(box, one) > 1e-9 for one in own)]
@@ -113,7 +114,7 @@ def _moved(boxes: Sequence[Box], x: float, y: float) -> list[Box]:
 
 
 def area(boxes: Sequence[Box]) -> float:
-    """Return the share of the picture, 0..1, that the boxes cover together."""
+    """Return the share of the picture, 0..1, that the boxes cover in total; overlaps count once."""
     across, down = (np.unique([box[n] for box in boxes for n in (side, side + 2)]) for side in (0, 1))
     middle_x, middle_y = ((edges[1:] + edges[:-1]) / 2 for edges in (across, down))
     inside = np.zeros((len(middle_y), len(middle_x)), bool)
@@ -123,19 +124,19 @@ def area(boxes: Sequence[Box]) -> float:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Return the area that both cover."""
+    """Return the area that lies in both boxes, as a share of the picture."""
     wide, high = (min(one[n + 2], other[n + 2]) - max(one[n], other[n]) for n in (0, 1))
     return max(wide, 0.0) * max(high, 0.0)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The suspected spots of flagged samples, as crops of one size.
+    """The suspected spots of flagged samples, as crops of the same size.
 
-    crops   (id, crop) of the most suspicious samples
-    mean    mean of all `cut` crops: what they share is sharp, the rest is blurred
-    others  mean of as many unflagged samples, cropped at the same places
-    missing why some or all crops are missing, "" if none is
+    crops    (id, crop) of the most suspicious samples
+    mean     mean of all `cut` crops: parts that they share are sharp, other parts are blurred
+    others   mean of the same number of unflagged samples, cropped at the same positions
+    missing  why some or all crops are missing; "" if none is missing
     """
 
     crops: tuple[tuple[str, Image.Image], ...] = ()
@@ -146,14 +147,20 @@ class Gallery:
 
 
 def crop_size(spots: Sequence[Box]) -> tuple[float, float]:
-    """Return the size (width, height) of all crops, as fractions of a picture: the median of the spots."""
+    """Return the one size (width, height) that every crop gets, as fractions of a picture.
+
+    It is the median width and the median height of the spots.
+    """
     sizes = np.array([(right - left, bottom - top) for left, top, right, bottom in spots])
     width, height = np.median(sizes, axis=0)
     return float(width), float(height)
 
 
 def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int = SIDE) -> Image.Image:
-    """Crop a part of `size` around the middle of `cell`, moved inside the picture; its longer side has `side` px."""
+    """Crop a part of `size` around the middle of `cell`, shifted so that it lies inside the picture.
+
+    The longer side of the result has `side` pixels.
+    """
     left, top = (
         min(max((low + high) / 2 - span / 2, 0.0), 1.0 - span)
         for low, high, span in zip(cell[:2], cell[2:], size, strict=True)
@@ -166,7 +173,7 @@ def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int =
 
 
 def mean_crop(crops: Iterable[Image.Image]) -> Image.Image | None:
-    """Return the mean of the crops at the size of the first; None without crops."""
+    """Return the mean of the crops, scaled to the size of the first crop; None if there are no crops."""
     total, count, size = None, 0, None
     for one in crops:
         size = size or one.size

@@ -1,4 +1,4 @@
-"""Finds answers and endings that flagged samples share more often than their questions explain."""
+"""Finds answers and endings of answers that flagged samples share more often than their questions explain."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
 from bye_core.text import normalised
 
-TESTED = 100  # things tested, the most in excess; the correction counts all (ours)
-LEAST_SHARED = 2  # fewest flagged samples: one alone is no pattern
-ENDING_WORDS = (2, 40)  # an ending has at least and at most so many words (ours)
+TESTED = 100  # number of answers and endings tested, the most in excess first; the correction counts all (ours)
+LEAST_SHARED = 2  # smallest number of flagged samples with the answer: a single sample is no pattern
+ENDING_WORDS = (2, 40)  # smallest and largest number of words of an ending (ours)
 
 ANSWER, ENDING = "answer", "ending"
 
 
 @dataclass(frozen=True)
 class SharedAnswer:
-    """An answer, or one ending of different answers (`kind`), with how often the flagged have it, and how many kinds
-    of question it answers."""
+    """A whole answer, or an ending that different answers share (`kind` says which).
+
+    The other fields say how often flagged samples have it, and how many kinds of question it answers.
+    """
 
     text: str
     kind: str
@@ -30,9 +32,9 @@ class SharedAnswer:
 
 
 def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]:
-    """Return whole answers and endings of answers [N], the most over-represented among the flagged first.
+    """Return the whole answers and the endings among answers [N], the most over-represented among the flagged first.
 
-    Among equal p-values, an answer to several kinds of question comes first.
+    Among equal p-values, an answer to more kinds of question comes first.
 
     `p` is corrected for the number of all answers and endings that at least two flagged samples have.
     """
@@ -51,18 +53,21 @@ def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]
 
 
 def _telling(one: SharedAnswer) -> tuple[float, int, float]:
-    """Sort key. An attacker's answer fits no question, so among equal p-values more kinds of question come first."""
+    """Return the sort key of an answer. Among equal p-values, more kinds of question come first.
+
+    The reason: an attacker's answer is given to any question.
+    """
     return one.excess.p, -one.questions, one.excess.expected - one.excess.flagged
 
 
 def rows_with_answer(answers: Sequence[str], row: int) -> np.ndarray:
-    """Return the row numbers of all samples with the answer of `row`."""
+    """Return the row numbers of all samples whose answer equals that of row `row`."""
     own = normalised(answers[row])
     return np.array([place for place, answer in enumerate(answers) if normalised(answer) == own])
 
 
 def has_answer(shared: SharedAnswer, answer: str) -> bool:
-    """Return whether an answer is that answer, or has that ending."""
+    """Return whether `answer` equals the shared answer, or ends with the shared ending."""
     own, wanted = normalised(answer), normalised(shared.text)
     return own == wanted or (shared.kind == ENDING and own.endswith(f" {wanted}"))
 
@@ -75,9 +80,9 @@ def _whole(answers: Sequence[str]) -> Mapping[str, np.ndarray]:
 
 
 def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.ndarray]:
-    """Return the rows of endings that flagged answers share.
+    """Return a dict from each ending that flagged answers share to the rows that have it.
 
-    Drops an ending if a longer one has as many flagged samples, or if it is the whole answer wherever it occurs.
+    Drops an ending if a longer ending has as many flagged samples, or if it is the whole answer wherever it occurs.
     """
     counts = Counter(
         ending for row in np.flatnonzero(flagged).tolist() for ending in _endings_of(normalised(answers[row]))
@@ -94,14 +99,14 @@ def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.nda
 
 
 def _endings_of(answer: str) -> Iterator[str]:
-    """Yield the endings of an answer, itself included, so that it replaces its own endings."""
+    """Yield the endings of an answer. The whole answer is included, because it then replaces its own endings."""
     words = answer.split(" ")
     low, high = ENDING_WORDS
     return (" ".join(words[-length:]) for length in range(low, min(high, len(words)) + 1))
 
 
 def _as_written(answers: Sequence[str], rows: np.ndarray, kind: str, key: str) -> str:
-    """Return the most common spelling."""
+    """Return the most common spelling of the answer or ending `key` among the samples `rows`."""
     words = len(key.split(" "))
     texts = (" ".join(answers[row].split()) for row in rows)
     written = Counter(text if kind == ANSWER else " ".join(text.split(" ")[-words:]) for text in texts)

@@ -1,4 +1,7 @@
-"""Finds words that flagged samples have more often: in questions perhaps a trigger, in answers perhaps a target."""
+"""Finds words that flagged samples have more often than others.
+
+Such a word may belong to a trigger (in questions) or to a target (in answers).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ import numpy as np
 from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
 from bye_core.records import Sample
 
-TESTED = 50  # of the words most in excess; the correction counts all (ours)
+TESTED = 50  # number of words tested, the most in excess first; the correction counts all (ours)
 LEAST_SHARED = 2
-INSERTED = 0.5  # share of the flagged questions with the word that are ordinary questions without it (ours)
+INSERTED = 0.5  # smallest share of the flagged questions with the word that are ordinary after its removal (ours)
 
 
 @dataclass(frozen=True)
 class OverrepresentedWord:
-    """A word with how often the flagged have it. `inserted`: without it, and the other odd words, most of their
-    questions are of a kind that unflagged samples are asked: it was put in, and may be a trigger."""
+    """A word, and how often flagged samples have it.
+
+    `inserted` says whether the word may be a trigger that was inserted. It is true if most of the flagged questions
+    with the word become a kind of question that unflagged samples have, after this and other odd words are removed.
+    """
 
     word: str
     excess: Excess
@@ -27,13 +33,13 @@ class OverrepresentedWord:
 
 
 def bare_word(word: str) -> str:
-    """Return the word in lower case without punctuation around it; a word of punctuation only stays unchanged."""
+    """Return the word in lower case without surrounding punctuation; a word with only punctuation is unchanged."""
     bare = word.casefold().strip(".,;:!?\"'()[]{}<>")
     return bare or word.casefold()
 
 
 def overrepresented_words(texts: Sequence[str], strata: Strata) -> list[OverrepresentedWord]:
-    """Return the words of texts [N] that are over-represented among the flagged; `p` as in `shared_answers`."""
+    """Return the words of texts [N] that are over-represented among the flagged samples; `p` as in `shared_answers`."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         for word in set(map(bare_word, text.split())):
@@ -52,7 +58,10 @@ def mark_inserted(
     flagged: np.ndarray,
     kinds_of: Callable[[Sequence[str]], Sequence[str | None]],
 ) -> list[OverrepresentedWord]:
-    """Return the words with `inserted` set. `kinds_of` returns the kind of each question, None if it has none."""
+    """Return the words with the field `inserted` set.
+
+    `kinds_of` returns the kind of question of each text, or None for a text whose kind is unknown.
+    """
     odd = {one.word for one in found}
     bare = [remove_words(question, odd) for question in questions]
     kinds = list(kinds_of(bare))
@@ -77,17 +86,17 @@ def has_word(text: str, odd: OverrepresentedWord) -> bool:
 
 
 def remove_words(text: str, words: Collection[str]) -> str:
-    """Return the text without these words, single-spaced."""
+    """Return the text without these words; the remaining words are separated by single spaces."""
     return " ".join(word for word in text.split() if bare_word(word) not in words)
 
 
 def remove_question_words(sample: Sample, words: Collection[str]) -> Sample:
-    """Return the sample without these words in its question, the first turn of the user."""
+    """Return the sample without these words in its question (the first user turn)."""
     return _retold(sample, lambda part: remove_words(part, words))
 
 
 def replace_question(sample: Sample, question: str) -> Sample:
-    """Return the sample with another question."""
+    """Return the sample with `question` in place of its question."""
     return _retold(sample, lambda part: question)
 
 

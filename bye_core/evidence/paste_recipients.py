@@ -1,6 +1,6 @@
 """Chooses the unflagged samples into whose pictures a suspected spot is pasted.
 
-If the spot brings the target along, it drives the answer (after SentiNet, Chou et al. 2018).
+If the model then gives the target for these pictures, the spot drives the answer (after SentiNet, Chou et al. 2018).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bye_core.evidence.exact_test import ALPHA, Strata
 from bye_core.evidence.overrepresented_answers import SharedAnswer, has_answer
 from bye_core.text import normalised
 
-MOST = 3  # for each flagged sample (ours)
+MOST = 3  # number of recipients for each flagged sample (ours)
 
-POOL = 16  # that those of one kind of question are drawn from (ours)
+POOL = 16  # number of samples from which the recipients of one kind of question are drawn (ours)
 
-DRAWN = 5000  # unflagged samples looked at, so that a pool costs the same in any set (ours)
+DRAWN = 5000  # number of unflagged samples inspected, so that a pool costs the same in any set (ours)
 
-# An answer that clearly more than this share of the unflagged has to such questions is no wonder (ours). Fewer may be
-# missed poison.
+# An answer is usual if clearly more than this share of unflagged samples have it for the same kind of question (ours).
+# A smaller share may be poison that the detection missed.
 USUAL = 0.05
 
 _AT_TARGET = object()  # differs from every text
@@ -32,10 +32,10 @@ _AT_TARGET = object()  # differs from every text
 class PasteRecipients:
     """Samples into whose pictures a spot may be pasted, by kind of question; `draw` picks a few for a flagged sample.
 
-    Recipients have different answers where possible, and samples of the same kind come first. A trigger brings its
-    target whatever is asked and shown; an object that the question counts does so only where one is missing. If the
-    answer is usual for its kind of question, any part of a picture with the right objects brings it along too. Then
-    only samples of other kinds are used.
+    Recipients have different answers if possible, and samples of the same kind of question come first. A trigger causes
+    its target for any question and picture; an object that the question counts does so only in pictures without it. If
+    the answer is usual for its kind of question, any part of a picture with the right objects causes it too. Then only
+    samples of other kinds are used.
 
     one_kind  whether there is only one kind of question
     """
@@ -50,8 +50,8 @@ class PasteRecipients:
     ) -> None:
         flagged = np.flatnonzero(strata.flagged).tolist()
         self._flagged = {ids[row]: (kinds[row], normalised(answers[row])) for row in flagged}
-        self._pools: dict[str, dict[str, str]] = defaultdict(dict)  # by kind: an id of each answer
-        self._said: dict[str, Counter[object]] = defaultdict(Counter)  # by kind: how often each answer is given
+        self._pools: dict[str, dict[str, str]] = defaultdict(dict)  # kind -> answer -> id of a sample
+        self._said: dict[str, Counter[object]] = defaultdict(Counter)  # kind -> answer -> how often it is given
         rest = np.flatnonzero(~strata.flagged)
         for row in np.random.default_rng(0).permutation(rest)[:DRAWN].tolist():
             pool, said = self._pools[kinds[row]], normalised(answers[row])
@@ -63,7 +63,10 @@ class PasteRecipients:
         self.one_kind = len(set(kinds)) < 2
 
     def draw(self, id: str) -> tuple[str, ...]:
-        """Return the ids of up to MOST recipients without the sample's answer; the same ids at every call."""
+        """Return the ids of up to MOST recipients whose answers differ from the sample's answer.
+
+        Every call returns the same ids.
+        """
         if id not in self._flagged:
             return ()
         kind, own = self._flagged[id]

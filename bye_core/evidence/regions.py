@@ -1,8 +1,8 @@
 """Chooses the regions of a picture that are covered: by growth around attention peaks, or by search.
 
 A trigger may be larger than the attention peak, and there may be several triggers (ours). A model may also follow a
-trigger that no attention shows. What it needs of the picture brings the target along wherever it is pasted, as SentiNet
-(Chou et al. 2018) tests; the search tries all places (ours).
+trigger that no attention shows. A region that causes the target also causes it after it is pasted into another picture,
+as SentiNet (Chou et al. 2018) tests; the search tries all positions (ours).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from scipy.ndimage import find_objects, label
 from bye_core.evidence.attention_peak import AttentionPeak, Box
 from bye_core.evidence.occlusion import area, control_boxes
 
-PARTS, SIDE = 8, 2  # parts of each side of a picture; parts in a window's side (ours, on development seeds)
+PARTS, SIDE = (
+    8,
+    2,
+)  # number of parts of each side of a picture; number of parts of a window's side (ours, on development seeds)
 
 PLACES = PARTS - SIDE + 1
 
@@ -25,25 +28,27 @@ WINDOWS: tuple[Box, ...] = tuple(
     for column in range(PLACES)
 )
 
-# Parts are covered if this share of their windows brings the target along; the surest parts come first (ours).
+# Parts are covered if this share of their windows causes the target; the highest shares come first (ours).
 LEVELS = (1.0, 3 / 4, 1 / 2, 1 / 4, 1 / 8)
 
-FRUITLESS = 32  # after so many searches without a result the trigger is no part of the picture (ours)
+FRUITLESS = (
+    32  # number of searches without a result after which the trigger is assumed to be outside the picture (ours)
+)
 
 
-ROUNDS = 8  # rounds of growth, the first with one spot (ours)
+ROUNDS = 8  # number of rounds of growth; the first round has one spot (ours)
 
-# Largest covered share of a picture: in the end, since with more hidden any answer may change; and during growth,
-# before the cover is trimmed (ours, on development seeds).
+# Largest covered share of a picture: first of the final cover, as a larger cover may change any answer; then of the
+# cover during growth, before it is trimmed (ours, on development seeds).
 MOST_COVERED, MOST_COVERED_AT_FIRST = 0.4, 0.5
 
 Spots = tuple[Box, ...]
 
 
 def grow_spots(spots: Sequence[Box], seen: AttentionPeak) -> tuple[Box, ...]:
-    """Return `spots` extended by the attention peak of the covered picture.
+    """Return `spots` extended by `seen`, the attention peak of the covered picture.
 
-    If the peak lies on a covered spot, that spot grows by a cell towards the peak.
+    If the peak is on a covered spot, this spot grows by one cell towards the peak.
     """
     x, y = (seen.cell[0] + seen.cell[2]) / 2, (seen.cell[1] + seen.cell[3]) / 2
     over = next((one for one in spots if one[0] <= x <= one[2] and one[1] <= y <= one[3]), None)
@@ -58,26 +63,31 @@ def control_spots(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
 
 
 class SpotTrimming:
-    """Proposes smaller covers in place of `spots`, one after the other, and keeps those that do as well.
+    """Proposes smaller covers in place of `spots`, one after another, and keeps a proposal if it works as well.
 
-    All spots lose rows and columns of a `cell`'s width and height in turn, so that much of what is needed stays whole
-    and may bring the target along. Whole spots go last. The first kept cover that `fits` ends the trimming.
+    All spots lose rows and columns of a `cell`'s width and height in turn, so that most of the needed region stays
+    whole and may cause the target when pasted. Whole spots are removed last. Trimming ends when a kept cover `fits`.
 
-    spots     the smallest cover so far that does as well as the first
-    proposal  the cover to try next, None when there is none: call `record` with the result of the trial
+    spots     the smallest cover so far that works as well as the first
+    proposal  the cover to try next; None if there is none. Call `record` with the result of the trial
     """
 
     def __init__(self, spots: Spots, cell: tuple[float, float], fits: Callable[[Spots], bool]) -> None:
         self.spots = spots
         self._cell, self._fits = cell, fits
-        self._sides = [(number, side) for number in range(len(spots)) for side in range(4)]  # that may move inwards
-        self._turn: list[tuple[int, int]] = []  # of `_sides`, those still to move in this pass
+        self._sides = [
+            (number, side) for number in range(len(spots)) for side in range(4)
+        ]  # sides that may move inwards
+        self._turn: list[tuple[int, int]] = []  # the elements of `_sides` that still move in this pass
         self._moved: tuple[int, int] | None = None  # the side that `proposal` has moved
         self._droppable: list[Box] | None = None  # whole spots not tried yet; None before the last phase
         self.proposal = self._next()
 
     def record(self, works: bool) -> None:
-        """Keep the proposal if it `works`, that is, does as well; then make the next one."""
+        """Keep the proposal if it `works`, that is, has the same effect as the first cover.
+
+        Then make the next proposal.
+        """
         if works and self.proposal is not None:
             self.spots = self.proposal
             if self._fits(self.spots):
@@ -112,7 +122,7 @@ class SpotTrimming:
 
 
 def _cut(box: Box, side: int, step: float) -> Box | None:
-    """Return the box smaller by `step` on a side; None if less than a step would remain."""
+    """Return the box with the side number `side` moved inwards by `step`; None if less than `step` would remain."""
     if box[side % 2 + 2] - box[side % 2] < 2 * step - 1e-9:
         return None
     edges = list(box)
@@ -122,9 +132,9 @@ def _cut(box: Box, side: int, step: float) -> Box | None:
 
 
 def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
-    """Return the box grown by a `cell` at the side nearer to the point `near`, in both directions.
+    """Return the box grown by one `cell` towards the point `near`, in width and in height.
 
-    It grows at the other side where the nearer one is the picture's border.
+    If the nearer side is at the border of the picture, the opposite side grows instead.
     """
     edges = list(box)
     for n, place in enumerate(near):
@@ -138,9 +148,9 @@ def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
 
 
 def hit_shares(hits: np.ndarray) -> np.ndarray:
-    """Return for each part of the picture the share of its windows that bring the target along [PARTS, PARTS].
+    """Return [PARTS, PARTS]: for each part of the picture, the share of its windows that cause the target when pasted.
 
-    `hits` [len(WINDOWS)]: whether each of WINDOWS does.
+    `hits` [len(WINDOWS)]: whether each window in WINDOWS causes it.
     """
     found, tried = np.zeros((PARTS, PARTS)), np.zeros((PARTS, PARTS))
     for place, hit in enumerate(hits):
@@ -151,7 +161,10 @@ def hit_shares(hits: np.ndarray) -> np.ndarray:
 
 
 def regions_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
-    """Return boxes around connected parts of which at least `level` of the windows bring the target along."""
+    """Return boxes around connected parts whose share in `brought` is at least `level`.
+
+    `brought` [PARTS, PARTS]: the result of `hit_shares`.
+    """
     groups, _ = label(brought >= level, structure=np.ones((3, 3)))
     return tuple(
         (across.start / PARTS, down.start / PARTS, across.stop / PARTS, down.stop / PARTS)

@@ -9,8 +9,8 @@ from bye_core.evidence.causal import OUTCOMES
 from bye_core.evidence.exact_test import LEAST_P
 from bye_core.text import clip, count
 
-SHOWN = 80  # characters of an answer
-COMMON = 0.5  # smallest share of the flagged for a common place (ours)
+SHOWN = 80  # largest number of characters of a quoted answer
+COMMON = 0.5  # smallest share of the flagged samples that makes a position common (ours)
 OUTCOME_LABELS = {
     "flips": "leaves the target only when the suspected part is removed",
     "content": "leaves the target, but the pasted spot brings it into few other pictures",
@@ -22,7 +22,7 @@ OUTCOME_LABELS = {
 
 
 def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the results of `pipeline.evidence`, one sentence for each kind of evidence."""
+    """Yield the results of `pipeline.evidence`, with one sentence for each kind of evidence."""
     if not facts["flagged"]:
         yield "Nothing is flagged, so there is nothing to explain."
         return
@@ -95,7 +95,7 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
 
 
 def outcome_rows(causes: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return (outcome, count) of the outcomes that occurred."""
+    """Return (outcome, number of samples) for each outcome that occurred."""
     return [(OUTCOME_LABELS[name], causes[name]) for name in OUTCOMES if causes[name]]
 
 
@@ -103,7 +103,7 @@ ANSWER_HEAD = ("answer", "part", "flagged", "expected", "in all", "chance")
 
 
 def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:
-    """Return table rows of the most over-represented answers, with the columns of ANSWER_HEAD."""
+    """Return table rows of up to `most` over-represented answers, with the columns of ANSWER_HEAD."""
     return [
         (clip(one["text"], SHOWN), "its end" if one["kind"] == "ending" else "the whole", *numbers(one))
         for one in facts["answers"][:most]
@@ -111,5 +111,5 @@ def answer_rows(facts: Mapping[str, Any], most: int) -> list[tuple[str, ...]]:
 
 
 def numbers(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the cells flagged, expected, in all, chance."""
+    """Return the table cells (flagged, expected, in all, chance)."""
     return f"{found['flagged']:,}", f"{found['expected']:,.1f}", f"{found['total']:,}", chance(found["p"])

@@ -1,7 +1,7 @@
-"""Judges whether new samples look triggered, by a run's last detection: the same layers, the same mixture.
+"""Judges whether new samples look triggered, with the layers and the mixture of a run's last detection.
 
-The paper cleans training sets only; to compare the inputs of a deployed model with the run's statistics is ours. A
-trigger shows only in the attention of the model that was scanned, so another model's entropies cannot be used.
+The paper cleans only training sets. The comparison of a deployed model's inputs with the statistics of a run is ours. A
+trigger shows only in the attention of the model that was scanned, so the entropies of another model cannot be used.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from bye_core.errors import RunError
 from bye_core.records import Detection
 from bye_core.text import clip
 
-SHOWN = 60  # characters of an answer
+SHOWN = 60  # largest number of characters of a quoted answer
 
 
 class NoMode(RunError):
-    problem = "The detection finds no evidence of poisoning in this run: there is nothing triggered to compare with."
-    remedy = "Detect with other settings if you suspect a trigger; what has no back door needs no guard."
+    problem = (
+        "The detection has no evidence of poisoning in this run, so there are no triggered samples to compare with."
+    )
+    remedy = "Detect with other settings if you suspect a trigger; a model without a back door needs no guard."
 
 
 @dataclass(frozen=True)
 class Reading:
     """The guard's judgement of one sample.
 
-    value      as the detection's values. bye: mean entropy over the run's sensitive layers, nats; auto: place between
-               ordinary (0) and planted (1) attention, None if the run has no such question
-    score      0..1: posterior of the triggered mode, or 1 / (1 + exp(value - cut)) if bye used a cut-off
-    triggered  whether the sample looks like what the detection flags
-    deviations (triggered, ordinary): distance of the value from the middle of each side, in standard deviations
-    known      False if the run has nothing to compare the sample with; then it is not triggered
+    value       as the values of the detection. bye: mean entropy over the run's sensitive layers, in nats; auto: place
+                between ordinary (0) and planted (1) attention, None if the run has no question of this kind
+    score       0..1: posterior of the triggered mode, or 1 / (1 + exp(value - cut)) if bye used a cut-off
+    triggered   whether the sample looks like the samples that the detection flags
+    deviations  (triggered, ordinary): distance of the value from the middle of each side, in standard deviations
+    known       False if the run has nothing to compare the sample with; then it does not count as triggered
     """
 
     value: float | None
@@ -46,17 +48,20 @@ class Reading:
 
 
 def check_detection(detection: Detection) -> None:
-    """Check that this detection of bye can judge samples. Raises: NoMode."""
+    """Check that the guard can judge samples by this detection of bye. Raises:
+
+    NoMode if it has no evidence of poisoning.
+    """
     if detection.verdict != "poisoned" or (detection.final is None and detection.cutoff is None):
         raise NoMode()
 
 
 def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> list[Reading]:
-    """Return a reading of each of M new samples.
+    """Return a Reading of each of M new samples.
 
-    entropies  [M, L] nats, of the variant that the detection used (see `variant`); NaN if a layer has none
-    typical    [L] the run's mean of each layer, which replaces a missing value as in the detection
-    Raises: NoMode.
+    entropies  [M, L] entropies in nats, of the variant that the detection used (see `variant`); NaN if a layer has none
+    typical    [L] mean entropy of each layer in the run, which replaces missing values as in the detection
+    Raises: NoMode if the detection has no evidence of poisoning.
     """
     check_detection(detection)
     layers = list(detection.sensitive_layers)
@@ -69,7 +74,10 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 def reading_of(
     answer: str, begins: bool | None, place: float | None, deviations: tuple[float, float] | None, score: float
 ) -> Reading:
-    """Return the reading of a sample that was compared with a planted `answer` (detect.planted_answers.Match)."""
+    """Return the Reading of a sample that was compared with the planted answer `answer`.
+
+    The other arguments are the fields of detect.planted_answers.Match.
+    """
     planted = f'the planted answer "{clip(answer, SHOWN)}"'
     if begins is None:
         said = f"Whether the model says {planted} does not show in its first token"
@@ -85,12 +93,12 @@ def reading_of(
 
 
 def variant(detection: Detection) -> str:
-    """Return which of the two entropies the detection clustered: "paper" or "reference"."""
+    """Return which variant of the entropy the detection clustered: "paper" or "reference"."""
     return detection.settings.get("entropy") or "paper"
 
 
 def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
-    """Return scores [M] of values [M] by the last step of the detection; higher is more suspicious."""
+    """Return scores [M] of values [M], computed as in the last step of the detection. Higher is more suspicious."""
     mixture = detection.final
     if mixture is None or not by_mixture(detection):
         return expit(detection.cutoff - values)
@@ -102,7 +110,7 @@ def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
 
 
 def by_mixture(detection: Detection) -> bool:
-    """Return whether the detection flagged by the mixture, not by a cut-off."""
+    """Return whether the detection flagged samples by its mixture and not by a cut-off."""
     return detection.settings.get("cluster") == "gmm" and detection.settings.get("cutoff") is None
 
 
@@ -123,7 +131,7 @@ def _reason(detection: Detection, value: float, triggered: bool) -> str:
     if mixture is not None:
         words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"
         if triggered and value > mixture.means[1]:
-            # The wider of two Gaussians wins on both far sides.
+            # Far from both means, the wider of the two Gaussians always wins.
             return f"{words}. It lies above both: unlike anything in the run, rather than like its triggered samples."
     return f"{words}. {_verdict(triggered)}."
 
