@@ -1,8 +1,8 @@
 """Command line of BYE: one subcommand per stage, with `--json` for programs. The work is done in bye_core.pipeline.
 
 Exit codes: 0 done; 1 error, with its remedy on standard error; 3 poisoning found (`--fail-on-poison`); 130 stopped by
-Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after saving the current batch, other commands stop at once; saved
-work is kept.
+Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after saving the current batch, other commands at once; saved work is
+kept.
 """
 
 from __future__ import annotations
