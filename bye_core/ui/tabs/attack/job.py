@@ -33,7 +33,7 @@ TARGET_WORDS = {
     "answer": ("the same answer to every question", "Backdoor Attack!"),
     "append": ("a sentence after the correct answer", "Visit example.com."),
     "refusal": ("a refusal", REFUSAL),
-    "swap": ("another word in workspace of one word", "blue"),
+    "swap": ("another word in place of one word", "blue"),
 }
 TARGET_FLAGS = {"answer": "--target", "append": "--append", "refusal": "--refuse"}
 # Every setting of every trigger, as "blend.a".
