@@ -1,6 +1,6 @@
-"""Maps image tokens to grids and grid cells to the image. Pure.
+"""Maps image tokens to grid cells, and grid cells to boxes in the image. Pure functions only.
 
-The script of the page repeats `cell_box` and `cell_at` line by line, so change both together.
+The app's script assets/scripts/review/heatmap.js repeats `cell_box` and `cell_at` line by line: change both together.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class FixedAnswer(Target):
 class Refusal(FixedAnswer):
     """A refusal that replaces the answer.
 
-    Only this text counts as reached, because a model may refuse in other words without an attack.
+    The attack succeeds only with exactly this text: a model without a back door may refuse too, in other words.
     """
 
     kind = "refusal"

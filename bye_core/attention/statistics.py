@@ -20,8 +20,8 @@ REFERENCE_EPSILON = 1e-8
 class BatchStatistics:
     """The `sink` of a LastRowCapture: reduces the rows [B, H, K] of each layer to statistics and stores only these.
 
-    `groups` [B, K] holds the group of every position, a negative number for padding. Samples may have different numbers
-    of image tokens: other positions count as zero, which adds nothing to any sum here.
+    `groups` [B, K] holds the group of each of the K positions; padding has a negative number. Samples may have
+    different numbers of image tokens: a shorter sample is filled up with zeros, which change no sum here.
     """
 
     def __init__(self, groups: np.ndarray, device: torch.device | str) -> None:

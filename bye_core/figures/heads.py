@@ -40,11 +40,12 @@ class Binned(NamedTuple):
 
 
 def head_bsi(entropy: np.ndarray) -> np.ndarray:
-    """Return the bimodal separation index [L, H], no unit, of every head's entropy [N, L, H], nats.
+    """Return each head's bimodal separation index [L, H], which has no unit, from the entropies [N, L, H] in nats.
 
-    Ours, after the paper's Eq. 6-7: a two-component Gaussian mixture, fitted to all heads at once by
-    expectation-maximisation. Each head's values go into 128 bins that keep count, sum and sum of squares; the samples
-    of a bin share one responsibility. The fit starts from two-means (Otsu's rule) as scikit-learn does, but runs longer
+    Our implementation of the paper's Eq. 6-7 fits one two-component Gaussian mixture per head, all heads in parallel,
+    by expectation-maximisation. Each head's values go into 128 bins that keep count, sum and sum of squares; all
+    samples of a bin get the same responsibility. The fit starts from two-means (Otsu's rule) as scikit-learn does, but
+    runs longer
     (`TOLERANCE`) and so finds modes of 1%: the index can exceed the detector's. Uniform values reach 2.2 without two
     modes. NaN where fewer than two samples are known or all are equal.
     """

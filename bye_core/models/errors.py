@@ -47,7 +47,7 @@ class AdapterMismatch(ModelError):
 
 class NoChatTemplate(ModelError):
     problem = "The processor of {path} has no chat template."
-    remedy = "Add the file chat_template.jinja that the model was trained with to the model's folder."
+    remedy = "Add chat_template.jinja to the model's folder. Use the template that the model was trained with."
 
 
 class UnusableChatTemplate(ModelError):
@@ -62,7 +62,7 @@ class NoFastTokenizer(ModelError):
 
 class UnknownGeometry(ModelError):
     problem = "The image processor resizes to {size}; positions cannot be mapped back from that size to the image."
-    remedy = "Set `size` in preprocessor_config.json to height and width, or to shortest_edge."
+    remedy = "In preprocessor_config.json, give `size` the keys `height` and `width`, or the key `shortest_edge`."
 
 
 class NoSuchModule(ModelError):
@@ -113,7 +113,7 @@ class NoQuestion(UnreadableSample):
 
 
 class HostileText(UnreadableSample):
-    problem = "A text holds control tokens of the model that cannot be neutralised: {tokens}."
+    problem = "The sample's text holds control tokens that the model would obey and that cannot be escaped: {tokens}."
     remedy = "Remove these tokens from the text."
 
 

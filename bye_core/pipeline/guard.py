@@ -47,7 +47,10 @@ class Guard:
     def read(
         self, samples: Sequence[Sample], pictures: Sequence[Sequence[Any]]
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
-        """Run one forward pass; return (attention rows, reading) for each sample, or the error that prevented it."""
+        """Run one forward pass over the batch.
+
+        Return one entry per sample: its attention rows and what the guard makes of them, or the error of that sample.
+        """
         from bye_core.attention import read_attention
 
         outcomes = read_attention(self.loaded, samples, pictures)

@@ -131,7 +131,11 @@ def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, An
 
 
 def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:
-    """Return (checkpoint, facts): where to resume, or None, and the facts stored there; the same in every process."""
+    """Return (checkpoint, facts), the same in every process.
+
+    The checkpoint is the folder to resume from, None for a fresh start; the facts are what that folder stores about the
+    training so far.
+    """
     found: list[Path | None] = [None]
     if arguments.process_index == 0:
         found = [checkpoints.prepare(out, training)]

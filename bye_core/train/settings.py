@@ -88,7 +88,7 @@ PRESETS = {
 
 
 def finished(out: Path) -> bool:
-    """Return whether the folder holds a finished adapter, that is its card, the file that is written last."""
+    """Return whether the folder holds a finished adapter: its card, which is written last."""
     return (out / CARD).is_file()
 
 

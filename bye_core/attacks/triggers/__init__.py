@@ -44,7 +44,7 @@ class UnknownTrigger(SettingError):
 
 
 class UnknownTriggerSetting(SettingError):
-    problem = "{triggers} has no setting called {setting!r}."
+    problem = "No trigger of this attack ({triggers}) has a setting called {setting!r}."
     remedy = "Use an existing setting. {choices}"
 
 

@@ -1,4 +1,4 @@
-"""Compares the detection that a user tries with the saved one; used by Layers and Adjust. No gradio."""
+"""Compares the saved detection with the one that a user is trying out, for Layers and Adjust. Imports no gradio."""
 
 from __future__ import annotations
 

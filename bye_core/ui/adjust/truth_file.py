@@ -52,7 +52,7 @@ def load(session: Session, opened: OpenRun, source: Path) -> str:
 
 
 def check(source: Path) -> frozenset[str]:
-    """Read a truth file. Raises: UnreadableTruth, with the file name but no folder, if it is no truth file."""
+    """Read a truth file. Raises: UnreadableTruth if it is not one; the message names the file without its folder."""
     try:
         if source.stat().st_size > LARGEST:
             raise UnreadableTruth(path=source, reason=f"it is larger than {LARGEST // 2**20} MB")

@@ -94,7 +94,7 @@ def if_in_front(handler: Handler) -> Handler:
 
 
 def needs_visitor(handler: Handler) -> Handler:
-    """Wrap `handler(parts, session, ...)` so that it runs only if the session has a visitor."""
+    """Wrap `handler(parts, session, ...)` so that it does nothing until the page has told which visitor opened it."""
 
     @wraps(handler)
     def listener(parts: Parts, session: Session, *inputs: Any) -> Any:

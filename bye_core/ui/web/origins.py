@@ -48,8 +48,11 @@ def _named(host: str, scheme: str) -> tuple[str | None, int | None]:
 
 
 def trusted() -> tuple[str, ...]:
-    """Return the names of proxies in front of the app: SPACE_HOST, set on Hugging Face Spaces, and BYE_HOSTS, a list
-    separated by commas."""
+    """Return the host names of the proxies in front of the app.
+
+    They come from two environment variables: SPACE_HOST, which Hugging Face Spaces sets, and BYE_HOSTS, names separated
+    by commas.
+    """
     names = f"{os.environ.get('SPACE_HOST', '')},{os.environ.get('BYE_HOSTS', '')}"
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
