@@ -45,9 +45,8 @@ def head_bsi(entropy: np.ndarray) -> np.ndarray:
     Our implementation of the paper's Eq. 6-7 fits one two-component Gaussian mixture per head, all heads in parallel,
     by expectation-maximisation. Each head's values go into 128 bins that keep count, sum and sum of squares; all
     samples of a bin get the same responsibility. The fit starts from two-means (Otsu's rule) as scikit-learn does, but
-    runs longer
-    (`TOLERANCE`) and so finds modes of 1%: the index can exceed the detector's. Uniform values reach 2.2 without two
-    modes. NaN where fewer than two samples are known or all are equal.
+    runs longer (`TOLERANCE`) and so finds modes of 1%: the index can exceed the detector's. Uniform values reach 2.2
+    without two modes. The result is NaN if fewer than two samples are known or all are equal.
     """
     count, layers, heads = entropy.shape
     if count < 2:
