@@ -20,7 +20,7 @@ def test_a_picture_is_judged_and_what_is_none_is_refused(home, serve, open_page,
     page.set_input_files("#guard-picture input[type=file]", broken)
     page.wait_for_selector("#guard-picture img")
     page.click("#guard-ask")
-    expect(page.locator("#guard-notice")).to_contain_text("no image that can be read")
+    expect(page.locator("#guard-notice")).to_contain_text("not a readable image")
     expect(page.locator("#guard-notice")).to_contain_text("Choose a complete JPEG")
 
     page.locator("#guard-picture").get_by_label("Remove Image").click()

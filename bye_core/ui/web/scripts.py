@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from functools import cache
 
 from starlette.middleware.gzip import GZipMiddleware
@@ -15,8 +14,8 @@ from bye_core.files import ASSETS
 FOLDER = ASSETS / "scripts"
 PREFIX = "bye/scripts"
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
-# Browsers refuse modules of another type, and a registry entry of Windows may say "text/plain".
-mimetypes.add_type("text/javascript", ".js")
+# Said here, as browsers refuse modules of another type, and `mimetypes` depends on the system and on other packages.
+MODULE_TYPE = (b"content-type", b"text/javascript; charset=utf-8")
 
 
 @cache
@@ -60,7 +59,8 @@ class ScriptFiles:
 
         async def send_cacheable(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 200:
-                message = {**message, "headers": [*message["headers"], FOREVER]}
+                others = [header for header in message["headers"] if header[0] != MODULE_TYPE[0]]
+                message = {**message, "headers": [*others, MODULE_TYPE, FOREVER]}
             await send(message)
 
         await self._files({**scope, "path": f"/{name}", "root_path": ""}, receive, send_cacheable)

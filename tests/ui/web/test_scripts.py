@@ -1,5 +1,7 @@
 """The app's own scripts: modules under an address that changes with their content, and nothing else."""
 
+import mimetypes
+
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
@@ -14,6 +16,12 @@ async def gradio(scope, receive, send):
 @pytest.fixture
 def client():
     return TestClient(scripts.ScriptFiles(gradio))
+
+
+@pytest.fixture(autouse=True)
+def other_types(monkeypatch):
+    """Another package, or the registry of Windows, may give scripts another type."""
+    monkeypatch.setitem(mimetypes.types_map, ".js", "text/plain")
 
 
 @pytest.mark.parametrize("name", ["bridge.js", "adjust.js", "review/main.js", "review/page.js"])
