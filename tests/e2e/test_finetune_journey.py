@@ -16,7 +16,7 @@ SOME = 24  # samples, so that it takes seconds
 JOB = 600_000  # milliseconds that a job may take on a busy machine
 
 
-EPOCHS = 21  # long enough to be paused in the middle
+EPOCHS = 41  # long enough that a busy machine stops it before its end
 STEPS = EPOCHS * 6
 
 
