@@ -18,13 +18,12 @@ from bye_core.bench.seeds import ForeignSeed
 from bye_core.cli import main
 from bye_core.data import load_dataset
 from bye_core.errors import ByeError
-from bye_core.models.loading import load_model
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
-from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
 from tests.pipeline.test_stages import last
+from tests.train.tiny_adapter import save_tiny_adapter
 
 MATRIX = Matrix("report", ("patch", "clean"), samples=(8,), epochs=1.0, test=2)
 STAGES = ["draw", "poison", "finetune", "evaluate", "scan"]
@@ -37,9 +36,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(model, tmp_path_factory):
-    loaded, out = load_model(model, device="cpu"), tmp_path_factory.mktemp("adapter") / "a"
-    save_adapter(with_lora(loaded, pipeline.FinetuneSettings(rank=2, device="cpu")), loaded.identity, out)
-    return out
+    settings = pipeline.FinetuneSettings(rank=2, device="cpu")
+    return save_tiny_adapter(model, tmp_path_factory.mktemp("adapter") / "a", settings)
 
 
 @pytest.fixture

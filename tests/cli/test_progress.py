@@ -22,8 +22,8 @@ from bye_core.records import Fault, Progress
 from bye_core.runs import jobs
 from tests.models.tiny import save_tiny
 from tests.pipeline.test_stages import write_set
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 300
 COUNT = 200
 SHORT = {"detect", "decide", "score", "report"}  # subcommands that end at once
 
@@ -38,14 +38,6 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_set(tmp_path_factory.mktemp("data") / "raw", COUNT)
-
-
-def until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def lines_of(text):

@@ -21,16 +21,15 @@ from bye_core.cli import main
 from bye_core.cli.main import build_parser
 from bye_core.cli.training import cleaning_of
 from bye_core.data import load_dataset
-from bye_core.models.loading import load_model
 from bye_core.pipeline import cleaning, cleaning_folder
 from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
-from bye_core.train.adapter import save_adapter, with_lora
 from bye_core.train.settings import CARD
 from tests.models.tiny import save_tiny
 from tests.pipeline.stages import stage
 from tests.pipeline.test_stages import COUNT, last, write_set
+from tests.train.tiny_adapter import save_tiny_adapter
 
 SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32")
 ALL = [
@@ -46,9 +45,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(model, tmp_path_factory):
-    loaded, out = load_model(model, device="cpu"), tmp_path_factory.mktemp("adapter") / "a"
-    save_adapter(with_lora(loaded, SETTINGS), loaded.identity, out)
-    return out
+    return save_tiny_adapter(model, tmp_path_factory.mktemp("adapter") / "a", SETTINGS)
 
 
 @pytest.fixture

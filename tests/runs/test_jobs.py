@@ -19,19 +19,11 @@ import bye_core
 from bye_core.runs import jobs
 from bye_core.runs.jobs import process, progress_log, record
 from bye_core.runs.jobs import supervisor as supervise
+from tests.waiting import PATIENCE, until
 
 HERE = Path(__file__).parent
-PATIENCE = 300
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
-
-
-def until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def ended(job):

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from bye_core import pipeline
+from bye_core.runs import Run
+from bye_core.ui.workspace import workspace_of
 from tests.made_run import make_run
 
 
@@ -22,6 +24,17 @@ def run_path(home):
     pipeline.detect_run(made, "bye")
     (home / "runs").mkdir()
     return made.rename(home / "runs" / "made")
+
+
+@pytest.fixture
+def run(run_path):
+    return Run.open(run_path)
+
+
+@pytest.fixture
+def workspace(run_path):
+    """The workspace of one's own machine, with the run "made"."""
+    return workspace_of("")
 
 
 @pytest.fixture

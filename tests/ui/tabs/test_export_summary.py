@@ -2,11 +2,8 @@
 
 import re
 
-import pytest
-
 from bye_core import pipeline
 from bye_core.pipeline import ExportPlan
-from bye_core.runs import Run
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export import summary
 
@@ -46,11 +43,6 @@ def test_the_table_escapes_what_people_wrote_and_pages():
     assert "a &lt;b&gt;dot&lt;/b&gt;" in page
     assert "<b>dot" not in page
     assert "Nothing is removed" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
-
-
-@pytest.fixture
-def run(run_path):
-    return Run.open(run_path)
 
 
 def test_numbers_of_a_run_add_up_and_are_those_of_the_export(run, run_path, tmp_path):

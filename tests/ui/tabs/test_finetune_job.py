@@ -25,16 +25,6 @@ from bye_core.ui.workspace import new_token, workspace_of
 
 
 @pytest.fixture
-def run(run_path):
-    return Run.open(run_path)
-
-
-@pytest.fixture
-def workspace(run):
-    return workspace_of("")
-
-
-@pytest.fixture
 def model(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")

@@ -8,22 +8,12 @@ from PIL import Image
 
 from bye_core import pipeline
 from bye_core.guard import NoMode
-from bye_core.runs import Run, jobs
+from bye_core.runs import jobs
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.guard import answer_card
 from bye_core.ui.tabs.guard import job as guard_job
 from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import QUESTIONS
-
-
-@pytest.fixture
-def run(run_path):
-    return Run.open(run_path)
-
-
-@pytest.fixture
-def workspace(run):
-    return workspace_of("")
 
 
 @pytest.fixture

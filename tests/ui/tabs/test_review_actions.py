@@ -36,11 +36,6 @@ def listed(**query):
     return positions(ask(review_actions.review_queue, query=query))
 
 
-@pytest.fixture
-def run(run_path):
-    return Run.open(run_path)
-
-
 def test_the_queue_lists_the_flagged_with_their_first_cards(run, poisoned):
     answer = ask(review_actions.review_queue, query={"show": "flagged"})
     ids = [run.samples()[position].id for position in positions(answer)]

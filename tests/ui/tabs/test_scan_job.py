@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from bye_core.ui.tabs.scan import run_list
 from bye_core.ui.tabs.scan.job import Form
 from bye_core.ui.workspace import new_token, workspace_of
 from tests.made_run import make_data
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 STAND_IN = """
@@ -205,13 +205,6 @@ def test_a_hostile_name_does_nothing(workspace, standing_in):
     standing_in(job)
     assert "<script" not in job_card.headline(workspace.jobs)
     assert "<b>" not in job_card.card(workspace, job).replace("<bdi>", "")
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_the_model_of_an_earlier_scan_is_offered_again(run_path, workspace):
