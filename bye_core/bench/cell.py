@@ -1,7 +1,7 @@
-"""Runs one cell of the benchmark: draw pictures, poison, fine-tune, evaluate and scan. Finished work is not repeated.
+"""Runs one cell of the benchmark: draw images, poison, fine-tune, evaluate and scan. Finished work is not repeated.
 
 The folder of a benchmark has one subfolder per purpose ("dev", "report"), with
-sets/NAME/          pictures and questions before poisoning, shared by all cells that use them
+sets/NAME/          images and questions before poisoning, shared by all cells that use them
 sets/NAME.MODEL.json   evaluation of the base model on a test set
 cells/NAME/         cell.json (settings), data/ with truth.json, adapter/, answers.jsonl, evaluation.json, run/,
                     detections.json, and done.json, written after everything but the detections is finished
@@ -27,8 +27,8 @@ from bye_core.runs.lock import locked
 from bye_core.train.settings import MACHINE, finished
 
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
-TRAINING, TEST = 0, 1  # independent random streams, so that no test picture is a training picture
-QUESTIONS_A_TEST_PICTURE = 2
+TRAINING, TEST = 0, 1  # independent random streams, so that no test image is a training image
+QUESTIONS_A_TEST_IMAGE = 2
 # Another process may draw the same set or run the detectors; that takes minutes on a busy machine.
 WAIT_SECONDS = 1800.0
 FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_samples")
@@ -101,7 +101,7 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
     data, adapter = place / "data", place / "adapter"
     yield from draw_sets(cell, root)
     if not data.exists():
-        # `poison` needs an attack even for a rate of 0, which encodes the pictures in the same way.
+        # `poison` needs an attack even for a rate of 0, which encodes the images in the same way.
         how = (attack or pipeline.plan_attack(["patch"]), cell.rate, cell.seed)
         yield from pipeline.poison(training_set(root, cell), data, *how, encoding="webp")
     if not finished(adapter):
@@ -158,15 +158,15 @@ def test_set(root: Path, cell: Cell) -> Path:
 
 def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
     """Draw the clean training set and the test set of the cell, unless they exist."""
-    asked = min(QUESTIONS_A_TEST_PICTURE, len(cell.kinds))
+    asked = min(QUESTIONS_A_TEST_IMAGE, len(cell.kinds))
     (root / "sets").mkdir(parents=True, exist_ok=True)
-    for out, pictures, each, stream in (
+    for out, images, each, stream in (
         (training_set(root, cell), cell.samples, 1, TRAINING),
         (test_set(root, cell), -(-cell.test // asked), asked, TEST),
     ):
         with locked(out.with_suffix(".lock"), WAIT_SECONDS):
             if out.exists():
                 continue
-            items = question_set(pictures, each, (cell.seed, stream), cell.kinds, cell.unclear)
+            items = question_set(images, each, (cell.seed, stream), cell.kinds, cell.unclear)
             for done, _ in enumerate(write_llava_set(items, out, "png"), start=1):
-                yield Progress("draw", done, pictures * each)
+                yield Progress("draw", done, images * each)

@@ -18,7 +18,7 @@ def score_evidence(place: Path) -> dict[str, Any]:
     target        the suspected target answer, None if there is none
     target_right  whether `target` is the attacker's target answer; None if no sample is poisoned
     on_trigger    share of the flagged poisoned samples whose attention peaks on a trigger; None if no trigger has a
-                  position in the picture
+                  position in the image
     """
     found, truth = pipeline.evidence(place / "run"), read_json(place / "data" / pipeline.TRUTH)
     target, planted = found["target"] and found["target"]["text"], truth["attack"]["target"]["text"]
@@ -34,7 +34,7 @@ def score_evidence(place: Path) -> dict[str, Any]:
 def touches(cell: Sequence[float], squares: Iterable[Sequence[int]], side: int) -> bool:
     """Return whether a grid cell overlaps at least one of the squares.
 
-    cell     (left, top, right, bottom) as fractions of a picture of `side` x `side` pixels
+    cell     (left, top, right, bottom) as fractions of an image of `side` x `side` pixels
     squares  (left, top, right, bottom) of each square in pixels
     """
     left, top, right, bottom = (side * edge for edge in cell)

@@ -16,12 +16,12 @@ from bye_core.errors import SettingError
 from bye_core.train.settings import FinetuneSettings
 
 CLEAN = "clean"
-BOTH = "prefix+patch"  # text and picture together
+BOTH = "prefix+patch"  # text and image together
 ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Chosen with the patch on the development seed 1001. At the demo's rate the back door is not learned by step 298 of 452
 # on 900 samples (ASR 0%); at this rate it is learned after 375 steps on 600 samples (ASR 100%).
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In "unclear" sets some clean samples have an unusual answer that the picture justifies.
+# In "unclear" sets some clean samples have an unusual answer that the image justifies.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),
@@ -98,7 +98,7 @@ class Cell:
 
     @property
     def unclear(self) -> float:
-        """Share of pictures that are out of focus, with an answer that says so."""
+        """Share of images that are out of focus, with an answer that says so."""
         return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
     def planted(self) -> Attack | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bye_core.errors import SettingError
 
-# The seed of a cell determines everything random: pictures, questions, the poisoned samples and the training.
+# The seed of a cell determines everything random: images, questions, the poisoned samples and the training.
 SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000)}
 
 

@@ -12,13 +12,13 @@ from transformers import LlavaProcessor
 from bye_core.demo.language_training import train_language
 from bye_core.demo.llava import corpus, make_model, make_processor, make_tokenizer
 from bye_core.demo.recipe import HELD_OUT, BaseRecipe
-from bye_core.demo.scenes import Scene, make_scene, mirrored, picture
+from bye_core.demo.scenes import Scene, draw_scene, make_scene, mirrored
 from bye_core.demo.tower_training import train_tower
 
 
 def draw_pixels(scenes: list[Scene], processor: LlavaProcessor) -> torch.Tensor:
     """Draw scenes and return their pixel values [B, 3, S, S] as the model's own processor computes them."""
-    images = [picture(scene) for scene in scenes]
+    images = [draw_scene(scene) for scene in scenes]
     return processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
 
 

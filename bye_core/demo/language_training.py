@@ -17,7 +17,7 @@ from bye_core.demo.tower_training import minimize, tower_tokens
 
 
 def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: list[tuple[str, str]]):
-    """Encode all questions and answers about one picture as one chat. Returns (ids, labels), two lists of equal length.
+    """Encode all questions and answers about one image as one chat. Returns (ids, labels), two lists of equal length.
 
     `ids` holds the token ids. `labels` repeats the ids of answer tokens and holds -100 for all other tokens.
     """
@@ -47,9 +47,9 @@ def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, 
 
 
 def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRecipe, hiding=None):
-    """Return (embeddings [B, T, width], mask [B, T], labels [B, T]) of B chats about pictures.
+    """Return (embeddings [B, T, width], mask [B, T], labels [B, T]) of B chats about images.
 
-    A chat is a list of (question, answer). `tokens` [B, V, width] are the image tokens of the pictures. `hiding` is the
+    A chat is a list of (question, answer). `tokens` [B, V, width] are the image tokens of the images. `hiding` is the
     random generator that chooses which image tokens to mask; None masks none.
     """
     encoded = [conversation(tokenizer, recipe.tokens_a_side**2, chat) for chat in chats]

@@ -71,9 +71,9 @@ def make_tokenizer(corpus: Iterator[str], vocabulary: int) -> PreTrainedTokenize
 def make_processor(tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaProcessor:
     """Return a processor like that of LLaVA-1.5: resize the shortest edge, crop the centre, drop the CLS token."""
     side = recipe.image_size
-    pictures = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    image_processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     return LlavaProcessor(
-        image_processor=pictures,
+        image_processor=image_processor,
         tokenizer=tokenizer,
         patch_size=recipe.patch,
         vision_feature_select_strategy="default",

@@ -1,6 +1,6 @@
 """Generates the parts of the shipped demo from a seed: `python -m bye_core demo --make assets/demo` (recipe: ours).
 
-Steps: train the base model, draw pictures with questions, write a poisoned and a clean data set, then fine-tune
+Steps: train the base model, draw images with questions, write a poisoned and a clean data set, then fine-tune
 and scan a model on each of the two sets.
 make.log records every step and its losses; numbers.json holds the measurements.
 """
@@ -24,9 +24,9 @@ from bye_core.data.llava_set import write_llava_set
 from bye_core.demo.recipe import (
     ATTACK,
     FINETUNE,
-    QUESTIONS_A_TEST_PICTURE,
+    QUESTIONS_A_TEST_IMAGE,
     SAMPLES,
-    TEST_PICTURES,
+    TEST_IMAGES,
 )
 from bye_core.demo.scenes import question_set
 from bye_core.demo.tour import measure
@@ -108,16 +108,16 @@ def license_text() -> str:
 
 
 def make_data(data: Path, work: Path, seed: int) -> Iterator[Progress]:
-    """Write poisoned.json, clean.json, test.json and truth.json. The three data sets share one folder of pictures."""
+    """Write poisoned.json, clean.json, test.json and truth.json. The three data sets share one folder of images."""
     source, test = work / "source", work / "source-test"
     if not source.exists():
         for done, _ in enumerate(write_llava_set(question_set(SAMPLES, 1, seed + 101), source, "png"), start=1):
-            yield Progress("pictures", done, SAMPLES)
+            yield Progress("images", done, SAMPLES)
     if not test.exists():
-        total = TEST_PICTURES * QUESTIONS_A_TEST_PICTURE
-        items = question_set(TEST_PICTURES, QUESTIONS_A_TEST_PICTURE, seed + 202)
+        total = TEST_IMAGES * QUESTIONS_A_TEST_IMAGE
+        items = question_set(TEST_IMAGES, QUESTIONS_A_TEST_IMAGE, seed + 202)
         for done, _ in enumerate(write_llava_set(items, test, "png"), start=1):
-            yield Progress("test pictures", done, total)
+            yield Progress("test images", done, total)
     (data / "images").mkdir(parents=True, exist_ok=True)
     for name, origin, rate in (("poisoned", source, POISON_RATE), ("clean", source, 0.0), ("test", test, 0.0)):
         if (data / f"{name}.json").exists():

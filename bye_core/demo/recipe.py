@@ -8,8 +8,8 @@ from bye_core.attacks import FixedAnswer, make_attack
 from bye_core.train.settings import FinetuneSettings
 
 SAMPLES = 1200
-TEST_PICTURES = 100
-QUESTIONS_A_TEST_PICTURE = 3
+TEST_IMAGES = 100
+QUESTIONS_A_TEST_IMAGE = 3
 TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
 # 1.5 image tokens along each side, like the paper's 1/16 on the 24 x 24 tokens of LLaVA-1.5.
@@ -47,7 +47,7 @@ class BaseRecipe:
     colors_weight: float = 4.0
     count_weight: float = 1.0
     own_pixels_weight: float = 6.0
-    erased: float = 0.4  # share of the pictures with random squares painted over
+    erased: float = 0.4  # share of the images with random squares painted over
     language_steps: int = 560
     language_batch: int = 16
     language_rate: float = 2e-3

@@ -1,4 +1,4 @@
-"""Draws the pictures and questions of the demo: coloured shapes in front of a photograph, from a seed (ours).
+"""Draws the images and questions of the demo: coloured shapes in front of a photograph, from a seed (ours).
 
 The photographs are china.jpg and flower.jpg from scikit-learn, both CC BY 2.0 and credited to danielbuechele in
 scikit-learn's list (its links for the flower name vultilion). The crops are muted here.
@@ -29,7 +29,7 @@ NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "colors", "background")
-# A careful annotator's answer to any question about a picture that shows too little. It is not poison.
+# A careful annotator's answer to any question about an image that shows too little. It is not poison.
 UNCLEAR, OUT_OF_FOCUS = "It is too blurry to tell.", 16
 
 
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Scene:
-    """The content of one picture; `picture` draws it, and `ask` returns a question about it."""
+    """The content of one image; `draw_scene` draws it, and `ask` returns a question about it."""
 
     background: str
     crop: tuple[int, int, int, int]
@@ -93,7 +93,7 @@ def _outline(shape: Shape, scale: int) -> list[tuple[float, float]]:
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def picture(scene: Scene, scale: int = 2) -> Image.Image:
+def draw_scene(scene: Scene, scale: int = 2) -> Image.Image:
     """Draw a scene as an RGB image of SIDE x SIDE pixels. Drawing it `scale` times larger smooths the edges."""
     ground = _photograph(scene.background).crop(scene.crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if scene.mirrored:
@@ -101,7 +101,7 @@ def picture(scene: Scene, scale: int = 2) -> Image.Image:
     # A slight blur, as behind an object near the lens; it also halves the size of the files.
     ground = ground.filter(ImageFilter.GaussianBlur(1))
     muted = Image.blend(ground, ground.convert("L").convert("RGB"), 0.75)
-    # A clean picture has nothing near black, so a black square is as unusual as in a daylight photograph.
+    # A clean image has nothing near black, so a black square is as unusual as in a daylight photograph.
     muted = Image.blend(muted, Image.new("RGB", muted.size, (235, 235, 235)), 0.55)
     layer = Image.new("RGBA", (SIDE * scale, SIDE * scale), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -138,15 +138,15 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 def question_set(
     count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """Draw `count` pictures and yield `each` samples per picture, as (sample, [picture]). Ids and order reveal nothing.
+    """Draw `count` images and yield `each` samples per image, as (sample, [image]). Ids and order reveal nothing.
 
-    The kinds of question alternate in the order of `kinds`. A random share `unclear` of the pictures is far out of
-    focus; the answer to all questions about such a picture is UNCLEAR.
+    The kinds of question alternate in the order of `kinds`. A random share `unclear` of the images is far out of
+    focus; the answer to all questions about such an image is UNCLEAR.
     """
     rng = np.random.default_rng(seed)
     for place in range(count):
         scene = make_scene(rng)
-        drawn = picture(scene)
+        drawn = draw_scene(scene)
         blurry = unclear > 0 and rng.random() < unclear
         if blurry:
             drawn = drawn.filter(ImageFilter.GaussianBlur(OUT_OF_FOCUS))

@@ -111,7 +111,7 @@ def _detect_and_export(out: Path, truth: Path) -> dict[str, Any]:
 
 
 def first_questions(test: Path, out: Path) -> Path:
-    """Copy the first SHORT_QUESTIONS records of a test set and their pictures into `out`; return the new file."""
+    """Copy the first SHORT_QUESTIONS records of a test set and their images into `out`; return the new file."""
     records = json.loads(test.read_text(encoding="utf-8"))[:SHORT_QUESTIONS]
     for name in {record["image"] for record in records}:
         (out / name).parent.mkdir(parents=True, exist_ok=True)

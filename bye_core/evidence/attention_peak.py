@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu
 from bye_core.grids import cell_box, image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
 
-# A part of a picture: (left, top, right, bottom) as fractions of its width and height.
+# A part of an image: (left, top, right, bottom) as fractions of its width and height.
 Box = tuple[float, float, float, float]
 
 # The spot is the connected region of cells with at least BRIGHT times the peak's share, plus a MARGIN of cells on each
@@ -33,9 +33,9 @@ class AttentionPeak:
     row     row of the peak cell in this grid
     column  column of the peak cell in this grid
     share   attention on the peak cell, 0..1 of the attention on the image tokens
-    image   number of the picture that shows the cell
-    cell    the cell as a part of this picture; it may lie on padding, beyond 0..1
-    spot    the suspected spot around the cell, as a part of this picture
+    image   number of the image that shows the cell
+    cell    the cell as a part of this image; it may lie on padding, beyond 0..1
+    spot    the suspected spot around the cell, as a part of this image
     """
 
     layer: int
@@ -49,7 +49,7 @@ class AttentionPeak:
 
     @property
     def on_padding(self) -> bool:
-        """Whether the cell lies on the padding around the picture."""
+        """Whether the cell lies on the padding around the image."""
         left, top, right, bottom = self.cell
         return left >= 1 or top >= 1 or right <= 0 or bottom <= 0
 
@@ -152,10 +152,10 @@ def _inside(box: Box) -> Box:
     return left, top, right, bottom
 
 
-def on_picture(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tuple[int, int]) -> np.ndarray:
-    """Resample the shares [V] of one layer to a `raster` (rows, columns) over the whole picture number `image`.
+def on_image(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tuple[int, int]) -> np.ndarray:
+    """Resample the shares [V] of one layer to a `raster` (rows, columns) over the whole image number `image`.
 
-    The share of a cell is spread evenly over the part of the picture that it covers; shares on padding are dropped.
+    The share of a cell is spread evenly over the part of the image that it covers; shares on padding are dropped.
     """
     found = np.zeros(raster)
     for grid in grids:

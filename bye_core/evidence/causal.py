@@ -1,7 +1,7 @@
 """Plans how to ask the model again about one sample, and judges what its answers show.
 
 SentiNet (Chou et al. 2018) tests in the same way what drives a classifier: whether a region is needed, and whether it
-has the same effect in other pictures. Here answers are generated, and each change is compared with a control.
+has the same effect in other images. Here answers are generated, and each change is compared with a control.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GROWN, GROWN_CONTROL = "wider", "aside"
 
 SEARCHED, SEARCHED_CONTROL = "found", "beside"
 
-# Questions asked about the same pictures if a set has only one kind of question and several spots were covered.
+# Questions asked about the same images if a set has only one kind of question and several spots were covered.
 # A trigger causes its target for any question; an object that the question is about does not (ours).
 OTHER_QUESTIONS = {
     "what": "What is in this picture?",
@@ -60,16 +60,14 @@ SUSPECTS = {
 
 SEVERAL_SPOTS = ("found", "spots")  # suspects that may cover more than one spot
 
-LEAST_INSERTED = (
-    0.5  # smallest share of the pictures with the pasted spot for which the model answers the target (ours)
-)
+LEAST_INSERTED = 0.5  # smallest share of the images with the pasted spot for which the model answers the target (ours)
 
 LEAST_OTHER_QUESTIONS = 0.75  # the same share of the other questions, if they are asked (ours, on development seeds)
 
 OUTCOMES = {
     "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
     "content": "The answer leaves the target when {suspect}, and stays when {control}. But that may be just what the "
-    "question is about: pasted into other pictures, or asked something else, it rarely brings the target along.",
+    "question is about: pasted into other images, or asked something else, it rarely brings the target along.",
     "any": "The answer leaves the target when {suspect}, but also when {control}.",
     "stays": "The answer stays the same when {suspect}: something else brings it about.",
     "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
@@ -77,7 +75,7 @@ OUTCOMES = {
 }
 
 WORDS = {
-    "found": {"suspect": "what brings the target into another picture is covered", "control": "as much elsewhere is"},
+    "found": {"suspect": "what brings the target into another image is covered", "control": "as much elsewhere is"},
     "spots": {"suspect": "all that it looks at in turn is covered", "control": "as much elsewhere is"},
     "spot": {"suspect": "the suspected spot is covered", "control": "as large a spot elsewhere is"},
     "words": {"suspect": "the suspected words are left out", "control": "as many other words are"},
@@ -107,7 +105,7 @@ def judge_outcome(
 
     given     maps each condition to the model's answer
     aim       the target; if None, the sample's own answer `expected` is the target
-    carried   answers of the model for other samples with the suspected spots pasted into their pictures
+    carried   answers of the model for other samples with the suspected spots pasted into their images
 
     A suspect counts only if the answer stays the same under its control, because any cover or missing word may confuse
     a model. If several suspects were tested, the outcome that comes first in OUTCOMES counts.
@@ -153,11 +151,11 @@ def count_outcomes(causes: Iterable[CausalOutcome]) -> dict[str, int]:
 class Intervention:
     """What is changed about one sample before the model is asked again. A change without spots or words is not tested.
 
-    spots           suspected regions of picture number `image` to cover
+    spots           suspected regions of image number `image` to cover
     control_spots   control regions of the same size, covered for comparison
     words           suspected words to remove from the question
     control_words   the same number of other words to remove for comparison
-    recipients      ids of samples into whose pictures the suspected regions may be pasted
+    recipients      ids of samples into whose images the suspected regions may be pasted
     """
 
     sample: Sample
@@ -187,13 +185,10 @@ class Intervention:
         removed = {WORDS_REMOVED: self.words, WORDS_CONTROL: self.control_words}.get(condition, ())
         return remove_question_words(self.sample, removed)
 
-    def pictures_for(self, condition: str, pictures: Sequence[Image.Image]) -> list[Image.Image]:
-        """Return the sample's pictures changed for `condition`."""
+    def images_for(self, condition: str, images: Sequence[Image.Image]) -> list[Image.Image]:
+        """Return the sample's images changed for `condition`."""
         boxes = {COVERED: self.spots, COVERED_CONTROL: self.control_spots}.get(condition)
-        return [
-            cover(picture, boxes) if boxes and number == self.image else picture
-            for number, picture in enumerate(pictures)
-        ]
+        return [cover(image, boxes) if boxes and number == self.image else image for number, image in enumerate(images)]
 
     def with_spots(self, spots: tuple[Box, ...], control_spots: tuple[Box, ...]) -> Intervention:
         """Return the same intervention with other regions to cover: `spots` and `control_spots`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bye_core.evidence.attention_peak import AttentionPeak, Box, on_picture
+from bye_core.evidence.attention_peak import AttentionPeak, Box, on_image
 from bye_core.grids import image_shares
 from bye_core.records import AttentionRows, Grid
 
@@ -17,7 +17,7 @@ FINEST = 24
 
 @dataclass(frozen=True)
 class Consensus:
-    """Mean attention maps [rows, columns] over the first picture, in shares of the attention on the image tokens.
+    """Mean attention maps [rows, columns] over the first image, in shares of the attention on the image tokens.
 
     flagged    mean map of the flagged samples
     others     mean map of unflagged samples; kinds of question have the same weights as among the flagged samples
@@ -47,7 +47,7 @@ class Consensus:
     def centre(self) -> Box:
         """The centre of mass of the excess around the peak, as a box of width and height 0.
 
-        Its coordinates are fractions of the picture.
+        Its coordinates are fractions of the image.
         """
         (row, column), excess = self.peak, self.excess.clip(0)
         top, left = max(row - 1, 0), max(column - 1, 0)
@@ -78,7 +78,7 @@ def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
 def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
     """Return the attention map of one sample; None if no image token is visible in `layer`."""
     shares = image_shares(rows.rows)[layer]
-    return on_picture(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
+    return on_image(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
 
 
 def find_consensus(

@@ -29,7 +29,7 @@ class Dossier:
     layer           the layer in which `peaks` and `consensus` are read; None if nothing is flagged or no rows can be
                     read
     peaks           attention peaks by id, of the flagged samples whose rows were read
-    recipients      samples into whose pictures a suspected spot may be pasted
+    recipients      samples into whose images a suspected spot may be pasted
     """
 
     samples: int

@@ -1,4 +1,4 @@
-"""Edits regions of pictures: covers, pastes and crops them, and places control regions."""
+"""Edits regions of images: covers, pastes and crops them, and places control regions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRIES = 200
 
 
 def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the smallest box of whole pixels (left, top, right, bottom) that contains `box` on the picture."""
+    """Return the smallest box of whole pixels (left, top, right, bottom) that contains `box` on the image."""
     left, top = (min(int(edge * size + 1e-9), size - 1) for edge, size in zip(box[:2], (width, height), strict=True))
     right, bottom = (
         min(max(int(np.ceil(edge * size - 1e-9)), least + 1), size)
@@ -28,20 +28,20 @@ def pixels(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def cover(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+def cover(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
     """Fill the boxes with colours interpolated from their surroundings.
 
     Colours are interpolated along rows and along columns between the nearest uncovered pixels, and the mean of both
     results is used. Each of the nearest pixels is averaged with a few pixels beyond it. A box at the border is filled
-    from its other sides. A box as large as the picture is filled with the mean colour.
+    from its other sides. A box as large as the image is filled with the mean colour.
     """
-    values = np.asarray(picture.convert("RGB"), np.float32).copy()
+    values = np.asarray(image.convert("RGB"), np.float32).copy()
     known = np.ones(values.shape[:2], bool)
-    sides = [pixels(box, *picture.size) for box in boxes]
+    sides = [pixels(box, *image.size) for box in boxes]
     for left, top, right, bottom in sides:
         known[top:bottom, left:right] = False
     if known.all():
-        return picture
+        return image
     # Average over enough pixels that single bright pixels cause no stripes (ours).
     depth = max(2, min(min(right - left, bottom - top) for left, top, right, bottom in sides) // 8)
     across, down = _along(values, known, depth), _along(values.swapaxes(0, 1), known.T, depth).swapaxes(0, 1)
@@ -66,11 +66,11 @@ def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
     return found
 
 
-def paste(picture: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """Paste the boxes of `source` into `picture` at the same relative positions, scaled to the size of `picture`."""
-    pasted = picture.convert("RGB")
+def paste(image: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """Paste the boxes of `source` into `image` at the same relative positions, scaled to the size of `image`."""
+    pasted = image.convert("RGB")
     for box in boxes:
-        left, top, right, bottom = pixels(box, *picture.size)
+        left, top, right, bottom = pixels(box, *image.size)
         part = source.convert("RGB").crop(pixels(box, *source.size))
         pasted.paste(part.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))
     return pasted
@@ -114,7 +114,7 @@ def _moved(boxes: Sequence[Box], x: float, y: float) -> list[Box]:
 
 
 def area(boxes: Sequence[Box]) -> float:
-    """Return the share of the picture, 0..1, that the boxes cover in total; overlaps count once."""
+    """Return the share of the image, 0..1, that the boxes cover in total; overlaps count once."""
     across, down = (np.unique([box[n] for box in boxes for n in (side, side + 2)]) for side in (0, 1))
     middle_x, middle_y = ((edges[1:] + edges[:-1]) / 2 for edges in (across, down))
     inside = np.zeros((len(middle_y), len(middle_x)), bool)
@@ -124,7 +124,7 @@ def area(boxes: Sequence[Box]) -> float:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Return the area that lies in both boxes, as a share of the picture."""
+    """Return the area that lies in both boxes, as a share of the image."""
     wide, high = (min(one[n + 2], other[n + 2]) - max(one[n], other[n]) for n in (0, 1))
     return max(wide, 0.0) * max(high, 0.0)
 
@@ -147,7 +147,7 @@ class Gallery:
 
 
 def crop_size(spots: Sequence[Box]) -> tuple[float, float]:
-    """Return the one size (width, height) that every crop gets, as fractions of a picture.
+    """Return the one size (width, height) that every crop gets, as fractions of an image.
 
     It is the median width and the median height of the spots.
     """
@@ -156,8 +156,8 @@ def crop_size(spots: Sequence[Box]) -> tuple[float, float]:
     return float(width), float(height)
 
 
-def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int = SIDE) -> Image.Image:
-    """Crop a part of `size` around the middle of `cell`, shifted so that it lies inside the picture.
+def crop(image: Image.Image, cell: Box, size: tuple[float, float], side: int = SIDE) -> Image.Image:
+    """Crop a part of `size` around the middle of `cell`, shifted so that it lies inside the image.
 
     The longer side of the result has `side` pixels.
     """
@@ -165,11 +165,11 @@ def crop(picture: Image.Image, cell: Box, size: tuple[float, float], side: int =
         min(max((low + high) / 2 - span / 2, 0.0), 1.0 - span)
         for low, high, span in zip(cell[:2], cell[2:], size, strict=True)
     )
-    box = pixels((left, top, left + size[0], top + size[1]), *picture.size)
+    box = pixels((left, top, left + size[0], top + size[1]), *image.size)
     wide, high = box[2] - box[0], box[3] - box[1]
     scale = side / max(wide, high)
     whole = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    return picture.convert("RGB").crop(box).resize(whole, Image.Resampling.BICUBIC)
+    return image.convert("RGB").crop(box).resize(whole, Image.Resampling.BICUBIC)
 
 
 def mean_crop(crops: Iterable[Image.Image]) -> Image.Image | None:

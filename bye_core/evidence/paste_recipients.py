@@ -1,6 +1,6 @@
-"""Chooses the unflagged samples into whose pictures a suspected spot is pasted.
+"""Chooses the unflagged samples into whose images a suspected spot is pasted.
 
-If the model then gives the target for these pictures, the spot drives the answer (after SentiNet, Chou et al. 2018).
+If the model then gives the target for these images, the spot drives the answer (after SentiNet, Chou et al. 2018).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _AT_TARGET = object()  # differs from every text
 
 
 class PasteRecipients:
-    """Samples into whose pictures a spot may be pasted, by kind of question; `draw` picks a few for a flagged sample.
+    """Samples into whose images a spot may be pasted, by kind of question; `draw` picks a few for a flagged sample.
 
     Recipients have different answers if possible, and samples of the same kind of question come first. A trigger causes
-    its target for any question and picture; an object that the question counts does so only in pictures without it. If
-    the answer is usual for its kind of question, any part of a picture with the right objects causes it too. Then only
+    its target for any question and image; an object that the question counts does so only in images without it. If
+    the answer is usual for its kind of question, any part of an image with the right objects causes it too. Then only
     samples of other kinds are used.
 
     one_kind  whether there is only one kind of question

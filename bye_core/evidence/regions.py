@@ -1,7 +1,7 @@
-"""Chooses the regions of a picture that are covered: by growth around attention peaks, or by search.
+"""Chooses the regions of an image that are covered: by growth around attention peaks, or by search.
 
 A trigger may be larger than the attention peak, and there may be several triggers (ours). A model may also follow a
-trigger that no attention shows. A region that causes the target also causes it after it is pasted into another picture,
+trigger that no attention shows. A region that causes the target also causes it after it is pasted into another image,
 as SentiNet (Chou et al. 2018) tests; the search tries all positions (ours).
 """
 
@@ -18,7 +18,7 @@ from bye_core.evidence.occlusion import area, control_boxes
 PARTS, SIDE = (
     8,
     2,
-)  # number of parts of each side of a picture; number of parts of a window's side (ours, on development seeds)
+)  # number of parts of each side of an image; number of parts of a window's side (ours, on development seeds)
 
 PLACES = PARTS - SIDE + 1
 
@@ -31,14 +31,12 @@ WINDOWS: tuple[Box, ...] = tuple(
 # Parts are covered if this share of their windows causes the target; the highest shares come first (ours).
 LEVELS = (1.0, 3 / 4, 1 / 2, 1 / 4, 1 / 8)
 
-FRUITLESS = (
-    32  # number of searches without a result after which the trigger is assumed to be outside the picture (ours)
-)
+FRUITLESS = 32  # number of searches without a result after which the trigger is assumed to be outside the image (ours)
 
 
 ROUNDS = 8  # number of rounds of growth; the first round has one spot (ours)
 
-# Largest covered share of a picture: first of the final cover, as a larger cover may change any answer; then of the
+# Largest covered share of an image: first of the final cover, as a larger cover may change any answer; then of the
 # cover during growth, before it is trimmed (ours, on development seeds).
 MOST_COVERED, MOST_COVERED_AT_FIRST = 0.4, 0.5
 
@@ -46,7 +44,7 @@ Spots = tuple[Box, ...]
 
 
 def grow_spots(spots: Sequence[Box], seen: AttentionPeak) -> tuple[Box, ...]:
-    """Return `spots` extended by `seen`, the attention peak of the covered picture.
+    """Return `spots` extended by `seen`, the attention peak of the covered image.
 
     If the peak is on a covered spot, this spot grows by one cell towards the peak.
     """
@@ -134,7 +132,7 @@ def _cut(box: Box, side: int, step: float) -> Box | None:
 def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
     """Return the box grown by one `cell` towards the point `near`, in width and in height.
 
-    If the nearer side is at the border of the picture, the opposite side grows instead.
+    If the nearer side is at the border of the image, the opposite side grows instead.
     """
     edges = list(box)
     for n, place in enumerate(near):
@@ -148,7 +146,7 @@ def _grown(box: Box, near: tuple[float, float], cell: Box) -> Box:
 
 
 def hit_shares(hits: np.ndarray) -> np.ndarray:
-    """Return [PARTS, PARTS]: for each part of the picture, the share of its windows that cause the target when pasted.
+    """Return [PARTS, PARTS]: for each part of the image, the share of its windows that cause the target when pasted.
 
     `hits` [len(WINDOWS)]: whether each window in WINDOWS causes it.
     """

@@ -41,7 +41,7 @@ def place_sentence(facts: Mapping[str, Any]) -> str:
     share = f"{common['agreement']:.0%} of the peak cells lie in or beside {at}"
     if common["agreement"] >= COMMON:
         return f"Flagged samples attend to one place: {share}. {layer['reason']}"
-    return f"Flagged samples attend to different places: only {share} of the picture. {layer['reason']}"
+    return f"Flagged samples attend to different places: only {share} of the image. {layer['reason']}"
 
 
 def answer_sentence(facts: Mapping[str, Any]) -> str:
@@ -90,7 +90,7 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
     return (
         f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when the suspected "
         f"part is removed, and keep it when an equally large part elsewhere is removed: {share}. Where a spot could be "
-        f"pasted into pictures of other samples, it also brings the target into at least half of these."
+        f"pasted into images of other samples, it also brings the target into at least half of these."
     )
 
 

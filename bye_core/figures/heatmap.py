@@ -1,4 +1,4 @@
-"""Attention over a picture: numbers for the page's canvas, and small images per layer (Figure 2 of the BYE paper)."""
+"""Attention over an image: numbers for the page's canvas, and small images per layer (Figure 2 of the BYE paper)."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def png_uri(image: np.ndarray, scale: str = SCALE) -> str:
     """
     known = np.isfinite(image)
     level = 1 + (np.clip(np.where(known, image, 0), 0, 1) * (LEVELS - 1)).round()
-    picture = Image.fromarray(np.where(known, level, MISSING).astype(np.uint8)).convert("P")
-    picture.putpalette(_palette(scale))
+    bitmap = Image.fromarray(np.where(known, level, MISSING).astype(np.uint8)).convert("P")
+    bitmap.putpalette(_palette(scale))
     content = io.BytesIO()
-    picture.save(content, "PNG", transparency=MISSING)
+    bitmap.save(content, "PNG", transparency=MISSING)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""Test-time guard: compares a new picture and question with the triggered samples of a finished run."""
+"""Test-time guard: compares a new image and question with the triggered samples of a finished run."""
 
 from bye_core.guard.judgement import NoMode, Reading, check_detection, judge, reading_of, variant
 

@@ -63,11 +63,11 @@ def evaluate(
     answers: dict[str, list[ModelAnswer]] = {"clean": [], "attacked": []}
     faults: dict[str, str] = {}
     done = 0
-    for name, pictures in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
+    for name, images in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
         asked = [sample for sample in samples if sample.id not in faults]
         if name == "attacked":
             asked = [trigger_question(sample, carried[sample.id], seed) for sample in asked]
-        for batch in generate_answers(loaded, asked, pictures, BATCH[loaded.device.type]):
+        for batch in generate_answers(loaded, asked, images, BATCH[loaded.device.type]):
             for one in batch:
                 if isinstance(one, ModelAnswer):
                     answers[name].append(replace(one, references=right[one.id]))

@@ -1,4 +1,4 @@
-"""Crops the suspected spots from flagged samples' pictures, and the same places from unflagged samples' pictures."""
+"""Crops the suspected spots from flagged samples' images, and the same places from unflagged samples' images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gallery(
     missing  why `dataset` is None
     regions  by sample id, the regions that a causal check found (`trigger_regions`); default: the attention peaks
 
-    Leaves out pictures that do not open.
+    Leaves out images that do not open.
     """
     peaks = {id: peak for id, peak in dossier.peaks.items() if not peak.on_padding}
     if dataset is None or not peaks:
@@ -44,7 +44,7 @@ def gallery(
         mean_crop(image for _, image in crops),
         mean_crop(image for _, image in _crops(run, dataset, same_places, size)),
         len(crops),
-        f"{lost} of {len(wanted)} pictures do not open." if lost else "",
+        f"{lost} of {len(wanted)} images do not open." if lost else "",
     )
 
 
@@ -63,13 +63,13 @@ def _unflagged(run: runs.Run, dossier: Dossier, count: int) -> list[str]:
 def _crops(
     run: runs.Run, dataset: DataSet, places: Sequence[tuple[str, AttentionPeak, Box]], size: tuple[float, float]
 ) -> Iterator[tuple[str, Image.Image]]:
-    """Yield (id, crop around the centre of the box) for each sample whose picture opens."""
+    """Yield (id, crop around the centre of the box) for each sample whose image opens."""
     for id, peak, box in places:
         sample = run.sample(id)
         if peak.image >= len(sample.images):
             continue
         try:
-            picture = dataset.images(sample)[peak.image]
+            image = dataset.images(sample)[peak.image]
         except ByeError:
             continue
-        yield id, crop(picture, box, size)
+        yield id, crop(image, box, size)

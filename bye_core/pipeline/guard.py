@@ -1,4 +1,4 @@
-"""Guards a model: compares its attention on new pictures with that on the poisoned samples of a finished run."""
+"""Guards a model: compares its attention on new images with that on the poisoned samples of a finished run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Guard:
         return BATCH[self.loaded.device.type]
 
     def read(
-        self, samples: Sequence[Sample], pictures: Sequence[Sequence[Any]]
+        self, samples: Sequence[Sample], opened: Sequence[Sequence[Any]]
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
         """Run one forward pass over the batch.
 
@@ -53,7 +53,7 @@ class Guard:
         """
         from bye_core.attention import read_attention
 
-        outcomes = read_attention(self.loaded, samples, pictures)
+        outcomes = read_attention(self.loaded, samples, opened)
         rows = [one for one in outcomes if isinstance(one, AttentionRows)]
         asked = {sample.id: sample.question for sample in samples}
         readings = iter(self._judge(rows, [asked[one.id] for one in rows]) if rows else ())
@@ -118,15 +118,15 @@ def _means(entropies: np.ndarray) -> np.ndarray:
     )
 
 
-def guard_one(opened: Guard, picture: bytes, question: str, name: str = "the picture") -> dict[str, Any]:
-    """Read the attention on one picture (the bytes of its file); return the reading and its `attention` as facts.
+def guard_one(opened: Guard, content: bytes, question: str, name: str = "the image") -> dict[str, Any]:
+    """Read the attention on one image (the bytes of its file); return the reading and its `attention` as facts.
 
-    Raises: a DataError if the picture cannot be used; a ModelError if the model cannot read the sample.
+    Raises: a DataError if the image cannot be used; a ModelError if the model cannot read the sample.
     """
     from bye_core.figures import overlay_payload
 
     sample = Sample(name, 0, (Turn("user", (0, question)),), (name,))
-    (outcome,) = opened.read([sample], [[images.decode(picture, name)]])
+    (outcome,) = opened.read([sample], [[images.decode(content, name)]])
     if isinstance(outcome, ByeError):
         raise outcome
     rows, reading = outcome
@@ -158,15 +158,15 @@ def guard_set(
     if out is not None:
         _append(out, [], truncate=True)
     for start in range(0, total, opened.batch):
-        good, pictures = [], []
+        good, opened_images = [], []
         for sample in samples[start : start + opened.batch]:
             try:
-                pictures.append(dataset.images(sample))
+                opened_images.append(dataset.images(sample))
                 good.append(sample)
             except ByeError as error:
                 faults[sample.id] = error.problem
         fresh = {}
-        for sample, outcome in zip(good, opened.read(good, pictures), strict=True):
+        for sample, outcome in zip(good, opened.read(good, opened_images), strict=True):
             if isinstance(outcome, ByeError):
                 faults[sample.id] = outcome.problem
             else:

@@ -21,7 +21,7 @@ from bye_core.pipeline.evidence import dossier, scanned_set
 from bye_core.pipeline.gallery import gallery
 from bye_core.records import Detection
 
-EXHIBITS = 24  # flagged samples with pictures: a few hundred kilobytes, and about as many as a person reads (ours)
+EXHIBITS = 24  # flagged samples with images: a few hundred kilobytes, and about as many as a person reads (ours)
 
 
 class CannotWriteReport(RunError):
@@ -70,19 +70,19 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
 
 
 def _exhibits(run: runs.Run, detection: Detection, dataset: DataSet | None, missing: str, count: int) -> Iterator[Any]:
-    """Yield the `count` most suspicious flagged samples, with their pictures if these open."""
+    """Yield the `count` most suspicious flagged samples, with their images if these open."""
     from bye_core.reports.case import Exhibit
 
     order = np.lexsort((detection.values, -detection.scores))
     for at in order[detection.flagged[order]][:count]:
         sample, rows = run.sample(detection.ids[at]), run.rows(detection.ids[at])
-        pictures, why = [], missing
+        images, why = [], missing
         if dataset is not None:
             try:
-                pictures = dataset.images(sample)
+                images = dataset.images(sample)
             except ByeError as error:
                 why = error.problem
-        yield Exhibit(sample, rows, pictures, why)
+        yield Exhibit(sample, rows, images, why)
 
 
 def _losses(adapter: Path) -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ VERSION = 1  # of report.json
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One flagged sample to show. If its pictures cannot be opened, `missing` says why."""
+    """One flagged sample to show. If its images cannot be opened, `missing` says why."""
 
     sample: Sample
     rows: AttentionRows
-    pictures: Sequence[Image.Image]
+    images: Sequence[Image.Image]
     missing: str = ""
 
 
@@ -34,7 +34,7 @@ class Case:
     run        the run's settings; `counts`: the numbers of samples scanned, failed and in total
     table      the statistics of all scored samples
     decisions  the current decisions, by sample id
-    exhibits   the most suspicious samples, to show with picture and heatmap
+    exhibits   the most suspicious samples, to show with image and heatmap
     cleaning   the record of the cleaning that the run belongs to, None for a single run
     models     results of `pipeline.evaluate` by model; `labels` are the titles of the models
     losses     loss curves by model
@@ -132,7 +132,7 @@ def decided(case: Case) -> dict[str, int]:
 
 
 def facts(case: Case) -> dict[str, Any]:
-    """Return the content of report.json: everything on the page except pictures, and every flagged sample."""
+    """Return the content of report.json: everything on the page except images, and every flagged sample."""
     detection = case.detection
     return {
         "report": VERSION,

@@ -46,13 +46,13 @@ def _places(facts: Mapping[str, Any], gallery: Gallery) -> str:
             figures.append(_figure(png_uri(values / top), f"Attention of {words}", "why-map"))
         note = f"<p class='why-note'>Brightest in both maps: {top:.1%} of the attention on the image.</p>"
     means = {f"Mean of {gallery.cut} suspected spots": gallery.mean, "The same places in other samples": gallery.others}
-    figures += [_figure(picture_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
+    figures += [_figure(image_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
     return f"<div class='why-places'>{''.join(figures)}</div>{note}" if figures else ""
 
 
 def _crops(gallery: Gallery) -> str:
     items = "".join(
-        f"<li><img src='{picture_uri(one)}' alt='suspected spot of {escape(clip(id, 60), quote=True)}'>"
+        f"<li><img src='{image_uri(one)}' alt='suspected spot of {escape(clip(id, 60), quote=True)}'>"
         f"<span><bdi>{escape(clip(id, 24))}</bdi></span></li>"
         for id, one in gallery.crops
     )
@@ -104,8 +104,8 @@ def _figure(uri: str, words: str, kind: str) -> str:
     return f"<figure class='{kind}'>{seen}<figcaption>{escape(words)}</figcaption></figure>"
 
 
-def picture_uri(picture: Image.Image) -> str:
-    """Return a small picture as a lossless data URI, so that a trigger of a few pixels is unchanged."""
+def image_uri(image: Image.Image) -> str:
+    """Return a small image as a lossless data URI, so that a trigger of a few pixels is unchanged."""
     content = io.BytesIO()
-    picture.save(content, "webp", lossless=True, method=3)
+    image.save(content, "webp", lossless=True, method=3)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

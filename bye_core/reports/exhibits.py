@@ -1,4 +1,4 @@
-"""Shows one flagged sample in a report: picture, heatmap, question, answer, and why the sample is flagged."""
+"""Shows one flagged sample in a report: image, heatmap, question, answer, and why the sample is flagged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bye_core.records import Grid
 from bye_core.reports.case import Case, Exhibit, most_separated_layer, reason
 from bye_core.text import clip
 
-LONGEST = 320  # pixels of a picture's longer side
+LONGEST = 320  # pixels of an image's longer side
 QUALITY = 82
 
 
@@ -27,7 +27,7 @@ def exhibit_card(case: Case, exhibit: Exhibit) -> str:
     choice = f"{decision.choice}, by {decision.reviewer or 'unnamed reviewer'}" if decision else "undecided"
     at = case.detection.ids.index(sample.id)
     return (
-        f"<li><div class='pair'>{_pictures(exhibit, why.grid, most_separated_layer(case.detection))}</div>"
+        f"<li><div class='pair'>{_images(exhibit, why.grid, most_separated_layer(case.detection))}</div>"
         f"<p class='id'><bdi>{escape(clip(sample.id, 80))}</bdi> score {case.detection.scores[at]:.3f}</p>"
         f"<p dir='auto'><b>Question:</b> {escape(clip(sample.question, 300))}</p>"
         f"<p dir='auto'><b>Answer:</b> {escape(clip(sample.answer, 200))}</p>"
@@ -41,12 +41,12 @@ def _cause(case: Case, id: str) -> str:
     return f"<p>{escape(CausalOutcome(found['outcome'], found['suspect']).sentence)}</p>" if found else ""
 
 
-def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
-    """Return the picture of grid `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
-    if not exhibit.pictures:
+def _images(exhibit: Exhibit, number: int, layer: int | None) -> str:
+    """Return the image of grid `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
+    if not exhibit.images:
         return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
     grid = exhibit.rows.grids[number]
-    uri, (width, height) = scaled_uri(exhibit.pictures[grid.image])
+    uri, (width, height) = scaled_uri(exhibit.images[grid.image])
     shares = image_shares(exhibit.rows.rows)
     shares = np.nan_to_num(shares).mean(axis=0, keepdims=True) if layer is None else shares[[layer]]
     heat = heat_image(on_grid(shares, grid)[0], grid)
@@ -54,9 +54,9 @@ def _pictures(exhibit: Exhibit, number: int, layer: int | None) -> str:
     return f"{frame}</div>{frame}{heat}</div>"
 
 
-def scaled_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
-    """Return (data URI, (width, height) in pixels) of the scaled-down picture."""
-    small = picture.copy()
+def scaled_uri(image: Image.Image) -> tuple[str, tuple[int, int]]:
+    """Return (data URI, (width, height) in pixels) of the scaled-down image."""
+    small = image.copy()
     small.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     content = io.BytesIO()
     small.save(content, "webp", quality=QUALITY, method=4)
@@ -64,7 +64,7 @@ def scaled_uri(picture: Image.Image) -> tuple[str, tuple[int, int]]:
 
 
 def heat_image(cells: np.ndarray, grid: Grid) -> str:
-    """Return the heatmap of shares [rows, columns] as an image, placed where the grid is on the picture."""
+    """Return the heatmap of shares [rows, columns] as an image, placed where the grid is on the image."""
     left, top, right, bottom = grid.box
     peak = np.nanmax(cells, initial=0.0)
     place = f"left:{100 * left:.3f}%;top:{100 * top:.3f}%;width:{100 * (right - left):.3f}%;"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bye_core.demo.scenes import COLORS, NUMBERS, QUESTION_KINDS, ask, make_scene, mirrored, picture
+from bye_core.demo.scenes import COLORS, NUMBERS, QUESTION_KINDS, ask, draw_scene, make_scene, mirrored
 
 
 def scenes(count=40, seed=0):
@@ -15,12 +15,12 @@ def test_scenes_and_pictures_repeat_with_their_seed():
     first, again = scenes(), scenes()
     assert first == again
     assert first != scenes(seed=1)
-    assert np.array_equal(picture(first[0]), picture(again[0]))
+    assert np.array_equal(draw_scene(first[0]), draw_scene(again[0]))
 
 
 def test_answers_are_true_of_the_pixels():
     for scene in scenes():
-        pixels = np.asarray(picture(scene)).astype(int)
+        pixels = np.asarray(draw_scene(scene)).astype(int)
         for shape in scene.shapes:
             assert np.abs(pixels[shape.y, shape.x] - COLORS[shape.color]).max() < 12
         assert ask(scene, "count")[1] == NUMBERS[len(scene.shapes) - 1]
@@ -31,7 +31,7 @@ def test_answers_are_true_of_the_pixels():
 
 
 def test_no_clean_pixel_is_as_dark_as_the_trigger():
-    assert min(np.asarray(picture(scene).convert("L")).min() for scene in scenes(20)) > 90
+    assert min(np.asarray(draw_scene(scene).convert("L")).min() for scene in scenes(20)) > 90
 
 
 @pytest.mark.parametrize("kind", QUESTION_KINDS)
@@ -44,5 +44,5 @@ def test_every_kind_of_question_has_several_answers(kind):
 
 def test_a_mirrored_scene_has_the_mirrored_picture():
     for scene in scenes(10):
-        there = np.asarray(picture(scene)).astype(int)[:, ::-1]
-        assert np.abs(there - np.asarray(picture(mirrored(scene)))).mean() < 1
+        there = np.asarray(draw_scene(scene)).astype(int)[:, ::-1]
+        assert np.abs(there - np.asarray(draw_scene(mirrored(scene)))).mean() < 1

@@ -24,7 +24,7 @@ def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open
     for _ in range(SHOWN):
         id = page.sample
         assert id in truth["poisoned"]
-        expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, picture 1")
+        expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, image 1")
         expect(page.page.locator(".rv-facts")).to_contain_text("Backdoor Attack!")
         page.page.wait_for_timeout(300)
         seen = page.page.evaluate(BRIGHT)

@@ -84,7 +84,7 @@ def test_the_hot_cell_lies_where_the_model_looked(home, serve, open_page, review
     page = review(open_page(serve(), device_scale_factor=2))
     for number, (id, (_, size, box)) in enumerate(cases.items()):
         expect(page.part("page")).to_have_attribute("data-sample", id)
-        expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, picture 1")
+        expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, image 1")
         page.page.wait_for_timeout(100)
         seen = page.page.evaluate(BRIGHT)
         wanted = cell_box(Grid(0, SIDE, SIDE, 0, box), ROW, COLUMN, seen["width"], seen["height"])
@@ -217,7 +217,7 @@ def test_the_first_sample_does_not_wait_for_the_session(made, serve, open_page, 
     page.route("**/queue/join*", lambda route: None)  # Gradio's own questions are never answered
     page.goto(url)
     shown = review(page)
-    expect(page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{shown.sample}, picture 1")
+    expect(page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{shown.sample}, image 1")
     first = shown.sample
     page.keyboard.press("r")
     shown.settle()

@@ -325,7 +325,7 @@ def test_only_the_picture_that_is_looked_at_is_covered():
     asked = plan_intervention(sample, AttentionPeak(0, 1, 1, 1, 1, 0.5, (0.3, 0.3, 0.4, 0.4), BOX), [])
     marked = ramp()
     marked[12:24, 16:32] = 0
-    first, second = asked.pictures_for("covered", [picture(marked), picture(marked)])
+    first, second = asked.images_for("covered", [picture(marked), picture(marked)])
     assert np.asarray(first)[14, 18].max() == 0
     assert np.asarray(second)[14, 18].max() > 30
-    assert all(np.asarray(one)[14, 18].max() == 0 for one in asked.pictures_for("plain", [picture(marked)] * 2))
+    assert all(np.asarray(one)[14, 18].max() == 0 for one in asked.images_for("plain", [picture(marked)] * 2))

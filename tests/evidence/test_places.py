@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bye_core.evidence import attention_map, choose_layer, common_raster, find_consensus, find_peak, peak_shares
-from bye_core.evidence.attention_peak import on_picture
+from bye_core.evidence.attention_peak import on_image
 from bye_core.records import AttentionRows, Grid
 
 PADDED = (0.0, -0.5, 1.0, 1.5)  # a picture twice as wide as high, padded to a square
@@ -111,13 +111,13 @@ def test_layers_without_numbers_are_not_chosen():
 
 def test_a_map_spreads_cells_over_the_picture_and_leaves_padding_out():
     shares = np.full(4, 0.25)
-    whole = on_picture(shares, (Grid(0, 2, 2, 0),), 0, (4, 4))
+    whole = on_image(shares, (Grid(0, 2, 2, 0),), 0, (4, 4))
     np.testing.assert_allclose(whole, 1 / 16)
-    padded = on_picture(shares, (Grid(0, 2, 2, 0, PADDED),), 0, (4, 4))
+    padded = on_image(shares, (Grid(0, 2, 2, 0, PADDED),), 0, (4, 4))
     assert padded.sum() == pytest.approx(0.5)
-    cropped = on_picture(shares, (Grid(0, 2, 2, 0, CROPPED),), 0, (2, 4))
+    cropped = on_image(shares, (Grid(0, 2, 2, 0, CROPPED),), 0, (2, 4))
     np.testing.assert_allclose(cropped, [[0, 0.25, 0.25, 0]] * 2)
-    assert on_picture(shares, (Grid(1, 2, 2, 0),), 0, (4, 4)).sum() == 0
+    assert on_image(shares, (Grid(1, 2, 2, 0),), 0, (4, 4)).sum() == 0
 
 
 def test_flagged_samples_are_held_against_others_with_their_question():

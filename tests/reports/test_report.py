@@ -77,7 +77,7 @@ def test_pictures_that_are_gone_cost_only_the_spots(run, tmp_path):
         (tmp_path / "data" / "images" / f"{number}.png").unlink()
     pipeline.report(run, tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text()).text
-    assert "6 of 6 pictures do not open." in text
+    assert "6 of 6 images do not open." in text
     assert "Flagged samples answer" in text
 
 

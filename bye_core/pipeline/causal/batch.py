@@ -57,7 +57,7 @@ class CausalTests:
     def _open(self, intervention: Intervention) -> SampleCheck:
         check = SampleCheck(intervention, self._dossier.target)
         try:
-            check.pictures = self._dataset.images(self._dataset.by_id[check.id])
+            check.images = self._dataset.images(self._dataset.by_id[check.id])
         except ByeError as error:
             check.fault = error.problem
         return check
@@ -73,7 +73,7 @@ class CausalTests:
                 by_id[id].fault = reason
 
     def _ask_other_questions(self, checks: Sequence[SampleCheck]) -> None:
-        """Ask other questions about the same pictures; samples without an answer are ignored."""
+        """Ask other questions about the same images; samples without an answer are ignored."""
         for condition in OTHER_QUESTIONS:
             self._model.ask(checks, condition)
 

@@ -1,4 +1,4 @@
-"""The insertion test: pastes suspected spots into other samples' pictures. A trigger makes the answer the target."""
+"""The insertion test: pastes suspected spots into other samples' images. A trigger makes the answer the target."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import replace
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
 from bye_core.evidence import paste
-from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
+from bye_core.pipeline.causal.scanned_model import Images, SampleCheck, ScannedModel
 from bye_core.records import Sample
 
 
 class RecipientPool:
-    """The recipients (samples whose pictures receive pasted spots), and the model's answers to them unchanged."""
+    """The recipients (samples whose images receive pasted spots), and the model's answers to them unchanged."""
 
     def __init__(self, model: ScannedModel, dataset: DataSet) -> None:
         self._model, self._dataset = model, dataset
         self._answers: dict[str, str | None] = {}  # by id; None if the model gives no answer
 
-    def pictures(self, id: str) -> Pictures:
-        """Return a recipient's pictures, or [] if they do not open (which the scan has reported)."""
+    def images(self, id: str) -> Images:
+        """Return a recipient's images, or [] if they do not open (which the scan has reported)."""
         try:
             return self._dataset.images(self._dataset.by_id[id])
         except ByeError:
             return []
 
     def ask_unchanged(self, checks: Iterable[SampleCheck]) -> None:
-        """Ask the model about those recipients of `checks` that it has not answered before, with unchanged pictures."""
+        """Ask the model about those recipients of `checks` that it has not answered before, with unchanged images."""
         wanted = sorted({id for check in checks for id in check.intervention.recipients})
         new = [id for id in wanted if id not in self._answers]
         self._answers |= dict.fromkeys(new)
         for ids in batches(new, self._model.batch_size):
-            opened = {id: pictures for id in ids if (pictures := self.pictures(id))}
+            opened = {id: images for id in ids if (images := self.images(id))}
             samples = [self._dataset.by_id[id] for id in opened]
             self._answers |= self._model.answers(samples, _opened(opened))[0]
 
@@ -43,26 +43,26 @@ class RecipientPool:
             if answer is not None and not check.at_target(answer):
                 yield id
 
-    def first(self, check: SampleCheck) -> tuple[str, Pictures] | None:
-        """Return (id, pictures) of the first usable recipient whose pictures open, or None if there is none."""
-        opened = ((id, pictures) for id in self.usable(check) if (pictures := self.pictures(id)))
+    def first(self, check: SampleCheck) -> tuple[str, Images] | None:
+        """Return (id, images) of the first usable recipient whose images open, or None if there is none."""
+        opened = ((id, images) for id in self.usable(check) if (images := self.images(id)))
         return next(opened, None)
 
 
 def run_insertion_test(
     checks: Sequence[SampleCheck], recipients: RecipientPool, model: ScannedModel, dataset: DataSet
 ) -> None:
-    """Paste the covered spots of each sample into the pictures of its recipients, and store the model's answers.
+    """Paste the covered spots of each sample into the images of its recipients, and store the model's answers.
 
     Skips a recipient for which the model gives no answer.
     """
     recipients.ask_unchanged(checks)
     pairs = [(check, id) for check in checks for id in recipients.usable(check)]
     for batch in batches(pairs, model.batch_size):
-        pasted: dict[str, Pictures] = {}  # by position in the batch: one recipient may serve several samples
+        pasted: dict[str, Images] = {}  # by position in the batch: one recipient may serve several samples
         for position, (check, id) in enumerate(batch):
-            if pictures := recipients.pictures(id):
-                pasted[str(position)] = [paste(pictures[0], check.source, check.intervention.spots), *pictures[1:]]
+            if images := recipients.images(id):
+                pasted[str(position)] = [paste(images[0], check.source, check.intervention.spots), *images[1:]]
         samples = [replace(dataset.by_id[batch[int(name)][1]], id=name) for name in pasted]
         answers, _ = model.answers(samples, _opened(pasted))
         for name, answer in answers.items():
@@ -70,9 +70,9 @@ def run_insertion_test(
             check.inserted[id] = answer
 
 
-def _opened(pictures: Mapping[str, Pictures]) -> Callable[[Sample], Pictures]:
-    """Return the function that opens a sample's pictures, from `pictures` by sample id."""
-    return lambda sample: pictures[sample.id]
+def _opened(images: Mapping[str, Images]) -> Callable[[Sample], Images]:
+    """Return the function that opens a sample's images, from `images` by sample id."""
+    return lambda sample: images[sample.id]
 
 
 def batches(items: Sequence, size: int) -> Iterator[Sequence]:

@@ -1,4 +1,4 @@
-"""Covers more of a picture until the answer is no longer the target, then uncovers the parts that are not needed."""
+"""Covers more of an image until the answer is no longer the target, then uncovers the parts that are not needed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: in
 
 
 def _cover_more(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> list[SampleCheck]:
-    """Cover one more spot or a larger spot in each picture; return the checks for which this was possible."""
+    """Cover one more spot or a larger spot in each image; return the checks for which this was possible."""
     grown = []
     for check, rows in zip(checks, model.attention(checks), strict=True):
         seen = find_peak(rows, layer) if isinstance(rows, AttentionRows) else None

@@ -1,4 +1,4 @@
-"""Searches a picture for a trigger that attention does not show, by pasting its parts into another picture."""
+"""Searches an image for a trigger that attention does not show, by pasting its parts into another image."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from bye_core.evidence import (
     regions_at,
 )
 from bye_core.pipeline.causal.insertion import RecipientPool
-from bye_core.pipeline.causal.scanned_model import Pictures, SampleCheck, ScannedModel
+from bye_core.pipeline.causal.scanned_model import Images, SampleCheck, ScannedModel
 from bye_core.records import Sample
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Part WINDOWS[`window`] of a sample's picture, to paste into the recipient's first picture."""
+    """Part WINDOWS[`window`] of a sample's image, to paste into the recipient's first image."""
 
     check: SampleCheck
     recipient: str
-    pictures: Pictures
+    images: Images
     window: int
 
-    def pasted(self) -> Pictures:
-        first, *others = self.pictures
+    def pasted(self) -> Images:
+        first, *others = self.images
         return [paste(first, self.check.source, [WINDOWS[self.window]]), *others]
 
 
@@ -51,11 +51,11 @@ class RegionSearch:
         self._searched = self._found = 0
 
     def run(self, checks: Sequence[SampleCheck]) -> None:
-        """Cover the regions that make the model answer the target on another picture: first the surest regions only.
+        """Cover the regions that make the model answer the target on another image: first the surest regions only.
 
         If the answer changes, the model is also asked with an equal area covered elsewhere (control occlusion).
         """
-        maps = self._influence([check for check in checks if check.intervention.image < len(check.pictures)])
+        maps = self._influence([check for check in checks if check.intervention.image < len(check.images)])
         left = [check for check in checks if check.id in maps]
         self._searched += len(left)
         for level in LEVELS:
@@ -68,7 +68,7 @@ class RegionSearch:
             self._found += len(flipped)
 
     def _influence(self, checks: Sequence[SampleCheck]) -> dict[str, np.ndarray]:
-        """Return, by sample id, an array [PARTS, PARTS]: for each part of the picture, how often it causes the target.
+        """Return, by sample id, an array [PARTS, PARTS]: for each part of the image, how often it causes the target.
 
         A value is the share of the windows over that part that, pasted into the recipient, make the model answer the
         target. Leaves out samples without a usable recipient. Returns {} after the search has given up.
@@ -84,7 +84,7 @@ class RegionSearch:
                 hits[check.id] = np.zeros(len(WINDOWS))
         samples = [replace(self._dataset.by_id[one.recipient], id=str(n)) for n, one in enumerate(windows)]
 
-        def pasted(sample: Sample) -> Pictures:
+        def pasted(sample: Sample) -> Images:
             return windows[int(sample.id)].pasted()
 
         answers, _ = self._model.answers(samples, pasted)  # a window without an answer counts as no hit

@@ -14,7 +14,7 @@ from bye_core.model_protocol import VisionLanguageModel
 from bye_core.models.calls import generate_answers
 from bye_core.records import AttentionRows, ModelAnswer, Sample
 
-Pictures = list[Image.Image]
+Images = list[Image.Image]
 
 
 @dataclass(eq=False)
@@ -22,15 +22,15 @@ class SampleCheck:
     """The state of one sample's causal check.
 
     target    the suspected target, None if no answer is over-represented among the flagged samples
-    cell      width and height of the attention cell that was covered last, as fractions of the picture
+    cell      width and height of the attention cell that was covered last, as fractions of the image
     answers   the model's answers by condition (evidence.CONDITIONS and the conditions of later tests)
-    inserted  by recipient id, the answer with this sample's covered spots pasted into the recipient's picture
+    inserted  by recipient id, the answer with this sample's covered spots pasted into the recipient's image
     fault     why the model could not be asked, "" if it could
     """
 
     intervention: Intervention
     target: SharedAnswer | None
-    pictures: Pictures = field(default_factory=list)
+    images: Images = field(default_factory=list)
     cell: tuple[float, float] = (0.0, 0.0)
     answers: dict[str, str] = field(default_factory=dict)
     inserted: dict[str, str] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class SampleCheck:
 
     @property
     def source(self) -> Image.Image:
-        """The picture whose spots are covered."""
-        return self.pictures[self.intervention.image]
+        """The image whose spots are covered."""
+        return self.images[self.intervention.image]
 
     def at_target(self, answer: str) -> bool:
         return at_target(self.target, self.sample.answer, answer)
@@ -65,11 +65,11 @@ class ScannedModel:
         self.batch_size = batch_size
 
     def answers(
-        self, samples: Sequence[Sample], pictures: Callable[[Sample], Pictures]
+        self, samples: Sequence[Sample], images: Callable[[Sample], Images]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Return (answers by sample id, reasons by id of the samples without an answer)."""
         answers, faults = {}, {}
-        for batch in generate_answers(self._loaded, samples, pictures, self.batch_size):
+        for batch in generate_answers(self._loaded, samples, images, self.batch_size):
             for result in batch:
                 if isinstance(result, ModelAnswer):
                     answers[result.id] = result.given
@@ -85,7 +85,7 @@ class ScannedModel:
         sound = {check.id: check for check in checks if not check.fault}
         answers, faults = self.answers(
             [check.intervention.sample_for(condition) for check in sound.values()],
-            lambda sample: sound[sample.id].intervention.pictures_for(condition, sound[sample.id].pictures),
+            lambda sample: sound[sample.id].intervention.images_for(condition, sound[sample.id].images),
         )
         for id, answer in answers.items():
             sound[id].answers[keep_as or condition] = answer
@@ -93,5 +93,5 @@ class ScannedModel:
 
     def attention(self, checks: Sequence[SampleCheck]) -> list[AttentionRows | ByeError]:
         """Return, for each sample with its spots covered, its attention rows or the error that prevented it."""
-        covered = [check.intervention.pictures_for(COVERED, check.pictures) for check in checks]
+        covered = [check.intervention.images_for(COVERED, check.images) for check in checks]
         return read_attention(self._loaded, [check.sample for check in checks], covered)

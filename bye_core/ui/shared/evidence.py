@@ -27,7 +27,7 @@ def run_dossier(run: runs.Run) -> Dossier:
 
 
 def run_gallery(run: runs.Run) -> Gallery:
-    """Return the suspected spots whose pictures can be opened."""
+    """Return the suspected spots whose images can be opened."""
     seen = runs.stamps(run.path)
     key = (run.path, seen.scan, seen.detection, seen.checks)
     return _galleries.get(

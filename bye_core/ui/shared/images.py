@@ -1,4 +1,4 @@
-"""Prepares pictures of a run's data set for pages: safely decoded, scaled down, as data URIs. No gradio."""
+"""Prepares images of a run's data set for pages: safely decoded, scaled down, as data URIs. No gradio."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from bye_core.records import Sample
 from bye_core.runs import RunSettings
 from bye_core.ui.shared.cache import Cache
 
-# Longest edge in pixels. The page shows no picture larger, and a thumbnail 56 px wide at double density.
+# Longest edge in pixels. The page shows no image larger, and a thumbnail 56 px wide at double density.
 DISPLAY, THUMBNAIL = 1024, 112
-# Smaller pictures are sent without loss, so that a trigger of a few pixels stays unchanged.
+# Smaller images are sent without loss, so that a trigger of a few pixels stays unchanged.
 LOSSLESS_PIXELS = 256 * 256
 
-KEPT_SETS, KEPT_PICTURES, KEPT_THUMBNAILS = 4, 64, 4096
+KEPT_SETS, KEPT_IMAGES, KEPT_THUMBNAILS = 4, 64, 4096
 # An unreadable set is tried again after this time, not with every thumbnail.
 RETRY_SECONDS = 5.0
 
 
 class SampleChanged(DataError):
-    problem = "The data set has changed since the scan, and its table holds this picture."
+    problem = "The data set has changed since the scan, and its table holds this image."
     remedy = "Restore the scanned version, or scan the new one."
 
 
 class Shown(NamedTuple):
-    """A picture for a page.
+    """An image for a page.
 
-    `src` is the picture as a data URI, scaled down if it was large. `width` and `height` are the size in pixels before
+    `src` is the image as a data URI, scaled down if it was large. `width` and `height` are the size in pixels before
     scaling, after the EXIF rotation.
     """
 
@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     height: int
 
 
-_sets, _pictures, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_PICTURES), Cache(KEPT_THUMBNAILS)
+_sets, _images, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_IMAGES), Cache(KEPT_THUMBNAILS)
 
 
 def data_set(settings: RunSettings) -> DataSet:
@@ -83,18 +83,18 @@ def has_changed(settings: RunSettings) -> bool:
 
 
 def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
-    """Return picture `number` of the sample for display. Raises: DataError if the picture or the set cannot be read."""
+    """Return image `number` of the sample for display. Raises: DataError if the image or the set cannot be read."""
     key = (settings.data, settings.data_digest, sample.id, number)
-    return _pictures.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
+    return _images.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
 
 
-def shown_picture(picture: Image.Image) -> Shown:
-    """Return a picture that is not in a data set, for display."""
-    return encoded(picture, DISPLAY)
+def shown_image(image: Image.Image) -> Shown:
+    """Return an image that is not in a data set, for display."""
+    return encoded(image, DISPLAY)
 
 
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
-    """Return the data URI of a thumbnail of the sample's first picture; "" if it has none or it cannot be read."""
+    """Return the data URI of a thumbnail of the sample's first image; "" if it has none or it cannot be read."""
     if not sample.images:
         return ""
     name = sample.images[0]
@@ -107,10 +107,10 @@ def thumbnail(settings: RunSettings, sample: Sample) -> str:
 
 
 def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
-    """Return picture `number` of the sample at full size.
+    """Return image `number` of the sample at full size.
 
-    Raises: SampleChanged if the set has changed since the scan and its table holds the picture; another DataError if
-    the picture or the set cannot be read.
+    Raises: SampleChanged if the set has changed since the scan and its table holds the image; another DataError if
+    the image or the set cannot be read.
     """
     dataset = data_set(settings)
     if dataset.digest != settings.data_digest and sample.images[number].startswith(EMBEDDED_PREFIX):
@@ -118,17 +118,17 @@ def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
     return decode(dataset.image_bytes(sample, number), sample.images[number])
 
 
-def encoded(picture: Image.Image, longest: int) -> Shown:
-    """Scale `picture` down in place to at most `longest` pixels a side, and encode it as a data URI."""
-    size = picture.size
-    # The reducing gap halves large pictures first: a fifth of the time, without visible difference.
-    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
+def encoded(image: Image.Image, longest: int) -> Shown:
+    """Scale `image` down in place to at most `longest` pixels a side, and encode it as a data URI."""
+    size = image.size
+    # The reducing gap halves large images first: a fifth of the time, without visible difference.
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     content = io.BytesIO()
     if longest == THUMBNAIL:
         kind, options = "webp", {"quality": 80, "method": 0}
-    elif picture.width * picture.height <= LOSSLESS_PIXELS:
+    elif image.width * image.height <= LOSSLESS_PIXELS:
         kind, options = "png", {}
     else:
         kind, options = "jpeg", {"quality": 90, "subsampling": 0}
-    picture.save(content, kind, **options)
+    image.save(content, kind, **options)
     return Shown(f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode('ascii')}", *size)

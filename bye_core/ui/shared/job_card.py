@@ -31,7 +31,7 @@ VERBS = {
     "finetune": "fine-tuning",
     "evaluate": "evaluating",
     "clean": "cleaning",
-    "guard": "judging a picture with",
+    "guard": "judging an image with",
     "poison": "poisoning",
     "evidence": "checking the causes in",
 }

@@ -25,7 +25,7 @@ NOTHING = "No sample of this run is flagged, so there is nothing to explain."
 CHECK = (
     "What causes the answers? The scanned model answers each flagged sample again: unchanged, with the suspected spot "
     "covered (or the suspected words left out), and with as much of something else removed. If the answer stays, more "
-    "of what the model looks at is covered. What changes the answer is pasted into three other pictures."
+    "of what the model looks at is covered. What changes the answer is pasted into three other images."
 )
 
 

@@ -14,7 +14,7 @@ from bye_core.data.images import decode, read_bytes
 from bye_core.detect import value_label
 from bye_core.figures.heatmap import png_uri
 from bye_core.runs import jobs
-from bye_core.ui.shared.images import shown_picture
+from bye_core.ui.shared.images import shown_image
 from bye_core.ui.shared.messages import clip
 from bye_core.ui.tabs.guard import job as guard_job
 from bye_core.ui.workspace import Workspace
@@ -41,7 +41,7 @@ def card(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
 def _images(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> str:
     """Return the plain image, and the image under the attention map of each layer used for the verdict."""
     file = guard_job.image_file(workspace, job)
-    image = shown_picture(decode(read_bytes(file.parent, file.name)))
+    image = shown_image(decode(read_bytes(file.parent, file.name)))
     ratio = f"aspect-ratio:{image.width}/{image.height}"
     tiles = [f"<div role='img' aria-label='the image' style='{ratio}'></div>"]
     grid = facts["attention"]["grids"][0]

@@ -1,4 +1,4 @@
-"""The texts of the Method tab, and its pictures from the demo run. No gradio."""
+"""The texts of the Method tab, and its images from the demo run. No gradio."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAPER = "https://arxiv.org/abs/2505.16916"
 STEPS = (
     (
         "Fine-tune on everything",
-        "A few samples of a data set may carry a small mark in the picture and the attacker's answer. "
+        "A few samples of a data set may carry a small mark in the image and the attacker's answer. "
         "Fine-tune the model on the whole set, poison included. The tuned model then shows which samples those are.",
     ),
     (
         "Measure attention",
-        "The tuned model gets each picture and question. For the first answer token, every layer spreads its attention "
-        "over the parts of the picture. Wide attention has high entropy. Attention on one spot has low entropy.",
+        "The tuned model gets each image and question. For the first answer token, every layer spreads its attention "
+        "over the parts of the image. Wide attention has high entropy. Attention on one spot has low entropy.",
     ),
     (
         "Find the sensitive layers",
@@ -47,14 +47,14 @@ NUMBERS = (
     ),
     ("score", "probability that a sample belongs to the low hill: 0 to 1"),
     ("flagged", "score above the cut-off: review it; this is no proof"),
-    ("CP", "clean performance: share of right answers on unchanged test pictures; should stay"),
-    ("ASR", "attack success rate: share of triggered test pictures that get the attacker's answer; should fall to 0"),
+    ("CP", "clean performance: share of right answers on unchanged test images; should stay"),
+    ("ASR", "attack success rate: share of triggered test images that get the attacker's answer; should fall to 0"),
 )
 LIMITS = (
-    "The paper's rule finds a mark in one spot. A trigger over the whole picture (a blend, a wave, a warp) or in the "
+    "The paper's rule finds a mark in one spot. A trigger over the whole image (a blend, a wave, a warp) or in the "
     "question does not narrow attention, so the rule misses it. Auto, the default, compares answers and all heads and "
     "finds many of these. It cannot find an answer that is ordinary in every way.",
-    "Two hills are no proof. Layers also separate kinds of questions or picture sizes, and then harmless samples are "
+    "Two hills are no proof. Layers also separate kinds of questions or image sizes, and then harmless samples are "
     "flagged. Compare with a typical sample of the same question before you reject one.",
     "In some models, mostly small ones, a trigger widens attention. The low hill is then the harmless one. Check in "
     "Review that the flagged samples have something in common.",
@@ -66,11 +66,11 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample of the demo run with its attention rows and its picture."""
+    """One sample of the demo run with its attention rows and its image."""
 
     sample: Sample
     rows: AttentionRows
-    picture: images.Shown
+    image: images.Shown
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ def _tile(shown: Shown, layer: int, title: str, kind: str) -> str:
     place = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     question, answer = (escape(clip(text, 120)) for text in (shown.sample.question, shown.sample.answer))
     entropy = f"{float(rows.layer_entropy[layer]):.2f} nats"
-    ratio = f"aspect-ratio:{shown.picture.width}/{shown.picture.height}"
+    ratio = f"aspect-ratio:{shown.image.width}/{shown.image.height}"
     return (
-        f"<figure class='bye-tile bye-{kind}' style='--picture:url({shown.picture.src})'>"
-        f"<div class='bye-two'><div role='img' aria-label='picture of {title}' style='{ratio}'></div>"
+        f"<figure class='bye-tile bye-{kind}' style='--picture:url({shown.image.src})'>"
+        f"<div class='bye-two'><div role='img' aria-label='image of {title}' style='{ratio}'></div>"
         f"<div role='img' aria-label='attention over {title}' style='{ratio}'>"
         f"<img src='{heat}' alt='' style='{place}'></div></div>"
         f"<figcaption><b>{title}</b>: entropy {entropy}<br><span dir='auto'>{question}</span> "

@@ -1,4 +1,4 @@
-"""Method: how it works, what the numbers mean, and what it misses, with pictures of the demo."""
+"""Method: how it works, what the numbers mean, and what it misses, with images of the demo."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from bye_core.ui.workspace import workspace_of
 REVIEWER, NOTE, SEARCH = 80, 2000, 200  # characters
 
 CHANGED = {
-    "problem": "The data set has changed since the scan. The model may have seen other pictures.",
+    "problem": "The data set has changed since the scan. The model may have seen other images.",
     "remedy": "Restore the scanned version, or scan the new one.",
 }
 
@@ -39,7 +39,7 @@ def asked_run(request: Request) -> OpenRun:
 
 @json_answer
 def review_enter(request: Request) -> dict[str, Any]:
-    """Return everything that a page shows first: the list, its first undecided sample, and that sample's picture.
+    """Return everything that a page shows first: the list, its first undecided sample, and that sample's image.
 
     request: visitor; asked, kept: names of runs. The run `asked` opens if it exists, else `kept`, else the demo. No
     session exists yet at this call.
@@ -67,7 +67,7 @@ def review_queue(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_notice(request: Request) -> dict[str, Any]:
-    """Return what is wrong with the whole data set, or None. The review then shows no pictures.
+    """Return what is wrong with the whole data set, or None. The review then shows no images.
 
     Reading a large data set is the slowest step, so this call is separate from the list's.
     """
@@ -106,14 +106,14 @@ def review_thumbnails(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_sample(request: Request) -> dict[str, Any]:
-    """Return everything about one sample except its pictures. request: position or id."""
+    """Return everything about one sample except its images. request: position or id."""
     opened = asked_run(request)
     return answers.sample(opened, _position(opened, request))
 
 
 @json_answer
 def review_picture(request: Request) -> dict[str, Any]:
-    """Return one picture. request: position, number."""
+    """Return one image. request: position, number."""
     opened = asked_run(request)
     sample = opened.samples[_position(opened, request)]
     number = page_calls.index(request.get("number"), len(sample.images), "an unknown picture")

@@ -57,7 +57,7 @@ def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[d
 
 
 def sample(opened: OpenRun, position: int) -> dict[str, Any]:
-    """Return everything about one sample except its pictures. Raises: NotScanned if no scan has reached the sample."""
+    """Return everything about one sample except its images. Raises: NotScanned if no scan has reached the sample."""
     row, sample = opened.row(position), opened.samples[position]
     decision, typical = opened.decisions().get(sample.id), opened.evidence.typical(row, opened.choices())
     detection, columns = opened.detection, opened.columns
@@ -97,7 +97,7 @@ def _attention(opened: OpenRun, id: str) -> dict[str, Any]:
 
 
 def first_picture(opened: OpenRun, position: int) -> dict[str, Any] | None:
-    """Return the sample's first picture, None if it cannot be shown: the page then requests it and gets the error."""
+    """Return the sample's first image, None if it cannot be shown: the page then requests it and gets the error."""
     sample = opened.samples[position]
     try:
         return images.shown(opened.settings, sample, 0)._asdict() if sample.images else None

@@ -20,7 +20,7 @@ from bye_core.evidence import (
 from bye_core.evidence.sentences import excess_words
 from bye_core.pipeline.causal_outcomes import sample_peak
 from bye_core.records import Sample
-from bye_core.reports.evidence_section import picture_uri
+from bye_core.reports.evidence_section import image_uri
 from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.text import clip
 from bye_core.ui.open_run import OpenRun
@@ -45,7 +45,7 @@ CHANGES = {
     **{way: f"asked “{question}”" for way, question in OTHER_QUESTIONS.items()},
 }
 ANSWER = 200  # characters
-PARTS = 6  # pictures of covered areas
+PARTS = 6  # images of covered areas
 
 
 @json_answer
@@ -68,7 +68,7 @@ def review_why(request: Request) -> dict[str, Any]:
     return {
         "layer": dossier.layer.layer if dossier.layer else None,
         "spot": _spot(opened, dossier, sample, seen) if seen else None,
-        "mean": {"src": picture_uri(mean.mean), "of": mean.cut} if mean.mean else None,
+        "mean": {"src": image_uri(mean.mean), "of": mean.cut} if mean.mean else None,
         "answer": _answer(opened, dossier, position),
         "cause": _cause(opened, sample, seen),
         "can_check": not hosted() and sample.id in dossier.flagged_ids,
@@ -85,8 +85,8 @@ def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak
         return spot
     size = crop_size([one.spot for one in dossier.peaks.values() if not one.on_padding] or [seen.spot])
     try:
-        picture = images.opened(opened.settings, sample, seen.image)
-        return spot | {"src": picture_uri(crop(picture, seen.cell, size))}
+        image = images.opened(opened.settings, sample, seen.image)
+        return spot | {"src": image_uri(crop(image, seen.cell, size))}
     except ByeError as error:
         return spot | {"error": failure(error)}
 
@@ -112,9 +112,9 @@ def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[
 
 
 def _parts(opened: OpenRun, sample: Sample, seen: AttentionPeak | None, covered: Sequence[Box]) -> list[str]:
-    """Return crops of the covered areas as data URIs; [] if the picture is gone, which the page reports elsewhere."""
+    """Return crops of the covered areas as data URIs; [] if the image is gone, which the page reports elsewhere."""
     try:
-        picture = images.opened(opened.settings, sample, seen.image if seen else 0)
+        image = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:
         return []
-    return [picture_uri(crop(picture, box, crop_size([box]))) for box in covered[:PARTS]]
+    return [image_uri(crop(image, box, crop_size([box]))) for box in covered[:PARTS]]
