@@ -1,18 +1,18 @@
-// Beside the effect of a trial: opens its lists in Review, and keeps the sidebar where it is of use.
-// In Layers, on a wide screen, it is open until it is closed there; in Review it waits at the edge; elsewhere it is away.
+// Opens the lists of a trial's effect in Review, and opens or closes the sidebar when the user changes the tab.
+// On a wide screen the sidebar is open in Layers until the user closes it, and closed in Review. Other tabs hide it.
 
 export function start({ element, trigger }) {
   const WIDE = 1024;
   const bar = element.closest('.sidebar');
   const handle = bar.querySelector('.toggle-button');
   const wanted = { layers: true, review: false };
-  let last = null; // [tab, whether there is something to adjust]
+  let last = null; // [tab, whether the effect of a trial is shown]
 
   const wide = () => window.innerWidth >= WIDE;
   const isOpen = () => bar.classList.contains('open');
   const tab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId || '';
 
-  let moving = false; // by this script, not by a person
+  let moving = false; // true while this script, not the user, moves the sidebar
 
   function setOpen(open) {
     if (isOpen() === open) return;
@@ -26,7 +26,7 @@ export function start({ element, trigger }) {
     handle.setAttribute('aria-expanded', String(isOpen()));
   }
 
-  // Without a run there is nothing to adjust.
+  // Without an open run, no effect is shown.
   const hasEffect = () => element.querySelector('.bye-effect') !== null;
 
   function follow() {
@@ -35,7 +35,7 @@ export function start({ element, trigger }) {
     last = now;
     const useful = now[0] in wanted;
     bar.toggleAttribute('data-away', !useful);
-    // Opened by hand while its numbers were on the way, it stays.
+    // The user opened the sidebar while its numbers were loading: keep it open.
     if (useful && hasEffect() && isOpen() && before && before[0] === now[0]) return;
     setOpen(useful && hasEffect() && wide() && wanted[now[0]]);
   }
@@ -68,7 +68,8 @@ export function start({ element, trigger }) {
   new MutationObserver(follow).observe(element, { subtree: true, childList: true });
   bar.setAttribute('role', 'complementary');
   bar.setAttribute('aria-label', 'Adjust');
-  element.setAttribute('aria-live', 'polite'); // here and not on what is replaced, or nobody hears it
+  // On this element, because screen readers ignore it on content that is replaced.
+  element.setAttribute('aria-live', 'polite');
   label();
   follow();
 }

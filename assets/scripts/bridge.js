@@ -1,4 +1,4 @@
-// Always mounted, outside the tabs: carries clicks and lassos on plotly figures and single keys to Python.
+// Sends clicks and lassos on plotly figures to Python. The component is outside the tabs, so it is always mounted.
 // Events: click {plot, how, points: [customdata]} for a click or a lasso on a figure with elem_id "plot-...".
 
 export function start({ trigger }) {
@@ -6,7 +6,7 @@ export function start({ trigger }) {
   const widths = new WeakMap();
   let resizing = null;
 
-  // Plotly follows the window only; a column also changes its width when the sidebar moves or a tab comes to the front.
+  // Plotly resizes figures only with the window. The sidebar and a change of tab also change the width of a column.
   const resized = new ResizeObserver((entries) => {
     const moved = entries.filter(
       ({ target, contentRect: { width } }) => width > 0 && Math.abs(width - (widths.get(target) || 0)) > 1,

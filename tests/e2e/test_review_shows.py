@@ -235,10 +235,10 @@ def test_a_first_token_that_is_a_blank_is_drawn_and_explained(home, serve, open_
     page = review(open_page(serve()))
     facts = page.part("facts")
     expect(facts.locator(".rv-token")).to_have_text("␣")
-    expect(facts).to_contain_text("Only a blank")
+    expect(facts).to_contain_text("Only a space")
     page.page.keyboard.press("j")
     expect(facts.locator(".rv-token")).to_have_text("two")
-    expect(facts).not_to_contain_text("Only a blank")
+    expect(facts).not_to_contain_text("Only a space")
 
 
 def test_filters_find_and_an_empty_one_teaches(made, serve, open_page, review, expect):
@@ -252,7 +252,7 @@ def test_filters_find_and_an_empty_one_teaches(made, serve, open_page, review, e
     page.part("text").fill("s0001")
     expect(page.part("count")).to_have_text("1 of 10")
     page.show("accepted")
-    expect(page.part("teach")).to_contain_text("Nothing matches this filter.")
+    expect(page.part("teach")).to_contain_text("No sample matches this filter.")
     page.part("teach").get_by_role("button").click()
     expect(page.part("count")).to_have_text("1 of 120")
     page.part("sort").select_option("file")

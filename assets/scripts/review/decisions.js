@@ -1,4 +1,4 @@
-// Decisions: shown at once as being saved, sent one after another, taken back on the page where the server refuses.
+// Makes decisions. The page shows a decision at once and sends it. If the server refuses it, the page reverts it.
 
 import { bytesOf, count } from './dom.js';
 import { showCounts, showSaved } from './filters.js';
@@ -9,11 +9,11 @@ import { call, wordsOf } from './requests.js';
 import { list, openIndex, openPosition, outbox, panel } from './review.js';
 import { drafts, samples, state } from './state.js';
 
-export const made = []; // what this page decided and has not undone, oldest first; `batch` is known once it is saved
+export const made = []; // decisions of this page that are not undone, oldest first; `batch` is known after saving
 export const unsaved = []; // decisions that the server refused
-const TELL_AFTER = 900; // ms without a decision, then the other tabs are told
+const TELL_AFTER = 900; // ms after the last decision until the other tabs are informed
 let telling = null;
-let undoing = 0; // undos whose sample only the server knows
+let undoing = 0; // number of running undos whose sample only the server knows
 
 export const reviewer = () => part('reviewer').value.trim();
 const CHOICE_BITS = ACCEPTED | REJECTED;
@@ -24,7 +24,7 @@ function mark(position, bits, marks = list.marks) {
   marks[position] = (marks[position] & FLAGGED) | (bits & CHOICE_BITS);
 }
 
-// Marks as they are on disk, and over them what is on its way there.
+// Shows the marks that are on disk, changed by the decisions that are not saved yet.
 export function adopt(marks) {
   state.savedMarks = marks;
   list.marks = marks.slice();
@@ -42,7 +42,7 @@ export function decide(choice) {
   const card = list.cards.get(position);
   if (!card || undoing) {
     showMessage(
-      undoing ? 'An undo is under way: nothing was decided.' : 'This sample is still being loaded: nothing was decided.',
+      undoing ? 'An undo is running. Decide again when it has ended.' : 'This sample is still loading. Decide again in a moment.',
     );
     return;
   }
@@ -51,7 +51,7 @@ export function decide(choice) {
   if (next >= 0) openIndex(next);
   else {
     panel.mark(list.marks[position]);
-    showMessage('Every sample in this list is decided. Go on to Export, or choose another list.');
+    showMessage('Every sample in this list is decided. Open Export, or choose another list.');
   }
   showCounts();
 }
@@ -78,13 +78,13 @@ export function decideMany(choice) {
   if (positions.length) outbox.push({ kind: 'many', positions, choice, by: reviewer() });
 }
 
-// The selection if there is one, otherwise what is undecided in the list.
+// Returns the selected samples, or without a selection the undecided samples of the list.
 export function bulkPositions() {
   if (list.selected.size) return [...list.positions].filter((position) => list.selected.has(position));
   return [...list.positions].filter((position) => !decidedBits(list.marks[position]));
 }
 
-// One's own last decision is taken back on the page at once; an older one, or many, when the server has told which.
+// The page reverts its own last decision at once. For an older decision or a batch, it waits for the server's answer.
 export function undo() {
   const of = made.length && made[made.length - 1].kind === 'one' ? made.pop() : null;
   if (of) {
@@ -114,7 +114,7 @@ export async function deliver(item) {
   list.refresh();
 }
 
-// Each sends its item, and answers how to show that it is saved.
+// Each of these functions sends an item. It returns a function that shows that the item is saved.
 async function sendOne(item) {
   const { id, choice, note, by, position } = item;
   const words = { id, choice, reviewer: by, ...(note === undefined ? {} : { note }) };
@@ -152,7 +152,7 @@ async function sendMany(item) {
 async function sendUndo(item) {
   const { of, many, by } = item;
   const batch = (of || many)?.batch || '';
-  if (of && !batch) return () => settled(item); // it was never saved
+  if (of && !batch) return () => settled(item); // the decision was never saved
   const undone = await call('review_undo', item.context, { batch, reviewer: by });
   return () => {
     if (of) {
@@ -163,7 +163,7 @@ async function sendUndo(item) {
     const one = undone.count === 1;
     showSaved('');
     showMessage(
-      one ? `Undone: ${undone.id} is not ${done(undone.choice)} any more.` : `Undone: ${count(undone.count, 'decision')}.`,
+      one ? `Undone: ${undone.id} is no longer ${done(undone.choice)}.` : `Undone: ${count(undone.count, 'decision')}.`,
     );
     const index = list.positions.indexOf(undone.position);
     if (!of && one && index >= 0) openIndex(index);
@@ -175,7 +175,7 @@ function refuse(item, words) {
     showError(words, item.kind === 'many' ? [['Try again', () => outbox.push(item)]] : []);
     if (item.of) settled(item);
     if (words.kind === 'NothingToUndo')
-      refreshMarks().catch(() => {}); // somebody else has undone it
+      refreshMarks().catch(() => {}); // another reviewer has undone it
     else if (item.of) {
       made.push(item.of);
       mark(item.of.position, bitsOf(item.of.choice));
@@ -185,12 +185,12 @@ function refuse(item, words) {
   settled(item);
   mark(item.position, item.before);
   samples.delete(item.position);
-  if (outbox.items.some((other) => other.of === item)) return; // undone before it was refused
+  if (outbox.items.some((other) => other.of === item)) return; // the user undid the decision before the server refused it
   if (made.includes(item)) made.splice(made.indexOf(item), 1);
   unsaved.push(item);
   showError({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
     ['Try again', sendAgain],
-    ['Show it', () => openPosition(item.position)],
+    ['Show the sample', () => openPosition(item.position)],
   ]);
 }
 
@@ -208,18 +208,18 @@ function sendAgain() {
 export async function refreshMarks() {
   const [here, before] = [state.context, outbox.count];
   const { marks } = await call('review_marks', here);
-  if (here !== state.context || before !== outbox.count) return; // decided meanwhile: that tells again
+  if (here !== state.context || before !== outbox.count) return; // a new decision was made; these marks are outdated
   adopt(bytesOf(marks));
   showCounts();
 }
 
-// The other tabs hear of decisions once, after a burst.
+// Informs the other tabs once after a series of decisions.
 function later() {
   clearTimeout(telling);
   telling = setTimeout(() => (outbox.empty ? trigger('decided', {}) : later()), TELL_AFTER);
 }
 
-// What stands in the note's field belongs to the sample that it was filled for.
+// Stores the note in the field as a draft of the sample for which the field was filled.
 export function keepDraft() {
   const field = part('note');
   if (list.current !== null && field.dataset.of === String(list.current) && field.value.trim() !== (field.dataset.was || '')) {
@@ -230,13 +230,13 @@ export function keepDraft() {
 export function fillNote(position, decision) {
   const field = part('note');
   const was = decision ? decision.note : '';
-  if (field.dataset.of === String(position) && field.value.trim() !== (field.dataset.was || '')) return; // being typed
+  if (field.dataset.of === String(position) && field.value.trim() !== (field.dataset.was || '')) return; // the user is typing
   field.dataset.of = position;
   field.dataset.was = was;
   field.value = drafts.get(position) ?? was;
 }
 
-// A note on a sample that is decided already is kept by deciding the same once more.
+// If the sample is already decided, its note is saved by sending the same decision again.
 export function noteChanged() {
   keepDraft();
   const position = list.current;

@@ -1,4 +1,4 @@
-// Builds elements. Texts of a data set are hostile: they reach the page only through `h` and textContent, never as HTML.
+// Builds elements. Texts of a data set may be hostile: they are inserted only with `h` or textContent, never as HTML.
 
 export function h(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -61,7 +61,7 @@ export class Recent {
   }
 }
 
-// A private browser mode may refuse to store anything; the page works all the same.
+// A browser in private mode may refuse to store values. The page also works without them.
 export function storedValue(key, fallback) {
   try {
     return localStorage.getItem(`bye-${key}`) ?? fallback;
@@ -74,6 +74,6 @@ export function storeValue(key, value) {
   try {
     localStorage.setItem(`bye-${key}`, value);
   } catch {
-    // Nothing to do: the page asks for it again next time.
+    // Without a stored value, the page uses the default next time.
   }
 }

@@ -1,11 +1,11 @@
-// Runs in the page before any module is loaded; not a module itself.
+// Runs in the page before any module is loaded. This file is not a module.
 
-// Gradio may make the component before page.js is there, which then finds it in `byeFirst.gradio`.
+// Gradio may create the component before page.js is loaded. page.js then reads it from `byeFirst.gradio`.
 window.byeReview = (component) => {
   window.byeFirst.gradio = component;
 };
 
-// Dark or light as Gradio will decide.
+// Chooses the dark or light theme by the same rule as Gradio.
 (() => {
   const theme = new URL(location).searchParams.get('__theme');
   const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);

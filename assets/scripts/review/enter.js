@@ -1,5 +1,5 @@
-// The session comes late (Gradio connects, then asks). The page opens by itself what it will find there: one question
-// brings the list, the first sample and its picture. AFTER_REVIEW in bye_core/ui/app.py waits for what is said here.
+// Shows the first sample before Gradio has sent the session. One request returns the list, the first sample and its
+// image. AFTER_REVIEW in bye_core/ui/app.py waits for the event "bye-entered", which main.js sends after this.
 
 import { storedValue, storeValue } from './dom.js';
 import { props } from './page.js';
@@ -15,7 +15,7 @@ function storedContext() {
   }
 }
 
-// The visitor's token is kept as Gradio keeps it: whoever reads this browser's store can act as the visitor.
+// Stores the visitor's token as Gradio does. Anybody who can read this browser's storage can act as the visitor.
 export function storeContext() {
   storeValue('place', JSON.stringify(state.context));
 }
@@ -26,7 +26,7 @@ export async function enter() {
     const answer = await call('review_enter', { visitor }, { asked: props.asked, kept: run });
     if (state.session.run === undefined) await openFirst(visitor, answer);
   } catch {
-    // The session says what is open, and what is wrong with it.
+    // Gradio's session arrives later and reports the error.
   } finally {
     markEntered();
   }

@@ -1,11 +1,11 @@
-// The pictures of one sample with its attention over them: one figure a picture, one colour scale for all of them.
+// Shows the images of one sample with its attention as heatmaps: one figure per image, one colour scale for all.
 
 import { h, percent } from './dom.js';
 import { cellAt, cellImage, paintHeat, paintMarks, peakOf, scaleTop, sharesOf } from './heatmap.js';
 import { wordsOf } from './requests.js';
 
 export class Viewer {
-  // `report(text)`: what is under the pointer, "" when it leaves.
+  // `report(text)` is called with a description of the cell under the pointer, or "" if there is none.
   constructor(holder, name, report) {
     this.holder = holder;
     this.name = name;
@@ -16,14 +16,14 @@ export class Viewer {
     this.observer = new ResizeObserver(() => this.paint());
   }
 
-  // `pictures`: one promise of {image, width, height} a picture; a refused one leaves its message in the picture's place.
+  // `pictures`: one promise of {image, width, height} per image. A rejected promise shows its message instead.
   show(sample, pictures) {
     this.observer.disconnect();
     this.sample = sample;
     this.figures = pictures.map((picture, number) => this.figure(picture, number, pictures.length));
     this.holder.replaceChildren(...this.figures.map((figure) => figure.root));
     this.holder.dataset.pictures = pictures.length;
-    if (!pictures.length) this.holder.replaceChildren(h('p', { class: 'rv-missing' }, 'This sample has no picture.'));
+    if (!pictures.length) this.holder.replaceChildren(h('p', { class: 'rv-missing' }, 'This sample has no image.'));
     for (const figure of this.figures) this.observer.observe(figure.stage);
   }
 
@@ -31,7 +31,7 @@ export class Viewer {
     const heat = h('canvas', { class: 'rv-heat', 'aria-hidden': 'true' });
     const marks = h('canvas', { class: 'rv-marks', 'aria-hidden': 'true' });
     const stage = h('div', { class: 'rv-stage rv-waiting' }, heat, marks);
-    const caption = total > 1 ? h('figcaption', {}, `picture ${number + 1} of ${total}`) : null;
+    const caption = total > 1 ? h('figcaption', {}, `image ${number + 1} of ${total}`) : null;
     const figure = { root: h('figure', { class: 'rv-figure' }, stage, caption), stage, heat, marks, number, image: null };
     marks.addEventListener('pointermove', (event) => this.point(figure, event));
     marks.addEventListener('pointerdown', (event) => this.point(figure, event));
@@ -47,12 +47,12 @@ export class Viewer {
 
   fill(figure, shown) {
     const image = shown.image.cloneNode();
-    image.alt = `${this.name}, picture ${figure.number + 1}`;
+    image.alt = `${this.name}, image ${figure.number + 1}`;
     image.className = 'rv-picture';
     image.draggable = false;
     figure.image = image;
     figure.stage.style.setProperty('--ratio', shown.width / shown.height);
-    // A small picture enlarged without smoothing shows a trigger of a few pixels as it is.
+    // A small image is enlarged without smoothing, so that a trigger of a few pixels stays sharp.
     figure.stage.classList.toggle('rv-tiny', Math.max(shown.width, shown.height) <= 160);
     figure.stage.classList.remove('rv-waiting');
     figure.stage.prepend(image);
@@ -68,7 +68,7 @@ export class Viewer {
     return this.sample?.heat ? this.sample.heat.grids.filter((grid) => grid.image === number) : [];
   }
 
-  // Shares of every grid for the chosen layers, the largest of them, and where it is.
+  // Returns the shares of every grid for the chosen layers (`maps`), and the cell with the largest share (`top`).
   measure() {
     const heat = this.sample?.heat;
     const maps = [];
@@ -112,7 +112,7 @@ export class Viewer {
     const box = figure.marks.getBoundingClientRect();
     let found = null;
     if (event) {
-      // The smallest cell wins where grids lie over each other.
+      // Where grids overlap, the last one has the smallest cells and is used.
       for (const map of this.maps.filter(({ grid }) => grid.image === figure.number)) {
         const cell = cellAt(map.grid, event.clientX - box.left, event.clientY - box.top, box.width, box.height);
         if (cell)
@@ -126,7 +126,7 @@ export class Viewer {
   }
 }
 
-// All layers as small maps, each with a scale of its own; a click shows that layer in the picture.
+// Shows all layers as small maps, each with its own scale. A click shows the layer on the image.
 export class Strip {
   constructor(holder, choose) {
     this.holder = holder;

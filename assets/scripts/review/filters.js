@@ -1,4 +1,4 @@
-// What surrounds the list: counts, progress, filters, and what an empty page says.
+// Shows the counts, the progress and the filters of the list, and a message if the list is empty.
 
 import { bulkPositions } from './decisions.js';
 import { button, count, h } from './dom.js';
@@ -7,7 +7,7 @@ import { ACCEPTED, FLAGGED, part, REJECTED, UNSCANNED } from './page.js';
 import { ask, list } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
-// The quiet word under the buttons, one keystroke after another.
+// Shows a short confirmation under the buttons.
 export function showSaved(text) {
   part('progress').dataset.said = text;
   showProgress();
@@ -72,8 +72,8 @@ function showBulk() {
   ]) {
     part(name).textContent = `${verb} ${picked ? '' : 'all '}${number.toLocaleString('en')}`;
     part(name).title = picked
-      ? `${verb} the selected samples; one undo takes it back`
-      : `${verb} every sample in this list that nobody has decided; one undo takes it back`;
+      ? `${verb} the selected samples; one undo reverts all`
+      : `${verb} every undecided sample in this list; one undo reverts all`;
     part(name).disabled = !number;
   }
   part('unselect').hidden = !picked;
@@ -106,7 +106,7 @@ function facetOptions(name, facets, chosen) {
 }
 
 export function showFacets() {
-  // The page of a sample names its own place; the list of facets names the first sample with that text.
+  // A filter stores the position of a sample with that text. The list of facets has the first such sample.
   facetOptions('question', state.listing.questions, state.query.question);
   facetOptions('answer', state.listing.answers, state.query.answer);
   part('show').value = state.query.show;
@@ -114,7 +114,7 @@ export function showFacets() {
   if (document.activeElement !== part('text')) part('text').value = state.query.text;
 }
 
-// An empty page says why, and what to do about it.
+// Shows why the list is empty, and what to do.
 export function teach() {
   const box = part('teach');
   const bare = !state.context.run || !list.positions.length;
@@ -122,19 +122,19 @@ export function teach() {
   box.hidden = !bare;
   if (!state.context.run) {
     box.replaceChildren(
-      h('p', {}, 'No run is open. Open the demo or choose a data set in Data, then scan it: its samples appear here.'),
+      h('p', {}, 'No run is open. Open the demo, or choose a data set in Data and scan it: its samples appear here.'),
     );
   } else if (bare && !list.marks.some((bits) => bits !== UNSCANNED)) {
-    box.replaceChildren(h('p', {}, 'No sample is scanned yet. Start the scan in Scan: samples appear here as they come in.'));
+    box.replaceChildren(h('p', {}, 'No sample is scanned yet. Start the scan in Scan: scanned samples appear here.'));
   } else if (bare) {
     const flagged =
       state.query.show === 'flagged' && !state.query.text && state.query.question === null && state.query.answer === null;
     const words =
       flagged && state.listing.detected
-        ? 'Nothing is flagged: no evidence of poisoning.'
+        ? 'No sample is flagged: there is no evidence of poisoning.'
         : flagged
-          ? 'Nothing is detected yet.'
-          : 'Nothing matches this filter.';
+          ? 'No detection has run yet.'
+          : 'No sample matches this filter.';
     box.replaceChildren(
       h('p', {}, words),
       button('Show all samples', {}, () => ask(EVERYTHING)),

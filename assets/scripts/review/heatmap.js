@@ -1,4 +1,4 @@
-// Draws attention over a picture. The geometry repeats bye_core/grids.py line by line.
+// Draws attention over an image. The geometry repeats bye_core/grids.py line by line.
 
 import { props } from './page.js';
 
@@ -6,7 +6,7 @@ export const STOPS = props.stops;
 const EDGES = [
   [4, 'rgba(0, 0, 0, 0.8)'],
   [2, '#ffffff'],
-]; // seen on any picture
+]; // visible on any image
 
 export function cellBox(grid, row, column, width, height) {
   const [left, top, right, bottom] = grid.box;
@@ -27,7 +27,7 @@ export function cellAt(grid, x, y, width, height) {
   return row >= 0 && row < grid.rows && column >= 0 && column < grid.columns ? [row, column] : null;
 }
 
-// Shares of grid number `g`, mean over `layers` (those that are defined), or null where none is.
+// Returns the shares of grid number `g`: the mean over the defined ones of `layers`, or null if none is defined.
 export function sharesOf(heat, g, layers) {
   const grid = heat.grids[g];
   const known = layers.filter((layer) => grid.values[layer]);
@@ -46,8 +46,8 @@ export function peakOf(grid, shares) {
   return { row: Math.floor(best / grid.columns), column: best % grid.columns, share: shares[best] };
 }
 
-// The share that gets the scale's last colour: the largest one, but at least ten times an even spread (ours), so that
-// attention without a peak looks as calm as it is.
+// Returns the share that gets the last colour of the scale: the largest share, but at least CALM times an even share
+// (ours). So attention without a peak does not look peaked.
 const CALM = 10;
 
 export function scaleTop(maps, peak) {
@@ -55,7 +55,7 @@ export function scaleTop(maps, peak) {
   return Math.max(peak, Math.min(1, CALM / tokens));
 }
 
-// Whether a cell's middle is outside the picture.
+// Returns whether the centre of a cell is outside the image.
 export function isPadding(grid, row, column) {
   const [left, top, right, bottom] = cellBox(grid, row, column, 1, 1);
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];
@@ -66,7 +66,7 @@ export function paddingShare(grid, shares) {
   return shares.reduce((sum, share, i) => sum + (isPadding(grid, Math.floor(i / grid.columns), i % grid.columns) ? share : 0), 0);
 }
 
-// One pixel a cell. `veil`: cells that get little attention let the picture through.
+// Draws one pixel per cell. With `veil`, cells with little attention are transparent.
 export function cellImage(grid, shares, top, veil) {
   const small = document.createElement('canvas');
   small.width = grid.columns;
@@ -82,7 +82,7 @@ export function cellImage(grid, shares, top, veil) {
   return small;
 }
 
-// Makes the canvas as fine as the screen; returns its size in device pixels.
+// Sets the resolution of the canvas to that of the screen; returns its size in device pixels.
 function fit(canvas) {
   const width = Math.max(1, Math.round(canvas.clientWidth * devicePixelRatio));
   const height = Math.max(1, Math.round(canvas.clientHeight * devicePixelRatio));
@@ -91,7 +91,7 @@ function fit(canvas) {
   return [width, height];
 }
 
-// `cells`: [{grid, shares}] of one picture. Cells beyond the picture (padding) fall off the canvas.
+// `cells`: [{grid, shares}] of one image. Cells outside the image (padding) are not visible.
 export function paintHeat(canvas, cells, top) {
   const [width, height] = fit(canvas);
   const context = canvas.getContext('2d');
@@ -109,7 +109,7 @@ export function paintHeat(canvas, cells, top) {
   }
 }
 
-// What is pointed at, and what of the picture the model never saw.
+// Marks the cell under the pointer, and darkens the margin of the image that the model did not see.
 export function paintMarks(canvas, grids, cell) {
   const [width, height] = fit(canvas);
   const context = canvas.getContext('2d');
@@ -133,7 +133,7 @@ export function paintMarks(canvas, grids, cell) {
   return cropped;
 }
 
-// The picture around one cell, with one cell more on every side.
+// Draws a crop of the image: one cell and a margin of one cell on every side.
 export function paintCrop(canvas, image, peak, grid) {
   const [left, up, right, bottom] = cellBox(grid, peak.row, peak.column, image.naturalWidth, image.naturalHeight);
   const [wide, high] = [right - left, bottom - up];

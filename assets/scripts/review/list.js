@@ -1,15 +1,15 @@
-// The list of samples: only the rows in sight are in the page, their texts and thumbnails come in pages.
+// The list of samples. Only visible rows are in the page; their texts and thumbnails are fetched in pages.
 
 import { h, Recent } from './dom.js';
 import { ACCEPTED, FLAGGED, REJECTED, UNSCANNED } from './page.js';
 
 const ROW = 64; // pixels, as in assets/review.css
-const MARGIN = 6; // rows kept ready above and below
+const MARGIN = 6; // extra rows drawn above and below the visible ones
 const PAGE = 48;
 
 export const decidedBits = (bits) => bits !== UNSCANNED && (bits & (ACCEPTED | REJECTED)) !== 0;
 
-// Every state has a word and a shape beside its colour.
+// Every state has a word and a shape, not only a colour.
 export function stateOf(bits) {
   if (bits & ACCEPTED) {
     return bits & FLAGGED
@@ -52,7 +52,7 @@ export class SampleList {
     return this.cursor >= 0 ? this.positions[this.cursor] : null;
   }
 
-  // A new order. Keeps `position` current if it is listed; returns whether it is.
+  // Shows other samples. Keeps `position` as the current sample if it is listed; returns whether it is listed.
   fill(positions, marks, position) {
     this.positions = positions;
     this.marks = marks;
@@ -77,7 +77,7 @@ export class SampleList {
     this.later();
   }
 
-  // The next undecided sample after the cursor, from the top again at the end; -1 where none is left.
+  // Returns the index of the next undecided sample; after the end, starts at the top. Returns -1 if there is none.
   nextUndecided() {
     const total = this.positions.length;
     for (let step = 1; step <= total; step++) {
@@ -192,7 +192,7 @@ export class SampleList {
     row.score.textContent = card ? (card.score === null ? 'no score' : card.score.toFixed(3)) : '';
     row.bar.firstChild.style.width = `${card?.score ? 100 * card.score : 0}%`;
     row.state.textContent = waiting ? '…' : state.shape + (state.note ? '!' : '');
-    row.state.title = waiting ? 'being saved' : state.note || state.word;
+    row.state.title = waiting ? 'saving' : state.note || state.word;
     row.state.setAttribute('aria-label', row.state.title);
     row.state.setAttribute('role', 'img');
     const source = this.thumbnails.get(position) || '';
@@ -202,7 +202,7 @@ export class SampleList {
     }
   }
 
-  // What is in sight and not known yet; one question of each kind at a time, so that fast scrolling asks for little.
+  // Fetches the missing data of visible rows. Only one request of each kind runs, so fast scrolling sends few requests.
   async load(first, last) {
     const lacking = (known) => [...this.positions.subarray(first, last)].filter((p) => known.get(p) === undefined).slice(0, PAGE);
     for (const [kind, known] of [
@@ -221,7 +221,7 @@ export class SampleList {
           this.later();
         },
         () => {
-          this[flag] = false; // asked for again with the next look
+          this[flag] = false; // requested again at the next drawing
         },
       );
     }

@@ -1,4 +1,4 @@
-// What surrounds the sample: messages, filters, counts, keys; and the start.
+// Starts Review, connects its buttons, fields and keys, and follows changes of the session.
 
 import { decide, decideMany, made, noteChanged, refreshMarks, reviewer, undo, unsaved } from './decisions.js';
 import { h, storedValue, storeValue } from './dom.js';
@@ -33,7 +33,7 @@ const KEYS = {
   arrowup: () => step(-1),
   arrowleft: () => step(-1),
 };
-const ONCE = ['a', 'r', 's', 'u', 'x']; // a key held down decides on one sample only
+const ONCE = ['a', 'r', 's', 'u', 'x']; // these keys do not repeat while they are held down
 
 function typing(target, key) {
   if (!(target instanceof Element)) return false;
@@ -89,7 +89,7 @@ function start() {
   const acts = { accept: KEYS.a, reject: KEYS.r, skip, undo, next: KEYS.j, previous: KEYS.k };
   for (const [name, act] of Object.entries(acts)) part(name).addEventListener('click', act);
   part('note').addEventListener('change', noteChanged);
-  // Done with typing: the keys decide again.
+  // Enter and Escape leave the field, so that the keys work again.
   for (const name of ['note', 'reviewer', 'text']) {
     part(name).addEventListener('keydown', (event) => ['Enter', 'Escape'].includes(event.key) && part(name).blur());
   }
@@ -104,14 +104,14 @@ function start() {
   opacity();
 }
 
-// The session has changed: another run, a sample to open, another detection, or decisions made elsewhere.
+// Updates the page after a change of the session: another run or detection, a sample to open, or new decisions.
 async function look() {
   const value = props.value || {};
-  if (value.run === undefined) return; // the session is not there yet
+  if (value.run === undefined) return; // the session has not arrived yet
   const before = state.session;
   state.session = value;
   markEntered();
-  // On one's own machine the first run is opened before the visitor is known (enter.js).
+  // On the user's own machine, the first run opens before the visitor is known (enter.js).
   const here = value.run === before.run && (value.visitor === before.visitor || !before.visitor);
   if (!here) {
     state.context = { visitor: value.visitor || '', run: value.run || '' };

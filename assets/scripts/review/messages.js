@@ -1,4 +1,4 @@
-// Messages above the buttons: errors stay until they are closed, confirmations go by themselves.
+// Shows messages above the buttons. Errors stay until the user closes them; confirmations disappear after seconds.
 
 import { button, h } from './dom.js';
 import { part } from './page.js';

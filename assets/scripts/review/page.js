@@ -1,12 +1,12 @@
-// Review's place in the page. Review is on the screen before Gradio is: it starts in the page's own HTML, and moves into
-// Gradio's component once that is there (bye_core/ui/web/first_screen.py). The HTML holds `byeFirst`, which early.js
-// completes: {component, asked, stops, bits, gradio}.
+// Connects Review with Gradio. Review starts in the page's own HTML before Gradio has loaded, and moves into Gradio's
+// component later (bye_core/ui/web/first_screen.py). The HTML and early.js define `byeFirst`: {component, asked, stops,
+// bits, gradio}.
 
 const first = document.getElementById('first');
 export const element = document.getElementById('first-review');
 const { byeFirst } = window;
-let gradio = null; // {element, trigger, props, watch} of the component, once it is there
-const events = []; // triggered before there was a session to hear of them
+let gradio = null; // {element, trigger, props, watch} of the component after Gradio has created it
+const events = []; // events that were triggered before the session existed
 const watched = [];
 
 export const props = {
@@ -17,7 +17,7 @@ export const props = {
   },
 };
 
-// The bits of a sample's mark, as Python writes them: {flagged, accepted, rejected, unscanned}.
+// The bits of a sample's mark (bye_core/ui/shared/sample_queue.py): {flagged, accepted, rejected, unscanned}.
 export const { flagged: FLAGGED, accepted: ACCEPTED, rejected: REJECTED, unscanned: UNSCANNED } = byeFirst.bits;
 
 export const part = (name) => element.querySelector(`[data-part="${name}"]`);
@@ -36,7 +36,7 @@ export function watch(names, callback) {
   if (gradio) gradio.watch(names, callback);
 }
 
-// Calls a server function of the component as Gradio's own page does; none of them needs the session.
+// Calls a server function of the component as Gradio's page does. The functions need no session.
 export async function callServer(name, data) {
   const answer = await fetch(`${location.pathname.replace(/\/?$/, '/')}gradio_api/component_server/`, {
     method: 'POST',
@@ -47,7 +47,7 @@ export async function callServer(name, data) {
   return answer.json();
 }
 
-// Called when Gradio has made the component, and again whenever it makes the component again.
+// Called whenever Gradio has created the component.
 function moveInto(component) {
   gradio = component;
   component.element.replaceChildren(element);
@@ -63,5 +63,5 @@ function moveInto(component) {
 window.byeReview = moveInto;
 if (byeFirst.gradio) moveInto(byeFirst.gradio);
 
-// Gradio's page is there, with another tab in front: Review waits for its own.
+// Gradio's page is ready with another tab in front: hide the first screen until Review is opened.
 new MutationObserver(() => first.remove()).observe(document.documentElement, { attributeFilter: ['data-known'] });

@@ -1,4 +1,4 @@
-// The words about one sample: its texts, why it is flagged, and the sample to compare it with.
+// Shows the facts about one sample: its texts, why it is flagged, and a typical sample to compare it with.
 
 import { button, count, h, percent } from './dom.js';
 import { Viewer } from './figure.js';
@@ -7,7 +7,7 @@ import { decidedBits, stateOf } from './list.js';
 import { FLAGGED } from './page.js';
 import { Why } from './why.js';
 
-// A token is often no word: draws blanks and line ends, and says when the token alone tells nothing.
+// A token may be only a space or line break. These are drawn as symbols, with a hint.
 const BLANKS = { ' ': '␣', '\n': '⏎', '\t': '⇥', '\u00a0': '␣' };
 
 function firstToken({ token, probability }) {
@@ -15,7 +15,7 @@ function firstToken({ token, probability }) {
   const hint = token.trim()
     ? null
     : token
-      ? 'Only a blank. The tokenizer splits it off, and the first word of the answer follows.'
+      ? 'Only a space: the tokenizer separates it from the first word of the answer.'
       : 'A special token without text.';
   return h(
     'dd',
@@ -109,7 +109,7 @@ export class Panel {
     return h('table', { class: 'rv-numbers' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
   }
 
-  // `top`: the largest share in the maps shown, `image`: its picture.
+  // `top`: the cell with the largest share in the maps shown; `image`: the image of this cell.
   showPeak(top, image, layers) {
     this.peak.hidden = !top || !image;
     if (this.peak.hidden) return;
@@ -117,16 +117,16 @@ export class Panel {
     this.crop.height = Math.round((this.crop.width * (bottom - up)) / (right - left));
     paintCrop(this.crop, image, top, top.grid);
     const where = `row ${top.row}, column ${top.column}`;
-    this.crop.setAttribute('aria-label', `The picture around ${where}`);
+    this.crop.setAttribute('aria-label', `The image around ${where}`);
     this.crop.title = `Peak of ${layers}: ${where}`;
-    const beside = isPadding(top.grid, top.row, top.column) ? ', on padding outside the picture' : '';
+    const beside = isPadding(top.grid, top.row, top.column) ? ', on padding outside the image' : '';
     this.peak.lastChild.textContent = `Row ${top.row}, column ${top.column}: ${percent(top.share)}${beside}`;
   }
 
   showTypical(compared, same, pictures, layers) {
     if (!compared) {
       this.typical.replaceChildren(
-        h('p', { class: 'rv-hint' }, 'No sample to compare with: all others are flagged or rejected.'),
+        h('p', { class: 'rv-hint' }, 'There is no sample to compare with: all other samples are flagged or rejected.'),
       );
       return;
     }

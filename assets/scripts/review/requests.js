@@ -1,4 +1,4 @@
-// Requests to Python (bye_core/ui/tabs/review/actions.py). Requests that show a sample go first; prefetching waits.
+// Sends requests to Python (bye_core/ui/tabs/review/actions.py). Requests for the shown sample precede prefetching.
 
 import { callServer } from './page.js';
 import { state } from './state.js';
@@ -12,12 +12,12 @@ export class RequestError extends Error {
 
 const NO_ANSWER = {
   problem: 'The server does not answer.',
-  remedy: 'Check that it is running. Decisions shown as saved are saved; send the others again.',
+  remedy: 'Check that it is running. Then send the decisions that are not marked as saved again.',
 };
 
 export const wordsOf = (error) => (error instanceof RequestError ? error.words : NO_ANSWER);
 
-// `context` = {visitor, run}: what the request is about. Throws RequestError.
+// `context` = {visitor, run} names the run of the request. Throws RequestError.
 export async function call(name, context, ask = {}) {
   let text;
   try {
@@ -40,7 +40,7 @@ export class Prefetcher {
     this.running = 0;
   }
 
-  // Replaces the jobs that wait: those of samples passed by are dropped.
+  // Replaces the waiting jobs. Jobs for samples that the user has already passed are dropped.
   replace(jobs) {
     this.waiting = jobs;
     this.pump();
@@ -50,7 +50,7 @@ export class Prefetcher {
     while (this.running < CONNECTIONS && this.waiting.length) {
       this.running += 1;
       Promise.resolve(this.waiting.shift()())
-        .catch(() => {}) // shown when the sample itself is opened
+        .catch(() => {}) // the error is shown when the user opens the sample
         .finally(() => {
           this.running -= 1;
           this.pump();
@@ -60,7 +60,7 @@ export class Prefetcher {
 }
 
 // Sends decisions one after another, in the order in which they were made. Each goes to the run in which it was made,
-// whatever is open meanwhile.
+// even if another run is open now.
 export class Outbox {
   constructor(send) {
     this.send = send;

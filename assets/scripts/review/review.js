@@ -1,4 +1,4 @@
-// Review: one sample after another, decided by keys. `props.value` = {visitor, run, sample, stamp, revision}.
+// Shows one sample after another and the list of samples. `props.value` = {visitor, run, sample, stamp, revision}.
 
 import { adopt, deliver, fillNote, keepDraft, refreshMarks } from './decisions.js';
 import { bytesOf, h, percent } from './dom.js';
@@ -12,7 +12,7 @@ import { Panel } from './panel.js';
 import { call, Outbox, Prefetcher, wordsOf } from './requests.js';
 import { EVERYTHING, entered, pictures, samples, state } from './state.js';
 
-const NEAR = [1, 2, 3, -1]; // samples fetched ahead, as seen from the current one
+const NEAR = [1, 2, 3, -1]; // samples to prefetch, relative to the current one
 let asked = 0; // number of the latest request for a list
 let layer = 'sensitive';
 
@@ -40,7 +40,7 @@ export const list = new SampleList(
   showCounts,
 );
 
-// --- what is asked of the server -------------------------------------------------------------------------------
+// --- requests to the server ------------------------------------------------------------------------------------
 
 function sampleAt(position) {
   return (
@@ -81,7 +81,7 @@ export function pictureAt(position, number) {
 const picturesOf = (sample) =>
   [...Array(sample.pictures).keys()].map((number) => {
     const picture = pictureAt(sample.position, number);
-    picture.catch(() => {}); // its message is shown in its place
+    picture.catch(() => {}); // its message is shown instead of the image
     return picture;
   });
 
@@ -91,14 +91,14 @@ async function fetchAhead(position) {
   if (sample.typical) await Promise.allSettled(picturesOf(await sampleAt(sample.typical.position)));
 }
 
-// The whole data set is read for it: the first sample goes first.
+// Waits for the first sample, because the server reads the whole data set for this request.
 async function askNotice(here) {
   await entered;
   const { notice } = await call('review_notice', here).catch(() => ({}));
   if (notice !== undefined && here === state.context) showNotice(notice);
 }
 
-// Asks for a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
+// Requests a list; `change` replaces parts of the query. Keeps the current sample if it is listed.
 export async function ask(change, keep = true) {
   state.query = { ...state.query, ...change };
   const [number, before] = [++asked, outbox.count];
@@ -115,7 +115,7 @@ export async function ask(change, keep = true) {
   }
 }
 
-// `first`: the sample that will be shown, where it came with the list.
+// `first`: the first sample to show, if the response contains it.
 export function showQueue(answer, position, first = null) {
   if (!state.listing || answer.stamp !== state.listing.stamp) {
     samples.clear();
@@ -181,7 +181,7 @@ function fill(sample) {
   viewer.layers = layersOf();
   panel.show(sample, list.marks[position]);
   viewer.show(sample, picturesOf(sample));
-  // The picture first: the small maps of all layers take as long as all else together.
+  // Draws the image first, because the small maps of all layers take as long as everything else together.
   requestAnimationFrame(() =>
     setTimeout(() => {
       if (list.current !== position || !state.listing) return;
@@ -189,7 +189,7 @@ function fill(sample) {
       strip.select(layersOf());
     }),
   );
-  rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the picture for numbers.');
+  rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the image to see the attention on a cell.');
   fillNote(position, sample.decision);
   part('page').dataset.sample = sample.id;
 }

@@ -1,22 +1,22 @@
-// What the page shows and has fetched, shared by all modules of Review.
+// The state of the page and the fetched data, shared by all modules of Review.
 
 import { Recent } from './dom.js';
 
 export const state = {
-  context: { visitor: '', run: '' }, // what every request is about
+  context: { visitor: '', run: '' }, // the visitor and run of every request
   session: {}, // the latest value of the session
-  listing: null, // the latest answer with a list of samples
+  listing: null, // the latest response with a list of samples
   query: { show: 'flagged', sort: 'suspicious', text: '', question: null, answer: null, picked: null },
-  savedMarks: new Uint8Array(0), // marks as they are on disk; all counts of the page are made from these
+  savedMarks: new Uint8Array(0), // the marks that are on disk; all counts on the page use them
 };
 
 export const EVERYTHING = { show: 'all', text: '', question: null, answer: null, picked: null };
 
 export const samples = new Recent(40);
 export const pictures = new Recent(40);
-export const drafts = new Map(); // notes that are typed and not saved yet, by position
+export const drafts = new Map(); // typed notes that are not saved yet, by position
 
-// Resolved when a sample is on the screen, or when nothing will be shown.
+// Resolved when a sample is shown, or when it is known that no sample will be shown.
 let resolveEntered;
 export const entered = new Promise((resolve) => {
   resolveEntered = resolve;

@@ -1,12 +1,12 @@
-// Why the sample shown is flagged: its suspected spot beside the mean of all, its answer among theirs, and what the
-// model said when the spot was covered. Asked for when the sample has been on the screen for a moment.
+// Shows why the sample is flagged: its suspected spot beside the mean spot, how over-represented its answer is, and the
+// causal check. Requested only after the sample has been shown for a moment.
 
 import { button, count, h, percent, Recent } from './dom.js';
 import { trigger } from './page.js';
 import { call, wordsOf } from './requests.js';
 import { entered, state } from './state.js';
 
-const WHY_AFTER = 500; // ms: who goes through samples quickly asks for nothing
+const WHY_AFTER = 500; // ms; no request is sent if the user moves on earlier
 
 export class Why {
   constructor() {
@@ -18,7 +18,7 @@ export class Why {
   async show(sample) {
     const number = ++this.shown;
     this.holder.hidden = false;
-    this.holder.replaceChildren(h('h3', {}, 'Why'), h('p', { class: 'rv-hint' }, 'Looking at the flagged samples ...'));
+    this.holder.replaceChildren(h('h3', {}, 'Why'), h('p', { class: 'rv-hint' }, 'Comparing with the flagged samples ...'));
     await entered;
     await new Promise((go) => {
       setTimeout(go, WHY_AFTER);
@@ -27,7 +27,7 @@ export class Why {
     const key = `${state.context.run}/${state.listing ? state.listing.stamp : ''}/${sample.position}`;
     try {
       const answer = this.known.get(key) || (await call('review_why', state.context, { position: sample.position }));
-      // A check may end at any time: what has none yet is asked for again.
+      // Without a causal check, request again next time: a check may have ended in the meantime.
       if (answer.cause) this.known.set(key, answer);
       if (number === this.shown) this.fill(sample, answer);
     } catch (error) {
@@ -52,13 +52,13 @@ export class Why {
   spots(sample, { spot, mean, layer }) {
     const figure = (src, words, alt) => h('figure', {}, src ? h('img', { src, alt }) : null, h('figcaption', {}, words));
     const own = !spot
-      ? h('p', { class: 'rv-hint' }, 'The run has no attention rows of this sample.')
+      ? h('p', { class: 'rv-hint' }, 'The run has no attention rows for this sample.')
       : figure(
           spot.src,
           spot.error
             ? spot.error.problem
             : spot.padding
-              ? 'The attention peaks on padding outside the picture.'
+              ? 'The attention peaks on padding outside the image.'
               : `Attention peak in layer ${layer}: ${percent(spot.share)} on one cell`,
           `Suspected spot of ${sample.id}`,
         );
@@ -72,8 +72,8 @@ export class Why {
 
   covered(parts) {
     if (!parts.length) return null;
-    const shown = parts.map((src) => h('img', { src, alt: 'A part that was covered' }));
-    return h('figure', { class: 'rv-covered' }, ...shown, h('figcaption', {}, 'What was covered'));
+    const shown = parts.map((src) => h('img', { src, alt: 'A covered area' }));
+    return h('figure', { class: 'rv-covered' }, ...shown, h('figcaption', {}, 'Covered areas'));
   }
 
   cause({ cause, can_check: can }) {
@@ -82,7 +82,7 @@ export class Why {
         ? h(
             'p',
             { class: 'rv-hint' },
-            'Not checked yet: what the model answers when this spot is covered. ',
+            'Not checked yet: the answer of the model when this spot is covered. ',
             button('Ask the model', { class: 'rv-link' }, () => trigger('dossier')),
           )
         : null;
@@ -96,7 +96,7 @@ export class Why {
       h(
         'table',
         { class: 'rv-numbers rv-given' },
-        h('caption', {}, 'Answers of the model, asked again'),
+        h('caption', {}, 'Answers of the model in the causal check'),
         h('tbody', {}, ...rows),
       ),
     );
