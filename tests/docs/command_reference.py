@@ -12,12 +12,17 @@ from bye_core.cli.main import build_parser
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 HEAD = """# Command line
 
-`python -m bye_core COMMAND`, or `bye-core COMMAND` after an installation. This page is made from the commands' own help
+`python -m bye_core COMMAND`, or `bye-core COMMAND` after `pip install .`. This page is made from the commands' own help
 (`python -m tests.docs.command_reference`); a test keeps both the same.
 
-Exit codes: 0 done; 1 an error, with its remedy on standard error; 3 poisoning found (with `--fail-on-poison`); 130 and
-143 stopped by Ctrl-C and SIGTERM. Environment: `BYE_HOME` is the folder of runs and adapters; `BYE_HOSTED=1` gives
-every visitor of the app a workspace of their own.
+Exit codes: 0 done; 1 an error, with its remedy on standard error, or `check` found samples that cannot be used; 2 wrong
+options; 3 poisoning found (with `--fail-on-poison`); 130 and 143 stopped by Ctrl-C and SIGTERM.
+
+After a stop or crash, the same command resumes `finetune`, `scan`, `evidence --check`, `clean` and `bench-detect`;
+`demo` resumes with the same `--out`. The other commands start again.
+
+Environment: `BYE_HOME` is the folder of the app's runs and adapters; `BYE_HOSTED=1` gives every visitor of the app a
+workspace of their own.
 """
 
 
