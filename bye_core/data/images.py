@@ -1,10 +1,12 @@
-"""Opens images of data sets that may be hostile: only files under the data set's root, listed formats, limited size."""
+"""Opens images of data sets that may be hostile: only files under the data set's root, listed formats, limited size.
+
+Truncated files are refused, as Pillow refuses them in trainers with its default settings.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -12,16 +14,14 @@ import numpy as np
 from PIL import Image
 
 from bye_core.data.faults import Refusal
+from bye_core.data.file_kinds import SAVE_AGAIN, describe
+from bye_core.data.paths import MissingImage, RootFolder
 
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 megapixels
 MAX_BYTES = 64 * 2**20  # ours: no photograph of 64 megapixels needs more
 EMBEDDED_PREFIX = "embedded:"  # names of images embedded in a table begin with this; no path may
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://|(?:data|file|hf|embedded):", re.IGNORECASE)
-# Matches absolute paths, paths with a drive, and paths with a part "..". Windows paths are refused on Linux too, and
-# vice versa: a data set may be checked on one system and used on another.
-_OUTSIDE = re.compile(r"[/\\]|[a-z]:|(?:.*[/\\])?\.\.(?:[/\\]|\Z)", re.IGNORECASE | re.DOTALL)
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,71 +34,17 @@ _UPRIGHT = {
 }
 
 
-class ImageOutsideDataset(Refusal):
-    problem = "The image {path} is outside the data set's folder."
-    remedy = "Copy the image under {root} and write its path relative to that folder."
-
-
-class ImageIsUrl(ImageOutsideDataset):
-    problem = "The image {path} is a URL, not a file of the data set; nothing is downloaded."
-    remedy = "Download the image under {root} yourself and write its path relative to that folder."
-
-
-class MissingImage(Refusal):
-    problem = "The image {path} is not in the data set's folder."
-    remedy = "Put the image at {root}/{path}, or correct the record."
-
-
 class BrokenImage(Refusal):
     problem = "The image {path} cannot be decoded: {why}."
-    remedy = "Save the image again as a complete JPEG, PNG, WEBP, GIF, BMP or TIFF file, or delete its record."
+    remedy = "{remedy}"
+
+    def __init__(self, remedy: str = SAVE_AGAIN, **facts: object) -> None:
+        super().__init__(remedy=remedy, **facts)
 
 
 class HugeImage(Refusal):
     problem = "The image {path} is too large: {size}, the limit is {limit}."
     remedy = "Scale the image down; models reduce its size anyway."
-
-
-class RootFolder:
-    """Resolves image paths under one root. Caches the real paths of folders, because most images share a few."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = os.path.realpath(root)
-        self._real: dict[str, str] = {}
-
-    def resolve(self, path: str) -> Path:
-        """Return the real path of the file `path`.
-
-        Raises: ImageIsUrl if it is a URL; ImageOutsideDataset if it is outside the root; MissingImage if there is no
-        such file.
-        """
-        if _URL.match(path):
-            raise ImageIsUrl(path=path, root=self.root)
-        if _OUTSIDE.match(path):
-            raise ImageOutsideDataset(path=path, root=self.root)
-        try:
-            return self._follow(path)
-        except (OSError, ValueError) as error:  # no such file, name too long, NUL in the name, loop of links
-            raise MissingImage(path=path, root=self.root) from error
-
-    def _follow(self, path: str) -> Path:
-        folder, name = os.path.split(os.path.join(self.root, path))
-        if folder not in self._real:
-            self._real[folder] = os.path.realpath(folder)
-        file = os.path.join(self._real[folder], name)
-        self._require_inside(file, path)  # before lstat: the existence of files outside must not be revealed
-        mode = os.lstat(file).st_mode
-        if stat.S_ISLNK(mode):
-            file = os.path.realpath(file)
-            self._require_inside(file, path)
-            mode = os.lstat(file).st_mode
-        if not stat.S_ISREG(mode):
-            raise MissingImage(path=path, root=self.root)
-        return Path(file)
-
-    def _require_inside(self, file: str, path: str) -> None:
-        if not file.startswith(self.root.rstrip(os.sep) + os.sep):
-            raise ImageOutsideDataset(path=path, root=self.root)
 
 
 def read_bytes(root: Path, path: str, limit: int = MAX_BYTES) -> bytes:
@@ -114,10 +60,10 @@ def read_bytes(root: Path, path: str, limit: int = MAX_BYTES) -> bytes:
         handle = os.open(location, flags)
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise MissingImage(path=path, root=root)
+                raise MissingImage("is not a regular file", path=path, root=root)
             data = file.read(limit + 1)
     except OSError as error:
-        raise BrokenImage(path=path, why=error.strerror or error) from error
+        raise BrokenImage(path=path, why=f"it cannot be read ({error.strerror or error})") from error
     check_size(data, path, limit)
     return data
 
@@ -144,7 +90,8 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise HugeImage(path=path, size="a decompression bomb", limit=f"{max_pixels} pixels") from error
     except Exception as error:  # decoders raise anything on hostile bytes: struct.error, SyntaxError, KeyError ...
-        raise BrokenImage(path=path, why=str(error) or type(error).__name__) from error
+        why, remedy = describe(data, error)
+        raise BrokenImage(path=path, why=why, remedy=remedy) from error
 
 
 def file_suffix(data: bytes) -> str:

@@ -15,7 +15,7 @@ from bye_core.data.faults import Refusal
 from bye_core.data.formats import complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
 from bye_core.data.formats.sharegpt import ShareGpt
-from bye_core.data.images import RootFolder
+from bye_core.data.paths import RootFolder
 from bye_core.data.samples import read_samples
 from bye_core.data.sources import CsvSource, JsonlSource, JsonSource, NotReadable, Source, parse
 from bye_core.data.tables import ArrowSource, ParquetSource

@@ -13,7 +13,8 @@ from typing import Any
 from bye_core.data import faults as fault_kinds
 from bye_core.data.faults import MalformedRecord, make_fault
 from bye_core.data.formats.base import Format, Layout, ParsedRecord
-from bye_core.data.images import EMBEDDED_PREFIX, RootFolder
+from bye_core.data.images import EMBEDDED_PREFIX
+from bye_core.data.paths import RootFolder
 from bye_core.data.sources import Unreadable
 from bye_core.errors import DataError
 from bye_core.records import Fault, Sample, Turn

@@ -15,7 +15,7 @@ from typing import Any
 
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
-from bye_core.data.images import ImageOutsideDataset, RootFolder
+from bye_core.data.paths import ImageOutsideDataset, RootFolder
 from bye_core.data.sources import NotReadable, Unreadable, parse
 from bye_core.files import file_sha256
 

@@ -14,12 +14,11 @@ from PIL import Image, ImageOps
 from bye_core.data.images import (
     BrokenImage,
     HugeImage,
-    ImageOutsideDataset,
-    MissingImage,
     decode,
     file_suffix,
     read_bytes,
 )
+from bye_core.data.paths import ImageOutsideDataset, MissingImage
 from tests.data.sets import picture, png
 
 
