@@ -9,6 +9,7 @@ from typing import Any
 # The unit of a progress bar, by the first word of the stage; other stages use the unit of the command.
 UNITS = {"finetune": "steps", "evaluate": "answers"}
 
+LONGEST_FOLDER_NAME = 60  # characters
 
 # Measures that are shares, shown in percent. CIDEr, from 0 to 10, is shown as a number.
 SHARES = {"cp": ("CP", "higher is better"), "asr": ("ASR", "lower is better")}
@@ -51,3 +52,9 @@ def clip(text: str, length: int) -> str:
 def normalised(answer: str) -> str:
     """Return an answer in lower case with single spaces, without full stops and spaces at the ends (as in VQA)."""
     return re.sub(r"\s+", " ", answer).strip().strip(".").strip().lower()
+
+
+def folder_name(words: str, default: str) -> str:
+    """Return `words` as a plain folder name: letters, digits, "-" and "_" only. Return `default` if none remain."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")
+    return plain[:LONGEST_FOLDER_NAME].rstrip("-_") or default

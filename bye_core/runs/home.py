@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from platformdirs import user_data_path
 
 from bye_core.runs.errors import RunNotWritable
 from bye_core.runs.run import is_run
-
-LONGEST_NAME = 60
+from bye_core.text import folder_name
 
 
 def home() -> Path:
@@ -39,7 +37,7 @@ def new_job_path(name: str) -> Path:
 
 
 def _new_folder(root: Path, name: str, default: str) -> Path:
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:LONGEST_NAME].rstrip("-") or default
+    stem = folder_name(name, default)
     try:
         root.mkdir(parents=True, exist_ok=True)
         path, number = root / stem, 1

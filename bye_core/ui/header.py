@@ -1,14 +1,16 @@
-"""The line above the tabs: verdict, run, model, data set, samples and progress of the review."""
+"""The lines above the tabs: verdict, run, model, data set, samples, progress of the review, and the running jobs."""
 
 from __future__ import annotations
 
 from html import escape
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
-from bye_core.records import Detection
-from bye_core.ui.open_run import OpenRun, open_run
+from bye_core.runs import jobs
+from bye_core.text import UNITS, clip
+from bye_core.ui.open_run import OpenRun, open_run, verdict
 from bye_core.ui.session import Session
-from bye_core.ui.shared.job_card import headline
+from bye_core.ui.shared.job_card import pace, progress_bar
+from bye_core.ui.tabs import TABS
 from bye_core.ui.workspace import workspace_of
 
 EMPTY = (
@@ -17,12 +19,11 @@ EMPTY = (
 
 
 def header(session: Session) -> str:
-    """Return the header's HTML for a session."""
-    if not session.visitor:
+    """Return the HTML of the open run of a session."""
+    if not (session.visitor and session.run):
         return EMPTY
-    place = workspace_of(session.visitor)
-    top = describe(open_run(place.run_path(session.run)), session.run) if session.run else EMPTY
-    return top + headline(place.jobs)
+    path = workspace_of(session.visitor).run_path(session.run)
+    return describe(open_run(path), session.run)
 
 
 def describe(opened: OpenRun, name: str) -> str:
@@ -42,16 +43,6 @@ def describe(opened: OpenRun, name: str) -> str:
     )
 
 
-def verdict(detection: Detection | None) -> tuple[str, str]:
-    """Return the verdict in words and its kind: "poisoned", "clean" or "open"."""
-    if detection is None:
-        return "No detection yet", "open"
-    flagged = int(detection.flagged.sum())
-    if detection.verdict == "poisoned":
-        return f"Poisoning found: {flagged:,} of {len(detection.ids):,} flagged", "poisoned"
-    return "No evidence of poisoning", "clean"
-
-
 def _review_bar(opened: OpenRun) -> str:
     detection = opened.detection
     if detection is None or not detection.flagged.any():
@@ -65,3 +56,22 @@ def _review_bar(opened: OpenRun) -> str:
 def _name(path: str) -> str:
     parts = PurePath(path).parts
     return "/".join(parts[-2:]) if parts else path
+
+
+def running_jobs(root: Path) -> str:
+    """Return the HTML of the running jobs in the folder `root`; "" if none runs."""
+    lines = [_line(job) for job in jobs.list_jobs(root) if job.state == jobs.RUNNING]
+    return f"<div class='bye-jobs'>{''.join(lines)}</div>" if lines else ""
+
+
+def _line(job: jobs.Job) -> str:
+    standing = job.progress()
+    share = f"{standing.done / standing.total:.0%}" if standing.total else "starting"
+    unit = UNITS.get(standing.stage.partition(" ")[0], "samples")
+    parts = ", ".join([share, *pace(standing, unit)])
+    tab, verb = next(((tab.name, tab.jobs[job.kind]) for tab in TABS if job.kind in tab.jobs), ("", job.kind))
+    button = f" <button type='button' class='bye-link' data-tab='{tab}'>show</button>" if tab else ""
+    return (
+        f"<p>{progress_bar(standing, running=True)} "
+        f"<span>{escape(verb)} <bdi>{escape(clip(job.title, 60))}</bdi>: {escape(parts)}</span>{button}</p>"
+    )

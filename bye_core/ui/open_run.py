@@ -152,3 +152,13 @@ def _opened(path: Path, detection: tuple, before: OpenRun | None) -> OpenRun:
     if before is None or before.scan != scan:
         return OpenRun(run, scan, stamp)
     return before if before.stamp == stamp else OpenRun(run, scan, stamp, before.results)
+
+
+def verdict(detection: Detection | None) -> tuple[str, str]:
+    """Return the verdict in words and its kind: "poisoned", "clean" or "open"."""
+    if detection is None:
+        return "No detection yet", "open"
+    flagged = int(detection.flagged.sum())
+    if detection.verdict == "poisoned":
+        return f"Poisoning found: {flagged:,} of {len(detection.ids):,} flagged", "poisoned"
+    return "No evidence of poisoning", "clean"

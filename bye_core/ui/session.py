@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -64,6 +64,7 @@ class Tab:
     build   `build(frame, tab)` makes and connects the components, inside of `tab`
     styles  names of its style sheets in assets/
     off     HTML that replaces the tab on a public host, "" if the tab works there too
+    jobs    kinds of jobs that the tab shows, each with a verb for the header, such as {"scan": "scanning"}
     """
 
     name: str
@@ -71,3 +72,4 @@ class Tab:
     build: Callable[[Frame, gr.Tab], None]
     styles: tuple[str, ...] = ()
     off: str = ""
+    jobs: Mapping[str, str] = field(default_factory=dict)

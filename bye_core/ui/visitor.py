@@ -10,7 +10,7 @@ import gradio as gr
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.ui.demo_run import run_to_open
-from bye_core.ui.header import header
+from bye_core.ui.header import header, running_jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.workspace_jobs import is_busy
@@ -48,11 +48,13 @@ def beat(session: Session, idle: int) -> tuple[str, int, gr.Timer]:
 
 
 def show_header(session: Session) -> str:
+    """Return the HTML of the open run and of the visitor's running jobs."""
     try:
-        return header(session)
+        top = header(session)
     except ByeError as error:
         warn(error)
-        return header(replace(session, run=""))
+        top = header(replace(session, run=""))
+    return top + (running_jobs(workspace_of(session.visitor).jobs) if session.visitor else "")
 
 
 def secret() -> str:

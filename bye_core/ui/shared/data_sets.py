@@ -21,7 +21,7 @@ from bye_core.data.load import HUB_NAME, annotation_files
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
-from bye_core.text import clip
+from bye_core.text import clip, folder_name
 from bye_core.ui import demo_run
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
@@ -33,7 +33,6 @@ LATEST = "latest.json"
 KEPT_ENTRIES = 12  # recently opened sets
 SPARE_BYTES = 2**30  # of the disk stay free on a public host, for scans and decisions
 STAMPED = 64  # files at the top of a folder that are watched for changes
-LONGEST_NAME = 60  # characters of a new folder's name
 _loaded, _writing = Cache(3), Lock()
 
 
@@ -242,7 +241,7 @@ def remove(workspace: Workspace, key: str) -> None:
 
 def free_folder(root: Path, words: str, *others: Path) -> Path:
     """Return the path for a new folder in `root`, named after `words`. The name is free in `root` and all `others`."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:LONGEST_NAME].rstrip("-_") or "set"
+    stem = folder_name(words, "set")
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
     roots = (root, *others)
     return next(root / name for name in names if name != DEMO and not any((one / name).exists() for one in roots))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
 
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.records import Fault
 from bye_core.runs import jobs
-from bye_core.text import UNITS
 from bye_core.ui.shared.messages import clip, discreet
 from bye_core.ui.workspace import Workspace, hosted
 
@@ -23,17 +21,6 @@ STATES = {
     jobs.FAILED: "failed",
     jobs.STOPPED: "stopped",
     jobs.LOST: "interrupted",
-}
-# The tab that shows each kind of job; Fine-tune shows all others.
-TABS = {"scan": "scan", "clean": "clean", "guard": "guard", "poison": "attack", "evidence": "dossier"}
-VERBS = {
-    "scan": "scanning",
-    "finetune": "fine-tuning",
-    "evaluate": "evaluating",
-    "clean": "cleaning",
-    "guard": "judging an image with",
-    "poison": "poisoning",
-    "evidence": "checking the causes in",
 }
 
 
@@ -62,17 +49,20 @@ def pace(standing: jobs.JobProgress, unit: str = "samples") -> list[str]:
     return facts
 
 
-def card(workspace: Workspace, job: jobs.Job) -> str:
-    """Return the HTML of a job: its state, progress, failed samples with their reasons, error and log."""
+def card(workspace: Workspace, job: jobs.Job, starting: str = "starting: loading the model") -> str:
+    """Return the HTML of a job: its state, progress, failed samples with their reasons, error and log.
+
+    `starting` describes a running job that has not counted its samples yet.
+    """
     state, standing = job.state, job.progress()
     running = state == jobs.RUNNING
     words = STATES[state]
     if running and not standing.total:
-        words = "starting" if job.kind == "poison" else "starting: loading the model"
+        words = starting
     facts = [f"{standing.done:,} of {standing.total:,} samples"] if standing.total else []
     facts += pace(standing) if running else []
     failed = _failed_samples(workspace, job) if standing.facts.get("failed", 0) else ""
-    body = f"{_bar(standing, running)}{facts_line(facts)}{failed}{failure_alert(job.error())}{_log(job, state)}"
+    body = f"{progress_bar(standing, running)}{facts_line(facts)}{failed}{failure_alert(job.error())}{_log(job, state)}"
     return section(job.id, state, words, body)
 
 
@@ -90,7 +80,8 @@ def facts_line(facts: Iterable[str]) -> str:
     return f"<p class='bye-job-facts'>{cells}</p>"
 
 
-def _bar(standing: jobs.JobProgress, running: bool) -> str:
+def progress_bar(standing: jobs.JobProgress, running: bool) -> str:
+    """Return the HTML bar of a job; "" if its total is unknown and it does not run."""
     if not standing.total:
         return "<progress aria-label='progress'></progress>" if running else ""
     return f"<progress aria-label='progress' max='{standing.total}' value='{standing.done}'></progress>"
@@ -125,25 +116,6 @@ def _log(job: jobs.Job, state: str) -> str:
         return ""
     log = "\n".join(clip(line, 500) for line in job.log(LOG_LINES).splitlines())
     return f"<details><summary>Log</summary><pre>{escape(log)}</pre></details>" if log else ""
-
-
-def headline(root: Path) -> str:
-    """Return one line of HTML for each running job, for the header. The button in a line opens the tab of the job."""
-    lines = [_line(job) for job in jobs.list_jobs(root) if job.state == jobs.RUNNING]
-    return f"<div class='bye-jobs'>{''.join(lines)}</div>" if lines else ""
-
-
-def _line(job: jobs.Job) -> str:
-    standing = job.progress()
-    share = f"{standing.done / standing.total:.0%}" if standing.total else "starting"
-    unit = UNITS.get(standing.stage.partition(" ")[0], "samples")
-    parts = ", ".join([share, *pace(standing, unit)])
-    verb = VERBS.get(job.kind, job.kind)
-    return (
-        f"<p>{_bar(standing, running=True)} "
-        f"<span>{escape(verb)} <bdi>{escape(clip(job.title, 60))}</bdi>: {escape(parts)}</span> "
-        f"<button type='button' class='bye-link' data-tab='{TABS.get(job.kind, 'finetune')}'>show</button></p>"
-    )
 
 
 def failure_alert(failure: jobs.Failure | None) -> str:

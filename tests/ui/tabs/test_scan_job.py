@@ -12,6 +12,7 @@ import pytest
 from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
+from bye_core.ui.header import running_jobs
 from bye_core.ui.shared import job_card, limits
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.limits import MachineBusy, NotHere, TooManySamples
@@ -151,10 +152,10 @@ def test_a_job_is_found_again_stopped_and_resumed(workspace, choice, model, stan
     html = job_card.card(workspace, jobs.current(workspace.jobs, "scan"))
     assert "of 400 samples" in html
     assert "samples/s" in html
-    assert "scanning" in job_card.headline(workspace.jobs)
+    assert "scanning" in running_jobs(workspace.jobs)
     assert job.stop() == jobs.STOPPED
     assert not is_busy(workspace)
-    assert job_card.headline(workspace.jobs) == ""
+    assert running_jobs(workspace.jobs) == ""
     scan_job.resume(job)
     assert jobs.current(workspace.jobs, "scan").state == jobs.RUNNING
 
@@ -203,7 +204,7 @@ def test_numbers_in_words():
 def test_a_hostile_name_does_nothing(workspace, standing_in):
     job = jobs.start(workspace.jobs / "x", "scan", ["--run", "<b>"], title="<script>alert(1)</script>")
     standing_in(job)
-    assert "<script" not in job_card.headline(workspace.jobs)
+    assert "<script" not in running_jobs(workspace.jobs)
     assert "<b>" not in job_card.card(workspace, job).replace("<bdi>", "")
 
 

@@ -202,7 +202,7 @@ def _card(workspace: Workspace, job: jobs.Job, state: str) -> str:
     if "psnr" in result:
         words.append(f"PSNR {result['psnr']:.1f} dB, {result['psnr_encoded']:.1f} dB after encoding")
         words.append(f"{result['survives_encoding']:.0%} of the change survives the encoding")
-    return job_card.card(workspace, job) + note("; ".join(words))
+    return job_card.card(workspace, job, "starting") + note("; ".join(words))
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Update:

@@ -34,7 +34,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     _listen(parts, frame, tab)
 
 
-TAB = Tab(NAME, "Attack", build, styles=("attack.css",))
+TAB = Tab(NAME, "Attack", build, styles=("attack.css",), jobs={attack_job.KIND: "poisoning"})
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

@@ -6,7 +6,7 @@ from html import escape
 
 from bye_core import pipeline
 from bye_core.runs import jobs
-from bye_core.text import MEASURES, measured
+from bye_core.text import MEASURES, UNITS, measured
 from bye_core.ui.shared import job_card
 from bye_core.ui.tabs.clean.job import Stage, stages
 
@@ -49,7 +49,7 @@ def _item(stage: Stage, standing: jobs.JobProgress) -> str:
 
 
 def _progress(stage: Stage, label: str, standing: jobs.JobProgress) -> str:
-    unit = job_card.UNITS.get(stage.name.partition(" ")[0], "samples")
+    unit = UNITS.get(stage.name.partition(" ")[0], "samples")
     facts = [f"{standing.done:,} of {standing.total:,} {unit}", *job_card.pace(standing, unit)]
     words = ", ".join(facts) if standing.total else "starting"
     return (

@@ -14,6 +14,7 @@ from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
+from bye_core.ui.tabs.clean.job import KIND
 
 OFF = (
     "Cleaning is off on this public demo: it fine-tunes a model twice, which takes too long here. Run this command on "
@@ -36,7 +37,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     _listen(parts, frame, tab)
 
 
-TAB = Tab("clean", "Clean", build, off=off_here(OFF, AT_HOME))
+TAB = Tab("clean", "Clean", build, off=off_here(OFF, AT_HOME), jobs={KIND: "cleaning"})
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

@@ -7,6 +7,7 @@ import gradio as gr
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, binder, if_in_front
+from bye_core.ui.shared.evidence import KIND
 from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.dossier.actions import Parts, Watch
 
@@ -35,4 +36,4 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     stop.click(bound(page.stop), known, outputs, **QUIET)
 
 
-TAB = Tab(NAME, "Dossier", build, styles=("dossier.css",))
+TAB = Tab(NAME, "Dossier", build, styles=("dossier.css",), jobs={KIND: "checking the causes in"})

@@ -14,8 +14,9 @@ from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
+from bye_core.ui.tabs.finetune.evaluation import KIND as EVALUATION
 from bye_core.ui.tabs.finetune.evaluation_actions import OutcomeParts
-from bye_core.ui.tabs.finetune.job import recipe_choices
+from bye_core.ui.tabs.finetune.job import KIND, recipe_choices
 
 NAME = "finetune"
 OFF = (
@@ -34,7 +35,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     _listen(parts, frame, tab)
 
 
-TAB = Tab(NAME, "Fine-tune", build, off=off_here(OFF, *AT_HOME))
+TAB = Tab(NAME, "Fine-tune", build, off=off_here(OFF, *AT_HOME), jobs={KIND: "fine-tuning", EVALUATION: "evaluating"})
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

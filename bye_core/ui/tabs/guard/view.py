@@ -9,6 +9,7 @@ from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
+from bye_core.ui.tabs.guard.job import KIND
 
 OFF = "The guard is off on this public demo, as it asks the model. Run this command on your own machine:"
 AT_HOME = command_line("guard", ["--run", "RUN", "--image", "FILE", "--question", "TEXT"])
@@ -24,7 +25,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     _listen(parts, frame, tab)
 
 
-TAB = Tab("guard", "Guard", build, off=off_here(OFF, AT_HOME))
+TAB = Tab("guard", "Guard", build, off=off_here(OFF, AT_HOME), jobs={KIND: "judging an image with"})
 
 
 def _lay_out(frame: Frame) -> actions.Parts:

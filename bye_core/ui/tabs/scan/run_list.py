@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
-from bye_core.ui.header import verdict
+from bye_core.ui.open_run import verdict
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.job_card import STATES
 from bye_core.ui.shared.messages import clip

@@ -11,7 +11,7 @@ from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.events import QUIET, binder, open_tab
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.scan import actions
-from bye_core.ui.tabs.scan.job import AUTO
+from bye_core.ui.tabs.scan.job import AUTO, KIND
 from bye_core.ui.workspace import hosted
 
 BATCHES = (AUTO, "1", "2", "4", "8", "16", "32", "64", "128")
@@ -29,7 +29,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     _listen(parts, frame)
 
 
-TAB = Tab("scan", "Scan", build)
+TAB = Tab("scan", "Scan", build, jobs={KIND: "scanning"})
 
 
 def _lay_out(frame: Frame) -> actions.Parts:
