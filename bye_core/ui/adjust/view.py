@@ -8,7 +8,8 @@ import gradio as gr
 
 from bye_core.detect import DETECTORS, PAPER
 from bye_core.ui.adjust import actions as page
-from bye_core.ui.adjust.actions import Parts
+from bye_core.ui.adjust import display
+from bye_core.ui.adjust.display import Parts
 from bye_core.ui.adjust.method_settings import SLOTS
 from bye_core.ui.adjust.truth_panel import build_truth
 from bye_core.ui.session import Frame
@@ -95,7 +96,7 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     session, trial, outputs = parts.session, parts.trial, parts.all()
     known = [session, trial, parts.sent, parts.log]
 
-    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    bound = binder(parts, lambda error, *_: display.show_failure(parts, error))
     gr.on(
         [session.change, bar.expand, frame.tabs.select], bound(page.refresh), [*known, parts.in_front], outputs,
         js=VISIBLE, **TRIAL,

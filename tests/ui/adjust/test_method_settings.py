@@ -7,8 +7,8 @@ import pytest
 
 from bye_core.detect import DETECTORS
 from bye_core.runs import Run
-from bye_core.ui.adjust import actions as adjust_actions
 from bye_core.ui.adjust.comparison import compare
+from bye_core.ui.adjust.display import method_choices
 from bye_core.ui.adjust.method_settings import SLOTS, settings_of, typed
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.session import Session
@@ -34,7 +34,7 @@ def test_numbers_take_the_types_of_the_settings():
 
 
 def test_methods_that_the_scan_lacks_something_for_are_marked(run_path):
-    labels = {name: label for label, name in adjust_actions.method_choices(Run.open(run_path).table())}
+    labels = {name: label for label, name in method_choices(Run.open(run_path).table())}
     lacking = {name for name, label in labels.items() if label.endswith("(not with this scan)")}
     assert lacking == {"loss", "spectral", "activation"}
 
