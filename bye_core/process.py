@@ -46,7 +46,9 @@ class StopRequest:
     """Makes SIGTERM and Ctrl-C raise Stopped inside `with StopRequest() as stop`.
 
     After `stop.checkpoint(seconds)`, the first signal raises Stopped only at the next call of `checkpoint`, or after
-    that many seconds. In all other cases, and on a second signal, Stopped is raised at once.
+    that many seconds. In all other cases, and on a further Ctrl-C, Stopped is raised at once. A further SIGTERM repeats
+    the same request, so it interrupts neither a save nor the end of a child process. If a library discards the
+    exception, the next call of `checkpoint` raises it again.
     """
 
     def __init__(self) -> None:
@@ -92,9 +94,11 @@ class StopRequest:
         raise Stopped(self._asked or signal.SIGTERM)
 
     def _hear(self, number: int, _: object) -> None:
-        if self._asked or not self._seconds or not hasattr(signal, "setitimer"):
+        repeated, self._asked = bool(self._asked), self._asked or number
+        if repeated and number == signal.SIGTERM:
+            return
+        if repeated or not self._seconds or not hasattr(signal, "setitimer"):
             raise Stopped(number)
-        self._asked = number
         if number == signal.SIGINT:
             os.write(2, STOPPING)
         signal.setitimer(signal.ITIMER_REAL, self._seconds)

@@ -7,6 +7,7 @@ kept.
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -81,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
 def console() -> int:
     """Entry point of the console script: like `main`, but Ctrl-C before or after the work prints no traceback."""
     try:
-        return main()
+        code = main()
     except KeyboardInterrupt:
         return 130
+    if code == 128 + signal.SIGTERM:
+        # A repeated request would otherwise kill the process while it ends, and replace its exit code.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return code

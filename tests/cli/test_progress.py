@@ -1,5 +1,6 @@
 """What a command says while it runs, and how it ends when asked to: real commands, also as background jobs."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -125,6 +126,7 @@ def test_a_signal_is_obeyed_at_once_unless_the_next_checkpoint_is_worth_waiting_
         with pytest.raises(Stopped) as at_once:
             os.kill(os.getpid(), signal.SIGINT)
         assert at_once.value.code == 130
+    with StopRequest() as stop:
         stop.checkpoint(PATIENCE)
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped) as at_the_checkpoint:
@@ -134,7 +136,7 @@ def test_a_signal_is_obeyed_at_once_unless_the_next_checkpoint_is_worth_waiting_
         stop.checkpoint(PATIENCE)
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
     with StopRequest() as stop:
         stop.checkpoint(0.1)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -142,6 +144,28 @@ def test_a_signal_is_obeyed_at_once_unless_the_next_checkpoint_is_worth_waiting_
             time.sleep(PATIENCE)
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+@posix
+def test_a_repeated_sigterm_interrupts_neither_the_save_nor_the_end():
+    with StopRequest() as stop:
+        assert not stop.asked(PATIENCE)
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked(PATIENCE)
+        with pytest.raises(Stopped) as stopped:
+            stop.obey()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.code == 143
+
+
+@posix
+def test_a_stop_that_a_library_discards_is_raised_again_at_the_next_checkpoint():
+    with StopRequest() as stop:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            stop.checkpoint()
 
 
 @posix

@@ -44,6 +44,17 @@ def count(file, total=1_000_000):
     return 0
 
 
+def inattentive(file):
+    """Loses the first SIGTERM, starts to save at the second, and has not saved before the third."""
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    step(1)
+    while len(asked) < 3:
+        time.sleep(0.01)
+    write(file, "saved")
+    say(stopped=True)
+    return 143
+
+
 def deaf(file):
     """Hears no SIGTERM, and has a child in a session of its own that hears none either."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

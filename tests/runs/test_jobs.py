@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -110,6 +111,24 @@ def test_another_server_finds_the_job_stops_and_resumes_it(root, tmp_path):
     until(lambda: job.progress().done >= 3)
     assert theirs.stop() == jobs.STOPPED
     assert jobs.running(root) == 1
+
+
+def test_a_stop_is_repeated_until_the_command_has_saved(root, tmp_path):
+    job = jobs.start(root / "one", "inattentive", [tmp_path / "file"])
+    until(lambda: job.progress().done)
+    assert job.stop(grace=PATIENCE) == jobs.STOPPED
+    assert (tmp_path / "file").read_text() == "saved"
+    assert record.read_exit(job.folder, 1)["exit"] == 143
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals for one thread")
+def test_a_stop_is_heard_whichever_thread_of_the_supervisor_gets_it(root, tmp_path):
+    """Linux delivers a signal to any thread of a process that was paused; Python handles it in the main thread."""
+    job = jobs.start(root / "one", "count", [tmp_path / "n"])
+    until(lambda: job.progress().done)
+    (other,) = {thread.id for thread in psutil.Process(job.pid).threads()} - {job.pid}
+    assert ctypes.CDLL(None).tgkill(job.pid, other, signal.SIGTERM) == 0
+    assert ended(job) == jobs.STOPPED
 
 
 def test_what_hears_no_stop_is_killed_with_all_that_it_started(root, tmp_path):

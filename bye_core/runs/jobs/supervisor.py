@@ -10,7 +10,7 @@ the pipe closes and the supervisor runs nothing: no job runs without a record.
     exit.json          written last: {"attempt", "exit", "asked", "ended"}; a negative "exit" is the signal that killed
                        the command; "asked" is true if a stop was requested
 
-Forwards SIGTERM to the command. After the command has ended, kills the remaining processes of the process group.
+Forwards SIGTERM to the command and repeats it until the command ends. Then kills what remains of the process group.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 PROGRESS, LOG, OLDER_LOG, EXIT = "progress.jsonl", "log.txt", "log.1.txt", "exit.json"
 LOG_BYTES = 4 << 20
 DRAIN_SECONDS = 2.0
+REPEAT_SECONDS = 2.0  # between two SIGTERMs to a command that is to end (ours)
 
 
 def keep_log(source: BinaryIO, folder: Path, limit: int = LOG_BYTES) -> None:
@@ -78,9 +79,22 @@ class Supervisor:
             self.child.terminate()
         drain = threading.Thread(target=keep_log, args=(self.child.stderr, self.folder), daemon=True)
         drain.start()
-        code = self.child.wait()
+        code = self._wait(self.child)
         drain.join(DRAIN_SECONDS)
         return code
+
+    def _wait(self, child: subprocess.Popen) -> int:
+        """Return the command's exit code. Once a stop is requested, send SIGTERM again every REPEAT_SECONDS.
+
+        The wait has a timeout because only the main thread runs `pass_on`. If this process is paused when the signal
+        arrives, the system may deliver it to the other thread, and a main thread inside waitpid would not wake up.
+        """
+        while True:
+            try:
+                return child.wait(REPEAT_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self.asked:
+                    child.terminate()
 
 
 def main(folder: Path) -> None:
