@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap
+import scipy
 
 CONFIDENCE = 0.95
 # Ours: enough resamples for two digits of the bounds; the seed makes them repeatable.
@@ -29,7 +29,7 @@ def proportion(hits: Iterable[bool]) -> Estimate | None:
     hits = list(hits)
     if not hits:
         return None
-    interval = binomtest(sum(hits), len(hits)).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(sum(hits), len(hits)).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(sum(hits) / len(hits), float(interval.low), float(interval.high), len(hits))
 
 
@@ -40,7 +40,7 @@ def mean(scores: Sequence[float]) -> Estimate | None:
         return None
     low = high = value = float(values.mean())
     if np.ptp(values) > 0:
-        result = bootstrap(
+        result = scipy.stats.bootstrap(
             (values,), np.mean, n_resamples=RESAMPLES, batch=100, confidence_level=CONFIDENCE, method="percentile",
             rng=np.random.default_rng(SEED),
         )  # fmt: skip

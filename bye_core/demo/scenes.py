@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from sklearn.datasets import load_sample_image
 
 from bye_core.records import Sample, Turn
 
@@ -59,6 +58,8 @@ class Scene:
 
 @cache
 def _photograph(name: str) -> Image.Image:
+    from sklearn.datasets import load_sample_image
+
     return Image.fromarray(load_sample_image(BACKGROUNDS[name]))
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import Detector
@@ -48,6 +45,10 @@ def activation(table: ScanTable, settings: ActivationSettings) -> Detection:
     values [N]: position on the line from the larger cluster's centre (0) to the smaller cluster's centre (1).
     scores [N]: the values clipped to 0..1; samples with a score of at least 0.5 are flagged.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+    from sklearn.metrics import silhouette_score
+
     states, known = known_states(table)
     if len(states) < 3 or not np.ptp(states, axis=0).any():
         return nothing("activation", settings, table, ["The states of the samples do not differ."])

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from scipy.special import expit, logit
-from scipy.stats import norm
 
 from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
 from bye_core.detect.auto_reasons import abstention_reasons, nearest_to_planted, planted_reasons, voting_heads
@@ -66,7 +66,9 @@ def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[n
     for answer in planted:
         place = answer.places(table)
         member, known = answer.candidate.members, np.isfinite(place)
-        inside, outside = (norm(*spread_of(place[known & side])).logpdf(place) for side in (member, ~member))
+        inside, outside = (
+            scipy.stats.norm(*spread_of(place[known & side])).logpdf(place) for side in (member, ~member)
+        )
         log_ratio = np.where(known, inside - outside, 0.0)
         # Attention alone does not make a sample suspicious, but it can clear a sample with any answer.
         other = expit(logit(PRIOR_OTHER) + np.minimum(log_ratio, 0))

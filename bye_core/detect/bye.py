@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import Detector
@@ -161,6 +160,8 @@ def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeS
 
 def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
     """Split the values into flagged and other samples; return None if they cannot be split."""
+    from sklearn.cluster import KMeans
+
     in_order = settings.bsi == "reference"
     if settings.cutoff is None and settings.cluster == "gmm":
         return _by_mixture(fit(values, in_order))

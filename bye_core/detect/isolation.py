@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
-from sklearn.cluster import KMeans
-from sklearn.covariance import ledoit_wolf
+import scipy
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import required
@@ -119,6 +117,8 @@ def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int =
 
 def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (labels [n] with 0 for the candidate and -1 for dropped samples, number of samples of each label)."""
+    from sklearn.cluster import KMeans
+
     labels = np.full(len(types), -1)
     labels[member] = 0
     others, sizes = np.unique(types[~member], return_counts=True)
@@ -159,6 +159,8 @@ def _single(scaled: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, float], ..
 
 def _whitening(residuals: np.ndarray) -> np.ndarray:
     """Return the matrix [F, F] that makes the scatter within types equal in all directions."""
+    from sklearn.covariance import ledoit_wolf
+
     with threadpool_limits(THREADS):
         covariance, _ = ledoit_wolf(residuals, assume_centered=True)
         roots, directions = np.linalg.eigh(covariance)
@@ -192,4 +194,4 @@ def chance(parts: Sequence[Isolation], weights: np.ndarray) -> tuple[np.ndarray,
     spread = np.maximum(np.sqrt(squares / freedom), SPREAD_OF_OTHERS)
     scale = spread * np.sqrt(sum(w**2 * (1 + 1 / len(values)) for w, values in zip(weights, others, strict=True)))
     own = weights @ np.stack([part.own for part in parts])
-    return own, student.sf((own - weights @ means) / scale, freedom), freedom
+    return own, scipy.stats.t.sf((own - weights @ means) / scale, freedom), freedom

@@ -10,8 +10,6 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from bye_core.records import Mixture
@@ -50,6 +48,9 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
     The start of the fit depends on the order of the samples. Departure: the values are sorted first, so that a set
     gives the same result in any order. With `in_order`, the values are not sorted, as in the authors' code.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     nobody = (np.zeros(len(values), bool), np.zeros(len(values)))
     if len(values) < COMPONENTS:
         return Fit(None, *nobody, note=f"{len(values)} samples are too few for two components")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from scipy.special import expit, logit
-from scipy.stats import norm
 
 from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
 from bye_core.detect.isolation import columns
@@ -86,7 +86,9 @@ class PlantedAnswers:
             # Outside the two medians, the side with more spread would win. So such a place is moved to the median.
             low, high = sorted((answer.ordinary[0], answer.planted[0]))
             bounded = min(max(place, low), high)
-            log_ratio = float(norm.logpdf(bounded, *answer.planted) - norm.logpdf(bounded, *answer.ordinary))
+            log_ratio = float(
+                scipy.stats.norm.logpdf(bounded, *answer.planted) - scipy.stats.norm.logpdf(bounded, *answer.ordinary)
+            )
             planted, ordinary = ((place - median) / spread for median, spread in (answer.planted, answer.ordinary))
             deviations = (planted, ordinary)
         begins = None if answer.token is None or table.token is None else bool(table.token[row] == answer.token)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from bye_core.records import Detection
 
@@ -18,6 +17,8 @@ def score(detection: Detection, poisoned_ids: Iterable[str | int]) -> dict[str, 
     Ids are compared as text. A poisoned sample that was not scanned does not count as a miss. It is listed under
     `unscanned` and counts only in `n_poisoned`, so n_poisoned = tp + fn + len(unscanned).
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+
     poisoned = {str(id) for id in poisoned_ids}
     truth = np.array([id in poisoned for id in detection.ids], bool)
     flagged = np.asarray(detection.flagged, bool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from bye_core.detect.detector import Detector
 from bye_core.detect.hidden_states import known_states, missing_reasons
@@ -41,7 +41,7 @@ def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
     along = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
     values, scores = np.full(len(known), np.nan), np.zeros(len(known))
     values[known] = along**2
-    scores[known] = (rankdata(along**2) - 0.5) / len(along)
+    scores[known] = (scipy.stats.rankdata(along**2) - 0.5) / len(along)
     count = round(settings.share * len(along))
     flagged = np.zeros(len(known), bool)
     flagged[np.flatnonzero(known)[np.argsort(-(along**2), kind="stable")[:count]]] = True

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.integrate import trapezoid
-from scipy.stats import norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
+import scipy
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.dawid_skene import dawid_skene
@@ -24,6 +21,9 @@ from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import by_layer, named_heads, nothing, result
 from bye_core.detect.settings import check_settings, setting, share_setting
 from bye_core.records import SYSTEM, Detection, ScanTable
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 MOST_COMPONENTS = 5
 # Number of points for integrating the overlap of the two groups over the unit interval and 4 deviations beyond it.
@@ -99,6 +99,9 @@ def _mixture(values: np.ndarray) -> GaussianMixture:
 
     The values are sorted, because the start of the fit depends on their order.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     column = np.sort(values)[:, None]
     with threadpool_limits(THREADS), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -126,9 +129,9 @@ def separation(model: GaussianMixture, minority: np.ndarray, epsilon: float) -> 
     # An even grid, plus more points around narrow components.
     around = (means[:, None] + stds[:, None] * np.linspace(-4, 4, 81)).ravel()
     x = np.unique(np.concatenate([np.linspace(-reach, 1 + reach, POINTS), around]))
-    densities = model.weights_ * norm.pdf(x[:, None], means, stds)
+    densities = model.weights_ * scipy.stats.norm.pdf(x[:, None], means, stds)
     overlap = np.minimum(densities[:, minority].sum(axis=1), densities[:, ~minority].sum(axis=1))
-    return 1 / (float(trapezoid(overlap, x)) + epsilon)
+    return 1 / (float(scipy.integrate.trapezoid(overlap, x)) + epsilon)
 
 
 DETECTOR = Detector("tcap", "TCAP as described", tcap, TcapSettings, "consensus of the heads", needs=("mass",))

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
-from sklearn.feature_extraction import DictVectorizer
+import scipy
 
 LONGEST = 4  # words of the longest n-gram: the paper's N
 SIGMA = 6.0  # words: the paper's width of the penalty on a different length
@@ -47,20 +46,22 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.nd
     return SCALE / LONGEST * total / np.bincount(owner, minlength=len(captions))
 
 
-def _ngram_counts(texts: Sequence[Sequence[str]], size: int) -> sparse.csr_matrix:
+def _ngram_counts(texts: Sequence[Sequence[str]], size: int) -> scipy.sparse.csr_matrix:
     """Count each of the G n-grams of `size` words in each of the T texts. Returns [T, G]."""
+    from sklearn.feature_extraction import DictVectorizer
+
     ngrams = [Counter(" ".join(text[i : i + size]) for i in range(len(text) - size + 1)) for text in texts]
     return DictVectorizer(sort=False).fit_transform(ngrams)
 
 
-def _clipped_cosine(counts: sparse.csr_matrix, samples: int, owner: np.ndarray) -> np.ndarray:
+def _clipped_cosine(counts: scipy.sparse.csr_matrix, samples: int, owner: np.ndarray) -> np.ndarray:
     """Return the clipped cosine [M] between each reference and its sample's caption, weighted by tf-idf.
 
     It is 0 if the reference or the caption is empty. `counts` [N + M, G] holds N = `samples` captions, then M
     references; `owner` [M] is the sample of each reference. This is our own code because the document frequency of
     scikit-learn's tf-idf counts texts, and that of CIDEr counts samples, which may have several references.
     """
-    belongs = sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), (samples, len(owner)))
+    belongs = scipy.sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), (samples, len(owner)))
     # Samples whose references contain the n-gram.
     document_counts = (belongs @ (counts[samples:] > 0).astype(float) > 0).sum(axis=0)
     weighted = counts.multiply(np.log(samples) - np.log(np.maximum(document_counts, 1))).tocsr()

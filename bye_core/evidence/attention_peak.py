@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import find_objects, label
-from scipy.stats import mannwhitneyu
+import scipy
 
 from bye_core.grids import cell_box, image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
@@ -108,7 +107,7 @@ def _win_share(own: np.ndarray, others: np.ndarray) -> float:
     own, others = own[np.isfinite(own)], others[np.isfinite(others)]
     if not len(own) or not len(others):
         return -1.0
-    return float(mannwhitneyu(own, others).statistic / (len(own) * len(others)))
+    return float(scipy.stats.mannwhitneyu(own, others).statistic / (len(own) * len(others)))
 
 
 def _median(values: np.ndarray) -> float:
@@ -133,8 +132,8 @@ def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
 
 def _spot(cells: np.ndarray, row: int, column: int) -> tuple[int, int, int, int]:
     """Return (first row, first column, last row, last column) of the spot around the peak in shares [rows, columns]."""
-    parts, _ = label(cells >= BRIGHT * cells[row, column], structure=np.ones((3, 3)))
-    found = find_objects(parts)[parts[row, column] - 1]
+    parts, _ = scipy.ndimage.label(cells >= BRIGHT * cells[row, column], structure=np.ones((3, 3)))
+    found = scipy.ndimage.find_objects(parts)[parts[row, column] - 1]
     edges = []
     for along, peak, size in zip(found, (row, column), cells.shape, strict=True):
         widest = max(2 * MARGIN + 1, math.ceil(WIDEST * size))

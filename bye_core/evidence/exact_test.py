@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import hypergeom
+import scipy
 
 # Smaller p-values are reported as this value (ours).
 LEAST_P = 1e-30
@@ -65,7 +65,7 @@ class Strata:
         having = np.bincount(self._of[rows], minlength=len(self._sizes))
         chances, least = np.ones(1), 0
         for stratum in np.flatnonzero(having):
-            drawn = hypergeom(self._sizes[stratum], self._marked[stratum], having[stratum])
+            drawn = scipy.stats.hypergeom(self._sizes[stratum], self._marked[stratum], having[stratum])
             low, high = drawn.support()
             own = drawn.pmf(np.arange(low, high + 1))
             known = np.flatnonzero(own > NEGLIGIBLE)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy.ndimage import uniform_filter1d
 
 from bye_core.evidence.attention_peak import Box
 
@@ -55,8 +55,8 @@ def cover(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 def _along(values: np.ndarray, known: np.ndarray, depth: int) -> np.ndarray:
     """Interpolate the hidden pixels of [lines, length, 3] along each line; NaN if the whole line is hidden."""
     size = 2 * depth + 1
-    weights = uniform_filter1d(known.astype(np.float32), size, axis=1, mode="constant")
-    smooth = uniform_filter1d(values * known[..., None], size, axis=1, mode="constant")
+    weights = scipy.ndimage.uniform_filter1d(known.astype(np.float32), size, axis=1, mode="constant")
+    smooth = scipy.ndimage.uniform_filter1d(values * known[..., None], size, axis=1, mode="constant")
     found = np.full_like(values, np.nan)
     for line in np.flatnonzero(~known.all(axis=1) & known.any(axis=1)):
         there, gaps = np.flatnonzero(known[line]), np.flatnonzero(~known[line])

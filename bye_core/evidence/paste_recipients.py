@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
+import scipy
 
 from bye_core.evidence.exact_test import ALPHA, Strata
 from bye_core.evidence.overrepresented_answers import SharedAnswer, has_answer
@@ -83,4 +83,4 @@ class PasteRecipients:
     def _usual(self, kind: str, answer: str) -> bool:
         said = self._said[kind]
         name = _AT_TARGET if self._target and has_answer(self._target, answer) else answer
-        return said[name] > 0 and binomtest(said[name], said.total(), USUAL, "greater").pvalue < ALPHA
+        return said[name] > 0 and scipy.stats.binomtest(said[name], said.total(), USUAL, "greater").pvalue < ALPHA

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.ndimage import find_objects, label
+import scipy
 
 from bye_core.evidence.attention_peak import AttentionPeak, Box
 from bye_core.evidence.occlusion import area, control_boxes
@@ -163,8 +163,8 @@ def regions_at(brought: np.ndarray, level: float) -> tuple[Box, ...]:
 
     `brought` [PARTS, PARTS]: the result of `hit_shares`.
     """
-    groups, _ = label(brought >= level, structure=np.ones((3, 3)))
+    groups, _ = scipy.ndimage.label(brought >= level, structure=np.ones((3, 3)))
     return tuple(
         (across.start / PARTS, down.start / PARTS, across.stop / PARTS, down.stop / PARTS)
-        for down, across in find_objects(groups)
+        for down, across in scipy.ndimage.find_objects(groups)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.ndimage import gaussian_filter1d
+import scipy
 
 from bye_core.figures.theme import ACCENT, NEUTRAL, empty_figure, make_figure
 
@@ -43,7 +43,7 @@ def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
 def smoothed(values: Sequence[float]) -> list[float]:
     """Return the values, averaged in a Gaussian window of 4% of the curve; the curve is mirrored at both ends."""
     spread = min(max(SPREAD * len(values), NARROWEST), WIDEST)
-    return [round(float(value), 5) for value in gaussian_filter1d(np.asarray(values, float), spread)]
+    return [round(float(value), 5) for value in scipy.ndimage.gaussian_filter1d(np.asarray(values, float), spread)]
 
 
 def _line(name: str, x: list[int], y: list[float], color: str, width: float, hover: str) -> go.Scatter:

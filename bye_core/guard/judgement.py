@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from scipy.special import expit
-from scipy.stats import norm
 
 from bye_core.errors import RunError
 from bye_core.records import Detection
@@ -103,7 +103,7 @@ def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
     if mixture is None or not by_mixture(detection):
         return expit(detection.cutoff - values)
     low, high = (
-        math.log(weight) + norm.logpdf(values, mean, std)
+        math.log(weight) + scipy.stats.norm.logpdf(values, mean, std)
         for mean, std, weight in zip(mixture.means, mixture.stds, mixture.weights, strict=True)
     )
     return expit(low - high)

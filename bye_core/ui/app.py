@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import gradio as gr
 
 from bye_core.ui import api, visitor
@@ -15,6 +17,12 @@ from bye_core.ui.workspace import hosted
 
 TITLE = "BYE - does this data set carry a back door?"
 PULSE_SECONDS = 1.5
+# Modules that the stages load on first use. The app loads them at its start: its handlers run in threads, and threads
+# that load the same modules at the same time may see them half loaded.
+EARLY = (
+    "scipy.ndimage", "scipy.stats", "sklearn.cluster", "sklearn.covariance", "sklearn.decomposition", "sklearn.metrics",
+    "sklearn.mixture",
+)  # fmt: skip
 # Gradio deletes old archives and uploads: (seconds between checks, age in seconds) on a public host and elsewhere.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
 # The header's buttons name the tab to open.
@@ -36,6 +44,8 @@ KNOWN = "() => { document.documentElement.dataset.known = ''; }"
 
 def build(run: str = "") -> gr.Blocks:
     """Build the page. It opens the run named `run` first, or the demo if `run` is ""."""
+    for name in EARLY:
+        import_module(name)
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
         # First: Gradio names private handlers after their functions too, and would rename an endpoint of the same name.
         api.register()

@@ -9,7 +9,7 @@ amplitude of the wave.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import dctn, idctn
+import scipy
 
 from bye_core.attacks.triggers.base import FullImageTrigger
 from bye_core.attacks.triggers.settings import number
@@ -38,12 +38,12 @@ class FTrojan(FullImageTrigger):
         chroma = (padded @ TO_YCC.T.astype(np.float32))[..., 1:]
         rows, columns = padded.shape[0] // side, padded.shape[1] // side
         blocks = chroma.reshape(rows, side, columns, side, 2)
-        coefficients = dctn(blocks, axes=(1, 3), norm="ortho")
+        coefficients = scipy.fft.dctn(blocks, axes=(1, 3), norm="ortho")
         for share in (self.low, self.high):
             k = min(side - 1, max(1, round(share * side)))
             # In an orthonormal DCT of blocks of this side, this value adds a wave of amplitude `offset`.
             coefficients[:, k, :, k] += self.offset * side / 2
-        added = idctn(coefficients, axes=(1, 3), norm="ortho").reshape(chroma.shape) - chroma
+        added = scipy.fft.idctn(coefficients, axes=(1, 3), norm="ortho").reshape(chroma.shape) - chroma
         return pixels + (added @ TO_RGB.T[1:].astype(np.float32))[:height, :width]
 
 

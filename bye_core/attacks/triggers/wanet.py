@@ -10,8 +10,8 @@ resizing by a model's processor.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy.ndimage import map_coordinates
 
 from bye_core.attacks.triggers.base import FullImageTrigger
 from bye_core.attacks.triggers.settings import number
@@ -36,7 +36,7 @@ class WaNet(FullImageTrigger):
     def change(self, pixels):
         height, width, _ = pixels.shape
         positions = np.indices((height, width), np.float32) + self.flow(width, height)
-        channels = [map_coordinates(pixels[..., c], positions, order=1, mode="nearest") for c in range(3)]
+        channels = [scipy.ndimage.map_coordinates(pixels[..., c], positions, order=1, mode="nearest") for c in range(3)]
         return np.stack(channels, axis=-1)
 
 
