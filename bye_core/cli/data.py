@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from bye_core import pipeline
 from bye_core.attacks.poison import SampleFilter
 from bye_core.cli.attack_options import add_attack, attack_from
-from bye_core.cli.options import MOVED_DATA, Command, add_format, add_out, add_run, source
+from bye_core.cli.options import MOVED_DATA, Command, add_format, add_out, add_run, reading_options
 from bye_core.cli.output import DONE, FAILED, Report, fault_line
 from bye_core.data import FORMATS
 from bye_core.data.llava_set import ENCODINGS
@@ -30,7 +30,7 @@ def run_check(args: Namespace, report: Report) -> int:
             faults.extend(step.facts["faults"])
             yield step
 
-    last = report.follow(collect(pipeline.check(args.data, **source(args))))
+    last = report.follow(collect(pipeline.check(args.data, reading=reading_options(args))))
     summary = last.facts["summary"]
     lines = [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
     report.result({**summary, "faults": faults}, summary, lines)
@@ -58,7 +58,7 @@ def add_poison(parser: ArgumentParser) -> None:
 def run_poison(args: Namespace, report: Report) -> int:
     only = SampleFilter(args.only_answer, args.only_question)
     plan = (attack_from(args), args.rate, args.seed, only, args.encoding)
-    last = report.follow(pipeline.poison(args.data, args.out, *plan, **source(args)))
+    last = report.follow(pipeline.poison(args.data, args.out, *plan, reading=reading_options(args)))
     report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
-from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, source
+from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, reading_options
 from bye_core.cli.output import DONE, POISONED, Report, fault_line
 from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
 from bye_core.detect.bye import OPTIONS
@@ -67,7 +67,7 @@ def add_scan(parser: ArgumentParser) -> None:
 
 def run_scan(args: Namespace, report: Report) -> int:
     settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers)
-    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, **source(args))
+    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)
     for fault in failed:

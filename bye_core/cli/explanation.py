@@ -9,6 +9,7 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.cli.options import (
+    CAPTION_QUESTION,
     MACHINE,
     MOVED_DATA,
     Command,
@@ -16,7 +17,7 @@ from bye_core.cli.options import (
     add_moved_model,
     add_out,
     add_run,
-    source,
+    reading_options,
 )
 from bye_core.cli.output import DONE, POISONED, Report
 from bye_core.data.images import read_bytes
@@ -87,9 +88,9 @@ def run_report(args: Namespace, report: Report) -> int:
 def add_guard(parser: ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--image", type=Path, help="an image file, with --question")
-    parser.add_argument("--question", help="the question about --image")
+    parser.add_argument("--question", help=f"the question about --image; with --data, {CAPTION_QUESTION}")
     parser.add_argument("--data", help="a data set, instead of one image and question")
-    add_format(parser)
+    add_format(parser, question=False)
     parser.add_argument("--out", type=Path, help="with --data: a file for the results, one JSON line per sample")
     add_moved_model(parser)
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if an input looks triggered")
@@ -107,7 +108,7 @@ def run_guard(args: Namespace, report: Report) -> int:
         report.result(facts, {name: facts[name] for name in ("triggered", "score", "value", "first_token", "reason")})
         triggered = facts["triggered"]
     else:
-        facts = report.follow(pipeline.guard_set(guard, args.data, args.out, **source(args))).facts
+        facts = report.follow(pipeline.guard_set(guard, args.data, args.out, reading=reading_options(args))).facts
         triggered = bool(facts["triggered"])
         table = {name: facts[name] for name in ("samples", "failed", "share", "share_interval")}
         report.result(facts, {**table, "triggered": len(facts["triggered"]), "unknown": len(facts["unknown"])})

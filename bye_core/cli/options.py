@@ -8,15 +8,16 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bye_core.cli.output import Report
 from bye_core.data import FORMATS
+from bye_core.data.reading import ReadingOptions
 from bye_core.detect import DEFAULT, DETECTORS
 from bye_core.evaluate.measures import METRICS
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS
 
+CAPTION_QUESTION = "the question for records that have a caption and no question"
 MOVED_DATA = "where the data set is now, if it moved after the scan"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1 or mps (default: the fastest available)",
@@ -75,18 +76,26 @@ def add_out(parser: ArgumentParser, help: str) -> None:
     parser.add_argument("--out", type=Path, required=True, help=help)
 
 
-def add_format(parser: ArgumentParser) -> None:
-    """Add the options that say how to read the data set."""
+def add_format(parser: ArgumentParser, question: bool = True) -> None:
+    """Add the options that say how to read the data set. `question`: whether to add --question, too."""
     parser.add_argument("--format", choices=list(FORMATS), help="format of the data set (default: detected)")
     parser.add_argument(
         "--columns", type=column, nargs="+", metavar="NAME=YOURS",
         help="your names for the columns of the format, for example question=my_question",
     )  # fmt: skip
+    parser.add_argument(
+        "--split", metavar="NAME", help="the split to read, or the entry of a dataset_info.json (default: train)"
+    )
+    if question:
+        parser.add_argument("--question", metavar="TEXT", help=CAPTION_QUESTION)
+    parser.add_argument(
+        "--strict-ids", action="store_true", help="refuse records that share an id, instead of giving them unique names"
+    )
 
 
-def source(args: Namespace) -> dict[str, Any]:
-    """Return `format` and `columns` of the data set, as keyword arguments for the stages."""
-    return {"format": args.format, "columns": dict(args.columns or [])}
+def reading_options(args: Namespace) -> ReadingOptions:
+    """Return how to read the data set, from the options that `add_format` adds."""
+    return ReadingOptions(args.format, dict(args.columns or []), args.split, args.question, args.strict_ids)
 
 
 def add_moved_model(parser: ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from bye_core.cli.options import (
     add_model,
     add_out,
     finetune_settings,
-    source,
+    reading_options,
 )
 from bye_core.cli.output import DONE, POISONED, Report
 from bye_core.detect import DEFAULT
@@ -45,15 +45,19 @@ def add_finetune(parser: ArgumentParser) -> None:
 def run_finetune(args: Namespace, report: Report) -> int:
     settings = finetune_settings(args)
     if args.dry_run:
-        facts = pipeline.preflight(args.model, args.data, settings, **source(args))
+        facts = pipeline.preflight(args.model, args.data, settings, reading=reading_options(args))
         report.result(facts, wording.table(facts), wording.left_out(facts))
         return DONE
     if args.here:
-        card = pipeline.finetune_here(args.model, args.data, args.out, settings, stop=report.stop, **source(args))
+        card = pipeline.finetune_here(
+            args.model, args.data, args.out, settings, stop=report.stop, reading=reading_options(args)
+        )
         if card:
             report.result({"adapter": str(args.out), "steps": card["steps"], "loss": card["loss"]})
         return DONE
-    last = report.follow(pipeline.finetune(args.model, args.data, args.out, settings, **source(args)), "steps")
+    last = report.follow(
+        pipeline.finetune(args.model, args.data, args.out, settings, reading=reading_options(args)), "steps"
+    )
     report.result(
         {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]}
     )
@@ -70,7 +74,13 @@ def add_evaluate(parser: ArgumentParser) -> None:
 
 def run_evaluate(args: Namespace, report: Report) -> int:
     attack, seed = known_attack(args, args.seed)
-    options = {"device": args.device, "dtype": args.dtype, "metric": args.metric, "out": args.out, **source(args)}
+    options = {
+        "device": args.device,
+        "dtype": args.dtype,
+        "metric": args.metric,
+        "out": args.out,
+        "reading": reading_options(args),
+    }
     steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **options)
     facts = report.follow(steps, "answers").facts
     counts = {name: facts[name] for name in ("samples", "left_out", "failed")}
@@ -121,7 +131,7 @@ def cleaning_of(args: Namespace) -> Cleaning:
         args.data,
         settings,
         args.method or (read_record(args.out) or {}).get("method", DEFAULT),
-        **source(args),
+        reading=reading_options(args),
         test=args.test,
         attack=attack,
         attack_seed=attack_seed,

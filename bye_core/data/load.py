@@ -16,6 +16,7 @@ from bye_core.data.formats import complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
 from bye_core.data.formats.sharegpt import ShareGpt
 from bye_core.data.paths import RootFolder
+from bye_core.data.reading import ReadingOptions
 from bye_core.data.samples import read_samples
 from bye_core.data.sources import CsvSource, JsonlSource, JsonSource, NotReadable, Source, parse
 from bye_core.data.tables import ArrowSource, ParquetSource
@@ -73,15 +74,22 @@ class Location:
     notes: tuple[str, ...] = ()
 
 
-def load_dataset(path: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> DataSet:
+def load_dataset(
+    path: str | Path,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    split: str | None = None,
+    question: str | None = None,
+    strict_ids: bool = False,
+) -> DataSet:
     """Read a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
 
-    `format` is one of FORMATS; without it, the format is detected. `columns` maps the format's columns to the keys in
-    the records, as in {"question": "my_question"}. Faults of single records are listed in the result.
+    The options are those of ReadingOptions. Faults of single records are listed in the result.
     Raises: DataError if the set as a whole cannot be read.
     """
     try:
-        return _load(path, format, columns)
+        return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids))
     except OSError as error:
         raise NotReadable(path=path, why=error.strerror or error) from error
 
@@ -104,15 +112,15 @@ def annotation_files(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name not in SIDE_FILES))
 
 
-def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | None) -> DataSet:
+def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
     location = _locate(path)
-    use_info = format in (None, location.format)  # a named format overrides dataset_info.json
+    use_info = reading.format in (None, location.format)  # a named format overrides dataset_info.json
     described = location.layout if use_info else Layout()
-    layout = Layout({**described.columns, **(columns or {})}, described.tags)
+    layout = Layout({**described.columns, **reading.columns}, described.tags, reading.question)
     head, rows = peek(location.source.rows(), PEEK)
     if not head:
         raise EmptyDataSet(path=path)
-    form = detect_format(path, head, format or location.format, layout)
+    form = detect_format(path, head, reading.format or location.format, layout)
     complete = complete_layout(form, layout)
     samples, faults, size = read_samples(rows, form, complete, location.root)
     return DataSet(
@@ -122,7 +130,7 @@ def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | Non
         samples=samples,
         faults=faults,
         size=size,
-        digest=_digest(location.source, form.name, layout, complete),
+        digest=_digest(location.source, form.name, layout, complete, reading.strict_ids),
         source=location.source,
         layout=complete,
         notes=location.notes,
@@ -130,13 +138,15 @@ def _load(path: str | Path, format: str | None, columns: Mapping[str, str] | Non
     )
 
 
-def _digest(source: Source, format: str, layout: Layout, complete: Layout) -> str:
-    """Return the digest of the content and of the renamed columns and roles, which make it a different data set."""
+def _digest(source: Source, format: str, layout: Layout, complete: Layout, strict_ids: bool) -> str:
+    """Return the digest of the content and of the reading options that make it a different data set."""
+    facts: list[Any] = [format, dict(complete.columns), dict(layout.tags)] if layout.columns or layout.tags else []
+    facts += [{"question": layout.question}] if layout.question else []
+    facts += [{"strict_ids": True}] if strict_ids else []
     digest = source.digest()
-    if not layout.columns and not layout.tags:
+    if not facts:
         return digest
-    names = json.dumps([format, dict(complete.columns), dict(layout.tags)], sort_keys=True)
-    return hashlib.sha256((digest + names).encode("utf-8", "backslashreplace")).hexdigest()
+    return hashlib.sha256((digest + json.dumps(facts, sort_keys=True)).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _locate(path: str | Path) -> Location:

@@ -5,7 +5,7 @@ stage, and a new call resumes it. Only functions that need a model load a model.
 """
 
 from bye_core.pipeline.causal_check import check_causes
-from bye_core.pipeline.check import NoSampleReady, check, ready, source_arguments
+from bye_core.pipeline.check import NoSampleReady, check, load, ready, reopen_set, scanned_reading
 from bye_core.pipeline.clean import clean
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import MODELS, CleaningOutline
@@ -66,6 +66,7 @@ __all__ = [
     "guard_one",
     "guard_set",
     "last_detection",
+    "load",
     "open_guard",
     "plan_attack",
     "plan_export",
@@ -75,10 +76,11 @@ __all__ = [
     "read_attack",
     "read_truth",
     "ready",
+    "reopen_set",
     "report",
     "scan",
+    "scanned_reading",
     "score_run",
     "settings_arguments",
-    "source_arguments",
     "undo",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bye_core import runs
 from bye_core.pipeline.causal_outcomes import check_key, has_valid_check, intervention_for
-from bye_core.pipeline.check import ready
+from bye_core.pipeline.check import reopen_set
 from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.export import check_unchanged
 from bye_core.pipeline.scan import BATCH, load_scanned
@@ -32,7 +32,7 @@ def check_causes(
     """
     run = runs.Run.open(run_path)
     evidence = dossier(run)
-    dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
+    dataset = reopen_set(run.settings, data)
     check_unchanged(run, dataset)
     interventions = [intervention_for(run, evidence, id) for id in (evidence.flagged_ids if ids is None else ids)]
     with run.checking() as file:

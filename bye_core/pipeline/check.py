@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from bye_core import runs
 from bye_core.data import DataSet, Markers, check_samples, load_dataset
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, DataError
 from bye_core.models.families import FAMILIES
 from bye_core.records import Progress, Sample
@@ -16,18 +18,33 @@ class NoSampleReady(DataError):
     remedy = "Run `python -m bye_core check {path}` and fix the faults that it lists."
 
 
-def ready(path: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> DataSet:
+def load(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> DataSet:
+    """Load a data set as the reading options say."""
+    return load_dataset(
+        path, reading.format, reading.columns, split=reading.split, question=reading.question,
+        strict_ids=reading.strict_ids,
+    )  # fmt: skip
+
+
+def ready(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> DataSet:
     """Load a data set. Raises: NoSampleReady if it has no usable sample."""
-    dataset = load_dataset(path, format=format, columns=columns)
+    dataset = load(path, reading)
     if not dataset.samples:
         raise NoSampleReady(path=path, size=dataset.size)
     return dataset
 
 
-def source_arguments(format: str | None, columns: Mapping[str, str] | None) -> list[str]:
-    """Return the command-line arguments for a data set's format and columns, [] if both are detected automatically."""
-    found = ["--format", format] if format else []
-    return [*found, "--columns", *(f"{name}={yours}" for name, yours in columns.items())] if columns else found
+def scanned_reading(settings: runs.RunSettings) -> ReadingOptions:
+    """Return how the data set of a run was read. The format is the one that was found."""
+    return ReadingOptions.from_record(settings.more, settings.format)
+
+
+def reopen_set(settings: runs.RunSettings, data: str | Path | None = None) -> DataSet:
+    """Load the data set of a run again, as it was read for the scan. `data`: its current path, if it has moved.
+
+    Raises: NoSampleReady if it has no usable sample.
+    """
+    return ready(data or settings.data, scanned_reading(settings))
 
 
 def readable(dataset: DataSet) -> list[Sample]:
@@ -52,9 +69,9 @@ def known_markers() -> Markers:
     )
 
 
-def check(data: str | Path, format: str | None = None, columns: Mapping[str, str] | None = None) -> Iterator[Progress]:
+def check(data: str | Path, reading: ReadingOptions = AUTOMATIC) -> Iterator[Progress]:
     """Check every record and picture. Each item's facts have the new `faults`; the last item's also a `summary`."""
-    dataset = load_dataset(data, format=format, columns=columns)
+    dataset = load(data, reading)
     refused = sum(fault.fatal for fault in dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})

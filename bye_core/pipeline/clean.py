@@ -95,14 +95,15 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
 def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Path) -> Iterator[Progress]:
     """Tune the adapter `name` on `data`, unless it is finished. Raises: StaleAdapter if it was tuned on other data."""
     adapter, stage = folder.tuned(name), f"finetune {name}"
+    reading = cleaning.reading if data == cleaning.data else cleaning.reading.exported()
     if finished(adapter):
         discard(adapter)
         trained_on = json.loads((adapter / CARD).read_text(encoding="utf-8")).get("data_digest")
-        if trained_on != ready(data, cleaning.format, cleaning.columns).digest:
+        if trained_on != ready(data, reading).digest:
             raise StaleAdapter(adapter=adapter)
         yield Progress(stage, 1, 1, "done before")
         return
-    for step in finetune(cleaning.model, data, adapter, cleaning.settings, cleaning.format, cleaning.columns):
+    for step in finetune(cleaning.model, data, adapter, cleaning.settings, reading):
         yield replace(step, stage=stage)
 
 
@@ -115,8 +116,7 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
     wanted = "nll_before" in detector.wants and not runs.is_run(folder.run)
     answers = wanted or "nll_before" in detector.needs
     settings = ScanSettings(device=cleaning.settings.device, dtype=cleaning.settings.dtype, answers=answers)
-    source = (cleaning.format, cleaning.columns)
-    yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, *source)
+    yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, cleaning.reading)
 
 
 def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
@@ -136,7 +136,7 @@ def random_drop(count: int, seed: int) -> list[int]:
 
 def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
     """Write the data set of the random baseline: all samples except a random share (RANDOM_SHARE)."""
-    dataset = ready(cleaning.data, cleaning.format, cleaning.columns)
+    dataset = ready(cleaning.data, cleaning.reading)
     dropped = {dataset.samples[n].id for n in random_drop(len(dataset.samples), cleaning.seed)}
     rows = [
         {"id": sample.id, "index": sample.index, "reason": "dropped at random"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bye_core.attacks import Attack
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.detect import DEFAULT
 from bye_core.errors import SettingError
 from bye_core.evaluate.measures import check_metric
-from bye_core.pipeline.check import source_arguments
 from bye_core.pipeline.poison import attack_arguments
 from bye_core.train.settings import FinetuneSettings, settings_arguments
 
@@ -44,8 +43,7 @@ class Cleaning:
     data: str
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
     method: str = DEFAULT
-    format: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    reading: ReadingOptions = AUTOMATIC
     test: str | None = None
     attack: Attack | None = None
     attack_seed: int = 0
@@ -75,7 +73,7 @@ class Cleaning:
         own_seeds = (self.seed, *(() if self.attack_file or not self.attack else (self.attack_seed,)))
         if any(seed != self.settings.seed for seed in own_seeds):
             raise ValueError(f"the command line has one seed, the cleaning has {(self.settings.seed, *own_seeds)}")
-        found = ["--model", self.model, "--data", str(self.data), *source_arguments(self.format, self.columns)]
+        found = ["--model", self.model, "--data", str(self.data), *self.reading.arguments()]
         found += ["--out", str(out), *(["--run", str(self.run)] if self.run else [])]
         found += ["--method", self.method] if self.method != DEFAULT else []
         found += settings_arguments(self.settings)

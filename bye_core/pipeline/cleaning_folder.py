@@ -156,11 +156,12 @@ def start_or_resume(cleaning: Cleaning, out: Path) -> dict[str, Any]:
 
     now = {
         "model_digest": combined(digests(local_folder(cleaning.model))),
-        "data_digest": ready(cleaning.data, cleaning.format, cleaning.columns).digest,
+        "data_digest": ready(cleaning.data, cleaning.reading).digest,
         "method": cleaning.method,
-        "format": cleaning.format,
-        "columns": dict(cleaning.columns),
+        "format": cleaning.reading.format,
+        "columns": dict(cleaning.reading.columns),
         "settings": asdict(cleaning.settings),
+        **cleaning.reading.record(),
     }
     record = read_record(out)
     if record is None:

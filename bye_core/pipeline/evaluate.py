@@ -11,6 +11,7 @@ from typing import Any
 from bye_core.attacks import Attack
 from bye_core.attacks.poison import trigger_images, trigger_question
 from bye_core.data.dataset import reference_answers
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import DataError
 from bye_core.evaluate import measures
 from bye_core.pipeline.check import readable, ready
@@ -31,8 +32,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "auto",
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
     metric: str = "auto",
     out: Path | None = None,
 ) -> Iterator[Progress]:
@@ -46,7 +46,7 @@ def evaluate(
     from bye_core.models.loading import load_model
 
     measures.check_metric(metric)
-    dataset = ready(data, format, columns)
+    dataset = ready(data, reading)
     usable = readable(dataset)
     right = reference_answers(dataset, usable)
     samples = [sample for sample in usable if sample.id in right]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bye_core import runs
-from bye_core.data import DataSet, load_dataset
+from bye_core.data import DataSet
 from bye_core.detect import PAPER
 from bye_core.errors import ByeError
 from bye_core.evidence import (
@@ -30,6 +30,7 @@ from bye_core.evidence import (
     shared_answers,
 )
 from bye_core.pipeline.causal_outcomes import causal_outcomes
+from bye_core.pipeline.check import reopen_set
 from bye_core.pipeline.detect import last_detection
 from bye_core.question_kinds import OTHER, question_labels
 from bye_core.records import AttentionRows, Detection, ScanTable
@@ -84,7 +85,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
 def scanned_set(run: runs.Run, data: str | Path | None = None) -> tuple[DataSet | None, str]:
     """Return (data set, ""), or (None, reason) if the data set is missing or has changed since the scan."""
     try:
-        dataset = load_dataset(data or run.settings.data, run.settings.format, run.settings.more.get("columns") or {})
+        dataset = reopen_set(run.settings, data)
     except ByeError as error:
         return None, error.problem
     changed = dataset.digest != run.settings.data_digest

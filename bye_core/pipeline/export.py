@@ -9,7 +9,7 @@ from typing import Any
 
 from bye_core import detect, runs
 from bye_core.data import DataSet, export
-from bye_core.pipeline.check import ready
+from bye_core.pipeline.check import reopen_set
 from bye_core.records import Decision, Detection
 
 
@@ -55,7 +55,7 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
     flagged samples that are kept because nobody has decided on them.
     """
     run = runs.Run.open(run_path)
-    dataset = ready(data or run.settings.data, run.settings.format, run.settings.more.get("columns"))
+    dataset = reopen_set(run.settings, data)
     check_unchanged(run, dataset)
     plan, detection = plan_export(run, dataset), run.detection()
     manifest = {

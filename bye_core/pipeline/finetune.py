@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.data import DataSet
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.model_protocol import VisionLanguageModel
-from bye_core.pipeline.check import ready, source_arguments
+from bye_core.pipeline.check import ready
 from bye_core.process import StopRequest
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
@@ -28,8 +29,7 @@ def finetune_here(
     data: str | Path,
     out: Path,
     settings: FinetuneSettings,
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
     stop: StopRequest | None = None,
 ) -> dict[str, Any] | None:
     """Fine-tune in this process, which may be one of several under torchrun. `finetune` calls this in a child process.
@@ -44,7 +44,7 @@ def finetune_here(
     first = int(os.environ.get("RANK", 0)) == 0
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK) if first else nullcontext():
-        dataset, loaded, settings = _loaded(model, data, settings, format, columns)
+        dataset, loaded, settings = _loaded(model, data, settings, reading)
         facts = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions()}
         how = (settings, out, facts, dataset.faults, stop, _processes())
         card = train(loaded, dataset.samples, dataset.images, *how)
@@ -58,23 +58,22 @@ def preflight(
     model: str,
     data: str | Path,
     settings: FinetuneSettings | None = None,
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
 ) -> dict[str, Any]:
     """Return what a fine-tuning would use, without training: samples, skipped samples, token lengths, memory, steps."""
     from bye_core.train.preflight import run_preflight
 
-    dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), format, columns)
+    dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), reading)
     return run_preflight(loaded, dataset.samples, dataset.images, settings, _processes()).facts(dataset.faults)
 
 
 def _loaded(
-    model: str, data: str | Path, settings: FinetuneSettings, format: str | None, columns: Mapping[str, str] | None
+    model: str, data: str | Path, settings: FinetuneSettings, reading: ReadingOptions
 ) -> tuple[DataSet, VisionLanguageModel, FinetuneSettings]:
     """Return the data set, the model on this process's device, and the settings with device and dtype filled in."""
     from bye_core.models.loading import load_model, pick_device
 
-    dataset = ready(data, format, columns)
+    dataset = ready(data, reading)
     device = str(pick_device(settings.device))
     if device == "cuda" and _processes() > 1:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -92,8 +91,7 @@ def finetune(
     data: str | Path,
     out: Path,
     settings: FinetuneSettings | None = None,
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
 ) -> Iterator[Progress]:
     """Fine-tune `model` on `data` with LoRA in a child process; the adapter is in `out` after the last item.
 
@@ -101,7 +99,7 @@ def finetune(
     """
     refuse_finished(out)
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
-    arguments += source_arguments(format, columns)
+    arguments += reading.arguments()
     arguments += settings_arguments(settings or FinetuneSettings())
     for event in run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt"):
         yield Progress("finetune", event["step"], event["steps"], facts=event)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bye_core import guard, runs
 from bye_core.data import images
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.detect import DEFAULT, PAPER, detect
 from bye_core.detect.answer_comparison import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
@@ -144,14 +145,13 @@ def guard_set(
     opened: Guard,
     data: str | Path,
     out: Path | None = None,
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
 ) -> Iterator[Progress]:
     """Read every sample of a set; the last item's facts hold the share that looks triggered, with its interval.
 
     Writes one JSON line per sample to `out`, right after reading it. Counts and lists the samples that fail.
     """
-    dataset = ready(data, format, columns)
+    dataset = ready(data, reading)
     samples, total = dataset.samples, len(dataset.samples)
     found: dict[str, dict[str, Any]] = {}
     faults: dict[str, str] = {fault.id: fault.problem for fault in dataset.faults if fault.fatal}

@@ -17,6 +17,7 @@ from bye_core.attacks.triggers.blend import FACE, NOISE, OWN_IMAGE, key_of_image
 from bye_core.data import DataSet
 from bye_core.data.images import MAX_BYTES, decode
 from bye_core.data.llava_set import encode_and_decode, write_llava_set
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import DataError, SettingError
 from bye_core.pipeline.check import readable, ready
 from bye_core.records import Progress, Sample
@@ -135,8 +136,7 @@ def poison(
     seed: int = 0,
     only: SampleFilter = ALL_SAMPLES,
     encoding: str = "jpeg",
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
 ) -> Iterator[Progress]:
     """Write a copy of `data` to `out` in LLaVA format, with the share `rate` of its samples poisoned, and truth.json.
 
@@ -144,7 +144,7 @@ def poison(
     clean pictures get the same encoding. The facts report how much the triggers change the pictures. Raises: a
     SettingError if the attack cannot be applied to `data`.
     """
-    dataset = ready(data, format, columns)
+    dataset = ready(data, reading)
     samples = readable(dataset)
     turns = {id: turn for turn, id in enumerate(choose_samples(samples, rate, seed, attack, only))}
     marked: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.data import DataSet, sample_fault
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
@@ -39,8 +40,7 @@ def scan(
     run_path: Path,
     adapter: str | Path | None = None,
     settings: ScanSettings | None = None,
-    format: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    reading: ReadingOptions = AUTOMATIC,
 ) -> Iterator[Progress]:
     """Read the attention rows of every sample that the run does not hold yet. Saves each batch before it yields.
 
@@ -52,9 +52,9 @@ def scan(
     from bye_core.models.loading import load_model
 
     settings = settings or ScanSettings()
-    dataset = ready(data, format, columns)
+    dataset = ready(data, reading)
     loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype)
-    own = _run_settings(loaded, dataset, adapter, settings, run_path, columns)
+    own = _run_settings(loaded, dataset, adapter, settings, run_path, reading)
     run = runs.Run.prepare(run_path, own, dataset.samples)
     total = len(dataset.samples)
     with run.writing(), ThreadPoolExecutor(1) as reader:
@@ -147,7 +147,7 @@ def _run_settings(
     adapter: str | Path | None,
     settings: ScanSettings,
     run_path: Path,
-    columns: Mapping[str, str] | None,
+    reading: ReadingOptions,
 ) -> runs.RunSettings:
     batch = settings.batch or BATCH[loaded.device.type]
     answers = settings.answers
@@ -166,7 +166,7 @@ def _run_settings(
         dtype=str(loaded.dtype).removeprefix("torch."),
         device=loaded.device.type,
         answers=answers,
-        more={"columns": dict(columns)} if columns else {},
+        more={name: value for name, value in reading.record().items() if name != "format"},
     )
 
 

@@ -10,12 +10,14 @@ from bye_core.attacks.attack import Attack
 from bye_core.attacks.targets import Appended, Refusal, SwappedWord
 from bye_core.cli.main import build_parser
 from bye_core.cli.training import cleaning_of
+from bye_core.data.reading import ReadingOptions
 from bye_core.pipeline.cleaning_folder import CleaningFolder, CleaningOutline
 from bye_core.runs.jobs import option_values
 
 PLAIN = pipeline.Cleaning("model", "set.json")
 SETTINGS = pipeline.FinetuneSettings(epochs=0.5, rate=1e-5, projector=False, qlora=True, seed=7, device="cpu")
-MORE = {"format": "llava", "columns": {"question": "q", "answer": "a"}, "metric": "cider", "method": "bye"}
+READING = ReadingOptions("llava", {"question": "q", "answer": "a"}, "test", "-What is it?", True)
+MORE = {"reading": READING, "metric": "cider", "method": "bye"}
 
 
 def parsed(arguments):

@@ -83,7 +83,7 @@ def complete_layout(form: Format, layout: Layout) -> Layout:
     for column in layout.columns:
         if column not in form.columns:
             raise NoSuchColumn(format=form.name, column=column, valid=", ".join(form.columns))
-    return Layout({**form.columns, **layout.columns}, layout.tags)
+    return Layout({**form.columns, **layout.columns}, layout.tags, layout.question)
 
 
 def _format_of(record: Mapping[str, Any], layout: Layout) -> Format | None:

@@ -39,10 +39,12 @@ class Layout:
 
     columns  maps each column of the format to its key in the records
     tags     the `tags` of a LLaMA-Factory dataset_info.json
+    question the question for records that have a caption and no question; None for the usual one
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    question: str | None = None
 
     def get(self, record: Mapping[str, Any], *columns: str) -> Any:
         """Return the value of the first of `columns` that the record has; None if it has none of them."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from threading import Lock
 
 from bye_core import pipeline
-from bye_core.data import DataSet, load_dataset
+from bye_core.data import DataSet
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.formats import format_title
 from bye_core.data.hub import check_repo_size, is_cached
 from bye_core.data.load import HUB_NAME, annotation_files
+from bye_core.data.reading import ReadingOptions
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -67,7 +68,8 @@ class Choice:
 
     key                             what the session holds: a path (on the user's own machine), the name of an upload,
                                     `owner/name` on the hub, or "demo"
-    file, format, columns           annotation file, format and column names; empty if the user did not choose them
+    file                            annotation file, if the user chose one of several
+    format, columns, split, question, strict_ids   how to read the set, as in ReadingOptions; empty if not chosen
     found, records, ready, opened   of the last opening: format, number of records, number of usable records, time
     """
 
@@ -75,6 +77,9 @@ class Choice:
     file: str = ""
     format: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    split: str = ""
+    question: str = ""
+    strict_ids: bool = False
     found: str = ""
     records: int = 0
     ready: int = 0
@@ -87,6 +92,11 @@ class Choice:
             return "demo"
         parts = Path(self.key).parts
         return "/".join([*parts[-2:], *([self.file] if self.file else [])])
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """How to read the set."""
+        return ReadingOptions.from_record(asdict(self))
 
     @property
     def stem(self) -> str:
@@ -182,11 +192,11 @@ def path_of_text(workspace: Workspace, text: str) -> str:
 
 
 def source_arguments(workspace: Workspace, choice: Choice) -> list[str]:
-    """Return the arguments `--data`, `--format` and `--columns` for a choice.
+    """Return the arguments `--data`, `--format`, `--columns` and so on for a choice.
 
     Raises: NoSuchSet if the set is gone; NotHere if the key is a path on a public host.
     """
-    return ["--data", path_of(workspace, choice), *pipeline.source_arguments(choice.format, choice.columns)]
+    return ["--data", path_of(workspace, choice), *choice.reading.arguments()]
 
 
 def is_remote(path: str) -> bool:
@@ -201,9 +211,9 @@ def open_set(workspace: Workspace, choice: Choice) -> DataSet:
     def load() -> DataSet:
         if is_remote(path) and (hosted() or not is_cached(path)):
             check_repo_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted())
-        return load_dataset(path, choice.format or None, choice.columns or None)
+        return pipeline.load(path, choice.reading)
 
-    return _loaded.get((path, choice.format, *sorted(choice.columns.items()), _stamp(Path(path))), load)
+    return _loaded.get((path, *choice.reading.arguments(), _stamp(Path(path))), load)
 
 
 def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from bye_core.data import DataSet, load_dataset
+from bye_core import pipeline
+from bye_core.data import DataSet
 from bye_core.data.images import EMBEDDED_PREFIX, decode
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Sample
@@ -52,12 +53,12 @@ def data_set(settings: RunSettings) -> DataSet:
 
     Raises: DataError if the data set cannot be read.
     """
-    columns = settings.more.get("columns") or {}
-    key = (settings.data, settings.format, *sorted(columns.items()), *_stamp(Path(settings.data)))
+    reading = pipeline.scanned_reading(settings)
+    key = (settings.data, *reading.arguments(), *_stamp(Path(settings.data)))
 
     def load() -> DataSet | ByeError:
         try:
-            return load_dataset(settings.data, settings.format, columns)
+            return pipeline.load(settings.data, reading)
         except ByeError as error:
             return error
 

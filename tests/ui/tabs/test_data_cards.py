@@ -48,7 +48,7 @@ def test_cards_escape_bound_and_page(hostile):
 
 def test_the_full_look_finds_broken_pictures_and_is_kept(hostile):
     assert not checked(hostile).complete
-    states = list(check(hostile, str(hostile.path), None, None))
+    states = list(check(hostile, str(hostile.path)))
     assert states[-1].complete
     assert checked(hostile) == states[-1]
     assert len(checked(hostile).unusable()) == 3

@@ -79,7 +79,7 @@ class Source:
 
     def arguments(self) -> list[str]:
         """Return the arguments that name the set and how to read it."""
-        reading = pipeline.source_arguments(self.choice.format, self.choice.columns) if self.choice else []
+        reading = self.choice.reading.arguments() if self.choice else []
         return [self.path, *reading]
 
     @property

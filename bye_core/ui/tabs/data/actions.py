@@ -197,9 +197,9 @@ def check(parts: Parts, session: Session) -> Iterator[Update]:
         workspace, choice = _chosen(session)
         dataset = data_sets.open_set(workspace, choice)
         yield {parts.check: gr.Button(interactive=False), parts.stop: gr.Button(visible=True)}
-        path, format = data_sets.path_of(workspace, choice), choice.format or None
+        path = data_sets.path_of(workspace, choice)
         state = validation.checked(dataset)
-        for state in paced(validation.check(dataset, path, format, dict(choice.columns))):
+        for state in paced(validation.check(dataset, path, choice.reading)):
             yield _state(parts, choice, dataset, state, busy=True)
         data_sets.remember(workspace, replace(choice, ready=dataset.size - len(state.unusable())))
     except ByeError as error:

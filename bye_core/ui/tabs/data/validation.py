@@ -9,6 +9,7 @@ from threading import Lock
 
 from bye_core import pipeline
 from bye_core.data import DataSet
+from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.records import Fault
 
 KEPT = 32
@@ -42,13 +43,13 @@ def checked(dataset: DataSet) -> Checked:
     return state or Checked(0, len(dataset.samples), dataset.faults)
 
 
-def check(dataset: DataSet, path: str, format: str | None, columns: dict[str, str] | None) -> Iterator[Checked]:
+def check(dataset: DataSet, path: str, reading: ReadingOptions = AUTOMATIC) -> Iterator[Checked]:
     """Check every sample as `bye_core check` does, and yield the results so far.
 
     The check ends when the caller stops iterating. The results up to then are stored.
     """
     faults: list[Fault] = []
-    for step in pipeline.check(path, format, columns):
+    for step in pipeline.check(path, reading):
         faults += step.facts["faults"]
         state = Checked(step.done, step.total, tuple(faults))
         _keep(dataset, state)

@@ -63,7 +63,7 @@ def _dataset(run: runs.Run, data: str) -> DataSet:
     _check_path(data)
     settings = run.settings
     if data:
-        return pipeline.ready(data, settings.format, settings.more.get("columns"))
+        return pipeline.reopen_set(settings, data)
     return images.data_set(settings)
 
 

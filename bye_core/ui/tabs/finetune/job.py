@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bye_core import runs
+from bye_core.data.reading import ReadingOptions
 from bye_core.errors import ByeError, DataError
-from bye_core.pipeline import source_arguments
 from bye_core.runs import jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, FinetuneSettings, settings_arguments
@@ -117,23 +117,27 @@ def _export(workspace: Workspace, name: str) -> Export:
 
 
 def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> list[str]:
-    """Return `--data`, with `--format` and `--columns` as they were scanned or exported.
+    """Return `--data`, with the reading options as the set was scanned or exported.
 
     Raises: NoDataChosen if another folder is chosen but not named; NotExported if the chosen export is gone.
     """
     if form.export:
         export = _export(workspace, form.export)
         scanned = export.manifest["run"]
-        columns = scanned.get("more", {}).get("columns")
-        same = columns and export.manifest["format"] == scanned.get("format")
-        source = source_arguments(export.manifest["format"], columns) if same else []
-        return ["--data", str(export.path), *source]
+        same = export.manifest["format"] == scanned.get("format")
+        reading = ReadingOptions.from_record(scanned.get("more", {})).exported()
+        return ["--data", str(export.path), *(_arguments(reading, scanned["format"]) if same else [])]
     if form.data == RAW and run is not None:
-        columns = run.settings.more.get("columns")
-        return ["--data", run.settings.data, *(source_arguments(run.settings.format, columns) if columns else [])]
+        reading = ReadingOptions.from_record(run.settings.more)
+        return ["--data", run.settings.data, *_arguments(reading, run.settings.format)]
     if not form.path.strip():
         raise NoDataChosen()
     return ["--data", data_sets.path_of_text(workspace, form.path)]
+
+
+def _arguments(reading: ReadingOptions, format: str | None) -> list[str]:
+    """Return the arguments for `reading`. Column names are valid for one format only, so they come with it."""
+    return replace(reading, format=format if reading.columns else None).arguments()
 
 
 def new_folder(workspace: Workspace, run: runs.Run | None, form: Form) -> Path:
