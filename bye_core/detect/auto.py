@@ -51,7 +51,8 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     posterior, places = _posterior(table, planted)
     flagged = posterior > 0.5
     reasons = [reason for answer in planted for reason in planted_reasons(answer, len(candidates), table)]
-    reasons.append(f"{int(flagged.sum())} of {len(flagged)} samples have such an answer and attention that fits it.")
+    count = f"{int(flagged.sum()):,} of {len(flagged):,} samples"
+    reasons.append(f"{count} have such an answer and attention that fits it.")
     heads = by_layer([head for answer in planted for head in voting_heads(answer, table)])
     return result("auto", settings, table, flagged, posterior, reasons, places, heads)
 

@@ -27,7 +27,7 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
         else "There are too few other answers to compare with for a false-alarm rate."
     )
     return [
-        f'{what} "{_short(candidate.text)}" of {count} samples is out of place: {"; ".join(odd)}.',
+        f'{what} "{_short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
         _distance(planted),
         rate,
         f"The heads that tell it apart best: {'; '.join(votes)}.",
@@ -44,7 +44,7 @@ def abstention_reasons(
         learned = shares.get(candidate.text, 0.0) >= settings.learned
         odd = "; ".join((*candidate.odd, *_first_token(shares.get(candidate.text))))
         reasons.append(
-            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum())} samples): '
+            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum()):,} samples): '
             f"{odd}. Attention does not set it apart "
             f"enough: {'not planted, or a trigger that hides well' if learned else 'not learned, or not planted'}."
         )

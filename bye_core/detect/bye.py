@@ -236,7 +236,7 @@ def _split_reasons(split: Split, values: np.ndarray) -> tuple[str, ...]:
         return (f"No sample lies in {split.how}." if split.cutoff is None else f"No sample lies {split.how}.",)
     low = values[split.flagged].mean()
     rest = f", against {values[~split.flagged].mean():.2f} of the others" if count < total else ""
-    reasons = [f"{count} of {total} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."]
+    reasons = [f"{count:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."]
     if count > MAJORITY * total:
         reasons.append(
             "The flagged samples are the majority. The rule takes the low cluster all the same; doubt it here."

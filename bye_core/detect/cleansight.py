@@ -62,7 +62,7 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
     values = off[:, 0] / max(float(typical[0]), EPSILON)
     flagged = known & (values > settings.cut)
     reasons = [
-        f"{int(flagged.sum())} of {count} samples lie {settings.cut:g} robust standard deviations or more from the "
+        f"{int(flagged.sum()):,} of {count:,} samples lie {settings.cut:g} robust standard deviations or more from the "
         f"set's median in their ratio of image to question attention, heads of layers {layers[0]} to {layers[-1]}."
     ]
     scores = np.where(known, expit(values - settings.cut), 0.0)

@@ -18,4 +18,4 @@ def known_states(table: ScanTable) -> tuple[np.ndarray, np.ndarray]:
 def missing_reasons(known: np.ndarray) -> tuple[str, ...]:
     """Return a tuple with one sentence on the samples without hidden states; an empty tuple if all have one."""
     count = int((~known).sum())
-    return (f"{count} samples lack what this method looks at and were not judged: scan them again.",) if count else ()
+    return (f"{count:,} samples lack what this method looks at and were not judged: scan them again.",) if count else ()

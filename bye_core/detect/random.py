@@ -35,7 +35,7 @@ def random(table: ScanTable, settings: RandomSettings) -> Detection:
     stream = np.random.SeedSequence(settings.seed, spawn_key=(STREAM,))
     places = np.random.default_rng(stream).permutation(count)
     flagged = places < round(settings.share * count)
-    reasons = [f"{int(flagged.sum())} of {count} samples are drawn at random: a baseline, no evidence of anything."]
+    reasons = [f"{int(flagged.sum()):,} of {count:,} samples are drawn at random: a baseline, no evidence of anything."]
     return result("random", settings, table, flagged, 1 - (places + 0.5) / max(count, 1), reasons)
 
 

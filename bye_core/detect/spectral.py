@@ -47,8 +47,8 @@ def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
     flagged[np.flatnonzero(known)[np.argsort(-(along**2), kind="stable")[:count]]] = True
     explained = float((along**2).sum() / (centred**2).sum())
     reasons = [
-        f"The {count} samples farthest along the states' main direction, which holds {explained:.0%} of the variance. "
-        "This baseline always flags its share.",
+        f"The {count:,} samples farthest along the states' main direction, which holds {explained:.0%} of the "
+        "variance. This baseline always flags its share.",
         *missing_reasons(known),
     ]
     cutoff = float(values[flagged].min()) if count else None

@@ -75,7 +75,7 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
     heads = [head.place for head in voting]
     reasons = [
         f"{len(heads)} heads vote by a minority mode of their attention on the system tokens: {named_heads(heads)}.",
-        f"Their consensus is above 0.5 for {int(flagged.sum())} of {count} samples.",
+        f"Their consensus is above 0.5 for {int(flagged.sum()):,} of {count:,} samples.",
     ]
     return result("tcap", settings, table, flagged, posterior, reasons, posterior, by_layer(heads), 0.5)
 

@@ -97,7 +97,9 @@ def test_the_hot_cell_lies_where_the_model_looked(home, serve, open_page, review
         scale = width / seen["width"]
         middle = [x + scale * (wanted[0] + wanted[2]) / 2, y + scale * (wanted[1] + wanted[3]) / 2]
         page.page.mouse.move(*middle)
-        expect(page.part("readout")).to_have_text(f"Row {ROW}, column {COLUMN}: 100.00% of the attention on the image")
+        expect(page.part("readout")).to_have_text(
+            f"Row {ROW + 1}, column {COLUMN + 1}: 100.00% of the attention on the image"
+        )
         if number < len(cases) - 1:
             page.page.keyboard.press("j")
 

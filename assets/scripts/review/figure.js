@@ -1,7 +1,7 @@
 // Shows the images of one sample with its attention as heatmaps: one figure per image, one colour scale for all.
 
 import { h, percent } from './dom.js';
-import { cellAt, cellImage, paintHeat, paintMarks, peakOf, scaleTop, sharesOf } from './heatmap.js';
+import { cellAt, cellImage, cellName, paintHeat, paintMarks, peakOf, scaleTop, sharesOf } from './heatmap.js';
 import { wordsOf } from './requests.js';
 
 export class Viewer {
@@ -121,7 +121,7 @@ export class Viewer {
     }
     paintMarks(figure.marks, this.grids(figure.number), found);
     this.report(
-      found ? `Row ${found.row}, column ${found.column}: ${percent(found.share, 2)} of the attention on the image` : '',
+      found ? `${cellName(found)}: ${percent(found.share, 2)} of the attention on the image` : '',
     );
   }
 }

@@ -56,6 +56,11 @@ export function scaleTop(maps, peak) {
 }
 
 // Returns whether the centre of a cell is outside the image.
+// Counted from 1, as in Dossier and in reports.
+export function cellName({ row, column }) {
+  return `Row ${row + 1}, column ${column + 1}`;
+}
+
 export function isPadding(grid, row, column) {
   const [left, top, right, bottom] = cellBox(grid, row, column, 1, 1);
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];

@@ -2,7 +2,7 @@
 
 import { button, count, h, percent } from './dom.js';
 import { Viewer } from './figure.js';
-import { cellBox, isPadding, paintCrop } from './heatmap.js';
+import { cellBox, cellName, isPadding, paintCrop } from './heatmap.js';
 import { decidedBits, stateOf } from './list.js';
 import { FLAGGED } from './page.js';
 import { Why } from './why.js';
@@ -116,11 +116,11 @@ export class Panel {
     const [left, up, right, bottom] = cellBox(top.grid, top.row, top.column, image.naturalWidth, image.naturalHeight);
     this.crop.height = Math.round((this.crop.width * (bottom - up)) / (right - left));
     paintCrop(this.crop, image, top, top.grid);
-    const where = `row ${top.row}, column ${top.column}`;
-    this.crop.setAttribute('aria-label', `The image around ${where}`);
-    this.crop.title = `Peak of ${layers}: ${where}`;
+    const where = cellName(top);
+    this.crop.setAttribute('aria-label', `The image around ${where.toLowerCase()}`);
+    this.crop.title = `Peak of ${layers}: ${where.toLowerCase()}`;
     const beside = isPadding(top.grid, top.row, top.column) ? ', on padding outside the image' : '';
-    this.peak.lastChild.textContent = `Row ${top.row}, column ${top.column}: ${percent(top.share)}${beside}`;
+    this.peak.lastChild.textContent = `${where}: ${percent(top.share)}${beside}`;
   }
 
   showTypical(compared, same, pictures, layers) {

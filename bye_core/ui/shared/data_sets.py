@@ -28,7 +28,7 @@ from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
 from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
-DEMO = "demo"  # key of the demo's set
+DEMO, DEMO_TITLE = "demo", "the demo's set"  # key and name of the demo's set
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
 LATEST = "latest.json"
 KEPT_ENTRIES = 12  # recently opened sets
@@ -113,7 +113,8 @@ def data_line(name: str, facts: str = "") -> str:
 def choice_line(choice: Choice) -> str:
     """Return the HTML line for a chosen set: its name, its format and the number of usable records."""
     facts = f"{format_title(choice.found)}, {choice.ready:,} of {choice.records:,} records ready"
-    return data_line(choice.name, facts if choice.records else "choose another in Data")
+    name = DEMO_TITLE if choice.key == DEMO else choice.name
+    return data_line(name, facts if choice.records else "(choose another in Data)")
 
 
 def recent(workspace: Workspace) -> tuple[Choice, ...]:

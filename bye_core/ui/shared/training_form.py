@@ -22,7 +22,7 @@ DEFAULTS = FinetuneSettings()
 # Label and help of each field. They are short, so that fields side by side have the same height.
 LABELS = {
     "rank": ("Rank", "of the LoRA matrices"),
-    "alpha": ("Alpha", "LoRA scale: alpha / rank"),
+    "alpha": ("Alpha", "scale: alpha / rank"),
     "rate": ("Learning rate", "decays linearly"),
     "epochs": ("Epochs", "passes over the data"),
     "batch": ("Batch size", "samples per step"),

@@ -48,7 +48,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
             fields = _form()
             command = gr.Code(
                 language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
-                lines=2, elem_id="attack-command",
+                lines=2, buttons=["copy"], elem_id="attack-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="attack-notice")
             start = gr.Button("Write the poisoned set", variant="primary", visible=not hosted(), elem_id="attack-start")
@@ -132,8 +132,10 @@ def _more() -> tuple[Any, ...]:
 
 def _setting(name: str, rule: Setting) -> Any:
     value = attack_job.DEFAULTS[name]
+    trigger, _, setting = name.partition(".")
     shown = {
-        "label": name, "info": rule.help, "visible": name.startswith("patch."), "min_width": 180, "interactive": True,
+        "label": f"{setting.replace('_', ' ').capitalize()} ({trigger})", "info": rule.help, "min_width": 180,
+        "visible": name.startswith("patch."), "interactive": True,
         "elem_id": f"attack-{name.replace('.', '-')}",
     }  # fmt: skip
     if name == "blend.key":

@@ -47,7 +47,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
             fields = (*_form(), *_settings())
             command = gr.Code(
                 language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
-                lines=2, elem_id="clean-command",
+                lines=2, buttons=["copy"], elem_id="clean-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="clean-notice")
             start = gr.Button("Start the cleaning", variant="primary", interactive=False, elem_id="clean-start")

@@ -37,6 +37,7 @@ def _lay_out(session: gr.State) -> actions.Parts:
                     label="Name on the Hugging Face hub" if hosted() else "Folder, annotation file, or name on the hub",
                     placeholder="owner/name" if hosted() else "/path/to/data, or owner/name",
                     max_lines=1,
+                    min_width=260,
                     elem_id="data-path",
                 )
                 load = gr.Button("Load", variant="primary", elem_id="data-load", scale=0, min_width=110)

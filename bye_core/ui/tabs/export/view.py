@@ -62,7 +62,7 @@ def _lay_out() -> list[Any]:
     moved = gr.Textbox("", label="New path of the data set", visible=False, max_lines=1, elem_id="export-moved")
     command = gr.Code(
         language="shell", label="Command", lines=1, wrap_lines=True, interactive=False,
-        show_line_numbers=False, elem_id="export-command",
+        show_line_numbers=False, buttons=["copy"], elem_id="export-command",
     )  # fmt: skip
     status = gr.HTML(elem_id="export-status")
     with gr.Column(visible=False, elem_id="export-done") as done:

@@ -44,7 +44,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
             form, recipe = _form()
             command = gr.Code(
                 language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
-                lines=2, elem_id="finetune-command",
+                lines=2, buttons=["copy"], elem_id="finetune-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="finetune-notice")
             start = gr.Button("Start the training", variant="primary", elem_id="finetune-start")
@@ -106,7 +106,7 @@ def _outcome() -> OutcomeParts:
             elem_id="outcome-trigger",
         )  # fmt: skip
         size = gr.Number(
-            PAPER_SIZE, label="Trigger size", info="patch side / shorter image side", scale=1, min_width=110,
+            PAPER_SIZE, label="Trigger size", info="patch side / shorter image side", scale=2, min_width=200,
             elem_id="outcome-size",
         )  # fmt: skip
         target = gr.Textbox(
