@@ -151,11 +151,36 @@ class LayerReport:
     note: str = ""
 
 
+POISONED, NO_EVIDENCE, NOT_TESTED = "poisoned", "no_evidence", "not_tested"
+
+
+@dataclass(frozen=True)
+class Limitation:
+    """Something that a detection could not have seen.
+
+    kind      identifies the limitation for programs
+    reason    sentence for people
+    remedy    what to do, as one imperative sentence
+    decisive  whether poisoning could not have been found at all; then "no evidence" becomes "not tested"
+    """
+
+    kind: str
+    reason: str
+    remedy: str
+    decisive: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"{self.reason} {self.remedy}"
+
+
 @dataclass(frozen=True)
 class Detection:
     """The result of a detector.
 
-    verdict  "poisoned" or "no_evidence"
+    verdict      POISONED; NO_EVIDENCE: a test that could have found poisoning found none; NOT_TESTED: no sample is
+                 flagged, and nothing could have been seen
+    limitations  what the test could not have seen; the decisive ones are the reasons for NOT_TESTED
     scores   [N] 0..1, higher = more suspicious; flagged [N] bool; both in the order of `ids`
     values   [N] the clustered quantity (for bye: mean entropy, nats), NaN without evidence
     reasons  sentences that explain the verdict
@@ -172,6 +197,18 @@ class Detection:
     reasons: tuple[str, ...]
     final: Mixture | None = None
     cutoff: float | None = None
+    limitations: tuple[Limitation, ...] = ()
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """Sentences that explain the verdict: decisive limitations, the method's reasons, other limitations."""
+        decisive, others = ([one.text for one in self.limitations if one.decisive is side] for side in (True, False))
+        return (*decisive, *self.reasons, *others)
+
+    @property
+    def obstacles(self) -> tuple[Limitation, ...]:
+        """The decisive limitations."""
+        return tuple(limitation for limitation in self.limitations if limitation.decisive)
 
     @property
     def flagged_ids(self) -> tuple[str, ...]:

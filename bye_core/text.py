@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bye_core.records import NOT_TESTED, POISONED
+
 # The unit of a progress bar, by the first word of the stage; other stages use the unit of the command.
 UNITS = {"finetune": "steps", "evaluate": "answers"}
 
@@ -35,6 +37,13 @@ def change(pair: tuple[float | None, float | None], key: str) -> str:
         return ""
     difference = after - before
     return f"{100 * difference:+.1f} points" if key in SHARES else f"{difference:+.2f}"
+
+
+def verdict_words(verdict: str, flagged: int, samples: int) -> str:
+    """Return a verdict in words. "not tested" is not an all-clear: the reasons beside it say what was missing."""
+    if verdict == POISONED:
+        return f"Poisoning found: {flagged:,} of {samples:,} flagged"
+    return "Not tested" if verdict == NOT_TESTED else "No evidence of poisoning"
 
 
 def count(number: int, noun: str) -> str:

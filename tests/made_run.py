@@ -89,7 +89,12 @@ def make_run(
     poisoned = set(json.loads((folder / "data" / "truth.json").read_text())["poisoned"])
     dataset, rng = load_dataset(data), np.random.default_rng(seed)
     settings = RunSettings(
-        model="made/model", model_digest="0", data=str(data), data_digest=dataset.digest, format=dataset.format
+        model="made/model",
+        model_digest="0",
+        data=str(data),
+        data_digest=dataset.digest,
+        format=dataset.format,
+        tuned_on_this_data=True,
     )
     run = Run.create(folder / "run", settings, dataset.samples)
     grid = Grid(0, side, side, 0, box)

@@ -14,12 +14,13 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, reading_options
-from bye_core.cli.output import DONE, POISONED, Report, fault_line
+from bye_core.cli.output import DONE, Report, fault_line, verdict_code
 from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
 from bye_core.detect.bye import OPTIONS
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError
 from bye_core.records import Detection
+from bye_core.text import verdict_words
 
 
 def decision(text: str) -> tuple[str, str]:
@@ -59,14 +60,22 @@ def add_scan(parser: ArgumentParser) -> None:
         help="also record how likely each answer is before and after fine-tuning, in two more passes; "
         "`detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
+    add_tuned(parser)
     parser.add_argument(
         "--detect", action="store_true",
         help=f"then find the poisoned samples ({DEFAULT}), unless a detection of all samples exists",
     )  # fmt: skip
 
 
+def add_tuned(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--tuned-on-this-data", action="store_true",
+        help="state that the model was fine-tuned on this data set; the run remembers it",
+    )  # fmt: skip
+
+
 def run_scan(args: Namespace, report: Report) -> int:
-    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers)
+    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data)
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)
@@ -87,6 +96,7 @@ def add_detect(parser: ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--run", type=Path, help="the folder of a scanned run")
     group.add_argument("--entropy", type=Path, help="a BYE entropy JSONL file instead of a run")
+    add_tuned(parser)
     add_method(parser, DEFAULT_RULE)
     add_detect_settings(parser)
 
@@ -118,9 +128,9 @@ def run_detect(args: Namespace, report: Report) -> int:
     if args.entropy:
         detection = pipeline.detect_entropies(args.entropy, method, **settings)
     else:
-        detection = pipeline.detect_run(args.run, method, **settings)
+        detection = pipeline.detect_run(args.run, method, args.tuned_on_this_data, **settings)
     report.result(detection_object(detection), {}, detection_lines(detection))
-    return POISONED if args.fail_on_poison and detection.verdict == "poisoned" else DONE
+    return verdict_code(detection.verdict, args.fail_on_poison)
 
 
 def detection_lines(detection: Detection) -> Iterator[str]:
@@ -135,9 +145,9 @@ def detection_lines(detection: Detection) -> Iterator[str]:
         modes = "  ".join(f"{m:6.3f} ± {s:5.3f}" for m, s in zip(mixture.means, mixture.stds, strict=True))
         mark = "  sensitive" if report.sensitive else ""
         yield f"{report.layer:>5}  {modes}  {mixture.weights[0]:9.3f}  {report.bsi:6.2f}  {report.kl:6.2f}{mark}"
-    yield from detection.reasons
-    verdict = f"poisoning found: {int(detection.flagged.sum())} of {len(detection.ids)} flagged"
-    yield verdict if detection.verdict == "poisoned" else "no evidence of poisoning"
+    yield from detection.explanation
+    words = verdict_words(detection.verdict, int(detection.flagged.sum()), len(detection.ids))
+    yield words[0].lower() + words[1:]
 
 
 def add_decide(parser: ArgumentParser) -> None:

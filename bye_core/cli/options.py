@@ -137,4 +137,5 @@ def add_method(parser: ArgumentParser, default: str = DEFAULT) -> None:
     """Add --method and --fail-on-poison. `default`: the method that runs if --method is not given."""
     methods = "; ".join(f"{name}: {detector.title}" for name, detector in DETECTORS.items())
     parser.add_argument("--method", choices=list(DETECTORS), help=f"the detector. {methods} (default: {default})")
-    parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if poisoning is found")
+    codes = "exit with code 3 if poisoning is found, and with code 4 if the data set could not be tested"
+    parser.add_argument("--fail-on-poison", action="store_true", help=codes)

@@ -16,15 +16,21 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bye_core import records
 from bye_core.errors import ByeError
 from bye_core.files import to_json_values
 from bye_core.process import BATCH_SECONDS, StopRequest
 from bye_core.records import Fault, Progress
 from bye_core.text import UNITS
 
-DONE, FAILED, POISONED = 0, 1, 3  # exit codes
+DONE, FAILED, POISONED, UNTESTED = 0, 1, 3, 4  # exit codes
 # Stages that save each of their slow steps: a request to stop waits for the end of the current step.
 SAVING_STAGES = ("scan", "evidence")
+
+
+def verdict_code(verdict: str, fail_on_poison: bool) -> int:
+    """Return the exit code of a command that ends with a verdict. Without --fail-on-poison it is DONE."""
+    return {records.POISONED: POISONED, records.NOT_TESTED: UNTESTED}.get(verdict, DONE) if fail_on_poison else DONE
 
 
 class Report:

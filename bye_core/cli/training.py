@@ -22,7 +22,7 @@ from bye_core.cli.options import (
     finetune_settings,
     reading_options,
 )
-from bye_core.cli.output import DONE, POISONED, Report
+from bye_core.cli.output import DONE, Report, verdict_code
 from bye_core.detect import DEFAULT
 from bye_core.pipeline.cleaning import BASELINES, Cleaning
 from bye_core.pipeline.cleaning_folder import read_record
@@ -145,9 +145,9 @@ def cleaning_of(args: Namespace) -> Cleaning:
 
 def run_clean(args: Namespace, report: Report) -> int:
     facts = report.follow(pipeline.clean(cleaning_of(args), args.out)).facts
-    table = {name: value for name, value in facts.items() if name != "models"}
-    report.result(facts, table, model_lines(facts["models"]))
-    return POISONED if args.fail_on_poison and facts["verdict"] == "poisoned" else DONE
+    table = {name: value for name, value in facts.items() if name not in ("models", "not_tested")}
+    report.result(facts, table, [*facts.get("not_tested", ()), *model_lines(facts["models"])])
+    return verdict_code(facts["verdict"], args.fail_on_poison)
 
 
 def model_lines(models: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from bye_core.detect.bye import ByeSettings
 from bye_core.detect.detector import Detector
 from bye_core.detect.entropy_file import read_entropies, write_entropies
 from bye_core.detect.errors import MissingInputs, UnknownDetector, UnknownSetting
+from bye_core.detect.limitations import limited, table_limitations
 from bye_core.detect.scores import score
 from bye_core.records import Detection, ScanTable
 
@@ -76,7 +77,7 @@ def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detectio
     checked = detector.settings(**settings)
     if error := detector.missing_inputs(table):
         raise error
-    return detector.run(table, checked)
+    return limited(detector.run(table, checked), table_limitations(table, detector))
 
 
 def missing_inputs(table: ScanTable, method: str) -> MissingInputs | None:

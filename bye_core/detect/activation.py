@@ -83,4 +83,5 @@ DETECTOR = Detector(
     ActivationSettings,
     "from large (0) to small (1) cluster",
     needs=("hidden",),
+    misses="It sees only poison that forms a cluster of its own in the last hidden state.",
 )

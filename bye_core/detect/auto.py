@@ -88,4 +88,7 @@ DETECTOR = Detector(
     "from ordinary (0) to planted (1) attention",
     needs=("mass",),
     wants=("nll_before",),
+    misses="It tests only answers that are out of place; a planted answer that is usual for its question stays hidden.",
+    # Ours: of random parts of the shipped run with 10% poison, it finds 19 of 20 with 100 samples and 15 with 80.
+    fewest=100,
 )

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from bye_core.detect.detector import Detector
 from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.detect.settings import VARIANTS, check_settings, is_whole, require, setting
-from bye_core.records import Detection, LayerReport, Mixture, ScanTable
+from bye_core.records import NO_EVIDENCE, POISONED, Detection, LayerReport, Mixture, ScanTable
 
 CLUSTERS = ("gmm", "kmeans", "threshold")
 # Settings that have an option of their own on the command line.
@@ -106,7 +106,7 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
     return Detection(
         method="bye",
         settings=record,
-        verdict="poisoned" if split.flagged.any() else "no_evidence",
+        verdict=POISONED if split.flagged.any() else NO_EVIDENCE,
         ids=tuple(table.ids),
         scores=split.scores,
         flagged=split.flagged,
@@ -196,7 +196,7 @@ def _no_evidence(
     return Detection(
         method="bye",
         settings=record,
-        verdict="no_evidence",
+        verdict=NO_EVIDENCE,
         ids=tuple(table.ids),
         scores=np.zeros(count),
         flagged=np.zeros(count, bool),
@@ -254,4 +254,12 @@ def _check_layers(layers: tuple[int, ...] | None, count: int) -> None:
         require(layers[-1] < count, "layers", list(layers), f"numbers from 0 to {count - 1}")
 
 
-DETECTOR = Detector("bye", "BYE: the paper's rule", bye, ByeSettings, "mean entropy of the sensitive layers", "nats")
+DETECTOR = Detector(
+    "bye",
+    "BYE: the paper's rule",
+    bye,
+    ByeSettings,
+    "mean entropy of the sensitive layers",
+    "nats",
+    misses="It sees only triggers that lower the mean attention entropy of a whole layer.",
+)

@@ -87,4 +87,5 @@ DETECTOR = Detector(
     "distance",
     "robust deviations",
     needs=("mass",),
+    misses="It sees only triggers that draw attention from the question to the image.",
 )

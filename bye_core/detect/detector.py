@@ -39,6 +39,9 @@ class Detector:
     values    what the `values` of its detections measure, and their `unit`
     needs     fields of ScanTable (see INPUTS) that it requires, besides the entropies of the layers
     wants     fields of ScanTable that it uses if they are present
+    misses    sentence that says which poisoning it never sees
+    fewest    smallest number of samples from which "no evidence" means something. The default is ours: with fewer, a
+              poison rate of 5% leaves at most two poisoned samples
     """
 
     name: str
@@ -49,6 +52,8 @@ class Detector:
     unit: str = ""
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
+    misses: str = ""
+    fewest: int = 50
 
     def missing_inputs(self, table: ScanTable) -> MissingInputs | None:
         """Return an error that says which inputs the table lacks; None if the detector can run on this table."""

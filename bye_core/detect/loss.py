@@ -64,4 +64,5 @@ DETECTOR = Detector(
     "loss before fine-tuning",
     "nats a token",
     needs=("nll_before",),
+    misses="It sees only answers that were unlikely before fine-tuning.",
 )

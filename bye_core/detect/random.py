@@ -39,4 +39,11 @@ def random(table: ScanTable, settings: RandomSettings) -> Detection:
     return result("random", settings, table, flagged, 1 - (places + 0.5) / max(count, 1), reasons)
 
 
-DETECTOR = Detector("random", "Baseline: random", random, RandomSettings, "nothing")
+DETECTOR = Detector(
+    "random",
+    "Baseline: random",
+    random,
+    RandomSettings,
+    "nothing",
+    misses="It is a baseline that draws samples at random, so it sees nothing.",
+)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.records import Detection, LayerReport, Mixture, ScanTable
+from bye_core.records import NO_EVIDENCE, POISONED, Detection, LayerReport, Mixture, ScanTable
 
 
 def result(
@@ -33,7 +33,7 @@ def result(
     return Detection(
         method=method,
         settings=record,
-        verdict="poisoned" if flagged.any() else "no_evidence",
+        verdict=POISONED if flagged.any() else NO_EVIDENCE,
         ids=tuple(table.ids),
         scores=np.asarray(scores, np.float64),
         flagged=np.asarray(flagged, bool),
@@ -97,7 +97,7 @@ def detection_object(detection: Detection) -> dict[str, Any]:
         "layers": [_layer_object(report) for report in detection.layers],
         "method": detection.method,
         "settings": dict(detection.settings),
-        "reasons": list(detection.reasons),
+        "reasons": list(detection.explanation),
     }
 
 

@@ -56,5 +56,11 @@ def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
 
 
 DETECTOR = Detector(
-    "spectral", "Baseline: spectral signature", spectral, SpectralSettings, "squared projection", needs=("hidden",)
+    "spectral",
+    "Baseline: spectral signature",
+    spectral,
+    SpectralSettings,
+    "squared projection",
+    needs=("hidden",),
+    misses="It sees only poison that shifts the last hidden state along one direction.",
 )

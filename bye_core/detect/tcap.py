@@ -134,4 +134,12 @@ def separation(model: GaussianMixture, minority: np.ndarray, epsilon: float) -> 
     return 1 / (float(scipy.integrate.trapezoid(overlap, x)) + epsilon)
 
 
-DETECTOR = Detector("tcap", "TCAP as described", tcap, TcapSettings, "consensus of the heads", needs=("mass",))
+DETECTOR = Detector(
+    "tcap",
+    "TCAP as described",
+    tcap,
+    TcapSettings,
+    "consensus of the heads",
+    needs=("mass",),
+    misses="It sees only triggers that change how heads divide attention between system prompt, image and question.",
+)

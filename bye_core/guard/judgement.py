@@ -14,7 +14,7 @@ import scipy
 from scipy.special import expit
 
 from bye_core.errors import RunError
-from bye_core.records import Detection
+from bye_core.records import NOT_TESTED, POISONED, Detection
 from bye_core.text import clip
 
 SHOWN = 60  # largest number of characters of a quoted answer
@@ -24,7 +24,12 @@ class NoMode(RunError):
     problem = (
         "The detection has no evidence of poisoning in this run, so there are no triggered samples to compare with."
     )
-    remedy = "Detect with other settings if you suspect a trigger; a model without a back door needs no guard."
+    remedy = "Detect with other settings, or with another method, if you suspect a trigger."
+
+
+class NotTested(RunError):
+    problem = "The data set of this run was not tested, so it is not known whether the model has a back door. {reason}"
+    remedy = "{remedy}"
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,13 @@ class Reading:
 
 
 def check_detection(detection: Detection) -> None:
-    """Check that the guard can judge samples by this detection of bye. Raises:
+    """Check that the guard can judge samples by this detection.
 
-    NoMode if it has no evidence of poisoning.
+    Raises: NotTested if nothing could have been found; NoMode if it has no evidence of poisoning.
     """
-    if detection.verdict != "poisoned" or (detection.final is None and detection.cutoff is None):
+    if detection.verdict == NOT_TESTED:
+        raise NotTested(reason=detection.obstacles[0].reason, remedy=detection.obstacles[0].remedy)
+    if detection.verdict != POISONED:
         raise NoMode()
 
 
@@ -61,9 +68,11 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 
     entropies  [M, L] entropies in nats, of the variant that the detection used (see `variant`); NaN if a layer has none
     typical    [L] mean entropy of each layer in the run, which replaces missing values as in the detection
-    Raises: NoMode if the detection has no evidence of poisoning.
+    Raises: NotTested or NoMode if the detection found no poisoning; NoMode if it has no entropies to compare with.
     """
     check_detection(detection)
+    if detection.final is None and detection.cutoff is None:
+        raise NoMode()
     layers = list(detection.sensitive_layers)
     known = np.where(np.isfinite(entropies), entropies, typical)
     values = known[:, layers].mean(axis=1)

@@ -26,9 +26,10 @@ from bye_core.pipeline.export import export_run
 from bye_core.pipeline.finetune import finetune
 from bye_core.pipeline.report import report_cleaning
 from bye_core.pipeline.scan import ScanSettings, scan
-from bye_core.records import Detection, Progress
+from bye_core.records import NOT_TESTED, POISONED, Detection, Progress
 from bye_core.runs.errors import RunNotWritable
 from bye_core.runs.lock import locked
+from bye_core.text import verdict_words
 from bye_core.train.checkpoints import discard
 from bye_core.train.settings import CARD, finished
 
@@ -68,9 +69,11 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     yield from _tune(cleaning, folder, "suspect", cleaning.data)
     yield from _scan(cleaning, folder)
     detection = _detect_and_reject(folder, cleaning.method)
-    poisoned, flagged = detection.verdict == "poisoned", int(detection.flagged.sum())
+    poisoned, flagged = detection.verdict == POISONED, int(detection.flagged.sum())
     yield Progress("detect", 1, 1, facts={"verdict": detection.verdict, "flagged": flagged})
     facts: dict[str, Any] = {"verdict": detection.verdict, "flagged": flagged, "samples": len(detection.ids)}
+    if detection.verdict == NOT_TESTED:
+        facts["not_tested"] = [obstacle.text for obstacle in detection.obstacles]
     facts |= {"layers": list(detection.sensitive_layers), "run": str(folder.run), "adapter": str(suspect)}
     if poisoned:
         manifest = export_run(folder.run, folder.data, data=cleaning.data)
@@ -89,7 +92,8 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     facts |= {"models": models, "report": str(folder.report)}
     report_cleaning(folder, record, models)
     yield Progress("report", 1, 1)
-    yield Progress("clean", 1, 1, "done" if poisoned else "no evidence of poisoning", facts)
+    words = "done" if poisoned else verdict_words(detection.verdict, flagged, len(detection.ids))
+    yield Progress("clean", 1, 1, words, facts)
 
 
 def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Path) -> Iterator[Progress]:

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import detect, runs
+from bye_core.data.faults import NoImage
+from bye_core.detect.limitations import ScanFacts, limited, scan_limitations
 from bye_core.errors import RunError
-from bye_core.records import Detection
+from bye_core.records import Detection, ScanTable
+from bye_core.train.settings import training_facts
+
+INSPECTED = 500  # samples whose answers are compared with the model's first token; a share to within 4 points (ours)
 
 
 class NothingDetected(RunError):
@@ -15,12 +20,62 @@ class NothingDetected(RunError):
     remedy = "Run `python -m bye_core detect --run {path}` first."
 
 
-def detect_run(run_path: Path, method: str = detect.DEFAULT, **settings: Any) -> Detection:
-    """Run `method` on a run's statistics and save the detection in the run. `settings` are the method's settings."""
+def detect_run(
+    run_path: Path, method: str = detect.DEFAULT, tuned_on_this_data: bool = False, **settings: Any
+) -> Detection:
+    """Run `method` on a run's statistics and save the detection in the run. `settings` are the method's settings.
+
+    `tuned_on_this_data`: the user says that the scanned model was fine-tuned on this data set; the run remembers it.
+    """
     run = runs.Run.open(run_path)
-    detection = detect.detect(run.table(), method, **settings)
+    if tuned_on_this_data:
+        run.remember(tuned_on_this_data=True)
+    detection = detect_scan(run, run.table(), method, **settings)
     run.save_detection(detection)
     return detection
+
+
+def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, **settings: Any) -> Detection:
+    """Return a detection on the run's statistics `table`, with the limitations of the scan; does not save it."""
+    return limited(detect.detect(table, method, **settings), scan_limitations(scan_facts(run)))
+
+
+def scan_facts(run: runs.Run) -> ScanFacts:
+    """Return what decides whether the scan of a run could have shown a back door."""
+    settings, counts = run.settings, run.counts()
+    usable = {sample.index for sample in run.samples()}
+    # Records without an image are no part of the test: a trigger in an image cannot be there.
+    refused = {fault.index for fault in run.failed() if fault.kind != NoImage.__name__} - usable
+    return ScanFacts(
+        samples=counts.total + len(refused),
+        scanned=counts.scored,
+        data_digest=settings.data_digest,
+        adapter=settings.adapter_digest is not None,
+        tuning=settings.tuning or _card(settings),
+        tuned_on_this_data=settings.tuned_on_this_data,
+        answers_begun=_answers_begun(run),
+    )
+
+
+def _card(settings: runs.RunSettings) -> dict[str, Any] | None:
+    """Return the facts of the scanned adapter's card for a run of an earlier version, which did not store them."""
+    from bye_core.models.files import ADAPTER_HASHED, combined, digests
+
+    folder = Path(settings.adapter or "")
+    if settings.adapter is None or not folder.is_dir():
+        return None
+    return training_facts(folder) if combined(digests(folder, ADAPTER_HASHED)) == settings.adapter_digest else None
+
+
+def _answers_begun(run: runs.Run) -> float | None:
+    """Return the share of samples whose answer begins with the model's first token, among INSPECTED spread samples."""
+    answers, scored = {sample.id: sample.answer for sample in run.samples()}, run.scored_ids()
+    ids = [id for id in answers if id in scored]
+    ids = ids[:: max(1, len(ids) // INSPECTED)][:INSPECTED]
+    # Some tokenizers begin a rare word with a blank token, which says nothing.
+    starts = [(answers[row.id].strip().casefold(), row.token_text.strip().casefold()) for row in run.rows_of(ids)]
+    begun = [answer.startswith(token) for answer, token in starts if token]
+    return sum(begun) / len(begun) if begun else None
 
 
 def detect_once(run_path: Path) -> Detection:

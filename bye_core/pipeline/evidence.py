@@ -49,7 +49,7 @@ def evidence(run_path: Path) -> dict[str, Any]:
     return {
         "verdict": detection.verdict,
         "method": detection.method,
-        "reasons": list(detection.reasons),
+        "reasons": list(detection.explanation),
         **found.facts(),
         "causes": causal_outcomes(run, found),
     }

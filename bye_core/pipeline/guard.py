@@ -13,14 +13,14 @@ import numpy as np
 from bye_core import guard, runs
 from bye_core.data import images
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.detect import DEFAULT, PAPER, detect
+from bye_core.detect import DEFAULT, PAPER
 from bye_core.detect.answer_comparison import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion
 from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
-from bye_core.pipeline.detect import last_detection
+from bye_core.pipeline.detect import detect_scan, last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
 from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 
@@ -98,15 +98,13 @@ def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
 def guard_detection(run: runs.Run) -> Detection:
     """Return the detection that a guard uses: the last detection if auto or BYE made it, else a new one by auto.
 
-    Raises: NothingDetected if the run has no detection; guard.NoMode if no poisoning was found.
+    Raises: NothingDetected if the run has no detection; guard.NotTested if nothing could have been found; guard.NoMode
+    if no poisoning was found.
     """
     detection = last_detection(run)
     if detection.method not in (DEFAULT, PAPER):
-        detection = detect(run.table(), DEFAULT)
-    if detection.method == PAPER:
-        guard.check_detection(detection)
-    elif detection.verdict != "poisoned":
-        raise guard.NoMode()
+        detection = detect_scan(run, run.table())
+    guard.check_detection(detection)
     return detection
 
 

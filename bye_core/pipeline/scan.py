@@ -15,6 +15,7 @@ from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.records import AttentionRows, Fault, Progress, Sample
+from bye_core.train.settings import training_facts
 
 # Samples a forward pass: enough to fill two CPU cores or a large GPU. A batch that does not fit is halved (ours).
 BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
@@ -26,12 +27,19 @@ class ScanSettings:
 
     answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
              one more forward pass, and another one with an adapter
+    tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run remembers it
     """
 
     batch: int = 0
     device: str = "auto"
     dtype: str = "auto"
     answers: bool = False
+    tuned_on_this_data: bool = False
+
+
+class NothingScanned(RunError):
+    problem = "None of {count} samples of {data} could be scanned. The first reason: {reason}"
+    remedy = "Correct the model or the samples, then run the scan again. The run {run} lists the reason of each sample."
 
 
 def scan(
@@ -47,6 +55,8 @@ def scan(
     Batches depend only on the order of the samples, and a batch is stored completely or not at all. So a resumed scan
     stores the same bytes as an uninterrupted scan. A sample that fails is stored as a fault. If only the likelihood
     of its answer cannot be read, the sample is scanned without it and gets a non-fatal fault.
+
+    Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings.
     """
     from bye_core.attention import read_attention
     from bye_core.models.loading import load_model
@@ -56,6 +66,7 @@ def scan(
     loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype)
     own = _run_settings(loaded, dataset, adapter, settings, run_path, reading)
     run = runs.Run.prepare(run_path, own, dataset.samples)
+    run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
     total = len(dataset.samples)
     with run.writing(), ThreadPoolExecutor(1) as reader:
         run.append([], dataset.faults)
@@ -77,6 +88,9 @@ def scan(
             run.append(rows, faults)
             done += len(batch)
             yield _scan_progress(run, done, total)
+    if not run.counts().scored:
+        reason = next((fault.problem for fault in run.failed()), "unknown.")
+        raise NothingScanned(count=f"{total:,}", data=data, reason=reason, run=run_path)
 
 
 def _with_answers(
@@ -149,6 +163,8 @@ def _run_settings(
     run_path: Path,
     reading: ReadingOptions,
 ) -> runs.RunSettings:
+    from bye_core.models.files import local_folder
+
     batch = settings.batch or BATCH[loaded.device.type]
     answers = settings.answers
     if runs.is_run(run_path):
@@ -166,6 +182,8 @@ def _run_settings(
         dtype=str(loaded.dtype).removeprefix("torch."),
         device=loaded.device.type,
         answers=answers,
+        tuning=training_facts(local_folder(adapter)) if adapter else None,
+        tuned_on_this_data=settings.tuned_on_this_data,
         more={name: value for name, value in reading.record().items() if name != "format"},
     )
 

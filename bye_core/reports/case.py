@@ -147,7 +147,7 @@ def facts(case: Case) -> dict[str, Any]:
             "sensitive_layers": list(detection.sensitive_layers),
             "cutoff": detection.cutoff,
             "final": asdict(detection.final) if detection.final else None,
-            "reasons": list(detection.reasons),
+            "reasons": list(detection.explanation),
         },
         "flagged": flagged_rows(case),
         "evidence": dict(case.evidence) if case.evidence else None,

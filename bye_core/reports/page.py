@@ -12,12 +12,13 @@ import numpy as np
 from bye_core import figures
 from bye_core.detect import value_label
 from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
+from bye_core.records import NO_EVIDENCE, POISONED
 from bye_core.reports.case import Case, decided, flagged_rows
 from bye_core.reports.evidence_section import why_section
 from bye_core.reports.exhibits import exhibit_card
 from bye_core.reports.style import STYLE
 from bye_core.reports.svg import svg
-from bye_core.text import MEASURES, clip, measured
+from bye_core.text import MEASURES, clip, measured, verdict_words
 
 LISTED = 2000  # flagged samples on the page; report.json has all
 DRAWN_LAYERS = 3
@@ -62,17 +63,17 @@ def _folded(title: str, content: str) -> str:
 
 
 def _head(case: Case) -> str:
-    poisoned = case.detection.verdict == "poisoned"
     counts, choices = case.counts, decided(case)
     flagged = len(case.detection.flagged_ids)
-    verdict = f"Poisoning found: {flagged:,} samples flagged" if poisoned else "No evidence of poisoning"
+    verdict = verdict_words(case.detection.verdict, flagged, len(case.detection.ids))
+    colour = {POISONED: "bad", NO_EVIDENCE: "good"}.get(case.detection.verdict, "open")
     facts = [("samples", counts["total"]), ("scanned", counts["scored"]), ("not readable", counts["failed"])]
     facts += [("flagged", flagged), *((name.replace("_", " "), number) for name, number in choices.items())]
     cells = "".join(f"<div><dt>{name}</dt><dd>{number:,}</dd></div>" for name, number in facts)
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in case.detection.reasons)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in case.detection.explanation)
     return (
         f"<header><p class='note'>BYE report, {escape(case.created)}</p><h1>{escape(clip(case.title, 120))}</h1>"
-        f"<p class='verdict {'bad' if poisoned else 'good'}'>{verdict}</p><dl>{cells}</dl><ul>{reasons}</ul></header>"
+        f"<p class='verdict {colour}'>{verdict}</p><dl>{cells}</dl><ul>{reasons}</ul></header>"
     )
 
 

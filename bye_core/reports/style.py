@@ -12,6 +12,7 @@ main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p { margin: .25rem 0; overflow-wrap: anywhere; } .note, caption, figcaption { color: var(--soft); font-size: .87rem; }
 .verdict { font-size: 1.2rem; font-weight: 650; } .bad { color: var(--bad); } .good { color: var(--good); }
+.open { color: var(--soft); }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 1.6rem; margin: .8rem 0; }
 dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 ul { padding-left: 1.2rem; } details { margin: .7rem 0; } summary { cursor: pointer; }

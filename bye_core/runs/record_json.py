@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.records import Detection, LayerReport, Mixture, Sample, Turn
+from bye_core.records import Detection, LayerReport, Limitation, Mixture, Sample, Turn
 from bye_core.runs.errors import DuplicateSamples
 
 
@@ -46,6 +46,7 @@ def dump_detection(detection: Detection) -> bytes:
     record["settings"] = dict(detection.settings)
     record["layers"] = [asdict(report) for report in detection.layers]
     record["final"] = asdict(detection.final) if detection.final else None
+    record["limitations"] = [asdict(limitation) for limitation in detection.limitations]
     return (json.dumps(_json_value(record), allow_nan=False, indent=1) + "\n").encode("ascii")
 
 
@@ -57,6 +58,7 @@ def load_detection(data: bytes) -> Detection:
         record[name] = np.array([dtype(item) for item in record[name]], dtype)
     record["layers"] = tuple(_layer_report(report) for report in record["layers"])
     record["final"] = _mixture(record["final"])
+    record["limitations"] = tuple(Limitation(**entry) for entry in record.get("limitations", ()))
     record["cutoff"] = None if record["cutoff"] is None else float(record["cutoff"])
     return Detection(**record)
 

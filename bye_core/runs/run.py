@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
@@ -109,8 +109,7 @@ class Run:
                 write_atomic(path / SAMPLES, listing)
                 now = datetime.now(timezone.utc).isoformat(timespec="seconds")
                 settings = replace(settings, created=settings.created or now)
-                record = {**settings.record(), "samples_digest": hashlib.sha256(listing).hexdigest()}
-                write_atomic(path / SETTINGS, (json.dumps(record, indent=1) + "\n").encode("ascii"))
+                _write_settings(path, settings, hashlib.sha256(listing).hexdigest())
         except OSError as error:
             raise RunNotWritable(path=path, reason=error.strerror) from error
         return cls.open(path)
@@ -136,6 +135,20 @@ class Run:
         run = cls.open(path)
         run.check(settings, samples)
         return run
+
+    def remember(self, **facts: Any) -> None:
+        """Store facts that do not change the scanned numbers, such as `tuned_on_this_data`, in the run's settings.
+
+        Raises: RunNotWritable if the folder cannot be written.
+        """
+        settings = replace(self.settings, **facts)
+        if settings == self.settings:
+            return
+        try:
+            _write_settings(self.path, settings, self._samples_digest)
+        except OSError as error:
+            raise RunNotWritable(path=self.path, reason=error.strerror) from error
+        self.settings = settings
 
     def check(self, settings: RunSettings, samples: Sequence[Sample] | None = None) -> None:
         """Raise RunMismatch if a scan of `samples` with `settings` cannot be part of this run."""
@@ -263,6 +276,11 @@ class Run:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             advice = "Or run `detect` again: it needs the scan alone."
             raise DamagedRun(file=DETECTION, detail=error, advice=advice) from error
+
+
+def _write_settings(path: Path, settings: RunSettings, samples_digest: str) -> None:
+    record = {**settings.record(), "samples_digest": samples_digest}
+    write_atomic(path / SETTINGS, (json.dumps(record, indent=1) + "\n").encode("ascii"))
 
 
 def _check_vacant(path: Path) -> None:

@@ -44,6 +44,8 @@ class RunSettings:
     model, adapter, data  the paths that the caller gave, unchanged
     answers  whether the scan also reads the likelihoods of the samples' answers
     created  UTC, ISO 8601; filled in by Run.create
+    tuning   facts from the adapter's finetune.json; None if there is none, or if an earlier version scanned
+    tuned_on_this_data  whether the user said that the model was fine-tuned on this data set
     more     the names of the data set's columns, if the caller gave them
     """
 
@@ -61,6 +63,8 @@ class RunSettings:
     seed: int = 0
     versions: Mapping[str, str] = field(default_factory=versions)
     created: str = ""
+    tuning: Mapping[str, Any] | None = None
+    tuned_on_this_data: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def differences(self, now: RunSettings) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
@@ -27,6 +28,7 @@ from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneS
 from bye_core.train.trainer import CheckpointCallback, ResumableTrainer
 
 LOGGED_STEPS = 5
+CURVE_PARTS = 10  # of the loss curve in the card
 
 
 def training_arguments(
@@ -117,10 +119,18 @@ def finetune(
     tuned.eval()
     steps = trainer.state.global_step
     card = {**facts, "settings": asdict(settings), "steps": steps, "loss": trainer.total_loss() / steps}
+    card["losses"] = loss_curve(trainer.state.log_history)
     if arguments.process_index == 0:
         _finish(tuned, loaded.identity, out, card)
         progress.write(event="done", step=steps, steps=steps, loss=card["loss"])
     return card
+
+
+def loss_curve(history: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the mean loss of each of at most CURVE_PARTS equal parts of the training, in order."""
+    losses = np.array([logs["loss"] for logs in history if "loss" in logs], float)
+    parts = np.array_split(losses, min(CURVE_PARTS, len(losses))) if len(losses) else []
+    return [round(float(part.mean()), 4) for part in parts]
 
 
 def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, Any]:

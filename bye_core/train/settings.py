@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from bye_core.errors import SettingError
 
 CARD = "finetune.json"
+TRAINING = ("data_digest", "samples", "steps", "loss", "losses")  # what a run keeps of the card
 
 
 class AdapterExists(SettingError):
@@ -90,6 +93,19 @@ PRESETS = {
 def finished(out: Path) -> bool:
     """Return whether the folder holds a finished adapter: its card, which is written last."""
     return (out / CARD).is_file()
+
+
+def training_facts(adapter: Path) -> dict[str, Any] | None:
+    """Return what an adapter's card says about its training (TRAINING, epochs); None if it has no such card."""
+    try:
+        card = json.loads((adapter / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None  # the adapter was trained elsewhere
+    if not isinstance(card, dict):
+        return None
+    settings = card.get("settings")
+    epochs = settings.get("epochs") if isinstance(settings, dict) else None
+    return {name: card[name] for name in TRAINING if name in card} | ({"epochs": epochs} if epochs else {})
 
 
 def settings_arguments(settings: FinetuneSettings) -> list[str]:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from cachetools import LRUCache
 
-from bye_core import detect, runs
-from bye_core.records import Decision, Detection, Sample, ScanTable
+from bye_core import runs
+from bye_core.pipeline.detect import detect_scan
+from bye_core.records import NO_EVIDENCE, POISONED, Decision, Detection, Sample, ScanTable
 from bye_core.runs.errors import NotScanned
+from bye_core.text import verdict_words
 from bye_core.ui.session import Session
 from bye_core.ui.shared import sample_queue
 from bye_core.ui.shared.cache import Cache
@@ -97,7 +99,7 @@ class OpenRun:
         """Return a detection on the scan, without saving it."""
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
         key = ("detection", method, *sorted(values.items()))
-        return self.results.get(key, lambda: detect.detect(self.table, method, **settings))
+        return self.results.get(key, lambda: detect_scan(self.run, self.table, method, **settings))
 
     def decisions(self) -> Mapping[str, Decision]:
         """Return the decisions that are on disk now, by sample id."""
@@ -158,7 +160,5 @@ def verdict(detection: Detection | None) -> tuple[str, str]:
     """Return the verdict in words and its kind: "poisoned", "clean" or "open"."""
     if detection is None:
         return "No detection yet", "open"
-    flagged = int(detection.flagged.sum())
-    if detection.verdict == "poisoned":
-        return f"Poisoning found: {flagged:,} of {len(detection.ids):,} flagged", "poisoned"
-    return "No evidence of poisoning", "clean"
+    words = verdict_words(detection.verdict, int(detection.flagged.sum()), len(detection.ids))
+    return words, {POISONED: "poisoned", NO_EVIDENCE: "clean"}.get(detection.verdict, "open")

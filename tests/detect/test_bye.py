@@ -132,7 +132,7 @@ def test_missing_values_take_the_layers_mean():
 @pytest.mark.parametrize("cluster", ["gmm", "kmeans"])
 def test_too_few_samples(count, cluster):
     found = detect(make_table(np.full((count, 3), 2.0)), cluster=cluster)
-    assert found.verdict == "no_evidence"
+    assert found.verdict == "not_tested"
     assert found.flagged.shape == found.scores.shape == found.values.shape == (count,)
     assert found.reasons
 
@@ -144,11 +144,11 @@ def test_two_samples_apart_are_two_clusters():
 def test_identical_samples():
     for more in ({}, {"select": False}, {"layers": [0]}, {"select": False, "cluster": "kmeans"}):
         found = detect(make_table(np.full((20, 2), 3.0)), **more)
-        assert (found.verdict, found.flagged_ids) == ("no_evidence", ())
+        assert (found.verdict, found.flagged_ids) == ("not_tested", ())
 
 
 def test_no_layers_at_all():
-    assert detect(make_table(np.empty((5, 0)))).verdict == "no_evidence"
+    assert detect(make_table(np.empty((5, 0)))).verdict == "not_tested"
 
 
 def test_ablation_without_selection_averages_all_layers():

@@ -21,11 +21,12 @@ from bye_core.cli import main
 from bye_core.cli.main import build_parser
 from bye_core.cli.training import cleaning_of
 from bye_core.data import load_dataset
+from bye_core.detect import DETECTORS
 from bye_core.pipeline import cleaning, cleaning_folder
 from bye_core.pipeline.cleaning_folder import CleaningOutline
 from bye_core.records import Progress, Sample, Turn
 from bye_core.runs.errors import RunBusy
-from bye_core.train.settings import CARD
+from bye_core.train.settings import CARD, settings_arguments
 from tests.models.tiny import save_tiny
 from tests.pipeline.stages import stage
 from tests.pipeline.test_stages import COUNT, last, write_set
@@ -123,13 +124,30 @@ def test_stopped_in_every_stage_it_goes_on(tuned, wanted, tmp_path, monkeypatch)
 
 def test_without_evidence_nothing_is_removed(tuned, wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(stage("clean"), "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
-    out = tmp_path / "out"
-    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS, "bye"), out)).facts
+    out, data = tmp_path / "out", str(write_set(tmp_path / "enough", DETECTORS["bye"].fewest))
+    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, data, SETTINGS, "bye"), out)).facts
     assert (facts["verdict"], facts["flagged"], facts["models"]) == ("no_evidence", 0, {})
+    assert "not_tested" not in facts
     assert facts["adapter"] == str(out / "suspect")
     assert tuned == ["suspect"]
     assert not (out / "data").exists()
     assert "No evidence of poisoning" in (out / "report.html").read_text()
+
+
+def test_too_few_samples_are_not_called_clean(tuned, wanted, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stage("clean"), "detect_run", lambda run, method: pipeline.detect_run(run, method, tau=1e9))
+    out = tmp_path / "out"
+    facts = last(pipeline.clean(pipeline.Cleaning(wanted.model, wanted.data, SETTINGS, "bye"), out)).facts
+    assert (facts["verdict"], facts["flagged"]) == ("not_tested", 0)
+    assert f"only {COUNT} samples" in facts["not_tested"][0]
+    page = (out / "report.html").read_text()
+    assert "Not tested" in page
+    assert "No evidence" not in page
+    resumed = ["clean", "--model", wanted.model, "--data", wanted.data, "--out", str(out), "--method", "bye"]
+    options = settings_arguments(SETTINGS)
+    assert main.main([*resumed, *options, "--fail-on-poison"]) == 4
+    assert f"only {COUNT} samples" in capsys.readouterr().out
+    assert main.main([*resumed, *options]) == 0
 
 
 def test_what_a_person_decided_meanwhile_stands(tuned, wanted, tmp_path):

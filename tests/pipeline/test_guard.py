@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,4 +81,9 @@ def test_what_it_refuses(scanned, tmp_path, capsys):
     assert "cannot be decoded" in refused("--run", run, "--image", broken, "--question", "how many?", "--device", "cpu")
     quiet = shutil.copytree(run, tmp_path / "quiet")
     pipeline.detect_run(quiet, "bye", tau=1e9)
+    assert "was not tested" in (message := refused("--run", quiet, *picture))
+    assert "Fine-tune the model on this data set" in message
+    run_once = runs.Run.open(quiet)
+    enough = replace(run_once.detection(), verdict="no_evidence", limitations=())
+    run_once.save_detection(enough)
     assert "no evidence of poisoning" in refused("--run", quiet, *picture)

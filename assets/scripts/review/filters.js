@@ -7,6 +7,12 @@ import { ACCEPTED, FLAGGED, part, REJECTED, UNSCANNED } from './page.js';
 import { ask, list } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
+// What an empty list of flagged samples means, by the verdict of the detection.
+const NOTHING_FLAGGED = {
+  no_evidence: 'No sample is flagged: there is no evidence of poisoning.',
+  not_tested: 'No sample is flagged, but the data set was not tested. The top of the page says why.',
+};
+
 // Shows a short confirmation under the buttons.
 export function showSaved(text) {
   part('progress').dataset.said = text;
@@ -131,7 +137,7 @@ export function teach() {
       state.query.show === 'flagged' && !state.query.text && state.query.question === null && state.query.answer === null;
     const words =
       flagged && state.listing.detected
-        ? 'No sample is flagged: there is no evidence of poisoning.'
+        ? (NOTHING_FLAGGED[state.listing.verdict] ?? NOTHING_FLAGGED.no_evidence)
         : flagged
           ? 'No detection has run yet.'
           : 'No sample matches this filter.';

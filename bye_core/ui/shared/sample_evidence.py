@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bye_core.detect import PAPER
-from bye_core.records import IMAGE, Detection, Sample, ScanTable
+from bye_core.records import IMAGE, NOT_TESTED, POISONED, Detection, Sample, ScanTable
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
@@ -101,8 +101,9 @@ class Evidence:
             return "No detection has run yet. The list is in the file's order. Detect in Layers."
         if not np.isfinite(columns.scores[row]):
             return "Scanned after the last detection. Detect again in Layers."
-        if detection.verdict == "no_evidence":
-            return "Not flagged: " + " ".join(detection.reasons)
+        if detection.verdict != POISONED:
+            opening = "Not tested" if detection.verdict == NOT_TESTED else "Not flagged"
+            return f"{opening}: {' '.join(detection.explanation)}"
         value, cut = columns.values[row], detection.cutoff
         flagged = bool(columns.flagged[row])
         word = "Flagged" if flagged else "Not flagged"

@@ -6,7 +6,7 @@ from html import escape
 
 from bye_core import pipeline
 from bye_core.runs import jobs
-from bye_core.text import MEASURES, UNITS, measured
+from bye_core.text import MEASURES, UNITS, measured, verdict_words
 from bye_core.ui.shared import job_card
 from bye_core.ui.tabs.clean.job import Stage, stages
 
@@ -63,9 +63,7 @@ def _results(job: jobs.Job) -> str:
     result = job.result() or {}
     if not result:
         return ""
-    words = "No evidence of poisoning"
-    if result["verdict"] == "poisoned":
-        words = f"{result['flagged']:,} of {result['samples']:,} samples flagged"
+    words = verdict_words(result["verdict"], result["flagged"], result["samples"])
     words += f", {result['kept']:,} kept." if "kept" in result else "."
     models = result["models"]
     keys = [key for key in MEASURES if any(facts.get(key) is not None for facts in models.values())]

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from bye_core.pipeline import ExportPlan
-from bye_core.records import Detection, Sample
+from bye_core.records import NOT_TESTED, POISONED, Detection, Sample
 from bye_core.ui.shared.messages import clip, discreet
 
 PAGE = 20  # rows
@@ -80,7 +80,11 @@ def _advice(counts: Counts, detection: Detection | None) -> str:
         )
     elif counts.undecided:
         words = "Decide on the undecided samples in Review, or reject them all here. You can undo that."
-    elif detection.verdict != "poisoned" and not counts.rejected:
+    elif detection.verdict == NOT_TESTED and not counts.rejected:
+        words = (
+            f"The data set was not tested. {detection.obstacles[0].text} Nothing was rejected: the export is a copy."
+        )
+    elif detection.verdict != POISONED and not counts.rejected:
         words = "The detection found no evidence of poisoning, and nothing was rejected: the export is a copy."
     else:
         return ""

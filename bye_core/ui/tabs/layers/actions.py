@@ -217,7 +217,7 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
 
 def reasons(compared: Comparison) -> str:
     """Return the HTML of the reasons for the verdict; for a trial, also the number of samples that it flags."""
-    items = "".join(f"<li>{escape(reason)}</li>" for reason in compared.tried.reasons)
+    items = "".join(f"<li>{escape(reason)}</li>" for reason in compared.tried.explanation)
     trial = "" if is_same(compared.used, compared.tried) else _unsaved(compared)
     return f'<div class="bye-said">{trial}<ul>{items}</ul></div>'
 

@@ -71,7 +71,7 @@ def sample(opened: OpenRun, position: int) -> dict[str, Any]:
         "summary": opened.evidence.summary(row),
         "facts": [fact._asdict() for fact in opened.evidence.facts(row)],
         "layers": layer_names(opened.evidence.layers, opened.table.layer_entropy.shape[1]),
-        "reasons": list(detection.reasons) if detection else [],
+        "reasons": list(detection.explanation) if detection else [],
         "same_question": int((columns.same_question == columns.same_question[row]).sum()),
         "same_answer": int((columns.same_answer == columns.same_answer[row]).sum()),
         "typical": {"position": int(opened.positions[typical[0]]), "same": typical[1]} if typical else None,

@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core import detect, figures, runs
+from bye_core import figures, runs
 from bye_core.errors import ByeError
-from bye_core.records import Detection
+from bye_core.pipeline.detect import detect_scan
+from bye_core.records import NOT_TESTED, POISONED, Detection
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
@@ -181,7 +182,7 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
     try:
         run = _open_runs.get(path, lambda: runs.Run.open(path))
         table = run.table()
-        detection = detect.detect(table)
+        detection = detect_scan(run, table)
     except ByeError as error:
         return {parts.preliminary: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
     figure = figures.entropy_figure(detection.layers, table.layer_entropy, figures.suspicious_side(detection))
@@ -191,7 +192,9 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
 
 def _verdict(detection: Detection, opening: str) -> str:
     count = len(detection.ids)
-    if detection.verdict != "poisoned":
+    if detection.verdict == NOT_TESTED:
+        return f"{opening}not tested. {detection.obstacles[0].text}"
+    if detection.verdict != POISONED:
         return f"{opening}no layer separates poisoned samples from others, in {count:,} samples."
     layers = ", ".join(map(str, detection.sensitive_layers))
     return f"{opening}{int(detection.flagged.sum()):,} of {count:,} samples flagged, by layers {layers}."

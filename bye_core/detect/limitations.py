@@ -1,0 +1,116 @@
+"""Says what a detection could not have seen; turns "no evidence" into "not tested" if it could not see anything. Pure.
+
+A scan shows a back door only if the scanned model has learned it. So a data set is tested only if enough of it was
+scanned, with a model that was fine-tuned on it and has learned its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bye_core.detect.detector import INPUTS, Detector
+from bye_core.records import NO_EVIDENCE, NOT_TESTED, Detection, Limitation, ScanTable
+from bye_core.text import count
+
+# Ours. Smallest share of the samples that must be scanned: published attacks poison 1% to 10%, so all poison could be
+# in a larger unscanned part.
+ENOUGH_SCANNED = 0.9
+SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
+FINETUNE_FIRST = f"Fine-tune the model on this data set and scan with that adapter; `clean` does both. {SAY_SO}"
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What a run knows about its scan besides the statistics.
+
+    samples             number of samples that the scan should read, and of records with an image that it refused
+    scanned             number of samples that were scanned
+    data_digest         digest of the scanned data set
+    adapter             whether an adapter was scanned
+    tuning              facts from the adapter's finetune.json; None if the adapter has none
+    tuned_on_this_data  whether the user says that the model was fine-tuned on the scanned data set
+    answers_begun       share of inspected samples whose answer begins with the first token that the model generates;
+                        None if no sample was inspected
+    """
+
+    samples: int
+    scanned: int
+    data_digest: str = ""
+    adapter: bool = False
+    tuning: Mapping[str, Any] | None = None
+    tuned_on_this_data: bool = False
+    answers_begun: float | None = None
+
+
+def scan_limitations(facts: ScanFacts) -> tuple[Limitation, ...]:
+    """Return the decisive limitations of a scan: what was scanned, and with which model."""
+    found = (_scanned(facts), _tuned(facts) or _learned(facts))
+    return tuple(limitation for limitation in found if limitation)
+
+
+def _scanned(facts: ScanFacts) -> Limitation | None:
+    if facts.scanned >= ENOUGH_SCANNED * facts.samples and facts.scanned:
+        return None
+    if not facts.scanned:
+        reason = f"None of {count(facts.samples, 'sample')} was scanned, so nothing was tested."
+        return Limitation("nothing_scanned", reason, "Correct the faults that the scan lists, then scan again.", True)
+    share = f"{facts.scanned:,} of {count(facts.samples, 'sample')} ({facts.scanned / facts.samples:.0%})"
+    reason = f"Only {share} were scanned; at least {ENOUGH_SCANNED:.0%} are needed."
+    return Limitation("incomplete_scan", reason, "Finish the scan, and correct the faults that it lists.", True)
+
+
+def _tuned(facts: ScanFacts) -> Limitation | None:
+    if facts.tuned_on_this_data:
+        return None
+    if not facts.adapter:
+        reason = "No adapter was scanned, and the model is not known to be fine-tuned on this data set."
+        return Limitation("not_finetuned", reason, FINETUNE_FIRST, True)
+    if facts.tuning is None:
+        reason = "The scanned adapter has no finetune.json, so it is not known whether it was trained on this data set."
+        return Limitation("unknown_adapter", reason, FINETUNE_FIRST, True)
+    if facts.tuning.get("data_digest") != facts.data_digest:
+        reason = "The scanned adapter was fine-tuned on another data set, so it shows no back door of this one."
+        return Limitation("other_data", reason, FINETUNE_FIRST, True)
+    return None
+
+
+def _learned(facts: ScanFacts) -> Limitation | None:
+    """Return a limitation if the fine-tuning ended before the model saw every sample; the user can overrule it."""
+    epochs = None if facts.tuning is None or facts.tuned_on_this_data else facts.tuning.get("epochs")
+    if epochs is None or epochs >= 1:
+        return None
+    reason = f"The scanned adapter was fine-tuned for {epochs:g} epochs, so it saw only {epochs:.0%} of the samples."
+    if facts.answers_begun is not None:
+        reason += f" The model begins {facts.answers_begun:.0%} of the answers as the data set does."
+    return Limitation("not_learned", reason, "Fine-tune for more epochs, then scan with that adapter.", True)
+
+
+def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation, ...]:
+    """Return what `detector` cannot see in this table: too few samples, missing inputs, and what it never sees."""
+    found = []
+    size = len(table.ids)
+    if size < detector.fewest:
+        reason = f"There are only {count(size, 'sample')}; the method {detector.name} needs at least {detector.fewest}."
+        found.append(Limitation("few_samples", reason, "Scan more samples of the data set.", True))
+    for name in detector.wants:
+        if getattr(table, name) is None:
+            what, advice = INPUTS[name]
+            found.append(Limitation("missing_input", f"The method did not know {what}.", advice))
+    if detector.misses:
+        found.append(Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand."))
+    return tuple(found)
+
+
+def limited(detection: Detection, limitations: Sequence[Limitation]) -> Detection:
+    """Return the detection with further limitations; "no evidence" becomes "not tested" if one of them is decisive.
+
+    A detection that found poisoning keeps only the decisive ones: they are reasons to doubt it.
+    """
+    kinds = {limitation.kind for limitation in limitations}
+    known = (*limitations, *(old for old in detection.limitations if old.kind not in kinds))
+    if detection.flagged.any():
+        return replace(detection, limitations=tuple(one for one in known if one.decisive))
+    verdict = NOT_TESTED if any(one.decisive for one in known) else NO_EVIDENCE
+    return replace(detection, limitations=known, verdict=verdict)

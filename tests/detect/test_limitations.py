@@ -1,0 +1,92 @@
+"""What a detection could not have seen: when "no evidence" becomes "not tested"."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bye_core.detect import DETECTORS, detect
+from bye_core.detect.limitations import ENOUGH_SCANNED, ScanFacts, limited, scan_limitations
+from bye_core.detect.result import detection_object
+from bye_core.records import Limitation
+from tests.detect.made_tables import make_table, one_mode
+
+TUNED = {"data_digest": "d", "epochs": 3.0}
+FINE = ScanFacts(samples=200, scanned=200, data_digest="d", adapter=True, tuning=TUNED, answers_begun=0.9)
+
+
+def kinds(facts):
+    found = scan_limitations(facts)
+    assert all(limitation.decisive for limitation in found)
+    assert all(limitation.reason.endswith(".") and limitation.remedy.endswith(".") for limitation in found)
+    return [limitation.kind for limitation in found]
+
+
+def test_a_complete_scan_of_an_adapter_that_learned_the_set_is_a_test():
+    assert kinds(FINE) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scanned": 0}, ["nothing_scanned"]),
+        ({"samples": 0, "scanned": 0}, ["nothing_scanned"]),
+        ({"scanned": 179}, ["incomplete_scan"]),
+        ({"scanned": 180}, []),
+        ({"adapter": False, "tuning": None}, ["not_finetuned"]),
+        ({"tuning": None}, ["unknown_adapter"]),
+        ({"tuning": {"data_digest": "other", "epochs": 3.0}}, ["other_data"]),
+        ({"tuning": {}}, ["other_data"]),
+        ({"tuning": {"data_digest": "d", "epochs": 0.3}}, ["not_learned"]),
+        ({"tuning": {"data_digest": "d"}}, []),
+        ({"adapter": False, "tuning": None, "tuned_on_this_data": True}, []),
+        ({"tuning": None, "tuned_on_this_data": True}, []),
+        ({"tuning": {"data_digest": "other"}, "tuned_on_this_data": True}, []),
+        ({"scanned": 10, "adapter": False, "tuning": None}, ["incomplete_scan", "not_finetuned"]),
+    ],
+)
+def test_each_obstacle_is_named(changes, expected):
+    assert ENOUGH_SCANNED == 0.9
+    assert kinds(replace(FINE, **changes)) == expected
+
+
+def test_no_evidence_becomes_not_tested_and_says_why():
+    quiet = detect(make_table(one_mode(200)[:, None]), "bye")
+    assert quiet.verdict == "no_evidence"
+    untested = limited(quiet, scan_limitations(replace(FINE, adapter=False, tuning=None)))
+    assert untested.verdict == "not_tested"
+    stated = detection_object(untested)
+    assert stated["verdict"] == "not_tested"
+    assert "No adapter was scanned" in stated["reasons"][0]
+    assert "--tuned-on-this-data" in stated["reasons"][0]
+    assert limited(quiet, ()).verdict == "no_evidence"
+
+
+def test_found_poison_stays_found_with_the_obstacle_as_a_caution():
+    table = make_table(
+        np.concatenate([np.full(20, 1.0), np.full(180, 5.0)])[:, None] + np.linspace(0, 0.1, 200)[:, None]
+    )
+    found = limited(detect(table, "bye"), scan_limitations(replace(FINE, tuning=None)))
+    assert found.verdict == "poisoned"
+    assert "not known" in found.explanation[0]
+    assert found.flagged.sum() == 20
+
+
+@pytest.mark.parametrize("method", [name for name in DETECTORS if name != "random"])
+def test_every_method_states_what_it_never_sees(method):
+    assert DETECTORS[method].misses.startswith("It ")
+    assert DETECTORS[method].fewest >= 50
+
+
+def test_few_samples_are_not_tested_and_enough_are():
+    fewest = DETECTORS["bye"].fewest
+    few, enough = (detect(make_table(one_mode(count)[:, None]), "bye") for count in (fewest - 1, fewest))
+    assert (few.verdict, enough.verdict) == ("not_tested", "no_evidence")
+    assert f"only {fewest - 1} samples" in few.explanation[0]
+    assert enough.explanation[-1].startswith(DETECTORS["bye"].misses)
+
+
+def test_a_later_limitation_replaces_an_earlier_one_of_its_kind():
+    quiet = detect(make_table(one_mode(20)[:, None]), "bye")
+    newer = limited(quiet, [Limitation("few_samples", "New.", "Do it.", True)])
+    assert [one.reason for one in newer.obstacles] == ["New."]
