@@ -133,8 +133,9 @@ def _more() -> tuple[Any, ...]:
 def _setting(name: str, rule: Setting) -> Any:
     value = attack_job.DEFAULTS[name]
     trigger, _, setting = name.partition(".")
+    title = setting if len(setting) == 1 else setting.capitalize()  # one letter is a symbol of the paper
     shown = {
-        "label": f"{setting.replace('_', ' ').capitalize()} ({trigger})", "info": rule.help, "min_width": 180,
+        "label": f"{title} ({trigger})", "info": rule.help, "min_width": 180,
         "visible": name.startswith("patch."), "interactive": True,
         "elem_id": f"attack-{name.replace('.', '-')}",
     }  # fmt: skip
