@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,7 @@ from filelock import FileLock
 
 from bye_core import pipeline
 from tests.made_run import make_run
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
@@ -204,11 +207,36 @@ def fresh():
     return found
 
 
-def hold(job, done: int) -> list[psutil.Process]:
-    """Pause a job with at least `done` of its steps finished, so that it cannot end while a page opens.
+class Held:
+    """The paused processes of a job: its supervisor, the command, and the training that the command started."""
 
-    Return its processes, to be resumed.
-    """
+    def __init__(self, processes: list[psutil.Process]) -> None:
+        self._processes = processes
+
+    def resume(self) -> None:
+        for process in self._processes:
+            process.resume()
+
+    def stop(self) -> None:
+        """After a click on Stop: resume each process once SIGTERM waits for it, so that none makes further steps."""
+        for process in self._processes:
+            with suppress(psutil.NoSuchProcess, FileNotFoundError):  # killed, because the machine is very busy
+                until(lambda process=process: is_asked_to_stop(process), START_SECONDS)
+                process.resume()
+
+
+def is_asked_to_stop(process: psutil.Process) -> bool:
+    """Return whether SIGTERM waits for a paused process. Only Linux shows this; elsewhere a second has to do."""
+    if sys.platform != "linux":
+        time.sleep(1)
+        return True
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    pending = int(re.search(r"^ShdPnd:\s*(\w+)", status, re.MULTILINE)[1], 16)
+    return bool(pending >> (signal.SIGTERM - 1) & 1)
+
+
+def hold(job, done: int) -> Held:
+    """Pause a job with at least `done` of its steps finished, so that it cannot end while a page opens."""
     deadline = time.monotonic() + START_SECONDS
     while job.progress().done < done:
         assert time.monotonic() < deadline, job.log()
@@ -217,7 +245,7 @@ def hold(job, done: int) -> list[psutil.Process]:
     processes = [leader, *leader.children(recursive=True)]
     for process in processes:
         process.suspend()
-    return processes
+    return Held(processes)
 
 
 class Review:

@@ -59,7 +59,7 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     assert job.command == shown, "what is shown is what runs"
     page.close()
     server.kill()
-    processes = hold(job, 3)
+    held = hold(job, 3)
     assert job.state == jobs.RUNNING
 
     page = open_page(serve(run=""))  # another server
@@ -69,8 +69,7 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     expect(page.locator("#header")).to_contain_text("scanning mine-tiny")
     expect(card).to_contain_text("samples/s", timeout=SLOW)
     stop.click()
-    for process in processes:
-        process.resume()
+    held.stop()
     expect(card).to_contain_text("stopped", timeout=SLOW)
     expect(stop).to_be_hidden()
     done = Run.open(home / "runs/mine-tiny").counts().scored
