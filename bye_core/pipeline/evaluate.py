@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from bye_core.attacks import Attack
 from bye_core.attacks.poison import trigger_images, trigger_question
-from bye_core.data.dataset import reference_answers
+from bye_core.data.dataset import DataSet, reference_answers
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import DataError
 from bye_core.evaluate import measures
+from bye_core.model_protocol import OpenImages
 from bye_core.pipeline.check import readable, ready
 from bye_core.pipeline.scan import BATCH
 from bye_core.records import ModelAnswer, Progress, Sample
@@ -48,43 +51,49 @@ def evaluate(
     measures.check_metric(metric)
     dataset = ready(data, reading)
     usable = readable(dataset)
-    right = reference_answers(dataset, usable)
-    samples = [sample for sample in usable if sample.id in right]
+    references = reference_answers(dataset, usable)
+    samples = [sample for sample in usable if sample.id in references]
     if out is not None:
         _write(out, [])  # fails before the work if the file cannot be written
     loaded = load_model(model, adapter, device=device, dtype=dtype)
-    total = (2 if attack else 1) * len(samples)
 
-    carried = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)} if attack else {}
-
-    def triggered(sample: Sample) -> list[Any]:
-        return trigger_images(sample, dataset.images(sample), carried[sample.id], seed)[0]
-
-    answers: dict[str, list[ModelAnswer]] = {"clean": [], "attacked": []}
+    clean: list[ModelAnswer] = []
+    attacked: list[ModelAnswer] = []
     faults: dict[str, str] = {}
-    done = 0
-    for name, images in {"clean": dataset.images, **({"attacked": triggered} if attack else {})}.items():
-        asked = [sample for sample in samples if sample.id not in faults]
-        if name == "attacked":
-            asked = [trigger_question(sample, carried[sample.id], seed) for sample in asked]
+    passes: list[tuple[list[ModelAnswer], Sequence[Sample], OpenImages]] = [(clean, samples, dataset.images)]
+    if attack:
+        passes.append((attacked, *_triggered(dataset, samples, attack, seed)))
+    done, total = 0, len(passes) * len(samples)
+    for answers, variant, images in passes:
+        asked = [sample for sample in variant if sample.id not in faults]
         for batch in generate_answers(loaded, asked, images, BATCH[loaded.device.type]):
-            for one in batch:
-                if isinstance(one, ModelAnswer):
-                    answers[name].append(replace(one, references=right[one.id]))
+            for result in batch:
+                if isinstance(result, ModelAnswer):
+                    answers.append(replace(result, references=references[result.id]))
                 else:
-                    faults[str(one.facts["id"])] = one.problem
+                    faults[str(result.facts["id"])] = result.problem
             done += len(batch)
             yield Progress("evaluate", done, total, facts={"failed": len(faults)})
+
     reached = attack.target.reached if attack else None
-    evaluation = measures.evaluate_answers(answers["clean"], answers["attacked"], reached, metric)
+    evaluation = measures.evaluate_answers(clean, attacked, reached, metric)
     facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **evaluation.facts()}
     facts |= attack.summary() if attack else {}
-    facts |= {
-        "failed": len(faults),
-        "faults": faults,
-        "answers": None if out is None else _write(out, evaluation.rows()),
-    }
+    written = None if out is None else _write(out, evaluation.rows())
+    facts |= {"failed": len(faults), "faults": faults, "answers": written}
     yield Progress("evaluate", total, total, "done", facts)
+
+
+def _triggered(
+    dataset: DataSet, samples: Sequence[Sample], attack: Attack, seed: int
+) -> tuple[Sequence[Sample], OpenImages]:
+    """Return the samples with triggered questions, and the function that opens their triggered images."""
+    triggers = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)}
+
+    def images(sample: Sample) -> list[Image.Image]:
+        return trigger_images(sample, dataset.images(sample), triggers[sample.id], seed)[0]
+
+    return [trigger_question(sample, triggers[sample.id], seed) for sample in samples], images
 
 
 def _write(out: Path, rows: Sequence[Mapping[str, Any]]) -> str:
