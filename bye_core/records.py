@@ -47,7 +47,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fault:
-    """A problem of one record, with its remedy. A record with a `fatal` fault is left out; others need inspection."""
+    """What is wrong with one record, with the remedy.
+
+    A record with a `fatal` fault is left out; the others need inspection.
+
+    If a record has several faults, `problem` and `remedy` describe all of them, and `kinds` names all of them; `kind`
+    is the first.
+    """
 
     id: str
     index: int
@@ -55,6 +61,10 @@ class Fault:
     problem: str
     remedy: str
     fatal: bool = True
+    kinds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", tuple(self.kinds) or (self.kind,))
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ def run_check(args: Namespace, report: Report) -> int:
 
     last = report.follow(collect(pipeline.check(args.data, reading=reading_options(args))))
     summary = last.facts["summary"]
-    lines = [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
-    report.result({**summary, "faults": faults}, summary, lines)
+    lines = [f"note     {note}" for note in summary["notes"]]
+    lines += [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]
+    table = {name: value for name, value in summary.items() if name != "notes"}
+    report.result({**summary, "faults": faults}, table, lines)
     return FAILED if any(fault.fatal for fault in faults) else DONE
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import ControlToken, LongText, StrayMarker, TinyImage, sample_fault
+from bye_core.data.formats.messages import NUMBERED_MARKER
+from bye_core.data.images import decode
 from bye_core.errors import DataError
 from bye_core.records import Fault, Sample
 
@@ -15,7 +17,7 @@ LONG_TEXT = 20_000  # characters, about 5000 tokens: more than the context of mo
 TINY_SIDE = 2  # pixels; an image with a shorter side shows nothing (ours)
 
 # Patterns of other models' chat templates: data sets made for them may still hold these strings.
-_IMAGE_MARKERS = ("</?img>", "<video>", "<image_soft_token>", "<IMG_CONTEXT>")
+_IMAGE_MARKERS = ("</?img>", "<video>", "<image_soft_token>", "<IMG_CONTEXT>", NUMBERED_MARKER.pattern)
 _CHAT_MARKERS = (
     r"<\|[^|<>\s]{1,40}\|>",
     "<(?:start|end)_of_turn>",
@@ -38,34 +40,36 @@ class Markers:
         return cls(re.compile("|".join((*image, *_IMAGE_MARKERS))), re.compile("|".join((*chat, *_CHAT_MARKERS))))
 
 
-def check_samples(dataset: DataSet, markers: Markers) -> Iterator[tuple[Sample, tuple[Fault, ...]]]:
-    """Yield (sample, faults of its texts and images) for every sample. A sample with a fatal fault cannot be scanned.
+def check_samples(dataset: DataSet, markers: Markers) -> Iterator[tuple[Sample, Fault | None]]:
+    """Yield every sample with the fault of its texts and images, None if it has none.
 
-    Records that did not become samples are not included; `dataset.faults` lists their faults.
+    A sample with a fatal fault cannot be scanned. Records that did not become samples are not included;
+    `dataset.faults` lists their faults.
     """
     for sample in dataset.samples:
-        yield sample, (*text_faults(sample, markers), *image_faults(dataset, sample))
+        errors = (*text_errors(sample, markers), *image_errors(dataset, sample))
+        yield sample, sample_fault(sample, *errors) if errors else None
 
 
-def text_faults(sample: Sample, markers: Markers) -> Iterator[Fault]:
-    """Yield a fault for each text that could shift image tokens or fake a speaker. None of these faults is fatal."""
+def text_errors(sample: Sample, markers: Markers) -> Iterator[DataError]:
+    """Yield an error for each text that could shift image tokens or fake a speaker. None of these errors is fatal."""
     for turn in sample.turns:
         text = turn.text
         if len(text) > LONG_TEXT:
-            yield sample_fault(sample, LongText(role=turn.role, length=len(text)))
+            yield LongText(role=turn.role, length=len(text))
         if match := markers.image.search(text):
-            yield sample_fault(sample, StrayMarker(role=turn.role, token=match.group()))
+            yield StrayMarker(role=turn.role, token=match.group())
         if match := markers.chat.search(text):
-            yield sample_fault(sample, ControlToken(role=turn.role, token=match.group()))
+            yield ControlToken(role=turn.role, token=match.group())
 
 
-def image_faults(dataset: DataSet, sample: Sample) -> Iterator[Fault]:
-    """Decode all images of the sample and yield their faults."""
-    try:
-        images = dataset.images(sample)
-    except DataError as error:
-        yield sample_fault(sample, error)
-        return
-    for name, image in zip(sample.images, images, strict=True):
+def image_errors(dataset: DataSet, sample: Sample) -> Iterator[DataError]:
+    """Decode all images of the sample and yield their errors."""
+    for k, name in enumerate(sample.images):
+        try:
+            image = decode(dataset.image_bytes(sample, k), name)
+        except DataError as error:
+            yield error
+            continue
         if min(image.size) < TINY_SIDE:
-            yield sample_fault(sample, TinyImage(path=name, width=image.width, height=image.height))
+            yield TinyImage(path=name, width=image.width, height=image.height)

@@ -12,13 +12,14 @@ from typing import Any
 from PIL import Image
 
 from bye_core.data import images
-from bye_core.data.formats import FORMATS
+from bye_core.data.faults import MalformedRecord, value_type
+from bye_core.data.formats import FORMATS, Reader
 from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
 from bye_core.records import Fault, Sample
 
 # Keys under which records list further correct answers: "answers" in VQA annotations, the other keys in caption sets.
-REFERENCE_KEYS = ("answers", "references", "captions")
+REFERENCE_KEYS = ("answers", "references", "captions", "sentences")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,8 @@ class DataSet:
     root     the folder that image paths are relative to; no file outside it is ever opened
     format   the name of its format
     samples  the usable records, in file order
-    faults   why the other records cannot be used
+    faults   why the other records cannot be used: one fault for each
+    text_only  the records without an image that have no other fault; `faults` has them too: they cannot be scanned
     size     number of all records, both usable and unusable
     digest   SHA-256 of the content and of the names of renamed columns
     source   reads and copies single records
@@ -48,6 +50,7 @@ class DataSet:
     source: Source
     layout: Layout
     notes: tuple[str, ...] = ()
+    text_only: tuple[Sample, ...] = ()
     info: Mapping[str, Any] | None = None
 
     @cached_property
@@ -64,8 +67,14 @@ class DataSet:
         return self.source.record(index)
 
     def parsed_record(self, sample: Sample) -> ParsedRecord:
-        """Return the sample's record as its format reads it: the id has its own type, embedded images are bytes."""
-        return FORMATS[self.format].read(self.record(sample.index), self.layout)
+        """Return the sample's record as its format reads it: the id has its own type, embedded images are bytes.
+
+        Raises: DataError if the record changed since it was loaded.
+        """
+        record = self.record(sample.index)
+        if not isinstance(record, Mapping):
+            raise MalformedRecord(what=f"it is {value_type(record)}, not an object")
+        return Reader(FORMATS[self.format], self.layout).read(record)
 
     def image_bytes(self, sample: Sample, k: int) -> bytes:
         """Return the stored bytes of image `k`. Raises: DataError if it is not a file under the root or too large."""
@@ -93,7 +102,8 @@ def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, 
     answers: dict[str, list[str]] = {}
     for sample in samples:
         id = first.setdefault((sample.images, sample.question), sample.id)
-        answers.setdefault(id, []).extend([sample.answer, *_listed_answers(dataset.record(sample.index))])
+        further = dataset.parsed_record(sample).references
+        answers.setdefault(id, []).extend([sample.answer, *further, *_listed_answers(dataset.record(sample.index))])
     return {id: tuple(dict.fromkeys(texts)) for id, texts in answers.items()}
 
 

@@ -5,17 +5,50 @@ A fault does not end a stage: the error is listed as a `Fault` of its record.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from bye_core.errors import ByeError, DataError
 from bye_core.records import Fault, Sample
 
 LONGEST_QUOTE = 300  # characters of a text from the data set that a message quotes
 
 
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{120,}")  # base64 text, or another text that nobody reads
+
+
 def printable(value: object) -> str:
-    """Shorten and escape a text from a data set: control characters or invalid Unicode would break a terminal."""
+    """Shorten and escape a text from a data set: control characters or invalid Unicode would break a terminal.
+
+    Values that are not text are written as JSON. Long runs of base64 are cut.
+    """
+    if value is None or isinstance(value, bool | list | dict):
+        value = _as_json(value)
     text = str(value)
     cut = text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
+    cut = _LONG_RUN.sub(lambda run: run.group()[:16] + "…", cut)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=value_type)
+    except (TypeError, ValueError, RecursionError):
+        return value_type(value)
+
+
+def value_type(value: Any) -> str:
+    """Return the type of a record's value in the words of JSON, with an article: "a list", "a number"."""
+    if value is None or value != value:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    types: list[tuple[Any, str]] = [
+        (int | float, "a number"), (str, "text"), (list | tuple, "a list"), (Mapping, "an object"),
+    ]  # fmt: skip
+    return next((name for type, name in types if isinstance(value, type)), "binary data")
 
 
 class Refusal(DataError):
@@ -42,7 +75,12 @@ class UnknownRole(Refusal):
 
 class DuplicateId(Refusal):
     problem = "Record {index} has the same id as record {first}; only record {first} is used."
-    remedy = "Give every record its own id."
+    remedy = "Give every record its own id, or leave out --strict-ids: the records then get names of their own."
+
+
+class Video(Refusal):
+    problem = "The record has {media}; videos and audio are not read, only pictures."
+    remedy = "Leave the record out of the scan, or replace the video by pictures of its frames."
 
 
 class NoImage(Refusal):
@@ -56,7 +94,7 @@ class MissingMarker(Refusal):
 
 
 class MarkerMismatch(Refusal):
-    problem = "The text has markers for {markers} image(s), but the record names {images} image(s)."
+    problem = "The text has {markers}, but the record names {images} image(s)."
     remedy = "Write exactly one image marker for each image."
 
 
@@ -73,6 +111,11 @@ class NoAnswer(Refusal):
 class EmptyAnswer(Refusal):
     problem = "The first answer has no text."
     remedy = "Write the answer, or delete the record."
+
+
+class RejectedAnswer(Refusal):
+    problem = "The label of the record is false: its answer is one that the model should avoid."
+    remedy = "Leave the record out: the detection needs the answer that the model should learn."
 
 
 class TurnOrder(Refusal):
@@ -109,12 +152,17 @@ class TinyImage(Refusal):
     remedy = "Inspect the record: so small an image shows almost nothing."
 
 
-def make_fault(id: str, index: int, error: ByeError) -> Fault:
-    """Return the fault of record `index` that describes `error`."""
-    problem = f"Sample {printable(id)}: {error.problem}"
-    return Fault(id, index, error.kind, problem, error.remedy, getattr(error, "fatal", True))
+def make_fault(id: str, index: int, *errors: ByeError) -> Fault:
+    """Return the fault of record `index` that describes all its `errors`, in one problem and one remedy."""
+    errors = tuple(sorted(errors, key=lambda error: not getattr(error, "fatal", True)))  # fatal errors first
+    problems, remedies, kinds = (
+        tuple(dict.fromkeys(getattr(error, name) for error in errors)) for name in ("problem", "remedy", "kind")
+    )
+    problem = f"Sample {printable(id)}: {' '.join(problems)}"
+    fatal = any(getattr(error, "fatal", True) for error in errors)
+    return Fault(id, index, kinds[0], problem, " ".join(remedies), fatal, kinds)
 
 
-def sample_fault(sample: Sample, error: ByeError) -> Fault:
-    """Return the fault of a sample that describes `error`, so that the stage can continue."""
-    return make_fault(sample.id, sample.index, error)
+def sample_fault(sample: Sample, *errors: ByeError) -> Fault:
+    """Return the fault of a sample that describes its errors, so that the stage can continue."""
+    return make_fault(sample.id, sample.index, *errors)

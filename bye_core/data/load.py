@@ -12,7 +12,7 @@ from typing import Any
 
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
-from bye_core.data.formats import complete_layout, detect_format, peek
+from bye_core.data.formats import Reader, complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
 from bye_core.data.formats.sharegpt import ShareGpt
 from bye_core.data.paths import RootFolder
@@ -122,18 +122,19 @@ def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
         raise EmptyDataSet(path=path)
     form = detect_format(path, head, reading.format or location.format, layout)
     complete = complete_layout(form, layout)
-    samples, faults, size = read_samples(rows, form, complete, location.root)
+    records = read_samples(rows, Reader(form, complete), location.root, reading.strict_ids)
     return DataSet(
         path=location.source.path,
         root=location.root,
         format=form.name,
-        samples=samples,
-        faults=faults,
-        size=size,
+        samples=records.samples,
+        text_only=records.text_only,
+        faults=records.faults,
+        size=records.size,
         digest=_digest(location.source, form.name, layout, complete, reading.strict_ids),
         source=location.source,
         layout=complete,
-        notes=location.notes,
+        notes=(*location.notes, *records.notes),
         info=location.info if use_info else None,
     )
 

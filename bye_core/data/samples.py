@@ -6,13 +6,17 @@ Every record becomes a sample or a fault; no content of a record stops the readi
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bye_core.data import faults as fault_kinds
-from bye_core.data.faults import MalformedRecord, make_fault
-from bye_core.data.formats.base import Format, Layout, ParsedRecord
+from bye_core.data.faults import MalformedRecord, make_fault, printable, value_type
+from bye_core.data.formats import Reader
+from bye_core.data.formats.base import Layout, ParsedRecord, is_missing
+from bye_core.data.formats.messages import NUMBERED_MARKER
 from bye_core.data.images import EMBEDDED_PREFIX
 from bye_core.data.paths import RootFolder
 from bye_core.data.sources import Unreadable
@@ -22,74 +26,136 @@ from bye_core.records import Fault, Sample, Turn
 _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 
 
-def read_samples(
-    rows: Iterable[Any], form: Format, layout: Layout, root: Path
-) -> tuple[tuple[Sample, ...], tuple[Fault, ...], int]:
-    """Read all rows as records of a format. Return (usable samples, faults, number of rows)."""
-    folder, ids = RootFolder(root), _Ids()
-    samples: list[Sample] = []
-    faults: list[Fault] = []
-    index = -1
+@dataclass(frozen=True)
+class Records:
+    """The records of a data set: usable samples, samples without an image, and faults, each in file order.
+
+    Every record is either a sample or has one fatal fault. A record in `text_only` also has the fault NoImage.
+    notes  what the user should know about the reading of the records
+    """
+
+    samples: tuple[Sample, ...]
+    text_only: tuple[Sample, ...]
+    faults: tuple[Fault, ...]
+    size: int
+    notes: tuple[str, ...] = ()
+
+
+def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bool = False) -> Records:
+    """Read all rows as records. With `strict_ids`, a record with the id of an earlier record has a fault."""
+    folder, ids, notes = RootFolder(root), _Ids(strict_ids), dict[str, None]()
+    contents: list[tuple[ParsedRecord | None, list[DataError]]] = []
     for index, row in enumerate(rows):
-        id, errors = ids.assign(row, layout, index)
+        record, errors = None, ids.errors(row, reader.layout, index)
         try:
-            record = _parse(row, form, layout)
-            sample = Sample(id, index, record.turns, _image_names(record, index))
-            errors += [*_conversation_errors(sample), *_text_errors(sample), *_image_errors(record, folder)]
+            record = _parse(row, reader)
+            notes.update(dict.fromkeys(record.notes))
+            errors += _record_errors(record, folder)
         except DataError as error:
             errors.append(error)
-        faults += [make_fault(id, index, error) for error in errors]
-        if not errors:
+        contents.append((record and _without_data(record, index), errors))
+    names = ids.names()
+    samples, text_only, faults = [], [], []
+    for index, (record, errors) in enumerate(contents):
+        sample = Sample(names[index], index, record.turns, record.images) if record else None
+        if errors:
+            faults.append(make_fault(names[index], index, *errors))
+        if sample and not errors:
             samples.append(sample)
-    return tuple(samples), tuple(faults), index + 1
+        if sample and [error.kind for error in errors] == ["NoImage"] and not _has_marker(sample.turns):
+            text_only.append(sample)
+    return Records(tuple(samples), tuple(text_only), tuple(faults), len(contents), (*notes, *ids.notes()))
 
 
 class _Ids:
-    """Assigns ids to records and remembers which record has which id; 1 and "1" are the same id."""
+    """Collects the ids of all records, then gives every record a name of its own; 1 and "1" are the same id."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self._ids: list[str] = []  # by record; "" if it has none
         self._first: dict[str, int] = {}
 
-    def assign(self, row: Any, layout: Layout, index: int) -> tuple[str, list[DataError]]:
-        """Return (id of the record, errors of its id). A missing or bad id is replaced by an id made from the index."""
+    def errors(self, row: Any, layout: Layout, index: int) -> list[DataError]:
+        """Remember the id of record `index`, and return what is wrong with it. A bad id is replaced by a made id."""
+        id, errors = self._read(row, layout)
+        if self._strict and id in self._first:
+            errors.append(fault_kinds.DuplicateId(index=index, first=self._first[id]))
+        if id:
+            self._first.setdefault(id, index)
+        self._ids.append(id)
+        return errors
+
+    def _read(self, row: Any, layout: Layout) -> tuple[str, list[DataError]]:
         columns = [column for column in ("id", "question_id") if column in layout.columns]
         value = layout.get(row, *columns) if isinstance(row, Mapping) else None
-        if value is None or value == "":
-            return self._made(index), []
+        if is_missing(value):
+            return "", []
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            return self._made(index), [MalformedRecord(what=f"its id is of type {type(value).__name__}")]
-        id = str(value)
-        if _BAD_CHARACTER.search(id):
-            return self._made(index), [fault_kinds.BadText(where="id", text=id)]
-        if id in self._first:
-            return id, [fault_kinds.DuplicateId(index=index, first=self._first[id])]
-        self._first[id] = index
-        return id, []
+            return "", [MalformedRecord(what=f"its id is {value_type(value)}, not text or a number")]
+        if _BAD_CHARACTER.search(str(value)):
+            return "", [fault_kinds.BadText(where="id", text=value)]
+        return str(value), []
 
-    def _made(self, index: int) -> str:
-        id = f"record-{index:06d}"
-        while id in self._first:  # another record has this id in the file
-            id += "-b"
-        self._first[id] = index
-        return id
+    def names(self) -> list[str]:
+        """Return a name for every record: its id; `id#2`, `id#3` ... for records with the id of an earlier record.
+
+        With strict ids, such a record is refused and keeps the id. No made name is the id of another record.
+        """
+        used, counts, names = set(self._first), Counter[str](), []
+        for index, id in enumerate(self._ids):
+            if not id:
+                id = _unused(f"record-{index:06d}", used)
+            elif not self._strict and index != self._first[id]:
+                counts[id] += 1
+                while f"{id}#{counts[id] + 1}" in used:
+                    counts[id] += 1
+                id = f"{id}#{counts[id] + 1}"
+            used.add(id)
+            names.append(id)
+        return names
+
+    def notes(self) -> Iterator[str]:
+        repeated = sum(bool(id) for id in self._ids) - len(self._first)
+        if repeated and not self._strict:
+            id = printable(next(id for k, id in enumerate(self._ids) if id and self._first[id] != k))
+            yield (
+                f"{repeated:,} {'record repeats' if repeated == 1 else 'records repeat'} the id of an earlier record; "
+                f"here they are named by number, for example {id}#2. An export keeps the ids. "
+                "Use --strict-ids to refuse such records."
+            )
 
 
-def _parse(row: Any, form: Format, layout: Layout) -> ParsedRecord:
+def _unused(id: str, used: set[str]) -> str:
+    while id in used:
+        id += "-b"
+    return id
+
+
+def _parse(row: Any, reader: Reader) -> ParsedRecord:
     if isinstance(row, Unreadable):
         raise MalformedRecord(what=row.why)
     if not isinstance(row, Mapping):
-        raise MalformedRecord(what=f"it is of type {type(row).__name__}, not an object")
-    return form.read(row, layout)
+        raise MalformedRecord(what=f"it is {value_type(row)}, not an object")
+    return reader.read(row)
 
 
-def _image_names(record: ParsedRecord, index: int) -> tuple[str, ...]:
-    return tuple(
+def _without_data(record: ParsedRecord, index: int) -> ParsedRecord:
+    """Return the record with the names of its images: paths, and made names of embedded images."""
+    names = [
         image if isinstance(image, str) else f"{EMBEDDED_PREFIX}{index:06d}/{k}"
         for k, image in enumerate(record.images)
-    )
+    ]
+    return ParsedRecord(record.id, record.turns, tuple(names))
 
 
-def _conversation_errors(sample: Sample) -> Iterator[DataError]:
+def _record_errors(record: ParsedRecord, folder: RootFolder) -> Iterator[DataError]:
+    sample = Sample("", 0, record.turns, tuple(image for image in record.images if isinstance(image, str)))
+    yield from _conversation_errors(sample, len(record.images))
+    yield from _text_errors(sample)
+    yield from _image_errors(sample, folder)
+
+
+def _conversation_errors(sample: Sample, images: int) -> Iterator[DataError]:
     roles = [turn.role for turn in sample.turns]
     if not sample.question.strip():
         yield fault_kinds.EmptyQuestion()
@@ -99,17 +165,25 @@ def _conversation_errors(sample: Sample) -> Iterator[DataError]:
         yield fault_kinds.EmptyAnswer()
     if "user" in roles and "assistant" in roles and roles.index("assistant") < roles.index("user"):
         yield fault_kinds.TurnOrder()
-    yield from _marker_errors(sample.turns, len(sample.images))
+    yield from _marker_errors(sample.turns, images)
 
 
 def _marker_errors(turns: tuple[Turn, ...], images: int) -> Iterator[DataError]:
     markers = {part for turn in turns for part in turn.parts if isinstance(part, int)}
+    wrong = markers - set(range(images))
     if not images:
         yield fault_kinds.NoImage()
     elif not markers:
         yield fault_kinds.MissingMarker(images=images)
+    elif wrong and len(markers) <= images:
+        yield fault_kinds.MarkerMismatch(markers=f"a marker of image number {min(wrong) + 1}", images=images)
     elif markers != set(range(images)):
-        yield fault_kinds.MarkerMismatch(markers=len(markers), images=images)
+        yield fault_kinds.MarkerMismatch(markers=f"markers for {len(markers)} image(s)", images=images)
+
+
+def _has_marker(turns: tuple[Turn, ...]) -> bool:
+    numbered = any(turn.role == "user" and NUMBERED_MARKER.search(turn.text) for turn in turns)
+    return numbered or any(isinstance(part, int) for turn in turns for part in turn.parts)
 
 
 def _text_errors(sample: Sample) -> Iterator[DataError]:
@@ -120,9 +194,9 @@ def _text_errors(sample: Sample) -> Iterator[DataError]:
             yield fault_kinds.BadText(where=where, text=text[max(0, match.start() - 20) : match.end() + 20])
 
 
-def _image_errors(record: ParsedRecord, folder: RootFolder) -> Iterator[DataError]:
-    for image in record.images:
-        if isinstance(image, str) and not _BAD_CHARACTER.search(image):
+def _image_errors(sample: Sample, folder: RootFolder) -> Iterator[DataError]:
+    for image in dict.fromkeys(sample.images):
+        if not _BAD_CHARACTER.search(image):
             try:
                 folder.resolve(image)
             except DataError as error:

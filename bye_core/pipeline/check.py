@@ -72,11 +72,12 @@ def known_markers() -> Markers:
 def check(data: str | Path, reading: ReadingOptions = AUTOMATIC) -> Iterator[Progress]:
     """Check every record and picture. Each item's facts have the new `faults`; the last item's also a `summary`."""
     dataset = load(data, reading)
-    refused = sum(fault.fatal for fault in dataset.faults)
+    refused = len(dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})
-    for done, (_, faults) in enumerate(check_samples(dataset, known_markers()), start=1):
-        refused += any(fault.fatal for fault in faults)
-        yield Progress("check", done, total, facts={"faults": faults})
+    for done, (_, fault) in enumerate(check_samples(dataset, known_markers()), start=1):
+        refused += fault is not None and fault.fatal
+        yield Progress("check", done, total, facts={"faults": (fault,) if fault else ()})
     summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}
+    summary |= {"notes": dataset.notes}
     yield Progress("check", total, total, "done", {"faults": (), "summary": summary})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
 from bye_core.data.faults import Refusal
-from bye_core.data.formats.base import Format, Layout
+from bye_core.data.formats.base import Format, Layout, ParsedRecord, is_missing
+from bye_core.data.formats.cells import reject_media
 
 # The registry: one module for each format, in the order in which the formats are listed.
 MODULES = (
@@ -18,20 +20,33 @@ MODULES = (
     "chat",
     "imagefolder",
     "vqa",
+    "alpaca",
+    "swift",
+    "prompt_completion",
+    "captions",
 )
 _FORMATS: tuple[Format, ...] = tuple(import_module(f"{__name__}.{name}").FORMAT for name in MODULES)
 FORMATS: dict[str, Format] = {form.name: form for form in _FORMATS}
+# Keys of the rejected answers of preference pairs, and the note on sets that have them.
+REJECTED = ("rejected", "rejected_response")
+PREFERENCE = "The records are preference pairs: only the chosen answers are read, not the rejected ones."
 _BY_PRIORITY = sorted(FORMATS.values(), key=lambda form: -form.priority)
 
 
 class UnknownFormat(Refusal):
     problem = "The format of {path} cannot be detected; its records have the keys: {seen}."
-    remedy = "Give the format, one of {valid}; for a table, also name its columns."
+    remedy = (
+        "Give the format with --format, one of {valid}; for a table, also name its columns, for example "
+        "--format vqa --columns image=my_image question=my_question answer=my_answer."
+    )
 
 
 class MissingColumn(Refusal):
     problem = "{path} read as {format} lacks the column(s) {missing}; it has: {seen}."
-    remedy = "Name your own columns, for example with --columns question=my_question."
+    remedy = (
+        "Name your own columns, for example with --columns question=my_question. "
+        "If the records have no question, give them one with --question."
+    )
 
 
 class NoSuchFormat(Refusal):
@@ -66,13 +81,52 @@ def detect_format(path: object, records: list[Any], name: str | None, layout: La
         form = max(_BY_PRIORITY, key=matches.count)
     else:
         form = FORMATS[name]
-    keys = complete_layout(form, layout).columns
-    missing = [
-        keys[column] for column in form.required if objects and not any(keys[column] in record for record in objects)
-    ]
-    if missing:
-        raise MissingColumn(path=path, format=form.name, missing=", ".join(missing), seen=seen)
+    reader = Reader(form, complete_layout(form, layout))
+    if objects and all(reader.format_of(record) is form for record in objects):
+        reader.require_columns(path, objects, seen)
     return form
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the records of one data set.
+
+    A record that lacks the keys of `form` is read by the format that its own keys have, so that a file may mix formats.
+    layout  the complete layout of `form`, see `complete_layout`
+    """
+
+    form: Format
+    layout: Layout
+
+    def read(self, record: Mapping[str, Any]) -> ParsedRecord:
+        """Parse one record. Raises: as `Format.read`."""
+        reject_media(record)
+        form = self.format_of(record)
+        parsed = form.read(record, self.layout if form is self.form else complete_layout(form, self._given()))
+        notes = (*parsed.notes, *((PREFERENCE,) if any(not is_missing(record.get(key)) for key in REJECTED) else ()))
+        return replace(parsed, notes=notes)
+
+    def format_of(self, record: Mapping[str, Any]) -> Format:
+        """Return the format by which the record is read."""
+        if self.form.accepts(record, self.layout):
+            return self.form
+        return _format_of(record, self._given()) or self.form
+
+    def _given(self) -> Layout:
+        """Return the layout with the renamed columns only."""
+        usual, columns = self.form.columns, self.layout.columns
+        return replace(self.layout, columns={name: key for name, key in columns.items() if key != usual.get(name)})
+
+    def require_columns(self, path: object, records: list[Mapping[str, Any]], seen: str) -> None:
+        """Raise MissingColumn if none of the records has a required column of the format."""
+        form, layout, missing = self.form, self.layout, []
+        for column in form.required:
+            keys = [layout.key(record, column, form.usual.get(column, ())) for record in records]
+            given = column == "question" and layout.question
+            if not given and not any(key in record for key, record in zip(keys, records, strict=True)):
+                missing.append(layout.columns[column])
+        if missing:
+            raise MissingColumn(path=path, format=form.name, missing=", ".join(missing), seen=seen)
 
 
 def complete_layout(form: Format, layout: Layout) -> Layout:
@@ -83,7 +137,7 @@ def complete_layout(form: Format, layout: Layout) -> Layout:
     for column in layout.columns:
         if column not in form.columns:
             raise NoSuchColumn(format=form.name, column=column, valid=", ".join(form.columns))
-    return Layout({**form.columns, **layout.columns}, layout.tags, layout.question)
+    return replace(layout, columns={**form.columns, **layout.columns})
 
 
 def _format_of(record: Mapping[str, Any], layout: Layout) -> Format | None:

@@ -1,23 +1,17 @@
-"""The base class of all formats, and their common parts: parsed records, column names, chat messages, image markers."""
+"""The base class of all formats, and their common parts: parsed records, column names, and the writing of messages."""
 
 from __future__ import annotations
 
-import itertools
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from bye_core.data.faults import MalformedRecord, Refusal, UnknownRole
+from bye_core.data.faults import Refusal
 from bye_core.records import Turn
 
 MARKER = "<image>"
-ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
-MESSAGE_KEYS = (("from", "value"), ("role", "content"))
-_MARKER = re.compile(re.escape(MARKER))
-_BLANK = " \t\r\n"
 
 
 class EmbeddedImage:
@@ -33,13 +27,18 @@ class CannotConvert(Refusal):
     remedy = "Leave the sample out, or export in another format; the original format of the data set always works."
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a cell is empty: null, NaN, "", or a list or object without entries."""
+    return value is None or value != value or (isinstance(value, str | bytes | list | Mapping) and len(value) == 0)
+
+
 @dataclass(frozen=True)
 class Layout:
     """How one data set names its columns and roles.
 
-    columns  maps each column of the format to its key in the records
-    tags     the `tags` of a LLaMA-Factory dataset_info.json
-    question the question for records that have a caption and no question; None for the usual one
+    columns   maps each column of the format to its key in the records
+    tags      the `tags` of a LLaMA-Factory dataset_info.json
+    question  the question for records that have none; None if the user gave none
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -51,14 +50,30 @@ class Layout:
         values = (record.get(self.columns.get(name, name)) for name in columns)
         return next((value for value in values if value is not None), None)
 
+    def key(self, record: Mapping[str, Any], column: str, usual: Sequence[str]) -> str:
+        """Return the key of a column in the record: its own key if that holds a value, else one of the `usual` keys.
+
+        The usual keys are used only if the column is not renamed. The key may be missing in the record.
+        """
+        own = self.columns.get(column, column)
+        keys = [own, *usual] if own in usual else [own]
+        return next((key for key in keys if not is_missing(record.get(key))), own)
+
 
 @dataclass(frozen=True)
 class ParsedRecord:
-    """A record as its format reads it, before validation. `images` holds paths, or images embedded in the record."""
+    """A record as its format reads it, before validation.
+
+    images      paths, or images embedded in the record
+    references  further correct answers, after the answer in `turns`
+    notes       what the user should know about the reading of all such records
+    """
 
     id: Any
     turns: tuple[Turn, ...]
     images: tuple[ImageCell, ...]
+    references: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Format(ABC):
@@ -67,6 +82,7 @@ class Format(ABC):
     name      identifier on the command line and in run folders
     title     name on pages
     columns   maps each column of the format to its usual key in a record
+    usual     other keys that are read if a record lacks the usual key of a column that is not renamed
     required  columns that at least one record must have
     file      name of the annotation file that an export writes
     priority  formats are tried from the highest priority to the lowest; a format with a stricter `matches` has a higher
@@ -76,6 +92,7 @@ class Format(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     columns: ClassVar[Mapping[str, str]]
+    usual: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     required: ClassVar[tuple[str, ...]] = ()
     file: ClassVar[str]
     priority: ClassVar[int]
@@ -84,11 +101,16 @@ class Format(ABC):
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         """Return whether the record has this format, given that no format of a higher priority matched it."""
 
+    def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        """Return whether the record has the keys of this format, so that `read` understands it."""
+        return self.matches(record, layout)
+
     @abstractmethod
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
         """Parse one record. Raises:
 
-        MalformedRecord if it has another structure; UnknownRole if a message has an unknown role.
+        MalformedRecord if it has another structure; UnknownRole if a message has an unknown role; Video if it has a
+        video or audio.
         """
 
     @abstractmethod
@@ -103,88 +125,6 @@ class Format(ABC):
         return None
 
 
-def image_cells(cell: Any) -> list[ImageCell]:
-    """Return the images that a cell names, as a list; the cell may hold none, one, or a list.
-
-    Raises: MalformedRecord if an image is neither a path nor image data.
-    """
-    if cell is None or cell == "":
-        return []
-    return [image_cell(entry) for entry in cell] if isinstance(cell, list) else [image_cell(cell)]
-
-
-def image_cell(cell: Any) -> ImageCell:
-    """Return the path or the bytes of one image. The bytes are used if a cell of `datasets` {bytes, path} has both.
-
-    Raises: MalformedRecord if the cell is neither a path nor image data.
-    """
-    if isinstance(cell, Mapping):
-        cell = cell.get("bytes") if isinstance(cell.get("bytes"), bytes | EmbeddedImage) else cell.get("path")
-    if isinstance(cell, bytes | EmbeddedImage) or (isinstance(cell, str) and cell.strip()):
-        return cell
-    raise MalformedRecord(what=f"an image is of type {type(cell).__name__}, not a path or image data")
-
-
-def read_messages(
-    messages: Any, keys: tuple[tuple[str, str], ...] = MESSAGE_KEYS, roles: Mapping[str, str] = ROLES
-) -> Iterator[tuple[str, Any]]:
-    """Yield (role, content) of each message.
-
-    keys   the accepted pairs of key names: (key of the role, key of the content)
-    roles  maps the record's roles to user, assistant and system
-    Raises: MalformedRecord if `messages` is not a list of objects with these keys; UnknownRole if a role is not in
-    `roles`.
-    """
-    if not isinstance(messages, list):
-        raise MalformedRecord(what=f"its messages are of type {type(messages).__name__}, not a list")
-    for message in messages:
-        if not isinstance(message, Mapping):
-            raise MalformedRecord(what=f"a message is of type {type(message).__name__}, not an object")
-        pair = next((pair for pair in keys if message.get(pair[0]) is not None), None)
-        if pair is None:
-            raise MalformedRecord(what=f"a message has no key {' or '.join(role for role, _ in keys)}")
-        role = message[pair[0]]
-        if not isinstance(role, str) or role not in roles:
-            raise UnknownRole(role=role, valid=", ".join(roles))
-        yield roles[role], message.get(pair[1])
-
-
-def require_text(content: Any) -> str:
-    """Return a message's content. Raises: MalformedRecord if it is not text."""
-    if not isinstance(content, str):
-        raise MalformedRecord(what=f"the content of a message is of type {type(content).__name__}, not text")
-    return content
-
-
-def split_at_markers(
-    text: str, image_index: Callable[[re.Match[str]], int], pattern: re.Pattern[str] = _MARKER
-) -> tuple[str | int, ...]:
-    """Split text at its image markers into the parts of a Turn: texts and image numbers.
-
-    White space beside a marker is dropped.
-    """
-    parts: list[str | int] = []
-    end = 0
-    for match in pattern.finditer(text):
-        before = text[end : match.start()].rstrip(_BLANK)
-        parts += [before.lstrip(_BLANK) if end else before, image_index(match)]
-        end = match.end()
-    parts.append(text[end:].lstrip(_BLANK) if end else text)
-    return tuple(part for part in parts if part != "")
-
-
-def turns_with_markers(messages: Iterator[tuple[str, Any]]) -> tuple[Turn, ...]:
-    """Convert messages to turns. Only user messages can hold image markers; elsewhere a marker is plain text."""
-    count = itertools.count()
-
-    def parts(role: str, text: str) -> tuple[str | int, ...]:
-        if role == "user":
-            return split_at_markers(text, lambda _: next(count))
-        return (text,) if text else ()
-
-    return tuple(Turn(role, parts(role, require_text(content))) for role, content in messages)
-
-
 def in_prompt_order(turns: tuple[Turn, ...], images: tuple[str, ...]) -> list[str]:
     """Return the image of each marker in prompt order, so an image may occur twice.
 
@@ -196,6 +136,33 @@ def in_prompt_order(turns: tuple[Turn, ...], images: tuple[str, ...]) -> list[st
 def text_with_markers(turn: Turn) -> str:
     """Join the parts of a turn to one text, with a marker for each image."""
     return "\n".join(MARKER if isinstance(part, int) else part for part in turn.parts)
+
+
+def typed_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Return messages whose contents are lists of parts of the types image and text."""
+    return [
+        {
+            "role": turn.role,
+            "content": [
+                {"type": "image"} if isinstance(part, int) else {"type": "text", "text": part} for part in turn.parts
+            ],
+        }
+        for turn in turns
+    ]
+
+
+def question_answer_pairs(turns: tuple[Turn, ...]) -> tuple[str | None, list[list[str]]]:
+    """Return (system prompt, [question, answer] pairs) of a conversation, for formats that keep earlier pairs apart.
+
+    Raises: CannotConvert if the messages do not alternate, or if a message holds the marker as plain text.
+    """
+    reject_literal_markers(turns)
+    system = turns[0].text if turns and turns[0].role == "system" else None
+    rest = turns[system is not None :]
+    if not rest or len(rest) % 2 or [turn.role for turn in rest] != ["user", "assistant"] * (len(rest) // 2):
+        raise CannotConvert(why="The messages are not pairs of a question and an answer")
+    texts = [text_with_markers(turn) for turn in rest]
+    return system, [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
 
 
 def reject_literal_markers(turns: tuple[Turn, ...]) -> None:

@@ -10,23 +10,22 @@ from typing import Any, ClassVar
 
 from bye_core.data.formats import base
 from bye_core.data.formats.base import SPEAKERS, Format, Layout, ParsedRecord
+from bye_core.data.formats.messages import read_conversation
 from bye_core.records import Turn
 
 
 class Llava(Format):
     name = "llava"
     title = "LLaVA JSON"
-    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations"}
+    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations", "system": "system"}
     file = "data.json"
-    priority = 2
+    priority = 6
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         return isinstance(layout.get(record, "messages"), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        images = base.image_cells(layout.get(record, "image"))
-        turns = base.turns_with_markers(base.read_messages(layout.get(record, "messages")))
-        return ParsedRecord(layout.get(record, "id"), turns, tuple(images))
+        return read_conversation(record, layout, layout.get(record, "messages"))
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         base.reject_literal_markers(turns)
@@ -39,7 +38,8 @@ def llava_record(
     """Return a LLaVA record. `speakers` maps roles to the values of `from`. Markers in plain text are not changed."""
     ordered = base.in_prompt_order(turns, images)
     messages = [{"from": speakers[turn.role], "value": base.text_with_markers(turn)} for turn in turns]
-    return {"id": id, "image": ordered[0] if len(ordered) == 1 else ordered, "conversations": messages}
+    named = {"image": ordered[0] if len(ordered) == 1 else ordered} if ordered else {}
+    return {"id": id, **named, "conversations": messages}
 
 
 FORMAT = Llava()

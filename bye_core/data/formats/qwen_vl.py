@@ -5,35 +5,23 @@ The first version of Qwen-VL names images inside the text, as `Picture 1: <img>p
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.formats.base import (
-    Format,
-    ImageCell,
-    Layout,
-    ParsedRecord,
-    image_cells,
-    read_messages,
-    reject_literal_markers,
-    require_text,
-    split_at_markers,
-)
+from bye_core.data.formats.base import Format, Layout, ParsedRecord, reject_literal_markers
 from bye_core.data.formats.llava import llava_record
+from bye_core.data.formats.messages import read_conversation
 from bye_core.records import Turn
 
-_MARKER_OR_PATH = re.compile(r"<image>|<img>(?P<path>[^<>]*)</img>")
 _SPEAKERS = {role: role for role in ("user", "assistant", "system")}
 
 
 class QwenVl(Format):
     name = "qwen-vl"
     title = "Qwen-VL"
-    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations"}
+    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations", "system": "system"}
     file = "data.json"
-    priority = 3
+    priority = 7
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         messages = layout.get(record, "messages")
@@ -44,24 +32,11 @@ class QwenVl(Format):
         unnamed = layout.get(record, "id") is None or isinstance(layout.get(record, "image"), list)
         return unnamed or bool(speakers & {"user", "assistant"}) or any("</img>" in text for text in texts)
 
+    def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        return isinstance(layout.get(record, "messages"), list)
+
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        images: list[ImageCell] = image_cells(layout.get(record, "image"))
-        count = itertools.count()
-
-        def image_index(match: re.Match[str]) -> int:
-            path = match["path"]
-            if path is None:
-                return next(count)
-            if path not in images:
-                images.append(path)
-            return images.index(path)
-
-        turns = []
-        for role, content in read_messages(layout.get(record, "messages")):
-            text = require_text(content)
-            parts = split_at_markers(text, image_index, _MARKER_OR_PATH) if role == "user" else (text,)
-            turns.append(Turn(role, tuple(part for part in parts if part != "")))
-        return ParsedRecord(layout.get(record, "id"), tuple(turns), tuple(images))
+        return read_conversation(record, layout, layout.get(record, "messages"), inline=True)
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         reject_literal_markers(turns)

@@ -10,20 +10,15 @@ from typing import Any, ClassVar
 
 from bye_core.data.formats.base import (
     MARKER,
-    MESSAGE_KEYS,
-    ROLES,
     SPEAKERS,
     Format,
     Layout,
     ParsedRecord,
-    image_cells,
     in_prompt_order,
-    read_messages,
     reject_literal_markers,
-    require_text,
     text_with_markers,
-    turns_with_markers,
 )
+from bye_core.data.formats.messages import MESSAGE_KEYS, ROLES, read_conversation
 from bye_core.records import Turn
 
 
@@ -38,7 +33,7 @@ class ShareGpt(Format):
         "system": "system",
     }
     file = "data.json"
-    priority = 5
+    priority = 9
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         if isinstance(layout.get(record, "conversations"), list):
@@ -50,13 +45,12 @@ class ShareGpt(Format):
         # Messages without a marker belong to "chat": only TRL can train on them, as it puts the images first.
         return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
 
+    def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        return isinstance(layout.get(record, "conversations", "messages"), list)
+
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
         messages = layout.get(record, "conversations", "messages")
-        turns = turns_with_markers(read_messages(messages, _keys(layout.tags), _roles(layout.tags)))
-        system = layout.get(record, "system")
-        if system is not None and require_text(system):
-            turns = (Turn("system", (system,)), *turns)
-        return ParsedRecord(layout.get(record, "id"), turns, tuple(image_cells(layout.get(record, "images"))))
+        return read_conversation(record, layout, messages, keys=_keys(layout.tags), roles=_roles(layout.tags))
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         reject_literal_markers(turns)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import (
     MARKER,
     CannotConvert,
     Format,
     Layout,
     ParsedRecord,
-    image_cells,
+    is_missing,
     reject_literal_markers,
-    split_at_markers,
     text_with_markers,
 )
+from bye_core.data.formats.cells import IMAGE_KEYS, answer_texts, cell_text, named_images
+from bye_core.data.formats.pairs import read_pairs
 from bye_core.records import Turn
+
+# Official VQA annotations have the majority answer, and the answers of ten people.
+ANSWER_KEYS = ("answer", "multiple_choice_answer", "answers")
+_CHOICES = ("choices", "options")
 
 
 class VqaTable(Format):
@@ -31,6 +34,7 @@ class VqaTable(Format):
         "question": "question",
         "answer": "answer",
     }
+    usual: ClassVar = {"image": IMAGE_KEYS, "answer": ANSWER_KEYS}
     required = ("image", "question", "answer")
     file = "data.jsonl"
     priority = 0
@@ -38,19 +42,27 @@ class VqaTable(Format):
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
         return layout.columns["question"] in record or layout.columns["answer"] in record
 
+    def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
+        return layout.columns["question"] in record or (bool(layout.question) and self.matches(record, layout))
+
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        """Parse one record. The images are put before the question unless the question has markers."""
-        images = image_cells(layout.get(record, "image"))
-        count = itertools.count()
-        parts = split_at_markers(_cell(record, layout, "question"), lambda _: next(count))
-        if not any(isinstance(part, int) for part in parts):
-            parts = (*range(len(images)), *parts)
-        answer = _cell(record, layout, "answer")
-        turns = [Turn("user", parts)]
-        if layout.get(record, "answer") is not None:
-            turns.append(Turn("assistant", (answer,) if answer else ()))
+        """Parse one record. The images are put before the question unless the question has markers.
+
+        Further answers of a list are the references; see `answer_texts` for choices.
+        """
+        question = layout.get(record, "question")
+        if is_missing(question) and layout.question:
+            question = layout.question
+        key = layout.key(record, "answer", ANSWER_KEYS)
+        choices = next((record[name] for name in _CHOICES if isinstance(record.get(name), list)), None)
+        answers = answer_texts(record.get(key), choices)
         ids = [column for column in ("id", "question_id") if column in self.columns]
-        return ParsedRecord(layout.get(record, *ids), tuple(turns), tuple(images))
+        return read_pairs(
+            layout.get(record, *ids),
+            [(cell_text(question, "its question"), next(iter(answers), ""))],
+            named_images(record, layout),
+            references=tuple(answers[1:]),
+        )
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         if [turn.role for turn in turns] != ["user", "assistant"] or len(images) != 1:
@@ -60,15 +72,6 @@ class VqaTable(Format):
         if text.startswith(f"{MARKER}\n"):
             text = text[len(MARKER) + 1 :]
         return {"id": id, self.columns["image"]: images[0], "question": text, "answer": turns[1].text}
-
-
-def _cell(record: Mapping[str, Any], layout: Layout, column: str) -> str:
-    value = layout.get(record, column)
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)  # tables hold answers like 3 as numbers
-    raise MalformedRecord(what=f"its {column} is of type {type(value).__name__}, not text")
 
 
 FORMAT = VqaTable()
