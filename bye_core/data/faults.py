@@ -28,8 +28,14 @@ def printable(value: object) -> str:
         value = _as_json(value)
     text = str(value)
     cut = text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
-    cut = _LONG_RUN.sub(lambda run: run.group()[:16] + "…", cut)
+    cut = _LONG_RUN.sub(_shorten, cut)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+def _shorten(run: re.Match[str]) -> str:
+    text = run.group()
+    mixed = not text.islower() and not text.isupper() and any(c.isdigit() for c in text)
+    return text[:16] + "…" if mixed else text
 
 
 def _as_json(value: object) -> str:
@@ -79,8 +85,8 @@ class DuplicateId(Refusal):
 
 
 class Video(Refusal):
-    problem = "The record has {media}; videos and audio are not read, only pictures."
-    remedy = "Leave the record out of the scan, or replace the video by pictures of its frames."
+    problem = "The record has {media}; videos and audio are not read, only images."
+    remedy = "Leave the record out of the scan, or replace the video by images of its frames."
 
 
 class NoImage(Refusal):

@@ -19,4 +19,5 @@ def load(folder: Path, *records: Any, **options: Any) -> Any:
 
 
 def faults_of(data: Any) -> list[tuple[str, str]]:
-    return [(fault.id, fault.kind) for fault in data.faults]
+    """Return (id, kind) of every fault; a record with several faults occurs once for each of them."""
+    return [(fault.id, kind) for fault in data.faults for kind in fault.kinds]

@@ -42,7 +42,7 @@ class Captions(Format):
             named_images(record, layout),
             references=tuple(captions[1:]),
             notes=(
-                f"The texts under {key} are read as captions, with the question: {question} "
+                f"The texts under the key {key} are read as captions, with the question: {question} "
                 "Use --question to set another question.",
             ),
         )

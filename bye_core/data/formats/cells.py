@@ -25,7 +25,7 @@ _DATA_URI = re.compile(r"\s*data:(?P<type>[^,]{0,200}),", re.IGNORECASE)
 # The first characters of JPEG, PNG, WebP, GIF, BMP, TIFF, and HEIC or AVIF files in base64.
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo|UklGR|R0lGOD|Qk[0-3]|SUkqA|TU0AK|AAAA.GZ0eX|_9j_")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
-_SHORTEST_BASE64 = 80  # characters; no picture is smaller, and few paths are longer (ours)
+_SHORTEST_BASE64 = 80  # characters; no image file is smaller, and few paths are longer (ours)
 _TEXT_LIST = re.compile(r"\[\s*'[^'\\]*'(?:\s*,\s*'[^'\\]*')*\s*\]")
 
 
@@ -74,7 +74,7 @@ def named_images(record: Mapping[str, Any], layout: Layout) -> list[ImageCell]:
         others = image_cells(record[named[1]])
         longer, shorter = (images, others) if len(images) >= len(others) else (others, images)
         if any(isinstance(image, str) and image not in longer for image in shorter):
-            raise MalformedRecord(what="its keys image and images name different pictures")
+            raise MalformedRecord(what="its keys image and images name different images")
         return longer
     return images
 

@@ -16,7 +16,7 @@ from bye_core.records import Turn
 class Chat(Format):
     name = "chat"
     title = "chat messages (TRL, Hugging Face)"
-    columns: ClassVar = {"id": "id", "images": "images", "image": "image", "messages": "messages", "system": "system"}
+    columns: ClassVar = {"id": "id", "images": "images", "image": "image", "messages": "messages"}
     file = "data.jsonl"
     priority = 8
 

@@ -17,7 +17,7 @@ from bye_core.records import Turn
 class Llava(Format):
     name = "llava"
     title = "LLaVA JSON"
-    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations", "system": "system"}
+    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations"}
     file = "data.json"
     priority = 6
 

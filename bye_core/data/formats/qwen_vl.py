@@ -19,7 +19,7 @@ _SPEAKERS = {role: role for role in ("user", "assistant", "system")}
 class QwenVl(Format):
     name = "qwen-vl"
     title = "Qwen-VL"
-    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations", "system": "system"}
+    columns: ClassVar = {"id": "id", "image": "image", "messages": "conversations"}
     file = "data.json"
     priority = 7
 
