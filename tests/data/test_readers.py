@@ -285,10 +285,9 @@ def test_numbers_and_other_spellings_of_messages(tmp_path: Path) -> None:
     assert data.parsed_record(data.samples[0]).id == 0
 
 
-@pytest.mark.parametrize(
-    "text", ["a <image1> b <image2> c", "a <image_1> b <Image_2> c", "a <image 1>b<image 2> c", "a <|image_1|> b <|image_2|> c"]
-)  # fmt: skip
-def test_numbered_markers(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("marker", ["<image{}>", "<image_{}>", "<Image {}>", "<|image_{}|>"])
+def test_numbered_markers(marker: str, tmp_path: Path) -> None:
+    text = f"a {marker.format(1)} b {marker.format(2)} c"
     one, two = "images/0.png", "images/1.png"
     data = read(
         tmp_path,
@@ -315,9 +314,8 @@ def test_a_poisoned_set_passes_its_own_check(tmp_path: Path) -> None:
     one = "images/0.png"
     talk = sets.talk(A, f"<img>{one}</img> and <img>{one}</img>{Q}")
     read(tmp_path / "set", {"conversations": talk}, {"image": one, "conversations": sets.talk(A)})
-    for _ in pipeline.poison(
-        tmp_path / "set/data.jsonl", tmp_path / "out", Attack((make_trigger("patch"),), FixedAnswer("x")), 0.5
-    ):
+    attack = Attack((make_trigger("patch"),), FixedAnswer("x"))
+    for _ in pipeline.poison(tmp_path / "set/data.jsonl", tmp_path / "out", attack, 0.5):
         pass
     *_, last = pipeline.check(tmp_path / "out")
     assert (last.facts["summary"]["ready"], last.facts["summary"]["refused"]) == (2, 0)

@@ -145,15 +145,15 @@ def _decoded(text: str) -> bytes:
     """Return the bytes of a data URI or of base64 text."""
     if len(text) > MAX_BYTES * 3 // 2:  # base64 has 4 characters for 3 bytes, and line breaks
         raise HugeImage(path=_EMBEDDED, size=f"{len(text)} characters", limit=f"{MAX_BYTES} bytes")
-    if uri := _DATA_URI.match(text):
-        text = text[uri.end() :]
-        if "base64" not in uri["type"].lower():
-            return unquote_to_bytes(text.encode("utf-8", "replace"))
-    text = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError as error:
-        raise BrokenImage(path=_EMBEDDED, why="its base64 text is damaged") from error
+    data, uri = b"", _DATA_URI.match(text)
+    if uri and "base64" not in uri["type"].lower():
+        data = unquote_to_bytes(text[uri.end() :].encode("utf-8", "replace"))
+    else:
+        text = "".join(text[uri.end() if uri else 0 :].split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+        try:
+            data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except ValueError as error:
+            raise BrokenImage(path=_EMBEDDED, why="its base64 text is damaged") from error
     if not data:
         raise BrokenImage(path=_EMBEDDED, why="it is empty")
     return data
