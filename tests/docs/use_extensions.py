@@ -37,9 +37,9 @@ def use_format(folder: Path) -> None:
     from bye_core.data import load_dataset
 
     Image.new("RGB", (32, 32)).save(folder / "a.png")
-    (folder / "captions.jsonl").write_text(json.dumps({"id": 7, "photo": "a.png", "caption": "A black square."}))
+    (folder / "notes.jsonl").write_text(json.dumps({"id": 7, "photo": "a.png", "note": "A black square."}))
     dataset = load_dataset(folder)
-    assert dataset.format == "captions"
+    assert dataset.format == "photo-notes"
     assert [(sample.question, sample.answer) for sample in dataset.samples] == [
         ("Describe the picture.", "A black square.")
     ]
