@@ -41,7 +41,7 @@ def use_format(folder: Path) -> None:
     dataset = load_dataset(folder)
     assert dataset.format == "photo-notes"
     assert [(sample.question, sample.answer) for sample in dataset.samples] == [
-        ("Describe the picture.", "A black square.")
+        ("What is noted about the image?", "A black square.")
     ]
 
 
