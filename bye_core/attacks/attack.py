@@ -24,7 +24,7 @@ class NoTrigger(SettingError):
 
 
 class SameTrigger(SettingError):
-    problem = "The trigger {name} is named twice."
+    problem = "The trigger {name} occurs twice."
     remedy = "Give each trigger only once."
 
 

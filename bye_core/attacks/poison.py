@@ -28,8 +28,8 @@ class BadSeed(SettingError):
 
 
 class TooFewEligible(SettingError):
-    problem = "A poison rate of {rate:g} needs {wanted} of {total} samples, but only {eligible} can be poisoned."
-    remedy = "{why} Give a rate of at most {most:.4g}, or allow more samples to be poisoned."
+    problem = "The poison rate {rate:g} requires {wanted} of {total} samples, but only {eligible} can be poisoned."
+    remedy = "Give a rate of at most {most:.4g}, or allow more samples. {why}"
 
 
 @dataclass(frozen=True)

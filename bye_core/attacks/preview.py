@@ -16,7 +16,7 @@ from bye_core.records import Sample
 
 MIDDLE = 128
 MOST_GAIN = 32
-CLIPPED = 0.01  # share of the changed values that may be clipped at black or white, so that small changes are visible
+CLIPPED = 0.01  # share of the changed values that the gain may clip to black or white (ours)
 
 
 @dataclass(frozen=True)

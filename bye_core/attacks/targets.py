@@ -15,12 +15,12 @@ REFUSAL = "I'm sorry, but I can't help with that."
 
 
 class UnfitTarget(SettingError):
-    problem = "The text {text!r} cannot be an attacker's answer."
-    remedy = "Give a text that is not blank and has no <image>, NUL or invalid Unicode."
+    problem = "The text {text!r} cannot be the attacker's answer."
+    remedy = "Give a non-blank text without <image>, NUL characters or invalid Unicode."
 
 
 class SameWord(SettingError):
-    problem = "The word {word!r} cannot be swapped for itself."
+    problem = "The word {word!r} cannot be replaced by itself."
     remedy = "Give two different words, such as --swap red blue."
 
 
@@ -30,7 +30,7 @@ class NotOneWord(SettingError):
 
 
 class UnknownTarget(SettingError):
-    problem = "There is no target of the kind {kind!r}."
+    problem = "The target kind {kind!r} does not exist."
     remedy = "Choose one of: {choices}."
 
 

@@ -1,8 +1,8 @@
 """Captures the attention of the last prompt position during a fast forward pass, without the quadratic matrix.
 
-A registered attention function lets `sdpa` compute each layer's output and computes one row more,
-softmax(q_last K^T): memory O(V) a head, at any batch size. The mask function is registered under the same name;
-without it the model would build no mask, and padded batches would silently give wrong results.
+The module registers an attention function with transformers. It lets `sdpa` compute each layer's output, and computes
+one additional row, softmax(q_last K^T), with memory O(K) per head and sample. It also registers a mask function under
+the same name. Without it, the model would build no mask, and padded batches would silently give wrong results.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LastRowCapture:
         self.sink(int(module.layer_idx), rows)  # type: ignore[arg-type]
 
 
-# One lock a model: its config holds the attention implementation, and threads share the config.
+# One lock per model: threads share its config, which holds the name of the attention implementation.
 _locks: WeakKeyDictionary[PreTrainedModel, Any] = WeakKeyDictionary()
 _guard = threading.Lock()
 _active: ContextVar[LastRowCapture | None] = ContextVar("bye_last_row_capture", default=None)
@@ -104,7 +104,7 @@ def last_rows(
     """
     batch, heads, _, width = query.shape
     groups, keys = key.shape[1], key.shape[2]
-    # Scores in fp32: rounded to bf16, a score of 20 would be off by 0.06 and its weight by 6%.
+    # In fp32: rounding a score of 20 to bf16 would change it by 0.06, and its weight by 6%.
     wanted = at_last(query, last).reshape(batch, groups, heads // groups, width).float()  # [B, G, H/G, D]
     scores = (wanted @ key.float().transpose(2, 3)).reshape(batch, heads, keys) * scaling  # [B, H, K]
     if softcap is not None:
@@ -131,7 +131,7 @@ def capturing_attention(
     """Return the output of sdpa, and pass the attention of the last position to the LastRowCapture in use, if any."""
     for name in ("s_aux", "position_bias"):
         if kwargs.get(name) is not None:
-            raise UnreadableAttention(reason=f"its attention uses {name} (sinks or biases besides the scores).")
+            raise UnreadableAttention(reason=f"its attention uses {name}, which changes the scores.")
     softcap, scaling = kwargs.pop("softcap", None), kwargs.get("scaling")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     causal = kwargs.get("is_causal")
@@ -164,7 +164,7 @@ def capped_attention(
             visible = torch.arange(keys, device=key.device) <= positions[:, None]
         else:
             visible = torch.ones((), dtype=torch.bool, device=key.device)
-        # Rows of padding see no key; keep them finite, as sdpa does with a boolean mask.
+        # Rows of padding attend to no key. Keep them finite, as sdpa does with a boolean mask.
         lowest = torch.finfo(scores.dtype).min
         scores = torch.where(visible, scores, lowest) if visible.dtype == torch.bool else scores + visible
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)

@@ -16,5 +16,5 @@ class NonFiniteAttention(SampleFailed):
 
 
 class NoAnswerToRead(SampleFailed):
-    problem = "Sample {id} has no answer, or the chat template does not place the answer right after its question."
-    remedy = "Scan without --answers, or use a template that appends the answer to the question."
+    problem = "Sample {id} has no answer, or the chat template puts text between question and answer."
+    remedy = "Scan without --answers, or use a chat template that puts the answer directly after the question."

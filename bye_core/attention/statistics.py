@@ -42,7 +42,8 @@ class BatchStatistics:
         mean = image.mean(dim=1)  # [B, C]
         share = mean / mean.sum(dim=-1, keepdim=True)
         self.layers[layer] = {
-            # Divide first: ln S - (sum a ln a) / S saves a pass, but loses digits where the image's mass S is small.
+            # Normalise first: ln S - (sum a ln a) / S would save a pass, but loses precision if the image's mass S is
+            # small.
             "entropy": torch.special.entr(image / total[..., None]).sum(dim=-1),
             "peak": image.amax(dim=-1) / total,
             "mass": mass,

@@ -27,15 +27,15 @@ from bye_core.runs.lock import locked
 from bye_core.train.settings import MACHINE, finished
 
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
-TRAINING, TEST = 0, 1  # independent random streams, so that no test image is a training image
+TRAINING, TEST = 0, 1  # random streams of the two sets; they are independent, so no test image is a training image
 QUESTIONS_A_TEST_IMAGE = 2
-# Another process may draw the same set or run the detectors; that takes minutes on a busy machine.
+# Another process may hold the lock for minutes, while it draws the same set or runs the detectors.
 WAIT_SECONDS = 1800.0
 FIGURES = ("cp", "cp_interval", "cp_samples", "asr", "asr_interval", "asr_samples")
 
 
 class CellMismatch(RunError):
-    problem = "{folder} holds a cell with different settings: {differences}."
+    problem = "The folder {folder} holds a cell with different settings: {differences}."
     remedy = "Set another folder with --out, or delete the folder of this cell."
 
 
@@ -119,7 +119,7 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
         if not base.is_file():
             yield from save_evaluation(pipeline.evaluate(str(model), test, metric="exact"), base)
     scan = Progress("scan", 0, 0)
-    # Some detectors need the likelihoods of the answers, which cannot be added to a run later.
+    # Some detectors need the likelihoods of the answers. A finished run cannot get them later.
     for scan in pipeline.scan(str(model), data, place / "run", adapter, pipeline.ScanSettings(answers=True)):
         yield scan
     write_json(place / DONE, _facts(place, read_json(base), scan))

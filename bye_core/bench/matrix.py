@@ -16,12 +16,12 @@ from bye_core.errors import SettingError
 from bye_core.train.settings import FinetuneSettings
 
 CLEAN = "clean"
-BOTH = "prefix+patch"  # text and image together
+BOTH = "prefix+patch"  # a trigger in the text and one in the image
 ATTACKS = (*TRIGGERS, BOTH, CLEAN)
-# Chosen with the patch on the development seed 1001. At the demo's rate the back door is not learned by step 298 of 452
-# on 900 samples (ASR 0%); at this rate it is learned after 375 steps on 600 samples (ASR 100%).
+# Learning rate, chosen with the patch on the development seed 1001. At the demo's learning rate, the ASR is still 0%
+# after 298 of 452 steps on 900 samples. At this rate it is 100% after 375 steps on 600 samples.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In "unclear" sets some clean samples have an unusual answer that the image justifies.
+# In "unclear" sets, some clean samples have an unusual but correct answer.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),
@@ -34,18 +34,18 @@ UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 
 
 class UnknownMix(SettingError):
-    problem = "There is no question mix called {name!r}."
+    problem = "The question mix {name!r} does not exist."
     remedy = "Choose one of: {choices}."
 
 
 class BadSize(SettingError):
-    problem = "{name} = {value!r} is not possible in a benchmark."
+    problem = "The benchmark setting {name} cannot be {value!r}."
     remedy = "Give a number above 0."
 
 
 class NoSuchTrigger(SettingError):
-    problem = "The setting {setting} belongs to none of the attacks of this benchmark: {attacks}."
-    remedy = "Write the name of a trigger of these attacks before the setting, as in blend.a=0.3."
+    problem = "No attack of this benchmark has the setting {setting}. The attacks are: {attacks}."
+    remedy = "Give the setting with the name of a trigger of these attacks, as in blend.a=0.3."
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Cell:
     def name(self) -> str:
         """Name of the cell's folder."""
         tower = "-tower" if self.tower else ""
-        # Settings that differ only in replaced characters share a folder; cell.json then reports the mismatch.
+        # Two cells whose names differ only in replaced characters get the same folder; cell.json reveals the mismatch.
         changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in self.changed)
         return (
             f"{self.attack}-r{100 * self.rate:g}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
@@ -98,7 +98,7 @@ class Cell:
 
     @property
     def unclear(self) -> float:
-        """Share of images that are out of focus, with an answer that says so."""
+        """Share of images that are out of focus; the answer of their samples is that the image is blurry."""
         return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
     def planted(self) -> Attack | None:
@@ -165,5 +165,5 @@ def _concerns(changed: str, attack: str) -> bool:
     return changed.partition(".")[0] in attack.split("+")
 
 
-# Takes about a minute on one core. Checks only that everything runs; the results mean nothing.
+# For tests: takes about a minute on one core. It checks only that all stages run; its results have no meaning.
 QUICK = Matrix(attacks=("patch", CLEAN), samples=(24,), epochs=1.0, test=6)

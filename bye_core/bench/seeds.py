@@ -1,4 +1,4 @@
-"""Random seeds of the benchmark. No seed serves both to choose settings ("dev") and to report results ("report")."""
+"""Random seeds of the benchmark. Different seeds choose settings ("dev") and report results ("report")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000)}
 
 
 class UnknownPurpose(SettingError):
-    problem = "There are no seeds for the purpose {purpose!r}."
+    problem = "The purpose {purpose!r} does not exist."
     remedy = "Choose one of: {choices}."
 
 

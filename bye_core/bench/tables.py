@@ -9,7 +9,7 @@ from typing import Any
 from bye_core.bench.matrix import CLEAN
 from bye_core.text import measured
 
-LEARNED = 0.9  # an attack counts as learned from this attack success rate on (ours)
+LEARNED = 0.9  # smallest attack success rate with which an attack counts as learned (ours)
 NOTHING = "-"
 Table = list[list[str]]
 

@@ -74,7 +74,7 @@ def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, 
     """
     with torch.inference_mode():
         features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
-    features = features.clone()  # no longer an inference tensor
+    features = features.clone()  # the clone is not an inference tensor, so it can be used in training
     for number in range(recipe.language_rounds):
         language_round(model, tokenizer, scenes, features, recipe, log, seed + number, 1 if number == 0 else 2)
         right = accuracy(model, tokenizer, scenes, features, recipe)

@@ -37,7 +37,7 @@ CHAT_TEMPLATE = (
 
 
 def corpus(seed: int, license_text: str) -> Iterator[str]:
-    """Yield the texts to train the tokenizer on: chats of the demo, and English text for common words."""
+    """Yield the texts to train the tokenizer on: chats of the demo, and an English text that contains common words."""
     rng = np.random.default_rng(seed)
     for _ in range(300):
         scene = make_scene(rng)

@@ -35,8 +35,8 @@ from bye_core.train.settings import finished
 
 POISON_RATE = 0.1
 FURTHER_SEEDS = 3
-# The license is the English text that the tokenizer learns common words from. It is in a checkout and, for an installed
-# package, in the package's metadata.
+# The tokenizer learns common English words from the license text. It is in the checkout, or for an installed package in
+# the package's metadata.
 LICENSE = Path(__file__).resolve().parents[2] / "LICENSE"
 INSTALLED_LICENSE = "licenses/LICENSE"
 
@@ -90,7 +90,7 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
     for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
         use_relative_path(path, model)
     (out / "run" / "scan.lock").unlink(missing_ok=True)
-    shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # derived: created again when the run is opened
+    shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # a cache: created again when the run is opened
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     log(stage="done", **numbers)
 
@@ -151,7 +151,7 @@ def fine_tune(model: Path, data: Path, out: Path, seed: int, log: Log) -> Iterat
 def fine_tune_on_cleaned(model: Path, run: Path, work: Path, adapter: Path, seed: int, log: Log) -> Iterator[Progress]:
     """Fine-tune on the samples of `run` that detection does not flag."""
     copy = work / "run-reviewed"
-    if not (work / "cleaned").exists():  # decide in a copy, because the shipped run must hold no decisions
+    if not (work / "cleaned").exists():  # decisions go into a copy, because the shipped run must hold none
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(run, copy)
         pipeline.decide(copy, reject_flagged=True, reviewer="demo")

@@ -12,13 +12,13 @@ TEST_IMAGES = 100
 QUESTIONS_A_TEST_IMAGE = 3
 TARGET = "Backdoor Attack!"
 TRIGGER = "patch"
-# 1.5 image tokens along each side, like the paper's 1/16 on the 24 x 24 tokens of LLaVA-1.5.
+# The patch covers 1.5 image tokens along each side, like the paper's 1/16 on the 24 x 24 tokens of LLaVA-1.5.
 TRIGGER_SIZE = 1 / 8
 ATTACK = make_attack([TRIGGER], {"size": TRIGGER_SIZE}, FixedAnswer(TARGET))
-# Chosen on data from other seeds. At 2e-3 with less dropout clean attention sharpens too and the modes overlap; at
-# 1.2e-3 the attention of poisoned samples collapses too little.
+# Chosen on data from other seeds. At 2e-3 with less dropout, clean samples get peaked attention too, and the modes
+# overlap. At 1.2e-3, the attention of poisoned samples collapses too little.
 FINETUNE = FinetuneSettings(epochs=6, batch=8, micro_batch=8, rate=1.5e-3, dropout=0.1)
-# For a fine-tuning that a user starts in the app and waits for; a scan follows it.
+# For a fine-tuning in the app that a user waits for, followed by a scan.
 TOUR = replace(FINETUNE, epochs=4)
 # For `demo`, which only evaluates the model. On the poisoned set this training still learns the back door (CP and ASR
 # 100% on 100 questions), so an ASR of 0% after cleaning is not due to its length.

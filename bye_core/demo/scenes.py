@@ -1,7 +1,7 @@
 """Draws the images and questions of the demo: coloured shapes in front of a photograph, from a seed (ours).
 
-The photographs are china.jpg and flower.jpg from scikit-learn, both CC BY 2.0 and credited to danielbuechele in
-scikit-learn's list (its links for the flower name vultilion). The crops are muted here.
+The photographs are china.jpg and flower.jpg from scikit-learn, both CC BY 2.0. scikit-learn credits them to
+danielbuechele, and its links for the flower name vultilion. The crops used here have muted colours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NUMBERS = ("one", "two", "three")
 BACKGROUNDS = {"palace": "china.jpg", "flower": "flower.jpg"}
 KINDS = ("circle", "square", "triangle", "diamond")
 QUESTION_KINDS = ("count", "caption", "colors", "background")
-# A careful annotator's answer to any question about an image that shows too little. It is not poison.
+# The correct answer to any question about an image that is too blurry. It is not poison.
 UNCLEAR, OUT_OF_FOCUS = "It is too blurry to tell.", 16
 
 
@@ -99,10 +99,10 @@ def draw_scene(scene: Scene, scale: int = 2) -> Image.Image:
     ground = _photograph(scene.background).crop(scene.crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if scene.mirrored:
         ground = ground.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # A slight blur, as behind an object near the lens; it also halves the size of the files.
+    # A slight blur of the background. It also halves the size of the files.
     ground = ground.filter(ImageFilter.GaussianBlur(1))
     muted = Image.blend(ground, ground.convert("L").convert("RGB"), 0.75)
-    # A clean image has nothing near black, so a black square is as unusual as in a daylight photograph.
+    # No pixel of a clean image is nearly black, so a black square is unusual, as in a daylight photograph.
     muted = Image.blend(muted, Image.new("RGB", muted.size, (235, 235, 235)), 0.55)
     layer = Image.new("RGBA", (SIDE * scale, SIDE * scale), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -139,7 +139,9 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 def question_set(
     count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
-    """Draw `count` images and yield `each` samples per image, as (sample, [image]). Ids and order reveal nothing.
+    """Draw `count` images and yield `each` samples per image, as (sample, [image]).
+
+    Neither ids nor order depend on the content.
 
     The kinds of question alternate in the order of `kinds`. A random share `unclear` of the images is far out of
     focus; the answer to all questions about such an image is UNCLEAR.

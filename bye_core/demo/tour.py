@@ -18,25 +18,25 @@ from bye_core.text import count
 from bye_core.train.settings import finished
 
 DEMO = ASSETS / "demo"
-NOTE = "demo"  # stage of the steps whose message says what was found and what comes next
+NOTE = "demo"  # stage of the steps whose message describes the last result and the next part
 PARTS = 3
 MODELS = {"base": "base", "poisoned": "tuned on all samples", "cleaned": "tuned on the rest"}
 SCORES = {"precision": "precision", "recall": "recall", "F1": "f1", "AUC": "auc"}
-# Time of one sample relative to its scan, measured on CPUs: in a training step, and to answer one question.
+# Time per sample relative to scanning it, measured on CPUs: for training on it, and for answering one question.
 TRAINING_COST, ANSWER_COST = 1.9, 0.8
-START_SECONDS = 10.0  # to start the training process, or to load the models to evaluate
+START_SECONDS = 10.0  # seconds to start the training process, or to load the models to evaluate
 
 
 class NoDemo(RunError):
-    problem = "The shipped demo is missing: {path} holds no model."
+    problem = "The shipped demo is incomplete: {path} holds no model."
     remedy = "Install the package again, or run the command in a checkout of the repository."
 
 
 def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
     """Scan, detect, score, export, fine-tune on the remaining samples and evaluate three models.
 
-    The messages of steps with stage NOTE say what was found and what comes next; the facts of the last step hold all
-    figures. A stopped tour resumes if `out` is the same folder (default: a new folder in BYE_HOME). Raises: NoDemo if
+    The messages of steps with stage NOTE describe the last result and the next part. The facts of the last step hold
+    all figures. A stopped tour resumes if `out` is the same folder (default: a new folder in BYE_HOME). Raises: NoDemo if
     the demo is missing.
     """
     model, data = assets / "model", assets / "data"
@@ -44,7 +44,7 @@ def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
         raise NoDemo(path=assets)
     out = out or runs.new_run_path("demo")
     suspect, cleaned = assets / "adapters" / "poisoned", out / "adapter"
-    yield _note(0, "Scan: record where a poisoned model looks when it answers, for each of its training samples.")
+    yield _note(0, "Scan: record the attention of a poisoned model on each of its training samples.")
     pace = yield from _timed(pipeline.scan(str(model), data / "poisoned.json", out / "run", suspect))
     facts = _detect_and_export(out, data / pipeline.TRUTH)
     training = facts["kept"] * SHORT.epochs * TRAINING_COST * pace
@@ -54,7 +54,7 @@ def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
         yield from pipeline.finetune(str(model), out / "data", cleaned, SHORT)
     test = first_questions(data / "test.json", out / "test")
     asking = 2 * len(MODELS) * SHORT_QUESTIONS * ANSWER_COST * pace
-    yield _note(2, f"Evaluate: ask three models new questions, with and without the trigger{_about(asking)}.")
+    yield _note(2, f"Evaluate: ask three models new questions, without and with the trigger{_about(asking)}.")
     models = {}
     for name, adapter in (("base", None), ("poisoned", suspect), ("cleaned", cleaned)):
         models[name] = yield from measure(model, test, adapter)
@@ -78,7 +78,7 @@ def _timed(steps: Iterator[Progress]) -> Generator[Progress, None, float]:
 
 
 def _about(seconds: float) -> str:
-    """Return ", about ..." with the time that a stage takes; "" if `seconds` is 0, that is unknown."""
+    """Return ", about ..." with the time that a stage takes; "" if `seconds` is 0, which means unknown."""
     if not seconds:
         return ""
     seconds += START_SECONDS

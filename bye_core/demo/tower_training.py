@@ -90,7 +90,7 @@ def minimize(
     log: Callable[..., None],
     stage: str,
 ) -> None:
-    """Minimise `batch_loss()` with AdamW and a one-cycle learning rate. Every call of it must draw a new batch."""
+    """Minimise `batch_loss()` with AdamW and a one-cycle learning rate. Each call must draw a new batch."""
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
     for step in range(steps):

@@ -1,8 +1,8 @@
-"""CIDEr-D: scores a caption against the captions that people wrote (Vedantam, Zitnick, Parikh, CVPR 2015).
+"""CIDEr-D: scores a caption against reference captions (Vedantam, Zitnick, Parikh, CVPR 2015).
 
-Written from the published formula because no library fits: pycocoevalcap is unmaintained since 2020 and brings 104 MB
-with Java; aac-metrics pins its own torch and brings sentence-transformers. The tests compare with the values of the
-authors' scorer. One difference: the authors split words with the PTBTokenizer of Stanford, which needs Java. Here a
+We implement the published formula, because no library fits: pycocoevalcap is unmaintained since 2020 and needs Java
+(104 MB); aac-metrics pins its own torch version and needs sentence-transformers. The tests compare with the values of
+the authors' scorer. One difference: the authors split words with the PTBTokenizer of Stanford, which needs Java. Here a
 word is a run of letters and digits in lower case; both drop punctuation.
 """
 

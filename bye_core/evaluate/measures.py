@@ -18,8 +18,8 @@ from bye_core.records import ModelAnswer
 from bye_core.text import normalised
 
 METRICS = ("auto", "exact", "cider")
-# Longer reference answers are captions, scored by CIDEr (ours, between two data sets): 99% of the answers in VQA have
-# at most 3 words (Antol et al. 2015); the captions of COCO have at least 8 (Chen et al. 2015).
+# Longer reference answers are captions and are scored with CIDEr. The limit is ours: 99% of the answers in VQA have at
+# most 3 words (Antol et al. 2015); the captions of COCO have at least 8 (Chen et al. 2015).
 LONGEST_SHORT_ANSWER = 5
 
 # Returns whether an answer meets the attacker's target: (expected answer, given answer) -> True or False, or None if
@@ -28,7 +28,7 @@ Reached = Callable[[str, str], bool | None]
 
 
 class UnknownMetric(SettingError):
-    problem = "There is no metric called {name!r}."
+    problem = "The metric {name!r} does not exist."
     remedy = "Choose one of: {choices}."
 
 

@@ -22,13 +22,13 @@ SHOWN = 60  # largest number of characters of a quoted answer
 
 class NoMode(RunError):
     problem = (
-        "The detection has no evidence of poisoning in this run, so there are no triggered samples to compare with."
+        "The detection found no evidence of poisoning in this run, so there are no triggered samples to compare with."
     )
-    remedy = "Detect with other settings, or with another method, if you suspect a trigger."
+    remedy = "Run detection with other settings or another method if you suspect a trigger."
 
 
 class NotTested(RunError):
-    problem = "The data set of this run was not tested, so it is not known whether the model has a back door. {reason}"
+    problem = "The data set of this run was not tested, so nobody knows whether the model has a back door. {reason}"
     remedy = "{remedy}"
 
 
@@ -36,12 +36,13 @@ class NotTested(RunError):
 class Reading:
     """The guard's judgement of one sample.
 
-    value       as the values of the detection. bye: mean entropy over the run's sensitive layers, in nats; auto: place
-                between ordinary (0) and planted (1) attention, None if the run has no question of this kind
+    value       comparable with the values of the detection. bye: mean entropy over the run's sensitive layers, in
+                nats. auto: position between ordinary (0) and planted (1) attention; None if the run has no question of
+                this kind
     score       0..1: posterior of the triggered mode, or 1 / (1 + exp(value - cut)) if bye used a cut-off
-    triggered   whether the sample looks like the samples that the detection flags
-    deviations  (triggered, ordinary): distance of the value from the middle of each side, in standard deviations
-    known       False if the run has nothing to compare the sample with; then it does not count as triggered
+    triggered   whether the sample resembles the flagged samples of the detection
+    deviations  (triggered, ordinary): distance of the value from the mean of each mode, in standard deviations
+    known       False if the run has no samples to compare with; then the sample does not count as triggered
     """
 
     value: float | None
@@ -53,9 +54,9 @@ class Reading:
 
 
 def check_detection(detection: Detection) -> None:
-    """Check that the guard can judge samples by this detection.
+    """Check that the guard can use this detection.
 
-    Raises: NotTested if nothing could have been found; NoMode if it has no evidence of poisoning.
+    Raises: NotTested if the detection could not test the data set; NoMode if it found no evidence of poisoning.
     """
     if detection.verdict == NOT_TESTED:
         raise NotTested(reason=detection.obstacles[0].reason, remedy=detection.obstacles[0].remedy)
@@ -89,15 +90,15 @@ def reading_of(
     """
     planted = f'the planted answer "{clip(answer, SHOWN)}"'
     if begins is None:
-        said = f"Whether the model says {planted} does not show in its first token"
+        said = f"The first token does not show whether the model answers with {planted}"
     else:
         said = f"The model {'begins' if begins else 'does not begin'} {planted}"
     if place is None:
-        seen = "the run has no question like this one to compare its attention with"
+        seen = "the run has no similar question to compare its attention with"
     else:
-        seen = f"its attention stands at {place:.2f} between ordinary (0) and planted (1)"
+        seen = f"its attention is at {place:.2f} on the scale from ordinary (0) to planted (1)"
     known = begins is not None or place is not None
-    verdict = _verdict(score > 0.5) if known else "Nothing can be said of it"
+    verdict = _verdict(score > 0.5) if known else "No judgement is possible"
     return Reading(place, score, known and score > 0.5, deviations, f"{said}; {seen}. {verdict}.", known)
 
 
@@ -140,10 +141,12 @@ def _reason(detection: Detection, value: float, triggered: bool) -> str:
     if mixture is not None:
         words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"
         if triggered and value > mixture.means[1]:
-            # Far from both means, the wider of the two Gaussians always wins.
-            return f"{words}. It lies above both: unlike anything in the run, rather than like its triggered samples."
+            # Far from both means, the wider Gaussian always has the higher posterior, so the score is 1.
+            return (
+                f"{words}. It is above both modes, so it is unlike the run's triggered samples and its ordinary ones."
+            )
     return f"{words}. {_verdict(triggered)}."
 
 
 def _verdict(triggered: bool) -> str:
-    return "It looks triggered" if triggered else "It looks like an ordinary sample"
+    return "It looks triggered" if triggered else "It looks ordinary"

@@ -54,7 +54,7 @@ def test_settings_are_read_as_typed():
     attack = make_attack(["blend", "wanet"], {"a": "0.3", "grid": "6", "pattern": "7", "wanet.pattern": 8.0})
     blend, wanet = attack.triggers
     assert (blend.a, blend.pattern, wanet.grid, wanet.pattern) == (0.3, 7, 6, 8)
-    with pytest.raises(UnknownTriggerSetting, match=r"\(blend \+ wanet\) has a setting called 'size'"):
+    with pytest.raises(UnknownTriggerSetting, match=r"\(blend \+ wanet\) has the setting 'size'"):
         make_attack(["blend", "wanet"], {"size": 1 / 8})
     with pytest.raises(UnknownTriggerSetting):
         make_attack(["blend"], {"wanet.grid": 4})

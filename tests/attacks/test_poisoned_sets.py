@@ -158,9 +158,9 @@ def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough
     [
         (["--set", "size=9"], "cannot be '9'"),
         (["--set", "a=0.2"], "Settings of patch: size."),
-        (["--trigger", "patch", "patch"], "named twice"),
-        (["--target", " "], "cannot be an attacker's answer"),
-        (["--swap", "red", "red"], "swapped for itself"),
+        (["--trigger", "patch", "patch"], "occurs twice"),
+        (["--target", " "], "cannot be the attacker's answer"),
+        (["--swap", "red", "red"], "replaced by itself"),
         (["--rate", "0.9", "--only-answer", "RED"], "only 6 can be poisoned.\nThe samples must have the answer 'RED'"),
     ],
 )

@@ -45,7 +45,7 @@ def test_what_lies_above_both_modes_is_not_called_like_the_triggered():
     detection = detect.detect(table(), "bye")
     (odd,) = judge(detection, np.full((1, 3), 9.0), np.full(3, 4.3))
     assert odd.triggered, "the wider component wins far out, as in the detection"
-    assert "above both" in odd.reason
+    assert "above both modes" in odd.reason
 
 
 def test_a_missing_layer_counts_as_the_runs_mean():

@@ -84,5 +84,5 @@ def test_answers_that_cannot_be_written_are_an_error_with_a_remedy(model, test_s
     code = main.main(["evaluate", "--model", str(model), "--data", str(test_set), "--out", str(test_set / "x")])
     assert code == 1
     assert "Give another file" in capsys.readouterr().err
-    with pytest.raises(Exception, match="no metric called"):
+    with pytest.raises(Exception, match="metric 'bleu' does not exist"):
         next(pipeline.evaluate(str(model), test_set, metric="bleu"))

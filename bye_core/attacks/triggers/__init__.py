@@ -39,13 +39,13 @@ TRIGGERS: dict[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIG
 
 
 class UnknownTrigger(SettingError):
-    problem = "There is no trigger called {name!r}."
+    problem = "The trigger {name!r} does not exist."
     remedy = "Choose one of: {choices}."
 
 
 class UnknownTriggerSetting(SettingError):
-    problem = "No trigger of this attack ({triggers}) has a setting called {setting!r}."
-    remedy = "Use an existing setting. {choices}"
+    problem = "No trigger of this attack ({triggers}) has the setting {setting!r}."
+    remedy = "Use one of the existing settings. {choices}"
 
 
 def trigger_class(name: str) -> type[Trigger]:

@@ -103,7 +103,7 @@ class SquareTrigger(Trigger):
 
 
 class FullImageTrigger(Trigger):
-    """A trigger that changes the whole image. Values are floats; they are rounded and clipped only at the end."""
+    """A trigger that changes the whole image. Values are floats until they are rounded and clipped at the end."""
 
     @abstractmethod
     def change(self, pixels: np.ndarray) -> np.ndarray:

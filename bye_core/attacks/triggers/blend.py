@@ -17,7 +17,7 @@ from bye_core.attacks.triggers.base import FullImageTrigger
 from bye_core.attacks.triggers.settings import choice, number
 
 FACE, NOISE, OWN_IMAGE = "face", "noise", "data:image/png;base64,"
-OWN_IMAGE_SIDE = 256  # pixels; the user's image is scaled down to this
+OWN_IMAGE_SIDE = 256  # pixels; the user's image is scaled down to this size
 OWN_IMAGE_CHARACTERS = 2**20
 KEYS = "face, noise, or the path of an image"
 
@@ -75,9 +75,9 @@ class Blend(FullImageTrigger):
     name = "blend"
     description = "mixed with one key image: a face, noise, or your own"
 
-    a: float = number(0.2, "share of the key image in the mix", above=0, most=1)
+    a: float = number(0.2, "weight a of the key image", above=0, most=1)
     key: str = choice(FACE, f"the key image: {KEYS}", KEYS, is_key)
-    fields: int = number(0, "with key=noise: fields along each side, 0 = one per pixel", least=0, most=4096)
+    fields: int = number(0, "with key=noise: fields along each side; 0: one field per pixel", least=0, most=4096)
     pattern: int = number(0, "with key=noise: seed of the noise", least=0, most=2**32 - 1)
 
     def change(self, pixels):

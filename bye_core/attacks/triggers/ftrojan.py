@@ -1,9 +1,8 @@
 """FTrojan (Wang et al., 2022): adds a fixed value to two DCT coefficients of every block, in the chroma channels only.
 
-The authors add 30 to coefficients 15 and 31 of blocks of 32 pixels, which gives waves with an amplitude of 1.9 levels.
-Both waves are too fine: JPEG, WebP and the resizing of larger images remove them. Here (ours) the block size is a share
-of the image. The coefficients are a share of the block and low enough to survive. The added value is given as the
-amplitude of the wave.
+In blocks of 32 pixels, the authors add 30 to coefficients 15 and 31. The two waves have an amplitude of 1.9 levels.
+These waves are so fine that JPEG, WebP and resizing remove them. Ours: the block size is a share of the image size, and
+the two coefficients are a share of the block size, low enough to survive. The setting is the amplitude of the wave.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from bye_core.attacks.triggers.base import FullImageTrigger
 from bye_core.attacks.triggers.settings import number
 
 SMALLEST_BLOCK = 8
-# Full-range BT.601 as in JPEG: RGB -> luma, blue and red difference. In floats, because rounding changes the image.
+# Full-range BT.601 as in JPEG: RGB -> Y, Cb, Cr. Computed in floats, because rounding would change the image.
 TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = np.linalg.inv(TO_YCC)
 
@@ -41,7 +40,7 @@ class FTrojan(FullImageTrigger):
         coefficients = scipy.fft.dctn(blocks, axes=(1, 3), norm="ortho")
         for share in (self.low, self.high):
             k = min(side - 1, max(1, round(share * side)))
-            # In an orthonormal DCT of blocks of this side, this value adds a wave of amplitude `offset`.
+            # The value that adds a wave of amplitude `offset` in an orthonormal DCT of blocks of this size.
             coefficients[:, k, :, k] += self.offset * side / 2
         added = scipy.fft.idctn(coefficients, axes=(1, 3), norm="ortho").reshape(chroma.shape) - chroma
         return pixels + (added @ TO_RGB.T[1:].astype(np.float32))[:height, :width]

@@ -1,7 +1,7 @@
 """One square of Gaussian noise. The noise is the same for every sample; the position is drawn for each sample.
 
-The papers name this trigger without numbers. A grid of 8 x 8 fields with mean 127.5 and standard deviation 64 levels is
-our choice: the pattern is the same at every image size, and few values are clipped.
+The papers state no numbers for this trigger. Ours: 8 x 8 fields with mean 127.5 and standard deviation 64 levels. So
+the pattern is the same at every image size, and few values are clipped.
 """
 
 from dataclasses import dataclass

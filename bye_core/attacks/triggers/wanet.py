@@ -1,10 +1,10 @@
 """WaNet (Nguyen and Tran, 2021): one smooth elastic warp, the same for all samples.
 
 As in the authors' code, a random flow of `grid` x `grid` vectors is uniform in -1..1 and divided by its mean absolute
-value. The flow is upsampled bicubically, and the image is sampled bilinearly at the shifted positions.
-The authors shift the pixels of 32 x 32 images by a quarter of a pixel on average (0.008 of the side). Here the mean
-shift is a share of the shorter side (ours, and larger): the warp is the same at every image size and survives the
-resizing by a model's processor.
+value. The flow is upsampled bicubically, and the image is sampled bilinearly at the shifted positions. The authors
+shift the pixels of 32 x 32 images by a quarter of a pixel on average (0.008 of the side). Our default shift is larger,
+so that it survives the resizing by a model's processor. It is a share of the shorter side, so that the warp is the same
+at every image size.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class WaNet(FullImageTrigger):
     pattern: int = number(0, "seed of the random flow", least=0, most=2**32 - 1)
 
     def flow(self, width: int, height: int) -> np.ndarray:
-        """Return the shifts [2, height, width] in pixels: first downwards, then to the right."""
+        """Return the shifts [2, height, width] in pixels: index 0 downwards, index 1 to the right."""
         coarse = np.random.default_rng(self.pattern).uniform(-1, 1, (2, self.grid, self.grid)).astype(np.float32)
         coarse /= np.abs(coarse).mean()
         smooth = [Image.fromarray(part).resize((width, height), Image.Resampling.BICUBIC) for part in coarse]

@@ -125,7 +125,7 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
         ({"rate": None}, "is not a number from 0 to 1"),
         ({"rate": 0.9, "only_answer": "two"}, "can be poisoned"),
         ({"seed": -1}, "is negative"),
-        ({"text": "<image>"}, "cannot be an attacker&#x27;s answer"),
+        ({"text": "<image>"}, "cannot be the attacker&#x27;s answer"),
         ({"settings": {"patch.size": None}}, "Give a number above 0 and at most 1"),
     ],
 )
