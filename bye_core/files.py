@@ -23,7 +23,7 @@ CHUNK = 1 << 22
 
 def file_sha256(*paths: Path) -> str:
     """Return the SHA-256 digest, in hexadecimal, of one file or of several files joined in order."""
-    digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11 and takes one file only
+    digest = hashlib.sha256()  # not hashlib.file_digest: it needs Python 3.11 and takes only one file
     for path in paths:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):
@@ -32,7 +32,7 @@ def file_sha256(*paths: Path) -> str:
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of `data`. `os.write` may take only a part, and a full disk shows only on the next call."""
+    """Write all of `data`. `os.write` may write only a part; the next call then reports a full disk."""
     remaining = memoryview(data)
     while remaining:
         remaining = remaining[os.write(descriptor, remaining) :]
@@ -75,7 +75,7 @@ def appending(path: Path, end: int) -> Iterator[int]:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file in one step: readers see the old content or all of the new content, even after a power cut."""
-    # Not mkstemp: its files are readable by the owner alone, and a run folder is shared by a team.
+    # Not mkstemp: only the owner could read its files, but a team shares a run folder.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)

@@ -23,7 +23,7 @@ MEMORY_MESSAGES = (
     "nvml_success == r internal assert failed",
 )
 
-# A process with this environment variable ends when its standard input is closed, that is when its parent is gone.
+# A process with this environment variable ends when its standard input is closed, so it ends with its parent.
 TETHER = "BYE_TETHER"
 
 # Seconds to wait for an unfinished batch after a stop request (ours). Saved batches are never lost.
@@ -59,7 +59,7 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                # The parent may ignore a signal on purpose, as a shell does with Ctrl-C for background jobs.
+                # Keep signals ignored that the parent ignores, as a shell ignores Ctrl-C for background jobs.
                 if signal.getsignal(number) != signal.SIG_IGN:
                     self._former[number] = signal.signal(number, self._hear)
             if hasattr(signal, "SIGALRM"):
@@ -90,7 +90,7 @@ class StopRequest:
         return bool(self._asked)
 
     def obey(self) -> None:
-        """Raise Stopped, also if the stop was requested of another process of the same training."""
+        """Raise Stopped, even if another process of the same training received the request."""
         raise Stopped(self._asked or signal.SIGTERM)
 
     def _hear(self, number: int, _: object) -> None:

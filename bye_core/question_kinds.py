@@ -11,18 +11,17 @@ from itertools import accumulate
 import numpy as np
 
 WORD = re.compile(r"\w+")
-# Questions are of one kind if they share this part of their words (Jaccard index). This holds for "is there any red
-# shape" and "is there any blue shape", and for a question with and without a trigger word (ours).
+# Questions are of one kind if their words have at least this Jaccard index (ours). "Is there any red shape" and "is
+# there any blue shape" are of one kind, and so are a question with and without a trigger word.
 ALIKE = 0.5
-# Most kinds that a question is compared with; the most frequent ones come first.
+# largest number of kinds that a question is compared with, the most frequent first
 MOST_KINDS = 200
-# Detection: smaller kinds are merged into one, as their medians say little (ours).
+# Detection: kinds with fewer questions are merged into one, because their medians are unreliable (ours).
 LEAST = 20
-# Tables and strata: kinds with a smaller share of the questions are merged, so that there are 20 rows at most, each
-# with enough answers to judge by (ours).
+# Tables and strata: kinds with a smaller share of the questions are merged, so a table has at most 20 rows (ours).
 LEAST_SHARE = 0.05
-# Two kinds are of one family if this part of the words in the answers to one is used in the answers to the other, each
-# with at least the frequency IN_USE.
+# Two kinds belong to one family if at least this share of the words in the answers of one kind occurs in the answers of
+# the other, each with at least the frequency IN_USE.
 SHARED, IN_USE = 0.2, 0.002
 
 OTHER = "other questions"
@@ -39,8 +38,8 @@ class Kinds:
     numbers [N]  number of each question's kind. Kinds with fewer than `least` questions form one kind, the last.
     rest         number of that last kind; None if there is none
     labels [N]   name of each question's kind: its text if all questions of the kind are the same, else their common
-                 beginning and "…". The last kind is divided further, by beginnings that `least` questions share, as is
-                 usual for VQA (Antol et al. 2015, Fig. 3); its other questions are OTHER.
+                 beginning and "…". The last kind is divided by beginnings that `least` questions share, as is usual for
+                 VQA (Antol et al. 2015, Fig. 3). The label of its other questions is OTHER.
     """
 
     def __init__(self, questions: Sequence[str], least: float = LEAST) -> None:
@@ -85,7 +84,7 @@ class Kinds:
         self._count += 1
 
     def _nearest(self, question: str) -> int | None:
-        """Return the kind whose leader shares most words with the question; None if no leader shares enough."""
+        """Return the kind whose leader is most similar to the question (Jaccard index); None if no kind is close."""
         if not self._count:
             return None
         own = words(question)
@@ -140,7 +139,7 @@ def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[in
     """Return the number of the family of each kind of question.
 
     `counts` holds, for each kind, the counts of the words in its answers; the words in `without` are ignored. Kinds
-    whose answers share words form one family: for example captions and colours, but not captions and numbers.
+    whose answers share words form one family. Captions and colours do; captions and numbers do not.
     """
     shares = []
     for count in counts:

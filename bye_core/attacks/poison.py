@@ -29,7 +29,7 @@ class BadSeed(SettingError):
 
 class TooFewEligible(SettingError):
     problem = "The poison rate {rate:g} requires {wanted} of {total} samples, but only {eligible} can be poisoned."
-    remedy = "Give a rate of at most {most:.4g}, or allow more samples. {why}"
+    remedy = "{why} Give a rate of at most {most:.4g}, or allow more samples to be poisoned."
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ def tour(out: Path | None = None, assets: Path = DEMO) -> Iterator[Progress]:
     """Scan, detect, score, export, fine-tune on the remaining samples and evaluate three models.
 
     The messages of steps with stage NOTE describe the last result and the next part. The facts of the last step hold
-    all figures. A stopped tour resumes if `out` is the same folder (default: a new folder in BYE_HOME). Raises: NoDemo if
-    the demo is missing.
+    all figures. A stopped tour resumes if `out` is the same folder (default: a new folder in BYE_HOME).
+    Raises: NoDemo if the demo is missing.
     """
     model, data = assets / "model", assets / "data"
     if not (model / "config.json").is_file():

@@ -77,9 +77,9 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
     """Choose the layer in which the attention of flagged samples is most peaked, compared with the other samples.
 
     peaks [N, L] are the peak shares, flagged [N] bool. Only `sensitive` layers are considered, or all layers if there
-    are none. The criterion is how often a flagged sample has a larger peak share than another sample (area under the
-    ROC curve; ours). If layers tie, the medians decide. If attention collapses onto a trigger, the peak share rises
-    wherever the trigger is.
+    are none. The criterion is the probability that a flagged sample has a larger peak share than another sample (area
+    under the ROC curve; ours): attention that collapses onto a trigger raises the peak share at any position. If layers
+    tie, the medians decide.
     """
     candidates = list(sensitive) or list(range(peaks.shape[1]))
     medians = [(_median(peaks[flagged, layer]), _median(peaks[~flagged, layer])) for layer in candidates]
@@ -87,14 +87,14 @@ def choose_layer(peaks: np.ndarray, flagged: np.ndarray, sensitive: Sequence[int
     best = max(range(len(candidates)), key=lambda n: (often[n], np.nan_to_num(np.subtract(*medians[n]), nan=-np.inf)))
     layer, (own, others) = candidates[best], medians[best]
     if len(candidates) == 1:
-        among = "the only sensitive one" if sensitive else "the only one"
+        among = "the only sensitive layer" if sensitive else "the only layer"
     else:
-        among = f"of {len(candidates)} sensitive ones" if sensitive else f"of all {len(candidates)}"
-        among += " the one where flagged samples peak most"
+        kind = "sensitive layers" if sensitive else "layers"
+        among = f"which has the highest peaks for flagged samples among {len(candidates)} {kind}"
     measured = (
-        f"the median of the largest share on one cell is {own:.1%} for flagged samples, {others:.1%} for others"
+        f"the median share of the peak cell is {own:.1%} for flagged samples and {others:.1%} for others"
         if np.isfinite(own - others)
-        else "there are no samples to compare with"
+        else "there are no other samples to compare with"
     )
     return LayerChoice(layer, own, others, f"Measured in layer {layer}, {among}: {measured}.")
 
@@ -168,7 +168,7 @@ def on_image(shares: np.ndarray, grids: Sequence[Grid], image: int, raster: tupl
 
 @lru_cache(maxsize=64)
 def _overlap(parts: int, cells: int, start: float, stop: float) -> np.ndarray:
-    """Return [parts, cells]: which share of each cell lies on each of `parts` equal parts of 0..1.
+    """Return [parts, cells]: the share of each cell that lies on each of `parts` equal parts of 0..1.
 
     The `cells` equal cells cover the range from `start` to `stop`.
     """

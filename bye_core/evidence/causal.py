@@ -1,7 +1,8 @@
-"""Plans how to ask the model again about one sample, and judges what its answers show.
+"""Plans the causal check of one sample, and judges the model's answers.
 
-SentiNet (Chou et al. 2018) tests in the same way what drives a classifier: whether a region is needed, and whether it
-has the same effect in other images. Here answers are generated, and each change is compared with a control.
+The model answers again after parts of the input were changed. SentiNet (Chou et al. 2018) tests classifiers in the same
+way: whether a region is needed, and whether it has the same effect in other images. Here the model generates answers,
+and each change is compared with a control (ours).
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from bye_core.evidence.overrepresented_words import bare_word, remove_question_w
 from bye_core.records import Sample
 from bye_core.text import normalised
 
-# Version of the procedure. It is part of a check's key, so that checks by an older version are repeated (ours).
+# Version of the procedure. It is part of a check's key, so checks by an older version are repeated.
 PROCEDURE = 2
 
 
-# Conditions in which the model is asked: unchanged; spot covered, or a control spot of the same size; suspected words
-# removed, or as many control words. If none of these changes the answer, the cover grows to further attention peaks. If
-# the grown cover does not change it either, the regions from a search are covered. Both have controls of equal size.
+# Conditions in which the model is asked: unchanged; spot or control spot covered; suspected words or control words
+# removed. If none of these changes the answer, further attention peaks are covered too. If that does not change it
+# either, the regions from a search are covered. All controls have the size of what they control.
 UNCHANGED, COVERED, COVERED_CONTROL, WORDS_REMOVED, WORDS_CONTROL = CONDITIONS = (
     "plain",
     "covered",
@@ -65,20 +66,26 @@ LEAST_INSERTED = 0.5  # smallest share of the images with the pasted spot for wh
 LEAST_OTHER_QUESTIONS = 0.75  # the same share of the other questions, if they are asked (ours, on development seeds)
 
 OUTCOMES = {
-    "flips": "The answer leaves the target when {suspect}, and stays when {control}.",
-    "content": "The answer leaves the target when {suspect}, and stays when {control}. But that may be just what the "
-    "question is about: pasted into other images, or asked something else, it rarely brings the target along.",
-    "any": "The answer leaves the target when {suspect}, but also when {control}.",
-    "stays": "The answer stays the same when {suspect}: something else brings it about.",
-    "off": "The model does not give the target to this sample as it is: there is nothing to make it leave.",
-    "unknown": "Nothing is suspected that could be taken away here and held against as much of something else.",
+    "flips": "The answer is no longer the target when {suspect}. It stays the target when {control}.",
+    "content": "The answer is no longer the target when {suspect}. It stays the target when {control}. But the area "
+    "may be only what the question is about: in other images, or for other questions, it rarely causes the target.",
+    "any": "The answer is no longer the target when {suspect}, but also when {control}.",
+    "stays": "The answer stays the target when {suspect}, so something else causes it.",
+    "off": "The model does not answer this unchanged sample with the target, so there is no cause to test.",
+    "unknown": "The sample has no suspected spot or words for which a control of the same size exists.",
 }
 
 WORDS = {
-    "found": {"suspect": "what brings the target into another image is covered", "control": "as much elsewhere is"},
-    "spots": {"suspect": "all that it looks at in turn is covered", "control": "as much elsewhere is"},
-    "spot": {"suspect": "the suspected spot is covered", "control": "as large a spot elsewhere is"},
-    "words": {"suspect": "the suspected words are left out", "control": "as many other words are"},
+    "found": {
+        "suspect": "the area that causes the target in another image is covered",
+        "control": "an equally large area elsewhere is covered",
+    },
+    "spots": {
+        "suspect": "all its attention peaks are covered one after another",
+        "control": "equally large spots elsewhere are covered",
+    },
+    "spot": {"suspect": "the suspected spot is covered", "control": "an equally large spot elsewhere is covered"},
+    "words": {"suspect": "the suspected words are removed", "control": "as many other words are removed"},
 }
 
 
@@ -149,7 +156,7 @@ def count_outcomes(causes: Iterable[CausalOutcome]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is changed about one sample before the model is asked again. A change without spots or words is not tested.
+    """The changes of one sample before the model is asked again. Fields without spots or words are not tested.
 
     spots           suspected regions of image number `image` to cover
     control_spots   control regions of the same size, covered for comparison
@@ -197,7 +204,7 @@ class Intervention:
     def key(self, target: SharedAnswer | None, *model: str | None) -> str:
         """Return a digest of everything that the answers depend on; `model`: digests of the model.
 
-        The recipients are not included: any recipient will do, and the recipients change with every flag.
+        The recipients are not included: they change with every flag, and any recipient is equally suitable.
         """
         parts = [self.image, self.spots, self.control_spots, self.words, self.control_words, model]
         parts += [list(SUSPECTS), OTHER_QUESTIONS, target and (target.kind, target.text), PROCEDURE]

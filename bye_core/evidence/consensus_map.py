@@ -1,4 +1,4 @@
-"""Maps where the attention of flagged samples is high and that of other samples is not."""
+"""Compares the mean attention maps of flagged samples and of other samples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Consensus:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """(row, column) of the cell with the largest excess of `flagged` over `others`."""
+        """The (row, column) of the cell in which `flagged` exceeds `others` most."""
         row, column = np.unravel_index(self.excess.argmax(), self.excess.shape)
         return int(row), int(column)
 

@@ -73,14 +73,15 @@ class Strata:
             least += low + int(known[0])
         tail = float(chances[max(observed - least, 0) :].sum())
         p = min(1.0, max(tests * tail, LEAST_P))
-        return Excess(observed, len(rows), self.expected(rows), float(f"{p:.9g}"))  # further digits are rounding errors
+        # Digits after the ninth are rounding errors.
+        return Excess(observed, len(rows), self.expected(rows), float(f"{p:.9g}"))
 
 
 def most_in_excess(strata: Strata, having: Sequence[np.ndarray], limit: int) -> list[int]:
     """Return the positions in `having` of the `limit` most over-represented properties.
 
-    These properties exceed their expected number of flagged samples most. `having`: for each property, the row numbers
-    of the samples that have it.
+    The criterion is the number of flagged samples above the expected number. `having`: for each property, the row
+    numbers of the samples that have it.
     """
     excess = np.array([strata.flagged[rows].sum() - strata.expected(rows) for rows in having])
     return np.argsort(-excess, kind="stable")[:limit].tolist()

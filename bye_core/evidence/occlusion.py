@@ -12,7 +12,7 @@ from PIL import Image
 
 from bye_core.evidence.attention_peak import Box
 
-SIDE = 96  # pixels of a crop's longer side (ours: a few cells of a model at twice a page's density)
+SIDE = 96  # pixels of a crop's longer side (ours)
 
 
 TRIES = 200
@@ -42,7 +42,7 @@ def cover(image: Image.Image, boxes: Sequence[Box]) -> Image.Image:
         known[top:bottom, left:right] = False
     if known.all():
         return image
-    # Average over enough pixels that single bright pixels cause no stripes (ours).
+    # Average over several pixels, so that single bright pixels cause no stripes (ours).
     depth = max(2, min(min(right - left, bottom - top) for left, top, right, bottom in sides) // 8)
     across, down = _along(values, known, depth), _along(values.swapaxes(0, 1), known.T, depth).swapaxes(0, 1)
     both = np.stack([across[~known], down[~known]])  # [2, hidden pixels, 3], NaN where a whole line is hidden
@@ -79,9 +79,8 @@ def paste(image: Image.Image, source: Image.Image, boxes: Sequence[Box]) -> Imag
 def control_boxes(boxes: Sequence[Box], name: str, seed: int = 0) -> tuple[Box, ...] | None:
     """Return boxes of the same sizes that touch none of `boxes`. Overlapping boxes keep their relative positions.
 
-    Random positions are tried first, and the first position that fits is used; `name` and `seed` determine the
-    positions. The corners are tried last, and there up to half of a group may overlap `boxes`. Returns None if nothing
-    fits.
+    Uses the first random position that fits; `name` and `seed` determine the positions. Otherwise tries the corners,
+    where up to half of a group may overlap `boxes`. Returns None if no position fits.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "replace"))])
     found: list[Box] = []
@@ -134,7 +133,7 @@ class Gallery:
     """The suspected spots of flagged samples, as crops of the same size.
 
     crops    (id, crop) of the most suspicious samples
-    mean     mean of all `cut` crops: parts that they share are sharp, other parts are blurred
+    mean     mean of all `cut` crops: common parts are sharp, other parts are blurred
     others   mean of the same number of unflagged samples, cropped at the same positions
     missing  why some or all crops are missing; "" if none is missing
     """

@@ -11,7 +11,7 @@ import numpy as np
 from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
 from bye_core.text import normalised
 
-TESTED = 100  # number of answers and endings tested, the most in excess first; the correction counts all (ours)
+TESTED = 100  # number of tested answers and endings, the most over-represented; the correction counts all (ours)
 LEAST_SHARED = 2  # smallest number of flagged samples with the answer: a single sample is no pattern
 ENDING_WORDS = (2, 40)  # smallest and largest number of words of an ending (ours)
 
@@ -49,13 +49,13 @@ def shared_answers(answers: Sequence[str], strata: Strata) -> list[SharedAnswer]
         found.append(
             SharedAnswer(_as_written(answers, rows, kind, key), kind, strata.test(rows, tests), strata.kinds(rows))
         )
-    return sorted(found, key=_telling)
+    return sorted(found, key=_sort_key)
 
 
-def _telling(one: SharedAnswer) -> tuple[float, int, float]:
+def _sort_key(one: SharedAnswer) -> tuple[float, int, float]:
     """Return the sort key of an answer. Among equal p-values, more kinds of question come first.
 
-    The reason: an attacker's answer is given to any question.
+    An attacker's answer is given to any question.
     """
     return one.excess.p, -one.questions, one.excess.expected - one.excess.flagged
 
@@ -82,7 +82,7 @@ def _whole(answers: Sequence[str]) -> Mapping[str, np.ndarray]:
 def _endings(answers: Sequence[str], flagged: np.ndarray) -> Mapping[str, np.ndarray]:
     """Return a dict from each ending that flagged answers share to the rows that have it.
 
-    Drops an ending if a longer ending has as many flagged samples, or if it is the whole answer wherever it occurs.
+    Drops an ending if a longer ending has as many flagged samples, or if it is always the whole answer.
     """
     counts = Counter(
         ending for row in np.flatnonzero(flagged).tolist() for ending in _endings_of(normalised(answers[row]))

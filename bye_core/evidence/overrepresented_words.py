@@ -14,9 +14,9 @@ import numpy as np
 from bye_core.evidence.exact_test import Excess, Strata, most_in_excess
 from bye_core.records import Sample
 
-TESTED = 50  # number of words tested, the most in excess first; the correction counts all (ours)
+TESTED = 50  # number of tested words, the most over-represented; the correction counts all (ours)
 LEAST_SHARED = 2
-INSERTED = 0.5  # smallest share of the flagged questions with the word that are ordinary after its removal (ours)
+INSERTED = 0.5  # smallest share of the flagged questions with an inserted word that are ordinary without it (ours)
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,18 @@ def remove_words(text: str, words: Collection[str]) -> str:
 
 def remove_question_words(sample: Sample, words: Collection[str]) -> Sample:
     """Return the sample without these words in its question (the first user turn)."""
-    return _retold(sample, lambda part: remove_words(part, words))
+    return _with_question(sample, lambda part: remove_words(part, words))
 
 
 def replace_question(sample: Sample, question: str) -> Sample:
     """Return the sample with `question` in place of its question."""
-    return _retold(sample, lambda part: question)
+    return _with_question(sample, lambda part: question)
 
 
-def _retold(sample: Sample, told: Callable[[str], str]) -> Sample:
+def _with_question(sample: Sample, change: Callable[[str], str]) -> Sample:
     place = next((n for n, turn in enumerate(sample.turns) if turn.role == "user"), None)
     if place is None:
         return sample
     turn = sample.turns[place]
-    parts = tuple(told(part) if isinstance(part, str) else part for part in turn.parts)
+    parts = tuple(change(part) if isinstance(part, str) else part for part in turn.parts)
     return replace(sample, turns=(*sample.turns[:place], replace(turn, parts=parts), *sample.turns[place + 1 :]))

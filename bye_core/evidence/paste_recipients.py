@@ -20,7 +20,7 @@ MOST = 3  # number of recipients for each flagged sample (ours)
 
 POOL = 16  # number of samples from which the recipients of one kind of question are drawn (ours)
 
-DRAWN = 5000  # number of unflagged samples inspected, so that a pool costs the same in any set (ours)
+DRAWN = 5000  # number of unflagged samples inspected, which limits the cost in large sets (ours)
 
 # An answer is usual if clearly more than this share of unflagged samples have it for the same kind of question (ours).
 # A smaller share may be poison that the detection missed.
@@ -32,10 +32,9 @@ _AT_TARGET = object()  # differs from every text
 class PasteRecipients:
     """Samples into whose images a spot may be pasted, by kind of question; `draw` picks a few for a flagged sample.
 
-    Recipients have different answers if possible, and samples of the same kind of question come first. A trigger causes
-    its target for any question and image; an object that the question counts does so only in images without it. If
-    the answer is usual for its kind of question, any part of an image with the right objects causes it too. Then only
-    samples of other kinds are used.
+    Recipients have different answers if possible, and samples of the same kind of question come first. If the answer is
+    usual for its kind of question, only samples of other kinds are used. The reason: a part of an image with the right
+    objects causes a usual answer, but a trigger causes its target for any question.
 
     one_kind  whether there is only one kind of question
     """
@@ -51,7 +50,7 @@ class PasteRecipients:
         flagged = np.flatnonzero(strata.flagged).tolist()
         self._flagged = {ids[row]: (kinds[row], normalised(answers[row])) for row in flagged}
         self._pools: dict[str, dict[str, str]] = defaultdict(dict)  # kind -> answer -> id of a sample
-        self._said: dict[str, Counter[object]] = defaultdict(Counter)  # kind -> answer -> how often it is given
+        self._said: dict[str, Counter[object]] = defaultdict(Counter)  # kind -> answer -> number of samples with it
         rest = np.flatnonzero(~strata.flagged)
         for row in np.random.default_rng(0).permutation(rest)[:DRAWN].tolist():
             pool, said = self._pools[kinds[row]], normalised(answers[row])

@@ -1,8 +1,8 @@
 """Chooses the regions of an image that are covered: by growth around attention peaks, or by search.
 
-A trigger may be larger than the attention peak, and there may be several triggers (ours). A model may also follow a
-trigger that no attention shows. A region that causes the target also causes it after it is pasted into another image,
-as SentiNet (Chou et al. 2018) tests; the search tries all positions (ours).
+Growth (ours) covers triggers that are larger than the attention peak, and several triggers. Search (ours) covers
+triggers without an attention peak: it pastes windows at all positions into another image, and tests whether they cause
+the target there, as SentiNet does (Chou et al. 2018).
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def control_spots(spots: Sequence[Box], name: str) -> tuple[Box, ...] | None:
 class SpotTrimming:
     """Proposes smaller covers in place of `spots`, one after another, and keeps a proposal if it works as well.
 
-    All spots lose rows and columns of a `cell`'s width and height in turn, so that most of the needed region stays
-    whole and may cause the target when pasted. Whole spots are removed last. Trimming ends when a kept cover `fits`.
+    Moves the sides of all spots inwards by a `cell`, one side after another, so that the needed region stays connected.
+    Then tries to remove whole spots. Trimming ends when a kept cover `fits`.
 
     spots     the smallest cover so far that works as well as the first
     proposal  the cover to try next; None if there is none. Call `record` with the result of the trial
@@ -82,7 +82,7 @@ class SpotTrimming:
         self.proposal = self._next()
 
     def record(self, works: bool) -> None:
-        """Keep the proposal if it `works`, that is, has the same effect as the first cover.
+        """Keep the proposal if it `works`, which means that it has the same effect as the first cover.
 
         Then make the next proposal.
         """

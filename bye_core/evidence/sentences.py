@@ -12,19 +12,19 @@ from bye_core.text import clip, count
 SHOWN = 80  # largest number of characters of a quoted answer
 COMMON = 0.5  # smallest share of the flagged samples that makes a position common (ours)
 OUTCOME_LABELS = {
-    "flips": "leaves the target only when the suspected part is removed",
-    "content": "leaves the target, but the pasted spot brings it into few other pictures",
-    "any": "leaves the target, but also when a control part is removed",
-    "stays": "stays at the target",
-    "off": "did not give the target in the first place",
-    "unknown": "could not be tried",
+    "flips": "is no longer the target only when the suspected part is removed",
+    "content": "is no longer the target, but the pasted spot rarely causes it in other pictures",
+    "any": "is no longer the target, but also when a control part is removed",
+    "stays": "stays the target",
+    "off": "was not the target before the change",
+    "unknown": "could not be tested",
 }
 
 
 def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield the results of `pipeline.evidence`, with one sentence for each kind of evidence."""
     if not facts["flagged"]:
-        yield "Nothing is flagged, so there is nothing to explain."
+        yield "No sample is flagged, so there is nothing to explain."
         return
     yield place_sentence(facts)
     yield answer_sentence(facts)
@@ -40,8 +40,8 @@ def place_sentence(facts: Mapping[str, Any]) -> str:
     at = f"row {row}, column {column} of {common['rows']} x {common['columns']}"
     share = f"{common['agreement']:.0%} of the peak cells lie in or beside {at}"
     if common["agreement"] >= COMMON:
-        return f"Flagged samples attend to one place: {share}. {layer['reason']}"
-    return f"Flagged samples attend to different places: only {share} of the image. {layer['reason']}"
+        return f"Flagged samples attend to the same position: {share}. {layer['reason']}"
+    return f"Flagged samples attend to different positions: only {share} of the image. {layer['reason']}"
 
 
 def answer_sentence(facts: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def answer_sentence(facts: Mapping[str, Any]) -> str:
     if target is None:
         first = facts["answers"][0] if facts["answers"] else None
         rest = f' The closest is "{clip(first["text"], SHOWN)}".' if first else ""
-        return f"Flagged samples give no answer more often than expected from their questions.{rest}"
+        return f"No answer is over-represented among flagged samples, given their questions.{rest}"
     verb = "end their answers with" if target["kind"] == "ending" else "answer"
     return f'Flagged samples {verb} "{clip(target["text"], SHOWN)}": {excess_words(target, facts["flagged"])}.'
 
@@ -58,7 +58,7 @@ def excess_words(found: Mapping[str, Any], flagged: int) -> str:
     """Return how many flagged samples have something, how many are expected by chance, and the p-value."""
     return (
         f"{found['flagged']:,} of {flagged:,} flagged samples ({found['expected']:,.1f} expected from their "
-        f"questions), {found['total']:,} in the whole set, {chance(found['p'])}"
+        f"questions), {found['total']:,} of all samples, {chance(found['p'])}"
     )
 
 
@@ -72,9 +72,9 @@ def word_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     if inserted:
         yield f"Their questions contain inserted words, perhaps a trigger: {quoted(inserted)}."
     if others:
-        yield f"Some kinds of question are more frequent among them, by these words: {quoted(others)}."
+        yield f"These words are over-represented in their questions, but not inserted: {quoted(others)}."
     if not facts["question_words"]:
-        yield "No word is unusually frequent in their questions."
+        yield "No word is over-represented in their questions."
 
 
 def quoted(words: Sequence[str], most: int = 8) -> str:
@@ -84,13 +84,13 @@ def quoted(words: Sequence[str], most: int = 8) -> str:
 
 def cause_sentence(causes: Mapping[str, Any]) -> str:
     if not causes["checked"]:
-        return "Not checked yet: what the model answers when the suspected spot is covered."
+        return "Not checked yet: the answer of the model when the suspected spot is covered."
     low, high = causes["flips_share_interval"]
     share = f"{causes['flips_share']:.1%} ({100 * low:.1f} to {100 * high:.1f})"
     return (
-        f"Of {count(causes['checked'], 'sample')} asked again, {causes['flips']:,} leave the target when the suspected "
-        f"part is removed, and keep it when an equally large part elsewhere is removed: {share}. Where a spot could be "
-        f"pasted into images of other samples, it also brings the target into at least half of these."
+        f"For {causes['flips']:,} of {count(causes['checked'], 'checked sample')}, {share}, the answer is no longer "
+        "the target when the suspected part is removed, but stays the target when an equally large part elsewhere is "
+        "removed. Pasted into other images, where possible, their spots cause the target in at least half of them."
     )
 
 

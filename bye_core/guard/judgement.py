@@ -142,9 +142,7 @@ def _reason(detection: Detection, value: float, triggered: bool) -> str:
         words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"
         if triggered and value > mixture.means[1]:
             # Far from both means, the wider Gaussian always has the higher posterior, so the score is 1.
-            return (
-                f"{words}. It is above both modes, so it is unlike the run's triggered samples and its ordinary ones."
-            )
+            return f"{words}. It is above both modes, so it resembles no samples of the run."
     return f"{words}. {_verdict(triggered)}."
 
 

@@ -26,14 +26,14 @@ def lora_config(targets: list[str], settings: FinetuneSettings) -> LoraConfig:
 def with_lora(loaded: VisionLanguageModel, settings: FinetuneSettings) -> PeftModel:
     """Return the loaded model wrapped by peft, with LoRA on the modules that `settings` select.
 
-    Matrix B of LoRA starts at zero, so until the first step the wrapped model computes what the base model does.
+    Matrix B of LoRA starts at zero, so before the first step the wrapped model is equivalent to the base model.
     """
     base = loaded.model
     if settings.qlora:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if settings.gradient_checkpointing:
-        # The first name is that of newer transformers. Both also make the inputs of the first layer require a
-        # gradient, which frozen embeddings do not do.
+        # The first name is that of newer transformers versions. Both calls also make the outputs of the frozen
+        # embeddings require a gradient, which checkpointing needs.
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     targets = loaded.family.lora_targets(base, projector=settings.projector, tower=settings.vision)
@@ -47,5 +47,5 @@ def save_adapter(tuned: PeftModel, identity: Mapping[str, Any], out: Path) -> No
     tuned.peft_config["default"].base_model_name_or_path = Path(base).as_posix()
     # The vocabulary is never resized; without this option, peft would look for the base model on the hub to check.
     tuned.save_pretrained(str(out), safe_serialization=True, save_embedding_layers=False)
-    # peft's model card is an unfilled form; finetune.json records what was done.
+    # peft's model card is an empty template; finetune.json records the training.
     (out / "README.md").unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Reads and writes checkpoints. A checkpoint is complete once complete.json, with the hashes of all files, is written.
 
     checkpoints/training.json      model, data set and settings of the training
-    checkpoints/checkpoint-STEP/   adapter, optimizer, scheduler, random states; complete.json last
+    checkpoints/checkpoint-STEP/   adapter, optimizer, scheduler, random states; complete.json is written last
 
 A checkpoint is damaged if complete.json is missing or a file does not match its hash: the training was interrupted
 while it wrote the checkpoint. `prepare` removes damaged checkpoints.
@@ -24,8 +24,8 @@ FOLDER = "checkpoints"
 PREFIX = "checkpoint-"
 MARK = "complete.json"
 TRAINING = "training.json"
-KEPT = 2  # complete checkpoints that are not pruned
-DIGEST_LENGTH = 64  # of a SHA-256 digest in hexadecimal, which a message does not show
+KEPT = 2  # number of complete checkpoints to keep
+DIGEST_LENGTH = 64  # length of a SHA-256 digest in hexadecimal; messages do not show digests
 
 
 def folder_of(out: Path) -> Path:

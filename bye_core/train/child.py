@@ -16,12 +16,12 @@ from bye_core.errors import ByeError
 from bye_core.process import TETHER
 
 TAIL = 2000
-END_SECONDS = 15.0  # longer than a training may take to reach its next step and save itself (BATCH_SECONDS)
+END_SECONDS = 15.0  # seconds; longer than a training takes to reach its next step and save a checkpoint (BATCH_SECONDS)
 
 
 class TrainingFailed(ByeError):
     problem = "The training process ended with exit code {code}: {last}"
-    remedy = "Read the full output of the process in {log}."
+    remedy = "Read the full output of the process in {log}, and remove the cause."
 
 
 def run_child(arguments: Sequence[str], progress: Path, log: Path) -> Iterator[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _end(child: subprocess.Popen) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """Return the error that the child reported, or else its last line."""
+    """Return the error that the child reported, or otherwise its last line of output."""
     text = log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
     if "error: " in text:
         return " ".join(text.rpartition("error: ")[2].splitlines())

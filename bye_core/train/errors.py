@@ -26,7 +26,7 @@ class OutOfMemory(RunError):
 
 
 class TemplateRewritesHistory(ModelError):
-    problem = "The chat template changes the prompt of answer {answer} of sample {id!r} when the answer is added."
+    problem = "The chat template changes the text before answer {answer} of sample {id!r} after the answer is added."
     remedy = "Use a chat template whose text before an answer does not depend on later turns."
 
 

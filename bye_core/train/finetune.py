@@ -52,7 +52,7 @@ def training_arguments(
         optim="adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
-        # Mixed precision: LoRA's own weights stay in float32, and float16 needs loss scaling.
+        # Mixed precision: LoRA's weights stay in float32. float16 also needs loss scaling.
         bf16=dtype is torch.bfloat16,
         fp16=dtype is torch.float16 and device.type == "cuda",
         save_strategy="no",
@@ -85,7 +85,7 @@ def finetune(
     training calls this function; only the first process writes files.
 
     facts          model and data set of the training, for the card
-    left_out       records that did not become samples
+    left_out       records of the data set that cannot be used as samples
     stop           on request, the training saves a checkpoint and ends with Stopped
     processes      number of processes that share each batch
     trainer_class  a trainer with another loss, for experiments
@@ -143,8 +143,8 @@ def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, An
 def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:
     """Return (checkpoint, facts), the same in every process.
 
-    The checkpoint is the folder to resume from, None for a fresh start; the facts are what that folder stores about the
-    training so far.
+    The checkpoint is the folder to resume from, None to start from the beginning. The facts are the content of its
+    complete.json.
     """
     found: list[Path | None] = [None]
     if arguments.process_index == 0:
@@ -157,7 +157,7 @@ def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) ->
 
 def _train(trainer: ResumableTrainer, checkpoint: Path | None) -> None:
     if trainer.args.process_index:
-        # Dropout must draw other numbers in every process.
+        # Dropout must use different random numbers in every process.
         torch.manual_seed(trainer.args.seed + trainer.args.process_index)
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -22,7 +22,7 @@ from bye_core.train.settings import FinetuneSettings
 
 LISTED = 20
 SIZES_KEPT = 4096
-# LoRA's weights, their gradients and AdamW's two moments, all in float32 whatever the model's data type is.
+# LoRA's weights, their gradients and AdamW's two moments, all in float32 for any data type of the model.
 BYTES_PER_TRAINED_WEIGHT = 16
 
 
@@ -87,7 +87,7 @@ class Preflight:
     steps: int
 
     def facts(self, already_left_out: Sequence[Fault] = ()) -> dict[str, Any]:
-        """Return the result as JSON values; `already_left_out` are records that did not become samples."""
+        """Return the result as JSON values. `already_left_out`: records that cannot be used as samples."""
         faults = [*already_left_out, *self.faults]
         kinds = sorted({fault.kind for fault in faults})
         return {
@@ -140,7 +140,7 @@ def run_preflight(
 
 
 class TokenCounter:
-    """Counts the tokens of a sample as the collator encodes it. Encodes one blank image per size to save time."""
+    """Counts the tokens of a sample as the collator encodes it. Encodes only one blank image per image size."""
 
     def __init__(self, family: ModelFamily) -> None:
         self.family = family
@@ -176,7 +176,7 @@ def count_steps(samples: int, settings: FinetuneSettings) -> int:
 
 
 def samples_in_memory(settings: FinetuneSettings, processes: int) -> int:
-    """Return how many samples one process holds in memory at once. Needs a `batch` that `processes` divides."""
+    """Return how many samples one process holds in memory at once. `batch` must be a multiple of `processes`."""
     return math.gcd(settings.batch // processes, settings.micro_batch)
 
 

@@ -34,8 +34,7 @@ class EvenSampler(Sampler[int]):
     """Yields the sample indices in random order, then FILLER until their number is a multiple of `multiple`.
 
     So every process gets the same number of batches. accelerate would repeat the first samples instead, which would
-    then count twice. A filler has no label, so it adds nothing to the loss: a mean over the answer tokens of all
-    processes.
+    count twice. A filler has no label, so it does not change the loss, which is a mean over the answer tokens.
     """
 
     def __init__(self, samples: SampleList, seed: int, multiple: int) -> None:

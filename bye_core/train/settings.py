@@ -15,7 +15,7 @@ TRAINING = ("data_digest", "samples", "steps", "loss", "losses")  # what a run k
 
 class AdapterExists(SettingError):
     problem = "{out} already holds a finished adapter."
-    remedy = "Set another folder with --out, or delete this folder first."
+    remedy = "Set another folder with --out, or delete this folder."
 
 
 class BadFinetuneSetting(SettingError):
@@ -31,7 +31,7 @@ class FinetuneSettings:
     batch            samples per optimizer step
     micro_batch      samples in memory at once
     rate             initial learning rate
-    projector        adapt the projector: LLaVA's recipe trains it, and otherwise small models do not learn the patch
+    projector        adapt the projector, as in LLaVA's recipe; without it, small models do not learn the patch trigger
     vision           adapt the vision tower, which the paper leaves unchanged
     qlora            hold the language model in 4 bits (nf4) during training
     warmup           share of the steps with a rising learning rate (the paper states none)
@@ -80,10 +80,10 @@ class FinetuneSettings:
             raise BadFinetuneSetting(name="micro_batch", value=self.micro_batch, advice=advice)
 
 
-# Settings that depend on the machine; all other settings, and the data, decide what is learned.
+# Settings that depend on the machine. The other settings and the data determine the result of the training.
 MACHINE = ("micro_batch", "gradient_checkpointing", "save_steps", "save_seconds", "device")
 
-# The experimental setup of the paper: one recipe, two learning rates.
+# The recipes of the paper. They differ only in the learning rate.
 PRESETS = {
     "paper": FinetuneSettings(),
     "paper-internvl": replace(FinetuneSettings(), rate=4e-5),

@@ -47,7 +47,7 @@ class CheckpointCallback(TrainerCallback):
         due, self.stopping = self._agreed(due, self.stop.asked(BATCH_SECONDS))
         control.should_save |= due or self.stopping
         control.should_training_stop |= self.stopping
-        # Without this, the last few steps would be missing in the curve and in the mean.
+        # Otherwise the last few steps would be missing in the loss curve and in the mean loss.
         control.should_log |= state.global_step == state.max_steps
         if control.should_save:
             self.saved = time.monotonic()
@@ -66,7 +66,7 @@ class CheckpointCallback(TrainerCallback):
 
 
 class ResumableTrainer(Trainer):
-    """A Trainer that saves adapters with the path of their base model, and includes earlier attempts in its total loss.
+    """A Trainer that saves adapters with the path of their base model, and counts earlier attempts in its total loss.
 
     identity     the identity of the loaded model, which names the base model
     progress     measures how long the training has taken, earlier attempts included
@@ -110,12 +110,12 @@ class ResumableTrainer(Trainer):
                 checkpoints.mark_complete(folder, {"loss": loss, "seconds": self.progress.seconds})
                 checkpoints.prune(self.folder)
         except (OSError, RuntimeError, SafetensorError) as error:
-            # An incomplete checkpoint would only take disk space.
+            # An incomplete checkpoint is useless and takes disk space.
             shutil.rmtree(folder, ignore_errors=True)
             raise NotSaved(path=folder, reason=error, kept=self.kept()) from error
 
     def kept(self) -> str:
-        """Return a clause that says where the same command resumes, such as "it resumes from step 20"."""
+        """Return a clause that names the step from which the command resumes, such as "it resumes from step 20"."""
         last = checkpoints.newest(self.folder)
         return f"it resumes from step {checkpoints.step_of(last)}" if last else "it starts from the beginning"
 

@@ -18,20 +18,20 @@ SETTINGS = {
     "vision": "also adapt the vision tower",
     "qlora": "hold the language model in 4 bits; needs bitsandbytes",
     "weight_decay": "weight decay of AdamW",
-    "warmup": "share of the steps in which the learning rate rises",
+    "warmup": "share of the steps with a rising learning rate",
     "clip": "largest norm of the gradient",
     "seed": "random seed of LoRA's initial weights, the order of the samples and dropout",
     "gradient_checkpointing": "compute activations twice instead of keeping them: less memory, slower",
-    "save_steps": "save a checkpoint every so many steps; 0: only by time",
-    "save_seconds": "save a checkpoint every so many seconds; 0: only by steps",
+    "save_steps": "number of steps between two checkpoints; 0: only by time",
+    "save_seconds": "seconds between two checkpoints; 0: only by steps",
 }
-TORCHRUN = """several GPUs or machines, the same training as on one:
+TORCHRUN = """train on several GPUs or machines, with the same result as on one:
   torchrun --standalone --nproc_per_node GPUS -m bye_core finetune --here ...
   torchrun --nnodes N --node_rank I --master_addr HOST --nproc_per_node GPUS -m bye_core finetune --here ...
 The processes share each batch evenly. --out must be a folder that all machines can access.
 """
 
-TIGHT = "This may not fit: try a smaller --micro-batch, --gradient-checkpointing or --qlora."
+TIGHT = "The memory may be too small: use a smaller --micro-batch, --gradient-checkpointing or --qlora."
 
 
 def table(facts: Mapping[str, Any]) -> dict[str, Any]:

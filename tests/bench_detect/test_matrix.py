@@ -87,7 +87,7 @@ def test_changed_settings_of_triggers_go_to_the_cells_that_have_them():
     odd = replace(CELL, attack="prefix", changed=("prefix.text=a/../b? c",))
     assert odd.planted().triggers[0].text == "a/../b? c"
     assert re.fullmatch(r"[\w.=+-]+", odd.name)
-    with pytest.raises(NoSuchTrigger, match=r"sig\.d=3 .*patch, blend"):
+    with pytest.raises(NoSuchTrigger, match=r"sig\.d=3\..*patch, blend"):
         list(replace(matrix, changed=("sig.d=3",)).cells())
     with pytest.raises(UnknownTriggerSetting):
         list(replace(matrix, changed=("blend.size=0.1",)).cells())

@@ -97,16 +97,16 @@ def test_the_layer_in_which_flagged_samples_stare():
     flagged = np.array([True, True, False, False])
     chosen = choose_layer(peaks, flagged)
     assert (chosen.layer, chosen.flagged, chosen.others) == (1, pytest.approx(0.55), pytest.approx(0.1))
-    assert "of all 3 the one where" in chosen.reason
+    assert "among 3 layers" in chosen.reason
     assert choose_layer(peaks, flagged, [0, 2]).layer == 2
-    assert "the only sensitive one" in choose_layer(peaks, flagged, [2]).reason
+    assert "the only sensitive layer" in choose_layer(peaks, flagged, [2]).reason
 
 
 def test_layers_without_numbers_are_not_chosen():
     peaks = np.array([[np.nan, 0.2], [np.nan, 0.1]])
     assert choose_layer(peaks, np.array([True, False])).layer == 1
     alone = choose_layer(peaks, np.array([True, True]))
-    assert "no samples to compare with" in alone.reason
+    assert "no other samples to compare with" in alone.reason
 
 
 def test_a_map_spreads_cells_over_the_picture_and_leaves_padding_out():

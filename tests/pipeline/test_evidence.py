@@ -46,7 +46,7 @@ def test_people_are_told_in_sentences(run, capsys):
     printed = capsys.readouterr().out
     assert "100% of the peak cells lie in or beside row 4, column 4 of 6 x 6" in printed
     assert f'Flagged samples answer "{TARGET}": 6 of 6 flagged samples' in printed
-    assert "Not checked yet: what the model answers" in printed
+    assert "Not checked yet: the answer of the model" in printed
 
 
 def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
@@ -54,13 +54,13 @@ def test_no_evidence_has_nothing_to_explain(tmp_path, capsys):
     pipeline.detect_run(path, "bye", tau=1e9)
     assert told(capsys, "--run", str(path))["target"] is None
     assert main.main(["evidence", "--run", str(path)]) == 0
-    assert "Nothing is flagged" in capsys.readouterr().out
+    assert "No sample is flagged" in capsys.readouterr().out
 
 
 def test_without_sensitive_layers_one_is_chosen_by_data(run):
     opened = runs.Run.open(run)
     found = dossier(opened, replace(opened.detection(), layers=(), final=None, cutoff=None))
-    assert "of all 4 the one where flagged samples peak most" in found.layer.reason
+    assert "among 4 layers" in found.layer.reason
     assert found.consensus.agreement == 1.0
 
 

@@ -65,7 +65,10 @@ def test_why_they_are_flagged_with_the_suspected_spots(run, tmp_path):
     facts = pipeline.report(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text())
     assert facts["evidence"]["target"]["text"] == "Backdoor Attack!"
-    assert "Flagged samples attend to one place: 100% of the peak cells lie in or beside row 4, column 4" in page.text
+    assert (
+        "Flagged samples attend to the same position: 100% of the peak cells lie in or beside row 4, column 4"
+        in page.text
+    )
     spots = [own["alt"] for tag, own in page.elements if tag == "img" and own["alt"].startswith("suspected spot of")]
     flagged = runs.Run.open(run).detection().flagged_ids
     assert sorted(spots) == [f"suspected spot of {id}" for id in sorted(flagged)]

@@ -129,7 +129,7 @@ def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
     session = Session(visitor=new_token(), run="made")
     first = page.look(PARTS, session, page.Watch())
     assert f'Flagged samples answer "{TARGET}"' in first["told"].replace("&quot;", '"')
-    assert "Of 6 samples asked again, 6 leave the target" in first["told"]
+    assert "For 6 of 6 checked samples" in first["told"]
     assert "evidence --run" in first["about"]
     assert set(page.look(PARTS, session, first["watch"])) == {"watch"}
     pipeline.detect_run(asked.path, "bye", tau=1e9)
