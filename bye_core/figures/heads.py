@@ -18,9 +18,10 @@ from bye_core.figures.theme import ACCENT, SCALE, empty_figure, layer_axis, make
 # Ours: more bins did not bring the result closer to scikit-learn's mixture on the raw values.
 BINS = 128
 
-# The fit stops below this gain in mean log-likelihood (nats), or after so many rounds. Our measurement on 512 synthetic
-# heads with a mode of 1%, 1.4 nats away: with scikit-learn's 1e-3 none reaches tau, with 1e-5 506 do (10,000 samples),
-# or 395 (1,000). Gaussian, heavy-tailed and skewed heads without a second mode stay below tau with both.
+# The fit stops if the mean log-likelihood (nats) gains less than TOLERANCE, or after ROUNDS rounds. Measured on 512
+# synthetic heads with a second mode of 1% of the samples, 1.4 nats away: with scikit-learn's tolerance 1e-3, no head
+# reaches tau; with 1e-5, 506 heads do for 10,000 samples, and 395 for 1,000. Heads without a second mode stay below tau
+# with both tolerances.
 TOLERANCE, ROUNDS = 1e-5, 200
 
 FLOOR = 1e-6  # nats^2, added to every variance: scikit-learn's reg_covar
@@ -57,7 +58,7 @@ def head_bsi(entropy: np.ndarray) -> np.ndarray:
     usable = (binned.counts.sum(axis=1) >= 2) & (span > 0)
     answer = np.full(layers * heads, np.nan)
     if usable.any():
-        # Each head's values are scaled to 0..1, and so is the floor of the variances.
+        # Each head's values are scaled to 0..1, so the lower bound of the variances is scaled too.
         answer[usable] = _separation(Binned(*(array[usable] for array in binned)), FLOOR / span[usable] ** 2)
     return answer.reshape(layers, heads)
 

@@ -16,14 +16,14 @@ from bye_core.figures.theme import SCALE
 from bye_core.grids import image_shares, on_grid
 from bye_core.records import AttentionRows, Grid
 
-# Shares are sent as whole millionths: half the size of decimals, and exact to 0.001%.
+# Shares are sent as whole numbers of millionths, which take half the space of decimals.
 UNIT = 1e-6
 
 
 NORMALISATIONS = ("layer", "sample")
 
-# Palette entry 0 is transparent, for a layer without a visible image token. The others are the scale: fewer than a
-# palette could hold, because every image contains it.
+# Palette entry 0 is transparent, for values that are NaN. The other entries are the colour scale. They are few, because
+# every PNG file contains the palette.
 MISSING, LEVELS = 0, 128
 
 

@@ -13,10 +13,10 @@ from bye_core.figures.modes import expected_counts, side_colors, suspicious_side
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS, empty_figure, make_figure, mark_value
 from bye_core.records import Detection, LayerReport, Mixture
 
-# Bins: enough to show a mode of a tenth of a nat on the scale of ln V, few enough for the width of a phone.
+# Limits of the number of bins: enough to show a mode 0.1 nats wide, and few enough for the width of a phone.
 FEWEST, MOST = 20, 60
 CURVE_POINTS = 161
-LEAST = 0.3  # curves end here: samples on a log scale, per cent of the highest bar on a linear one
+LEAST = 0.3  # curves end below this value: samples on a log scale, per cent of the highest bar on a linear scale
 
 NOTHING_CLUSTERED = "No layer separates the samples, so nothing was clustered.<br>Lower tau or choose layers by hand."
 
@@ -107,7 +107,7 @@ def histogram_figure(
     edges = bin_edges(values[known])
     traces: list[Any] = [_bars(values, known, edges, part, log) for part in parts]
     if mixture:
-        # Below this, a curve runs along the axis, or on a log scale shows only the tails of a Gaussian.
+        # Below this value, a curve shows only the tails of a Gaussian.
         least = LEAST if log else LEAST * max(max(trace.y) for trace in traces) / 100
         traces += _curves(mixture, edges, int(known.sum()), suspicious, least)
     figure = make_figure(name, traces, title, "samples", barmode="overlay" if log else "stack", bargap=0.04)

@@ -16,7 +16,7 @@ from bye_core.figures.theme import ACCENT, NEUTRAL, faded, layer_axis, make_figu
 from bye_core.records import LayerReport
 
 QUANTILES = (0.1, 0.9)
-BAR_WIDTH = 0.8  # layers; plotly's default lets the bars of a few layers cover their neighbours
+BAR_WIDTH = 0.8  # width of a bar, in layers; with few layers, bars of plotly's default width cover their neighbours
 BSI_NAMES = {"paper": "BSI", "reference": "BSI, authors' code"}
 
 

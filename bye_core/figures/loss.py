@@ -11,15 +11,15 @@ import scipy
 
 from bye_core.figures.theme import ACCENT, NEUTRAL, empty_figure, make_figure
 
-# Spread of the smoothing as a share of the curve, and its bounds in points. The window is centred, to cause no lag.
+# Standard deviation of the smoothing window as a share of the curve, and its bounds in points. The window is centred.
 SPREAD, NARROWEST, WIDEST = 0.04, 1.0, 20.0
 
 
 def loss_figure(facts: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Draw the training loss (mean negative log-likelihood of an answer token, nats) over optimiser steps.
 
-    facts  what `pipeline.finetune` yields, oldest first: each with `step` and `loss`; `steps` (how many there will
-           be), `rate` (learning rate) and `epoch` are shown where present. Other events than "step" are skipped.
+    facts  facts of the steps of `pipeline.finetune`, oldest first, with `step` and `loss`. `steps` (the total number),
+           `rate` (learning rate) and `epoch` are shown if present. Events other than "step" are skipped.
 
     Traces: "loss" (raw, thin; `customdata` = [learning rate or null, epoch or null]) and "smoothed".
     """

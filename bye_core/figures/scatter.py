@@ -103,9 +103,8 @@ def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = No
     """Draw M samples (with WebGL from 2,000 samples on). `customdata` = sample id; the lasso is active.
 
     Each kind of sample that occurs has one trace, with the uid "flagged" or "unflagged" (undecided), "flagged,
-    accepted", "unflagged, rejected" and so on; samples with a decision are on top. The
-    legend names each decision once, since shape and colour are independent. Skips samples without coordinates.
-    `decisions`: by sample id.
+    accepted", "unflagged, rejected" and so on; samples with a decision are on top. The legend has one entry per
+    decision, since shape and colour are independent. Skips samples without coordinates. `decisions`: by sample id.
     """
     known = np.isfinite(points.x) & np.isfinite(points.y)
     if not known.any():
@@ -121,7 +120,7 @@ def scatter_figure(points: Points, decisions: Mapping[str, Decision] | None = No
             trace.showlegend = trace.name not in {other.name for other in traces}
             traces.append(trace)
     figure = make_figure("scatter", traces, points.x_title, points.y_title, 340, dragmode="lasso", hovermode="closest")
-    # The buttons have their own margin, so that they do not cover the legend.
+    # A margin for the buttons, which would otherwise cover the legend.
     figure.update_layout(modebar_orientation="v", margin_r=36)
     figure.update_xaxes(fixedrange=False)
     figure.update_yaxes(fixedrange=False)
@@ -141,7 +140,7 @@ def _trace(points: Points, places: np.ndarray, flagged: bool, word: str, symbol:
         "uid": full,
         "legendgroup": word if decided else kind,
         "mode": "markers",
-        # Single precision: 4 bytes a number on the way to the page, not 18 digits.
+        # Single precision: the page receives 4 bytes per number instead of 18 digits.
         "x": points.x[places].astype(np.float32).round(4),
         "y": points.y[places].astype(np.float32).round(4),
         "customdata": [points.ids[place] for place in places],
@@ -150,7 +149,7 @@ def _trace(points: Points, places: np.ndarray, flagged: bool, word: str, symbol:
             "symbol": symbol,
             "color": SUSPICIOUS if flagged else KEPT,
             "size": 8 if decided or flagged else 6 - 2 * dense,
-            "opacity": 0.5 if kind == "unflagged" and not decided else 0.85,  # samples with a decision show through
+            "opacity": 0.5 if kind == "unflagged" and not decided else 0.85,  # samples with a decision stay visible
             "line": {"width": 1.5 if symbol.endswith("open") else 0},
         },
         "unselected": {"marker": {"opacity": 0.15}},

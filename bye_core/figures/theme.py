@@ -1,9 +1,8 @@
 """The common look of all figures: colours, axes, hover labels, and what Gradio needs to show them.
 
-Only the page knows whether it is light or dark, and that may change. So figures are transparent. Their data colours
-have a contrast of 3:1 (WCAG's minimum for graphics) on white and on the dark page. PAGE_STYLE, in the page's style
-sheet, sets the colours of text and grid. Without it, text is a grey of 4.1:1 on white and 4.6:1 on #0b0f19; no single
-colour reaches 4.5:1 on both.
+Figures are transparent, because only the page knows whether it is light or dark. The colours of the data have a
+contrast of at least 3:1 (WCAG's minimum for graphics) on both pages. PAGE_STYLE, a part of the page's style sheet, sets
+the colours of text and grid. Without it, text is grey, with a contrast of 4.1:1 on white and 4.6:1 on #0b0f19.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ TEMPLATE = go.layout.Template(
             "bgcolor": "rgba(0,0,0,0)",
         },
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": NEUTRAL, "activecolor": ACCENT},
-        "dragmode": False,  # a finger on the plot scrolls the page
+        "dragmode": False,  # dragging a finger on the plot scrolls the page
         **{
             axis: {
                 "automargin": True,

@@ -60,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a sample is suspicious: its entropy, and `usual`, the median entropy of unflagged samples, in nats."""
+    """Why a sample is suspicious. `entropy` is its entropy; `usual` is that of unflagged samples (median); in nats."""
 
     layer: int | None
     entropy: float

@@ -45,7 +45,10 @@ def _places(facts: Mapping[str, Any], gallery: Gallery) -> str:
         for values, words in ((flagged, "flagged samples"), (others, "other samples with the same questions")):
             figures.append(_figure(png_uri(values / top), f"Attention of {words}", "why-map"))
         note = f"<p class='why-note'>Brightest in both maps: {top:.1%} of the attention on the image.</p>"
-    means = {f"Mean of {gallery.cut} suspected spots": gallery.mean, "The same places in other samples": gallery.others}
+    means = {
+        f"Mean of {gallery.cut} suspected spots": gallery.mean,
+        "Mean of the same positions in other samples": gallery.others,
+    }
     figures += [_figure(image_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
     return f"<div class='why-places'>{''.join(figures)}</div>{note}" if figures else ""
 
@@ -69,7 +72,7 @@ def _answers(facts: Mapping[str, Any]) -> str:
 
 def _words(facts: Mapping[str, Any]) -> str:
     named = {word for one in facts["answers"] if one["significant"] for word in one["text"].casefold().split()}
-    # The tables above already name these answers and the kinds of question.
+    # Words of these answers and kinds of question are skipped: other tables show them already.
     inserted = [one for one in facts["question_words"] if one["inserted"]]
     left = [one for one in facts["answer_words"] if not any(one["word"] in word for word in named)]
     rows = [
@@ -84,7 +87,7 @@ def _causes(causes: Mapping[str, Any]) -> str:
     rows = [(label, f"{number:,}") for label, number in sentences.outcome_rows(causes)]
     if causes["faults"]:
         rows.append(("could not be checked", f"{len(causes['faults']):,}"))
-    return _table("What the model answers without the suspected spot or words", ("the answer", "samples"), rows)
+    return _table("Answers of the model without the suspected spot or words", ("the answer", "samples"), rows)
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:

@@ -23,7 +23,7 @@ from bye_core.text import MEASURES, clip, measured, verdict_words
 LISTED = 2000  # flagged samples on the page; report.json has all
 DRAWN_LAYERS = 3
 COLORS = {"base": NEUTRAL, "suspect": SUSPICIOUS, "random": "#c9a227", "cleaned": ACCENT}
-# With this policy, browsers load and run nothing, even if an escape were missing.
+# With this policy, browsers load no files and run no scripts, even if a text were not escaped.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -88,9 +88,9 @@ def _outcome(case: Case) -> str:
     ]
     confidence = next((own["confidence"] for own in case.models.values() if "confidence" in own), 0.95)
     legend = (
-        "CP: share of right answers to unchanged questions. ASR: share of triggered copies that get the attacker's "
-        "answer. CIDEr: similarity of captions to the right ones, 0 to 10. In brackets: "
-        f"{confidence:.0%} intervals."
+        "CP: share of correct answers without the trigger. ASR: share of triggered copies that get the attacker's "
+        "answer. CIDEr: similarity of captions to the reference captions, 0 to 10. In brackets: "
+        f"{confidence:.0%} confidence intervals."
     )
     bars = figures.outcome_bars(
         {case.labels.get(name, name): own for name, own in case.models.items()},

@@ -1,8 +1,8 @@
 """Draws the app's figures as static SVG, for pages without scripts.
 
-Plotly draws only in a browser, with 4.7 MB of script. This module draws what bye_core.figures uses: bars (grouped,
-stacked, overlaid, with whiskers), lines and markers, dashed lines across the plot, and annotations, on one pair of
-axes. Text and grid have the colours of the page.
+Plotly draws only in a browser, with 4.7 MB of script. This module draws the elements that bye_core.figures uses: bars
+(grouped, stacked, overlaid, with whiskers), lines, markers, dashed lines across the plot, and annotations. A figure has
+one pair of axes. Text and grid have the colours of the page.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Scale:
 
 
 def svg(figure: go.Figure, label: str) -> str:
-    """Return `figure` as an <svg> element with a `label` for screen readers; for an empty figure its message."""
+    """Return `figure` as an <svg> element with a `label` for screen readers. If it is empty, return its message."""
     traces = [trace for trace in figure.data if trace.visible is not False and trace.x is not None and len(trace.x)]
     if not traces:
         message = " ".join(note.text.replace("<br>", " ") for note in figure.layout.annotations)

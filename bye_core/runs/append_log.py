@@ -18,7 +18,7 @@ def whole_lines(path: Path) -> tuple[list[bytes], int]:
 
 
 def append_line(path: Path, value: Any, end: int) -> int:
-    """Write one line at byte offset `end`, replacing whatever a killed writer left there; return the new end."""
+    """Write one line at byte offset `end` and return the new end. Overwrites data that a killed writer left there."""
     line = json.dumps(value).encode("ascii") + b"\n"
     try:
         with appending(path, end) as descriptor:

@@ -23,7 +23,7 @@ class CheckFile:
 
     @contextmanager
     def writing(self) -> Iterator[CheckFile]:
-        """Hold the only right to write the check file while the `with` block runs.
+        """Lock the check file for writing while the `with` block runs.
 
         Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
         """

@@ -20,7 +20,7 @@ from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
 
-# Recording a decision takes milliseconds; a longer wait means that the disk hangs.
+# Saving a decision takes milliseconds, so a longer wait means that the disk hangs.
 LOCK_SECONDS = 10.0
 
 
@@ -85,10 +85,10 @@ class DecisionFile:
         try:
             line = json.loads(text)
             if not isinstance(line, dict) or not line.keys() & {"decisions", "undo"}:
-                raise ValueError("neither decisions nor an undo")
+                raise ValueError("it holds neither decisions nor an undo")
         except ValueError as error:
             # Skipping the line would silently change the decisions.
-            advice = f"Or delete line {number}, and make the decisions of that batch again."
+            advice = f"Or delete line {number}, and repeat the decisions of that batch."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
         return line
 

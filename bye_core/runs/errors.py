@@ -7,7 +7,7 @@ from bye_core.errors import RunError, SettingError
 
 class NotARun(RunError):
     problem = "{path} is not a run folder."
-    remedy = "Give the folder that `scan` wrote (its --run), or scan the data set first."
+    remedy = "Give the folder that `scan --run` wrote, or scan the data set first."
 
 
 class RunExists(RunError):
@@ -21,27 +21,27 @@ class FolderNotEmpty(RunError):
 
 
 class RunBusy(RunError):
-    problem = "{path} is being written by {holder}."
-    remedy = "Wait until that process ends, or stop it; nothing written so far is lost."
+    problem = "{holder} is writing to {path}."
+    remedy = "Wait until that process ends, or stop it. Saved results are kept."
 
 
 class RunMismatch(RunError):
-    problem = "{path} was started with other settings: {differences}."
+    problem = "The run {path} was started with other settings: {differences}."
     remedy = "Use the settings that the run was started with, or scan into a new folder."
 
 
 class RunNotWritable(RunError):
     problem = "{path} cannot be written: {reason}."
-    remedy = "Free disk space or make the folder writable, then start again: saved results are kept."
+    remedy = "Free disk space or make the folder writable, then start again. Saved results are kept."
 
 
 class DamagedRun(RunError):
-    problem = "{file} of the run is damaged: {detail}."
+    problem = "The file {file} of the run is damaged: {detail}."
     remedy = "Restore {file} from a copy. {advice}"
 
 
 class NotWriting(RunError):
-    problem = "{path} is not open for writing."
+    problem = "The run {path} is not open for writing."
     remedy = "Call `append` inside `with run.writing():`."
 
 
@@ -57,16 +57,16 @@ class UnknownSample(RunError):
 
 class NotScanned(RunError):
     problem = "Sample {id!r} has not been scanned yet."
-    remedy = "Scan again with the same --run: only samples that are missing are scanned."
+    remedy = "Scan again with the same --run. Only missing samples are scanned."
 
 
 class DamagedSample(RunError):
     problem = "The stored data of sample {id!r} fails its checksum."
-    remedy = "Scan again with the same --run: only missing and damaged samples are scanned."
+    remedy = "Scan again with the same --run. Only missing and damaged samples are scanned."
 
 
 class ShapeMismatch(RunError):
-    problem = "Sample {id!r} has {shape} layers x heads; the run holds {expected}."
+    problem = "Sample {id!r} has {shape} layers x heads, but the run has {expected}."
     remedy = "Scan the whole run with one model, or scan into a new folder."
 
 

@@ -1,4 +1,4 @@
-"""Chooses the folders of runs and jobs if the caller gives none."""
+"""Chooses the default folders of runs and jobs."""
 
 from __future__ import annotations
 

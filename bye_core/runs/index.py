@@ -33,7 +33,7 @@ INSERT INTO state VALUES ('batch', 0);
 # SQLite's messages for a file that is not a database, a broken database, and an empty database.
 DAMAGE = ("not a database", "malformed", "no such table")
 
-ADVICE = "Or move index.sqlite away and scan again: the index is rebuilt from the shards."
+ADVICE = "Or move index.sqlite away and scan again, which rebuilds the index from the shards."
 
 
 class Entry(NamedTuple):
@@ -100,7 +100,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[int]:
         yield batch_number(connection)
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk may have rolled the transaction back already.
+        # SQLite may have rolled back the transaction already, if the disk is full.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -155,7 +155,7 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> list
 
 
 def last_end(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return (shard, committed end in bytes): the place where the next batch is written."""
+    """Return (shard, committed end in bytes), the position at which the next batch is written."""
     query = "SELECT shard, offset + length FROM scored ORDER BY shard DESC, offset DESC LIMIT 1"
     return connection.execute(query).fetchone() or (0, 0)
 

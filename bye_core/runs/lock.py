@@ -34,7 +34,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
     try:
         try:
             _acquire(descriptor, path, time.monotonic() + wait)
-        except OSError as error:  # such as a network drive without locks
+        except OSError as error:  # for example on a network drive that does not support locks
             raise RunNotWritable(path=path.parent, reason=error.strerror) from error
         yield
     finally:

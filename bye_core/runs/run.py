@@ -58,7 +58,7 @@ class Stamps(NamedTuple):
 
 
 def stamps(path: Path | str) -> Stamps:
-    """Return the stamps of a run, from file times and sizes. Equal stamps mean that cached data is still current."""
+    """Return the stamps of a run, made of file times and sizes. If stamps are equal, cached data is still valid."""
     settings, index, log, detection, decisions, checks = (
         _stamp(Path(path) / name) for name in (SETTINGS, *INDEX_FILES[:2], DETECTION, DECISIONS, CHECKS)
     )
@@ -81,7 +81,7 @@ class Counts(NamedTuple):
 
 
 class Run:
-    """A run folder. Create it with `create`, `open` or `prepare`. Needs no closing: only `writing` keeps files open."""
+    """A run folder. Create it with `create`, `open` or `prepare`. It needs no closing: only `writing` opens files."""
 
     def __init__(self, path: Path, settings: RunSettings, samples_digest: str) -> None:
         self.path = path
@@ -154,7 +154,7 @@ class Run:
         """Raise RunMismatch if a scan of `samples` with `settings` cannot be part of this run."""
         differences = self.settings.differences(settings)
         if samples is not None and hashlib.sha256(dump_samples(samples)).hexdigest() != self._samples_digest:
-            differences.append(f"{len(self.samples())} samples, now {len(samples)}, not the same ones")
+            differences.append(f"{len(self.samples())} samples, now {len(samples)}, with other contents")
         if differences:
             raise RunMismatch(path=self.path, differences="; ".join(differences))
 
@@ -177,7 +177,7 @@ class Run:
 
     @contextmanager
     def writing(self, shard_bytes: int = SHARD_BYTES) -> Iterator[Run]:
-        """Hold the only right to write the scan while the `with` block runs. Repairs what a killed writer left.
+        """Lock the scan for writing while the `with` block runs. Repairs files that a killed writer left.
 
         Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
         """
@@ -250,7 +250,7 @@ class Run:
         return self._decisions.current()
 
     def checking(self) -> AbstractContextManager[CheckFile]:
-        """Hold the only right to write causal checks while the `with` block runs; store them with `append`.
+        """Lock the causal checks for writing while the `with` block runs; store them with `append`.
 
         Raises: RunBusy if another process holds it; RunNotWritable if the folder cannot be written.
         """
@@ -274,7 +274,7 @@ class Run:
         try:
             return load_detection(path.read_bytes())
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            advice = "Or run `detect` again: it needs the scan alone."
+            advice = "Or run `detect` again. It needs only the scan."
             raise DamagedRun(file=DETECTION, detail=error, advice=advice) from error
 
 

@@ -1,4 +1,4 @@
-"""The settings of a run: enough to repeat the scan, and to refuse a scan with other settings in the same folder."""
+"""The settings of a run. They suffice to repeat the scan, and to refuse other settings in the same folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from bye_core import __version__
 
-# Settings that change the scanned numbers. Batch size, precision and device change only the last digits.
-# Folder names are not compared: a model that was moved has the same digest.
+# Settings that change the results of a scan. Batch size, precision and device change only the last digits.
+# Folder names are not compared: a model in another folder has the same digest.
 RESULT_SETTINGS = (
     "model_digest",
     "adapter_digest",

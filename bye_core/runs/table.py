@@ -34,9 +34,9 @@ MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
 KEYS, FACTS = "keys.npy", "facts.json"
 BLOCK = 1024  # samples per copied block
-# Arrays are memory-mapped if they have more bytes in total, else read, so that nobody depends on the files.
+# Arrays with more bytes in total are memory-mapped. Smaller arrays are read, so they do not depend on the files.
 MAPPED_FROM = 2**30
-ABANDONED = 86_400  # seconds after which an unfinished state is deleted: its process was killed
+ABANDONED = 86_400  # seconds after which an unfinished state is deleted, because its process was probably killed
 
 ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
 
@@ -80,7 +80,7 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
         made = _write(own, _blocks(stack, entries, read))
         _delete_older(own)
     except (OSError, ValueError):
-        # On a full disk or in a read-only run, this reader needs more memory and the next reader some seconds more.
+        # Without a cache (full disk, read-only run), this reader needs more memory, and the next one more time.
         shutil.rmtree(own, ignore_errors=True)
         return _in_memory(_blocks(stack, entries, read))
     except BaseException:
@@ -97,7 +97,7 @@ def _delete_older(own: Path) -> None:
             facts = other / FACTS
             dated, least_age = (facts, 0) if facts.is_file() else (other, ABANDONED * 10**9)
             if other != own and made - dated.stat().st_mtime_ns > least_age:
-                # Windows refuses to delete a state that a reader has open; the next state tries again.
+                # Windows does not delete a state that a reader has open. It is deleted with the next state.
                 shutil.rmtree(other, ignore_errors=True)
         except FileNotFoundError:
             continue  # another process has deleted it
@@ -121,7 +121,7 @@ def _block(
     sources: Mapping[Entry, int | None],
     fresh: Mapping[Entry, Mapping[str, np.ndarray]],
 ) -> Stack:
-    """Return the stack of `entries`: each row from `fresh`, or from the row of `stack` whose number `sources` gives."""
+    """Return the stack of `entries`: each row is from `fresh`, or from `stack` at the row number in `sources`."""
     copied = np.array([sources[entry] is not None for entry in entries], bool)
     rows = [row for entry in entries if (row := sources[entry]) is not None]
     arrays = {}

@@ -1,1 +1,1 @@
-"""The Gradio app around the engine. Only this package and app.py import gradio."""
+"""The Gradio app. Only this package and app.py import gradio."""

@@ -10,7 +10,9 @@ from bye_core.ui.server import launch
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Review a data set for back-door poison in the browser.")
-    parser.add_argument("--run", default="", help="name of the run in BYE_HOME/runs to open first (default: the demo)")
+    parser.add_argument(
+        "--run", default="", help="name of the run in BYE_HOME/runs that the page opens first (default: the demo)"
+    )
     parser.add_argument("--host", default=None, help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free from 7860)")
     parser.add_argument("--open", action="store_true", help="open a browser window")

@@ -4,9 +4,9 @@
     client = Client("http://127.0.0.1:7860")
     client.predict(run="demo", api_name="/detect")
 
-Each endpoint returns what its command prints with `--json`. Run and export names are those of the page. On one's own
-machine, models and data may be paths. On a public host they are names on the hub or "demo", and the visitor's token
-selects the workspace: a call without a token gets a new one in its answer, as `visitor`.
+Each endpoint returns what its command prints with `--json`. Run and export names are those of the page. On the user's
+own machine, models and data may be paths. On a public host, they are names on the hub or "demo", and the visitor's
+token selects the workspace. A call without a token returns a new token as `visitor`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.workspace import Workspace, hosted, is_token, new_token, workspace_of
 
 POLL_SECONDS = 0.3
-CONCURRENT = {"scan": 8, "detect": 2, "export": 2}  # calls; waiting for a scan costs nothing
+CONCURRENT = {"scan": 8, "detect": 2, "export": 2}  # concurrent calls; waiting for a scan needs no CPU time
 
 
 class RunTaken(RunError):
-    problem = "A run named {name} exists already, but no scan of it is known here."
-    remedy = "Choose another name."
+    problem = "A run named {name} exists already, but this app did not start its scan."
+    remedy = "Give another name for the run."
 
 
 class JobEnded(RunError):
@@ -141,9 +141,9 @@ async def detect(
     """Find the poisoned samples of a scanned run and save the result in the run.
 
     method: "auto" by default; "bye" if one of BYE's settings is given. BYE's settings are bsi ("paper" or "reference"),
-    tau, cluster ("gmm", "kmeans" or "threshold"), threshold in nats, layers (numbers chosen by hand), and select
-    (False averages all layers). more: other settings of the method, by name. Settings that are not given have their
-    defaults. Returns verdict, flagged, scores, layers, method, settings, reasons.
+    tau, cluster ("gmm", "kmeans" or "threshold"), threshold in nats, layers (numbers chosen by hand), and select (False
+    averages all layers). more: other settings of the method, by name. Settings that are not given keep their defaults.
+    Returns verdict, flagged, scores, layers, method, settings, reasons.
     """
     workspace, mine = _workspace(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}
@@ -198,5 +198,8 @@ def _workspace(visitor: str) -> tuple[Workspace, dict[str, str]]:
         visitor = new_token()
         return workspace_of(visitor), {"visitor": visitor}
     if not is_token(visitor):
-        raise NotHere(what="A visitor's token of that form", instead="Leave it out, and use the token in the answer.")
+        raise NotHere(
+            what="Calling the app with an invalid token",
+            instead="Call without a token, and use the token in the response.",
+        )
     return workspace_of(visitor), {}

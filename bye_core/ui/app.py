@@ -15,7 +15,7 @@ from bye_core.ui.shared.events import QUIET
 from bye_core.ui.tabs import TABS
 from bye_core.ui.workspace import hosted
 
-TITLE = "BYE - does this data set carry a back door?"
+TITLE = "BYE: find back-door poison in a data set"
 PULSE_SECONDS = 1.5
 # Modules that the stages load on first use. The app loads them at its start: its handlers run in threads, and threads
 # that load the same modules at the same time may see them half loaded.
@@ -30,15 +30,15 @@ TO_TAB = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-tab]');
   if (button) trigger('click', { tab: button.dataset.tab });
 });"""
-# Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest keeps browser and server busy
-# for a while, so it waits for that sample, but at most 3 s.
+# Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest of the page loads slowly, so
+# it waits for that sample, but at most 3 s.
 AFTER_REVIEW = """(stored) => new Promise((go) => {
   const begin = () => go([stored]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
   document.addEventListener('bye-entered', begin, { once: true });
   setTimeout(begin, 3000);
 })"""
-# `visitor.enter` would overwrite earlier choices: until then assets/style.css disables all tabs but Review.
+# `visitor.enter` would overwrite earlier choices, so assets/style.css disables all tabs but Review until it has run.
 KNOWN = "() => { document.documentElement.dataset.known = ''; }"
 
 
@@ -47,13 +47,13 @@ def build(run: str = "") -> gr.Blocks:
     for name in EARLY:
         import_module(name)
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
-        # First: Gradio names private handlers after their functions too, and would rename an endpoint of the same name.
+        # Before all other handlers: Gradio would rename an endpoint if a private handler already had its name.
         api.register()
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=visitor.secret())
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
         bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
-        # Outside of Tabs: Gradio would count any other component inside as a tab, and show wrong titles.
+        # Outside of Tabs, because Gradio counts each component inside as a tab and would show wrong titles.
         opened, trial = gr.State({}), gr.State(Trial())
         with gr.Tabs(elem_id="tabs") as tabs:
             frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
@@ -79,7 +79,7 @@ def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: gr.HTML
     )
     entered.then(None, js=KNOWN, **QUIET)
     session.change(visitor.show_header, session, top, **QUIET)
-    # Each listener of the session costs the page time at every decision: most listen to `opened` instead.
+    # Each listener of the session slows the page at every decision, so most handlers listen to `opened` instead.
     session.change(visitor.to_store, session, opened, **QUIET)
     opened.change(dict, opened, stored, **QUIET)
     idle = gr.State(0)

@@ -30,7 +30,7 @@ KEPT_RESULTS = 16  # of each run
 
 @dataclass(eq=False)
 class OpenRun:
-    """A run with the scan and the detection that it had when it was opened. Decisions are read from disk at each call.
+    """An opened run, with its scan and detection at that time. Decisions are read from disk at each call.
 
     Every sample has a position in the run's list, which never changes. A scanned sample also has a row in the table.
 
@@ -64,7 +64,7 @@ class OpenRun:
 
     @cached_property
     def detection(self) -> Detection | None:
-        """The detection saved last in the run, by the page or by the command line; None without one."""
+        """The last detection saved in the run, by the page or by the command line; None if there is none."""
         return self.run.detection()
 
     @cached_property
@@ -128,7 +128,7 @@ _opening = Lock()
 
 
 def open_run(path: Path) -> OpenRun:
-    """Return the run as it is on disk now. Only its latest state stays in memory, because a table may take 200 MB."""
+    """Return the current state of the run on disk. Only the latest state stays in memory: a table may take 200 MB."""
     stamps = runs.stamps(path)
     files = stamps.scan, stamps.detection
     with _opening:
@@ -140,7 +140,7 @@ def open_run(path: Path) -> OpenRun:
 
 
 def session_run(session: Session) -> runs.Run | None:
-    """Return the session's open run, None without one. Raises: NoSuchRun if it is not in the visitor's workspace."""
+    """Return the session's open run or None. Raises: NoSuchRun if it is not in the visitor's workspace."""
     return open_run(workspace_of(session.visitor).run_path(session.run)).run if session.run else None
 
 
@@ -148,7 +148,7 @@ def _opened(path: Path, detection: tuple, before: OpenRun | None) -> OpenRun:
     """Open the run again. Reuse the parts of `before`, its last opened state, that are still valid."""
     run = runs.Run.open(path)
     if before is not None and before.settings.created == run.settings.created:
-        run = before.run  # reads only what was added to the scan
+        run = before.run  # reads only the samples that were added to the scan
     scan = (*run.counts(), run.settings.created)
     stamp = f"{hash((path, scan, detection)):x}"
     if before is None or before.scan != scan:

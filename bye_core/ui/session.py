@@ -1,4 +1,4 @@
-"""What all tabs share: the visitor's session, the common components, and how a tab declares itself."""
+"""Declares what all tabs share: the session of a visitor, the common components, and the class of a tab."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STORAGE_KEY = "bye-visitor"
 
 @dataclass(frozen=True)
 class Session:
-    """What one visitor has open on the page. Everything that must outlast the page is on disk, in the run.
+    """The state of one visitor's page. Everything that must outlast the page is stored on disk, in the run.
 
     visitor    the token that names the workspace (bye_core.ui.workspace)
     run        name of the open run in the workspace, "" for none
@@ -20,7 +20,7 @@ class Session:
     truth      path of the truth file that the visitor loaded, "" for none
     sample     id of the sample that Review shows or is about to show
     selection  ids of the samples that Review lists: those in a lasso or in a list of Adjust; () for all samples
-    revision   grows with every change on disk that pages must show: decisions, a detection, scanned samples
+    revision   increases with every change on disk that pages must show: decisions, a detection, scanned samples
     """
 
     visitor: str = ""
@@ -63,7 +63,7 @@ class Tab:
     title   on the tab bar
     build   `build(frame, tab)` makes and connects the components, inside of `tab`
     styles  names of its style sheets in assets/
-    off     HTML that replaces the tab on a public host, "" if the tab works there too
+    off     HTML that replaces the tab on a public host, "" if the tab is available there
     jobs    kinds of jobs that the tab shows, each with a verb for the header, such as {"scan": "scanning"}
     """
 

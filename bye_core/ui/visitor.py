@@ -1,4 +1,4 @@
-"""Identifies the visitor who opens the page, restores what was open, and updates the header while jobs run."""
+"""Identifies the visitor who opens the page, restores the open run, and updates the header while jobs run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.workspace_jobs import is_busy
 from bye_core.ui.workspace import is_token, new_token, workspace_of
 
-LAST_BEATS = 2  # beats of the pulse after the last job has ended
+LAST_BEATS = 2  # ticks of the pulse timer after the last job has ended
 
 
 def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
 class NoSuchRun(RunError):
-    problem = "There is no run named {name} here."
+    problem = "The run {name} does not exist here."
     remedy = "Choose a run from the list, or open the demo."
 
 

@@ -14,7 +14,7 @@ from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
 from bye_core.ui.workspace import new_token, workspace_of
 
-NO_RUN = "There is no run named made here"
+NO_RUN = "does not exist here made here"
 
 
 def test_two_sessions_see_each_others_decisions(made, serve, open_page, review, expect):
@@ -106,7 +106,7 @@ def test_a_third_visitor_is_refused_by_the_endpoints_and_by_paths(url, home, own
     stranger = new_token()
     for name in ("/detect", "/export"):
         for run, visitor in (("made", stranger), (f"../{owner}/runs/made", stranger), ("made", "")):
-            with pytest.raises(Exception, match="There is no run named") as refused:
+            with pytest.raises(Exception, match="does not exist here") as refused:
                 client.predict(run=run, visitor=visitor, api_name=name)
             assert str(home) not in str(refused.value)
     for data in (str(home), "../../made/data", str(home / "visitors" / owner / "runs")):

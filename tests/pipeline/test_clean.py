@@ -170,7 +170,7 @@ def test_another_model_set_or_setting_is_refused_another_device_is_not(tuned, wa
     out = tmp_path / "out"
     first = pipeline.clean(wanted, out)
     next(first)
-    with pytest.raises(RunBusy, match="is being written by process"):
+    with pytest.raises(RunBusy, match="is writing to"):
         next(pipeline.clean(wanted, out))
     first.close()
 

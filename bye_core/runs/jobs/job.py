@@ -75,7 +75,7 @@ def list_jobs(root: Path, kind: str = "") -> tuple[Job, ...]:
 
 
 def current(root: Path, kind: str, id: str = "") -> Job | None:
-    """Return the job of `kind` to show: the job `id`, else the newest running job, else the newest job, else None."""
+    """Return the job of `kind` to show: the job `id`, or the newest running job, or the newest job, or None."""
     found = list_jobs(root, kind)
     named = next((job for job in found if job.id == id), None)
     return named or next((job for job in found if job.state == outcome.RUNNING), found[0] if found else None)
@@ -143,7 +143,7 @@ class Job:
         return outcome.failure_of(*self._read_state(), self.log(20))
 
     def log(self, tail: int = 200) -> str:
-        """Return the last `tail` lines of the command's standard error; of a progress bar only its last state."""
+        """Return the last `tail` lines of the command's standard error, with only the last state of a progress bar."""
         data = b""
         for name in (supervisor.LOG, supervisor.OLDER_LOG):
             data = progress_log.read_end(self.folder / name, LOG_TAIL_BYTES - len(data)) + data
@@ -153,7 +153,7 @@ class Job:
     def stop(self, grace: float = STOP_SECONDS) -> str:
         """Ask the job to save its work and end, kill it if it still runs after `grace` seconds, and return its state.
 
-        Never touches an unrelated process to which the system has given the same process id.
+        Never signals an unrelated process that has got the same process id.
         """
         record = read_record(self.folder)
         who = record.pid, record.born

@@ -22,7 +22,7 @@ from bye_core.runs.jobs.record import Record, write_record
 SUPERVISOR = Path(supervisor_script.__file__)
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
-NICE = 5  # so that the page stays quick while a scan takes every core (ours)
+NICE = 5  # lower priority, so that the page stays responsive while a scan uses all cores (ours)
 
 
 def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
@@ -38,11 +38,11 @@ def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
             cwd=record.cwd,
             env=_environment(env),
         )
-        # Collects the exit code at once, so that no zombie remains while this server runs.
+        # Wait for the exit code in a thread, so that no zombie process remains while this server runs.
         threading.Thread(target=supervisor.wait, name=f"job {folder.name}", daemon=True).start()
         attempt = record.attempt + 1
         born = birth(supervisor.pid)
-        assert supervisor.stdin is not None  # it is a pipe
+        assert supervisor.stdin is not None  # for the type checker: it is a pipe
         with supervisor.stdin as orders:
             write_record(folder, replace(record, attempt=attempt, pid=supervisor.pid, born=born, begins=begins))
             command = [sys.executable, "-m", "bye_core", record.kind, *record.arguments, "--progress", "jsonl"]

@@ -44,8 +44,8 @@ def final_state(line: Mapping[str, Any], end: Mapping[str, Any]) -> str:
 def failure_of(state: str, line: Mapping[str, Any], end: Mapping[str, Any], log: str) -> Failure | None:
     """Return why a job in `state` failed or was lost, None in every other state. `log`: the last lines of its log."""
     if state == LOST:
-        problem = "The job's process is gone without an exit record: it was killed, or the machine was restarted."
-        return Failure("Lost", problem, "Resume the job: what it has saved is kept.")
+        problem = "The job ended without an exit record: its process was killed, or the machine was restarted."
+        return Failure("Lost", problem, "Resume the job. Its saved results are kept.")
     if state != FAILED:
         return None
     if "error" in line:

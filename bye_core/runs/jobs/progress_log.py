@@ -113,7 +113,7 @@ def _tail(path: Path, begin: int, size: int) -> tuple[list[bytes], bool]:
     """Return (complete lines in the last `size` bytes after `begin`, whether these are all lines after `begin`)."""
     end = path.stat().st_size if path.exists() else 0
     start = max(begin, end - size)
-    # One more byte tells whether the first line is complete.
+    # Read one more byte, which shows whether the first line is complete.
     before = 1 if start > begin else 0
     lines = _read(path, start - before).split(b"\n")
     return lines[before:-1], not before

@@ -100,7 +100,7 @@ def paper(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -
 
 def use(parts: Parts, session: Session, trial: Trial) -> Update:
     saved = comparison.use(session, trial)
-    gr.Info("In use now. Review, Export and the command line see this detection.", duration=4)
+    gr.Info("Saved. Review, Export and the command line now use this detection.", duration=4)
     return {parts.session: saved}
 
 

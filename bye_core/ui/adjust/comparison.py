@@ -116,7 +116,7 @@ def detected_run(session: Session) -> tuple[OpenRun, Detection]:
     Raises: NotReady if no run is open, no sample is scored or no detection is saved; NoSuchRun if the run is gone.
     """
     if not session.run:
-        raise NotReady(state="closed", what="No run is open.", advice="Open the demo, or scan a data set of your own.")
+        raise NotReady(state="closed", what="No run is open.", advice="Open the demo, or scan your own data set.")
     opened = open_run(workspace_of(session.visitor).run_path(session.run))
     count = len(opened.table.ids)
     if not count:

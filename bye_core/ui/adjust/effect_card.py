@@ -8,11 +8,11 @@ from typing import Any
 
 from bye_core.ui.adjust.trial import Effect
 
-# The lists that the page can open by name, with their tooltips.
+# The lists that a button can open, with the tooltip of the button.
 LISTS = {
     "added": "flagged now, but not with the settings in use",
     "removed": "no longer flagged",
-    "borderline": "a small shift of the cut-off would change their flag",
+    "borderline": "flagged or not depending on small changes of the cut-off",
     "accepted": "accepted by hand, but flagged",
     "rejected": "rejected by hand, but not flagged",
 }

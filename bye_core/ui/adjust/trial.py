@@ -1,4 +1,4 @@
-"""The settings that Adjust tries, and what they would change. No gradio.
+"""The settings that Adjust tries, and the changes that they would cause. No gradio.
 
 The detection of a trial is compared with the run's own, with the decisions of reviewers, and with a truth file if a
 person loaded one.
@@ -15,16 +15,17 @@ import numpy as np
 from bye_core.detect import DETECTORS, PAPER, score
 from bye_core.records import Decision, Detection
 
-# Ours. A sample is borderline within this share of the distance from the cut-off to the mean of its side. On a Gaussian
-# side with the cut-off at three standard deviations, that is the farthest 1%.
+# Ours. A sample is borderline if its distance to the cut-off is at most this share of the distance from the cut-off to
+# the mean of its side. For a Gaussian side with the cut-off at three standard deviations, that is about 1% of the
+# samples.
 CLOSE = 0.2
-# Ours. Without a cut-off, a sample is borderline with a score between these.
+# Ours. Without a cut-off, a sample is borderline if its score is between these values.
 UNSURE = (0.1, 0.9)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The run, method and settings to try.
+    """The run, the method and the settings to try.
 
     `settings` holds only the settings that differ from the method's defaults, sorted by name.
     """
@@ -50,7 +51,7 @@ def settled(run: str, method: str, settings: Mapping[str, Any]) -> Trial:
     """Return a trial with the settings that differ from the defaults."""
     usual = defaults(method)
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    # BYE records the entropy formula even where it follows from the BSI formula.
+    # BYE records the entropy formula even if it follows from the BSI formula.
     if plain.get("entropy") is not None and plain["entropy"] == plain.get("bsi", usual.get("bsi")):
         plain["entropy"] = None
     return Trial(run, method, tuple(sorted((n, v) for n, v in plain.items() if n in usual and v != usual[n])))

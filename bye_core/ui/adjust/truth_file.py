@@ -14,7 +14,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FOLDER = "truth"
-LARGEST = 64 * 2**20  # bytes: some millions of ids
+LARGEST = 64 * 2**20  # largest size in bytes: some millions of ids
 
 
 class TruthOfAnother(DataError):

@@ -16,10 +16,10 @@ from bye_core.ui.shared.events import QUIET, SESSION
 from bye_core.ui.shared.messages import alert, note, warn
 
 WITHOUT = (
-    "If you know which samples are poisoned, load the list. It colours the histograms and gives F1. "
-    "No detector sees it."
+    "If you know which samples are poisoned, load their list. It is used for the colours of histograms and for F1. "
+    "Detectors never read it."
 )
-WITH = "{count:,} samples of this run are known to be poisoned. Colours and F1 use them. No detector does."
+WITH = "{count:,} samples of this run are known to be poisoned. Colours and F1 use this list. Detectors never read it."
 
 
 def build_truth(frame: Frame) -> None:

@@ -1,4 +1,4 @@
-"""The Adjust side bar: try settings of the detection, see their effect at once, then use or discard them."""
+"""Builds the Adjust side bar: try settings of the detection, see their effect, then save or discard them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bye_core.ui.web.scripts import start_module
 # Handlers that write the trial run one at a time, so that no change is lost.
 TRIAL = {**QUIET, "concurrency_id": "trial", "concurrency_limit": 1, "trigger_mode": "always_last"}
 
-# Layers opens the side bar by itself; on other tabs a person opens it.
+# The side bar opens automatically in Layers. On other tabs, the user opens it.
 VISIBLE = in_front(
     "layers", "document.querySelector('#adjust')?.closest('.sidebar')?.classList.contains('open') === true"
 )

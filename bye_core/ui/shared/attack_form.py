@@ -13,14 +13,14 @@ from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
 from bye_core.ui.workspace import Workspace
 
-TEST = demo_run.DEMO / "data" / "test.json"  # the demo's test set
+TEST = demo_run.DEMO / "data" / "test.json"  # the form's value for the demo's test set
 PAPER_SIZE = 1 / 16  # side of the patch / shorter side of the image in BYE, arXiv 2505.16916
 TARGET = FixedAnswer().text
 NO_TRIGGER = "none"
 
 
 class NoTruthFile(DataError):
-    problem = "There is no truth file {path}."
+    problem = "The truth file {path} does not exist."
     remedy = "Enter the path of the truth.json that `poison` wrote, or leave the field empty and choose a trigger."
 
 

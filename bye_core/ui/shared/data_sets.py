@@ -32,8 +32,8 @@ DEMO, DEMO_TITLE = "demo", "the demo's set"  # key and name of the demo's set
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
 LATEST = "latest.json"
 KEPT_ENTRIES = 12  # recently opened sets
-SPARE_BYTES = 2**30  # of the disk stay free on a public host, for scans and decisions
-STAMPED = 64  # files at the top of a folder that are watched for changes
+SPARE_BYTES = 2**30  # share of the disk that stays free on a public host, for scans and decisions
+STAMPED = 64  # number of files in a folder whose changes are detected
 _loaded, _writing = Cache(3), Lock()
 
 
@@ -43,12 +43,12 @@ class NothingChosen(DataError):
 
 
 class NoSuchSet(DataError):
-    problem = "The data set {name} does not exist here any more."
+    problem = "The data set {name} no longer exists here."
     remedy = "Choose a data set from the list, or upload this one again."
 
 
 class TooManySets(DataError):
-    problem = "You keep {count} uploaded data sets, which is the limit of this public demo."
+    problem = "You have {count} uploaded data sets, which is the limit of this public demo."
     remedy = "Remove one from the list of your data sets, then upload again."
 
 
@@ -134,7 +134,7 @@ def find(workspace: Workspace, key: str) -> Choice:
 
 
 def remember(workspace: Workspace, choice: Choice) -> None:
-    """Store `choice` as the first of the recently opened sets, with the current time."""
+    """Store `choice` as the most recently opened set, with the current time."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with _writing:
         others = [entry for entry in recent(workspace) if entry.key != choice.key]
@@ -251,7 +251,7 @@ def remove(workspace: Workspace, key: str) -> None:
 
 
 def free_folder(root: Path, words: str, *others: Path) -> Path:
-    """Return the path for a new folder in `root`, named after `words`. The name is free in `root` and all `others`."""
+    """Return the path for a new folder in `root`, named after `words`. The name is new in `root` and `others`."""
     stem = folder_name(words, "set")
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
     roots = (root, *others)

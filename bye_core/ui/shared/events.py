@@ -94,7 +94,7 @@ def if_in_front(handler: Handler) -> Handler:
 
 
 def needs_visitor(handler: Handler) -> Handler:
-    """Wrap `handler(parts, session, ...)` so that it does nothing until the page has told which visitor opened it."""
+    """Wrap `handler(parts, session, ...)` so that it does nothing while the visitor is unknown."""
 
     @wraps(handler)
     def listener(parts: Parts, session: Session, *inputs: Any) -> Any:

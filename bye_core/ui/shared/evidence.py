@@ -48,12 +48,12 @@ def arguments(run: Path) -> list[str]:
 
 
 def start(place: Workspace, run: runs.Run) -> jobs.Job:
-    """Start the causal check in a process of its own. It resumes where an earlier one stopped.
+    """Start the causal check as a job. It resumes an earlier check that was stopped.
 
     Raises: NotHere on a public host; NothingDetected if the run has no detection; TooManyJobs if too many jobs run.
     """
     if hosted():
-        raise NotHere(what="Asking the model again", instead="Run the app, or the command, on your own machine.")
+        raise NotHere(what="The causal check", instead="Run the app, or the command, on your own machine.")
     run_dossier(run)
     name = run.path.name
     folder = data_sets.free_folder(place.jobs, f"{name}-why")

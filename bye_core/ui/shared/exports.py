@@ -21,7 +21,7 @@ class BadName(SettingError):
 
 
 class NotExported(RunError):
-    problem = "There is no export named {name} yet."
+    problem = "The export {name} does not exist yet."
     remedy = "Export the data set first."
 
 

@@ -18,13 +18,13 @@ from bye_core.records import Sample
 from bye_core.runs import RunSettings
 from bye_core.ui.shared.cache import Cache
 
-# Longest edge in pixels. The page shows no image larger, and a thumbnail 56 px wide at double density.
+# Longest edge in pixels. The page shows no larger image. Thumbnails are 56 px wide on screens with double density.
 DISPLAY, THUMBNAIL = 1024, 112
-# Smaller images are sent without loss, so that a trigger of a few pixels stays unchanged.
+# Images with at most so many pixels are sent without loss, so that a small trigger stays unchanged.
 LOSSLESS_PIXELS = 256 * 256
 
 KEPT_SETS, KEPT_IMAGES, KEPT_THUMBNAILS = 4, 64, 4096
-# An unreadable set is tried again after this time, not with every thumbnail.
+# seconds after which an unreadable data set is read again, instead of with every thumbnail
 RETRY_SECONDS = 5.0
 
 
@@ -49,7 +49,7 @@ _sets, _images, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_IMAGES), Cache(KEPT_T
 
 
 def data_set(settings: RunSettings) -> DataSet:
-    """Return the run's data set as it is on disk now. It stays in memory until its file changes.
+    """Return the run's data set. It stays in memory until its file changes.
 
     Raises: DataError if the data set cannot be read.
     """
@@ -122,7 +122,7 @@ def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
 def encoded(image: Image.Image, longest: int) -> Shown:
     """Scale `image` down in place to at most `longest` pixels a side, and encode it as a data URI."""
     size = image.size
-    # The reducing gap halves large images first: a fifth of the time, without visible difference.
+    # The reducing gap shrinks large images roughly first: it takes a fifth of the time, without visible difference.
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     content = io.BytesIO()
     if longest == THUMBNAIL:

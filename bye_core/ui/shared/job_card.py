@@ -49,7 +49,7 @@ def pace(standing: jobs.JobProgress, unit: str = "samples") -> list[str]:
     return facts
 
 
-def card(workspace: Workspace, job: jobs.Job, starting: str = "starting: loading the model") -> str:
+def card(workspace: Workspace, job: jobs.Job, starting: str = "loading the model") -> str:
     """Return the HTML of a job: its state, progress, failed samples with their reasons, error and log.
 
     `starting` describes a running job that has not counted its samples yet.
@@ -88,7 +88,7 @@ def progress_bar(standing: jobs.JobProgress, running: bool) -> str:
 
 
 def _failed_samples(workspace: Workspace, job: jobs.Job) -> str:
-    """Return the HTML that says how many samples could not be read, and why."""
+    """Return the HTML with the number of samples that could not be read, and the reasons."""
     path = workspace.runs / job.id
     if not runs.is_run(path):
         return ""
@@ -97,7 +97,7 @@ def _failed_samples(workspace: Workspace, job: jobs.Job) -> str:
     except ByeError:
         return ""
     return (
-        f"<details><summary>{len(faults):,} left out, and why</summary><p class='bye-note'>The scan skips these "
+        f"<details><summary>{len(faults):,} left out, with reasons</summary><p class='bye-note'>The scan skips these "
         f"samples, and an export leaves them out.</p><ul>{_fault_lines(faults)}</ul></details>"
     )
 
@@ -119,7 +119,7 @@ def _log(job: jobs.Job, state: str) -> str:
 
 
 def failure_alert(failure: jobs.Failure | None) -> str:
-    """Return the HTML alert that says why a job failed; "" if it did not fail."""
+    """Return the HTML alert with the reason why a job failed; "" if it did not fail."""
     if failure is None:
         return ""
     problem, remedy = (escape(clip(discreet(part), 1500)) for part in (failure.problem, failure.remedy))

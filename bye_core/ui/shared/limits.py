@@ -13,12 +13,12 @@ MB, GB = 10**6, 10**9
 
 class TooManySamples(SettingError):
     problem = "The set has {count:,} samples; this public demo scans at most {most:,} at a time."
-    remedy = "Upload a part of it, or run the app on your own machine, where there is no such limit."
+    remedy = "Upload a part of the set, or run the app on your own machine, which has no such limit."
 
 
 class TooLargeHere(SettingError):
-    problem = "{name} takes {size}; this public demo downloads at most {most}."
-    remedy = "Choose a smaller data set or model, or run the app on your own machine, where there is no such limit."
+    problem = "{name} has {size}; this public demo downloads at most {most}."
+    remedy = "Choose a smaller data set or model, or run the app on your own machine, which has no such limit."
 
 
 class NotHere(SettingError):

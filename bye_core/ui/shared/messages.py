@@ -47,6 +47,6 @@ def note(words: str) -> str:
 
 
 def off_here(words: str, *commands: str) -> str:
-    """Return the HTML that replaces a tab on a public host: why the tab is off, and the commands to run instead."""
+    """Return the HTML that replaces a disabled tab on a public host: the reason, and the commands to run instead."""
     lines = escape("\n".join(commands))
     return f"<div class='bye-off'><p>{escape(words)}</p><pre><code>{lines}</code></pre></div>"

@@ -13,8 +13,11 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
 DEMO_MODEL, DEMO_ADAPTERS = demo_run.DEMO / "model", demo_run.DEMO / "adapters"
-SHIPPED, MINE = "demo", "own:"  # values on the page: the demo's model or adapters, and adapters of the workspace
-RECENT = 20  # runs whose models are offered
+SHIPPED, MINE = (
+    "demo",
+    "own:",
+)  # prefixes of values on the page: the demo's model and adapters, and adapters of the workspace
+RECENT = 20  # number of recent runs whose models are offered
 
 
 class NoModelChosen(ModelError):
@@ -100,7 +103,7 @@ def _folder_or_hub_name(value: str) -> str:
 
 
 def finished_adapter_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    """Return (label, path) of the finished adapters, newest first, then of the adapter that `run` was scanned with."""
+    """Return (label, path) of the finished adapters, newest first, and of the adapter with which `run` was scanned."""
     paths = [path for path in workspace.adapters.iterdir() if finished(path)] if workspace.adapters.is_dir() else []
     paths.sort(key=lambda path: -(path / CARD).stat().st_mtime)
     choices = [(path.name, str(path)) for path in paths]

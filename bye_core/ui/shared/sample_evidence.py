@@ -56,7 +56,7 @@ class Evidence:
 
     @cached_property
     def closeness(self) -> np.ndarray:
-        """[N] the value whose distance to the median says how typical a sample is.
+        """[N] the value whose distance to the median measures how typical a sample is.
 
         It is the value that the detection clusters, or the mean entropy without a detection.
         """
@@ -95,12 +95,12 @@ class Evidence:
         return Fact(label, value, form.format(np.median(usual)) if len(usual) else "")
 
     def summary(self, row: int) -> str:
-        """Return one sentence on what the detection says about this sample."""
+        """Return one sentence with the result of the detection for this sample."""
         detection, columns = self.detection, self.columns
         if detection is None:
-            return "No detection has run yet. The list is in the file's order. Detect in Layers."
+            return "No detection has run yet, so the list is in the order of the file. Run a detection in Layers."
         if not np.isfinite(columns.scores[row]):
-            return "Scanned after the last detection. Detect again in Layers."
+            return "This sample was scanned after the last detection. Run the detection again in Layers."
         if detection.verdict != POISONED:
             opening = "Not tested" if detection.verdict == NOT_TESTED else "Not flagged"
             return f"{opening}: {' '.join(detection.explanation)}"
@@ -111,7 +111,9 @@ class Evidence:
             why = f" {detection.reasons[0]}" if flagged and detection.method != PAPER and detection.reasons else ""
             return f"{word}: score {columns.scores[row]:.3f}.{why}"
         side = "below" if value < cut else "above"
-        tail = "its attention collapses onto few cells" if flagged else "its attention is spread like most samples'"
+        tail = (
+            "its attention collapses onto few cells" if flagged else "its attention is spread like that of most samples"
+        )
         return f"{word}: {tail}. Entropy {value:.2f} nats, {side} the cut-off {cut:.2f}."
 
     def typical(self, row: int, chosen: np.ndarray) -> tuple[int, bool] | None:
@@ -166,6 +168,6 @@ def short(text: str, limit: int = LONGEST_TEXT) -> str:
 
 
 def conversation(sample: Sample) -> list[dict[str, Any]]:
-    """Return all turns of the conversation, shortened; nothing if it has only one question and one answer."""
+    """Return all turns of the conversation, shortened; [] if it has only one question and one answer."""
     plain = [turn.role for turn in sample.turns] == ["user", "assistant"]
     return [] if plain else [{"role": turn.role, "text": short(turn.text)} for turn in sample.turns[:50]]

@@ -19,12 +19,12 @@ CHOICES = {"accept": ACCEPTED, "reject": REJECTED}
 SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "all")
 SORTS = ("suspicious", "uncertain", "file")
 
-# Bits of a mark, as the page reads them (assets/queue.js).
+# Bits of a mark. The page reads them too (assets/scripts/review/page.js).
 FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT = 1, 2, 4
-UNSCANNED = 255  # the mark of a sample that no scan has reached
+UNSCANNED = 255  # the mark of a sample that is not scanned yet
 BITS = {"flagged": FLAGGED_BIT, "accepted": ACCEPTED_BIT, "rejected": REJECTED_BIT, "unscanned": UNSCANNED}
 
-# Questions and answers offered as filters; rarer ones are reached from a sample that has them.
+# Number of questions and answers offered as filters. A sample's page offers its own question and answer too.
 FACETS = 50
 
 
@@ -101,7 +101,7 @@ class Columns:
     def orders(self) -> Mapping[str, np.ndarray]:
         """All rows, sorted in each order of SORTS. Equal rows are in the order of the file."""
         rows = np.arange(len(self.ids))
-        # Many scores are 1.000. Among equal scores, the values put the clearest sample first.
+        # Many scores are 1.000. Samples with equal scores are sorted by value, the clearest sample first.
         towards = self.values if self.side == "high" else -self.values
         doubt = np.abs(self.scores - 0.5) if self.cutoff is None else np.abs(self.values - self.cutoff)
         # NaN sorts last in all orders.

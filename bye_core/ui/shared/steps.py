@@ -1,4 +1,4 @@
-"""Sends the updates of handlers that take a long time."""
+"""Controls how handlers with many updates send them to the page."""
 
 from __future__ import annotations
 

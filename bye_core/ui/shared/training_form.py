@@ -19,7 +19,7 @@ SWITCHES = ("projector", "vision", "gradient_checkpointing", "qlora")
 SETTINGS = (*MAIN, *MORE, *SWITCHES)
 DEFAULTS = FinetuneSettings()
 
-# Label and help of each field. They are short, so that fields side by side have the same height.
+# Label and help of each field. They are short, so that adjacent fields have the same height.
 LABELS = {
     "rank": ("Rank", "of the LoRA matrices"),
     "alpha": ("Alpha", "scale: alpha / rank"),
@@ -46,7 +46,7 @@ LABELS = {
 def check_allowed() -> None:
     """Check that fine-tuning is allowed here. Raises: NotHere on a public host, where visitors share a few cores."""
     if hosted():
-        raise NotHere(what="Fine-tuning", instead="Run the app, or the command, on your own machine.")
+        raise NotHere(what="Fine-tuning", instead="Run the app or the command on your own machine.")
 
 
 def setting_field(name: str, tab: str) -> Any:

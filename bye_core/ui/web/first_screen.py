@@ -1,4 +1,4 @@
-"""Serves the app's HTML with one tab already in it, so that its first sample shows while Gradio still loads.
+"""Serves the app's HTML with one tab included, so that its first sample is visible while Gradio still loads.
 
 Gradio draws its page after some eighty scripts and hundreds of components. The first screen needs none of them: its
 scripts start from the HTML, and move the screen into Gradio's component after Gradio has created it. The HTML is made
@@ -23,7 +23,7 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
 from bye_core.ui.web import scripts
 
-KEPT = 16  # pages: each contains the address under which it was requested
+KEPT = 16  # number of cached pages; each contains the address under which it was requested
 # Gradio makes the address in the page from these request headers.
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 
@@ -49,7 +49,7 @@ class Screen:
 
     @property
     def modules(self) -> list[str]:
-        """All modules except main.js and early.js. The browser loads them at once instead of import by import."""
+        """All modules except main.js and early.js. The browser preloads them in parallel."""
         paths = sorted((scripts.FOLDER / self.scripts).glob("*.js"))
         names = [path.relative_to(scripts.FOLDER).as_posix() for path in paths]
         return [name for name in names if name != self.early]
@@ -99,7 +99,7 @@ class FirstScreen:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         key = (scope["scheme"], scope.get("root_path"), *(headers.get(name) for name in ADDRESS))
-        # For a deep link, and for no other query, Gradio answers with other HTML.
+        # Only for a deep link does Gradio return other HTML; it ignores other queries.
         deep_link = b"deep_link" in scope["query_string"]
         compressed = None if deep_link else self._kept.get(key)
         if compressed is None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-REFUSAL = {"detail": "This site may not call the app. Open the app itself, or call it from a program."}
+REFUSAL = {"detail": "Pages of this site may not call the app. Open the app's own page, or call it from a program."}
 _FOREIGN_FILE = re.compile(r"/file[=/]\s*https?:", re.IGNORECASE)
 
 

@@ -14,7 +14,7 @@ from bye_core.files import ASSETS
 FOLDER = ASSETS / "scripts"
 PREFIX = "bye/scripts"
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
-# Said here, as browsers refuse modules of another type, and `mimetypes` depends on the system and on other packages.
+# Not from `mimetypes`, which depends on the system and on other packages. Browsers refuse modules of another type.
 MODULE_TYPE = (b"content-type", b"text/javascript; charset=utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Serves Gradio's scripts and styles compressed, and answers HEAD /, without asking Gradio.
+"""Serves Gradio's scripts and styles compressed, and answers HEAD / itself.
 
 Gradio, Starlette and brotli-asgi compress each file again for every visitor, plotly alone in 0.1 s (measured, one
 core). Here each file is compressed once.
@@ -16,8 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(gradio.__file__).parent / "templates/frontend/assets"
 PREFIX = "/assets/"
-KINDS = {".js": "text/javascript", ".css": "text/css"}  # any package may change the table of the module mimetypes
-QUALITY = 5  # of 0..11: 4.6 MB of plotly in 0.1 s
+KINDS = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+}  # not from the module mimetypes, whose table any package may change
+QUALITY = 5  # quality, 0..11: compresses plotly (4.6 MB) in 0.1 s
 # Every name contains a hash of the content.
 HEADERS = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
 

@@ -59,7 +59,9 @@ def test_summary_says_which_side_of_the_cutoff(row, words):
 
 def test_summary_without_detection_and_of_a_later_scan():
     evidence = made()
-    assert "Detect in Layers" in Evidence(evidence.table, None, sample_queue.columns(evidence.table, None)).summary(0)
+    assert "Run a detection in Layers" in Evidence(
+        evidence.table, None, sample_queue.columns(evidence.table, None)
+    ).summary(0)
     later = ScanTable(("z",), np.ones((1, 2)), np.ones((1, 2)), questions=("q",), answers=("a",))
     columns = sample_queue.columns(later, evidence.detection)
     assert "after the last detection" in Evidence(later, evidence.detection, columns).summary(0)

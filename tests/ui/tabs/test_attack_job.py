@@ -121,7 +121,7 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     ("changes", "said"),
     [
         ({"triggers": []}, "Choose a trigger"),
-        ({"kind": "swap"}, "Name the word to look for"),
+        ({"kind": "swap"}, "Enter the word to replace"),
         ({"rate": None}, "is not a number from 0 to 1"),
         ({"rate": 0.9, "only_answer": "two"}, "can be poisoned"),
         ({"seed": -1}, "is negative"),

@@ -42,7 +42,7 @@ def test_the_table_escapes_what_people_wrote_and_pages():
     assert page.count("<tr>") == 1 + summary.PAGE
     assert "a &lt;b&gt;dot&lt;/b&gt;" in page
     assert "<b>dot" not in page
-    assert "Nothing is removed" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
+    assert "No record is removed" in summary.removed_table(ExportPlan(("a",), (), (), ()), {}, 0)
 
 
 def test_numbers_of_a_run_add_up_and_are_those_of_the_export(run, run_path, tmp_path):

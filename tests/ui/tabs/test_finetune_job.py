@@ -156,7 +156,7 @@ def test_what_was_found_before_the_first_step_is_shown(workspace, model):
     shown = status_card.preflight(job)
     for words in ("1,186", "5 to 9, median 7", "about 3.1 GB of 2.0 GB", "&lt;7&gt;: It has 900 tokens", "3 left out"):
         assert words in shown
-    assert "may not fit" in shown
+    assert "may be too small" in shown
     assert status_card.preflight(SimpleNamespace(history=lambda: SimpleNamespace(steps=steps[1:]))) == ""
     assert finetune_job.saved_step(job) == 0
     checkpoint = workspace.adapters / "a" / "checkpoints" / "checkpoint-12"

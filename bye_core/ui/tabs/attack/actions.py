@@ -19,7 +19,7 @@ from bye_core.ui.tabs.attack.job import Form
 from bye_core.ui.workspace import Workspace, workspace_of
 
 NO_TRIGGER = "Choose a trigger to preview it on samples."
-NO_WORD = "Name the word to look for. Samples with this word in the answer can be poisoned."
+NO_WORD = "Enter the word to replace. Only samples with this word in the answer can be poisoned."
 
 
 FIELD_NAMES = (*(name for name in Form.__dataclass_fields__ if name != "settings"), *attack_job.SETTINGS)
@@ -154,7 +154,7 @@ def _visible_fields(parts: Parts, form: Form) -> Update:
 
 
 def choose_target(parts: Parts, kind: str, text: str) -> Update:
-    """Fill in the default text of the chosen kind of target, unless the user has changed the text."""
+    """Fill in the default text for the chosen kind of target, unless the user has changed the text."""
     usual = [words for _, words in attack_job.TARGET_WORDS.values()]
     return {parts.named()["text"]: attack_job.TARGET_WORDS[kind][1] if not text or text in usual else gr.skip()}
 
@@ -196,7 +196,7 @@ def _followed(workspace: Workspace, watch: Watch) -> jobs.Job | None:
 
 
 def _card(workspace: Workspace, job: jobs.Job, state: str) -> str:
-    """Return the HTML of the job and of the strength of the change in the written images."""
+    """Return the HTML of the job, and how much the trigger changed the written images."""
     result = (job.result() or {}) if state == jobs.DONE else {}
     words = [f"{result['poisoned']:,} samples poisoned"] if "poisoned" in result else []
     if "psnr" in result:

@@ -26,7 +26,7 @@ from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "poison"
 CLEAN = demo_run.DEMO / "data" / "clean.json"
-SHOWN = 3  # samples at a time
+SHOWN = 3  # number of samples on a page of previews
 LONGEST_SIDE = 1024  # pixels; larger images are scaled down for the preview
 # Label of each kind of target, and the text that it starts with.
 TARGET_WORDS = {

@@ -16,7 +16,7 @@ from bye_core.ui.shared.messages import alert, clip
 
 SIDE = 448  # pixels of the longer side: a third of the page on a dense screen
 LONGEST_TEXT = 400  # characters
-SIMILAR = 0.5  # share of common words from which two texts are shown as one
+SIMILAR = 0.5  # smallest share of common words with which two texts are shown as one
 
 
 def cards(previews: Iterable[tuple[str, Preview | ByeError]]) -> str:
@@ -55,7 +55,7 @@ def _card(preview: Preview) -> str:
         images = "".join(_figure(title, image, preview.id) for title, image in shown if image is not None)
         facts.append("image unchanged" if unchanged else f"PSNR {preview.psnr:.1f} dB")
     if preview.boxes:
-        facts.append("1 place" if len(preview.boxes) == 1 else f"{len(preview.boxes)} places")
+        facts.append("1 position" if len(preview.boxes) == 1 else f"{len(preview.boxes)} positions")
     texts = (("question", preview.questions), ("answer", preview.answers))
     rows = "".join(f"<dt>{name}</dt><dd dir='auto'>{changed_words(*pair)}</dd>" for name, pair in texts)
     items = "".join(f"<span>{fact}</span>" for fact in facts)

@@ -153,7 +153,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     drawing = {"concurrency_limit": 2, **QUIET}
 
     tab.select(bind(actions.enter), [*known, *fields], outputs, **drawing)
-    # This listener takes no field: Gradio's page would check each field at every step of all other listeners.
+    # This listener has no field as input: Gradio's page would check each field at every step of all other listeners.
     frame.opened.change(bind(actions.change_session), [*known, parts.due], parts.due, **QUIET)
     parts.due.change(bind(actions.enter), [*known, *fields], outputs, **drawing)
     frame.pulse.tick(bind(actions.refresh), known, outputs, **QUIET)

@@ -23,8 +23,8 @@ from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.workspace import Workspace, workspace_of
 
 NO_DATA = "No data set is chosen yet. Choose the suspect set in Data, then clean it here."
-NOTHING = "Nothing was cleaned here yet. A cleaning continues when this page is closed."
-NAME = 7  # index of the name among the fields
+NOTHING = "No data set was cleaned here yet. A cleaning continues if you close this page."
+NAME = 7  # index of the name field
 SETTINGS = tuple(field.name for field in fields(FinetuneSettings))
 
 
@@ -34,7 +34,7 @@ class Watch:
 
     job, state  the followed cleaning and its last known state
     card        the HTML of that cleaning
-    filled_for  visitor and data set that the form was filled for, () before the tab was first opened
+    filled_for  visitor and data set for which the form was filled, () before the tab was first opened
     """
 
     job: str = ""
@@ -87,7 +87,7 @@ def change_session(parts: Parts, session: Session, watch: Watch) -> Update:
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
     """Fill the form for the chosen set unless it is filled for it already. Show the followed cleaning."""
-    if not session.visitor:  # the tab was opened before the visitor is known: change_session fills it then
+    if not session.visitor:  # The visitor is not known yet; change_session fills the form later.
         return {parts.watch: replace(watch, filled_for=("", ""))}
     workspace, data = workspace_of(session.visitor), chosen_set(session)
     if (session.visitor, data) == watch.filled_for:
@@ -107,7 +107,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
-    """Show the command that the Start button would run now, or what is wrong with the form."""
+    """Show the command that the Start button would run now, or the error in the form."""
     if not chosen_set(session):
         return {parts.command: "", parts.notice: ""}
     try:
@@ -119,7 +119,7 @@ def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
 
 @needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Show the followed cleaning. What has not changed is not sent again."""
+    """Show the followed cleaning. Unchanged parts are not sent again."""
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:
@@ -152,7 +152,7 @@ def tick(parts: Parts, session: Session, watch: Watch) -> Update:
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     job = clean_job.start(workspace_of(session.visitor), chosen_set(session), read_form(values))
     return {
-        # The name is taken now: the next cleaning gets another.
+        # The name is used now, so the form proposes another one.
         **preview(parts, session, watch, *values[:NAME], "", *values[NAME + 1 :]),
         **refresh(parts, session, replace(watch, job=job.id, card="")),
         parts.fields[NAME]: "",
@@ -198,6 +198,6 @@ def open_stage(parts: Parts, session: Session, watch: Watch, event: gr.EventData
     if opens == "files":
         return {parts.opened: f"<p class='bye-ok'>The cleaned set: <bdi>{escape(str(folder.data))}</bdi></p>"}
     page = escape(folder.report.read_text(encoding="utf-8"), quote=True)
-    # The report needs no script, so the frame gets no permissions. It also keeps the report's style to itself.
+    # The report needs no scripts, so the frame has no permissions. The frame also isolates the report's style sheet.
     frame = f"<iframe class='bye-report' title='Report' sandbox='' srcdoc=\"{page}\"></iframe>"
     return {parts.opened: f"<p class='bye-note'>The report's file: <bdi>{escape(str(folder.report))}</bdi></p>{frame}"}

@@ -22,7 +22,7 @@ from bye_core.ui.shared.training_form import check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
 KIND, FOLDER = "clean", "cleanings"
-# Stages that run only where poisoning is found.
+# stages that run only if poisoning is found
 AFTER_POISON = ("export", "finetune cleaned", "evaluate cleaned")
 # The model that each training stage makes.
 TRAININGS = {"finetune suspect": "suspect", "finetune cleaned": "cleaned", "finetune random": "random"}

@@ -11,7 +11,7 @@ from bye_core.ui.shared import job_card
 from bye_core.ui.tabs.clean.job import Stage, stages
 
 STATES = {"done": "done", "running": "running", "waiting": "waiting", "skipped": "not needed"}
-# Title of each stage, and what its button opens.
+# Title of each stage, and the kind of its button.
 STAGES = {
     "finetune suspect": ("Fine-tune on everything", "log"),
     "scan": ("Scan the fine-tuned model's attention", "review"),

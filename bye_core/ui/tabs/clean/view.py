@@ -25,7 +25,7 @@ CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-open]');
   if (button) trigger('click', { stage: button.dataset.open });
 });"""
-# The result is shown below a form that is longer than most screens.
+# Scroll to the result, which is below a form that is longer than most screens.
 SHOW_OPENED = """() => requestAnimationFrame(() => setTimeout(() =>
   document.getElementById('clean-opened').scrollIntoView({ behavior: 'smooth' })))"""
 FIRST_SETTINGS = ("epochs", "rate", "batch", "rank", "alpha")
@@ -90,7 +90,7 @@ def _form() -> tuple[Any, ...]:
         info="replaces the trigger, its size and its answer", max_lines=1, elem_id="clean-truth",
     )  # fmt: skip
     random = gr.Checkbox(
-        False, label="Compare with dropping a random 20%", info="one more fine-tuning", elem_id="clean-random"
+        False, label="Compare with dropping a random 20%", info="needs one more fine-tuning", elem_id="clean-random"
     )
     return model, test, trigger, size, target, truth, random
 
@@ -102,7 +102,7 @@ def _settings() -> tuple[Any, ...]:
         name = gr.Textbox("", label="Name", placeholder="by the data set", max_lines=1, elem_id="clean-name")
         with gr.Row():
             fields = {setting: setting_field(setting, "clean") for setting in (*FIRST_SETTINGS, *others)}
-        # One per line: side by side, checkboxes shrink until they cannot be read.
+        # One checkbox per line: side by side, their labels would be too narrow to read.
         fields |= {setting: setting_field(setting, "clean") for setting in SWITCHES}
     return name, *(fields[setting] for setting in actions.SETTINGS)
 

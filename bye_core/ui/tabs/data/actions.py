@@ -1,4 +1,4 @@
-"""The handlers of the Data tab: open, upload and remove data sets, say how to read them, check every image."""
+"""The handlers of the Data tab: open, upload and remove data sets, choose how to read them, check every image."""
 
 from __future__ import annotations
 

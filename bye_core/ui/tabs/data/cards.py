@@ -22,11 +22,11 @@ from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.messages import clip, discreet
 from bye_core.ui.tabs.data.validation import Checked
 
-PAGE = 24  # cards
+PAGE = 24  # number of cards on a page
 THUMBNAIL = 320  # pixels of the longer side: a card's width on a dense screen
-KEPT = 2000  # thumbnails
+KEPT = 2000  # number of thumbnails kept in memory
 SHOWN = {"question": 220, "answer": 160, "id": 60}  # characters
-SHOWN_FAULTS = 30  # of each kind
+SHOWN_FAULTS = 30  # number of faults shown of each kind
 _thumbnails = Cache(KEPT)
 _decoders = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
@@ -62,7 +62,7 @@ def cards(dataset: DataSet, page: int) -> str:
     """Return the HTML cards of one page of the usable samples. Pages count from 0."""
     samples = dataset.samples[page * PAGE : (page + 1) * PAGE]
     if not samples:
-        return "<p class='bye-empty'>No record of this set can be used. The faults below say why.</p>"
+        return "<p class='bye-empty'>No record of this set can be used. The list of faults below gives the reasons.</p>"
     thumbnails = _decoders.map(partial(thumbnail, dataset), samples)
     items = (_card(sample, source) for sample, source in zip(samples, thumbnails, strict=True))
     return f"<ol class='bye-cards'>{''.join(items)}</ol>"

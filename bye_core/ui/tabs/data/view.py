@@ -54,7 +54,7 @@ def _lay_out(session: gr.State) -> actions.Parts:
             file = gr.Dropdown([], label="Annotation file", visible=False, interactive=True)
             format = gr.Dropdown(FORMAT_CHOICES, value=AUTOMATIC, label="Format", elem_id="data-format")
             columns = tuple(gr.Dropdown([], label="Column", visible=False, interactive=True) for _ in range(SLOTS))
-        again = gr.Button("Read it this way", size="sm", elem_id="data-again")
+        again = gr.Button("Read with these settings", size="sm", elem_id="data-again")
     with gr.Column(visible=False) as view:
         with gr.Row(elem_classes="bye-set-row"):
             summary = gr.HTML(elem_id="data-summary")

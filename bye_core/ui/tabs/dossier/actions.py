@@ -1,4 +1,4 @@
-"""What Dossier shows and does: the evidence on the flagged samples, and the causal check with the model."""
+"""The handlers of Dossier: show the evidence on the flagged samples, and run the causal check."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ UNDETECTED = "No detection has run yet. Find suspicious samples in Layers first.
 NOTHING = "No sample of this run is flagged, so there is nothing to explain."
 CHECK = (
     "What causes the answers? The scanned model answers each flagged sample again: unchanged, with the suspected spot "
-    "covered (or the suspected words left out), and with as much of something else removed. If the answer stays, more "
-    "of what the model looks at is covered. What changes the answer is pasted into three other images."
+    "covered or the suspected words removed, and with an equally large control removed. If the answer stays the same, "
+    "further attention peaks are covered. A spot that changes the answer is pasted into three other images."
 )
 
 
@@ -41,7 +41,7 @@ class Watch:
 class Parts(events.Parts):
     watch: gr.State
     pulse: gr.Timer
-    told: gr.HTML
+    evidence: gr.HTML
     about: gr.HTML
     check: gr.Button
     stop: gr.Button
@@ -68,11 +68,11 @@ def _has_flagged(run: Run | None) -> bool:
 
 def _evidence(parts: Parts, run: Run | None) -> Update:
     if run is None:
-        return {parts.told: note(NO_RUN), parts.about: ""}
+        return {parts.evidence: note(NO_RUN), parts.about: ""}
     if not _has_flagged(run):
-        return {parts.told: note(UNDETECTED if run.detection() is None else NOTHING), parts.about: ""}
+        return {parts.evidence: note(UNDETECTED if run.detection() is None else NOTHING), parts.about: ""}
     words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
-    return {parts.told: words, parts.about: _about(run)}
+    return {parts.evidence: words, parts.about: _about(run)}
 
 
 def _about(run: Run) -> str:

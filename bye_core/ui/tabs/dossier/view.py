@@ -1,4 +1,4 @@
-"""Dossier: why the flagged samples are flagged, and what the model answers when suspected spots are covered."""
+"""Builds the Dossier tab: why samples are flagged, and how the model answers when suspected spots are covered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "dossier"
 
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and starts and stops causal checks of the open run as jobs."""
-    told = gr.HTML(elem_id="dossier-told", padding=False)
+    evidence = gr.HTML(elem_id="dossier-told", padding=False)
     about = gr.HTML(elem_id="dossier-about", padding=False)
     with gr.Row(elem_classes="bye-actions"):
         check = gr.Button(
@@ -25,9 +25,9 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         stop = gr.Button("Stop", scale=0, min_width=120, visible=False, elem_id="dossier-stop")
     job = gr.HTML(elem_id="dossier-job", padding=False)
     here = gr.Checkbox(False, visible=False)
-    parts = Parts(frame.session, gr.State(Watch()), frame.pulse, told, about, check, stop, job)
+    parts = Parts(frame.session, gr.State(Watch()), frame.pulse, evidence, about, check, stop, job)
     outputs, known, bound = parts.all(), [frame.session, parts.watch], binder(parts)
-    # The evidence is computed only while the tab is in front.
+    # The evidence is computed only if the tab is in front.
     visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
     tab.select(bound(page.look), known, outputs, **QUIET)
     frame.session.change(bound(if_in_front(page.look)), [*known, here], outputs, **visible)

@@ -25,7 +25,9 @@ from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.export import summary
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
-NO_RUN = "No run is open. Open the demo's run, or scan a data set. The export leaves out what you reject in Review."
+NO_RUN = (
+    "No run is open. Open the demo, or scan a data set. The export leaves out the samples that you reject in Review."
+)
 REASON = "Rejected in Export: all flagged samples without a decision."
 
 
@@ -126,7 +128,7 @@ def _show(parts: Parts, session: Session, entered: str, format: str, moved: str)
 
 
 def _unreadable(parts: Parts, error: ByeError) -> Update:
-    """Show why the run or its data set cannot be read; on the user's own machine, ask where the set is now."""
+    """Show why the run or its data set cannot be read. On the user's own machine, ask for the new path of the set."""
     return {
         parts.notice: "",
         parts.view: gr.Column(visible=True),

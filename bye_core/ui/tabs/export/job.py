@@ -34,7 +34,7 @@ detection = client.predict({run}api_name="/detect")
 manifest = client.predict({run}archive=True, api_name="/export")
 """
 MOST_EXPORTS = 3  # the most exports that one visitor may store on a public host (ours)
-# These files are compressed already: the archive stores them unchanged.
+# Endings of compressed files, which the archive stores without compressing them again.
 COMPRESSED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".parquet", ".arrow")
 _workers = ThreadPoolExecutor(2, thread_name_prefix="export")
 _running: dict[Path, Future] = {}
@@ -49,7 +49,7 @@ class TooManyExports(SettingError):
 
 class ExportRunning(RunError):
     problem = "The export {name} is being written."
-    remedy = "Wait until it is finished."
+    remedy = "Wait until the export is finished."
 
 
 def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, dict[str, Sample]]:

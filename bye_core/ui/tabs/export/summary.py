@@ -76,16 +76,16 @@ def _side(kind: str, number: int, word: str, lines: Sequence[str]) -> str:
 def _advice(counts: Counts, detection: Detection | None) -> str:
     if detection is None:
         words = (
-            "This run has no detection yet. Run a detection in Layers first; until then all scanned samples are kept."
+            "This run has no detection yet. Run a detection in Layers first. Until then, all scanned samples are kept."
         )
     elif counts.undecided:
         words = "Decide on the undecided samples in Review, or reject them all here. You can undo that."
     elif detection.verdict == NOT_TESTED and not counts.rejected:
         words = (
-            f"The data set was not tested. {detection.obstacles[0].text} Nothing was rejected: the export is a copy."
+            f"The data set was not tested. {detection.obstacles[0].text} No sample was rejected, so the export is a copy."
         )
     elif detection.verdict != POISONED and not counts.rejected:
-        words = "The detection found no evidence of poisoning, and nothing was rejected: the export is a copy."
+        words = "The detection found no evidence of poisoning, and no sample was rejected, so the export is a copy."
     else:
         return ""
     return f"<p class='bye-note'>{words}</p>"
@@ -102,7 +102,7 @@ def removed_table(
     """Return the HTML table of one page of removed records. Pages count from 0; `thumbnails` holds data URIs by id."""
     rows = plan.removed[page * PAGE : (page + 1) * PAGE]
     if not rows:
-        return "<p class='bye-note'>Nothing is removed: no sample is rejected, and every record can be used.</p>"
+        return "<p class='bye-note'>No record is removed: no sample is rejected, and every record can be used.</p>"
     titles = ("Image", "Sample", "Reason", "Score")
     head = f"<tr>{''.join(f'<th scope=col>{title}</th>' for title in titles)}</tr>"
     body = "".join(_row(row, samples, thumbnails or {}) for row in rows)
@@ -111,7 +111,7 @@ def removed_table(
 
 def _row(row: Mapping[str, Any], samples: Mapping[str, Sample], thumbnails: Mapping[str, str]) -> str:
     id, unusable = str(row["id"]), reason_of(row) == UNUSABLE
-    # The fault of a duplicate has the id of the good record that it repeats.
+    # The fault of a duplicate has the same id as the valid record, whose thumbnail must not be shown.
     sample = None if unusable else samples.get(id)
     source = "" if unusable else thumbnails.get(id, "")
     image = f"<img src='{source}' alt='' loading='lazy'>" if source else "<span class='bye-none'>no image</span>"

@@ -24,7 +24,7 @@ SAVE = """(file) => {
 }"""
 CAN_PUSH = """(repository, token) =>
   ({ __type__: 'update', interactive: Boolean(repository.trim() && token.trim()) })"""
-PRIVATE = "Keep the token secret: whoever has it can see and change your runs."
+PRIVATE = "Keep the token secret. Anybody who has it can see and change your runs."
 LONG = {**QUIET, "concurrency_limit": 4}
 
 

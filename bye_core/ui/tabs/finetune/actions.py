@@ -24,10 +24,10 @@ from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.workspace import Workspace, workspace_of
 
 MODEL, DATA, PATH, NAME = range(4)  # indices of the first fields; the settings follow
-NO_JOB = "none"  # the state shown where there is no training
+NO_JOB = "none"  # the state that is shown without a training
 NOTHING = (
-    "Nothing was fine-tuned here yet. Start a training from the form: its loss is drawn while it runs. A training "
-    "continues when this page is closed."
+    "No model was fine-tuned here yet. Start a training with the form. The page shows its loss while it runs. "
+    "The training continues if you close this page."
 )
 NOT_EXPORTED = "This run is not exported yet. Export it first to fine-tune on the remaining samples."
 
@@ -131,7 +131,7 @@ def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Ses
 
 
 def preview(parts: Parts, session: Session, _: Watch | None, *values: Any) -> Update:
-    """Show the command that the Start button would run now, or what is wrong with the form."""
+    """Show the command that the Start button would run now, or the error in the form."""
     workspace, form = workspace_of(session.visitor), read_form(values)
     update: Update = {parts.form[PATH]: gr.Textbox(visible=form.data == finetune_job.OTHER)}
     try:
@@ -154,7 +154,7 @@ def apply_recipe(parts: Parts, session: Session, _: Watch, name: str) -> Update:
 
 @needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Show the followed training and the measurements. What has not changed is not sent again."""
+    """Show the followed training and the measurements. Unchanged parts are not sent again."""
     workspace = workspace_of(session.visitor)
     update, now = _training(parts, workspace, watch)
     measured, now = _outcome(parts, workspace, session, now)
@@ -203,7 +203,7 @@ def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     workspace = workspace_of(session.visitor)
     job = finetune_job.start(workspace, session_run(session), read_form(values))
     return {
-        # The name is taken now: the next training gets another.
+        # The name is used now, so the form proposes another one.
         **preview(parts, session, watch, *values[:NAME], "", *values[NAME + 1 :]),
         **refresh(parts, session, watch.following(job.id)),
         parts.form[NAME]: "",

@@ -1,4 +1,4 @@
-"""Measures up to three models: base, tuned on everything, tuned on the remaining samples. Each model is one job."""
+"""Measures up to three models: base, tuned on everything, tuned on the remaining samples. Each runs as a job."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NoTestSet(DataError):
 
 
 class SamePair(DataError):
-    problem = "Both fields name the same adapter."
+    problem = "Both fields hold the same adapter."
     remedy = "Choose an adapter tuned on everything and one tuned on the remaining samples, or leave a field empty."
 
 
@@ -151,7 +151,7 @@ def advance(workspace: Workspace) -> bool:
     models = arms(workspace, evaluation)
     if any(arm.state == jobs.RUNNING for arm in models):
         return True
-    # If one arm fails, the others will too: they have the same model and the same test set.
+    # If one arm fails, the others would fail too: they use the same base model and test set.
     if evaluation.stopped or any(arm.job and arm.state != jobs.DONE for arm in models):
         return False
     waiting = next((arm for arm in models if arm.job is None), None)
@@ -166,7 +166,7 @@ def advance(workspace: Workspace) -> bool:
 
 
 def stop(workspace: Workspace) -> None:
-    """Stop the measurement that runs, and start no other."""
+    """Stop the running measurement, and start no other one."""
     evaluation = latest(workspace)
     if evaluation is None:
         return

@@ -19,7 +19,7 @@ from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.finetune import evaluation, evaluation_table
 from bye_core.ui.workspace import Workspace
 
-NOTHING = "none"  # the key of the table if nothing was measured
+NOTHING = "none"  # the key of the table if no model was measured
 WAITING = (
     "Fine-tune on the remaining samples, then measure. Cleaning worked if the attack success rate (ASR) is near 0% and "
     "the clean performance (CP) is unchanged."

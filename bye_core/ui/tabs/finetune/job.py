@@ -1,4 +1,4 @@
-"""Starts the fine-tunings of a workspace, offers their data and settings, and returns what a job has reported."""
+"""Starts the fine-tunings of a workspace, offers their data and settings, and reads their progress."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NoDataChosen(DataError):
 
 
 class NameTaken(DataError):
-    problem = "An adapter or a job named {name} exists already."
+    problem = "An adapter or job named {name} exists already."
     remedy = "Give another name."
 
 
@@ -92,10 +92,13 @@ def default_settings(run: runs.Run | None) -> FinetuneSettings:
 
 def recipe_choices(run: runs.Run | None) -> list[tuple[str, str]]:
     """Return (label, value) of the recipes (named settings). OWN_RECIPE means any other settings."""
-    choices = [("the paper's, for LLaVA-1.5", "paper"), ("the paper's, for InternVL2.5", "paper-internvl")]
+    choices = [
+        ("recipe of the paper for LLaVA-1.5", "paper"),
+        ("recipe of the paper for InternVL2.5", "paper-internvl"),
+    ]
     if default_settings(run) not in PRESETS.values():
-        choices.insert(0, ("the scanned adapter's", SCANNED_RECIPE))
-    return [*choices, ("my own", OWN_RECIPE)]
+        choices.insert(0, ("settings of the scanned adapter", SCANNED_RECIPE))
+    return [*choices, ("other settings", OWN_RECIPE)]
 
 
 def recipe(run: runs.Run | None, name: str) -> FinetuneSettings | None:

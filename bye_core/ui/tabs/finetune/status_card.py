@@ -18,7 +18,7 @@ def card(job: jobs.Job, state: str) -> str:
     standing, running = job.progress(), state == jobs.RUNNING
     words = job_card.STATES[state]
     if running and not standing.total:
-        words = "starting: loading the model, checking the data"
+        words = "loading the model, checking the data"
     facts = [f"step {standing.done:,} of {standing.total:,}"] if standing.total else []
     facts += job_card.pace(standing, "steps") if running else []
     if (loss := standing.facts.get("loss")) is not None:
@@ -30,7 +30,7 @@ def card(job: jobs.Job, state: str) -> str:
 
 
 def _output(job: jobs.Job, state: str) -> str:
-    """Return the HTML that says where the adapter is, or from which step an ended training can resume."""
+    """Return the HTML with the adapter folder, or the step from which an ended training can resume."""
     if state == jobs.DONE:
         return f"<p class='bye-note'>Adapter folder: {escape(job.option('--out'))}</p>"
     if state != jobs.RUNNING and (step := finetune_job.saved_step(job)):
@@ -63,4 +63,4 @@ def _left_out(facts: Mapping[str, Any]) -> str:
     if count > len(faults):
         lines.append(", ".join(f"{number:,} x {kind}" for kind, number in facts["reasons"].items()))
     items = "".join(f"<li>{escape(clip(line, 400))}</li>" for line in lines)
-    return f"<details><summary>{count:,} left out, and why</summary><ul>{items}</ul></details>"
+    return f"<details><summary>{count:,} left out, with reasons</summary><ul>{items}</ul></details>"

@@ -89,7 +89,7 @@ def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
         )  # fmt: skip
         with gr.Row():
             more = [setting_field(name, NAME) for name in MORE]
-        # One per line: side by side, checkboxes shrink until they cannot be read.
+        # One checkbox per line: side by side, their labels would be too narrow to read.
         more += [setting_field(name, NAME) for name in SWITCHES]
     return (model, data, path, adapter, *main, *more), recipe
 
@@ -97,7 +97,7 @@ def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
 def _outcome() -> OutcomeParts:
     with gr.Row():
         data = gr.Textbox(
-            "", label="Test set", info="questions and reference answers that were not trained on", max_lines=1, scale=3,
+            "", label="Test set", info="questions and reference answers, not trained on", max_lines=1, scale=3,
             min_width=260, elem_id="outcome-data",
         )  # fmt: skip
         trigger = gr.Dropdown(
@@ -138,7 +138,7 @@ def _outcome() -> OutcomeParts:
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, form, outcome = parts.all(), [parts.session, parts.watch], list(parts.form), parts.outcome
-    # A failure is shown beside the button that was pressed.
+    # An error is shown beside the button that was pressed.
     bind, bind_outcome = binder(parts, alert_in(parts.notice)), binder(parts, alert_in(outcome.message))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)

@@ -21,8 +21,8 @@ from bye_core.ui.tabs.guard import job as guard_job
 from bye_core.ui.workspace import workspace_of
 
 NOTHING = (
-    "The judgement appears here: whether the input looks triggered, how far it is from the run's flagged and other "
-    "samples, and where in the image the model attends."
+    "The judgement appears here: whether the input looks triggered, how it compares with the run's flagged and other "
+    "samples, and the attention of the model on the image."
 )
 
 
@@ -48,7 +48,7 @@ class Parts(events.Parts):
 
 @needs_visitor
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Offer the run's questions, say whether the run can judge, and show the latest judgement."""
+    """Offer the run's questions, show whether the run can be used, and show the latest judgement."""
     run = session_run(session)
     update: Update = {}
     if session.run != watch.run and run is not None:
@@ -64,7 +64,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
 
 @needs_visitor
 def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Show the latest judgement. What has not changed is not sent again."""
+    """Show the latest judgement. Unchanged parts are not sent again."""
     workspace = workspace_of(session.visitor)
     job = guard_job.latest(workspace)
     state = job.state if job else ""
@@ -75,7 +75,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     if job is None:
         return update | {parts.answer: note(NOTHING)}
     if state == jobs.RUNNING:
-        return update | {parts.answer: note("Loading the model and asking it.")}
+        return update | {parts.answer: note("Loading the model and asking the question.")}
     facts = job.result() if state == jobs.DONE else None
     if facts is None:
         return update | {parts.answer: failure_alert(job.error())}

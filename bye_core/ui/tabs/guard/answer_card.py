@@ -62,4 +62,4 @@ def histogram(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> 
     label = value_label(detection.method)
     if value is None:
         return figures.final_histogram(detection, value_label=label)
-    return figures.marked_histogram(detection, value, "this one", label)
+    return figures.marked_histogram(detection, value, "this sample", label)

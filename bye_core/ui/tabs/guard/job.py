@@ -23,12 +23,12 @@ QUESTIONS = 12  # questions of the run that are offered
 
 
 class NoRunOpen(RunError):
-    problem = "No run is open to compare with."
+    problem = "No run is open, so there are no samples to compare with."
     remedy = "Open a run in the Scan tab, or scan a data set first."
 
 
 class NoImage(DataError):
-    problem = "No image is given."
+    problem = "The image is missing."
     remedy = "Drop an image first."
 
 
@@ -38,7 +38,7 @@ class NotAnImage(DataError):
 
 
 class NoQuestion(DataError):
-    problem = "No question is given."
+    problem = "The question is missing."
     remedy = "Enter a question that a user of the model would ask about the image."
 
 

@@ -1,4 +1,4 @@
-"""Builds the Guard tab: judge a new image and question by the open run, to test a model in use."""
+"""Builds the Guard tab: compare a new image and question with the samples of the open run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bye_core.ui.tabs.guard.job import KIND
 OFF = "The guard is off on this public demo, as it asks the model. Run this command on your own machine:"
 AT_HOME = command_line("guard", ["--run", "RUN", "--image", "FILE", "--question", "TEXT"])
 ABOUT = (
-    "Drop an image and ask what a user would ask. The scanned model answers once. Its first answer token and the "
-    "attention of that token are compared with the run's flagged and other samples, by the run's last detection."
+    "Drop an image and enter a question as a user would. The scanned model answers once. The app compares its first "
+    "answer token and the attention of that token with the run's samples, by the run's last detection."
 )
 
 
@@ -37,7 +37,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
                 elem_id="guard-picture",
             )  # fmt: skip
             question = gr.Dropdown(
-                [], label="Question", info="one of the run's, or your own", allow_custom_value=True, interactive=True,
+                [], label="Question", info="from the run, or your own", allow_custom_value=True, interactive=True,
                 elem_id="guard-question",
             )  # fmt: skip
             notice = gr.HTML(elem_id="guard-notice")

@@ -120,7 +120,7 @@ def choose(
 
 
 def show_failure(parts: Parts, error: ByeError) -> Update:
-    """Say what is missing and show the button that provides it. For other errors, show a warning and change nothing."""
+    """Show what is missing, with a button that provides it. For other errors, show a warning and change nothing."""
     if not isinstance(error, NotReady):
         warn(error)
         return parts.unchanged()
@@ -240,7 +240,7 @@ def _fields(parts: Parts, compared: Comparison, at: ChosenAt, heads: np.ndarray 
     names += [(f"{n}" + ("" if np.isnan(known[n]) else f": BSI {known[n]:.2f}"), n) for n in range(count)]
     what = f"Layer {layer}" + (f", head {head}" if head != ALL_HEADS else "")
     report = compared.reports[layer]
-    part = "takes part" if report.sensitive else "takes no part"
+    part = "is used" if report.sensitive else "is not used"
     role = f"This layer {part} in the mean entropy."
     if compared.trial.method != PAPER:
         role = f"This layer {part}{f': {report.note}' if report.sensitive and report.note else ''}."

@@ -1,4 +1,4 @@
-"""Layers: how far each layer and head splits the samples in two, and which samples are on which side."""
+"""Builds the Layers tab: how well each layer and head separates the samples into two groups."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bye_core.ui.tabs.layers import actions as page
 from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts
 
 NAME = "layers"
-# These handlers run one at a time, so that the page shows what was drawn last.
+# These handlers run one at a time, so that the page shows the latest figure.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 IN_FRONT = in_front(NAME)
 # Title of each figure, and how to read it.
 FIGURES = {
-    "bsi": ("Separation of each layer", "How far a layer splits the samples in two. Click a bar."),
-    "entropy": ("Entropy of each layer", "The two modes of each layer. Click a point."),
-    "heads": ("Separation of each head", "A head may show what the mean hides. Click a cell."),
+    "bsi": ("Separation of each layer", "How well a layer separates the samples into two groups. Click a bar."),
+    "entropy": ("Entropy of each layer", "The entropies of the two groups in each layer. Click a point."),
+    "heads": ("Separation of each head", "A single head may separate better than the mean of its layer. Click a cell."),
     "scatter": ("Every sample", "Click a point to open it in Review. Draw a loop around several to list them there."),
 }
 

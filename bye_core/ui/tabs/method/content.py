@@ -20,7 +20,7 @@ PAPER = "https://arxiv.org/abs/2505.16916"
 STEPS = (
     (
         "Fine-tune on everything",
-        "A few samples of a data set may carry a small mark in the image and the attacker's answer. "
+        "A few samples of a data set may contain a small mark in the image and the attacker's answer.  "
         "Fine-tune the model on the whole set, poison included. The tuned model then shows which samples those are.",
     ),
     (
@@ -40,15 +40,21 @@ STEPS = (
     ),
 )
 NUMBERS = (
-    ("entropy", "how widely a sample's attention is spread over the image tokens, in nats: 0 is all on one token"),
+    (
+        "entropy",
+        "how widely a sample's attention is spread over the image tokens, in nats; 0 if all attention is on one token",
+    ),
     (
         "BSI",
         "distance of the two hills of a layer, divided by their joint width; a layer is sensitive from tau = 2",
     ),
     ("score", "probability that a sample belongs to the low hill: 0 to 1"),
-    ("flagged", "score above the cut-off: review it; this is no proof"),
-    ("CP", "clean performance: share of right answers on unchanged test images; should stay"),
-    ("ASR", "attack success rate: share of triggered test images that get the attacker's answer; should fall to 0"),
+    ("flagged", "the score is above the cut-off. Review the sample: a flag is no proof"),
+    ("CP", "clean performance: share of correct answers on unchanged test images; cleaning should not lower it"),
+    (
+        "ASR",
+        "attack success rate: share of triggered test images with the attacker's answer; cleaning should lower it to 0",
+    ),
 )
 LIMITS = (
     "The paper's rule finds a mark in one spot. A trigger over the whole image (a blend, a wave, a warp) or in the "
@@ -60,7 +66,7 @@ LIMITS = (
     "Review that the flagged samples have something in common.",
     "No flagged sample does not mean no poison. Poison that the model has not learned leaves no trace, and a few "
     "samples may not stand out.",
-    "The method needs the model after fine-tuning on this very set. The attention of another model says nothing.",
+    "The method needs the model that was fine-tuned on this data set. The attention of another model is useless.",
 )
 
 

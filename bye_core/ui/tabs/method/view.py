@@ -1,4 +1,4 @@
-"""Method: how it works, what the numbers mean, and what it misses, with images of the demo."""
+"""Builds the Method tab: how the method works, what the numbers mean, and what it misses, with images of the demo."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def review_queue(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_notice(request: Request) -> dict[str, Any]:
-    """Return what is wrong with the whole data set, or None. The review then shows no images.
+    """Return the error that concerns the whole data set, or None. With an error, Review shows no images.
 
     Reading a large data set is the slowest step, so this call is separate from the list's.
     """
@@ -81,7 +81,7 @@ def review_notice(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_marks(request: Request) -> dict[str, Any]:
-    """Return the marks of all samples as they are on disk now, because another person may review the same run."""
+    """Return the current marks of all samples from disk, because another person may review the same run."""
     opened = asked_run(request)
     return {"stamp": opened.stamp, "marks": answers.encoded(opened.marks())}
 

@@ -56,7 +56,7 @@ TAB = Tab(NAME, "Review", build, STYLES)
 
 
 def show(session: Session) -> dict[str, Any]:
-    """Return what the page must show. `stamp` changes with scan and detection, `revision` with anything else."""
+    """Return the values for the page. `stamp` changes with scan and detection, `revision` with other changes."""
     value = {name: getattr(session, name) for name in ("visitor", "run", "sample", "revision")}
     value["selection"] = list(session.selection)
     if not session.run:

@@ -1,4 +1,4 @@
-"""The Why panel of Review: why one sample is flagged. The page requests it after it has shown the sample."""
+"""Returns the content of Review's Why panel: why one sample is flagged. The page requests it after the sample."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import Request, failure, json_answer
 from bye_core.ui.workspace import hosted
 
-# How each change of the input is named; the model answers again after the change.
+# The name of each change of the input. The model answers again after the change.
 CHANGES = {
     "plain": "unchanged",
     "covered": "spot covered",
     "elsewhere": "other area covered",
     "without": "words left out",
     "others": "other words left out",
-    "wider": "all spots covered",
-    "aside": "as much area elsewhere covered",
-    "found": "area that carries the answer covered",
-    "beside": "as much area beside it covered",
+    "wider": "all attention peaks covered",
+    "aside": "equally large other spots covered",
+    "found": "area that causes the answer covered",
+    "beside": "equally large other area covered",
     **{way: f"asked “{question}”" for way, question in OTHER_QUESTIONS.items()},
 }
 ANSWER = 200  # characters
@@ -112,7 +112,7 @@ def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[
 
 
 def _parts(opened: OpenRun, sample: Sample, seen: AttentionPeak | None, covered: Sequence[Box]) -> list[str]:
-    """Return crops of the covered areas as data URIs; [] if the image is gone, which the page reports elsewhere."""
+    """Return crops of the covered areas as data URIs; [] if the image does not open, which the page shows elsewhere."""
     try:
         image = images.opened(opened.settings, sample, seen.image if seen else 0)
     except ByeError:

@@ -25,8 +25,8 @@ from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
 from bye_core.ui.workspace import Workspace, workspace_of
 
-GROWTH = 1.2  # the preliminary figure is drawn again at this many times the samples: some 40 times per scan
-FEWEST = 8  # samples for a preliminary figure
+GROWTH = 1.2  # factor between the sample counts at which the preliminary figure is drawn: about 40 times per scan
+FEWEST = 8  # smallest number of samples for a preliminary figure
 NO_DATA = "No data set is chosen yet. Choose one in Data, then start its scan here."
 _open_runs = Cache(2)
 
@@ -139,7 +139,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     update = {parts.job: job_card.card(workspace, job), **_buttons(parts, workspace, job, state)}
     ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
     if ended_now:
-        # If the user has opened another run in the meantime, that run stays open.
+        # If the user has opened another run in the meantime, do not open this one.
         opens = state == jobs.DONE and session.run == watch.run
         session = replace(session, run=job.id if opens else session.run, revision=session.revision + 1)
         update[parts.session] = session

@@ -55,7 +55,7 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
     for name in ("batch", "device", "dtype"):
         if (value := getattr(form, name)) != AUTO:
             options += [f"--{name}", value]
-    # The answers are read before and after fine-tuning: without an adapter there is no model before.
+    # The likelihoods are compared with those before fine-tuning, which exist only with an adapter.
     if form.answers and adapter:
         options += ["--answers"]
     return [*options, "--run", str(run), "--detect"]

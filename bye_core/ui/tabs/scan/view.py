@@ -69,8 +69,8 @@ def _form() -> tuple[Any, ...]:
             allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-model",
         )  # fmt: skip
         adapter = gr.Dropdown(
-            [("none", "")], value="", label="Adapter", info="LoRA weights fine-tuned on this set; a back door shows "
-            "only with them", allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
+            [("none", "")], value="", label="Adapter", info="LoRA weights fine-tuned on this set",
+            allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
@@ -79,7 +79,7 @@ def _form() -> tuple[Any, ...]:
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
         answers = gr.Checkbox(
             True, label="Read the answers too", elem_id="scan-answers",
-            info="their likelihood before and after fine-tuning; finds faint triggers, takes two more passes",
+            info="reads their likelihood before and after fine-tuning; finds weak triggers, but needs two more passes",
         )  # fmt: skip
     return model, adapter, name, batch, device, dtype, answers
 
