@@ -200,7 +200,7 @@ def test_a_card_names_what_it_shows():
     hostile = sample(0, answer="<script>", question="<b>")
     loud = preview_card.cards([("s0", preview(hostile, [grey((40, 30))], attack_job.attack_of(Form(("dual",))), 0))])
     assert "<script>" not in loud
-    assert "2 places" in loud
+    assert "2 positions" in loud
     assert "dB" in loud
     bare = preview(sample(0, images=()), [], attack, 0)
     assert "has no image" in preview_card.cards([("s0", bare)])
