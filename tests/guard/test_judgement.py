@@ -61,5 +61,5 @@ def test_the_authors_variant_is_read_where_it_was_clustered():
 
 def test_without_evidence_nothing_is_judged():
     clean = detect.detect(table(poisoned=0), "bye", tau=50.0)
-    with pytest.raises(NoMode, match="found no poisoning"):
+    with pytest.raises(NoMode, match="found no evidence"):
         judge(clean, np.zeros((1, 3)), np.zeros(3))

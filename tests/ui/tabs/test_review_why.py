@@ -128,19 +128,19 @@ def test_nothing_flagged_is_no_panel(run):
 def test_the_tab_tells_what_it_knows_and_sends_nothing_twice(asked):
     session = Session(visitor=new_token(), run="made")
     first = page.look(PARTS, session, page.Watch())
-    assert f'Flagged samples answer "{TARGET}"' in first["told"].replace("&quot;", '"')
-    assert "For 6 of 6 checked samples" in first["told"]
+    assert f'Flagged samples answer "{TARGET}"' in first["evidence"].replace("&quot;", '"')
+    assert "For 6 of 6 checked samples" in first["evidence"]
     assert "evidence --run" in first["about"]
     assert set(page.look(PARTS, session, first["watch"])) == {"watch"}
     pipeline.detect_run(asked.path, "bye", tau=1e9)
     again = page.look(PARTS, session, first["watch"])
-    assert "No sample of this run is flagged" in again["told"]
+    assert "No sample of this run is flagged" in again["evidence"]
     assert again["check"].visible is False
 
 
 def test_without_a_run_the_tab_says_what_to_do(home):
     found = page.look(PARTS, Session(visitor=new_token()), page.Watch())
-    assert "No run is open" in found["told"]
+    assert "No run is open" in found["evidence"]
 
 
 def test_the_check_is_a_job_of_the_workplace(run, monkeypatch):

@@ -81,9 +81,7 @@ def _advice(counts: Counts, detection: Detection | None) -> str:
     elif counts.undecided:
         words = "Decide on the undecided samples in Review, or reject them all here. You can undo that."
     elif detection.verdict == NOT_TESTED and not counts.rejected:
-        words = (
-            f"The data set was not tested. {detection.obstacles[0].text} No sample was rejected, so the export is a copy."
-        )
+        words = f"The data set was not tested. {detection.obstacles[0].text} The export is a copy."
     elif detection.verdict != POISONED and not counts.rejected:
         words = "The detection found no evidence of poisoning, and no sample was rejected, so the export is a copy."
     else:
