@@ -17,7 +17,7 @@ from bye_core.data.folders import atomic_folder, restore_backup
 from bye_core.data.formats import FORMATS, NoSuchFormat
 from bye_core.data.formats.base import CannotConvert
 from bye_core.data.images import EMBEDDED_PREFIX, file_suffix
-from bye_core.data.load import ANNOTATIONS
+from bye_core.data.location import ANNOTATIONS
 from bye_core.data.paths import RootFolder
 from bye_core.files import file_sha256, to_json_values
 from bye_core.records import Sample

@@ -7,25 +7,27 @@ pyarrow and `datasets` do not report these positions, so this module builds on `
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
-import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from bye_core.data import json_text
 from bye_core.data.faults import Refusal
+from bye_core.data.json_text import NotJson
+from bye_core.data.text_files import NotReadable, WrongContent, read_text_file
 
-BOM = "\ufeff"
-_BLANKS = re.compile(r"[ \t\r\n]*")
+
+class SeveralSplits(Refusal):
+    problem = "{path} has several splits, and none is called train: {found}."
+    remedy = "Choose one of them with --split."
 
 
-class NotReadable(Refusal):
-    problem = "{path} cannot be read: {why}."
-    remedy = "Check that the file is complete and that its content fits its suffix."
+class NoSuchSplit(Refusal):
+    problem = "{path} has no split called {split}; it has: {found}."
+    remedy = "Give one of these names as --split, or leave --split out."
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Source(Protocol):
 
     path: Path
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the whole file, after `rows` was read."""
+
     def rows(self) -> Iterator[Any]:
         """Yield every record, with EMBEDDED_IMAGE in place of images inside tables; Unreadable if parsing fails."""
 
@@ -55,18 +61,19 @@ class Source(Protocol):
 
 
 class TextSource:
-    """The base class for text files: stores the bytes of the file and the start and end of each record in them."""
+    """The base class for text files: stores the text as bytes, and the start and end of each record in them.
+
+    notes  what the user should know about the file, after `rows` was read
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.data = path.read_bytes()
-        except OSError as error:
-            raise NotReadable(path=path, why=error.strerror or error) from error
+        self.path, self.file = path, read_text_file(path)
+        self.data = self.file.data
         self.spans = array("q")  # start and end of each record, in bytes, one after the other
+        self.notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        return self.file.digest
 
     def raw(self, index: int) -> bytes:
         return self.data[self.spans[2 * index] : self.spans[2 * index + 1]]
@@ -77,22 +84,42 @@ class TextSource:
 
     def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
         target = folder / self.path.name
-        with target.open("wb") as file:
-            for chunk in self.chunks(indices):
-                file.write(chunk)
+        self.file.write(self.chunks(indices), target)
         return [target]
 
     def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
         return (self.raw(index) for index in indices)
 
+    def note_bad_bytes(self, text: str) -> None:
+        """Add a note if the file holds a byte that is not UTF-8."""
+        if bad := json_text.bad_byte(text):
+            where = json_text.place(text, bad[0])
+            self.notes += (
+                f"{self.path.name} is not UTF-8: {where} holds the byte 0x{bad[1]:02X}. Records with such bytes in "
+                "their texts are refused. Save the file as UTF-8; it may be Latin-1 or Windows-1252.",
+            )
+
 
 class JsonSource(TextSource):
-    """One JSON array. `write` also copies the text before, between and after the records."""
+    """Records in JSON, in any of the layouts of `json_text`. `write` keeps the layout and the text around the records.
+
+    is_record  returns whether an object is a record by its keys
+    split      name of the list to read if the file holds several
+    """
+
+    def __init__(self, path: Path, is_record: Callable[[Any], bool] = bool, split: str | None = None) -> None:
+        super().__init__(path)
+        self._is_record, self._split = is_record, split
+        self._kind = ""
+        self.chosen = ""  # name of the list of records inside an object
 
     def rows(self) -> Iterator[Any]:
         text, ascii_only = to_text(self.data), self.data.isascii()
         spans, offset, done = array("q"), 0, 0
-        for value, start, end in self._elements(text):
+        self.notes = ()
+        if not ascii_only:
+            self.note_bad_bytes(text)
+        for value, start, end in self._found(text):
             if ascii_only:
                 spans.extend((start, end))
             else:
@@ -100,52 +127,41 @@ class JsonSource(TextSource):
                 spans.append(offset)
                 offset, done = offset + len(to_bytes(text[start:end])), end
                 spans.append(offset)
-            yield value
+            yield Unreadable(f"it is not JSON ({value})", text[start:end]) if isinstance(value, NotJson) else value
         self.spans = spans
 
-    def _elements(self, text: str) -> Iterator[tuple[Any, int, int]]:
+    def _found(self, text: str) -> Iterator[json_text.Found]:
         try:
-            position = _skip_blanks(text, len(BOM) if text.startswith(BOM) else 0)
-            if text[position : position + 1] != "[":
-                raise ValueError("it is not a list of records")
-            position = _skip_blanks(text, position + 1)
-            more = text[position : position + 1] != "]"
-            while more:
-                value, end = _DECODER.raw_decode(text, position)
-                yield value, position, end
-                position = _skip_blanks(text, end)
-                more = text[position : position + 1] == ","
-                if not more and text[position : position + 1] != "]":
-                    raise ValueError(f"no comma or bracket at character {position}")
-                position = _skip_blanks(text, position + 1) if more else position
-            if _skip_blanks(text, position + 1) != len(text):
-                raise ValueError(f"there is text after the end of the list, at character {position + 1}")
-        except (ValueError, RecursionError) as error:
-            raise NotReadable(path=self.path, why=error) from error
+            lines = ".jsonl" in self.path.name.lower() or ".ndjson" in self.path.name.lower()
+            found = json_text.find_records(text, self._is_record, self._split, lines)
+            self._kind, self.chosen = found.kind, found.chosen
+            if found.unread:
+                self.notes += (unread_note(found.chosen, found.unread),)
+            yield from json_text.read_records(text, found)
+        except json_text.SeveralLists as error:
+            if error.wanted:
+                raise NoSuchSplit(path=self.path, split=error.wanted, found=", ".join(error.names)) from error
+            raise SeveralSplits(path=self.path, found=", ".join(error.names)) from error
+        except NotJson as error:
+            raise WrongContent(path=self.path, why=error, do=error.do) from error
+
+    def record(self, index: int) -> Any:
+        if self._kind != "by id":
+            return super().record(index)
+        ((key, value),) = parse(f"{{{to_text(self.raw(index))}}}").items()
+        return json_text.with_id(key, value)
 
     def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
         spans = self.spans
+        if self._kind in ("lines", "objects"):
+            yield from super().chunks(indices)
+            return
         yield self.data[: spans[0]]
         for position, index in enumerate(indices):
             if position:  # copy the gap before this record
                 yield self.data[spans[2 * index - 1] : spans[2 * index]]
             yield self.raw(index)
         yield self.data[spans[-1] :]
-
-
-class JsonlSource(TextSource):
-    """One JSON object on each line. A line that cannot be parsed does not affect other lines."""
-
-    def rows(self) -> Iterator[Any]:
-        spans, start = array("q"), 0
-        while start < len(self.data):
-            end = self.data.find(b"\n", start) + 1 or len(self.data)
-            text = to_text(self.data[start:end])
-            if text.strip(f"{BOM} \t\r\n"):
-                spans.extend((start, end))
-                yield parse(text)
-            start = end
-        self.spans = spans
 
 
 class CsvSource(TextSource):
@@ -157,11 +173,13 @@ class CsvSource(TextSource):
 
     def rows(self) -> Iterator[Any]:
         text = to_text(self.data)
-        skipped = len(to_bytes(BOM)) if text.startswith(BOM) else 0
+        self.notes = ()
+        if not self.data.isascii():
+            self.note_bad_bytes(text)
         first = text.split("\n", 1)[0]
         self._delimiter = max(",;\t", key=first.count)
         spans, self._header_end = array("q"), 0
-        for cells, start, end in self._lines(text.removeprefix(BOM), skipped):
+        for cells, start, end in self._lines(text, 0):
             if cells == []:
                 continue
             if not self._header_end:
@@ -216,9 +234,14 @@ class CsvSource(TextSource):
 def parse(text: str) -> Any:
     """Parse one JSON value. Returns Unreadable instead of raising, so that the other records are still read."""
     try:
-        return _DECODER.decode(text.removeprefix(BOM))
-    except (ValueError, RecursionError) as error:
+        return json_text.decode(text)
+    except NotJson as error:
         return Unreadable(f"it is not JSON ({error})", text)
+
+
+def unread_note(chosen: str, others: Iterable[str]) -> str:
+    """Return the note for a set that has more splits than the one that was read."""
+    return f"Only the split {chosen} was read, not {', '.join(others)}. To read another one, name it with --split."
 
 
 def to_text(data: bytes) -> str:
@@ -228,16 +251,3 @@ def to_text(data: bytes) -> str:
 
 def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def _integer(digits: str) -> int | str:
-    """Return a number with thousands of digits as text, because `int` raises an error for it."""
-    return int(digits) if len(digits) <= 4000 else digits
-
-
-def _skip_blanks(text: str, position: int) -> int:
-    match = _BLANKS.match(text, position)
-    return match.end() if match else position
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer)

@@ -16,7 +16,8 @@ from typing import Any
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.paths import ImageOutsideDataset, RootFolder
-from bye_core.data.sources import NotReadable, Unreadable, parse
+from bye_core.data.sources import Unreadable, parse
+from bye_core.data.text_files import NotReadable
 from bye_core.files import file_sha256
 
 BATCH = 64  # number of rows decoded at once; 64 MB if each has an image of 1 MB
@@ -25,6 +26,8 @@ ARROW_FILE = "data-00000-of-00001.arrow"
 
 class ParquetSource:
     """One parquet file. To get a row, its row group is read from the start, so reading rows in order is fastest."""
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -95,6 +98,8 @@ class ParquetSource:
 
 class ArrowSource:
     """A data set saved by `datasets`, memory-mapped. The hub's download cache stores data sets in the same form."""
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path, table: Any, files: Sequence[Path], info: Path | None) -> None:
         import pyarrow as pa

@@ -9,15 +9,15 @@ import pytest
 
 from bye_core.data import export, load_dataset
 from bye_core.data.formats import UnknownFormat
-from bye_core.data.load import (
+from bye_core.data.load import EmptyDataSet
+from bye_core.data.location import (
     DataSetNotFound,
-    EmptyDataSet,
     HubFailed,
     NoAnnotations,
     SeveralAnnotations,
     UnsupportedInfo,
 )
-from bye_core.data.sources import NotReadable
+from bye_core.data.text_files import NotReadable
 from bye_core.records import Turn
 from tests.data import sets
 

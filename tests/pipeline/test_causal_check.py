@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from bye_core import evidence, pipeline, runs
 from bye_core.data import DataSet
-from bye_core.data.sources import NotReadable
+from bye_core.data.text_files import NotReadable
 from bye_core.evidence.occlusion import area
 from bye_core.models.errors import NotAnswered
 from bye_core.pipeline.causal import region_search, scanned_model

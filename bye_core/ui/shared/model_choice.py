@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bye_core import runs
-from bye_core.data.load import HUB_NAME
+from bye_core.data.location import HUB_NAME
 from bye_core.errors import ByeError, ModelError
 from bye_core.train.settings import CARD, finished
 from bye_core.ui import demo_run

@@ -13,7 +13,7 @@ import gradio as gr
 
 from bye_core.data import DataSet
 from bye_core.data.formats import MissingColumn, UnknownFormat
-from bye_core.data.load import SeveralAnnotations
+from bye_core.data.location import SeveralAnnotations
 from bye_core.errors import ByeError
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events

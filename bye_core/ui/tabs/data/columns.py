@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from bye_core.data.formats import FORMATS
-from bye_core.data.load import annotation_files, record_keys
+from bye_core.data.load import record_keys
+from bye_core.data.location import annotation_files
 from bye_core.errors import ByeError
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.data_sets import Choice
@@ -94,6 +95,6 @@ def column_fields(parts: Parts, workspace: Workspace, choice: Choice, format: st
 def _record_keys(workspace: Workspace, choice: Choice) -> tuple[str, ...]:
     """Return the columns of the file, () before the file is chosen."""
     try:
-        return record_keys(data_sets.path_of(workspace, choice))
+        return record_keys(data_sets.path_of(workspace, choice), choice.reading)
     except ByeError:
         return ()

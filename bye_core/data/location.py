@@ -1,0 +1,351 @@
+"""Finds the records of a data set: in a file, a folder with splits or shards, a saved data set, or on the hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bye_core.data.faults import Refusal
+from bye_core.data.formats import FORMATS
+from bye_core.data.formats.base import Layout
+from bye_core.data.paths import RootFolder
+from bye_core.data.reading import ReadingOptions
+from bye_core.data.shards import (
+    ShardedSource,
+    choose_group,
+    choose_name,
+    group_files,
+    split_of,
+    stem_of,
+    suffix_of,
+)
+from bye_core.data.sources import CsvSource, JsonSource, NoSuchSplit, Source, parse
+from bye_core.data.tables import ArrowSource, ParquetSource
+from bye_core.data.text_files import GZIP, NotReadable
+from bye_core.data.webdataset import SUFFIX as TAR
+from bye_core.data.webdataset import TarSource
+from bye_core.errors import DataError
+
+TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+ANNOTATIONS = (*SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES))
+# Files that this software writes beside an annotation file; they never hold a data set.
+SIDE_FILES = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
+INFO = "dataset_info.json"
+INFO_LEVELS = 4  # folders above a file in which its dataset_info.json may be
+FOLDERS = ("data", "default")  # folders below a repository that hold its files on the hub
+DEEPEST = 3  # folders between the folder of a data set and its files
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # owner/name
+# LLaMA-Factory's names of formats; without one, an entry is Alpaca.
+FORMATTINGS = {"sharegpt": "sharegpt", "openai": "sharegpt", "alpaca": "alpaca"}
+OPENAI_TAGS = {
+    "role_tag": "role", "content_tag": "content",
+    "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
+}  # fmt: skip
+NO_LAYOUT = Layout()
+
+
+class DataSetNotFound(Refusal):
+    problem = "There is no file or folder {path}."
+    remedy = "Check the path. A data set on the hub is named owner/name."
+
+
+class NoAnnotations(Refusal):
+    problem = "The folder {path} holds no annotation file ({valid})."
+    remedy = "Give the path of the annotation file."
+
+
+class SeveralAnnotations(Refusal):
+    problem = "The folder {path} holds several annotation files: {found}."
+    remedy = "Give the path of one file."
+
+
+class SeveralEntries(SeveralAnnotations):
+    problem = "The dataset_info.json in {path} describes several data sets: {found}."
+    remedy = "Choose one of these names with --split, or give the path of its file."
+
+
+class UnsupportedInfo(Refusal):
+    problem = "The entry {name} of {path} cannot be used: {why}."
+    remedy = "Correct the entry, or say how to read the file with --format and --columns."
+
+
+class HubFailed(Refusal):
+    problem = "There is no file {path}, and no data set of this name could be loaded from the hub: {why}."
+    remedy = "Check the name and the connection, or download the set and name its folder."
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the records of a data set are, and what is known before they are read.
+
+    roots         folders that image paths may be relative to, the most likely one first
+    path          the path that, with the same options, leads here again; None for the path of `source`
+    split_used    whether the wanted split was chosen
+    format, layout, info  what a dataset_info.json says about the set, if there is one
+    """
+
+    source: Source
+    roots: tuple[Path, ...]
+    path: Path | None = None
+    split_used: bool = False
+    format: str | None = None
+    layout: Layout = field(default_factory=Layout)
+    info: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def locate(path: str | Path, reading: ReadingOptions) -> Location:
+    """Find the records of a data set. Raises: DataError if it is not clear which records are meant."""
+    local = Path(path)
+    if local.is_dir():
+        return _from_folder(local, local, reading)
+    if local.is_file():
+        return _from_info(local, reading) or _from_file(local, reading)
+    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
+        return _from_hub(str(path), reading)
+    raise DataSetNotFound(path=path)
+
+
+def annotation_files(folder: Path) -> tuple[str, ...]:
+    """Return the names of the files in a folder that may hold the records of a data set."""
+    names = (file.name for file in folder.iterdir() if file.name.lower().endswith(ANNOTATIONS) and file.is_file())
+    return tuple(sorted(name for name in names if name not in SIDE_FILES and not name.startswith(".")))
+
+
+def _from_file(
+    file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout | None = None
+) -> Location:
+    layout = layout or Layout()
+    named = reading.split in (file.name, stem_of(file), split_of(stem_of(file)) or file.name)
+    inner = replace(reading, split=None) if named else reading
+    return Location(_open(file, inner, format, layout), (file.parent,), split_used=named, format=format, layout=layout)
+
+
+def _from_folder(folder: Path, top: Path, reading: ReadingOptions, depth: int = 0) -> Location:
+    """Find the records in `folder`; `top` is the folder that the user named."""
+    roots = tuple(dict.fromkeys((folder, top)))
+    if (folder / "state.json").is_file():
+        return Location(ArrowSource.saved(folder), roots)
+    if (folder / "dataset_dict.json").is_file():
+        return _from_saved_splits(folder, top, reading)
+    if (folder / INFO).is_file() and (location := _from_info(folder / INFO, reading)):
+        return location
+    files = [folder / name for name in annotation_files(folder)] or _tar_files(folder)
+    if files and (location := _from_files(folder, top, files, reading)):
+        return location
+    if depth < DEEPEST and (names := _split_folders(folder)):
+        name, notes = choose_name(top, names, reading.split)
+        location = _from_folder(folder / name, top, replace(reading, split=None), depth + 1)
+        used = reading.split is not None
+        return replace(location, path=top, split_used=used, notes=(*notes, *location.notes))
+    if files:
+        raise NoSuchSplit(path=top, split=reading.split, found=", ".join(g.named for g in group_files(files)))
+    inner = [folder / name for name in FOLDERS if _holds_records(folder / name)] if depth < DEEPEST else []
+    if len(inner) == 1:
+        return replace(_from_folder(inner[0], top, reading, depth + 1), path=top)
+    raise NoAnnotations(path=folder, valid=", ".join((*SUFFIXES, TAR)))
+
+
+def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOptions) -> Location | None:
+    """Return the location of one split among the files of a folder; None if no file is the wanted split.
+
+    Raises: SeveralAnnotations if it is unclear which file to read; SeveralSplits if no split is for training.
+    """
+    groups, split = group_files(files), reading.split
+    roots = tuple(dict.fromkeys((folder, top)))
+    wanted = [g for g in groups if split in (g.name, g.split, *(file.name for file in g.files))]
+    if split is not None and not wanted and len(groups) > 1:
+        if _split_folders(folder):
+            return None
+        raise NoSuchSplit(path=top, split=split, found=", ".join(group.named for group in groups))
+    inner = replace(reading, split=None) if wanted else reading
+    chosen = choose_group(top, groups, split if wanted else None)
+    if chosen is None:
+        raise SeveralAnnotations(path=folder, found=", ".join(file.name for file in files))
+    group, notes = chosen
+    if len(group.files) == 1 and len(groups) == 1 and folder == top:
+        return Location(_open(group.files[0], inner), roots, split_used=bool(wanted), notes=notes)
+    if len(group.files) == 1:
+        return Location(_open(group.files[0], inner), roots, top, split_used=bool(wanted), notes=notes)
+    shards = [_open(file, inner) for file in group.files]
+    return Location(ShardedSource(top, shards), roots, top, split_used=bool(wanted), notes=notes)
+
+
+def _tar_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == TAR and file.is_file())
+
+
+def _split_folders(folder: Path) -> list[str]:
+    """Return the names of the folders that hold the splits of a data set."""
+    names = sorted(item.name for item in folder.iterdir() if item.is_dir() and split_of(item.name))
+    return [name for name in names if _holds_records(folder / name)]
+
+
+def _holds_records(folder: Path, depth: int = 1) -> bool:
+    """Return whether a folder holds an annotation file, a shard, a saved data set, or splits of them."""
+    if not folder.is_dir():
+        return False
+    if (folder / "state.json").is_file() or annotation_files(folder) or _tar_files(folder):
+        return True
+    inner = [item for item in folder.iterdir() if item.is_dir() and (split_of(item.name) or item.name in FOLDERS)]
+    return depth < DEEPEST and any(_holds_records(item, depth + 1) for item in inner)
+
+
+def _open(file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout = NO_LAYOUT) -> Source:
+    suffix = suffix_of(file)
+    if suffix == ".parquet":
+        return ParquetSource(file)
+    if suffix in (".csv", ".tsv"):
+        return CsvSource(file)
+    if suffix in TEXT_SUFFIXES:
+        return JsonSource(file, _record_test(reading, format, layout), reading.split)
+    if suffix == TAR or file.name.lower().endswith(f"{TAR}.gz"):
+        return TarSource(file)
+    with file.open("rb") as opened:
+        unpacked = opened.read(2) != GZIP
+    why = f"its name ends in none of {', '.join((*SUFFIXES, TAR))}" if unpacked else "it is compressed with gzip"
+    raise NotReadable(path=file, why=why)
+
+
+def _record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> Callable[[Any], bool]:
+    """Return a function that says whether an object is a record by its keys, as the format or any format has them."""
+    name = reading.format or format
+    columns = {**(layout.columns if name in (None, format) else {}), **reading.columns}
+    if name in FORMATS:
+        usual = {**FORMATS[name].columns, **columns}
+        keys = {key for column, key in usual.items() if column not in ("id", "question_id", "system")}
+        return lambda value: isinstance(value, Mapping) and any(key in value for key in keys)
+    layouts = [
+        (form, Layout({**form.columns, **columns}, layout.tags, reading.question))
+        for form in FORMATS.values()
+        if set(columns) <= set(form.columns)
+    ]
+    return lambda value: isinstance(value, Mapping) and any(form.matches(value, given) for form, given in layouts)
+
+
+def _from_saved_splits(folder: Path, top: Path, reading: ReadingOptions) -> Location:
+    content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
+    splits = content.get("splits") if isinstance(content, dict) else None
+    if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
+        raise NotReadable(path=folder, why="its dataset_dict.json lists no splits")
+    split, notes = choose_name(folder, splits, reading.split)
+    if Path(split).name != split or not (folder / split / "state.json").is_file():
+        raise NotReadable(path=folder, why=f"it has no folder for the split {split}")
+    source, used = ArrowSource.saved(folder / split), reading.split is not None
+    return Location(source, (folder / split,), top, split_used=used, notes=notes)
+
+
+def _from_info(path: Path, reading: ReadingOptions) -> Location | None:
+    """Return the location that LLaMA-Factory's dataset_info.json describes; None if there is no such file or entry.
+
+    `path` is a data file, or the dataset_info.json itself. Raises: SeveralEntries if several entries are meant.
+    """
+    if path.name == INFO:
+        return _choose_entry(path, _info_entries(path), path.parent, reading)
+    file = Path(os.path.abspath(path))
+    for folder in (file.parent, *file.parent.parents)[:INFO_LEVELS]:
+        entries = _info_entries(folder / INFO)
+        same = {
+            name: entry for name, entry in entries.items()
+            if os.path.realpath(folder / entry["file_name"]) == os.path.realpath(file)
+        }  # fmt: skip
+        if same:
+            return _choose_entry(folder / INFO, same, path, reading)
+    return None
+
+
+def _info_entries(info: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of a dataset_info.json that name a file of this machine; {} if there are none."""
+    if not info.is_file():
+        return {}
+    content = parse(info.read_bytes().decode("utf-8", "surrogateescape"))
+    entries = {k: v for k, v in content.items() if isinstance(v, dict)} if isinstance(content, dict) else {}
+    return {
+        name: entry for name, entry in entries.items()
+        if isinstance(entry.get("file_name"), str) and "\0" not in entry["file_name"]
+    }  # fmt: skip
+
+
+def _choose_entry(
+    info: Path, entries: Mapping[str, dict[str, Any]], path: Path, reading: ReadingOptions
+) -> Location | None:
+    if not entries:
+        return None
+    if reading.split in entries:
+        chosen = replace(reading, split=None)
+        return replace(
+            _from_entry(info, str(reading.split), entries[str(reading.split)], chosen, path), split_used=True
+        )
+    found = ", ".join(f"{name} ({entry['file_name']})" for name, entry in entries.items())
+    if len(entries) > 1:
+        if reading.split is not None:
+            raise NoSuchSplit(path=info, split=reading.split, found=found)
+        raise SeveralEntries(path=info.parent, found=found)
+    ((name, entry),) = entries.items()
+    return _from_entry(info, name, entry, reading, path)
+
+
+def _from_entry(info: Path, name: str, entry: Mapping[str, Any], reading: ReadingOptions, path: Path) -> Location:
+    format, layout = _entry_layout(info, name, entry, reading)
+    location = _entry_file(info, name, entry, reading, format, layout)
+    roots = tuple(dict.fromkeys((info.parent, *location.roots)))
+    info_entry = {name: dict(entry)} if format else None
+    return replace(location, roots=roots, path=path, format=format, layout=layout, info=info_entry)
+
+
+def _entry_layout(
+    info: Path, name: str, entry: Mapping[str, Any], reading: ReadingOptions
+) -> tuple[str | None, Layout]:
+    """Return the format and the layout that an entry describes; (None, the usual) if the user named another format."""
+    formatting = entry.get("formatting", "alpaca")
+    format = FORMATTINGS.get(formatting) if isinstance(formatting, str) else None
+    if reading.format not in (None, format):
+        return None, Layout()
+    if format is None:
+        known = ", ".join(FORMATTINGS)
+        raise UnsupportedInfo(name=name, path=info, why=f"its formatting is {formatting}, and only {known} are read")
+    columns, tags = entry.get("columns") or {}, entry.get("tags") or {}
+    for part, given in (("columns", entry.get("columns", {})), ("tags", entry.get("tags", {}))):
+        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+            raise UnsupportedInfo(name=name, path=info, why=f"its {part} are not an object of names")
+    tags = {**(OPENAI_TAGS if formatting == "openai" else {}), **tags}
+    names = {key: columns[key] for key in FORMATS[format].columns if key in columns and key != "id"}
+    if "messages" in names and "conversations" in FORMATS[format].columns:
+        names["conversations"] = names["messages"]
+    return format, Layout(names, tags)
+
+
+def _entry_file(
+    info: Path, name: str, entry: Mapping[str, Any], reading: ReadingOptions, format: str | None, layout: Layout
+) -> Location:
+    """Return the location of the file or folder that an entry names, inside the folder of its dataset_info.json."""
+    given, root = entry["file_name"], os.path.realpath(info.parent)
+    target = os.path.realpath(info.parent / given)
+    if os.path.isdir(target) and (target + os.sep).startswith(root + os.sep) and target != root:
+        return _from_folder(Path(target), Path(target), reading, DEEPEST)
+    try:
+        file = RootFolder(info.parent).resolve(given)
+    except DataError as error:
+        raise UnsupportedInfo(name=name, path=info, why=f"its file {given} is not in the folder") from error
+    return _from_file(Path(file), reading, format, layout)
+
+
+def _from_hub(name: str, reading: ReadingOptions) -> Location:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(name)
+    except Exception as error:  # the library, its network stack and its file systems each raise their own
+        raise HubFailed(path=name, why=error) from error
+    split, notes = choose_name(name, [str(split) for split in loaded], reading.split)
+    table = loaded[split].data.table
+    files = [Path(entry["filename"]) for entry in loaded[split].cache_files]
+    # The root is the cache folder, so image paths in the records cannot lead to other files.
+    root = files[0].parent if files else Path(datasets.config.HF_DATASETS_CACHE)
+    source, used = ArrowSource(Path(name), table, files, None), reading.split is not None
+    return Location(source, (root,), split_used=used, notes=notes)
