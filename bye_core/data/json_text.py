@@ -115,6 +115,8 @@ def find_records(text: str, is_record: Callable[[Any], bool], split: str | None,
     """
     start = skip_blanks(text, 0)
     if start == len(text):
+        if not lines:
+            raise explain(text, start, "")
         return Records("lines", 0)
     if text[start] == "[":
         return Records("lines" if _has_lines(text, False) else "list", start)

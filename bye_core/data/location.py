@@ -248,7 +248,7 @@ def _from_info(path: Path, reading: ReadingOptions) -> Location | None:
     if path.name == INFO:
         return _choose_entry(path, _info_entries(path), path.parent, reading)
     file = Path(os.path.abspath(path))
-    for folder in (file.parent, *file.parent.parents)[:INFO_LEVELS]:
+    for folder in file.parents[:INFO_LEVELS]:
         entries = _info_entries(folder / INFO)
         same = {
             name: entry for name, entry in entries.items()
@@ -295,7 +295,14 @@ def _from_entry(info: Path, name: str, entry: Mapping[str, Any], reading: Readin
     location = _entry_file(info, name, entry, reading, format, layout)
     roots = tuple(dict.fromkeys((info.parent, *location.roots)))
     info_entry = {name: dict(entry)} if format else None
+    if location.path is None and location.source.path.is_file() and _from_info_level(info, location.source.path):
+        path = location.source.path  # the file leads to its entry
     return replace(location, roots=roots, path=path, format=format, layout=layout, info=info_entry)
+
+
+def _from_info_level(info: Path, file: Path) -> bool:
+    """Return whether `file` is near enough to find its dataset_info.json."""
+    return os.path.realpath(info.parent) in map(str, Path(os.path.realpath(file)).parents[:INFO_LEVELS])
 
 
 def _entry_layout(
@@ -306,7 +313,7 @@ def _entry_layout(
     format = FORMATTINGS.get(formatting) if isinstance(formatting, str) else None
     if reading.format not in (None, format):
         return None, Layout()
-    if format is None:
+    if format not in FORMATS:
         known = ", ".join(FORMATTINGS)
         raise UnsupportedInfo(name=name, path=info, why=f"its formatting is {formatting}, and only {known} are read")
     columns, tags = entry.get("columns") or {}, entry.get("tags") or {}

@@ -62,7 +62,8 @@ def test_unsupported_dataset_info(entry: dict, tmp_path: Path) -> None:
 
 def test_only_the_training_split_is_read(tmp_path: Path) -> None:
     data = load_dataset(sets.chat_splits(tmp_path / "set"))
-    assert data.notes == ("Only the split train was read, not test.",)
+    note = "Only the split train was read, not test. To read another one, name it with --split."
+    assert data.notes == (note,)
     assert load_dataset(tmp_path / "set/test").size == 1
 
 
