@@ -48,7 +48,7 @@ def test_dataset_info_renames_keys_and_is_exported(tmp_path: Path) -> None:
     "entry",
     [
         {"file_name": "../x.json"},
-        {"file_name": "x.json", "formatting": "alpaca"},
+        {"file_name": "x.json", "formatting": "pairwise"},
         {"file_name": "x.json", "columns": {"messages": 3}},
         {"file_name": "x.json", "tags": []},
     ],
