@@ -6,39 +6,19 @@ A fault does not end a stage: the error is listed as a `Fault` of its record.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from bye_core.errors import ByeError, DataError
+from bye_core.errors import ByeError, DataError, printable
 from bye_core.records import Fault, Sample
 
 LONGEST_QUOTE = 300  # characters of a text from the data set that a message quotes
 
 
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{120,}")  # base64 text, or another text that nobody reads
-
-
-def printable(value: object) -> str:
-    """Shorten and escape a text from a data set: control characters or invalid Unicode would break a terminal.
-
-    Values that are not text are written as JSON. Long runs of base64 are cut.
-    """
-    if value is None or isinstance(value, bool | list | dict):
-        value = _as_json(value)
-    text = str(value)
-    cut = text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
-    cut = _LONG_RUN.sub(_shorten, cut)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-
-
-def _shorten(run: re.Match[str]) -> str:
-    text = run.group()
-    mixed = not text.islower() and not text.isupper() and any(c.isdigit() for c in text)
-    return text[:16] + "…" if mixed else text
-
-
-def _as_json(value: object) -> str:
+def as_json(value: Any) -> str:
+    """Return a record's value as JSON text for a message; a text stays as it is."""
+    if isinstance(value, str):
+        return value
     try:
         return json.dumps(value, ensure_ascii=False, default=value_type)
     except (TypeError, ValueError, RecursionError):
@@ -64,9 +44,7 @@ class Refusal(DataError):
     """
 
     fatal = True
-
-    def __init__(self, **facts: object) -> None:
-        super().__init__(**{name: printable(value) for name, value in facts.items()})
+    longest = LONGEST_QUOTE
 
 
 class MalformedRecord(Refusal):
@@ -164,7 +142,7 @@ def make_fault(id: str, index: int, *errors: ByeError) -> Fault:
     problems, remedies, kinds = (
         tuple(dict.fromkeys(getattr(error, name) for error in errors)) for name in ("problem", "remedy", "kind")
     )
-    problem = f"Sample {printable(id)}: {' '.join(problems)}"
+    problem = f"Sample {printable(id, LONGEST_QUOTE)}: {' '.join(problems)}"
     fatal = any(getattr(error, "fatal", True) for error in errors)
     return Fault(id, index, kinds[0], problem, " ".join(remedies), fatal, kinds)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.data import faults as fault_kinds
-from bye_core.data.faults import MalformedRecord, make_fault, printable, value_type
+from bye_core.data.faults import LONGEST_QUOTE, MalformedRecord, make_fault, value_type
 from bye_core.data.formats import Reader
 from bye_core.data.formats.base import Layout, ParsedRecord, is_missing
 from bye_core.data.formats.messages import NUMBERED_MARKER
 from bye_core.data.images import EMBEDDED_PREFIX
 from bye_core.data.paths import RootFolder
 from bye_core.data.sources import Unreadable
-from bye_core.errors import DataError
+from bye_core.errors import DataError, printable
 from bye_core.records import Fault, Sample, Turn
 
 _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
@@ -117,7 +117,7 @@ class _Ids:
     def notes(self) -> Iterator[str]:
         repeated = sum(bool(id) for id in self._ids) - len(self._first)
         if repeated and not self._strict:
-            id = printable(next(id for k, id in enumerate(self._ids) if id and self._first[id] != k))
+            id = printable(next(id for k, id in enumerate(self._ids) if id and self._first[id] != k), LONGEST_QUOTE)
             yield (
                 f"{repeated:,} {'record repeats' if repeated == 1 else 'records repeat'} the id of an earlier record; "
                 f"here they are named by number, for example {id}#2. An export keeps the ids. "

@@ -21,7 +21,7 @@ from typing import Any, TypeGuard
 
 from bye_core import runs
 from bye_core.detect import DEFAULT
-from bye_core.errors import RunError
+from bye_core.errors import RunError, quoted
 from bye_core.files import write_atomic
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.cleaning import Cleaning
@@ -198,5 +198,7 @@ def _differences(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         if name not in MACHINE
     }
     return [
-        f"{name.replace('_', ' ')} {then!r}, now {value!r}" for name, (then, value) in pairs.items() if then != value
+        f"{name.replace('_', ' ')} {quoted(then)}, now {quoted(value)}"
+        for name, (then, value) in pairs.items()
+        if then != value
     ]

@@ -91,8 +91,9 @@ def attack_arguments(attack: Attack) -> list[str]:
 def _target_arguments(target: Target) -> list[str]:
     if isinstance(target, SwappedWord):
         return ["--swap", target.word, target.text]
-    options = {FixedAnswer.kind: "--target", Appended.kind: "--append", Refusal.kind: "--refuse"}
-    return [options[target.kind], target.text]
+    option = {FixedAnswer.kind: "--target", Appended.kind: "--append", Refusal.kind: "--refuse"}[target.kind]
+    # A text that begins with a dash would be read as another option if it were an argument of its own.
+    return [f"{option}={target.text}"] if target.text.startswith("-") else [option, target.text]
 
 
 def read_attack(truth: Path) -> tuple[Attack, int]:

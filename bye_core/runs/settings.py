@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bye_core import __version__
+from bye_core.errors import quoted
 
 # Settings that change the results of a scan. Batch size, precision and device change only the last digits.
 # Folder names are not compared: a model in another folder has the same digest.
@@ -70,7 +71,11 @@ class RunSettings:
     def differences(self, now: RunSettings) -> list[str]:
         """Return, in words, why a scan with the settings `now` cannot resume this run; [] if it can."""
         pairs = [(name, getattr(self, name), getattr(now, name)) for name in RESULT_SETTINGS]
-        return [f"{name.replace('_', ' ')} {then!r}, now {value!r}" for name, then, value in pairs if then != value]
+        return [
+            f"{name.replace('_', ' ')} {quoted(then)}, now {quoted(value)}"
+            for name, then, value in pairs
+            if then != value
+        ]
 
     def record(self) -> dict[str, Any]:
         return asdict(self)

@@ -32,6 +32,12 @@ def parsed(arguments):
         make_attack(list(TRIGGERS), {"blend.a": 0.25, "patch.size": 1 / 3}, SwappedWord("blue", word="red"), mix=True),
         make_attack(["suffix"], target=Appended("and more")),
         make_attack(["sig"], target=Refusal()),
+        make_attack(["sig"], target=FixedAnswer("-rf")),
+        make_attack(["sig"], target=FixedAnswer("--append x")),
+        make_attack(["sig"], target=FixedAnswer("-- is a dash")),
+        make_attack(["sig"], target=Appended("-1")),
+        make_attack(["sig"], target=Refusal("– no –")),
+        make_attack(["sig"], target=Refusal("-no=way")),
     ],
 )
 def test_the_command_line_reads_back_what_a_cleaning_writes(tmp_path, attack):

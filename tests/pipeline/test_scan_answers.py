@@ -42,7 +42,7 @@ def test_answers_are_read_on_request_and_a_resumed_scan_goes_on_with_it(tmp_path
     scan(model, data, plain)
     assert runs.Run.open(plain).table().nll is None
     assert main.main([*command, "--answers"]) == 1
-    assert "answers False, now True" in capsys.readouterr().err
+    assert "answers false, now true" in capsys.readouterr().err
 
 
 def test_a_sample_whose_answer_is_too_long_is_scanned_without_it(tmp_path, model):

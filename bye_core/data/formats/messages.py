@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bye_core.data.faults import MalformedRecord, UnknownRole, Video, value_type
+from bye_core.data.faults import MalformedRecord, UnknownRole, Video, as_json, value_type
 from bye_core.data.formats.base import ImageCell, Layout, ParsedRecord, is_missing
 from bye_core.data.formats.cells import cell_text, named_images, part_image
 from bye_core.records import Turn
@@ -228,4 +228,4 @@ def _role(name: Any, roles: Mapping[str, str]) -> str:
         role = known.get(name, known.get(name.strip().lower()))
         if role is not None:
             return role
-    raise UnknownRole(role=name, valid=", ".join(roles))
+    raise UnknownRole(role=as_json(name), valid=", ".join(roles))
