@@ -109,7 +109,7 @@ class StopRequest:
 
 
 def tether() -> None:
-    """If the environment holds TETHER, send SIGTERM to this process when its standard input is closed."""
+    """If the environment variable TETHER is set, send SIGTERM to this process when its standard input is closed."""
     if os.environ.pop(TETHER, ""):
         threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
 

@@ -12,7 +12,7 @@ from bye_core.text import clip, count
 SHOWN = 80  # largest number of characters of a quoted answer
 COMMON = 0.5  # smallest share of the flagged samples that makes a position common (ours)
 OUTCOME_LABELS = {
-    "flips": "is no longer the target only when the suspected part is removed",
+    "flips": "is no longer the target, but only when the suspected part is removed",
     "content": "is no longer the target, but the pasted spot rarely causes it in other pictures",
     "any": "is no longer the target, but also when a control part is removed",
     "stays": "stays the target",

@@ -107,7 +107,7 @@ def entropy_figure(
     reports     of L layers; a layer without a mixture shows the median and the middle 80% of its `entropies`
     entropies   [N, L] nats: `ScanTable.layer_entropy` (or the authors' variant), NaN where unknown
     suspicious  "low", "high" or None: which mode gets the warm colour (`suspicious_side`)
-    tokens      V, the image tokens of a sample: even attention has ln V nats, the upper bound
+    tokens      V, the number of image tokens of a sample; the largest possible entropy is ln V nats
 
     Traces: "low mode", "high mode" (lines with markers, filled where the layer is sensitive), "low mode band",
     "high mode band" (filled areas, no hover), "median"; `customdata` = layer.

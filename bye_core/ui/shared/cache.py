@@ -10,7 +10,7 @@ from cachetools import LRUCache, cached
 class Cache:
     """The latest `limit` results, shared by all threads.
 
-    `get(key, compute)` returns the result of `compute()`; calls with the same key wait for the first of them.
+    `get(key, compute)` returns the result of `compute()`; concurrent calls with the same key compute it only once.
     """
 
     def __init__(self, limit: int) -> None:

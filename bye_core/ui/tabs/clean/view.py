@@ -99,7 +99,7 @@ def _settings() -> tuple[Any, ...]:
     """Return the name and the fine-tuning settings, in the order of actions.SETTINGS."""
     others = [name for name in actions.SETTINGS if name not in (*FIRST_SETTINGS, *SWITCHES)]
     with gr.Accordion("Fine-tuning settings", open=False):
-        name = gr.Textbox("", label="Name", placeholder="by the data set", max_lines=1, elem_id="clean-name")
+        name = gr.Textbox("", label="Name", placeholder="named after the data set", max_lines=1, elem_id="clean-name")
         with gr.Row():
             fields = {setting: setting_field(setting, "clean") for setting in (*FIRST_SETTINGS, *others)}
         # One checkbox per line: side by side, their labels would be too narrow to read.

@@ -84,7 +84,7 @@ def _form() -> tuple[tuple[Any, ...], gr.Dropdown]:
         main = [setting_field(name, NAME) for name in MAIN]
     with gr.Accordion("More settings", open=False):
         adapter = gr.Textbox(
-            "", label="Name of the adapter", placeholder="by the data set", max_lines=1, interactive=True,
+            "", label="Name of the adapter", placeholder="named after the data set", max_lines=1, interactive=True,
             elem_id="finetune-name",
         )  # fmt: skip
         with gr.Row():

@@ -11,7 +11,7 @@ from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
 from bye_core.ui.tabs.guard.job import KIND
 
-OFF = "The guard is off on this public demo, as it asks the model. Run this command on your own machine:"
+OFF = "The guard is off on this public demo, because it has to load the model. Run this command on your own machine:"
 AT_HOME = command_line("guard", ["--run", "RUN", "--image", "FILE", "--question", "TEXT"])
 ABOUT = (
     "Drop an image and enter a question as a user would. The scanned model answers once. The app compares its first "
