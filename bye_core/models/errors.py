@@ -20,6 +20,29 @@ class IncompleteWeights(ModelError):
     remedy = "Use the complete checkpoint; random numbers in place of weights would make the scan meaningless."
 
 
+class AdapterAsModel(ModelError):
+    problem = "{path} holds an adapter, not a model."
+    remedy = "Give this folder as --adapter, and its base model ({base}) as --model."
+
+
+class OnlyCheckpoints(ModelError):
+    problem = "{path} holds no {wanted}, only the checkpoints {found}."
+    remedy = "Give the folder of one checkpoint."
+
+
+class UnsupportedAdapter(ModelError):
+    problem = "The adapter at {path} is of type {kind}; only LORA adapters are supported."
+    remedy = (
+        "Merge it into its base model with peft (merge_and_unload), save the merged model, and scan that model with "
+        "--tuned-on-this-data."
+    )
+
+
+class MisnamedWeights(ModelError):
+    problem = "The adapter at {path} has no adapter_model.safetensors, the name that peft reads; it has {found}."
+    remedy = "Save the adapter with peft (save_pretrained), or rename its weights."
+
+
 class PickleWeights(ModelError):
     problem = "{path} holds no safetensors weights{found}."
     remedy = "Convert the weights with save_pretrained; pickled files can run code and are refused."
@@ -35,8 +58,15 @@ class UnsupportedFamily(ModelError):
     remedy = "Use a model of one of these families: {supported}."
 
 
+class OriginalLayout(ModelError):
+    problem = "The model at {path} ({model_type}) needs the code of its authors, which is not run here."
+    remedy = (
+        "Use the same model in the layout of transformers{example}; it must be of one of these families: {supported}."
+    )
+
+
 class ForeignCode(ModelError):
-    problem = "The adapter at {path} asks to import code ({field} = {value})."
+    problem = "The adapter at {path} asks to import code: its adapter_config.json sets {field}."
     remedy = 'Save it as a plain LoRA: task_type="CAUSAL_LM", {field} = null.'
 
 

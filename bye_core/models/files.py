@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from bye_core.files import file_sha256
-from bye_core.models.errors import BrokenModel, ForeignCode, ModelNotFound, PickleWeights
+from bye_core.models.errors import (
+    ModelNotFound,
+    OnlyCheckpoints,
+    PickleWeights,
+)
 
 # Files fetched from the hub: pickled weights and code never reach the disk.
 HUB_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 HASHED = HUB_PATTERNS
 # All other files of an adapter folder are notes on how it was trained.
-ADAPTER_HASHED = ("adapter_config.json", "*.safetensors")
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_HASHED = (ADAPTER_CONFIG, "*.safetensors")
+CHECKPOINTS_SHOWN = 5
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-# Fields of a LoRA config that make peft import a module or build classes named in the file; harmless when empty.
-CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
 
 
 def local_folder(model: str | Path) -> Path:
@@ -31,6 +37,8 @@ def local_folder(model: str | Path) -> Path:
     path = Path(model).expanduser()
     if path.is_dir():
         return path.resolve()
+    if path.is_file():
+        raise ModelNotFound(path=model, reason="it is a file. Its folder is needed.")
     text = str(model)
     if path.exists() or text.startswith((".", "~", "/")) or text.count("/") != 1 or "\\" in text:
         raise ModelNotFound(path=model, reason="there is no such folder.")
@@ -48,27 +56,16 @@ def check_safetensors(folder: Path) -> None:
         raise PickleWeights(path=folder, found=f", only {', '.join(pickles)}" if pickles else "")
 
 
-def read_adapter_config(folder: Path) -> dict:
-    """Return the content of adapter_config.json.
+def check_checkpoints(folder: Path, wanted: str) -> None:
+    """Check for checkpoints. Raises: OnlyCheckpoints if the file `wanted` is in subfolders, not in `folder`."""
+    found = sorted((path.parent.name for path in folder.glob(f"*/{wanted}")), key=_natural)
+    if found:
+        more = f" and {len(found) - CHECKPOINTS_SHOWN} more" if len(found) > CHECKPOINTS_SHOWN else ""
+        raise OnlyCheckpoints(path=folder, wanted=wanted, found=", ".join(found[:CHECKPOINTS_SHOWN]) + more)
 
-    Raises: ModelNotFound if the file is missing; BrokenModel if it is damaged or describes another adapter than LoRA;
-    ForeignCode if it names code to import.
-    """
-    path = folder / "adapter_config.json"
-    if not path.is_file():
-        raise ModelNotFound(path=folder, reason="an adapter folder holds adapter_config.json, this one does not.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BrokenModel(path=path, reason=error) from error
-    if not isinstance(config, dict):
-        raise BrokenModel(path=path, reason="adapter_config.json is not a JSON object.")
-    for field in CODE_FIELDS:
-        if config.get(field):
-            raise ForeignCode(path=folder, field=field, value=config[field])
-    if config.get("peft_type") != "LORA":
-        raise BrokenModel(path=folder, reason=f"{config.get('peft_type')} adapters are not supported, LORA ones are.")
-    return config
+
+def _natural(name: str) -> tuple[Any, ...]:
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
 
 
 def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:

@@ -12,15 +12,17 @@ from typing import Any
 import peft
 import torch
 import transformers
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from bye_core.errors import ByeError
 from bye_core.model_protocol import Batch, Encode, Forward, ImagesOfSamples, Result, Samples
 from bye_core.models import calls
+from bye_core.models.adapter import add_adapter, base_model_name, read_adapter_config
 from bye_core.models.errors import (
-    AdapterMismatch,
+    AdapterAsModel,
     BrokenModel,
     IncompleteWeights,
     ModelNotFound,
@@ -28,6 +30,7 @@ from bye_core.models.errors import (
     NoChatTemplate,
     NoDevice,
     NoFastTokenizer,
+    OriginalLayout,
     TextOnlyModel,
     UnknownDtype,
     UnsupportedFamily,
@@ -35,16 +38,26 @@ from bye_core.models.errors import (
 from bye_core.models.families import FAMILIES
 from bye_core.models.families.base import Family
 from bye_core.models.files import (
+    ADAPTER_CONFIG,
     ADAPTER_HASHED,
+    check_checkpoints,
     check_safetensors,
     combined,
     digests,
     local_folder,
-    read_adapter_config,
 )
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
+
+
+# Model types in the layouts of their authors' own code, with the same models in the layout of transformers.
+ORIGINAL = {
+    "llava_llama": "llava-hf/llava-1.5-7b-hf",
+    "llava_mistral": "llava-hf/llava-v1.6-mistral-7b-hf",
+    "llava_qwen": "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+    "internvl_chat": "OpenGVLab/InternVL3-8B-hf",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,8 @@ def load_model(
     config = read_config(folder)
     check_safetensors(folder)
     adapter_folder = local_folder(adapter) if adapter is not None else None
-    adapter_config = read_adapter_config(adapter_folder) if adapter_folder else {}
+    base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
+    adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
     quantization = nf4(number_type, FAMILIES[config.model_type]) if four_bit else None
     processor = load_processor(folder)
     network = load_weights(folder, number_type, quantization, target)
@@ -151,11 +165,15 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 def read_config(folder: Path) -> Any:
     """Return the model's config.
 
-    Raises: ModelNotFound if the folder has no config.json; BrokenModel if config.json is damaged; TextOnlyModel if the
-    model has no vision part; UnsupportedFamily if no family in FAMILIES describes the model.
+    Raises: ModelNotFound if the folder has no config.json; AdapterAsModel if it holds an adapter; OnlyCheckpoints if
+    only its subfolders hold models; BrokenModel if config.json is damaged; OriginalLayout if the model needs the
+    code of its authors; TextOnlyModel if it has no vision part; UnsupportedFamily if no family describes it.
     """
     path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
     if not path.is_file():
+        if (folder / ADAPTER_CONFIG).is_file():
+            raise AdapterAsModel(path=folder, base=base_model_name(folder))
+        check_checkpoints(folder, path.name)
         raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -164,6 +182,9 @@ def read_config(folder: Path) -> Any:
             return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenModel(path=folder, reason=error) from error
+    if model_type in ORIGINAL:
+        example = ORIGINAL[model_type]
+        raise OriginalLayout(path=folder, model_type=model_type, example=example, supported=supported)
     if raw.get("vision_config") is None:
         raise TextOnlyModel(path=folder, model_type=model_type, supported=supported)
     raise UnsupportedFamily(model_type=model_type, supported=supported)
@@ -227,27 +248,3 @@ def load_weights(
         more = f" and {len(gaps) - NAMES_SHOWN} more" if len(gaps) > NAMES_SHOWN else ""
         raise IncompleteWeights(path=folder, names=", ".join(gaps[:NAMES_SHOWN]) + more)
     return network
-
-
-def add_adapter(network: torch.nn.Module, folder: Path, config: Mapping[str, Any]) -> PeftModel:
-    """Return `network` wrapped by the adapter.
-
-    Raises: PickleWeights if the adapter has no safetensors weights; AdapterMismatch if a tensor is missing, does not
-    fit or is not used.
-    """
-    check_safetensors(folder)
-    facts = {"path": folder, "base": config.get("base_model_name_or_path")}
-    try:
-        wrapped = PeftModel.from_pretrained(network, folder)
-        with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
-            saved = set(file.keys())
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-        raise AdapterMismatch(**facts, reason=error) from error
-    # peft drops tensors that do not fit and initialises missing ones, with a warning at most.
-    # An adapter may save embeddings or not. Without an explicit choice, peft looks for the base model that the config
-    # names, in the working directory and on the hub; only the adapter's own folder may be read here.
-    required, allowed = (set(get_peft_model_state_dict(wrapped, save_embedding_layers=also)) for also in (False, True))
-    differing = (required - saved) | (saved - allowed)
-    if differing:
-        raise AdapterMismatch(**facts, reason=f"{len(differing)} tensors differ, such as {min(differing)}.")
-    return wrapped

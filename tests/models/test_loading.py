@@ -11,15 +11,21 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from bye_core.errors import SettingError
 from bye_core.models import loading
+from bye_core.models.adapter import renamed_tensors
 from bye_core.models.errors import (
+    AdapterAsModel,
     AdapterMismatch,
     BrokenModel,
     ForeignCode,
     IncompleteWeights,
+    MisnamedWeights,
     ModelNotFound,
     NoChatTemplate,
+    OnlyCheckpoints,
+    OriginalLayout,
     PickleWeights,
     TextOnlyModel,
+    UnsupportedAdapter,
     UnsupportedFamily,
 )
 from bye_core.models.loading import load_model, pick_device, pick_dtype
@@ -240,7 +246,7 @@ def test_an_adapter_that_names_code_is_refused(folder, adapter_copy, field, monk
 
 def test_an_adapter_of_another_kind(folder, adapter_copy):
     edit(adapter_copy / "adapter_config.json", peft_type="PREFIX_TUNING")
-    with pytest.raises(BrokenModel, match="PREFIX_TUNING"):
+    with pytest.raises(UnsupportedAdapter, match="PREFIX_TUNING"):
         load_model(folder, adapter_copy, device="cpu")
 
 
@@ -275,3 +281,84 @@ def test_an_adapter_for_modules_that_are_not_there(folder, adapter_copy):
     edit(adapter_copy / "adapter_config.json", target_modules=["model.language_model.layers.9.wq"])
     with pytest.raises(AdapterMismatch):
         load_model(folder, adapter_copy, device="cpu")
+
+
+def earlier_layout(name):
+    """The names of transformers before 4.52: the language model and the projector lay beside each other."""
+    inner = name.removeprefix("base_model.model.model.")
+    return f"base_model.model.{inner.replace('language_model.layers', 'language_model.model.layers')}"
+
+
+def test_an_adapter_in_an_earlier_layout_gives_the_same_answers(loaded, folder, adapter, adapter_copy):
+    path = adapter_copy / "adapter_model.safetensors"
+    save_file({earlier_layout(name): tensor for name, tensor in load_file(path).items()}, path)
+    old = set(load_file(path))
+    assert any(name.startswith("base_model.model.language_model.model.layers.") for name in old)
+    assert any(name.startswith("base_model.model.multi_modal_projector.") for name in old)
+    found = load_model(folder, adapter_copy, device="cpu")
+    assert torch.equal(logits(found), logits(load_model(folder, adapter, device="cpu")))
+    assert not torch.equal(logits(found), logits(loaded))
+
+
+def test_renamed_tensors_are_matched_only_where_one_fits():
+    missing = {"a.b.projector.linear_1.lora_A.weight", "a.b.projector.linear_1.lora_B.weight"}
+    assert renamed_tensors({"x.projector.linear_1.lora_A.weight"}, missing) == {
+        "x.projector.linear_1.lora_A.weight": "a.b.projector.linear_1.lora_A.weight"
+    }
+    assert renamed_tensors({"x.linear_2.lora_A.weight"}, missing) == {}, "another module"
+    twice = {"x.linear_1.lora_A.weight", "y.linear_1.lora_A.weight"}
+    assert renamed_tensors(twice, missing) == {}, "two tensors for one place"
+    layers = {"m.layers.0.q_proj.lora_A.weight", "m.layers.1.q_proj.lora_A.weight"}
+    assert renamed_tensors({"x.layers.7.q_proj.lora_A.weight"}, layers) == {}, "another layer"
+    both = {"language.layers.0.q_proj.lora_A.weight", "tower.layers.0.q_proj.lora_A.weight"}
+    assert renamed_tensors({"x.layers.0.q_proj.lora_A.weight"}, both) == {}, "two places for one tensor"
+
+
+def test_a_mapping_that_names_the_class_of_the_model_is_no_foreign_code(folder, adapter, adapter_copy):
+    own = type(load_model(folder, device="cpu").model)
+    mapping = {"base_model_class": own.__name__, "parent_library": own.__module__}
+    edit(adapter_copy / "adapter_config.json", task_type=None, auto_mapping=mapping)
+    found = load_model(folder, adapter_copy, device="cpu")
+    assert torch.equal(logits(found), logits(load_model(folder, adapter, device="cpu")))
+    for wrong in ({"base_model_class": "Other"}, {"parent_library": "evil"}, {"more": 1}):
+        edit(adapter_copy / "adapter_config.json", auto_mapping={**mapping, **wrong})
+        with pytest.raises(ForeignCode, match="auto_mapping"):
+            load_model(folder, adapter_copy, device="cpu")
+
+
+def test_weights_under_another_name_are_named(folder, adapter_copy):
+    (adapter_copy / "adapter_model.safetensors").rename(adapter_copy / "adapters.safetensors")
+    with pytest.raises(MisnamedWeights, match=r"has adapters\.safetensors"):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_loha_is_named_with_a_way_out(folder, adapter_copy):
+    edit(adapter_copy / "adapter_config.json", peft_type="LOHA")
+    with pytest.raises(UnsupportedAdapter, match=r"LOHA.*merge_and_unload.*--tuned-on-this-data"):
+        load_model(folder, adapter_copy, device="cpu")
+
+
+def test_the_parent_of_checkpoints_lists_them(folder, adapter, tmp_path):
+    for step in (1000, 200, 9):
+        shutil.copytree(adapter, tmp_path / f"run/checkpoint-{step}")
+        shutil.copytree(folder, tmp_path / f"models/checkpoint-{step}")
+    listed = r"checkpoint-9, checkpoint-200, checkpoint-1000\."
+    with pytest.raises(OnlyCheckpoints, match=rf"adapter_config\.json.*{listed}"):
+        load_model(folder, tmp_path / "run", device="cpu")
+    with pytest.raises(OnlyCheckpoints, match=rf"config\.json.*{listed}"):
+        load_model(tmp_path / "models", device="cpu")
+
+
+def test_an_adapter_given_as_the_model_and_a_file_given_as_a_folder(folder, adapter_copy):
+    edit(adapter_copy / "adapter_config.json", base_model_name_or_path="owner/base")
+    with pytest.raises(AdapterAsModel, match=r"--adapter.*owner/base.*--model"):
+        load_model(adapter_copy, device="cpu")
+    with pytest.raises(ModelNotFound, match="it is a file"):
+        load_model(folder, adapter_copy / "adapter_model.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("model_type", loading.ORIGINAL)
+def test_the_layouts_of_the_authors_code_are_named(copy, model_type):
+    edit(copy / "config.json", model_type=model_type)
+    with pytest.raises(OriginalLayout, match=rf"{model_type}.*code of its authors.*{loading.ORIGINAL[model_type]}"):
+        load_model(copy)
