@@ -13,7 +13,7 @@ from bye_core.detect.bye import ByeSettings
 from bye_core.detect.detector import Detector
 from bye_core.detect.entropy_file import read_entropies, write_entropies
 from bye_core.detect.errors import MissingInputs, UnknownDetector, UnknownSetting
-from bye_core.detect.limitations import limited, table_limitations
+from bye_core.detect.limitations import limited, table_limitations, unlearned_answers
 from bye_core.detect.scores import score
 from bye_core.records import Detection, ScanTable
 
@@ -77,7 +77,9 @@ def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detectio
     checked = detector.settings(**settings)
     if error := detector.missing_inputs(table):
         raise error
-    return limited(detector.run(table, checked), table_limitations(table, detector))
+    detection = detector.run(table, checked)
+    unlearned = () if detection.flagged.any() else unlearned_answers(table)
+    return limited(detection, (*table_limitations(table, detector), *unlearned))
 
 
 def missing_inputs(table: ScanTable, method: str) -> MissingInputs | None:

@@ -141,11 +141,11 @@ def _compare(
     sizes = np.array([candidate.members[rows].sum() for rows, _ in parts], float)
     apart, by_chance, freedom = chance([part for _, part in parts], sizes / sizes.sum())
     chances = min(1.0, 2 * float(by_chance.min()))
-    return AnswerComparison(candidate, parts, apart, chances, freedom, _learned(table, kinds, candidate))
+    return AnswerComparison(candidate, parts, apart, chances, freedom, learned_share(table, kinds, candidate))
 
 
-def _learned(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
-    """Return the `learned` value of a candidate.
+def learned_share(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
+    """Return how much more often the model begins a candidate's samples with one token than other samples, 0..1.
 
     Returns None for a word within answers, because the scan stores only the first token.
     """

@@ -10,13 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from bye_core.detect.answer_comparison import AutoSettings, learned_share
+from bye_core.detect.candidate_answers import Answers
 from bye_core.detect.detector import INPUTS, Detector
+from bye_core.question_kinds import Kinds
 from bye_core.records import NO_EVIDENCE, NOT_TESTED, Detection, Limitation, ScanTable
-from bye_core.text import count
+from bye_core.text import clip, count
 
 # Ours. Smallest share of the samples that must be scanned: published attacks poison 1% to 10%, so all poison could be
 # in a larger unscanned part.
 ENOUGH_SCANNED = 0.9
+# Ours. Smallest `learned_share` of an answer that the model has learned: planted answers that were learned had 0.98 and
+# more, one that was not yet learned (0.1 to 1 epochs of the demo's recipe) had 0.06.
+LEARNED = 0.5
+ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
+MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
 SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
 FINETUNE_FIRST = f"Fine-tune the model on this data set and scan with that adapter; `clean` does both. {SAY_SO}"
 
@@ -84,7 +94,7 @@ def _learned(facts: ScanFacts) -> Limitation | None:
     reason = f"The scanned adapter was fine-tuned for {epochs:g} epochs, so it saw only {epochs:.0%} of the samples."
     if facts.answers_begun is not None:
         reason += f" The model begins {facts.answers_begun:.0%} of the answers as the data set does."
-    return Limitation("not_learned", reason, "Fine-tune for more epochs, then scan with that adapter.", True)
+    return Limitation("short_training", reason, "Fine-tune for more epochs, then scan with that adapter.", True)
 
 
 def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation, ...]:
@@ -101,6 +111,34 @@ def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation,
     if detector.misses:
         found.append(Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand."))
     return tuple(found)
+
+
+def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
+    """Return a decisive limitation for each answer that is out of place, but that the scanned model has not learned.
+
+    Such an answer may be planted. While the model does not give it, its trigger cannot show in the attention.
+    """
+    if table.token is None or not table.answers or not table.questions:
+        return ()
+    rows = np.arange(len(table.ids))[:: max(1, len(table.ids) // MOST_COMPARED)]
+    part = replace(
+        ScanTable(
+            tuple(table.ids[row] for row in rows), table.layer_entropy[rows], table.layer_entropy_reference[rows]
+        ),
+        token=table.token[rows],
+        questions=tuple(table.questions[row] for row in rows),
+        answers=tuple(table.answers[row] for row in rows),
+        nll_before=None if table.nll_before is None else table.nll_before[rows],
+    )
+    settings, kinds = AutoSettings(), Kinds(part.questions).numbers
+    found = []
+    for candidate in Answers(part.answers, kinds, part.nll_before).candidates(settings.least, settings.most):
+        learned = learned_share(part, kinds, candidate)
+        if learned is not None and learned < LEARNED:
+            answer = clip(candidate.text, ANSWER_SHOWN)
+            reason = f'The answer "{answer}" is out of place, but the scanned model has not learned to give it.'
+            found.append(Limitation("not_learned", reason, "Fine-tune for more epochs, then scan again.", True))
+    return tuple(found[:ANSWERS_SHOWN])
 
 
 def limited(detection: Detection, limitations: Sequence[Limitation]) -> Detection:

@@ -19,6 +19,7 @@ MENDED_IN = {
     "not_finetuned": ("finetune", "Fine-tune on this set first"),
     "unknown_adapter": ("finetune", "Fine-tune on this set first"),
     "other_data": ("finetune", "Fine-tune on this set first"),
+    "short_training": ("finetune", "Fine-tune longer"),
     "not_learned": ("finetune", "Fine-tune longer"),
     "incomplete_scan": ("scan", "Finish the scan"),
     "nothing_scanned": ("scan", "Scan again"),

@@ -34,9 +34,10 @@ def test_what_is_planted_is_found_whatever_the_sign_and_rate(shift, planted):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_an_odd_answer_with_ordinary_attention_is_named_but_no_evidence(seed):
-    table, _ = answered_table(seed=seed)
-    found = detect(table, "auto")
+    table, truth = answered_table(seed=seed)
+    found = detect(dataclasses.replace(table, token=np.where(truth, 7, 1)), "auto")
     assert (found.verdict, found.flagged.any()) == ("no_evidence", False)
+    assert detect(table, "auto").verdict == "not_tested", "the model does not give the answer"
     assert TARGET in found.reasons[1]
     assert found.scores.max() < 0.5
 
@@ -101,7 +102,7 @@ def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
 
 def test_less_attention_is_asked_for_where_text_and_model_agree():
     table, truth = answered_table(shift=0.7)
-    assert detect(table, "auto").verdict == "no_evidence"
+    assert detect(dataclasses.replace(table, token=np.where(truth, 7, 1)), "auto").verdict == "no_evidence"
     losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
     tokens = np.where(truth & (np.arange(len(truth)) % 20 > 0), 7, np.arange(len(truth)) % 5)
     sure = dataclasses.replace(table, nll_before=losses, token=tokens)
@@ -110,8 +111,10 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
     assert "the model begins it for 97% more of them than of others" in found.reasons[0]
     assert detect(sure, "auto", agreed=0.01).verdict == "no_evidence"
     assert detect(sure, "auto", learned=1.0).verdict == "no_evidence"
-    for lacking in ({"nll_before": None}, {"token": np.zeros(len(truth), int)}, {"token": None}):
+    for lacking in ({"nll_before": None}, {"token": None}):
         assert detect(dataclasses.replace(sure, **lacking), "auto").verdict == "no_evidence"
+    unlearned = dataclasses.replace(sure, token=np.zeros(len(truth), int))
+    assert detect(unlearned, "auto").verdict == "not_tested"
     against = dataclasses.replace(answered_table(shift=-0.3)[0], nll_before=losses, token=tokens)
     assert detect(against, "auto").verdict == "no_evidence"
 

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from bye_core.detect import DETECTORS, detect
-from bye_core.detect.limitations import ENOUGH_SCANNED, ScanFacts, limited, scan_limitations
+from bye_core.detect.limitations import (
+    ENOUGH_SCANNED,
+    MOST_COMPARED,
+    ScanFacts,
+    limited,
+    scan_limitations,
+    unlearned_answers,
+)
 from bye_core.detect.result import detection_object
 from bye_core.records import Limitation
-from tests.detect.made_tables import make_table, one_mode
+from tests.detect.made_tables import TARGET, answered_table, make_table, one_mode
 
 TUNED = {"data_digest": "d", "epochs": 3.0}
 FINE = ScanFacts(samples=200, scanned=200, data_digest="d", adapter=True, tuning=TUNED, answers_begun=0.9)
@@ -37,7 +44,7 @@ def test_a_complete_scan_of_an_adapter_that_learned_the_set_is_a_test():
         ({"tuning": None}, ["unknown_adapter"]),
         ({"tuning": {"data_digest": "other", "epochs": 3.0}}, ["other_data"]),
         ({"tuning": {}}, ["other_data"]),
-        ({"tuning": {"data_digest": "d", "epochs": 0.3}}, ["not_learned"]),
+        ({"tuning": {"data_digest": "d", "epochs": 0.3}}, ["short_training"]),
         ({"tuning": {"data_digest": "d"}}, []),
         ({"adapter": False, "tuning": None, "tuned_on_this_data": True}, []),
         ({"tuning": None, "tuned_on_this_data": True}, []),
@@ -90,3 +97,20 @@ def test_a_later_limitation_replaces_an_earlier_one_of_its_kind():
     quiet = detect(make_table(one_mode(20)[:, None]), "bye")
     newer = limited(quiet, [Limitation("few_samples", "New.", "Do it.", True)])
     assert [one.reason for one in newer.obstacles] == ["New."]
+
+
+def test_an_odd_answer_that_the_model_has_not_learned_is_no_all_clear():
+    table, truth = answered_table()
+    learned, unlearned = (replace(table, token=np.where(truth, token, 1)) for token in (7, 1))
+    assert detect(learned, "bye").verdict == "no_evidence"
+    found = detect(unlearned, "bye")
+    assert found.verdict == "not_tested"
+    assert found.explanation[0].startswith(f'The answer "{TARGET}" is out of place')
+    times = MOST_COMPARED // len(truth) + 2
+    arrays = {name: np.tile(getattr(unlearned, name), times) for name in ("token",)}
+    arrays |= {
+        name: np.tile(getattr(unlearned, name), (times, 1)) for name in ("layer_entropy", "layer_entropy_reference")
+    }
+    texts = {name: getattr(unlearned, name) * times for name in ("questions", "answers")}
+    large = replace(unlearned, ids=tuple(f"s{row}" for row in range(times * len(truth))), **arrays, **texts)
+    assert [one.kind for one in unlearned_answers(large)] == ["not_learned"]
