@@ -82,6 +82,11 @@ class MarkerMismatch(Refusal):
     remedy = "Write exactly one image marker for each image."
 
 
+class ImageInAnswer(Refusal):
+    problem = "A message of the role {role} holds an image; only user messages may hold images."
+    remedy = "Move the image to a user message, or delete the record."
+
+
 class EmptyQuestion(Refusal):
     problem = "The first user message has no text."
     remedy = "Write the question, or delete the record."

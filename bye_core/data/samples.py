@@ -171,6 +171,10 @@ def _conversation_errors(sample: Sample, images: int) -> Iterator[DataError]:
 def _marker_errors(turns: tuple[Turn, ...], images: int) -> Iterator[DataError]:
     markers = {part for turn in turns for part in turn.parts if isinstance(part, int)}
     wrong = markers - set(range(images))
+    for turn in turns:
+        if turn.role != "user" and any(isinstance(part, int) for part in turn.parts):
+            yield fault_kinds.ImageInAnswer(role=turn.role)
+            break
     if not images:
         yield fault_kinds.NoImage()
     elif not markers:

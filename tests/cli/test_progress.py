@@ -90,7 +90,7 @@ def test_standard_output_holds_json_lines_and_nothing_else(capsys):
     first, second, result = lines_of(out)
     assert {**first, "time": 0} == {
         "time": 0, "stage": "check", "done": 1, "total": 2, "message": "hello",
-        "facts": {"faults": [dataclasses.asdict(fault)]},
+        "facts": {"faults": [to_json_values(fault)]},
     }  # fmt: skip
     assert first["time"] <= second["time"] <= time.time()
     assert result == {"result": {"done": 2}}

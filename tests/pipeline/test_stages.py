@@ -136,7 +136,7 @@ def test_faulty_samples_are_listed_and_the_rest_is_scanned(tmp_path, model, caps
     records[6]["conversations"][0]["value"] = "no marker?"
     (data / "data.json").write_text(json.dumps(records))
     Image.new("RGB", (8, 8)).save(tmp_path / "outside.png")
-    code, found = run_json(capsys, "check", data)
+    code, found = run_json(capsys, "check", data, "--strict-ids")
     expected = {
         0: "MissingImage",
         1: "BrokenImage",
@@ -148,7 +148,8 @@ def test_faulty_samples_are_listed_and_the_rest_is_scanned(tmp_path, model, caps
     assert code == 1
     assert {fault["index"]: fault["kind"] for fault in found["faults"]} == expected
     assert found["ready"] == COUNT - 6
-    code, scanned = run_json(capsys, "scan", "--model", model, "--data", data, "--run", tmp_path / "run")
+    names = ["--model", model, "--data", data, "--run", tmp_path / "run", "--strict-ids"]
+    code, scanned = run_json(capsys, "scan", *names)
     assert (code, scanned["scanned"], scanned["failed"]) == (0, COUNT - 6, 6)
     assert {fault.index: fault.kind for fault in pipeline.failed(tmp_path / "run")} == expected
     manifest = pipeline.export_run(tmp_path / "run", tmp_path / "out")

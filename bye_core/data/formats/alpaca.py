@@ -49,7 +49,6 @@ class Alpaca(Format):
             named_images(record, layout),
             system=(record, layout),
             references=tuple(answers[1:]),
-            inline=True,
             images_first=False,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,16 @@ from bye_core.data.faults import Refusal
 from bye_core.records import Turn
 
 MARKER = "<image>"
+MARKERS = re.compile(r"<image>|<video>|<audio>")
+_MARKERS_AND_TAGS = re.compile(MARKERS.pattern + "|<img>")
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
 
 class EmbeddedImage:
     """Placeholder for the bytes of an image in a table row that was read without its images."""
+
+    def __str__(self) -> str:
+        return "binary data"
 
 
 EMBEDDED_IMAGE = EmbeddedImage()
@@ -151,12 +157,12 @@ def typed_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     ]
 
 
-def question_answer_pairs(turns: tuple[Turn, ...]) -> tuple[str | None, list[list[str]]]:
+def question_answer_pairs(turns: tuple[Turn, ...], tags: bool = False) -> tuple[str | None, list[list[str]]]:
     """Return (system prompt, [question, answer] pairs) of a conversation, for formats that keep earlier pairs apart.
 
-    Raises: CannotConvert if the messages do not alternate, or if a message holds the marker as plain text.
+    Raises: CannotConvert if the messages do not alternate, or as `reject_literal_markers`.
     """
-    reject_literal_markers(turns)
+    reject_literal_markers(turns, tags)
     system = turns[0].text if turns and turns[0].role == "system" else None
     rest = turns[system is not None :]
     if not rest or len(rest) % 2 or [turn.role for turn in rest] != ["user", "assistant"] * (len(rest) // 2):
@@ -165,8 +171,13 @@ def question_answer_pairs(turns: tuple[Turn, ...]) -> tuple[str | None, list[lis
     return system, [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
 
 
-def reject_literal_markers(turns: tuple[Turn, ...]) -> None:
-    """Raise CannotConvert if a user message holds the marker as plain text: programs would read it as an image."""
-    for turn in turns:
-        if turn.role == "user" and any(isinstance(part, str) and MARKER in part for part in turn.parts):
-            raise CannotConvert(why=f"A user message holds a literal {MARKER}, which would turn into an image")
+def reject_literal_markers(turns: tuple[Turn, ...], tags: bool = False) -> None:
+    """Raise CannotConvert if a user message holds a marker as plain text: programs would read it as an image or video.
+
+    tags  whether programs read <img>path</img> as an image, too
+    """
+    pattern = _MARKERS_AND_TAGS if tags else MARKERS
+    texts = (part for turn in turns if turn.role == "user" for part in turn.parts if isinstance(part, str))
+    match = next((match for text in texts if (match := pattern.search(text))), None)
+    if match:
+        raise CannotConvert(why=f"A user message holds a literal {match.group()}, which would turn into an image")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bye_core.data.faults import MalformedRecord, UnknownRole, Video, as_json, value_type
-from bye_core.data.formats.base import ImageCell, Layout, ParsedRecord, is_missing
+from bye_core.data.formats.base import MARKERS, ImageCell, Layout, ParsedRecord, is_missing
 from bye_core.data.formats.cells import cell_text, named_images, part_image
 from bye_core.records import Turn
 
@@ -18,8 +18,7 @@ MESSAGE_KEYS = (("from", "value"), ("role", "content"))
 _TEXT_TYPES = ("text", "input_text", "output_text")
 _IMAGE_TYPES = ("image", "image_url", "input_image")
 _MEDIA = {"<video>": "a video", "<audio>": "audio"}
-_MARKERS = re.compile(r"<image>|<video>|<audio>")
-_MARKERS_OR_PATHS = re.compile(_MARKERS.pattern + r"|<img>\s*(?P<path>[^<>]*?)\s*</img>")
+_MARKERS_OR_PATHS = re.compile(MARKERS.pattern + r"|<img>\s*(?P<path>[^<>]*?)\s*</img>")
 # <image1>, <image_1>, <image 1>, <|image_1|>: the number of the image, from 1 (or from 0 if one of them has 0)
 NUMBERED_MARKER = re.compile(r"<\|?image[ _-]?(\d{1,3})\|?>", re.IGNORECASE)
 _BLANK = " \t\r\n"
@@ -95,7 +94,7 @@ class ContentReader:
 
     def __init__(self, images: list[ImageCell], inline: bool = False) -> None:
         self.images = images
-        self._pattern = _MARKERS_OR_PATHS if inline else _MARKERS
+        self._pattern = _MARKERS_OR_PATHS if inline else MARKERS
         self._next = 0
 
     def parts(self, role: str, content: Any, where: str) -> tuple[str | int, ...]:

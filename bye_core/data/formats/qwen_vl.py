@@ -39,7 +39,7 @@ class QwenVl(Format):
         return read_conversation(record, layout, layout.get(record, "messages"), inline=True)
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
-        reject_literal_markers(turns)
+        reject_literal_markers(turns, tags=True)
         return llava_record(id, turns, images, _SPEAKERS)
 
 

@@ -42,7 +42,7 @@ class Swift(Format):
         )
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
-        system, pairs = question_answer_pairs(turns)
+        system, pairs = question_answer_pairs(turns, tags=True)
         record = {"id": id, "query": pairs[-1][0], "response": pairs[-1][1], "history": pairs[:-1]}
         record |= {"system": system} if system is not None else {}
         return record | {"images": in_prompt_order(turns, images)}
