@@ -19,9 +19,9 @@ from tests.data.records import QUESTION as Q
 
 KEYS = [
     "id", "image", "images", "file_name", "question", "answer", "answers", "choices", "conversations", "messages",
-    "system", "from", "value", "role", "content", "type", "text", "url", "path", "image_url", "bytes", "base64", "source",
-    "data", "video", "query", "response", "history", "instruction", "output", "prompt", "completion", "chosen",
-    "rejected", "label", "caption", "captions",
+    "system", "from", "value", "role", "content", "type", "text", "url", "path", "image_url", "bytes", "base64",
+    "source", "data", "video", "query", "response", "history", "instruction", "output", "prompt", "completion",
+    "chosen", "rejected", "label", "caption", "captions",
 ]  # fmt: skip
 ATOMS = st.sampled_from(
     [
