@@ -5,20 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import os
-import posixpath
-import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bye_core.data.dataset import DataSet
+from bye_core.data.export_images import ExportImages
 from bye_core.data.faults import Refusal
 from bye_core.data.folders import atomic_folder, restore_backup
-from bye_core.data.formats import FORMATS, NoSuchFormat
+from bye_core.data.formats import FORMATS, NoSuchFormat, Reader
 from bye_core.data.formats.base import CannotConvert
-from bye_core.data.images import EMBEDDED_PREFIX, file_suffix
-from bye_core.data.location import ANNOTATIONS
-from bye_core.data.paths import RootFolder
+from bye_core.data.renaming import NotRenamed, Renaming
 from bye_core.files import file_sha256, to_json_values
 from bye_core.records import Sample
 
@@ -52,14 +50,29 @@ class CannotWrite(Refusal):
     remedy = "Free disk space or name another folder, then export again."
 
 
-class ReservedName(Refusal):
-    problem = "The image {name} of sample {id} has a name that the export needs for its own files."
-    remedy = "Rename the image and correct its record, or leave the sample out."
-
-
 class CannotConvertSome(Refusal):
     problem = "{count} samples cannot be converted to the format {format}, for example {ids}: {why}"
     remedy = "Export in the same format, which always works, or leave these samples out."
+
+
+class NotPortable(Refusal):
+    problem = (
+        "{count} of the kept samples name their images by paths that hold only where the data set is now, for example "
+        "sample {id}: {path}. In this kind of file, paths cannot be changed."
+    )
+    remedy = "Export in another format, for example with --format chat, which writes relative paths."
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The samples that an export writes, in file order: usable samples, and records without an image."""
+
+    samples: tuple[Sample, ...]
+    unscanned: tuple[Sample, ...]
+
+    @property
+    def indices(self) -> list[int]:
+        return sorted(sample.index for sample in (*self.samples, *self.unscanned))
 
 
 def export(
@@ -69,19 +82,22 @@ def export(
     out: str | Path,
     format: str = "same",
     manifest: Mapping[str, Any] | None = None,
+    unscanned: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write the samples `keep` to the folder `out`, which appears only after it is complete. Return the manifest.
 
-    keep      ids of the samples to write
-    removed   rows to write to removed.jsonl and removed.csv
-    out       a new or empty folder, or an earlier export, which is replaced
-    format    "same" copies the records unchanged; a name in FORMATS converts them
-    manifest  more facts for the manifest; its `counts` are added to the counts of the export
+    keep       ids of the samples to write
+    removed    rows to write to removed.jsonl and removed.csv
+    out        a new or empty folder, or an earlier export, which is replaced
+    format     "same" copies the records, and changes only paths of images that would not lead to the exported images;
+               a name in FORMATS converts the records
+    manifest   more facts for the manifest; its `counts` are added to the counts of the export
+    unscanned  ids of records without an image to write too; a format that cannot hold one leaves it out
     Raises: DataError if the export is refused or cannot be written; an earlier export is then unchanged.
     """
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
-    kept = _kept_samples(dataset, keep)
+    kept = Kept(_kept_samples(dataset, keep), tuple(one for one in dataset.text_only if one.id in set(unscanned)))
     try:
         return _write(dataset, kept, removed, _checked_out(Path(out), dataset), format, manifest or {})
     except OSError as error:
@@ -90,21 +106,28 @@ def export(
 
 def _write(
     dataset: DataSet,
-    kept: list[Sample],
+    kept: Kept,
     removed: Sequence[Mapping[str, Any]],
     out: Path,
     format: str,
     manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     same = format in ("same", dataset.format)
-    counts = {"records": dataset.size, "kept": len(kept), "removed": len(removed), **manifest.get("counts", {})}
+    left_out: list[dict[str, Any]] = []
     with atomic_folder(out) as folder:
-        files = _copy_records(dataset, kept, folder) if same else _convert_records(dataset, kept, folder, format)
-        files += _write_removed(removed, folder)
+        if same:
+            files = _copy_records(dataset, kept, folder)
+        else:
+            files, left_out = _convert_records(dataset, kept, folder, format)
+        rows = sorted((*removed, *left_out), key=lambda row: row.get("index", 0)) if left_out else removed
+        files += _write_removed(rows, folder)
+        unscanned = len(kept.unscanned) - len(left_out)
+        counts = {"records": dataset.size, "kept": len(kept.samples) + unscanned, "removed": len(rows)}
+        counts |= {"kept_unscanned": unscanned} if unscanned else {}
         facts = dict(manifest) | {
             MANIFEST_KEY: 1,
             "format": dataset.format if same else format,
-            "counts": counts,
+            "counts": counts | manifest.get("counts", {}),
             "source_digest": dataset.digest,
             "files": {file.relative_to(folder).as_posix(): file_sha256(file) for file in files},
         }
@@ -128,14 +151,14 @@ def csv_cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _kept_samples(dataset: DataSet, keep: Collection[str]) -> list[Sample]:
+def _kept_samples(dataset: DataSet, keep: Collection[str]) -> tuple[Sample, ...]:
     ids = set(keep)
     unknown = sorted(ids - dataset.by_id.keys())
     if unknown:
         raise UnknownIds(count=len(unknown), ids=", ".join(unknown[:LISTED]))
     if not ids:
         raise NothingToKeep()
-    return [sample for sample in dataset.samples if sample.id in ids]
+    return tuple(sample for sample in dataset.samples if sample.id in ids)
 
 
 def _checked_out(out: Path, dataset: DataSet) -> Path:
@@ -153,37 +176,56 @@ def _checked_out(out: Path, dataset: DataSet) -> Path:
     return out
 
 
-def _copy_records(dataset: DataSet, kept: list[Sample], folder: Path) -> list[Path]:
-    """Write the same records in a file of the same kind, and the images at the same paths. Return the written files."""
-    files = dataset.source.write([sample.index for sample in kept], folder)
+def _copy_records(dataset: DataSet, kept: Kept, folder: Path) -> list[Path]:
+    """Write the same records in a file of the same kind, and their images where the records name them.
+
+    Return the written files. Paths that would not lead to the copied images, such as absolute ones, become relative.
+    """
+    images = ExportImages(dataset, folder)
+    names = {sample.index: changed for sample in kept.samples if (changed := images.copy_named(sample))}
+    read = Reader(FORMATS[dataset.format], dataset.layout).read
+    first = next((sample for sample in kept.samples if sample.index in names), None)
+    refusal = first and NotPortable(count=len(names), id=first.id, path=next(iter(names[first.index])))
+    if refusal and not dataset.source.renames:
+        raise refusal
+    try:
+        renamings = {index: Renaming(changed, read) for index, changed in names.items()}
+        files = dataset.source.write(kept.indices, folder, renamings)
+    except NotRenamed as error:
+        raise refusal or error from error
     if dataset.info:
         entries = {name: {**entry, "file_name": files[0].name} for name, entry in dataset.info.items()}
         files.append(_write_json(folder / "dataset_info.json", entries))
-    for sample in kept:
-        for name in sample.images:
-            if not name.startswith(EMBEDDED_PREFIX):
-                _copy_image(dataset, sample, name, folder)
     return files
 
 
-def _convert_records(dataset: DataSet, kept: list[Sample], folder: Path, format: str) -> list[Path]:
-    """Write the samples in another format; images embedded in tables become files. Return the written files."""
-    form = FORMATS[format]
-    records, refused = [], []
-    for sample in kept:
-        images = _write_images(dataset, sample, folder)
+def _convert_records(
+    dataset: DataSet, kept: Kept, folder: Path, format: str
+) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Write the samples in another format; images embedded in records become files.
+
+    Return (the written files, rows of removed.jsonl for records without an image that the format cannot hold).
+    """
+    form, images = FORMATS[format], ExportImages(dataset, folder)
+    records, refused, left_out = [], [], []
+    for sample in sorted((*kept.samples, *kept.unscanned), key=lambda sample: sample.index):
+        names = images.copy_all(sample)
         id = dataset.parsed_record(sample).id  # in its original type; the id of a sample is always text
         try:
-            records.append(form.write(sample.id if id is None else id, sample.turns, images))
+            records.append(form.write(sample.id if id is None else id, sample.turns, names))
         except CannotConvert as error:
-            refused.append((sample.id, error))
+            if sample.images:
+                refused.append((sample.id, error))
+            else:
+                reason = f"not scanned: the record names no image, and the format {format} needs one"
+                left_out.append({"id": sample.id, "index": sample.index, "reason": reason})
     if refused:
         ids = ", ".join(id for id, _ in refused[:LISTED])
         raise CannotConvertSome(count=len(refused), format=format, ids=ids, why=refused[0][1].problem)
     files = [_write_records(records, folder / form.file)]
     if (entry := form.dataset_info()) is not None:
         files.append(_write_json(folder / "dataset_info.json", {"clean": entry}))
-    return files
+    return files, left_out
 
 
 def _write_records(records: Iterable[Mapping[str, Any]], file: Path) -> Path:
@@ -194,39 +236,6 @@ def _write_records(records: Iterable[Mapping[str, Any]], file: Path) -> Path:
     else:
         file.write_bytes(b"[\n" + b",\n".join(lines) + b"\n]\n")
     return file
-
-
-def _write_images(dataset: DataSet, sample: Sample, folder: Path) -> tuple[str, ...]:
-    """Write the sample's images into `folder` and return their paths relative to it."""
-    names = []
-    for k, name in enumerate(sample.images):
-        if name.startswith(EMBEDDED_PREFIX):
-            data = dataset.image_bytes(sample, k)
-            name = f"images/{sample.index:06d}-{k}{file_suffix(data)}"
-            while (folder / name).exists():  # an image file of the source has this name
-                name = name.replace("images/", "images/x", 1)
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(data)
-        else:
-            _copy_image(dataset, sample, name, folder)
-        names.append(name)
-    return tuple(names)
-
-
-def _copy_image(dataset: DataSet, sample: Sample, name: str, folder: Path) -> None:
-    """Put one image file at the same path as in the source: as a hard link if possible, else as a copy."""
-    normal = posixpath.normpath(name)
-    # Directly in the export folder, such a name would collide with a file of the export or be read as annotations.
-    if "/" not in normal and normal.casefold().endswith((*ANNOTATIONS, ".arrow")):
-        raise ReservedName(name=name, id=sample.id)
-    source, target = RootFolder(dataset.root).resolve(name), folder / name
-    if target.exists():
-        return  # several samples share this image
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, a file system without links, or another owner
-        shutil.copyfile(source, target)
 
 
 def _write_removed(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:

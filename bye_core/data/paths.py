@@ -229,6 +229,12 @@ class RootFolder:
         return MISSING
 
 
+def relative_path(name: str) -> str:
+    """Return the path of a file below the root in a spelling that cannot be taken for a URL or a drive."""
+    other = _DATA_URI.match(name) or _FILE_URL.match(name) or _URL.match(name) or _DRIVE.match(name)
+    return f"./{name}" if other else name
+
+
 class _NotAFile(Exception):
     """Something else than a regular file has this path."""
 

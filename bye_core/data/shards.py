@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import NoSuchSplit, SeveralSplits, Source, unread_note
 
 # Names of splits, as in Hugging Face's folders and files.
@@ -162,8 +163,15 @@ class ShardedSource:
         digests = "".join(shard.digest() for shard in self._shards)
         return hashlib.sha256(digests.encode("ascii")).hexdigest()
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
+    @property
+    def renames(self) -> bool:
+        return all(shard.renames for shard in self._shards)
+
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
         written: list[Path] = []
         for shard, start, end in zip(self._shards, self._starts, self._starts[1:], strict=False):
-            written += shard.write([index - start for index in indices if start <= index < end], folder)
+            own = {index - start: renaming for index, renaming in renamings.items() if start <= index < end}
+            written += shard.write([index - start for index in indices if start <= index < end], folder, own)
         return written

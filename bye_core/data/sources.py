@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from bye_core.data import json_text
 from bye_core.data.faults import Refusal
 from bye_core.data.json_text import NotJson
+from bye_core.data.renaming import NO_RENAMINGS, Renaming, rename_in_json, rename_in_row
 from bye_core.data.text_files import NotReadable, WrongContent, read_text_file
 
 
@@ -44,6 +45,10 @@ class Source(Protocol):
     path: Path
 
     @property
+    def renames(self) -> bool:
+        """Whether `write` can change the paths of images."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the whole file, after `rows` was read."""
 
@@ -56,8 +61,13 @@ class Source(Protocol):
     def digest(self) -> str:
         """Return the SHA-256 of the content."""
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
-        """Write exactly the records `indices` as files of the same kind; return the written files."""
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
+        """Write exactly the records `indices` as files of the same kind; return the written files.
+
+        `renamings` holds new image paths for some of the records. Raises: NotRenamed if they cannot be written.
+        """
 
 
 class TextSource:
@@ -65,6 +75,8 @@ class TextSource:
 
     notes  what the user should know about the file, after `rows` was read
     """
+
+    renames = True
 
     def __init__(self, path: Path) -> None:
         self.path, self.file = path, read_text_file(path)
@@ -79,16 +91,28 @@ class TextSource:
         return self.data[self.spans[2 * index] : self.spans[2 * index + 1]]
 
     def record(self, index: int) -> Any:
-        value = parse(to_text(self.raw(index)))
+        return self.parse(to_text(self.raw(index)))
+
+    def parse(self, raw: str) -> Any:
+        """Return the record with the text `raw`, or the text itself if it is damaged."""
+        value = parse(raw)
         return value.text if isinstance(value, Unreadable) else value
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
         target = folder / self.path.name
-        self.file.write(self.chunks(indices), target)
+        self.file.write(self.chunks(indices, renamings), target)
         return [target]
 
-    def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
-        return (self.raw(index) for index in indices)
+    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
+        return (self.renamed(index, renamings.get(index)) for index in indices)
+
+    def renamed(self, index: int, renaming: Renaming | None) -> bytes:
+        """Return the bytes of a record with new image paths."""
+        if renaming is None:
+            return self.raw(index)
+        return to_bytes(rename_in_json(to_text(self.raw(index)), renaming, self.parse))
 
     def note_bad_bytes(self, text: str) -> None:
         """Add a note if the file holds a byte that is not UTF-8."""
@@ -145,22 +169,22 @@ class JsonSource(TextSource):
         except NotJson as error:
             raise WrongContent(path=self.path, why=error, do=error.do) from error
 
-    def record(self, index: int) -> Any:
+    def parse(self, raw: str) -> Any:
         if self._kind != "by id":
-            return super().record(index)
-        ((key, value),) = parse(f"{{{to_text(self.raw(index))}}}").items()
+            return super().parse(raw)
+        ((key, value),) = parse(f"{{{raw}}}").items()
         return json_text.with_id(key, value)
 
-    def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
+    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
         spans = self.spans
         if self._kind in ("lines", "objects"):
-            yield from super().chunks(indices)
+            yield from super().chunks(indices, renamings)
             return
         yield self.data[: spans[0]]
         for position, index in enumerate(indices):
             if position:  # copy the gap before this record
                 yield self.data[spans[2 * index - 1] : spans[2 * index]]
-            yield self.raw(index)
+            yield self.renamed(index, renamings.get(index))
         yield self.data[spans[-1] :]
 
 
@@ -221,14 +245,19 @@ class CsvSource(TextSource):
             return Unreadable(f"the row has {len(cells)} cells, the header {len(self.header)}", str(cells))
         return dict(zip(self.header, cells, strict=True))
 
-    def record(self, index: int) -> Any:
-        cells, _, _ = next(self._lines(to_text(self.raw(index)), 0))
+    def parse(self, raw: str) -> Any:
+        cells, _, _ = next(self._lines(raw, 0))
         value = self._object(cells)
-        return to_text(self.raw(index)) if isinstance(value, Unreadable) else value
+        return raw if isinstance(value, Unreadable) else value
 
-    def chunks(self, indices: Sequence[int]) -> Iterator[bytes]:
+    def renamed(self, index: int, renaming: Renaming | None) -> bytes:
+        if renaming is None:
+            return self.raw(index)
+        return to_bytes(rename_in_row(to_text(self.raw(index)), self._delimiter, renaming, self.parse))
+
+    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
         yield self.data[: self._header_end]
-        yield from super().chunks(indices)
+        yield from super().chunks(indices, renamings)
 
 
 def parse(text: str) -> Any:

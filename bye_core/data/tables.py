@@ -9,13 +9,14 @@ import json
 import shutil
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.paths import ImageOutsideDataset, RootFolder
+from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable, parse
 from bye_core.data.text_files import NotReadable
 from bye_core.files import file_sha256
@@ -28,6 +29,7 @@ class ParquetSource:
     """One parquet file. To get a row, its row group is read from the start, so reading rows in order is fastest."""
 
     notes: tuple[str, ...] = ()
+    renames = False
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -76,7 +78,9 @@ class ParquetSource:
     def digest(self) -> str:
         return file_sha256(self.path)
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -100,6 +104,7 @@ class ArrowSource:
     """A data set saved by `datasets`, memory-mapped. The hub's download cache stores data sets in the same form."""
 
     notes: tuple[str, ...] = ()
+    renames = False
 
     def __init__(self, path: Path, table: Any, files: Sequence[Path], info: Path | None) -> None:
         import pyarrow as pa
@@ -143,7 +148,9 @@ class ArrowSource:
     def digest(self) -> str:
         return file_sha256(*self._files)
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
         import pyarrow as pa
 
         target = folder / ARROW_FILE

@@ -11,7 +11,7 @@ import json
 import re
 import tarfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -20,6 +20,7 @@ from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.images import MAX_BYTES
 from bye_core.data.json_text import NotJson, decode
+from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable
 from bye_core.data.text_files import GZIP, WrongContent
 from bye_core.files import file_sha256
@@ -54,6 +55,7 @@ class TarSource:
     """One WebDataset shard."""
 
     notes: tuple[str, ...] = ()
+    renames = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -80,7 +82,9 @@ class TarSource:
     def digest(self) -> str:
         return file_sha256(self.path)
 
-    def write(self, indices: Sequence[int], folder: Path) -> list[Path]:
+    def write(
+        self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
+    ) -> list[Path]:
         """Write a tar file with exactly the files of the samples `indices`, byte for byte."""
         target = folder / self.path.name
         with self.path.open("rb") as source, target.open("wb") as file:

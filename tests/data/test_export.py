@@ -22,11 +22,11 @@ from bye_core.data.export import (
     NothingToKeep,
     OutInUse,
     OutIsSource,
-    ReservedName,
     UnknownIds,
     csv_cell,
     is_export,
 )
+from bye_core.data.export_images import ReservedName
 from bye_core.data.formats import NoSuchFormat
 from bye_core.data.paths import MissingImage
 from tests.data import sets
