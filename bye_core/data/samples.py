@@ -23,6 +23,7 @@ from bye_core.data.sources import Unreadable
 from bye_core.errors import DataError, printable
 from bye_core.records import Fault, Sample, Turn
 
+QUESTION_UNUSED = "The question of --question is not used, because the records have questions of their own."
 _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -64,6 +65,8 @@ def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bo
             samples.append(sample)
         if sample and [error.kind for error in errors] == ["NoImage"] and not _has_marker(sample.turns):
             text_only.append(sample)
+    if (question := reader.layout.question) and samples and all(sample.question != question for sample in samples):
+        notes[QUESTION_UNUSED] = None
     return Records(tuple(samples), tuple(text_only), tuple(faults), len(contents), (*notes, *ids.notes()))
 
 

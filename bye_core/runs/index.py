@@ -184,7 +184,10 @@ def damaged(connection: sqlite3.Connection) -> list[int]:
 
 
 def add_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
+    """Store faults. A fatal fault replaces the earlier one of its record, so that a record is listed once."""
     rows = [(json.dumps(fault.id), fault.index, fault.kind, fault.fatal, json.dumps(asdict(fault))) for fault in faults]
+    fatal = [row[:2] for row in rows if row[3]]
+    connection.executemany("DELETE FROM faults WHERE id = ? AND record = ? AND fatal", fatal)
     connection.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?, ?, ?)", rows)
 
 

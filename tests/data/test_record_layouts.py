@@ -131,6 +131,7 @@ def test_captions_have_a_default_question(key: str, image: str, tmp_path: Path) 
     assert f"under the key {key}" in data.notes[0]
     assert "--question" in data.notes[0]
     data = load_dataset(tmp_path / "data.jsonl", question="What do you see?")
+    assert "with the question: What do you see?" in data.notes[0]
     assert user_parts(data) == [(0, "What do you see?")]
 
 
@@ -162,6 +163,12 @@ def test_a_text_beside_another_text_is_no_caption(other: dict, tmp_path: Path) -
 def test_the_question_can_be_given_for_tables_without_one(tmp_path: Path) -> None:
     data = read(tmp_path, {"image": "images/0.png", "answer": "cat"}, question="What is it?", format="vqa")
     assert user_parts(data) == [(0, "What is it?")]
+
+
+def test_a_question_that_is_not_used_is_noted(tmp_path: Path) -> None:
+    data = read(tmp_path, {"image": "images/0.png", "question": Q, "answer": A}, question="Why?")
+    assert data.samples[0].question == Q
+    assert "--question is not used" in data.notes[0]
 
 
 # --- Alpaca, ms-swift, TRL ----------------------------------------------------------------------------------------

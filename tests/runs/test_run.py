@@ -142,6 +142,10 @@ def test_failed_samples_are_listed_until_they_can_be_scored(tmp_path):
     assert run.failed() == (broken, twin)
     assert run.faults() == (broken, odd, twin)
     assert run.counts() == (1, 2, 10)
+    missing = Fault("s1", 1, "MissingImage", "It is not there.", "Put it there.")
+    with run.writing():
+        run.append([], [missing])
+    assert run.failed() == (missing, twin), "a record is listed once, with its last fault"
     with run.writing():
         run.append([make_rows(1)])
     assert run.failed() == (twin,)

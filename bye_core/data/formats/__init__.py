@@ -37,7 +37,8 @@ class UnknownFormat(Refusal):
     problem = "The format of {path} cannot be detected; its records have the keys: {seen}."
     remedy = (
         "Give the format with --format, one of {valid}; for a table, also name its columns, for example "
-        "--format vqa --columns image=my_image question=my_question answer=my_answer."
+        "--format vqa --columns image=my_image question=my_question answer=my_answer, "
+        "or --format captions --columns image=my_image caption=my_text."
     )
 
 
@@ -103,7 +104,7 @@ class Reader:
         reject_media(record)
         form = self.format_of(record)
         parsed = form.read(record, self.layout if form is self.form else complete_layout(form, self._given()))
-        notes = (*parsed.notes, *((PREFERENCE,) if any(not is_missing(record.get(key)) for key in REJECTED) else ()))
+        notes = (*parsed.notes, *((PREFERENCE,) if any(_is_answer(record.get(key)) for key in REJECTED) else ()))
         return replace(parsed, notes=notes)
 
     def format_of(self, record: Mapping[str, Any]) -> Format:
@@ -127,6 +128,10 @@ class Reader:
                 missing.append(layout.columns[column])
         if missing:
             raise MissingColumn(path=path, format=form.name, missing=", ".join(missing), seen=seen)
+
+
+def _is_answer(value: Any) -> bool:
+    return isinstance(value, str | list | Mapping) and not is_missing(value)
 
 
 def complete_layout(form: Format, layout: Layout) -> Layout:

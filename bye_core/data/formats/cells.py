@@ -14,7 +14,8 @@ from bye_core.data.formats.base import EmbeddedImage, ImageCell, Layout, is_miss
 from bye_core.data.images import MAX_BYTES, BrokenImage, HugeImage
 
 IMAGE_KEYS = (
-    "image", "images", "image_path", "image_paths", "image_file", "img", "img_path", "file_name",
+    "image", "images", "image_path", "image_paths", "image_file", "image_name", "image_bytes", "image_base64",
+    "image_base64_str", "image_url", "img", "img_path", "picture", "file_name", "filename",
     "jpg", "jpeg", "png", "webp",
 )  # fmt: skip
 _MEDIA_KEYS = {"video": "a video", "videos": "videos", "audio": "audio", "audios": "audio"}
