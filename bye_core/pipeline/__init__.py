@@ -5,7 +5,7 @@ stage, and a new call resumes it. Only functions that need a model load a model.
 """
 
 from bye_core.pipeline.causal_check import check_causes
-from bye_core.pipeline.check import NoSampleReady, check, load, ready, reopen_set, scanned_reading
+from bye_core.pipeline.check import NoSampleReady, check, load, ready, reopen_set, scanned_path, scanned_reading
 from bye_core.pipeline.clean import clean
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import MODELS, CleaningOutline
@@ -79,6 +79,7 @@ __all__ = [
     "reopen_set",
     "report",
     "scan",
+    "scanned_path",
     "scanned_reading",
     "score_run",
     "settings_arguments",

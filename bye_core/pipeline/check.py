@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from bye_core.records import Progress, Sample
 class NoSampleReady(DataError):
     problem = "None of the {size} records of {path} can be used."
     remedy = "Run `python -m bye_core check {path}` and fix the faults that it lists."
+
+
+class ScannedPathMissing(DataError):
+    problem = "The {name} {path} of the run is not there. The path is relative to {folder}, where the scan ran."
+    remedy = "Give the current path as --{option}."
 
 
 def load(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> DataSet:
@@ -44,7 +50,18 @@ def reopen_set(settings: runs.RunSettings, data: str | Path | None = None) -> Da
 
     Raises: NoSampleReady if it has no usable sample.
     """
-    return ready(data or settings.data, scanned_reading(settings))
+    return ready(data or scanned_path(settings, "data"), scanned_reading(settings))
+
+
+def scanned_path(settings: runs.RunSettings, name: str) -> str:
+    """Return the path of the scanned "data", "model" or "adapter".
+
+    Raises: ScannedPathMissing if the path is relative to the folder of the scan, and nothing is there.
+    """
+    path, folder = getattr(settings, name), settings.more.get("folder")
+    if name in settings.more.get("relative", ()) and not os.path.exists(path):
+        raise ScannedPathMissing(name="data set" if name == "data" else name, path=path, folder=folder, option=name)
+    return path
 
 
 def readable(dataset: DataSet) -> list[Sample]:

@@ -60,14 +60,19 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
     plan, detection = plan_export(run, dataset), run.detection()
     manifest = {
         "counts": {"undecided_flagged": len(plan.undecided)},
-        "run": {
-            name: value for name, value in run.settings.record().items() if name not in ("model", "adapter", "data")
-        },
+        "run": _without_paths(run.settings),
         "detection": None
         if detection is None
         else {"method": detection.method, "settings": dict(detection.settings), "verdict": detection.verdict},
     }
     return export(dataset, plan.keep, plan.removed, out, format, manifest)
+
+
+def _without_paths(settings: runs.RunSettings) -> dict[str, Any]:
+    """Return the settings of a run without the paths of this machine."""
+    record = {name: value for name, value in settings.record().items() if name not in ("model", "adapter", "data")}
+    more = {name: value for name, value in record["more"].items() if name not in ("folder", "relative")}
+    return record | {"more": more}
 
 
 def _removed(

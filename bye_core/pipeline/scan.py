@@ -13,7 +13,7 @@ from bye_core.data import DataSet, sample_fault
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import VisionLanguageModel
-from bye_core.pipeline.check import ready
+from bye_core.pipeline.check import ready, scanned_path
 from bye_core.records import AttentionRows, Fault, Progress, Sample
 from bye_core.train.settings import training_facts
 
@@ -184,8 +184,13 @@ def _run_settings(
         answers=answers,
         tuning=training_facts(local_folder(adapter)) if adapter else None,
         tuned_on_this_data=settings.tuned_on_this_data,
-        more={name: value for name, value in reading.record().items() if name != "format"},
+        more=_more(reading, model=loaded.identity["model"], adapter=adapter, data=dataset.path),
     )
+
+
+def _more(reading: ReadingOptions, **paths: str | Path | None) -> dict[str, Any]:
+    options = {name: value for name, value in reading.record().items() if name != "format"}
+    return options | runs.relative_paths(**{name: str(path) if path else None for name, path in paths.items()})
 
 
 class AnotherModel(RunError):
@@ -203,8 +208,8 @@ def load_scanned(
     from bye_core.models.loading import load_model
 
     settings = run.settings
-    adapter = adapter or (settings.adapter if settings.adapter_digest else None)
-    loaded = load_model(model or settings.model, adapter, device=device, dtype=settings.dtype)
+    adapter = adapter or (scanned_path(settings, "adapter") if settings.adapter_digest else None)
+    loaded = load_model(model or scanned_path(settings, "model"), adapter, device=device, dtype=settings.dtype)
     for part, given in (("model", model), ("adapter", adapter)):
         if loaded.identity[f"{part}_digest"] != getattr(settings, f"{part}_digest"):
             raise AnotherModel(part=part, given=given or settings.model, path=getattr(settings, part))

@@ -4,7 +4,7 @@ from bye_core.runs.decision_file import Batch
 from bye_core.runs.errors import RunMismatch
 from bye_core.runs.home import home, list_runs, new_run_path, runs_folder
 from bye_core.runs.run import Counts, Run, is_run, stamps
-from bye_core.runs.settings import RunSettings, versions
+from bye_core.runs.settings import RunSettings, relative_paths, versions
 
 __all__ = [
     "Batch",
@@ -16,6 +16,7 @@ __all__ = [
     "is_run",
     "list_runs",
     "new_run_path",
+    "relative_paths",
     "runs_folder",
     "stamps",
     "versions",

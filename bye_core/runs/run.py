@@ -123,7 +123,7 @@ class Run:
         try:
             record = json.loads((path / SETTINGS).read_bytes())
             digest = record.pop("samples_digest")
-            return cls(path, RunSettings(**record), digest)
+            return cls(path, RunSettings(**record).completed(), digest)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DamagedRun(file=SETTINGS, detail=error, advice=ELSEWHERE) from error
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -27,6 +28,12 @@ RESULT_SETTINGS = (
 PACKAGES = ("torch", "transformers", "peft", "numpy", "safetensors")
 
 
+def relative_paths(**paths: str | None) -> dict[str, Any]:
+    """Return the facts for `RunSettings.more` about those paths that are relative; {} if none is."""
+    names = [name for name, path in paths.items() if path and not os.path.isabs(path) and os.path.exists(path)]
+    return {"folder": os.getcwd(), "relative": names} if names else {}
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages in use. Reads package metadata; imports no package."""
     found = {"python": platform.python_version(), "bye_core": __version__}
@@ -47,7 +54,8 @@ class RunSettings:
     created  UTC, ISO 8601; filled in by Run.create
     tuning   facts from the adapter's finetune.json; None if there is none, or if an earlier version scanned
     tuned_on_this_data  whether the user said that the model was fine-tuned on this data set
-    more     the names of the data set's columns, if the caller gave them
+    more     how the data set was read, as far as the caller said it; and, if paths were relative, the `folder` that
+             they were relative to and their names (`relative`)
     """
 
     model: str
@@ -67,6 +75,14 @@ class RunSettings:
     tuning: Mapping[str, Any] | None = None
     tuned_on_this_data: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    def completed(self) -> RunSettings:
+        """Return the settings with the paths of the scan's folder, for a process that works in another folder."""
+        folder = self.more.get("folder")
+        if not folder or (os.path.isdir(folder) and os.path.samefile(folder, ".")):
+            return self
+        paths = {name: os.path.join(folder, getattr(self, name)) for name in self.more.get("relative", ())}
+        return replace(self, **{name: path for name, path in paths.items() if os.path.exists(path)})
 
     def differences(self, now: RunSettings) -> list[str]:
         """Return, in words, why a scan with the settings `now` cannot resume this run; [] if it can."""

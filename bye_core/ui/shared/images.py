@@ -58,7 +58,7 @@ def data_set(settings: RunSettings) -> DataSet:
 
     def load() -> DataSet | ByeError:
         try:
-            return pipeline.load(settings.data, reading)
+            return pipeline.load(pipeline.scanned_path(settings, "data"), reading)
         except ByeError as error:
             return error
 
