@@ -136,7 +136,7 @@ def find_records(text: str, is_record: Callable[[Any], bool], split: str | None,
     line_end = separator(text)
     if text[after] == "{" and (line_end in text[start:end] or line_end not in text[end:after]):
         return Records("objects", start)
-    if text[after] == "{" or _has_lines(text, lines):
+    if text[after] == "{" or (_has_lines(text, lines) and not _has_commas(text)):
         return Records("lines", 0)
     raise explain_rest(text, after, "object")
 
@@ -173,6 +173,12 @@ def _has_lines(text: str, lines: bool) -> bool:
                 continue
     opened = text.lstrip().split(separator(text), 1)[0].rstrip().endswith(("[", "{", ","))
     return total > 1 and good > 0 and (good * 2 >= total or (lines and not opened))
+
+
+def _has_commas(text: str) -> bool:
+    """Return whether most lines end with a comma: then the text is a list whose brackets are missing."""
+    lines = [line.rstrip() for line in text[: 2**24].split(separator(text)) if line.strip()][:PEEK]
+    return sum(line.endswith(",") for line in lines[:-1]) * 2 > len(lines) - 1
 
 
 def _list(text: str, start: int) -> Iterator[Found]:
@@ -282,11 +288,8 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
             return Records("by id", start, unread, chosen)
         lists = {key: entry for key, entry in value.items() if _is_list_of_records(entry)}
         empty = {key: entry for key, entry in value.items() if entry == []}
-        parts = (
-            lists
-            or (empty if len(empty) == 1 else {})
-            or {key: entry for key, entry in value.items() if isinstance(entry, dict) and entry}
-        )
+        inner = {key: entry for key, entry in value.items() if _holds_records(entry, is_record)}
+        parts = lists or (empty if len(empty) == 1 else {}) or inner
         if not parts:
             break
         name = _choose(list(parts), split)
@@ -296,6 +299,16 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
             return Records("list", start, unread, chosen)
         value = parts[name]
     return Records("single", single)
+
+
+def _holds_records(value: Any, is_record: Callable[[Any], bool], depth: int = DEEPEST) -> bool:
+    """Return whether an object holds records by id or a list of records, at most `depth` objects deep."""
+    if not isinstance(value, dict) or depth == 0:
+        return False
+    entries = list(value.values())
+    if any(_is_list_of_records(entry) or (isinstance(entry, dict) and is_record(entry)) for entry in entries):
+        return True
+    return any(_holds_records(entry, is_record, depth - 1) for entry in entries[:PEEK])
 
 
 def _choose(names: list[str], split: str | None) -> str:
