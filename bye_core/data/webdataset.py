@@ -152,13 +152,11 @@ class TarSource:
                 if not self._cut_off:
                     why = "the file is damaged or its end is missing" if self._places else "it is not a tar file"
                     raise self._damaged(why) from error
-        if not any(kind.rpartition(".")[2] in IMAGES for kind in self._kinds) or not self._has_texts():
+        known = {kind.rpartition(".")[2] for kind in self._kinds}
+        if known and not (known.intersection(IMAGES) and known.intersection(("json", *TEXTS))):
             why = "it is a tar file without images that have a text of the same stem"
             do = "If it holds a whole data set, unpack it and give the path of the folder."
             raise WrongContent(path=self.path, why=why, do=do)
-
-    def _has_texts(self) -> bool:
-        return any(kind.rpartition(".")[2] in ("json", *TEXTS) for kind in self._kinds)
 
     def _damaged(self, why: str) -> WrongContent:
         return WrongContent(path=self.path, why=why, do="Download or pack the shard again.")
