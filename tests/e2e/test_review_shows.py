@@ -122,7 +122,7 @@ def test_several_pictures_each_have_their_own_grid(home, serve, open_page, revie
     for number, words in enumerate(("of 2", "of 2")):
         stage = page.page.locator(".rv-main .rv-stage").nth(number)
         stage.hover(position={"x": 5, "y": 5})
-        expect(page.part("readout")).to_contain_text("Row 0, column 0")
+        expect(page.part("readout")).to_contain_text("Row 1, column 1")
         expect(page.page.locator(".rv-main figcaption").nth(number)).to_contain_text(words)
 
 
