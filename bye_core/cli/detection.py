@@ -34,6 +34,8 @@ def decision(text: str) -> tuple[str, str]:
 def setting(text: str) -> tuple[str, Any]:
     """Split "NAME=VALUE"; read the value as JSON if possible. Raises: ArgumentTypeError if name or value is missing."""
     name, value = name_and_value(text, "heads=4")
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example heads=4")
     try:
         return name, json.loads(value)
     except ValueError:

@@ -46,16 +46,19 @@ class Command:
 
 
 def name_and_value(text: str, example: str = "a=0.3 or blend.a=0.3") -> tuple[str, str]:
-    """Split "NAME=VALUE". Raises: ArgumentTypeError if one of the two is missing."""
-    name, _, value = text.partition("=")
-    if not name or not value:
+    """Split "NAME=VALUE"; the value may be empty. Raises: ArgumentTypeError if there is no name or no "="."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example {example}")
     return name, value
 
 
 def column(text: str) -> tuple[str, str]:
     """Split "NAME=COLUMN" into (the format's name of a column, the name of that column in the data set)."""
-    return name_and_value(text, "question=my_question")
+    name, value = name_and_value(text, example := "question=my_question")
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example {example}")
+    return name, value
 
 
 def add_model(parser: ArgumentParser, adapter: bool = True) -> None:

@@ -25,6 +25,8 @@ ENOUGH_SCANNED = 0.9
 # Ours. Smallest `learned_share` of an answer that the model has learned: planted answers that were learned had 0.98 and
 # more, one that was not yet learned (0.1 to 1 epochs of the demo's recipe) had 0.06.
 LEARNED = 0.5
+# Kinds of limitations that are also reasons to doubt found poisoning.
+DOUBTS = ("incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training")
 ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
 MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
 SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
@@ -144,11 +146,11 @@ def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
 def limited(detection: Detection, limitations: Sequence[Limitation]) -> Detection:
     """Return the detection with further limitations; "no evidence" becomes "not tested" if one of them is decisive.
 
-    A detection that found poisoning keeps only the decisive ones: they are reasons to doubt it.
+    A detection that found poisoning keeps only those of the scan: they are reasons to doubt it.
     """
     kinds = {limitation.kind for limitation in limitations}
     known = (*limitations, *(old for old in detection.limitations if old.kind not in kinds))
     if detection.flagged.any():
-        return replace(detection, limitations=tuple(one for one in known if one.decisive))
+        return replace(detection, limitations=tuple(one for one in known if one.kind in DOUBTS))
     verdict = NOT_TESTED if any(one.decisive for one in known) else NO_EVIDENCE
     return replace(detection, limitations=known, verdict=verdict)

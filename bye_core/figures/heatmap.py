@@ -19,9 +19,6 @@ from bye_core.records import AttentionRows, Grid
 # Shares are sent as whole numbers of millionths, which take half the space of decimals.
 UNIT = 1e-6
 
-
-NORMALISATIONS = ("layer", "sample")
-
 # Palette entry 0 is transparent, for values that are NaN. The other entries are the colour scale. They are few, because
 # every PNG file contains the palette.
 MISSING, LEVELS = 0, 128

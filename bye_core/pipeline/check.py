@@ -48,9 +48,9 @@ def scanned_reading(settings: runs.RunSettings) -> ReadingOptions:
 def reopen_set(settings: runs.RunSettings, data: str | Path | None = None) -> DataSet:
     """Load the data set of a run again, as it was read for the scan. `data`: its current path, if it has moved.
 
-    Raises: NoSampleReady if it has no usable sample.
+    Raises: ScannedPathMissing if the set is not where the run says.
     """
-    return ready(data or scanned_path(settings, "data"), scanned_reading(settings))
+    return load(data or scanned_path(settings, "data"), scanned_reading(settings))
 
 
 def scanned_path(settings: runs.RunSettings, name: str) -> str:
