@@ -211,7 +211,7 @@ def _tar_entries(archive: Path, limits: Limits, allowed: int, name: str) -> Gene
     with archive.open("rb") as packed:
         stream = cast(IO[bytes], BoundedReader(decompressed(packed), bound))
         with tarfile.open(fileobj=stream, mode="r:") as file:
-            while (member := file.next()) is not None:
+            for member in file:  # not next(): in Python 3.10 it fails on an archive without members
                 file.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header in memory
                 parts = safe_parts(member.name, name)
                 if not (member.isdir() or member.isreg()) or member.issparse():

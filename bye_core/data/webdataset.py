@@ -142,7 +142,7 @@ class TarSource:
             stream = cast(IO[bytes], BoundedReader(packed, size + 2 * tarfile.RECORDSIZE))
             try:
                 with tarfile.open(fileobj=stream, mode="r:") as archive:
-                    while (info := archive.next()) is not None:
+                    for info in archive:  # not next(): in Python 3.10 it fails on an archive without members
                         archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
                         self._add(info, size)
                     packed.seek(archive.offset)
