@@ -117,6 +117,23 @@ def annotation_files(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name not in SIDE_FILES and not name.startswith(".")))
 
 
+def split_names(folder: Path, depth: int = 0) -> tuple[str, ...]:
+    """Return the names that `split` may have for a folder: its splits, or the entries of its dataset_info.json."""
+    if (folder / "dataset_dict.json").is_file():
+        content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
+        splits = content.get("splits") if isinstance(content, dict) else None
+        return tuple(map(str, splits)) if isinstance(splits, list) else ()
+    if entries := _info_entries(folder / INFO):
+        return tuple(entries)
+    groups = group_files([folder / name for name in annotation_files(folder)] or _tar_files(folder))
+    if groups:
+        return tuple(group.named for group in groups) if all(group.split for group in groups) else ()
+    if names := _split_folders(folder):
+        return tuple(names)
+    inner = [folder / name for name in FOLDERS if _holds_records(folder / name)] if depth < DEEPEST else []
+    return split_names(inner[0], depth + 1) if len(inner) == 1 else ()
+
+
 def _from_file(
     file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout | None = None
 ) -> Location:

@@ -22,7 +22,7 @@ from bye_core.data.images import MAX_BYTES
 from bye_core.data.json_text import NotJson, decode
 from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable
-from bye_core.data.text_files import GZIP, WrongContent
+from bye_core.data.text_files import GZIP, NotReadable, WrongContent
 from bye_core.files import file_sha256
 
 SUFFIX = ".tar"
@@ -51,6 +51,14 @@ class Member:
     end: int
 
 
+def is_shard(path: Path) -> bool:
+    """Return whether a file is a WebDataset shard."""
+    try:
+        return bool(len(TarSource(path)))
+    except (NotReadable, OSError):
+        return False
+
+
 class TarSource:
     """One WebDataset shard."""
 
@@ -68,6 +76,9 @@ class TarSource:
         self._faults: dict[int, str] = {}
         self._cut_off = False  # whether the last file is incomplete
         self._index()
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def rows(self) -> Iterator[Any]:
         with self.path.open("rb") as file:
@@ -152,11 +163,16 @@ class TarSource:
                 if not self._cut_off:
                     why = "the file is damaged or its end is missing" if self._places else "it is not a tar file"
                     raise self._damaged(why) from error
-        known = {kind.rpartition(".")[2] for kind in self._kinds}
-        if known and not (known.intersection(IMAGES) and known.intersection(("json", *TEXTS))):
-            why = "it is a tar file without images that have a text of the same stem"
+        complete = sum(self._is_complete(index) for index in range(len(self._keys)))
+        if complete * 2 < len(self._keys):
+            why = "it is a tar file in which most files are no image with a text of the same stem"
             do = "If it holds a whole data set, unpack it and give the path of the folder."
             raise WrongContent(path=self.path, why=why, do=do)
+
+    def _is_complete(self, index: int) -> bool:
+        """Return whether a sample has an image and a text."""
+        kinds = {member.kind.rpartition(".")[2] for member in self._members(index)}
+        return not kinds.isdisjoint(IMAGES) and not kinds.isdisjoint(("json", *TEXTS))
 
     def _damaged(self, why: str) -> WrongContent:
         return WrongContent(path=self.path, why=why, do="Download or pack the shard again.")

@@ -19,6 +19,8 @@ from bye_core.data.formats import format_title
 from bye_core.data.hub import check_repo_size, is_cached
 from bye_core.data.location import HUB_NAME, annotation_files
 from bye_core.data.reading import ReadingOptions
+from bye_core.data.webdataset import SUFFIX as TAR
+from bye_core.data.webdataset import is_shard
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -87,11 +89,11 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """A short name for display: the last two parts of the path, and the annotation file if one is chosen."""
+        """A short name for display: the last two parts of the path, and the chosen annotation file or split."""
         if self.key == DEMO:
             return "demo"
         parts = Path(self.key).parts
-        return "/".join([*parts[-2:], *([self.file] if self.file else [])])
+        return "/".join([*parts[-2:], *(part for part in (self.file, self.split) if part)])
 
     @property
     def reading(self) -> ReadingOptions:
@@ -233,7 +235,10 @@ def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
     if not is_archive(name) and not name.lower().endswith(".parquet"):
         raise NotUploadable(name=name)
     out = free_folder(root, re.sub(r"\.(?:tar\.)?\w+$", "", name))
-    if is_archive(name):
+    if name.lower().endswith(TAR) and is_shard(file):
+        out.mkdir(parents=True)
+        shutil.copyfile(file, out / f"shard{TAR}")
+    elif is_archive(name):
         yield from extract(file, out, limits().archive, name)
     else:
         out.mkdir(parents=True)

@@ -56,6 +56,20 @@ def test_several_annotation_files_are_a_choice(data, folder):
     )
 
 
+def test_a_split_is_a_choice(data, folder, tmp_path):
+    for split, count in (("validation", 6), ("test", 4)):
+        make_data(tmp_path / "set" / split, count)
+    session, key = Session(VISITOR), str(tmp_path / "set")
+    asked = data_actions.load(data, session, key)
+    assert "several splits" in asked[data.notice]
+    assert prop(asked[data.file], "choices") == ["test", "validation"]
+    read = data_actions.read_again(data, session, asked[data.pending], "test", AUTOMATIC)
+    choice = data_sets.find(workspace_of(VISITOR), read[data.session].data)
+    assert (choice.split, choice.file, choice.records) == ("test", "", 4)
+    assert data_sets.source_arguments(workspace_of(VISITOR), choice) == ["--data", key, "--split", "test"]
+    assert prop(read[data.file], "value") == "test"
+
+
 def test_a_set_that_cannot_be_read_leaves_what_is_open_alone(data, tmp_path):
     (tmp_path / "data.json").write_text("[{")
     answer = data_actions.load(data, Session(VISITOR, data="x"), str(tmp_path))

@@ -14,6 +14,7 @@ import gradio as gr
 from bye_core.data import DataSet
 from bye_core.data.formats import MissingColumn, UnknownFormat
 from bye_core.data.location import SeveralAnnotations
+from bye_core.data.sources import NoSuchSplit, SeveralSplits
 from bye_core.errors import ByeError
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events
@@ -22,7 +23,7 @@ from bye_core.ui.shared.events import Handler, Update
 from bye_core.ui.shared.messages import alert, note, warn
 from bye_core.ui.shared.steps import paced
 from bye_core.ui.tabs.data import cards, validation
-from bye_core.ui.tabs.data.columns import AUTOMATIC, column_fields, reading_fields, renamed
+from bye_core.ui.tabs.data.columns import AUTOMATIC, column_fields, reading_fields, renamed, with_part
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FIRST = (
@@ -133,7 +134,7 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
     workspace = workspace_of(session.visitor)
     try:
         dataset = data_sets.open_set(workspace, choice)
-    except (SeveralAnnotations, UnknownFormat, MissingColumn) as error:
+    except (SeveralAnnotations, SeveralSplits, NoSuchSplit, UnknownFormat, MissingColumn) as error:
         question = {parts.notice: alert(error), parts.pending: choice.key, parts.listing: _listing(session)}
         return question | reading_fields(parts, workspace, choice, ask=True)
     except ByeError as error:
@@ -161,17 +162,18 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
 
 def choose_format(parts: Parts, session: Session, key: str, file: str | None, format: str) -> Update:
     workspace = workspace_of(session.visitor)
-    choice = replace(data_sets.find(workspace, key), file=file or "", columns={})
+    choice = replace(with_part(workspace, data_sets.find(workspace, key), file or ""), columns={})
     format = choice.found if format == AUTOMATIC else format
     return column_fields(parts, workspace, choice, format)
 
 
 def read_again(parts: Parts, session: Session, key: str, file: str | None, format: str, *columns: str) -> Update:
     """Read the set with the chosen file, format and columns."""
-    choice = data_sets.find(workspace_of(session.visitor), key)
+    workspace = workspace_of(session.visitor)
+    choice = with_part(workspace, data_sets.find(workspace, key), file or "")
     chosen = "" if format == AUTOMATIC else format
     format = chosen or choice.found
-    choice = replace(choice, file=file or "", format=chosen, columns=renamed(format, columns) if format else {})
+    choice = replace(choice, format=chosen, columns=renamed(format, columns) if format else {})
     return open_set(parts, session, choice)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import gradio as gr
 
 from bye_core.data.formats import FORMATS
 from bye_core.data.load import record_keys
-from bye_core.data.location import annotation_files
+from bye_core.data.location import annotation_files, split_names
 from bye_core.errors import ByeError
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.data_sets import Choice
@@ -67,16 +68,30 @@ def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool
     """Fill the fields for file, format and columns. With `ask`, open them so that the user can confirm a proposal."""
     path = Path(data_sets.path_of(workspace, choice))
     folder = path.parent if choice.file else path
-    names = annotation_files(folder) if folder.is_dir() else ()
+    names = parts_of(folder)
     format = choice.format or choice.found
     if not format and _record_keys(workspace, choice):
         format = TABLE  # a file of no known format is most likely a table
     return {
         parts.reading: gr.Accordion(visible=True, open=ask),
-        parts.file: gr.Dropdown(choices=list(names), value=choice.file or None, visible=len(names) > 1),
+        parts.file: gr.Dropdown(choices=list(names), value=choice.file or choice.split or None, visible=len(names) > 1),
         parts.format: gr.Dropdown(choices=FORMAT_CHOICES, value=(format if ask else choice.format) or AUTOMATIC),
         **column_fields(parts, workspace, choice, format),
     }
+
+
+def parts_of(folder: Path) -> tuple[str, ...]:
+    """Return the parts of a data set of which one is read: its splits, or several annotation files."""
+    if not folder.is_dir():
+        return ()
+    return split_names(folder) or annotation_files(folder)
+
+
+def with_part(workspace: Workspace, choice: Choice, part: str) -> Choice:
+    """Return the choice with the chosen annotation file, split or entry of dataset_info.json; "" chooses none."""
+    folder = Path(data_sets.path_of(workspace, replace(choice, file="", split="")))
+    is_file = part not in parts_of(folder) or (folder.is_dir() and part in annotation_files(folder))
+    return replace(choice, file=part if is_file else "", split="" if is_file else part)
 
 
 def column_fields(parts: Parts, workspace: Workspace, choice: Choice, format: str) -> Update:

@@ -51,7 +51,7 @@ def _lay_out(session: gr.State) -> actions.Parts:
             )
     with gr.Accordion("Format and columns", open=False, visible=False, elem_id="data-reading") as reading:
         with gr.Row():
-            file = gr.Dropdown([], label="Annotation file", visible=False, interactive=True)
+            file = gr.Dropdown([], label="Annotation file or split", visible=False, interactive=True)
             format = gr.Dropdown(FORMAT_CHOICES, value=AUTOMATIC, label="Format", elem_id="data-format")
             columns = tuple(gr.Dropdown([], label="Column", visible=False, interactive=True) for _ in range(SLOTS))
         again = gr.Button("Read with these settings", size="sm", elem_id="data-again")
