@@ -69,7 +69,7 @@ class Video(Refusal):
 
 class NoImage(Refusal):
     problem = "The record names no image, and the detection needs the attention on an image."
-    remedy = "Add the image, or delete the record."
+    remedy = "Add the image, or delete the record; text alone can be trained on, but not scanned."
 
 
 class MissingMarker(Refusal):

@@ -75,6 +75,17 @@ def test_an_empty_video_key_is_no_video(empty: Any, tmp_path: Path) -> None:
     assert len(data.samples) == 1
 
 
+def test_messages_as_json_text_in_a_table(tmp_path: Path) -> None:
+    name = sets.pictures(tmp_path, 1)[0]
+    sets.write_csv(
+        tmp_path / "t.csv", [{"id": k, "image": name, "conversations": json.dumps(sets.talk(A))} for k in "ab"]
+    )
+    data = load_dataset(tmp_path / "t.csv")
+    assert (data.format, [sample.answer for sample in data.samples]) == ("llava", [A, A])
+    (tmp_path / "t.csv").write_text(f"id,image,messages\n1,{name},[{{\n")
+    assert load_dataset(tmp_path / "t.csv", "chat").samples == ()
+
+
 def test_the_keys_image_and_images_must_agree(tmp_path: Path) -> None:
     one, two = "images/0.png", "images/1.png"
     both = [{"image": one, "images": [one]}, {"image": one, "images": [one, two]}, {"image": one, "images": [two]}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from bye_core.records import Turn
 
 MARKER = "<image>"
 MARKERS = re.compile(r"<image>|<video>|<audio>")
+_OBJECTS = re.compile(r"\s*\[\s*\{")
 _MARKERS_AND_TAGS = re.compile(MARKERS.pattern + "|<img>")
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
@@ -64,6 +66,16 @@ class Layout:
         own = self.columns.get(column, column)
         keys = [own, *usual] if own in usual else [own]
         return next((key for key in keys if not is_missing(record.get(key))), own)
+
+
+def json_list(value: Any) -> Any:
+    """Return the list of objects that a text cell of a table holds as JSON; else the value unchanged."""
+    if not isinstance(value, str) or not _OBJECTS.match(value):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 @dataclass(frozen=True)

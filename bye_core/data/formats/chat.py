@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.formats.base import MARKER, Format, Layout, ParsedRecord, in_prompt_order, typed_messages
+from bye_core.data.formats.base import MARKER, Format, Layout, ParsedRecord, in_prompt_order, json_list, typed_messages
 from bye_core.data.formats.messages import read_conversation
 from bye_core.records import Turn
 
@@ -21,7 +21,7 @@ class Chat(Format):
     priority = 8
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        messages = layout.get(record, "messages")
+        messages = json_list(layout.get(record, "messages"))
         if not isinstance(messages, list):
             return False
         contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
@@ -29,11 +29,11 @@ class Chat(Format):
         return any(isinstance(content, list | Mapping) for content in contents) or plain
 
     def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        return isinstance(layout.get(record, "messages"), list)
+        return isinstance(json_list(layout.get(record, "messages")), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
         # If all contents are plain text, TRL puts all images before the first user message.
-        return read_conversation(record, layout, layout.get(record, "messages"), images_first=True)
+        return read_conversation(record, layout, json_list(layout.get(record, "messages")), images_first=True)
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         return {"id": id, "images": in_prompt_order(turns, images), "messages": typed_messages(turns)}

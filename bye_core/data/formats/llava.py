@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bye_core.data.formats import base
-from bye_core.data.formats.base import SPEAKERS, Format, Layout, ParsedRecord
+from bye_core.data.formats.base import SPEAKERS, Format, Layout, ParsedRecord, json_list
 from bye_core.data.formats.messages import read_conversation
 from bye_core.records import Turn
 
@@ -22,10 +22,10 @@ class Llava(Format):
     priority = 6
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        return isinstance(layout.get(record, "messages"), list)
+        return isinstance(json_list(layout.get(record, "messages")), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        return read_conversation(record, layout, layout.get(record, "messages"))
+        return read_conversation(record, layout, json_list(layout.get(record, "messages")))
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         base.reject_literal_markers(turns)

@@ -17,6 +17,7 @@ from bye_core.data.formats.base import (
     ParsedRecord,
     in_prompt_order,
     is_missing,
+    json_list,
     typed_messages,
 )
 from bye_core.data.formats.cells import answer_texts
@@ -54,8 +55,8 @@ class PromptCompletion(Format):
         """
         if record.get("label") is False:
             raise RejectedAnswer()
-        prompt = record.get(layout.key(record, "prompt", _PROMPT_KEYS))
-        answer = record.get(layout.key(record, "completion", _ANSWER_KEYS))
+        prompt = json_list(record.get(layout.key(record, "prompt", _PROMPT_KEYS)))
+        answer = json_list(record.get(layout.key(record, "completion", _ANSWER_KEYS)))
         texts = isinstance(answer, list) and not any(isinstance(entry, Mapping) for entry in answer)
         answers = answer_texts(answer) if texts else [answer]
         messages = [*_messages(prompt, "user"), *_messages(next(iter(answers), ""), "assistant")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.formats.base import Format, Layout, ParsedRecord, reject_literal_markers
+from bye_core.data.formats.base import Format, Layout, ParsedRecord, json_list, reject_literal_markers
 from bye_core.data.formats.llava import llava_record
 from bye_core.data.formats.messages import read_conversation
 from bye_core.records import Turn
@@ -24,7 +24,7 @@ class QwenVl(Format):
     priority = 7
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        messages = layout.get(record, "messages")
+        messages = json_list(layout.get(record, "messages"))
         if not isinstance(messages, list) or "images" in record:
             return False
         speakers = {str(message.get("from")) for message in messages if isinstance(message, Mapping)}
@@ -33,10 +33,10 @@ class QwenVl(Format):
         return unnamed or bool(speakers & {"user", "assistant"}) or any("</img>" in text for text in texts)
 
     def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        return isinstance(layout.get(record, "messages"), list)
+        return isinstance(json_list(layout.get(record, "messages")), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        return read_conversation(record, layout, layout.get(record, "messages"), inline=True)
+        return read_conversation(record, layout, json_list(layout.get(record, "messages")), inline=True)
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
         reject_literal_markers(turns, tags=True)

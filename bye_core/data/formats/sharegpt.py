@@ -15,6 +15,7 @@ from bye_core.data.formats.base import (
     Layout,
     ParsedRecord,
     in_prompt_order,
+    json_list,
     reject_literal_markers,
     text_with_markers,
 )
@@ -36,9 +37,9 @@ class ShareGpt(Format):
     priority = 9
 
     def matches(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        if isinstance(layout.get(record, "conversations"), list):
+        if isinstance(json_list(layout.get(record, "conversations")), list):
             return layout.columns.get("images", "images") in record or bool(layout.tags)
-        messages = layout.get(record, "messages")
+        messages = json_list(layout.get(record, "messages"))
         if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
             return False
         contents = [message.get("content") for message in messages]
@@ -46,10 +47,10 @@ class ShareGpt(Format):
         return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
 
     def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
-        return isinstance(layout.get(record, "conversations", "messages"), list)
+        return isinstance(json_list(layout.get(record, "conversations", "messages")), list)
 
     def read(self, record: Mapping[str, Any], layout: Layout) -> ParsedRecord:
-        messages = layout.get(record, "conversations", "messages")
+        messages = json_list(layout.get(record, "conversations", "messages"))
         return read_conversation(record, layout, messages, keys=_keys(layout.tags), roles=_roles(layout.tags))
 
     def write(self, id: Any, turns: tuple[Turn, ...], images: tuple[str, ...]) -> dict[str, Any]:
