@@ -106,8 +106,7 @@ def locate(path: str | Path, reading: ReadingOptions) -> Location:
         return _from_folder(local, local, reading)
     if local.is_file():
         return _from_info(local, reading) or _from_file(local, reading)
-    is_file_name = local.name.lower().endswith((*ANNOTATIONS, TAR))
-    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and not is_file_name:
+    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
         return _from_hub(str(path), reading)
     raise DataSetNotFound(path=path)
 

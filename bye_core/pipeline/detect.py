@@ -9,7 +9,7 @@ from bye_core import detect, runs
 from bye_core.data.faults import NoImage
 from bye_core.detect.limitations import ScanFacts, limited, scan_limitations
 from bye_core.errors import RunError
-from bye_core.records import Detection, ScanTable
+from bye_core.records import NOT_TESTED, Detection, ScanTable
 from bye_core.train.settings import training_facts
 
 INSPECTED = 500  # samples whose answers are compared with the model's first token; a share to within 4 points (ours)
@@ -79,12 +79,17 @@ def _answers_begun(run: runs.Run) -> float | None:
 
 
 def detect_once(run_path: Path) -> Detection:
-    """Return the last detection if it covers all scanned samples; else detect anew with its method or the default."""
+    """Return the last detection, or detect again with its method and settings, or with the default method.
+
+    It is detected again if there are samples that the last detection does not cover, or if it could not test the data
+    set: the reason may have been mended.
+    """
     run = runs.Run.open(run_path)
     found = run.detection()
     if found is None:
         return detect_run(run_path)
-    return found if covers_all(found, run) else detect_run(run_path, found.method, **found.settings)
+    tested = found.verdict != NOT_TESTED
+    return found if tested and covers_all(found, run) else detect_run(run_path, found.method, **found.settings)
 
 
 def covers_all(detection: Detection, run: runs.Run) -> bool:

@@ -13,8 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.records import Detection, LayerReport, Limitation, Mixture, Sample, Turn
+from bye_core.records import NO_EVIDENCE, NOT_TESTED, Detection, LayerReport, Limitation, Mixture, Sample, Turn
 from bye_core.runs.errors import DuplicateSamples
+
+EARLIER = Limitation(
+    "earlier_version",
+    "An earlier version saved this detection and did not check whether the scan could show a back door.",
+    "Run the detection again.",
+    decisive=True,
+)
 
 
 def dump_samples(samples: Sequence[Sample]) -> bytes:
@@ -51,6 +58,7 @@ def dump_detection(detection: Detection) -> bytes:
 
 
 def load_detection(data: bytes) -> Detection:
+    """Read a saved detection. "no evidence" of an earlier version, which lacks limitations, becomes "not tested"."""
     record = json.loads(data)
     record["ids"], record["reasons"] = tuple(record["ids"]), tuple(record["reasons"])
     for name, dtype in (("scores", np.float64), ("flagged", np.bool_), ("values", np.float64)):
@@ -58,6 +66,8 @@ def load_detection(data: bytes) -> Detection:
         record[name] = np.array([dtype(item) for item in record[name]], dtype)
     record["layers"] = tuple(_layer_report(report) for report in record["layers"])
     record["final"] = _mixture(record["final"])
+    if "limitations" not in record and record["verdict"] == NO_EVIDENCE:
+        record["verdict"], record["limitations"] = NOT_TESTED, [asdict(EARLIER)]
     record["limitations"] = tuple(Limitation(**entry) for entry in record.get("limitations", ()))
     record["cutoff"] = None if record["cutoff"] is None else float(record["cutoff"])
     return Detection(**record)

@@ -91,15 +91,19 @@ async def scan(
     answers: bool = True,
     wait: bool = True,
     visitor: str = "",
+    tuned_on_this_data: bool = False,
 ) -> dict[str, Any]:
     """Read the attention of the first answer token for every sample of `data` into the run named `run`.
 
     With `answers` and an adapter, also read how likely the answers are before and after fine-tuning. The scan is a job:
     it continues when the caller disconnects, and another call with the same run resumes it. Without `wait`, the
-        call returns at once. Returns run, samples, scanned, failed; before the job has ended: run, state, done, total.
+    call returns at once. `tuned_on_this_data` states that the model was fine-tuned on `data`; the run remembers it.
+    Returns run, samples, scanned, failed, verdict, flagged; before the job has ended: run, state, done, total. The
+    verdict is "poisoned", "no_evidence" or "not_tested"; /detect also returns the reasons.
     """
     workspace, mine = _workspace(visitor)
-    form = scan_job.Form(model, adapter, run, str(batch) if batch else scan_job.AUTO, device, dtype, answers)
+    batches = str(batch) if batch else scan_job.AUTO
+    form = scan_job.Form(model, adapter, run, batches, device, dtype, answers, tuned_on_this_data)
     job = await asyncio.to_thread(_scan_job, workspace, data, run, form)
     while wait and job.state == jobs.RUNNING:
         await asyncio.sleep(POLL_SECONDS)
@@ -137,13 +141,16 @@ async def detect(
     select: bool = True,
     visitor: str = "",
     more: dict[str, Any] | None = None,
+    tuned_on_this_data: bool = False,
 ) -> dict[str, Any]:
     """Find the poisoned samples of a scanned run and save the result in the run.
 
     method: "auto" by default; "bye" if one of BYE's settings is given. BYE's settings are bsi ("paper" or "reference"),
     tau, cluster ("gmm", "kmeans" or "threshold"), threshold in nats, layers (numbers chosen by hand), and select (False
     averages all layers). more: other settings of the method, by name. Settings that are not given keep their defaults.
-    Returns verdict, flagged, scores, layers, method, settings, reasons.
+    tuned_on_this_data states that the scanned model was fine-tuned on the data set; the run remembers it.
+    Returns verdict, flagged, scores, layers, method, settings, reasons. The verdict is "poisoned", "no_evidence" or
+    "not_tested": the first reasons then say what was missing.
     """
     workspace, mine = _workspace(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}
@@ -155,7 +162,8 @@ async def detect(
     method = method or default_method(own_options=bool(settings))
     settings |= more or {}
     path = _run_path(workspace, run)
-    return {**detection_object(await asyncio.to_thread(pipeline.detect_run, path, method, **settings)), **mine}
+    detection = await asyncio.to_thread(pipeline.detect_run, path, method, tuned_on_this_data, **settings)
+    return {**detection_object(detection), **mine}
 
 
 @endpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import gradio as gr
 
@@ -11,7 +12,7 @@ from bye_core.ui.adjust import view as adjust
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.shared.bridge import build_bridge
-from bye_core.ui.shared.events import QUIET
+from bye_core.ui.shared.events import QUIET, SESSION
 from bye_core.ui.tabs import TABS
 from bye_core.ui.workspace import hosted
 
@@ -25,10 +26,13 @@ EARLY = (
 )  # fmt: skip
 # Gradio deletes old archives and uploads: (seconds between checks, age in seconds) on a public host and elsewhere.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
-# The header's buttons name the tab to open.
-TO_TAB = """element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-tab]');
-  if (button) trigger('click', { tab: button.dataset.tab });
+# Buttons anywhere on the page name the tab to open, or state on which data set the model was fine-tuned.
+TO_TAB = """document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-tab], [data-statement]');
+  if (!button) return;
+  if (button.dataset.statement) button.disabled = true;
+  trigger('click', { tab: button.dataset.tab || '', statement: button.dataset.statement || '',
+    run: button.dataset.of || '' });
 });"""
 # Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest of the page loads slowly, so
 # it waits for that sample, but at most 3 s.
@@ -46,7 +50,7 @@ def build(run: str = "") -> gr.Blocks:
     """Build the page. It opens the run named `run` first, or the demo if `run` is ""."""
     for name in EARLY:
         import_module(name)
-    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()]) as page:
+    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE[hosted()], analytics_enabled=False) as page:
         # Before all other handlers: Gradio would rename an endpoint if a private handler already had its name.
         api.register()
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=visitor.secret())
@@ -84,8 +88,13 @@ def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: gr.HTML
     opened.change(dict, opened, stored, **QUIET)
     idle = gr.State(0)
     pulse.tick(visitor.beat, [session, idle], [top, idle, pulse], **QUIET)
-    top.click(_to_tab, None, frame.tabs, **QUIET)
+    top.click(_clicked, session, [session, frame.tabs, top], **SESSION)
 
 
-def _to_tab(event: gr.EventData) -> gr.Tabs:
-    return gr.Tabs(selected=event.tab)
+def _clicked(session: Session, event: gr.EventData) -> tuple[Any, Any, Any]:
+    """Open the tab that a button names, or store the statement that it makes. Return (session, tabs, header)."""
+    if not event.statement:
+        return gr.skip(), gr.Tabs(selected=event.tab), gr.skip()
+    changed = visitor.detect_again(session, event.run, event.statement)
+    # The header is sent again in any case, because its button was disabled at the click.
+    return changed, gr.skip(), visitor.show_header(changed)

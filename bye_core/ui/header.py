@@ -5,26 +5,15 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path, PurePath
 
-from bye_core.records import NOT_TESTED, Detection
 from bye_core.runs import jobs
 from bye_core.text import UNITS, clip
 from bye_core.ui.open_run import OpenRun, open_run, verdict
 from bye_core.ui.session import Session
 from bye_core.ui.shared.job_card import pace, progress_bar
+from bye_core.ui.shared.obstacles import obstacle_html, stated_html
 from bye_core.ui.tabs import TABS
 from bye_core.ui.workspace import workspace_of
 
-# The tab, and the words on the button that opens it, for each kind of limitation that prevents a test.
-MENDED_IN = {
-    "not_finetuned": ("finetune", "Fine-tune on this set first"),
-    "unknown_adapter": ("finetune", "Fine-tune on this set first"),
-    "other_data": ("finetune", "Fine-tune on this set first"),
-    "short_training": ("finetune", "Fine-tune longer"),
-    "not_learned": ("finetune", "Fine-tune longer"),
-    "incomplete_scan": ("scan", "Finish the scan"),
-    "nothing_scanned": ("scan", "Scan again"),
-    "few_samples": ("data", "Choose a larger set"),
-}
 EMPTY = (
     '<div class="bye-header"><span class="bye-verdict">No run is open.</span> Open the demo, or scan a data set.</div>'
 )
@@ -51,18 +40,8 @@ def describe(opened: OpenRun, name: str) -> str:
     words, kind = verdict(detection)
     return (
         f'<div class="bye-header"><span class="bye-verdict bye-{kind}">{escape(words)}</span>{cells}'
-        f"{_review_bar(opened)}{obstacle(detection)}</div>"
+        f"{stated_html(opened.run)}{_review_bar(opened)}{obstacle_html(detection, name)}</div>"
     )
-
-
-def obstacle(detection: Detection | None) -> str:
-    """Return the HTML of the first reason for "not tested", with a button that opens the tab to mend it."""
-    if detection is None or detection.verdict != NOT_TESTED:
-        return ""
-    first = detection.obstacles[0]
-    tab, label = MENDED_IN.get(first.kind, ("scan", "Open Scan"))
-    button = f"<button type='button' class='bye-link' data-tab='{tab}'>{label}</button>"
-    return f"<p class='bye-obstacle'>{escape(first.reason)} {button}</p>"
 
 
 def _review_bar(opened: OpenRun) -> str:

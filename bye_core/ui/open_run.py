@@ -34,7 +34,7 @@ class OpenRun:
 
     Every sample has a position in the run's list, which never changes. A scanned sample also has a row in the table.
 
-    scan     sample counts and creation time; changes when the scan changes
+    scan     sample counts, creation time, and the statement on the fine-tuning; changes when the scan changes
     stamp    changes when the scan or the detection changes
     results  cached results that depend on the scan alone
     """
@@ -147,9 +147,9 @@ def session_run(session: Session) -> runs.Run | None:
 def _opened(path: Path, detection: tuple, before: OpenRun | None) -> OpenRun:
     """Open the run again. Reuse the parts of `before`, its last opened state, that are still valid."""
     run = runs.Run.open(path)
-    if before is not None and before.settings.created == run.settings.created:
+    if before is not None and before.settings == run.settings:
         run = before.run  # reads only the samples that were added to the scan
-    scan = (*run.counts(), run.settings.created)
+    scan = (*run.counts(), run.settings.created, run.settings.tuned_on_this_data)
     stamp = f"{hash((path, scan, detection)):x}"
     if before is None or before.scan != scan:
         return OpenRun(run, scan, stamp)

@@ -7,15 +7,20 @@ from dataclasses import replace
 
 import gradio as gr
 
-from bye_core import runs
+from bye_core import pipeline, runs
 from bye_core.errors import ByeError
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.header import header, running_jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import warn
+from bye_core.ui.shared.obstacles import TUNED, WITHDRAWN
 from bye_core.ui.shared.workspace_jobs import is_busy
 from bye_core.ui.workspace import is_token, new_token, workspace_of
 
+SAID = {
+    TUNED: "The run remembers that its model was fine-tuned on this data set. The top of the page can withdraw this.",
+    WITHDRAWN: "The statement is withdrawn. The verdict is up to date.",
+}
 LAST_BEATS = 2  # ticks of the pulse timer after the last job has ended
 
 
@@ -55,6 +60,28 @@ def show_header(session: Session) -> str:
         warn(error)
         top = header(replace(session, run=""))
     return top + (running_jobs(workspace_of(session.visitor).jobs) if session.visitor else "")
+
+
+def detect_again(session: Session, name: str, statement: str) -> Session:
+    """Detect again in the run `name`, after the user stated that its model was fine-tuned on its data set.
+
+    `statement` is TUNED, WITHDRAWN (the user takes the statement back) or AGAIN (the statement stays). The method and
+    the settings are those of the saved detection. Return the session with the next revision; return it unchanged, and
+    show the error, if the run cannot be written.
+    """
+    try:
+        path = workspace_of(session.visitor).run_path(name)
+        run = runs.Run.open(path)
+        if statement in (TUNED, WITHDRAWN):
+            run.remember(tuned_on_this_data=statement == TUNED)
+        saved = run.detection()
+        if saved is not None:
+            pipeline.detect_run(path, saved.method, **saved.settings)
+    except ByeError as error:
+        warn(error)
+        return session
+    gr.Info(SAID.get(statement, "The detection is up to date."), duration=6)
+    return replace(session, revision=session.revision + 1)
 
 
 def secret() -> str:

@@ -34,3 +34,8 @@ def test_all_else_waits_for_the_first_sample(home):
 def test_public_endpoints_have_their_own_names(home):
     """Gradio names every listener after its handler, also private ones."""
     assert set(app.build().get_api_info()["named_endpoints"]) == {"/scan", "/detect", "/export"}
+
+
+def test_the_app_reports_nothing_to_the_makers_of_gradio(home, monkeypatch):
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
+    assert app.build().get_config_file()["analytics_enabled"] is False

@@ -10,8 +10,18 @@ import { EVERYTHING, state } from './state.js';
 // What an empty list of flagged samples means, by the verdict of the detection.
 const NOTHING_FLAGGED = {
   no_evidence: 'No sample is flagged: there is no evidence of poisoning.',
-  not_tested: 'No sample is flagged, but the data set was not tested. The top of the page says why.',
+  not_tested: 'No sample is flagged, but the data set was not tested.',
 };
+
+// The reason why the data set was not tested, with the buttons that mend it: the header listens to them.
+function obstacle(reason) {
+  if (!reason) return [];
+  const buttons = reason.buttons.map(({ label, tab, statement, of }) => {
+    const to = { 'data-tab': tab, 'data-statement': statement, 'data-of': of };
+    return h('button', { type: 'button', class: 'bye-link', ...to }, label);
+  });
+  return [h('p', {}, reason.reason), h('p', {}, ...buttons.flatMap((mend) => [mend, ' ']))];
+}
 
 // Shows a short confirmation under the buttons.
 export function showSaved(text) {
@@ -143,6 +153,7 @@ export function teach() {
           : 'No sample matches this filter.';
     box.replaceChildren(
       h('p', {}, words),
+      ...(flagged ? obstacle(state.listing.obstacle) : []),
       button('Show all samples', {}, () => ask(EVERYTHING)),
     );
   }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from bye_core.text import verdict_words
 from bye_core.ui.adjust.trial import Effect
 
 # The lists that a button can open, with the tooltip of the button.
@@ -40,7 +41,10 @@ def effect_card(effect: Effect) -> str:
 def _flagged(effect: Effect) -> str:
     share = f" ({effect.flagged / effect.total:.1%})" if effect.total else ""
     words = f"<b>{effect.flagged:,}</b> of {effect.total:,}{share}"
-    return _row("flagged", f'<span data-count="flagged" data-value="{effect.flagged}">{words}</span>')
+    row = _row("flagged", f'<span data-count="flagged" data-value="{effect.flagged}">{words}</span>')
+    if effect.flagged or not effect.verdict:
+        return row
+    return row + _row("verdict", escape(verdict_words(effect.verdict, effect.flagged, effect.total)))
 
 
 def _flips(effect: Effect) -> str:

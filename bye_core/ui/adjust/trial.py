@@ -138,7 +138,8 @@ def conflicts(detection: Detection, decisions: Mapping[str, Decision]) -> Confli
 class Effect:
     """What a trial would change. `scores` is the result of `detect.score`, None without a truth file.
 
-    `saved` says whether the trial's detection is the saved one; `decided` counts the reviewed samples.
+    `saved` says whether the trial's detection is the saved one; `decided` counts the reviewed samples; `verdict` is
+    that of the trial's detection.
     """
 
     total: int
@@ -148,6 +149,7 @@ class Effect:
     borderline: tuple[str, ...]
     conflicts: Conflicts
     decided: int
+    verdict: str = ""
     scores: Mapping[str, Any] | None = None
 
 
@@ -166,13 +168,14 @@ def effect(
         borderline=borderline(tried),
         conflicts=conflicts(tried, decisions),
         decided=len(decisions),
+        verdict=tried.verdict,
         scores=None if truth is None else score(tried, truth),
     )
 
 
 def is_same(used: Detection | None, tried: Detection) -> bool:
     """Return whether saving `tried` would change nothing."""
-    if used is None or used.ids != tried.ids:
+    if used is None or used.ids != tried.ids or used.verdict != tried.verdict:
         return False
     return settled("", used.method, used.settings) == settled("", tried.method, tried.settings)
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from bye_core.detect import PAPER
 from bye_core.records import IMAGE, NOT_TESTED, POISONED, Detection, Sample, ScanTable
+from bye_core.text import verdict_words
+from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
@@ -102,8 +104,8 @@ class Evidence:
         if not np.isfinite(columns.scores[row]):
             return "This sample was scanned after the last detection. Run the detection again in Layers."
         if detection.verdict != POISONED:
-            opening = "Not tested" if detection.verdict == NOT_TESTED else "Not flagged"
-            return f"{opening}: {' '.join(detection.explanation)}"
+            opening = verdict_words(NOT_TESTED, 0, 0) if detection.verdict == NOT_TESTED else "Not flagged"
+            return f"{opening}: {' '.join(explanation(detection))}"
         value, cut = columns.values[row], detection.cutoff
         flagged = bool(columns.flagged[row])
         word = "Flagged" if flagged else "Not flagged"

@@ -24,7 +24,7 @@ SESSION = Session(run="made")
 
 
 def test_the_settings_in_use_need_no_detection_again(run_path, monkeypatch):
-    monkeypatch.setattr("bye_core.ui.open_run.detect.detect", lambda *_, **__: pytest.fail("detected again"))
+    monkeypatch.setattr("bye_core.ui.open_run.detect_scan", lambda *_, **__: pytest.fail("detected again"))
     t = compare(SESSION, Trial("made"))
     assert t.tried is t.used
     assert t.effect().saved

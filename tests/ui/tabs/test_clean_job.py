@@ -139,7 +139,7 @@ def test_the_card_escapes_and_tells_figures(workspace, data, model):
     job.title = "<script>"
     card = stages_card.card(job, jobs.DONE)
     assert "<script>" not in card
-    assert "3 of 30 samples flagged, 27 kept." in card
+    assert "3 of 30 flagged, 27 kept." in card
     assert "50.0% (40.0 to 60.0)" in card
     assert "CIDEr" not in card
     assert "3 of 12 samples" in stages_card.card(Job(given, "scan"), jobs.RUNNING)

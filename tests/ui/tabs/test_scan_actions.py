@@ -54,7 +54,7 @@ def ended(home):
 def test_the_end_of_a_scan_opens_its_run_examined(scan, ended):
     answer = scan_actions.refresh(scan, Session(VISITOR, run="before"), Watch("made", "before", jobs.RUNNING))
     assert answer[scan.session].run == "made"
-    assert "12 of 120 samples flagged" in answer[scan.preliminary]
+    assert "12 of 120 flagged" in answer[scan.preliminary]
     assert answer[scan.watch].state == jobs.DONE
     assert prop(answer[scan.results], "visible")
     assert not prop(answer[scan.stop], "visible")
@@ -86,7 +86,7 @@ def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):
 
 def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, home):
     pipeline.detect_run(home / "runs" / "made", "bye")
-    values = ("", "", "", "auto", "auto", "auto", True)
+    values = ("", "", "", "auto", "auto", "auto", True, False)
     first = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     assert scan.command in first
     again = scan_actions.enter(scan, Session(VISITOR, revision=9), first[scan.watch], *values)
@@ -94,7 +94,7 @@ def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, ho
 
 
 def test_a_model_typed_meanwhile_is_not_overwritten(scan, ended):
-    values = ("my/model", "my/adapter", "", "auto", "auto", "auto", True)
+    values = ("my/model", "my/adapter", "", "auto", "auto", "auto", True, False)
     answer = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     for field in scan.fields[:2]:
         assert "value" not in answer[field]._constructor_args[0]
@@ -103,7 +103,7 @@ def test_a_model_typed_meanwhile_is_not_overwritten(scan, ended):
 def test_no_run_or_job_of_others_can_be_opened(scan, ended, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     session = Session(new_token())
-    with pytest.raises(Exception, match="no run named made"):
+    with pytest.raises(Exception, match="The run made does not exist"):
         scan_actions.choose_run(scan, session, Watch(), SimpleNamespace(run="made", job=""))
     assert scan_actions.refresh(scan, session, Watch("made"))[scan.job] == ""
     foreign = SimpleNamespace(run="", job="../../../jobs/made")
@@ -115,7 +115,7 @@ def test_a_start_that_fails_leaves_the_buttons_as_they_were(scan, tmp_path):
     session = Session(VISITOR, data=str(folder))
     data_sets.remember(workspace_of(VISITOR), Choice(str(folder)))
     with pytest.raises(ByeError) as error:
-        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto", True)
+        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto", True, False)
     answer = scan_actions.show_error(scan, error.value, session, Watch())
     assert "neither a folder with a model" in answer[scan.notice]
     assert not prop(answer[scan.stop], "visible")

@@ -13,6 +13,7 @@ from bye_core.demo import recipe
 from bye_core.errors import DataError
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import CleaningOutline
+from bye_core.records import NO_EVIDENCE, NOT_TESTED
 from bye_core.runs import jobs
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.shared import data_sets, workspace_jobs
@@ -50,7 +51,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a cleaning; `state` is done, running, waiting or skipped."""
+    """One stage of a cleaning; `state` is done, running, waiting, skipped (no poisoning) or untested."""
 
     name: str
     state: str
@@ -125,11 +126,11 @@ def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
     outline = outline_of(job.arguments)
     finished, current = outline.finished(), job.progress().stage
     detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
-    clean = detection is not None and detection.verdict != "poisoned"
+    skipped = {NO_EVIDENCE: "skipped", NOT_TESTED: "untested"}.get(detection.verdict if detection else "", "")
 
     def state_of(name: str) -> str:
-        if clean and name in AFTER_POISON:
-            return "skipped"
+        if skipped and name in AFTER_POISON:
+            return skipped
         if state == jobs.RUNNING and name == current and name != "report":
             return "running"
         return "done" if name in finished else "waiting"

@@ -8,9 +8,17 @@ from bye_core import pipeline
 from bye_core.runs import jobs
 from bye_core.text import MEASURES, UNITS, measured, verdict_words
 from bye_core.ui.shared import job_card
+from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.obstacles import without_options
 from bye_core.ui.tabs.clean.job import Stage, stages
 
-STATES = {"done": "done", "running": "running", "waiting": "waiting", "skipped": "not needed"}
+STATES = {
+    "done": "done",
+    "running": "running",
+    "waiting": "waiting",
+    "skipped": "not needed",
+    "untested": "skipped: not tested",
+}
 # Title of each stage, and the kind of its button.
 STAGES = {
     "finetune suspect": ("Fine-tune on everything", "log"),
@@ -25,6 +33,7 @@ STAGES = {
     "evaluate cleaned": ("Measure the model tuned on the remaining samples", ""),
     "report": ("Write the report", "report"),
 }
+MEND = "Change the settings or the data set, then start a new cleaning."
 OPENS = {"log": "show log", "review": "review its samples", "layers": "show its layers", "files": "show folder",
          "report": "show report"}  # fmt: skip
 
@@ -74,4 +83,6 @@ def _results(job: jobs.Job) -> str:
     )
     head = "".join(f"<th scope='col' class='bye-number'>{MEASURES[key][0]}</th>" for key in keys)
     table = f"<table class='bye-table'><thead><tr><th scope='col'>model</th>{head}</tr></thead>{rows}</table>"
-    return f"<p>{escape(words)}</p>" + (f"<div class='bye-scroll' tabindex='0'>{table}</div>" if rows else "")
+    reasons = "".join(f"<li>{escape(without_options(reason))}</li>" for reason in result.get("not_tested", ()))
+    why = f"<ul>{reasons}</ul>{note(MEND)}" if reasons else ""
+    return f"<p>{escape(words)}</p>{why}" + (f"<div class='bye-scroll' tabindex='0'>{table}</div>" if rows else "")

@@ -17,6 +17,7 @@ from bye_core.ui.shared import events, evidence
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
+from bye_core.ui.shared.obstacles import obstacle_html
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
 NO_RUN = "No run is open. Open the demo in Layers, or scan a data set."
@@ -70,7 +71,9 @@ def _evidence(parts: Parts, run: Run | None) -> Update:
     if run is None:
         return {parts.evidence: note(NO_RUN), parts.about: ""}
     if not _has_flagged(run):
-        return {parts.evidence: note(UNDETECTED if run.detection() is None else NOTHING), parts.about: ""}
+        detection = run.detection()
+        words = note(UNDETECTED if detection is None else NOTHING)
+        return {parts.evidence: words + obstacle_html(detection, run.path.name), parts.about: ""}
     words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
     return {parts.evidence: words, parts.about: _about(run)}
 

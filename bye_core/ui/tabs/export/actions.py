@@ -151,7 +151,7 @@ def show_plan(parts: Parts, view: OpenRun, moved: str, page: int = 0) -> Update:
     thumbnails = {sample.id: images.thumbnail(view.run.settings, sample) for sample in listed}
     undecided = f"all {counts.undecided:,} undecided" if counts.undecided > 1 else "the undecided one"
     return {
-        parts.summary: summary.summary(counts, view.detection),
+        parts.summary: summary.summary(counts, view.detection, view.path.name),
         parts.reject: gr.Button(f"Reject {undecided}", visible=counts.undecided > 0),
         parts.removed_box: gr.Accordion(f"Removed records: {counts.removed:,}", visible=counts.removed > 0),
         parts.table: summary.removed_table(plan, samples, page, thumbnails),

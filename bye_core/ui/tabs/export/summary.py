@@ -11,6 +11,7 @@ from typing import Any
 from bye_core.pipeline import ExportPlan
 from bye_core.records import NOT_TESTED, POISONED, Detection, Sample
 from bye_core.ui.shared.messages import clip, discreet
+from bye_core.ui.shared.obstacles import obstacle_html
 
 PAGE = 20  # rows
 TEXT, ID, NOTE = 160, 60, 200  # characters
@@ -23,7 +24,6 @@ class Counts:
 
     undecided  flagged records without a decision
     accepted   flagged records that are kept because a reviewer accepted them
-    unscanned  kept records without an image, which cannot be scanned
     """
 
     kept: int
@@ -31,7 +31,6 @@ class Counts:
     reasons: Mapping[str, int]
     undecided: int
     accepted: int
-    unscanned: int = 0
 
     @property
     def rejected(self) -> int:
@@ -48,12 +47,14 @@ def count(plan: ExportPlan) -> Counts:
     numbers = Counter(map(reason_of, plan.removed))
     order = dict.fromkeys([FLAGGED, BY_HAND, NOT_SCANNED, UNUSABLE, *numbers])
     reasons = {reason: numbers[reason] for reason in order if numbers[reason]}
-    kept, unscanned = len(plan.keep) + len(plan.unscanned), len(plan.unscanned)
-    return Counts(kept, len(plan.removed), reasons, len(plan.undecided), len(plan.accepted), unscanned)
+    return Counts(len(plan.keep), len(plan.removed), reasons, len(plan.undecided), len(plan.accepted))
 
 
-def summary(counts: Counts, detection: Detection | None) -> str:
-    """Return the HTML of the numbers of kept and removed records, which differ in colour, shape and word."""
+def summary(counts: Counts, detection: Detection | None, run: str = "") -> str:
+    """Return the HTML of the numbers of kept and removed records, which differ in colour, shape and word.
+
+    `run` is the name of the run that holds the detection.
+    """
     total = max(1, counts.kept + counts.removed)
     share = 100 * counts.kept / total
     label = f"{counts.kept:,} of {total:,} records kept"
@@ -61,15 +62,13 @@ def summary(counts: Counts, detection: Detection | None) -> str:
     kept = []
     if counts.accepted:
         kept.append(f"<li><b>{counts.accepted:,}</b> flagged but accepted in Review</li>")
-    if counts.unscanned:
-        kept.append(f"<li><b>{counts.unscanned:,}</b> without an image: kept unscanned</li>")
     if counts.undecided:
         kept.append(f"<li class='bye-warn'><b>{counts.undecided:,}</b> flagged and undecided: kept until rejected</li>")
     return (
         "<section class='bye-leaving' aria-label='What the export keeps and removes'>"
         f"{_side('stays', counts.kept, 'kept', kept)}{_side('goes', counts.removed, 'removed', removed)}"
         f"<div class='bye-split' role='img' aria-label='{label}'><i style='width:{share:.2f}%'></i></div>"
-        f"{_advice(counts, detection)}</section>"
+        f"{_advice(counts, detection, run)}</section>"
     )
 
 
@@ -78,7 +77,7 @@ def _side(kind: str, number: int, word: str, lines: Sequence[str]) -> str:
     return f"<div class='bye-side bye-{kind}'><p class='bye-big'>{number:,} <span>{word}</span></p>{items}</div>"
 
 
-def _advice(counts: Counts, detection: Detection | None) -> str:
+def _advice(counts: Counts, detection: Detection | None, run: str) -> str:
     if detection is None:
         words = (
             "This run has no detection yet. Run a detection in Layers first. Until then, all scanned samples are kept."
@@ -86,7 +85,8 @@ def _advice(counts: Counts, detection: Detection | None) -> str:
     elif counts.undecided:
         words = "Decide on the undecided samples in Review, or reject them all here. You can undo that."
     elif detection.verdict == NOT_TESTED and not counts.rejected:
-        words = f"The data set was not tested. {detection.obstacles[0].text} The export is a copy."
+        same = "" if counts.removed else " The export is a copy."
+        return f"<p class='bye-note'>The data set was not tested.{same}</p>{obstacle_html(detection, run)}"
     elif detection.verdict != POISONED and not counts.rejected:
         words = "The detection found no evidence of poisoning, and no sample was rejected, so the export is a copy."
     else:

@@ -16,6 +16,7 @@ from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.model_choice import DEMO_MODEL, SHIPPED, model_choices
+from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.shared.training_form import SETTINGS, settings_from_form
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
@@ -30,6 +31,10 @@ NOTHING = (
     "The training continues if you close this page."
 )
 NOT_EXPORTED = "This run is not exported yet. Export it first to fine-tune on the remaining samples."
+
+UNTESTED = (
+    "This run was not tested. Fine-tune its model on everything; then choose the new adapter in Scan and scan again."
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Ses
     values = [model, data, "", "", *(getattr(settings, name) for name in SETTINGS)]
     update: Update = dict(zip(parts.form, values, strict=True)) | preview(parts, session, None, *values)
     if data == finetune_job.RAW and run:
-        update[parts.notice] = note(NOT_EXPORTED)
+        untested = first_obstacle(run.detection())
+        update[parts.notice] = note(UNTESTED if untested else NOT_EXPORTED)
     recipes, recipe = finetune_job.recipe_choices(run), finetune_job.recipe_of(run, settings)
     return update | {
         parts.form[MODEL]: gr.Dropdown(model_choices(workspace), value=model),

@@ -17,6 +17,7 @@ from bye_core.train.settings import CARD, PRESETS, FinetuneSettings, settings_ar
 from bye_core.ui.shared import data_sets, workspace_jobs
 from bye_core.ui.shared.exports import Export, NotExported, export_names, find_export
 from bye_core.ui.shared.model_choice import resolve_model
+from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.training_form import SETTINGS, check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
@@ -69,10 +70,15 @@ def data_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, 
 
 
 def default_data(workspace: Workspace, run: runs.Run | None) -> str:
-    """Return the preselected data: the open run's export, else the scanned set; without a run, the newest export."""
+    """Return the preselected data: the open run's export, else the scanned set; without a run, the newest export.
+
+    A run that was not tested has no cleaned set, so its scanned set is preselected.
+    """
     names = export_names(workspace)
     if run is None:
         return CLEANED + names[0] if names else OTHER
+    if first_obstacle(run.detection()):
+        return RAW
     return CLEANED + run.path.name if run.path.name in names else RAW
 
 
@@ -120,7 +126,7 @@ def _export(workspace: Workspace, name: str) -> Export:
 
 
 def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> list[str]:
-    """Return `--data`, with the reading options as the set was scanned or exported.
+    """Return `--data`, with the reading options as the set was scanned, exported, or opened in Data.
 
     Raises: NoDataChosen if another folder is chosen but not named; NotExported if the chosen export is gone.
     """
@@ -135,7 +141,8 @@ def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> l
         return ["--data", run.settings.data, *_arguments(reading, run.settings.format)]
     if not form.path.strip():
         raise NoDataChosen()
-    return ["--data", data_sets.path_of_text(workspace, form.path)]
+    choice = data_sets.find(workspace, data_sets.key_of(form.path))
+    return data_sets.source_arguments(workspace, choice)
 
 
 def _arguments(reading: ReadingOptions, format: str | None) -> list[str]:

@@ -8,13 +8,15 @@ from pathlib import Path
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.runs import jobs
+from bye_core.guard.judgement import NotTested
+from bye_core.runs import Run, jobs
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
+from bye_core.ui.shared.obstacles import obstacle_html
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.tabs.guard import answer_card
 from bye_core.ui.tabs.guard import job as guard_job
@@ -58,8 +60,15 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
         guard_job.check_run(run)
         update |= {parts.notice: "", parts.ask: gr.Button(interactive=True)}
     except ByeError as error:
-        update |= {parts.notice: alert(error), parts.ask: gr.Button(interactive=False)}
+        update |= {parts.notice: _refusal(error, run), parts.ask: gr.Button(interactive=False)}
     return update | refresh(parts, session, replace(watch, run=session.run))
+
+
+def _refusal(error: ByeError, run: Run | None) -> str:
+    """Return the HTML of the reason why no sample can be judged; if the run was not tested, with the remedy."""
+    if isinstance(error, NotTested) and run is not None:
+        return f"{note('The data set of this run was not tested.')}{obstacle_html(run.detection(), run.path.name)}"
+    return alert(error)
 
 
 @needs_visitor

@@ -25,14 +25,16 @@ from bye_core.figures import (
     score_points,
     suspicious_side,
 )
-from bye_core.records import LayerReport
+from bye_core.records import NOT_TESTED, LayerReport
 from bye_core.ui import demo_run
 from bye_core.ui.adjust.comparison import Comparison, NotReady, compare, detect_first, detected_run, with_mixture
 from bye_core.ui.adjust.trial import Trial, is_same
+from bye_core.ui.open_run import verdict
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import note, warn
+from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.plots import Sent, fresh
 from bye_core.ui.workspace import workspace_of
 
@@ -217,9 +219,13 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
 
 def reasons(compared: Comparison) -> str:
     """Return the HTML of the reasons for the verdict; for a trial, also the number of samples that it flags."""
-    items = "".join(f"<li>{escape(reason)}</li>" for reason in compared.tried.explanation)
+    items = "".join(f"<li>{escape(reason)}</li>" for reason in explanation(compared.tried))
     trial = "" if is_same(compared.used, compared.tried) else _unsaved(compared)
-    return f'<div class="bye-said">{trial}<ul>{items}</ul></div>'
+    verdict_line = ""
+    if compared.tried.verdict == NOT_TESTED:
+        words, kind = verdict(compared.tried)
+        verdict_line = f'<p class="bye-{kind}"><b>{escape(words)}</b></p>'
+    return f'<div class="bye-said">{trial}{verdict_line}<ul>{items}</ul></div>'
 
 
 def _unsaved(compared: Comparison) -> str:

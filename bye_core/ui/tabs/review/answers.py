@@ -12,6 +12,7 @@ from bye_core.figures import overlay_payload
 from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.ui.open_run import OpenRun
 from bye_core.ui.shared import images, sample_queue
+from bye_core.ui.shared.obstacles import buttons, explanation, first_obstacle
 from bye_core.ui.shared.sample_evidence import conversation, layer_names, short
 from bye_core.ui.web.page_calls import failure
 
@@ -28,12 +29,19 @@ def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
         "marks": encoded(opened.marks()),
         "detected": detection is not None,
         "verdict": detection.verdict if detection else "",
+        "obstacle": _obstacle(opened),
         "sensitive": list(detection.sensitive_layers) if detection else [],
         "layers": int(opened.table.layer_entropy.shape[1]),
         "questions": _facets(opened, opened.columns.questions, opened.columns.same_question),
         "answers": _facets(opened, opened.columns.answers, opened.columns.same_answer),
         "cards": [card(opened, int(row)) for row in rows[: PAGE // 2]],
     }
+
+
+def _obstacle(opened: OpenRun) -> dict[str, Any] | None:
+    """Return the first reason why the data set was not tested, with the buttons that mend it; None if it was tested."""
+    obstacle = first_obstacle(opened.detection)
+    return {"reason": obstacle.reason, "buttons": buttons(obstacle, opened.path.name)} if obstacle else None
 
 
 def card(opened: OpenRun, row: int) -> dict[str, Any]:
@@ -71,7 +79,7 @@ def sample(opened: OpenRun, position: int) -> dict[str, Any]:
         "summary": opened.evidence.summary(row),
         "facts": [fact._asdict() for fact in opened.evidence.facts(row)],
         "layers": layer_names(opened.evidence.layers, opened.table.layer_entropy.shape[1]),
-        "reasons": list(detection.explanation) if detection else [],
+        "reasons": explanation(detection) if detection else [],
         "same_question": int((columns.same_question == columns.same_question[row]).sum()),
         "same_answer": int((columns.same_answer == columns.same_answer[row]).sum()),
         "typical": {"position": int(opened.positions[typical[0]]), "same": typical[1]} if typical else None,

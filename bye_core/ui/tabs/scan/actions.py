@@ -12,14 +12,16 @@ import gradio as gr
 from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.pipeline.detect import detect_scan
-from bye_core.records import NOT_TESTED, POISONED, Detection
+from bye_core.records import Detection
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
+from bye_core.ui.open_run import verdict
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, job_card, model_choice
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import alert, discreet, note
+from bye_core.ui.shared.obstacles import UNFINISHED, expected_html, obstacle_html
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
@@ -58,6 +60,7 @@ class Parts(events.Parts):
     data: gr.HTML
     choose: gr.Button
     fields: tuple[Any, ...]
+    expected: gr.HTML
     command: gr.Code
     start: gr.Button
     job: gr.HTML
@@ -72,8 +75,8 @@ class Parts(events.Parts):
 
 
 def read_form(values: tuple[Any, ...]) -> scan_job.Form:
-    model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-1])
-    return scan_job.Form(model, adapter, name, batch, device, dtype, answers=bool(values[-1]))
+    model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-2])
+    return scan_job.Form(model, adapter, name, batch, device, dtype, bool(values[-2]), bool(values[-1]))
 
 
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
@@ -83,7 +86,9 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         return {parts.watch: watch}
     workspace = workspace_of(session.visitor)
     models, adapters = model_choice.model_choices(workspace), model_choice.adapter_choices(workspace)
-    old_model, old_adapter, *others = values
+    old_model, old_adapter, *others, tuned = values
+    if session.data != "".join(watch.filled_for[1:2]):
+        tuned = False  # the statement was about another data set
     model, adapter = old_model or next((value for _, value in models), None), old_adapter or ""
     if session.data == data_sets.DEMO and model == model_choice.SHIPPED:
         adapter = adapter or next((value for _, value in adapters if value), "")
@@ -92,11 +97,12 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         # A field that is filled keeps its value: the user may have changed it since this request was sent.
         parts.fields[0]: gr.Dropdown(choices=models, **({} if old_model else {"value": model})),
         parts.fields[1]: gr.Dropdown(choices=adapters, **({} if old_adapter else {"value": adapter})),
+        parts.fields[-1]: tuned,
         parts.demo: gr.Button(visible=demo_run.has_demo()),
         parts.choose: gr.Button(visible=not session.data),
         parts.start: gr.Button(interactive=bool(session.data)),
         parts.runs: run_list.table(workspace, session.run),
-        **preview(parts, session, watch, model, adapter, *others),
+        **preview(parts, session, watch, model, adapter, *others, tuned),
         **refresh(parts, session, replace(watch, filled_for=filled_for)),
     }
 
@@ -106,14 +112,15 @@ def _data_line(workspace: Workspace, session: Session) -> str:
 
 
 def preview(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
-    """Show the command that the Start button would run now, or why no command is possible yet."""
+    """Show the command that the Start button would run now, and whether its scan could test the data set."""
     workspace, form = workspace_of(session.visitor), read_form(values)
     try:
         choice = data_sets.find(workspace, session.data)
         arguments = scan_job.arguments(workspace, choice, form, scan_job.run_folder(workspace, form, choice))
-        return {parts.command: discreet(jobs.command_line(scan_job.KIND, arguments))}
+        command, kind = jobs.command_line(scan_job.KIND, arguments), scan_job.expected(workspace, choice, form)
+        return {parts.command: discreet(command), parts.expected: expected_html(kind)}
     except ByeError as error:
-        return {parts.command: f"# {error.problem} {error.remedy}"}
+        return {parts.command: f"# {error.problem} {error.remedy}", parts.expected: ""}
 
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
@@ -186,18 +193,27 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
     except ByeError as error:
         return {parts.preliminary: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
     figure = figures.entropy_figure(detection.layers, table.layer_entropy, figures.suspicious_side(detection))
-    words = _verdict(detection, "" if state == jobs.DONE else "So far: ")
-    return {parts.preliminary: note(words), parts.figure: gr.Plot(figure, visible=True)}
+    words = _result(detection, path.name) if state == jobs.DONE else note(_so_far(detection))
+    return {parts.preliminary: words, parts.figure: gr.Plot(figure, visible=True)}
 
 
-def _verdict(detection: Detection, opening: str) -> str:
-    count = len(detection.ids)
-    if detection.verdict == NOT_TESTED:
-        return f"{opening}not tested. {detection.obstacles[0].text}"
-    if detection.verdict != POISONED:
-        return f"{opening}no layer separates poisoned samples from others, in {count:,} samples."
+def _so_far(detection: Detection) -> str:
+    """Return a sentence on the samples scanned so far. It is no verdict, because more samples follow."""
+    flagged, scanned = int(detection.flagged.sum()), len(detection.ids)
+    words = f"So far: {flagged:,} of {scanned:,} samples flagged{_by_layers(detection)}."
+    reasons = [obstacle.reason for obstacle in detection.obstacles if obstacle.kind not in UNFINISHED]
+    return f"{words} {reasons[0]}" if reasons and not flagged else words
+
+
+def _result(detection: Detection, run: str) -> str:
+    """Return the HTML of the verdict on a finished scan, with the reason if the data set was not tested."""
+    words, _ = verdict(detection)
+    return note(f"{words}{_by_layers(detection)}.") + obstacle_html(detection, run)
+
+
+def _by_layers(detection: Detection) -> str:
     layers = ", ".join(map(str, detection.sensitive_layers))
-    return f"{opening}{int(detection.flagged.sum()):,} of {count:,} samples flagged, by layers {layers}."
+    return f", by layers {layers}" if layers and detection.flagged.any() else ""
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:

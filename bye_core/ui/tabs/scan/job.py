@@ -15,6 +15,7 @@ from bye_core.runs.lock import locked
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import MachineBusy, TooLargeHere, TooManySamples, limits
 from bye_core.ui.shared.model_choice import resolve_adapter, resolve_model
+from bye_core.ui.shared.obstacles import expected_obstacle
 from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "scan"
@@ -25,7 +26,7 @@ NO_ACCOUNT = {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPL
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the Scan tab."""
+    """The fields of the Scan tab. `tuned` states that the model was fine-tuned on the data set."""
 
     model: str = ""
     adapter: str = ""
@@ -34,6 +35,7 @@ class Form:
     device: str = AUTO
     dtype: str = AUTO
     answers: bool = True
+    tuned: bool = False
 
 
 def run_folder(workspace: Workspace, form: Form, choice: data_sets.Choice) -> Path:
@@ -58,7 +60,15 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
     # The likelihoods are compared with those before fine-tuning, which exist only with an adapter.
     if form.answers and adapter:
         options += ["--answers"]
+    if form.tuned:
+        options += ["--tuned-on-this-data"]
     return [*options, "--run", str(run), "--detect"]
+
+
+def expected(workspace: Workspace, choice: data_sets.Choice, form: Form) -> str:
+    """Return the kind of the limitation by which the scan will end as "not tested", as far as is known; "" for none."""
+    adapter = resolve_adapter(workspace, form.adapter)
+    return expected_obstacle(adapter, form.tuned, lambda: data_sets.open_set(workspace, choice).digest)
 
 
 def start(workspace: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Job:

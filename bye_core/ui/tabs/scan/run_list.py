@@ -13,6 +13,7 @@ from bye_core.ui.open_run import verdict
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.job_card import STATES
 from bye_core.ui.shared.messages import clip
+from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.workspace import Workspace
 
@@ -23,7 +24,11 @@ _rows = Cache(200)
 
 @dataclass(frozen=True)
 class Row:
-    """The texts that describe one run. `problem` says why the run cannot be read, "" if it can."""
+    """The texts that describe one run.
+
+    reason   why its data set was not tested, "" if it was
+    problem  why the run cannot be read, "" if it can
+    """
 
     name: str
     model: str = ""
@@ -32,6 +37,7 @@ class Row:
     total: int = 0
     created: str = ""
     verdict: tuple[str, str] = ("", "open")
+    reason: str = ""
     problem: str = ""
 
 
@@ -45,8 +51,11 @@ def _read(path: Path) -> Row:
         run = runs.Run.open(path)
         settings, counts = run.settings, run.counts()
         model = _short(settings.model) + (f" + {_short(settings.adapter)}" if settings.adapter else "")
-        words = verdict(run.detection())
-        return Row(path.name, model, _short(settings.data), counts.scored, counts.total, settings.created, words)
+        detection = run.detection()
+        obstacle, data = first_obstacle(detection), _short(settings.data)
+        reason = obstacle.reason if obstacle else ""
+        words, created = verdict(detection), settings.created
+        return Row(path.name, model, data, counts.scored, counts.total, created, words, reason)
     except ByeError as error:
         return Row(path.name, problem=error.problem)
 
@@ -79,9 +88,10 @@ def _line(row: Row, state: str, opened: bool) -> str:
     verdict = escape(words)
     if state in (*RESUMABLE, jobs.RUNNING):
         verdict += f" <button type='button' class='bye-small' data-job='{name}'>show</button>"
+    reason = escape(row.reason, quote=True)
     cells = (
         f"<td><button type='button' data-run='{name}' title='open this run'><bdi>{name}</bdi></button></td>"
-        f"<td class='bye-{kind}'>{verdict}</td><td class='bye-number'>{samples}</td>"
+        f"<td class='bye-{kind}' title='{reason}'>{verdict}</td><td class='bye-number'>{samples}</td>"
         f"<td><bdi>{escape(clip(row.model, 50))}</bdi></td><td><bdi>{escape(clip(row.data, 50))}</bdi></td>"
         f"<td>{escape(row.created[:16].replace('T', ' '))}</td>"
     )

@@ -10,6 +10,7 @@ import gradio as gr
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.events import QUIET, binder, open_tab
 from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.obstacles import STATEMENT
 from bye_core.ui.tabs.scan import actions
 from bye_core.ui.tabs.scan.job import AUTO, KIND
 from bye_core.ui.workspace import hosted
@@ -35,7 +36,7 @@ TAB = Tab("scan", "Scan", build, jobs={KIND: "scanning"})
 def _lay_out(frame: Frame) -> actions.Parts:
     notice, data = gr.HTML(elem_id="scan-notice"), gr.HTML(note(actions.NO_DATA), elem_id="scan-data")
     choose = gr.Button("Choose a data set", variant="primary", elem_id="scan-choose", scale=0, min_width=200)
-    fields = _form()
+    fields, expected = _form(), gr.HTML(elem_id="scan-expected")
     command = gr.Code(
         label="Command", interactive=False, elem_id="scan-command",
         show_line_numbers=False, wrap_lines=True, lines=1, buttons=["copy"],
@@ -55,8 +56,8 @@ def _lay_out(frame: Frame) -> actions.Parts:
     runs = gr.HTML(js_on_load=CLICKS, elem_id="scan-runs")
     demo = gr.Button("Open the demo", size="sm", visible=False, elem_id="scan-demo", scale=0)
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), frame.pulse, notice, data, choose, fields, command, start, job, stop,
-        resume, results, review, preliminary, figure, runs, demo,
+        frame.session, gr.State(actions.Watch()), frame.pulse, notice, data, choose, fields, expected, command, start,
+        job, stop, resume, results, review, preliminary, figure, runs, demo,
     )  # fmt: skip
 
 
@@ -72,6 +73,10 @@ def _form() -> tuple[Any, ...]:
             [("none", "")], value="", label="Adapter", info="LoRA weights fine-tuned on this set",
             allow_custom_value=True, interactive=True, min_width=280, elem_id="scan-adapter",
         )  # fmt: skip
+    tuned = gr.Checkbox(
+        False, label=STATEMENT, elem_id="scan-tuned",
+        info="needed without an adapter, and for an adapter that was trained elsewhere; the run remembers it",
+    )  # fmt: skip
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
@@ -81,7 +86,7 @@ def _form() -> tuple[Any, ...]:
             True, label="Read the answers too", elem_id="scan-answers",
             info="reads their likelihood before and after fine-tuning; finds weak triggers, but needs two more passes",
         )  # fmt: skip
-    return model, adapter, name, batch, device, dtype, answers
+    return model, adapter, name, batch, device, dtype, answers, tuned
 
 
 def _listen(parts: actions.Parts, frame: Frame) -> None:
@@ -91,9 +96,11 @@ def _listen(parts: actions.Parts, frame: Frame) -> None:
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
     frame.pulse.tick(bind(actions.refresh), known, outputs, concurrency_limit=4, **QUIET)
     gr.on(
-        [field.change for field in fields], bind(actions.preview), [*known, *fields], parts.command,
+        [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.expected],
         trigger_mode="always_last", **QUIET,
     )  # fmt: skip
+    # The statement was about the model and the adapter that were chosen before.
+    gr.on([field.input for field in fields[:2]], None, None, fields[-1], js="() => false", **QUIET)
     parts.start.click(
         bind(actions.start), [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command]
     )
