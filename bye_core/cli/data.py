@@ -13,6 +13,7 @@ from bye_core.cli.output import DONE, FAILED, Report, fault_line
 from bye_core.data import FORMATS
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.records import Fault, Progress
+from bye_core.text import count
 
 ENTROPY_FORMAT = "bye-entropy"
 
@@ -72,6 +73,10 @@ def add_export(parser: ArgumentParser) -> None:
         "--format", default="same", choices=["same", *FORMATS, ENTROPY_FORMAT],
         help=f"format to write (default: same as the source); {ENTROPY_FORMAT}: entropies for `detect`",
     )  # fmt: skip
+    parser.add_argument(
+        "--drop-unscanned", action="store_true",
+        help="leave out the records without an image, which cannot be scanned; they are kept by default",
+    )  # fmt: skip
     parser.add_argument("--data", help=MOVED_DATA)
 
 
@@ -79,13 +84,18 @@ def run_export(args: Namespace, report: Report) -> int:
     if args.format == ENTROPY_FORMAT:
         report.result({"written": str(pipeline.export_entropies(args.run, args.out))})
         return DONE
-    manifest = pipeline.export_run(args.run, args.out, args.format, args.data)
+    manifest = pipeline.export_run(args.run, args.out, args.format, args.data, args.drop_unscanned)
     undecided, lines = manifest["counts"]["undecided_flagged"], []
     if undecided:
         lines = [
             f"{undecided} of the kept samples {'is' if undecided == 1 else 'are'} flagged without a decision. "
             f"To remove them: `python -m bye_core decide --run {args.run} --reject-flagged`, then export again."
         ]
+    if unscanned := manifest["counts"].get("kept_unscanned"):
+        lines.append(
+            f"{count(unscanned, 'record')} without an image {'was' if unscanned == 1 else 'were'} kept unscanned. "
+            "To leave out such records: --drop-unscanned."
+        )
     report.result(manifest, {"written": str(args.out), **manifest["counts"]}, lines)
     return DONE
 

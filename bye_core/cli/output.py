@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bye_core import records
-from bye_core.errors import ByeError
+from bye_core.errors import ByeError, printable
 from bye_core.files import to_json_values
 from bye_core.process import BATCH_SECONDS, StopRequest
 from bye_core.records import Fault, Progress
@@ -72,7 +72,7 @@ class Report:
         table = value if table is None else table
         width = max(map(len, table), default=0)
         for name, entry in table.items():
-            shown = f"{entry:.4f}" if isinstance(entry, float) else entry
+            shown = f"{entry:.4f}" if isinstance(entry, float) else printable(entry)
             _write(f"{name.replace('_', ' '):<{width}}  {shown}")
         for line in text:
             _write(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from bye_core.pipeline.cleaning import BASELINES, Cleaning
 from bye_core.pipeline.cleaning_folder import read_record
 from bye_core.text import MEASURES, clip, measured
 from bye_core.train import wording
+from bye_core.train.settings import CARD
 
 QUESTION_LENGTH = 100  # characters of a question in the printed text
 
@@ -53,15 +55,20 @@ def run_finetune(args: Namespace, report: Report) -> int:
             args.model, args.data, args.out, settings, stop=report.stop, reading=reading_options(args)
         )
         if card:
-            report.result({"adapter": str(args.out), "steps": card["steps"], "loss": card["loss"]})
+            report.result({"adapter": str(args.out), "steps": card["steps"], "loss": card["loss"]} | skipped(card))
         return DONE
     last = report.follow(
         pipeline.finetune(args.model, args.data, args.out, settings, reading=reading_options(args)), "steps"
     )
-    report.result(
-        {"adapter": str(args.out), "steps": last.done, "loss": last.facts["loss"], "seconds": last.facts["seconds"]}
-    )
+    facts = {name: last.facts[name] for name in ("loss", "seconds")}
+    card = json.loads((args.out / CARD).read_text(encoding="utf-8"))
+    report.result({"adapter": str(args.out), "steps": last.done} | facts | skipped(card))
     return DONE
+
+
+def skipped(card: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many records a fine-tuning did not use, and how many of them have no image; {} if it used all."""
+    return {name: card[name] for name in ("left_out", "text_only") if card.get(name)}
 
 
 def add_evaluate(parser: ArgumentParser) -> None:

@@ -106,7 +106,8 @@ def locate(path: str | Path, reading: ReadingOptions) -> Location:
         return _from_folder(local, local, reading)
     if local.is_file():
         return _from_info(local, reading) or _from_file(local, reading)
-    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and local.suffix not in ANNOTATIONS:
+    is_file_name = local.name.lower().endswith((*ANNOTATIONS, TAR))
+    if HUB_NAME.fullmatch(str(path)) and not local.parent.exists() and not is_file_name:
         return _from_hub(str(path), reading)
     raise DataSetNotFound(path=path)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Records:
 def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bool = False) -> Records:
     """Read all rows as records. With `strict_ids`, a record with the id of an earlier record has a fault."""
     folder, ids, notes = RootFolder(root), _Ids(strict_ids), dict[str, None]()
-    contents: list[tuple[ParsedRecord | None, list[DataError]]] = []
+    contents: list[tuple[Sample | None, list[DataError]]] = []
     for index, row in enumerate(rows):
         record, errors = None, ids.errors(row, reader.layout, index)
         try:
@@ -54,11 +54,11 @@ def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bo
             errors += _record_errors(record, folder)
         except DataError as error:
             errors.append(error)
-        contents.append((record and _without_data(record, index), errors))
+        contents.append((_unnamed_sample(record, index) if record else None, errors))
     names = ids.names()
     samples, text_only, faults = [], [], []
-    for index, (record, errors) in enumerate(contents):
-        sample = Sample(names[index], index, record.turns, record.images) if record else None
+    for index, (unnamed, errors) in enumerate(contents):
+        sample = replace(unnamed, id=names[index]) if unnamed else None
         if errors:
             faults.append(make_fault(names[index], index, *errors))
         if sample and not errors:
@@ -142,13 +142,13 @@ def _parse(row: Any, reader: Reader) -> ParsedRecord:
     return reader.read(row)
 
 
-def _without_data(record: ParsedRecord, index: int) -> ParsedRecord:
-    """Return the record with the names of its images: paths, and made names of embedded images."""
+def _unnamed_sample(record: ParsedRecord, index: int) -> Sample:
+    """Return the sample of a record without its id. Embedded images get names, so that their data can be freed."""
     names = [
         image if isinstance(image, str) else f"{EMBEDDED_PREFIX}{index:06d}/{k}"
         for k, image in enumerate(record.images)
     ]
-    return ParsedRecord(record.id, record.turns, tuple(names))
+    return Sample("", index, record.turns, tuple(names))
 
 
 def _record_errors(record: ParsedRecord, folder: RootFolder) -> Iterator[DataError]:

@@ -22,7 +22,7 @@ from bye_core.pipeline.cleaning_folder import MODELS, CleaningFolder, CleaningOu
 from bye_core.pipeline.decide import decide
 from bye_core.pipeline.detect import detect_run
 from bye_core.pipeline.evaluate import evaluate
-from bye_core.pipeline.export import export_run
+from bye_core.pipeline.export import export_run, unusable_rows
 from bye_core.pipeline.finetune import finetune
 from bye_core.pipeline.report import report_cleaning
 from bye_core.pipeline.scan import ScanSettings, scan
@@ -142,13 +142,15 @@ def _export_random_baseline(cleaning: Cleaning, folder: CleaningFolder) -> None:
     """Write the data set of the random baseline: all samples except a random share (RANDOM_SHARE)."""
     dataset = ready(cleaning.data, cleaning.reading)
     dropped = {dataset.samples[n].id for n in random_drop(len(dataset.samples), cleaning.seed)}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": sample.id, "index": sample.index, "reason": "dropped at random"}
         for sample in dataset.samples
         if sample.id in dropped
     ]
     keep = [sample.id for sample in dataset.samples if sample.id not in dropped]
-    export(dataset, keep, rows, folder.random_data, manifest={"share": RANDOM_SHARE, "seed": cleaning.seed})
+    rows += unusable_rows(dataset, dataset.text_only)
+    facts, unscanned = {"share": RANDOM_SHARE, "seed": cleaning.seed}, [sample.id for sample in dataset.text_only]
+    export(dataset, keep, rows, folder.random_data, manifest=facts, unscanned=unscanned)
 
 
 def _evaluate(cleaning: Cleaning, test: str, folder: CleaningFolder, name: str) -> Iterator[Progress]:

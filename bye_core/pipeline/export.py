@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from bye_core import detect, runs
 from bye_core.data import DataSet, export
 from bye_core.pipeline.check import reopen_set
-from bye_core.records import Decision, Detection
+from bye_core.records import Decision, Detection, Sample
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,43 @@ class ExportPlan:
     removed    rows of removed.jsonl, each with the `reason` of its removal
     undecided  ids in `keep` that the last detection flagged and nobody has decided on
     accepted   ids in `keep` that the last detection flagged and a person accepted
+    unscanned  ids of records without an image, which cannot be scanned and are exported too
     """
 
     keep: tuple[str, ...]
     removed: tuple[dict[str, Any], ...]
     undecided: tuple[str, ...]
     accepted: tuple[str, ...]
+    unscanned: tuple[str, ...] = ()
 
 
-def plan_export(run: runs.Run, dataset: DataSet) -> ExportPlan:
-    """Plan to keep every usable sample that is not rejected; samples that were not scanned only if accepted."""
+def plan_export(run: runs.Run, dataset: DataSet, drop_unscanned: bool = False) -> ExportPlan:
+    """Plan to keep every usable sample that is not rejected; samples that were not scanned only if accepted.
+
+    Records without an image are kept unless `drop_unscanned` is set. Every record is kept or removed, once.
+    """
     detection, decisions = run.detection(), run.decisions()
-    removed = tuple(_removed(run, dataset, detection, decisions))
+    unscanned = () if drop_unscanned else dataset.text_only
+    rows = (*_removed_samples(run, dataset, detection, decisions), *unusable_rows(dataset, unscanned))
+    removed = tuple(sorted(rows, key=lambda row: row["index"]))
     # By index, not by id: a duplicate's fault has the same id as the valid first record.
     gone = {row["index"] for row in removed}
     keep = tuple(sample.id for sample in dataset.samples if sample.index not in gone)
     flagged = set(detection.flagged_ids if detection else ())
     undecided = tuple(id for id in keep if id in flagged and id not in decisions)
     accepted = tuple(id for id in keep if id in flagged and id in decisions)
-    return ExportPlan(keep, removed, undecided, accepted)
+    return ExportPlan(keep, removed, undecided, accepted, tuple(sample.id for sample in unscanned))
+
+
+def unusable_rows(dataset: DataSet, unscanned: Sequence[Sample]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of removed.jsonl for the records that cannot be used, except `unscanned`, which are kept."""
+    kept, text_only = {sample.index for sample in unscanned}, {sample.index for sample in dataset.text_only}
+    for fault in dataset.faults:
+        if fault.fatal and fault.index not in kept:
+            reason = (
+                "not scanned: the record names no image" if fault.index in text_only else f"unusable: {fault.problem}"
+            )
+            yield {"id": fault.id, "index": fault.index, "reason": reason, "faults": list(fault.kinds)}
 
 
 def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
@@ -48,16 +66,23 @@ def check_unchanged(run: runs.Run, dataset: DataSet) -> None:
         raise runs.RunMismatch(path=run.path, differences="the data set has changed since the scan")
 
 
-def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path | None = None) -> dict[str, Any]:
+def export_run(
+    run_path: Path,
+    out: Path,
+    format: str = "same",
+    data: str | Path | None = None,
+    drop_unscanned: bool = False,
+) -> dict[str, Any]:
     """Write the cleaned data set that `plan_export` plans, with removed.jsonl and manifest.json; return the manifest.
 
-    `data`: the current path of the data set, if it has moved. `undecided_flagged` in the manifest is the number of
-    flagged samples that are kept because nobody has decided on them.
+    `data`: the current path of the data set, if it has moved. In the manifest's counts, `records` is the sum of `kept`
+    and `removed`; `undecided_flagged` is the number of flagged samples that are kept because nobody has decided on
+    them, and `kept_unscanned` the number of records without an image that are kept.
     """
     run = runs.Run.open(run_path)
     dataset = reopen_set(run.settings, data)
     check_unchanged(run, dataset)
-    plan, detection = plan_export(run, dataset), run.detection()
+    plan, detection = plan_export(run, dataset, drop_unscanned), run.detection()
     manifest = {
         "counts": {"undecided_flagged": len(plan.undecided)},
         "run": _without_paths(run.settings),
@@ -65,7 +90,7 @@ def export_run(run_path: Path, out: Path, format: str = "same", data: str | Path
         if detection is None
         else {"method": detection.method, "settings": dict(detection.settings), "verdict": detection.verdict},
     }
-    return export(dataset, plan.keep, plan.removed, out, format, manifest)
+    return export(dataset, plan.keep, plan.removed, out, format, manifest, plan.unscanned)
 
 
 def _without_paths(settings: runs.RunSettings) -> dict[str, Any]:
@@ -75,7 +100,7 @@ def _without_paths(settings: runs.RunSettings) -> dict[str, Any]:
     return record | {"more": more}
 
 
-def _removed(
+def _removed_samples(
     run: runs.Run, dataset: DataSet, detection: Detection | None, decisions: Mapping[str, Decision]
 ) -> Iterator[dict[str, Any]]:
     scores = dict(zip(detection.ids, detection.scores.tolist(), strict=True)) if detection else {}
@@ -98,10 +123,8 @@ def _removed(
             }
         elif sample.id not in scored and not (decision and decision.choice == "accept"):
             fault = failed.get(sample.id)
-            yield {**row, "reason": f"not scanned: {fault.problem if fault else 'the scan has not reached it'}"}
-    for fault in dataset.faults:
-        if fault.fatal:
-            yield {"id": fault.id, "index": fault.index, "reason": f"unusable: {fault.problem}"}
+            reason = f"not scanned: {fault.problem if fault else 'the scan has not reached it'}"
+            yield {**row, "reason": reason, **({"faults": list(fault.kinds)} if fault else {})}
 
 
 def export_entropies(run_path: Path, out: Path) -> Path:

@@ -34,6 +34,8 @@ def finetune_here(
 ) -> dict[str, Any] | None:
     """Fine-tune in this process, which may be one of several under torchrun. `finetune` calls this in a child process.
 
+    Records that cannot be used are left out, and so are records without an image; the card counts them as `left_out`
+    and the latter also as `text_only`.
     Returns the adapter's card, which includes device and dtype; None in all processes except the first. A request to
     `stop` ends the training after a checkpoint is saved. Raises: RunBusy if another process trains into `out`; the
     errors of bye_core.train.finetune.finetune.
@@ -45,7 +47,8 @@ def finetune_here(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK) if first else nullcontext():
         dataset, loaded, settings = _loaded(model, data, settings, reading)
-        facts = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions()}
+        facts: dict[str, Any] = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions()}
+        facts |= {"text_only": len(dataset.text_only)} if dataset.text_only else {}
         how = (settings, out, facts, dataset.faults, stop, _processes())
         card = train(loaded, dataset.samples, dataset.images, *how)
     if not first:

@@ -142,17 +142,19 @@ def poison(
     """Write a copy of `data` to `out` in LLaVA format, with the share `rate` of its samples poisoned, and truth.json.
 
     Only truth.json lists the poisoned samples and their triggers; it is sufficient to repeat the attack. Poisoned and
-    clean pictures get the same encoding. The facts report how much the triggers change the pictures. Raises: a
-    SettingError if the attack cannot be applied to `data`.
+    clean pictures get the same encoding. Records without an image are copied and never poisoned; the fact `text_only`
+    counts them. The facts report how much the triggers change the pictures. Raises: a SettingError if the attack cannot
+    be applied to `data`.
     """
     dataset = ready(data, reading)
     samples = readable(dataset)
     turns = {id: turn for turn, id in enumerate(choose_samples(samples, rate, seed, attack, only))}
+    written = sorted((*samples, *dataset.text_only), key=lambda sample: sample.index)
     marked: dict[str, Any] = {}
     changes: list[ImageChange] = []
 
     def items() -> Iterator[tuple[Sample, list[Any]]]:
-        for sample in samples:
+        for sample in written:
             pictures = dataset.images(sample)
             if sample.id in turns:
                 triggers = attack.triggers_of(turns[sample.id])
@@ -176,7 +178,7 @@ def poison(
         "samples": marked,
     }
     for done, _ in enumerate(write_llava_set(items(), out, encoding, {TRUTH: truth}), start=1):
-        facts = {"poisoned": len(turns), "unreadable": dataset.size - len(samples)}
-        yield Progress(
-            "poison", done, len(samples), facts=facts | (mean_changes(changes) if done == len(samples) else {})
-        )
+        facts: dict[str, Any] = {"poisoned": len(turns), "unreadable": dataset.size - len(written)}
+        facts |= {"text_only": len(dataset.text_only)} if dataset.text_only else {}
+        facts |= mean_changes(changes) if done == len(written) else {}
+        yield Progress("poison", done, len(written), facts=facts)

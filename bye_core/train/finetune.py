@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from bye_core.files import write_atomic
 from bye_core.model_protocol import OpenImages, VisionLanguageModel
@@ -114,6 +114,7 @@ def finetune(
         progress=progress,
         loss_before=before.get("loss", 0.0),
     )
+    trainer.remove_callback(PrinterCallback)  # it prints dictionaries to standard output, where --json has its result
     _train(trainer, checkpoint)
     checkpointing.end_if_asked()
     tuned.eval()

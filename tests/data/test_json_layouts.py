@@ -20,6 +20,7 @@ from tests.data import sets
 
 ENCODINGS = {
     "utf-8": b"", "utf-8-sig": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff",
+    "utf_16_le": b"",  # without a byte order mark
     "utf-32-le": b"\xff\xfe\0\0", "utf-32-be": b"\0\0\xfe\xff",
 }  # fmt: skip
 

@@ -130,6 +130,9 @@ def test_ambiguous_or_missing_paths(tmp_path: Path) -> None:
         load_dataset(tmp_path)
     with pytest.raises(DataSetNotFound):
         load_dataset(tmp_path / "none.json")
+    for name in ("none/data.json.gz", "none/shard-000000.TAR", "none/data.JSONL"):
+        with pytest.raises(DataSetNotFound):  # the hub is not asked for a file
+            load_dataset(name)
     (tmp_path / "x.bin").write_bytes(b"x")
     with pytest.raises(NotReadable):
         load_dataset(tmp_path / "x.bin")

@@ -82,9 +82,10 @@ def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool
 
 def parts_of(folder: Path) -> tuple[str, ...]:
     """Return the parts of a data set of which one is read: its splits, or several annotation files."""
-    if not folder.is_dir():
+    try:
+        return (split_names(folder) or annotation_files(folder)) if folder.is_dir() else ()
+    except OSError:  # a folder that cannot be listed
         return ()
-    return split_names(folder) or annotation_files(folder)
 
 
 def with_part(workspace: Workspace, choice: Choice, part: str) -> Choice:

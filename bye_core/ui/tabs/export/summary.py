@@ -24,6 +24,7 @@ class Counts:
 
     undecided  flagged records without a decision
     accepted   flagged records that are kept because a reviewer accepted them
+    unscanned  kept records without an image, which cannot be scanned
     """
 
     kept: int
@@ -31,6 +32,7 @@ class Counts:
     reasons: Mapping[str, int]
     undecided: int
     accepted: int
+    unscanned: int = 0
 
     @property
     def rejected(self) -> int:
@@ -47,7 +49,8 @@ def count(plan: ExportPlan) -> Counts:
     numbers = Counter(map(reason_of, plan.removed))
     order = dict.fromkeys([FLAGGED, BY_HAND, NOT_SCANNED, UNUSABLE, *numbers])
     reasons = {reason: numbers[reason] for reason in order if numbers[reason]}
-    return Counts(len(plan.keep), len(plan.removed), reasons, len(plan.undecided), len(plan.accepted))
+    kept, unscanned = len(plan.keep) + len(plan.unscanned), len(plan.unscanned)
+    return Counts(kept, len(plan.removed), reasons, len(plan.undecided), len(plan.accepted), unscanned)
 
 
 def summary(counts: Counts, detection: Detection | None, run: str = "") -> str:
@@ -62,6 +65,8 @@ def summary(counts: Counts, detection: Detection | None, run: str = "") -> str:
     kept = []
     if counts.accepted:
         kept.append(f"<li><b>{counts.accepted:,}</b> flagged but accepted in Review</li>")
+    if counts.unscanned:
+        kept.append(f"<li><b>{counts.unscanned:,}</b> without an image: kept unscanned</li>")
     if counts.undecided:
         kept.append(f"<li class='bye-warn'><b>{counts.undecided:,}</b> flagged and undecided: kept until rejected</li>")
     return (
