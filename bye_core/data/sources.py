@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -268,9 +269,18 @@ def parse(text: str) -> Any:
         return Unreadable(f"it is not JSON ({error})", text)
 
 
+_UNREAD = re.compile(r"Only the split (.*?) was read, not (.*)\. To read another one")
+
+
 def unread_note(chosen: str, others: Iterable[str]) -> str:
     """Return the note for a set that has more splits than the one that was read."""
     return f"Only the split {chosen} was read, not {', '.join(others)}. To read another one, name it with --split."
+
+
+def splits_in_note(note: str) -> tuple[str, ...]:
+    """Return the splits that a note of `unread_note` names, the one that was read first; () for another note."""
+    match = _UNREAD.match(note)
+    return (match[1], *match[2].split(", ")) if match else ()
 
 
 def to_text(data: bytes) -> str:

@@ -74,12 +74,12 @@ def test_a_folder_with_hostile_records(page, expect, tmp_path):
     expect(page.locator("#data-place")).to_contain_text("page 2 of 2")
 
     expect(page.locator("#data-summary dd")).to_have_text(["30", "28", "2"])
-    page.get_by_role("button", name="Faults: 2 records left out").click()
+    page.get_by_role("button", name="Faults: 2 records refused").click()
     faults = page.locator("#data-faults")
     expect(faults).to_contain_text("The image /etc/passwd is outside the data set's folder.")
     page.click("#data-check")
     expect(faults).to_contain_text("images/29.png cannot be decoded")
-    expect(page.get_by_role("button", name="Faults: 3 records left out")).to_be_visible()
+    expect(page.get_by_role("button", name="Faults: 3 records refused")).to_be_visible()
     expect(page.locator("#data-check")).to_have_text("Check again")
     expect(page.locator("#data-check-stop")).to_be_hidden()
 

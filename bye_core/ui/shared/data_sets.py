@@ -72,6 +72,7 @@ class Choice:
                                     `owner/name` on the hub, or "demo"
     file                            annotation file, if the user chose one of several
     format, columns, split, question, strict_ids   how to read the set, as in ReadingOptions; empty if not chosen
+    splits                          the names of its splits, for a set that is no folder
     found, records, ready, opened   of the last opening: format, number of records, number of usable records, time
     """
 
@@ -82,6 +83,7 @@ class Choice:
     split: str = ""
     question: str = ""
     strict_ids: bool = False
+    splits: tuple[str, ...] = ()
     found: str = ""
     records: int = 0
     ready: int = 0

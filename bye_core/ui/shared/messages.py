@@ -14,6 +14,8 @@ from bye_core.files import ASSETS
 from bye_core.text import clip
 from bye_core.ui.workspace import hosted
 
+# A sentence that names an option of the command line.
+_OPTION_SENTENCE = re.compile(r"(?:(?<=^)|(?<=[.!?] ))[^.!?]*(?<!\w)--[a-z][^.!?]*[.!?](?: |$)")
 LONGEST = 1500  # characters of one message
 
 
@@ -30,9 +32,17 @@ def discreet(text: str) -> str:
     return text
 
 
-def alert(error: ByeError) -> str:
-    """Return the HTML of an error. It stays on the page until the next action replaces it."""
-    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, error.remedy))
+def without_options(text: str) -> str:
+    """Return `text` without the sentences that name an option of the command line: a page has a control for it."""
+    return _OPTION_SENTENCE.sub("", text).strip().replace("`clean`", "the Clean tab")
+
+
+def alert(error: ByeError, remedy: str = "") -> str:
+    """Return the HTML of an error. It stays on the page until the next action replaces it.
+
+    `remedy` replaces the error's own, which may be about the command line.
+    """
+    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, remedy or error.remedy))
     return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
 
 

@@ -6,7 +6,6 @@ that it is about. The header listens to both on the whole page.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -16,6 +15,7 @@ from bye_core.detect.limitations import ScanFacts, scan_limitations
 from bye_core.records import NOT_TESTED, Detection, Limitation
 from bye_core.runs import Run
 from bye_core.train.settings import training_facts
+from bye_core.ui.shared.messages import without_options
 from bye_core.ui.workspace import hosted
 
 # The tab that mends each kind of limitation, and the words on the button that opens it. Without a tab, the button
@@ -45,12 +45,6 @@ EXPECTED = {
     "other_data": "The adapter was fine-tuned on another data set, so it shows no back door of this one.",
     "short_training": "The adapter was fine-tuned for less than one epoch, so it has not seen all samples.",
 }
-_OPTION_SENTENCE = re.compile(r"(?:(?<=^)|(?<=[.!?] ))[^.!?]*(?<!\w)--[a-z][^.!?]*[.!?](?: |$)")
-
-
-def without_options(text: str) -> str:
-    """Return `text` without the sentences that name an option of the command line: a page has a control for it."""
-    return _OPTION_SENTENCE.sub("", text).strip().replace("`clean`", "the Clean tab")
 
 
 def explanation(detection: Detection) -> list[str]:

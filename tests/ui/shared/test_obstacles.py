@@ -14,7 +14,7 @@ from bye_core.ui import header, visitor
 from bye_core.ui.adjust.trial import is_same
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import obstacles
+from bye_core.ui.shared import messages, obstacles
 from bye_core.ui.tabs import TABS
 from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.tabs.export import summary
@@ -48,12 +48,12 @@ def test_every_kind_of_limitation_has_a_button_to_a_tab():
 
 
 def test_pages_leave_out_the_options_of_the_command_line():
-    assert obstacles.without_options(FINETUNE_FIRST) == (
+    assert messages.without_options(FINETUNE_FIRST) == (
         "Fine-tune the model on this data set and scan with that adapter; the Clean tab does both."
     )
     words = "Only the split train was read, not a.json. To read another one, name it with --split."
-    assert obstacles.without_options(words) == "Only the split train was read, not a.json."
-    assert obstacles.without_options("Nothing to leave out -- here.") == "Nothing to leave out -- here."
+    assert messages.without_options(words) == "Only the split train was read, not a.json."
+    assert messages.without_options("Nothing to leave out -- here.") == "Nothing to leave out -- here."
 
 
 def test_every_page_says_not_tested_with_the_reason_and_the_button(untested):

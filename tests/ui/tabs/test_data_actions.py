@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -49,7 +51,7 @@ def test_several_annotation_files_are_a_choice(data, folder):
     assert data.session not in asked, "nothing is chosen yet"
     assert prop(asked[data.file], "choices") == ["data.json", "more.json"]
     assert prop(asked[data.reading], "open")
-    read = data_actions.read_again(data, session, asked[data.pending], "more.json", AUTOMATIC)
+    read = data_actions.read_again(data, session, asked[data.pending], "more.json", AUTOMATIC, "", False)
     assert read[data.session].data == str(folder)
     assert data_sets.path_of(workspace_of(VISITOR), data_sets.find(workspace_of(VISITOR), str(folder))) == str(
         folder / "more.json"
@@ -63,7 +65,7 @@ def test_a_split_is_a_choice(data, folder, tmp_path):
     asked = data_actions.load(data, session, key)
     assert "several splits" in asked[data.notice]
     assert prop(asked[data.file], "choices") == ["test", "validation"]
-    read = data_actions.read_again(data, session, asked[data.pending], "test", AUTOMATIC)
+    read = data_actions.read_again(data, session, asked[data.pending], "test", AUTOMATIC, "", False)
     choice = data_sets.find(workspace_of(VISITOR), read[data.session].data)
     assert (choice.split, choice.file, choice.records) == ("test", "", 4)
     assert data_sets.source_arguments(workspace_of(VISITOR), choice) == ["--data", key, "--split", "test"]
@@ -115,3 +117,58 @@ def test_a_look_that_is_left_keeps_what_it_found(data, folder):
     assert prop(answer[data.check], "interactive")
     assert not prop(answer[data.stop], "visible")
     assert "broken image" in answer[data.faults]
+
+
+def test_lists_in_one_file_are_a_choice_that_can_be_changed_again(data, folder):
+    records = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps({"train": records[:4], "test": records[4:]}))
+    session, key = Session(VISITOR), str(folder / "data.json")
+    read = data_actions.load(data, session, key)
+    assert prop(read[data.file], "choices") == ["train", "test"]
+    assert "not test." in read[data.summary]
+    assert "--split" not in read[data.summary]
+    for split, count in (("test", 2), ("train", 4)):
+        read = data_actions.read_again(data, session, key, split, AUTOMATIC, "", False)
+        assert prop(read[data.file], "value") == split
+        assert sorted(prop(read[data.file], "choices")) == ["test", "train"]
+        assert read[data.samples].count("<li") == count
+
+
+def test_a_question_for_captions_is_asked_for_only_where_it_matters(data, folder):
+    session, key = Session(VISITOR), str(folder)
+    assert not prop(data_actions.load(data, session, key)[data.question], "visible")
+    captions = [{"image": f"images/{n}.png", "caption": f"a shape {n}"} for n in range(6)]
+    (folder / "data.json").write_text(json.dumps(captions))
+    read = data_actions.load(data, session, key)
+    assert prop(read[data.question], "visible")
+    assert not prop(read[data.strict_ids], "visible")
+    read = data_actions.read_again(data, session, key, None, AUTOMATIC, " What is it? ", False)
+    assert "What is it?" in read[data.samples]
+    assert data_sets.find(workspace_of(VISITOR), key).question == "What is it?"
+
+
+def test_repeated_ids_are_said_and_can_be_refused(data, folder):
+    records = json.loads((folder / "data.json").read_text())
+    records[3]["id"] = records[0]["id"]
+    (folder / "data.json").write_text(json.dumps(records))
+    session, key = Session(VISITOR), str(folder)
+    read = data_actions.load(data, session, key)
+    assert "1 record repeats the id of an earlier record" in read[data.summary]
+    assert "--strict-ids" not in read[data.summary]
+    assert prop(read[data.strict_ids], "visible")
+    read = data_actions.read_again(data, session, key, None, AUTOMATIC, "", True)
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", read[data.summary]) == [
+        ("records", "6"), ("ready so far", "5"), ("refused", "1"),
+    ]  # fmt: skip
+    assert prop(read[data.strict_ids], "visible")
+
+
+def test_records_without_an_image_are_refused_and_kept_by_an_export(data, folder):
+    records = json.loads((folder / "data.json").read_text())
+    del records[2]["image"]
+    records[2]["conversations"][0]["value"] = "What is two plus two?"
+    (folder / "data.json").write_text(json.dumps(records))
+    read = data_actions.load(data, Session(VISITOR), str(folder))
+    assert "Refused because of no image: 1 record." in read[data.summary]
+    assert "kept by an export" in read[data.faults]
+    assert "left out of scan and export" not in read[data.faults]

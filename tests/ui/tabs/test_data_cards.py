@@ -56,7 +56,7 @@ def test_the_full_look_finds_broken_pictures_and_is_kept(hostile):
     for words in ("missing image", "image outside dataset", "broken image", "left out of scan and export"):
         assert words in html
     assert "<i>none" not in html
-    assert cards.fault_title(checked(hostile)) == "Faults: 3 records left out"
+    assert cards.fault_title(checked(hostile)) == "Faults: 3 records refused"
     summary = cards.summary(Choice("k"), hostile, checked(hostile))
     assert "<dd>27</dd>" in summary
 

@@ -8,8 +8,7 @@ from bye_core import pipeline
 from bye_core.runs import jobs
 from bye_core.text import MEASURES, UNITS, measured, verdict_words
 from bye_core.ui.shared import job_card
-from bye_core.ui.shared.messages import note
-from bye_core.ui.shared.obstacles import without_options
+from bye_core.ui.shared.messages import note, without_options
 from bye_core.ui.tabs.clean.job import Stage, stages
 
 STATES = {

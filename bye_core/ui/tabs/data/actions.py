@@ -23,13 +23,22 @@ from bye_core.ui.shared.events import Handler, Update
 from bye_core.ui.shared.messages import alert, note, warn
 from bye_core.ui.shared.steps import paced
 from bye_core.ui.tabs.data import cards, validation
-from bye_core.ui.tabs.data.columns import AUTOMATIC, column_fields, reading_fields, renamed, with_part
+from bye_core.ui.tabs.data.columns import (
+    AUTOMATIC,
+    column_fields,
+    reading_fields,
+    renamed,
+    splits_in_error,
+    splits_of,
+    with_part,
+)
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FIRST = (
     "Choose the data set to examine before you fine-tune on it: a folder with its images and one annotation file. "
     "The formats LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA table are recognised."
 )
+ASK = "Say below how to read this set, then press “Read with these settings”."
 OPENING = "The page is still opening. Try again in a second."
 
 
@@ -55,6 +64,8 @@ class Parts(events.Parts):
     reading: gr.Accordion
     file: gr.Dropdown
     format: gr.Dropdown
+    question: gr.Textbox
+    strict_ids: gr.Checkbox
     columns: tuple[gr.Dropdown, ...]
     again: gr.Button
     samples: gr.HTML
@@ -135,13 +146,15 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
     try:
         dataset = data_sets.open_set(workspace, choice)
     except (SeveralAnnotations, SeveralSplits, NoSuchSplit, UnknownFormat, MissingColumn) as error:
-        question = {parts.notice: alert(error), parts.pending: choice.key, parts.listing: _listing(session)}
-        return question | reading_fields(parts, workspace, choice, ask=True)
+        choice = replace(choice, splits=splits_in_error(error))
+        problem = {parts.notice: alert(error, ASK), parts.pending: choice.key, parts.listing: _listing(session)}
+        return problem | reading_fields(parts, workspace, choice, error=error)
     except ByeError as error:
         return {parts.notice: alert(error), parts.listing: _listing(session)}
     state = validation.checked(dataset)
     ready = dataset.size - len(state.unusable())
-    choice = replace(choice, found=dataset.format, records=dataset.size, ready=ready)
+    splits = splits_of(workspace, choice, dataset.notes)
+    choice = replace(choice, found=dataset.format, records=dataset.size, ready=ready, splits=splits)
     data_sets.remember(workspace, choice)
     session = replace(session, data=choice.key)
     return {
@@ -151,7 +164,7 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
         parts.notice: "",
         parts.listing: _listing(session),
         parts.view: gr.Column(visible=True),
-        **reading_fields(parts, workspace, choice, ask=False),
+        **reading_fields(parts, workspace, choice, dataset.notes),
         **_page(parts, dataset, 0),
         **_state(parts, choice, dataset, state),
     }
@@ -167,13 +180,17 @@ def choose_format(parts: Parts, session: Session, key: str, file: str | None, fo
     return column_fields(parts, workspace, choice, format)
 
 
-def read_again(parts: Parts, session: Session, key: str, file: str | None, format: str, *columns: str) -> Update:
-    """Read the set with the chosen file, format and columns."""
+def read_again(
+    parts: Parts, session: Session, key: str, file: str | None, format: str, question: str, strict_ids: bool,
+    *columns: str,
+) -> Update:  # fmt: skip
+    """Read the set with the chosen file or split, format, question, handling of ids, and columns."""
     workspace = workspace_of(session.visitor)
     choice = with_part(workspace, data_sets.find(workspace, key), file or "")
     chosen = "" if format == AUTOMATIC else format
     format = chosen or choice.found
     choice = replace(choice, format=chosen, columns=renamed(format, columns) if format else {})
+    choice = replace(choice, question=(question or "").strip(), strict_ids=bool(strict_ids))
     return open_set(parts, session, choice)
 
 
@@ -223,7 +240,7 @@ def _state(parts: Parts, choice: Choice, dataset: DataSet, state: validation.Che
     return {
         parts.summary: cards.summary(choice, dataset, state),
         parts.fault_box: gr.Accordion(label=cards.fault_title(state)),
-        parts.faults: cards.fault_list(state),
+        parts.faults: cards.fault_list(state, dataset.text_only),
         parts.check: gr.Button(label, interactive=not busy),
         parts.stop: gr.Button(visible=busy),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
@@ -19,7 +19,7 @@ from bye_core.records import Fault, Sample
 from bye_core.text import count
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.data_sets import Choice
-from bye_core.ui.shared.messages import clip, discreet
+from bye_core.ui.shared.messages import clip, discreet, without_options
 from bye_core.ui.tabs.data.validation import Checked
 
 PAGE = 24  # number of cards on a page
@@ -43,19 +43,29 @@ def summary(choice: Choice, dataset: DataSet, checked: Checked) -> str:
     facts = [
         ("records", f"{dataset.size:,}"),
         ("ready" if checked.complete else "ready so far", f"{dataset.size - unusable:,}"),
-        ("with faults", f"{unusable:,}"),
+        ("refused", f"{unusable:,}"),
     ]
     if warnings:
         facts.append(("warnings", f"{warnings:,}"))
     form = escape(format_title(dataset.format))
     cells = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts)
     where = "" if choice.key == choice.name or choice.key == "demo" else discreet(choice.key)
-    notes = "".join(f"<p class='bye-note'>{escape(clip(note, 300))}</p>" for note in dataset.notes)
+    notes = "".join(f"<p class='bye-note'>{escape(clip(note, 300))}</p>" for note in _notes(dataset))
     return (
         f"<section class='bye-set'><h3><bdi>{escape(clip(choice.name, 80))}</bdi></h3>"
         f"<p class='bye-note'>Format: <b>{form}</b> <bdi>{escape(clip(where, 200))}</bdi></p>"
         f"<dl class='bye-counts'>{cells}</dl>{notes}</section>"
     )
+
+
+def _notes(dataset: DataSet) -> list[str]:
+    """Return what a user should know about the set. The options of the command line are fields of this page."""
+    notes = [words for note in dataset.notes if (words := without_options(note))]
+    if number := len(dataset.text_only):
+        notes.append(
+            f"Refused because of no image: {count(number, 'record')}. A scan needs images; an export keeps these."
+        )
+    return notes
 
 
 def cards(dataset: DataSet, page: int) -> str:
@@ -110,24 +120,31 @@ def fault_title(checked: Checked) -> str:
     if not checked.faults:
         return "Faults: none found" if checked.complete else "Faults: none found in the records"
     unusable = len(checked.unusable())
-    return f"Faults: {count(unusable, 'record')} left out" if unusable else "Faults: warnings only"
+    return f"Faults: {count(unusable, 'record')} refused" if unusable else "Faults: warnings only"
 
 
-def fault_list(checked: Checked) -> str:
-    """Return the HTML of all faults by kind, fatal faults first: problem, remedy, and what happens to the records."""
+def fault_list(checked: Checked, text_only: Sequence[Sample] = ()) -> str:
+    """Return the HTML of all faults by kind, fatal faults first: problem, remedy, and what happens to the records.
+
+    text_only  the records without an image, which an export keeps
+    """
     if not checked.faults:
         if checked.complete:
             return "<p class='bye-good'>No fault found: every record and every image was checked.</p>"
         return "<p class='bye-note'>No fault in the records. Not all images are checked yet.</p>"
-    kinds: dict[tuple[bool, str], list[Fault]] = {}
+    kept = {sample.index for sample in text_only}
+    kinds: dict[tuple[bool, str, bool], list[Fault]] = {}
     for fault in checked.faults:
-        kinds.setdefault((not fault.fatal, fault.kind), []).append(fault)
-    return "".join(_kind(faults) for _, faults in sorted(kinds.items(), key=lambda item: (item[0][0], -len(item[1]))))
+        kinds.setdefault((not fault.fatal, fault.kind, fault.index in kept), []).append(fault)
+    return "".join(
+        _kind(faults, key[2]) for key, faults in sorted(kinds.items(), key=lambda item: (item[0][0], -len(item[1])))
+    )
 
 
-def _kind(faults: list[Fault]) -> str:
+def _kind(faults: list[Fault], kept: bool) -> str:
     first, number = faults[0], len(faults)
     fate = "left out of scan and export" if first.fatal else "kept, with a warning"
+    fate = "left out of the scan, kept by an export" if kept else fate
     mark = "bye-fatal" if first.fatal else "bye-look"
     remedies = {fault.remedy for fault in faults}
     remedy = f"<p>{escape(clip(discreet(first.remedy), 400))}</p>" if len(remedies) == 1 else ""

@@ -1,4 +1,4 @@
-"""Asks how to read a data set: its annotation file, its format, and the meaning of each column."""
+"""Asks how to read a data set: its annotation file or split, its format and columns, and what its records lack."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import gradio as gr
 from bye_core.data.formats import FORMATS
 from bye_core.data.load import record_keys
 from bye_core.data.location import annotation_files, split_names
+from bye_core.data.sources import NoSuchSplit, SeveralSplits, splits_in_note
 from bye_core.errors import ByeError
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.data_sets import Choice
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SLOTS = max(len(form.columns) for form in FORMATS.values())
 NOTHING = "(none)"
+NO_SPLIT = "(no split)"  # a name that no split has
 AUTOMATIC, TABLE = "automatic", "vqa"
 FORMAT_CHOICES = [AUTOMATIC, *FORMATS]
 _USUAL = {
@@ -64,11 +66,18 @@ def renamed(format: str, picked: Sequence[str]) -> dict[str, str]:
     return {name: column for name, column in pairs if column and column != NOTHING and column != own[name]}
 
 
-def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool) -> Update:
-    """Fill the fields for file, format and columns. With `ask`, open them so that the user can confirm a proposal."""
-    path = Path(data_sets.path_of(workspace, choice))
+def reading_fields(
+    parts: Parts, workspace: Workspace, choice: Choice, notes: Sequence[str] = (), error: ByeError | None = None
+) -> Update:
+    """Fill the fields that say how the set is read. With `error`, open them so that the user can confirm a proposal.
+
+    `notes` are those of the opened set. A field that the set does not need is hidden: notes and errors name the options
+    that matter for it.
+    """
+    path, ask = Path(data_sets.path_of(workspace, choice)), error is not None
     folder = path.parent if choice.file else path
-    names = parts_of(folder)
+    names = parts_of(folder) or choice.splits
+    hints = " ".join([*notes, *((error.problem, error.remedy) if error else ())])
     format = choice.format or choice.found
     if not format and _record_keys(workspace, choice):
         format = TABLE  # a file of no known format is most likely a table
@@ -76,8 +85,30 @@ def reading_fields(parts: Parts, workspace: Workspace, choice: Choice, ask: bool
         parts.reading: gr.Accordion(visible=True, open=ask),
         parts.file: gr.Dropdown(choices=list(names), value=choice.file or choice.split or None, visible=len(names) > 1),
         parts.format: gr.Dropdown(choices=FORMAT_CHOICES, value=(format if ask else choice.format) or AUTOMATIC),
+        parts.question: gr.Textbox(value=choice.question, visible="--question" in hints or bool(choice.question)),
+        parts.strict_ids: gr.Checkbox(value=choice.strict_ids, visible="--strict-ids" in hints or choice.strict_ids),
         **column_fields(parts, workspace, choice, format),
     }
+
+
+def splits_of(workspace: Workspace, choice: Choice, notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the splits of an opened set that is no folder, such as a file with several lists; () if it has none.
+
+    `notes` of the set name the splits unless one of them was chosen. Then the error for a wrong one names them.
+    """
+    names = next((names for note in notes if (names := splits_in_note(note))), tuple(choice.splits))
+    if names or not choice.split:
+        return names
+    try:
+        data_sets.open_set(workspace, replace(choice, split=NO_SPLIT))
+    except ByeError as error:
+        return splits_in_error(error)
+    return ()
+
+
+def splits_in_error(error: ByeError) -> tuple[str, ...]:
+    """Return the splits that an error names, () if it is about something else."""
+    return tuple(str(error.facts["found"]).split(", ")) if isinstance(error, SeveralSplits | NoSuchSplit) else ()
 
 
 def parts_of(folder: Path) -> tuple[str, ...]:
@@ -91,7 +122,7 @@ def parts_of(folder: Path) -> tuple[str, ...]:
 def with_part(workspace: Workspace, choice: Choice, part: str) -> Choice:
     """Return the choice with the chosen annotation file, split or entry of dataset_info.json; "" chooses none."""
     folder = Path(data_sets.path_of(workspace, replace(choice, file="", split="")))
-    is_file = part not in parts_of(folder) or (folder.is_dir() and part in annotation_files(folder))
+    is_file = folder.is_dir() and part in annotation_files(folder)
     return replace(choice, file=part if is_file else "", split="" if is_file else part)
 
 

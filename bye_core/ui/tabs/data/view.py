@@ -49,11 +49,19 @@ def _lay_out(session: gr.State) -> actions.Parts:
                 height=150,
                 elem_id="data-upload",
             )
-    with gr.Accordion("Format and columns", open=False, visible=False, elem_id="data-reading") as reading:
+    with gr.Accordion("How to read this set", open=False, visible=False, elem_id="data-reading") as reading:
         with gr.Row():
             file = gr.Dropdown([], label="Annotation file or split", visible=False, interactive=True)
             format = gr.Dropdown(FORMAT_CHOICES, value=AUTOMATIC, label="Format", elem_id="data-format")
             columns = tuple(gr.Dropdown([], label="Column", visible=False, interactive=True) for _ in range(SLOTS))
+        question = gr.Textbox(
+            label="Question for records without one", info="such as captions: every one of them gets this question",
+            placeholder="Describe the image.", max_lines=1, visible=False, interactive=True, elem_id="data-question",
+        )  # fmt: skip
+        strict_ids = gr.Checkbox(
+            False, label="Refuse records that repeat an id", visible=False, interactive=True, elem_id="data-strict",
+            info="otherwise they are read, with a number behind the id",
+        )  # fmt: skip
         again = gr.Button("Read with these settings", size="sm", elem_id="data-again")
     with gr.Column(visible=False) as view:
         with gr.Row(elem_classes="bye-set-row"):
@@ -71,7 +79,8 @@ def _lay_out(session: gr.State) -> actions.Parts:
             after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
     return actions.Parts(
         session, shown, pending, number, notice, path, load, upload, listing, view, summary, scan, reading, file,
-        format, columns, again, samples, before, page_number, after, fault_box, faults, check, stop,
+        format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box, faults,
+        check, stop,
     )  # fmt: skip
 
 
@@ -89,7 +98,8 @@ def _listen(parts: actions.Parts, frame: Frame) -> None:
     parts.listing.click(bind(actions.use_list), session, outputs, **QUIET)
     parts.upload.upload(bind_any(actions.upload), [session, parts.upload], outputs, **waiting)
     reading = [session, parts.pending, parts.file, parts.format]
-    parts.again.click(bind(actions.read_again), [*reading, *parts.columns], outputs, **waiting)
+    more = [parts.question, parts.strict_ids, *parts.columns]
+    parts.again.click(bind(actions.read_again), [*reading, *more], outputs, **waiting)
     parts.format.input(bind(actions.choose_format), reading, outputs, **QUIET)
     parts.before.click(bind(actions.previous_page), [session, parts.page], outputs, **QUIET)
     parts.after.click(bind(actions.next_page), [session, parts.page], outputs, **QUIET)
