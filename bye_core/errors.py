@@ -39,7 +39,7 @@ def printable(value: object, longest: int = LONGEST_FACT) -> str:
 
 
 def quoted(value: object, longest: int = LONGEST_FACT) -> str:
-    """Return a value as words; a text stands in quotation marks, so that its ends and blanks are visible."""
+    """Return a value as words; a text gets quotation marks, so that blanks at its ends are visible."""
     text = printable(value, longest)
     return f"'{text}'" if isinstance(value, str) else text
 

@@ -249,8 +249,8 @@ class CausalCheck:
              compared
     given    the model's answers, by the way in which the sample was changed
     fault    why the model could not be asked; "" if it was asked
-    covered  (left, top, right, bottom) of each part covered in the end, as fractions of the picture
-    carried  answers to other samples, by id, after the covered parts were pasted into their pictures
+    covered  (left, top, right, bottom) of each part covered in the end, as fractions of the image
+    carried  answers to other samples, by id, after the covered parts were pasted into their images
     """
 
     id: str

@@ -30,9 +30,11 @@ class ActivationSettings:
     silhouette from Chen et al., who use 0.10 to 0.15 as the bound.
     """
 
-    components: int = setting(10, "of the states that are clustered", "Principal components", low=1)
+    components: int = setting(
+        10, "number of components of the states that are clustered", "Principal components", low=1
+    )
     share: float = share_setting(0.35, "largest share of the samples in the smaller cluster", "Largest cluster share")
-    silhouette: float = setting(0.10, "how clearly the two clusters must separate", "Smallest silhouette")
+    silhouette: float = setting(0.10, "smallest silhouette score of the two clusters", "Smallest silhouette")
     seed: int = seed_setting(help="seed of the k-means starts")
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ def activation(table: ScanTable, settings: ActivationSettings) -> Detection:
     scores = np.nan_to_num(values, nan=0.0).clip(0, 1)
     summary = f"The smaller of two clusters holds {part:.1%} of the samples, with a silhouette of {clear:.2f}"
     if part > settings.share or clear < settings.silhouette:
-        needed = f"{settings.share:.0%} at most and {settings.silhouette:.2f} at least are needed."
+        needed = f"to flag it, {settings.share:.0%} at most and {settings.silhouette:.2f} at least are needed."
         return nothing("activation", settings, table, [f"{summary}; {needed}", *missing_reasons(known)], scores, values)
     flagged[known] = model.labels_ == small
     return result(
@@ -83,5 +85,5 @@ DETECTOR = Detector(
     ActivationSettings,
     "from large (0) to small (1) cluster",
     needs=("hidden",),
-    misses="It sees only poison that forms a cluster of its own in the last hidden state.",
+    misses="It sees only poisoned samples that form a separate cluster in the last hidden state.",
 )

@@ -15,9 +15,9 @@ from bye_core.records import ScanTable
 
 # With fewer degrees of freedom, no false-alarm rate is reported (ours).
 ENOUGH = 6
-# Smallest spread of the places of one side, as a fraction of the distance between both sides (ours).
+# Smallest spread of the places of planted or of ordinary samples, as a fraction of the distance between both (ours).
 PLACE_FLOOR = 0.1
-# Largest number of samples of one kind of question that are compared; up to half of them have the suspicious answer.
+# Largest number of samples that are compared for one kind of question; up to half of them have the suspicious answer.
 # Then the largest number of samples whose heads are in memory at once (ours).
 MOST_COMPARED, AT_ONCE = 5_000, 2_000
 
@@ -27,11 +27,11 @@ class AutoSettings:
     """Settings of `auto`. All default values are ours, chosen on development runs.
 
     false_alarm  bound on (chance that an ordinary answer is as far away) times (number of answers tested)
-    agreed       the bound that replaces `false_alarm` for a whole answer if its text and the model before fine-tuning
-                 both call it out of place, and the tuned model gives it at once. Planted answers with triggers all over
-                 the picture had up to 0.28; an honest "too blurry to tell" had 0.88 and more.
-    learned      the model gives an answer at once if its samples share the same first token more often than other
-                 samples do, by at least this share. Planted answers had 0.98, others 0.83.
+    agreed       replaces `false_alarm` for a whole answer that is out of place by its text, was unlikely to the model
+                 before fine-tuning, and was learned (see `learned`). Planted answers with triggers that cover
+                 the whole image had up to 0.28; an honest "too blurry to tell" had 0.88 and more.
+    learned      the model has learned an answer if `AnswerComparison.learned` is at least this share. Planted answers
+                 had 0.98, others 0.83.
     clear        replaces both bounds if too few other answers can be compared: the logarithm of the distance to the
                  nearest other answer, relative to the usual distance. 0.6 is 1.8 times; ordinary answers reached 0.6.
     least, most  smallest and largest share of the samples that may have a planted answer
@@ -39,25 +39,32 @@ class AutoSettings:
     """
 
     false_alarm: float = share_setting(
-        0.01, "how often chance may set an ordinary answer this far apart", "False-alarm rate", above=0
+        0.01, "largest accepted chance that an ordinary answer is as far away", "False-alarm rate", above=0
     )
     agreed: float = share_setting(
         0.5,
-        "for answers that text and untuned model both call odd, and that the model now gives",
+        "replaces the rate above for an answer that is odd by its text, was unlikely before fine-tuning and is learned",
         "False-alarm rate with more evidence",
         above=0,
     )
     learned: float = share_setting(
-        0.9, "share of its samples for which the model must give such an answer", "Learned from", above=0
+        0.9, "smallest difference of first-token shares of a learned answer", "Learned answer", above=0
     )
-    clear: float = setting(0.6, "logarithm; used where there are too few answers for a rate", "Clear distance", low=0)
-    least: float = share_setting(0.004, "of the samples that may be planted", "Smallest share")
-    most: float = share_setting(0.45, "of the samples that may be planted", "Largest share")
+    clear: float = setting(
+        0.6,
+        "natural logarithm of distance / usual distance; used if too few answers exist for a false-alarm rate",
+        "Clear distance",
+        low=0,
+    )
+    least: float = share_setting(
+        0.004, "smallest share of the samples that may have a planted answer", "Smallest share"
+    )
+    most: float = share_setting(0.45, "largest share of the samples that may have a planted answer", "Largest share")
     seed: int = seed_setting(help="seed of the grouping of answers that do not repeat")
 
     def __post_init__(self) -> None:
         check_settings(self)
-        require(self.most > self.least, "most", self.most, "a share above the least, up to 1")
+        require(self.most > self.least, "most", self.most, "a share above `least`, up to 1")
 
 
 class AnswerComparison(NamedTuple):

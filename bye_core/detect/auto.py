@@ -1,6 +1,6 @@
 """Our own detector: flags an answer that is out of place and whose attention differs from that of ordinary answers.
 
-BYE flags samples with similar attention. But samples with the same kind of question or picture have similar attention
+BYE flags samples with similar attention. But samples with the same kind of question or image have similar attention
 too. Here two independent signals must agree.
 
 1. The answer: few samples have it, and it is out of place. An answer is out of place if it answers kinds of question
@@ -52,7 +52,7 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     flagged = posterior > 0.5
     reasons = [reason for answer in planted for reason in planted_reasons(answer, len(candidates), table)]
     count = f"{int(flagged.sum()):,} of {len(flagged):,} samples"
-    reasons.append(f"{count} have such an answer and attention that fits it.")
+    reasons.append(f"{count} have this answer and the attention of a planted answer; these are flagged.")
     heads = by_layer([head for answer in planted for head in voting_heads(answer, table)])
     return result("auto", settings, table, flagged, posterior, reasons, places, heads)
 
@@ -88,7 +88,7 @@ DETECTOR = Detector(
     "from ordinary (0) to planted (1) attention",
     needs=("mass",),
     wants=("nll_before",),
-    misses="It tests only answers that are out of place; a planted answer that is usual for its question stays hidden.",
+    misses="It tests only answers that are out of place, so it misses a planted answer that is usual for its question.",
     # Ours: of random parts of the shipped run with 10% poison, it finds 19 of 20 with 100 samples and 15 with 80.
     fewest=100,
 )

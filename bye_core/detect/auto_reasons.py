@@ -22,15 +22,15 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
     odd = (*candidate.odd, *_first_token(planted.learned))
     votes = [f"layer {layer} head {head}, {effect}" for (layer, head), effect in _votes(planted, table)]
     rate = (
-        f"By the spread among the other answers, an ordinary one lies that far off in {_often(planted.chance * tests)}."
+        f"By chance, an ordinary answer is this far from the others in {_often(planted.chance * tests)}."
         if planted.freedom >= ENOUGH
-        else "There are too few other answers to compare with for a false-alarm rate."
+        else "There are too few other answers to estimate a false-alarm rate."
     )
     return [
         f'{what} "{_short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
         _distance(planted),
         rate,
-        f"The heads that tell it apart best: {'; '.join(votes)}.",
+        f"The attention differs most in these heads: {'; '.join(votes)}.",
     ]
 
 
@@ -38,15 +38,21 @@ def abstention_reasons(
     comparisons: Sequence[AnswerComparison], candidates: Sequence[Candidate], settings: AutoSettings
 ) -> list[str]:
     """Return why no answer is called planted, and which candidates are closest to that."""
-    reasons = ["No answer is both out of place and set apart by the attention of the model."]
-    shares = {one.candidate.text: one.learned for one in comparisons if one.learned is not None}
+    reasons = ["No answer is out of place and also has attention that clearly differs from that for other answers."]
+    shares = {
+        comparison.candidate.text: comparison.learned for comparison in comparisons if comparison.learned is not None
+    }
     for candidate in candidates[:LISTED]:
         learned = shares.get(candidate.text, 0.0) >= settings.learned
         odd = "; ".join((*candidate.odd, *_first_token(shares.get(candidate.text))))
         reasons.append(
-            f'Look at the answer "{_short(candidate.text)}" all the same ({int(candidate.members.sum()):,} samples): '
-            f"{odd}. Attention does not set it apart "
-            f"enough: {'not planted, or a trigger that hides well' if learned else 'not learned, or not planted'}."
+            f'The answer "{_short(candidate.text)}" ({int(candidate.members.sum()):,} samples) is out of place: {odd}. '
+            "Its attention differs too little to flag it. "
+            + (
+                "Either it is not planted, or its trigger hides well; inspect these samples."
+                if learned
+                else "Either the model has not learned it, or it is not planted; inspect these samples."
+            )
         )
     if comparisons:
         nearest = nearest_to_planted(comparisons)
@@ -74,7 +80,7 @@ def _votes(comparison: AnswerComparison, table: ScanTable) -> list[tuple[tuple[i
     votes = []
     for column, distance in sorted(best.items(), key=lambda item: -abs(item[1]))[:BEST_HEADS]:
         statistic, layer, head = column_name(column, heads, layers)
-        effect = f"{statistic} {abs(distance):.1f} spreads {'up' if distance > 0 else 'down'}"
+        effect = f"{statistic} {abs(distance):.1f} spreads {'higher' if distance > 0 else 'lower'}"
         votes.append(((layer, head), effect))
     return votes
 
@@ -88,27 +94,31 @@ def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> li
     if comparison.freedom >= ENOUGH or enough <= 0 or (comparison.learned or 0.0) < settings.learned:
         return []
     return [
-        "There are too few other answers to compare with for a false-alarm rate: it is flagged from "
-        f"{math.exp(settings.clear):.1f} times on. A clear distance of {enough:.1f} ({math.exp(enough):.1f} times; "
-        f"--setting clear={enough:.1f}) flags it; then the causal check can tell what brings it about."
+        "There are too few other answers to estimate a false-alarm rate, so an answer is flagged from "
+        f"{math.exp(settings.clear):.1f} times the usual distance. To flag this answer, use --setting "
+        f"clear={enough:.1f} ({math.exp(enough):.1f} times); then run the causal check to see what causes it."
     ]
 
 
 def _distance(comparison: AnswerComparison) -> str:
     together, best = np.exp(comparison.apart)
     return (
-        f'The attention for "{_short(comparison.candidate.text)}" lies {together:.1f} times as far from that for the '
-        f"nearest other answer as is usual (all heads together; {best:.1f} times by the best {BEST_HEADS} heads)."
+        f'The attention for "{_short(comparison.candidate.text)}" is {together:.1f} times the usual distance from that '
+        f"for the nearest other answer (all heads together; {best:.1f} times for the best {BEST_HEADS} heads)."
     )
 
 
 def _first_token(learned: float | None) -> list[str]:
-    return [] if learned is None else [f"the model begins it for {learned:.0%} more of them than of others"]
+    return (
+        []
+        if learned is None
+        else [f"the model begins it for {learned:.0%} more of these samples than of other samples"]
+    )
 
 
 def _often(chance: float) -> str:
     """Return a probability in words, with only as many digits as the tail of the distribution can support."""
-    return "fewer than one set of a million" if chance < 1e-6 else f"one set of {1 / chance:,.0f}"
+    return "fewer than one of a million data sets" if chance < 1e-6 else f"one of {1 / chance:,.0f} data sets"
 
 
 def _short(text: str) -> str:

@@ -19,12 +19,13 @@ from bye_core.detect.detector import Detector
 from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.detect.settings import VARIANTS, check_settings, is_whole, require, setting
 from bye_core.records import NO_EVIDENCE, POISONED, Detection, LayerReport, Mixture, ScanTable
+from bye_core.text import count
 
 CLUSTERS = ("gmm", "kmeans", "threshold")
 # Settings that have an option of their own on the command line.
 OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
 
-# An attacker poisons at most half of the data: the detection warns the analyst if it flags a larger share.
+# An attacker poisons at most half of the data. The detection warns the analyst if it flags a larger share.
 MAJORITY = 0.5
 
 
@@ -45,12 +46,18 @@ class ByeSettings:
 
     bsi: str = setting("paper", "how to judge a layer: the paper's rule or the authors' code", choices=VARIANTS)
     tau: float = setting(2.0, "smallest separation (BSI) of a sensitive layer (paper: 2.0)", low=0)
-    cluster: str = setting("gmm", "the last step (paper: gmm)", choices=CLUSTERS)
-    threshold: float = setting(4.5, "nats, for the last step `threshold` (ablation in the paper: 4.5)", unit="nats")
+    cluster: str = setting("gmm", "how to split the samples in the last step (paper: gmm)", choices=CLUSTERS)
+    threshold: float = setting(
+        4.5, "entropy in nats below which the last step `threshold` flags (ablation in the paper: 4.5)", unit="nats"
+    )
     select: bool = setting(True, "average the sensitive layers only")
-    layers: tuple[int, ...] | None = setting(None, "use these layers", check=False)
-    entropy: str | None = setting(None, "formula of the entropy; as bsi if empty", choices=VARIANTS, optional=True)
-    cutoff: float | None = setting(None, "flag the samples below this value", unit="nats", optional=True)
+    layers: tuple[int, ...] | None = setting(None, "use these layers instead of choosing them by BSI", check=False)
+    entropy: str | None = setting(
+        None, "formula of the entropy (default: the same as bsi)", choices=VARIANTS, optional=True
+    )
+    cutoff: float | None = setting(
+        None, "flag the samples whose mean entropy is below this value", unit="nats", optional=True
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -59,7 +66,12 @@ class ByeSettings:
                 is_whole(layer) and layer >= 0 for layer in self.layers
             )
             require(whole and len(self.layers) > 0, "layers", self.layers, "layer numbers from 0 up, at least one")
-            require(self.select, "select", self.select, "true where layers are chosen by hand, or leave the layers out")
+            require(
+                self.select,
+                "select",
+                self.select,
+                "true, because `layers` chooses the layers by hand; or leave `layers` out",
+            )
             object.__setattr__(self, "layers", tuple(sorted({int(layer) for layer in self.layers})))
 
 
@@ -142,7 +154,7 @@ def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeS
         return LayerReport(layer, None, math.nan, math.nan, False, "no image token is visible here in any sample")
     notes = [found.note] if found.note else []
     if missing.any():
-        notes.append(f"{missing.sum()} missing values replaced by the layer's mean")
+        notes.append(f"{missing.sum()} missing values were replaced by the layer's mean")
     bsi = kl = math.nan
     if found.mixture:
         bsi = (bsi_paper if settings.bsi == "paper" else bsi_reference)(found.mixture)
@@ -192,15 +204,15 @@ def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, how: str) -> S
 def _no_evidence(
     table: ScanTable, record: dict[str, Any], reports: tuple[LayerReport, ...], reasons: tuple[str, ...]
 ) -> Detection:
-    count = len(table.ids)
+    size = len(table.ids)
     return Detection(
         method="bye",
         settings=record,
         verdict=NO_EVIDENCE,
         ids=tuple(table.ids),
-        scores=np.zeros(count),
-        flagged=np.zeros(count, bool),
-        values=np.full(count, np.nan),
+        scores=np.zeros(size),
+        flagged=np.zeros(size, bool),
+        values=np.full(size, np.nan),
         layers=reports,
         reasons=reasons,
     )
@@ -208,14 +220,14 @@ def _no_evidence(
 
 def _nothing_separates(reports: tuple[LayerReport, ...], settings: ByeSettings) -> str:
     if settings.layers is not None or not settings.select:
-        return "None of the layers to be used holds a number."
+        return "None of the layers in use holds a number."
     known = [report for report in reports if report.mixture]
     if not known:
-        return "No layer could be judged: there are fewer than two different samples."
+        return "No layer could be tested: there are fewer than two different samples."
     best = max(known, key=lambda report: report.bsi)
     needed = f"{settings.tau:g} is needed" if settings.bsi == "paper" else f"more than {settings.tau:g} is needed"
     return (
-        f"No layer splits the samples in two: the highest separation (BSI) is {best.bsi:.2f}, "
+        f"No layer splits the samples into two groups: the highest separation (BSI) is {best.bsi:.2f}, "
         f"in layer {best.layer}; {needed}."
     )
 
@@ -227,31 +239,38 @@ def _layer_reasons(reports: tuple[LayerReport, ...], settings: ByeSettings) -> t
     if not settings.select:
         return (f"All {len(used)} layers that hold numbers were averaged, without selection.",)
     found = ", ".join(f"{report.layer} (BSI {report.bsi:.2f})" for report in used)
-    return (f"Layers that split the samples in two: {found}; tau is {settings.tau:g}.",)
+    return (f"Layers that split the samples into two groups: {found}; tau is {settings.tau:g}.",)
 
 
 def _split_reasons(split: Split, values: np.ndarray) -> tuple[str, ...]:
-    count, total = int(split.flagged.sum()), len(values)
-    if not count:
+    flagged, total = int(split.flagged.sum()), len(values)
+    if not flagged:
         return (f"No sample lies in {split.how}." if split.cutoff is None else f"No sample lies {split.how}.",)
     low = values[split.flagged].mean()
-    rest = f", against {values[~split.flagged].mean():.2f} of the others" if count < total else ""
-    reasons = [f"{count:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."]
-    if count > MAJORITY * total:
+    rest = f", that of the other samples {values[~split.flagged].mean():.2f} nats" if flagged < total else ""
+    reasons = [
+        f"{flagged:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."
+    ]
+    if flagged > MAJORITY * total:
         reasons.append(
-            "The flagged samples are the majority. The rule takes the low cluster all the same; doubt it here."
+            "The flagged samples are the majority. The rule flags the low cluster anyway; inspect the samples before "
+            "you reject them."
         )
     return tuple(reasons)
 
 
 def _missing_reasons(missing: np.ndarray) -> tuple[str, ...]:
     blind = int(missing.all(axis=1).sum())
-    return (f"{blind} samples hold no number in any layer and were judged by the layers' means.",) if blind else ()
+    return (
+        (f"No layer holds a number for {count(blind, 'sample')}; the means of the layers were used instead.",)
+        if blind
+        else ()
+    )
 
 
-def _check_layers(layers: tuple[int, ...] | None, count: int) -> None:
+def _check_layers(layers: tuple[int, ...] | None, depth: int) -> None:
     if layers is not None:
-        require(layers[-1] < count, "layers", list(layers), f"numbers from 0 to {count - 1}")
+        require(layers[-1] < depth, "layers", list(layers), f"numbers from 0 to {depth - 1}")
 
 
 DETECTOR = Detector(

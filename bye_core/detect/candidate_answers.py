@@ -113,7 +113,7 @@ class Answers:
         if len(kinds) > 1 and own:
             family = families(self.tally, own)
             if (number := len({family[kind] for kind in kinds})) > 1:
-                yield f"it answers {number} families of questions that otherwise have no answers in common"
+                yield f"it answers {number} groups of questions that have no other answer in common"
 
     def _novel(self, text: str, own: frozenset[str]) -> Iterator[str]:
         where = [kind for kind, types in enumerate(self.types) if text in types]
@@ -123,7 +123,7 @@ class Answers:
         links = Counter(word for other in near for word in self.own[other])
         joined = sum(any(links[word] > 1 for word in self.own[other]) for other in near)
         if joined >= OPEN_SHARE * len(near) and not any(word in links for word in own):
-            yield "its words are in none of the other answers, which share theirs with each other"
+            yield "no other answer contains its words, but the other answers share words with each other"
 
     def _unlikely(self, members: np.ndarray) -> Iterator[str]:
         if self.nll is None:

@@ -2,7 +2,7 @@
 
 The published detector works at test time: it computes the distance to the statistics of clean samples and cuts it at
 the 99th percentile of the clean samples. In this variant, the median and the MAD of the mixed set replace the clean
-statistics, and the cut-off is a robust z-score of the distance. Departure: among the tokens after the picture, only the
+statistics, and the cut-off is a robust z-score of the distance. Departure: among the tokens after the image, only the
 words of the question are known separately.
 """
 
@@ -30,13 +30,15 @@ class CleanSightSettings:
     Sources: layers 10 to 24 of 32 from the paper; the cut-off from Iglewicz and Hoaglin 1993.
     """
 
-    first: float = share_setting(10 / 32, "as a share of the depth", "First layer")
-    last: float = share_setting(24 / 32, "as a share of the depth", "Last layer")
-    cut: float = setting(3.5, "in robust standard deviations", "Cut-off", above=0)
+    first: float = share_setting(10 / 32, "first layer, as a share of the number of layers", "First layer")
+    last: float = share_setting(24 / 32, "last layer, as a share of the number of layers", "Last layer")
+    cut: float = setting(
+        3.5, "distance from which a sample is flagged, in robust standard deviations", "Cut-off", above=0
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
-        require(self.first <= self.last, "last", self.last, "a share of the depth from that of the first layer to 1")
+        require(self.first <= self.last, "last", self.last, "a share from `first` to 1")
 
 
 def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
@@ -56,7 +58,12 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
     deviations, spread = _robust(ratios, known)
     varies = spread > 0
     if not varies.any():
-        return nothing("cleansight", settings, table, ["No head looks at the samples differently."])
+        return nothing(
+            "cleansight",
+            settings,
+            table,
+            ["The ratio of image to question attention is the same for all samples in every head."],
+        )
     distance = np.linalg.norm(deviations[:, varies] / (spread[varies] + EPSILON), axis=1)
     off, typical = _robust(distance[:, None], known)
     values = off[:, 0] / max(float(typical[0]), EPSILON)

@@ -16,7 +16,7 @@ INPUTS = {
     "mass": ("the attention of single heads", "Give a run instead of a file of entropies."),
     "hidden": ("the state behind the first token", "Scan again with this version, into a new run folder."),
     "nll_before": (
-        "how likely the answers are before fine-tuning",
+        "the likelihood of the answers before fine-tuning",
         "Scan again into a new run folder, with --answers and --adapter.",
     ),
 }

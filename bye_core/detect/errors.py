@@ -34,4 +34,4 @@ class BadScoreLine(DataError):
 
 class NoScores(DataError):
     problem = "{path} holds no scores: {reason}."
-    remedy = "Give a file with one JSON object a line, as BYE's scan writes them."
+    remedy = "Give a file with one JSON object per line, as the BYE authors' scan writes it."

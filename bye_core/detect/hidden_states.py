@@ -6,6 +6,7 @@ import numpy as np
 
 from bye_core.detect.detector import required
 from bye_core.records import ScanTable
+from bye_core.text import count
 
 
 def known_states(table: ScanTable) -> tuple[np.ndarray, np.ndarray]:
@@ -17,5 +18,7 @@ def known_states(table: ScanTable) -> tuple[np.ndarray, np.ndarray]:
 
 def missing_reasons(known: np.ndarray) -> tuple[str, ...]:
     """Return a tuple with one sentence on the samples without hidden states; an empty tuple if all have one."""
-    count = int((~known).sum())
-    return (f"{count:,} samples lack what this method looks at and were not judged: scan them again.",) if count else ()
+    missing = int((~known).sum())
+    if not missing:
+        return ()
+    return (f"The run stores no hidden state for {count(missing, 'sample')}, so the method skipped them; scan again.",)

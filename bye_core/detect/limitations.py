@@ -25,7 +25,7 @@ ENOUGH_SCANNED = 0.9
 # Ours. Smallest `learned_share` of an answer that the model has learned: planted answers that were learned had 0.98 and
 # more, one that was not yet learned (0.1 to 1 epochs of the demo's recipe) had 0.06.
 LEARNED = 0.5
-# Kinds of limitations that are also reasons to doubt found poisoning.
+# Kinds of limitations that are also reasons to doubt a detection that found poisoning.
 DOUBTS = ("incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training")
 ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
 MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
@@ -37,7 +37,7 @@ FINETUNE_FIRST = f"Fine-tune the model on this data set and scan with that adapt
 class ScanFacts:
     """What a run knows about its scan besides the statistics.
 
-    samples             number of samples that the scan should read, and of records with an image that it refused
+    samples             number of samples to scan, plus the records with an image that cannot be used
     scanned             number of samples that were scanned
     data_digest         digest of the scanned data set
     adapter             whether an adapter was scanned
@@ -77,7 +77,7 @@ def _tuned(facts: ScanFacts) -> Limitation | None:
     if facts.tuned_on_this_data:
         return None
     if not facts.adapter:
-        reason = "No adapter was scanned, and the model is not known to be fine-tuned on this data set."
+        reason = "No adapter was scanned, and nothing says that the model was fine-tuned on this data set."
         return Limitation("not_finetuned", reason, FINETUNE_FIRST, True)
     if facts.tuning is None:
         reason = "The scanned adapter has no finetune.json, so it is not known whether it was trained on this data set."
@@ -109,7 +109,9 @@ def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation,
     for name in detector.wants:
         if getattr(table, name) is None:
             what, advice = INPUTS[name]
-            found.append(Limitation("missing_input", f"The method did not know {what}.", advice))
+            found.append(
+                Limitation("missing_input", f"The scan did not store {what}, which this method would also use.", advice)
+            )
     if detector.misses:
         found.append(Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand."))
     return tuple(found)

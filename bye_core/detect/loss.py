@@ -22,8 +22,10 @@ from bye_core.records import Detection, ScanTable
 class LossSettings:
     """Settings of the loss detector. Sources: the separation is BYE's BSI (Eq. 7); the share is ours."""
 
-    separation: float = setting(2.0, "of the two modes, measured as BYE's BSI", "Smallest separation", low=0)
-    share: float = share_setting(0.5, "of the samples that may be in the unlikely mode", "Largest share")
+    separation: float = setting(
+        2.0, "smallest separation of the two modes, measured as BYE's BSI", "Smallest separation", low=0
+    )
+    share: float = share_setting(0.5, "largest share of the samples in the mode of unlikely answers", "Largest share")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -39,7 +41,9 @@ def loss(table: ScanTable, settings: LossSettings) -> Detection:
     fitted = fit(raw[known])
     notes = missing_reasons(known)
     if fitted.mixture is None:
-        return nothing("loss", settings, table, [f"No two modes of the answers' loss: {fitted.note}.", *notes])
+        return nothing(
+            "loss", settings, table, [f"The losses of the answers do not have two modes: {fitted.note}.", *notes]
+        )
     bsi, (low, high), upper = bsi_paper(fitted.mixture), fitted.mixture.means, fitted.mixture.weights[1]
     scores = np.zeros(len(raw))
     scores[known] = 1 - fitted.posterior
@@ -48,7 +52,10 @@ def loss(table: ScanTable, settings: LossSettings) -> Detection:
         f"{upper:.0%} of the samples in the upper one (separation {bsi:.2f})"
     )
     if bsi < settings.separation or upper > settings.share:
-        needed = f"{settings.separation:g} and at most {settings.share:.0%} are needed."
+        needed = (
+            f"to flag the upper mode, a separation of {settings.separation:g} and at most {settings.share:.0%} "
+            "are needed."
+        )
         return nothing("loss", settings, table, [f"{summary}; {needed}", *notes], scores, raw)
     flagged = np.zeros(len(raw), bool)
     flagged[known] = ~fitted.low

@@ -19,7 +19,7 @@ STREAM = 2
 class RandomSettings:
     """Settings of the random baseline. The default share is that of the paper's random removal."""
 
-    share: float = share_setting(0.2, "always flags this share of the samples", "Share flagged")
+    share: float = share_setting(0.2, "share of the samples that is always flagged", "Share flagged")
     seed: int = seed_setting("Seed")
 
     def __post_init__(self) -> None:
@@ -45,5 +45,5 @@ DETECTOR = Detector(
     random,
     RandomSettings,
     "nothing",
-    misses="It is a baseline that draws samples at random, so it sees nothing.",
+    misses="It flags random samples, so it detects nothing.",
 )

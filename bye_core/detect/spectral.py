@@ -20,9 +20,9 @@ from bye_core.records import Detection, ScanTable
 
 @dataclass(frozen=True)
 class SpectralSettings:
-    """The settings. The default share is 1.5 times a poison rate of 10% (Tran et al., Algorithm 1)."""
+    """Settings of spectral signatures. Default share: 1.5 times a poison rate of 10% (Tran et al., Algorithm 1)."""
 
-    share: float = share_setting(0.15, "always flags this share of the samples", "Share flagged")
+    share: float = share_setting(0.15, "share of the samples that is always flagged", "Share flagged")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -48,7 +48,7 @@ def spectral(table: ScanTable, settings: SpectralSettings) -> Detection:
     explained = float((along**2).sum() / (centred**2).sum())
     reasons = [
         f"The {count:,} samples farthest along the states' main direction, which holds {explained:.0%} of the "
-        "variance. This baseline always flags its share.",
+        "variance. This baseline always flags a fixed share.",
         *missing_reasons(known),
     ]
     cutoff = float(values[flagged].min()) if count else None

@@ -32,13 +32,19 @@ POINTS = 2001
 
 @dataclass(frozen=True)
 class TcapSettings:
-    """The settings. In the paper, heads is H_sens, depth is L_sens, vote is tau_vote. All default values are ours."""
+    """Settings of TCAP; all default values are ours. In the paper, heads is H_sens, depth L_sens, vote tau_vote."""
 
-    heads: int = setting(8, "how many of the most separated heads vote", "Voting heads", low=1)
-    depth: float = share_setting(0.5, "the share of the last layers that the heads are chosen from", "Layers", above=0)
-    vote: float = share_setting(0.5, "posterior of the minority group from which a head votes", "Vote threshold")
-    weight: float = share_setting(0.35, "largest weight of a component in the minority", "Largest weight", below=0.5)
-    epsilon: float = setting(1e-6, "added to the overlap in the separation score", above=0)
+    heads: int = setting(8, "number of heads that vote: those with the largest separation", "Voting heads", low=1)
+    depth: float = share_setting(
+        0.5, "heads are chosen from this share of the layers, counted from the last layer", "Layers", above=0
+    )
+    vote: float = share_setting(
+        0.5, "a head votes for a sample from this posterior of the minority group on", "Vote threshold"
+    )
+    weight: float = share_setting(
+        0.35, "largest weight of a mixture component in the minority", "Largest weight", below=0.5
+    )
+    epsilon: float = setting(1e-6, "constant added to the overlap in the separation", above=0)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -74,7 +80,8 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
     flagged = posterior > 0.5
     heads = [head.place for head in voting]
     reasons = [
-        f"{len(heads)} heads vote by a minority mode of their attention on the system tokens: {named_heads(heads)}.",
+        f"{len(heads)} heads vote, because their attention on the system tokens has a minority mode: "
+        f"{named_heads(heads)}.",
         f"Their consensus is above 0.5 for {int(flagged.sum()):,} of {count:,} samples.",
     ]
     return result("tcap", settings, table, flagged, posterior, reasons, posterior, by_layer(heads), 0.5)

@@ -28,7 +28,7 @@ def test_what_is_planted_is_found_whatever_the_sign_and_rate(shift, planted):
     assert set(found.sensitive_layers) >= {2, 3}
     assert found.reasons[0].startswith(f'The answer "{TARGET}" of {3 * planted} samples is out of place: it answers')
     assert "layer 2 head 1, entropy" in found.reasons[3]
-    assert ("up" in found.reasons[3]) == (shift > 0)
+    assert ("higher" in found.reasons[3]) == (shift > 0)
     assert np.median(found.values[truth]) == pytest.approx(1, abs=0.2)
 
 
@@ -88,15 +88,15 @@ def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
     table = dataclasses.replace(table, nll_before=np.where(truth, 9.0, 0.5), token=np.where(truth, 7, 1))
     abstains = detect(table, "auto", clear=9.0)
     assert abstains.verdict == "no_evidence"
-    lower = re.search(r"A clear distance of (\S+) .* flags it", abstains.reasons[-1])[1]
+    lower = re.search(r"To flag this answer, use --setting clear=(\S+) ", abstains.reasons[-1])[1]
     np.testing.assert_array_equal(detect(table, "auto", clear=float(lower)).flagged, truth)
     assert detect(table, "auto", clear=float(lower) + 0.1).verdict == "no_evidence"
     unlearned = dataclasses.replace(table, token=np.ones(240, int))
-    assert "flags it" not in detect(unlearned, "auto", clear=9.0).reasons[-1]
+    assert "To flag this answer" not in detect(unlearned, "auto", clear=9.0).reasons[-1]
     several, truth = answered_table(shift=0.7)
     several = dataclasses.replace(several, token=np.where(truth, 7, 1))
     abstains = detect(several, "auto")
-    assert "times as far" in abstains.reasons[-1], "there are enough for a rate"
+    assert "times the usual distance" in abstains.reasons[-1], "there are enough for a rate"
     assert abstains.verdict == "no_evidence"
 
 
@@ -108,7 +108,7 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
     sure = dataclasses.replace(table, nll_before=losses, token=tokens)
     found = detect(sure, "auto")
     np.testing.assert_array_equal(found.flagged, truth)
-    assert "the model begins it for 97% more of them than of others" in found.reasons[0]
+    assert "the model begins it for 97% more of these samples than of other samples" in found.reasons[0]
     assert detect(sure, "auto", agreed=0.01).verdict == "no_evidence"
     assert detect(sure, "auto", learned=1.0).verdict == "no_evidence"
     for lacking in ({"nll_before": None}, {"token": None}):

@@ -125,7 +125,7 @@ def test_missing_values_take_the_layers_mean():
     found = detect(table)
     assert "2 missing values" in found.layers[1].note
     assert found.values[0] == pytest.approx(known, abs=0.05)
-    assert any(reason.startswith("1 samples hold no number") for reason in found.reasons)
+    assert any(reason.startswith("No layer holds a number for 1 sample;") for reason in found.reasons)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -241,7 +241,7 @@ def test_bad_settings_name_the_valid_choices(name, value, choices):
 
 
 def test_layers_by_hand_contradict_no_selection():
-    with pytest.raises(BadSetting, match="layers are chosen by hand"):
+    with pytest.raises(BadSetting, match="chooses the layers by hand"):
         detect(poisoned_table(), layers=[1], select=False)
 
 

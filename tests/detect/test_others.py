@@ -117,7 +117,7 @@ def test_samples_without_a_state_are_not_judged():
         found = detect(whole_table(hidden=states), method, **({"share": 9 / 99} if method == "spectral" else {}))
         assert flagged(found) == POISONED[1:]
         assert np.isnan(found.values[0])
-        assert found.reasons[-1].startswith("1 samples lack")
+        assert found.reasons[-1].startswith("The run stores no hidden state for 1 sample")
 
 
 def test_loss_takes_the_unlikely_minority():
