@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import ControlToken, LongText, StrayMarker, TinyImage, sample_fault
-from bye_core.data.formats.messages import NUMBERED_MARKER
+from bye_core.data.formats.contents import NUMBERED_MARKER
 from bye_core.data.images import decode
 from bye_core.errors import DataError
 from bye_core.records import Fault, Sample

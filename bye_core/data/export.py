@@ -97,7 +97,8 @@ def export(
     """
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
-    kept = Kept(_kept_samples(dataset, keep), tuple(one for one in dataset.text_only if one.id in set(unscanned)))
+    also = set(unscanned)
+    kept = Kept(_kept_samples(dataset, keep), tuple(sample for sample in dataset.text_only if sample.id in also))
     try:
         return _write(dataset, kept, removed, _checked_out(Path(out), dataset), format, manifest or {})
     except OSError as error:

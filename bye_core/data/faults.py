@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bye_core.errors import ByeError, DataError, printable
@@ -143,13 +144,22 @@ class TinyImage(Refusal):
 
 def make_fault(id: str, index: int, *errors: ByeError) -> Fault:
     """Return the fault of record `index` that describes all its `errors`, in one problem and one remedy."""
+    return named_fault(unnamed_fault(index, *errors), id)
+
+
+def named_fault(fault: Fault, id: str) -> Fault:
+    """Return a fault of `unnamed_fault` with the id of its sample."""
+    return replace(fault, id=id, problem=f"Sample {printable(id, LONGEST_QUOTE)}: {fault.problem}")
+
+
+def unnamed_fault(index: int, *errors: ByeError) -> Fault:
+    """Return a fault as `make_fault` does, but with an empty id, while the ids of the samples are not known yet."""
     errors = tuple(sorted(errors, key=lambda error: not getattr(error, "fatal", True)))  # fatal errors first
     problems, remedies, kinds = (
         tuple(dict.fromkeys(getattr(error, name) for error in errors)) for name in ("problem", "remedy", "kind")
     )
-    problem = f"Sample {printable(id, LONGEST_QUOTE)}: {' '.join(problems)}"
     fatal = any(getattr(error, "fatal", True) for error in errors)
-    return Fault(id, index, kinds[0], problem, " ".join(remedies), fatal, kinds)
+    return Fault("", index, kinds[0], " ".join(problems), " ".join(remedies), fatal, kinds)
 
 
 def sample_fault(sample: Sample, *errors: ByeError) -> Fault:

@@ -113,7 +113,8 @@ def _root(roots: Sequence[Path], head: Sequence[Any], reader: Reader) -> Path:
     if len(roots) == 1:
         return roots[0]
     names = [name for record in head if isinstance(record, Mapping) for name in _image_names(record, reader)]
-    counts = [sum(_is_file(RootFolder(root), name) for name in names) for root in roots]
+    folders = [RootFolder(root) for root in roots]
+    counts = [sum(_is_file(folder, name) for name in names) for folder in folders]
     return roots[counts.index(max(counts))]
 
 

@@ -24,12 +24,18 @@ _FILE_URL = re.compile(r"file:(?://(?P<host>[^/\\]*))?(?P<path>.*)\Z", re.IGNORE
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|(?:hf|embedded|https?|ftp|s3|gs):", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:", re.IGNORECASE)
 _DRIVE = re.compile(r"[/\\]*[a-z]:", re.IGNORECASE)
+# A path that can be read in one way only, so it needs no other spelling. No part of it begins with a dot.
+_SIMPLE = re.compile(r"[^/\\%:\s.][^/\\%:\s]*(?:/[^/\\%:\s.][^/\\%:\s]*)*")
+LONGEST_PATH = (
+    3 * 4096
+)  # characters: Linux opens paths of 4096 bytes, which a URL writes as up to three characters each
 _DRIVES = os.name == "nt"  # whether this system has drives
 
 OUTSIDE = "is outside the data set's folder"
 LINK_OUTSIDE = "is reached through a link that leads outside the data set's folder"
 NO_DRIVE = "is a path on a Windows drive, and this computer has no such drive"
 BACK_OVER_LINK = "goes through a link and back again with '..', which programs understand differently"
+TOO_LONG = "has a path that is too long for a file"
 MISSING = "is not in the data set's folder"
 
 
@@ -91,6 +97,10 @@ class RootFolder:
         self._bases = tuple(dict.fromkeys((_absolute_parts(self.root), _absolute_parts(os.path.abspath(root)))))
         self._folders: dict[tuple[str, ...], str] = {(): self.root}
 
+    def check(self, path: str) -> None:
+        """Raise an error if there is no file `path`. Raises: as `resolve`."""
+        self._find(path)
+
     def resolve(self, path: str) -> Path:
         """Return the real path of the file `path`.
 
@@ -101,20 +111,33 @@ class RootFolder:
 
     def locate(self, path: str) -> ImageFile:
         """Return the file `path` and how it is named. Raises: as `resolve`."""
-        is_url, spellings = self._spellings(path)
-        places = list(dict.fromkeys(place for text in spellings for place in self._places(text, path)))
+        file, place, is_url = self._find(path)
+        crossed = tuple("/".join(parts) for parts in place.crossed)
+        return ImageFile(Path(file), "/".join(place.parts), crossed, place.portable and not is_url)
+
+    def _find(self, path: str) -> tuple[str, _Place, bool]:
+        """Return (the real path of the file, where it is, whether `path` is a URL). Raises: as `resolve`."""
+        if len(path) > LONGEST_PATH:
+            raise MissingImage(TOO_LONG, path=path, root=self.root)
+        if _SIMPLE.fullmatch(path):
+            is_url, places = False, [_Place(tuple(path.split("/")), (), True)]
+        else:
+            is_url, places = self._all_places(path)
         why = MISSING
         for place in places:
             try:
-                file = self._follow(place, path)
+                return self._follow(place, path), place, is_url
             except _NotAFile as error:
                 why = why if why != MISSING else error.why
             except (OSError, ValueError):  # no such file, name too long, NUL in the name
                 continue
-            else:
-                crossed = tuple("/".join(parts) for parts in place.crossed)
-                return ImageFile(file, "/".join(place.parts), crossed, place.portable and not is_url)
-        raise MissingImage(why=why if why != MISSING else self._other_case(places), path=path, root=self.root)
+        raise MissingImage(why if why != MISSING else self._other_case(places), path=path, root=self.root)
+
+    def _all_places(self, path: str) -> tuple[bool, list[_Place]]:
+        """Return (whether `path` is a file URL, the places that it may name, the most likely one first)."""
+        is_url, spellings = self._spellings(path)
+        places = list(dict.fromkeys(place for text in spellings for place in self._places(text, path)))
+        return is_url, places
 
     def _spellings(self, path: str) -> tuple[bool, list[str]]:
         """Return (whether `path` is a file URL, the texts that it may stand for; the literal one comes first)."""
@@ -162,7 +185,7 @@ class RootFolder:
                 return _Place(tuple(stack[len(base) :]), tuple(crossed), absolute is None and not climbed)
         raise ImageOutsideDataset(path=path, root=self.root)
 
-    def _follow(self, place: _Place, path: str) -> Path:
+    def _follow(self, place: _Place, path: str) -> str:
         """Return the real path of the file at `place`.
 
         Raises: ImageOutsideDataset if a link leads outside; _NotAFile if it is no regular file; OSError if it does not
@@ -173,22 +196,24 @@ class RootFolder:
                 raise ImageOutsideDataset(BACK_OVER_LINK, path=path, root=self.root)
         if not place.parts:
             raise _NotAFile("is a folder, not a file")
-        file = self._step(self._folder(place.parts[:-1], path), place.parts[-1], path)
-        mode = os.lstat(file).st_mode
+        file, mode = self._step(self._folder(place.parts[:-1], path), place.parts[-1], path)
+        if stat.S_ISREG(mode):
+            return file
         if stat.S_ISDIR(mode):
             raise _NotAFile("is a folder, not a file")
-        if not stat.S_ISREG(mode):
-            raise _NotAFile("is a link that leads in a circle" if stat.S_ISLNK(mode) else "is not a regular file")
-        return Path(file)
+        raise _NotAFile("is a link that leads in a circle" if stat.S_ISLNK(mode) else "is not a regular file")
 
     def _folder(self, parts: tuple[str, ...], path: str) -> str:
         """Return the real path of a folder, which is inside the root."""
         if parts not in self._folders:
-            self._folders[parts] = self._step(self._folder(parts[:-1], path), parts[-1], path)
+            known = next(count for count in range(len(parts) - 1, -1, -1) if parts[:count] in self._folders)
+            for count in range(known, len(parts)):
+                folder, _ = self._step(self._folders[parts[:count]], parts[count], path)
+                self._folders[parts[: count + 1]] = folder
         return self._folders[parts]
 
-    def _step(self, folder: str, name: str, path: str) -> str:
-        """Return the real path of the entry `name` of `folder`. Links are followed, but not out of the root."""
+    def _step(self, folder: str, name: str, path: str) -> tuple[str, int]:
+        """Return (real path, mode) of the entry `name` of `folder`. Follows links, but not out of the root."""
         if _DRIVES and ":" in name:  # a drive or an alternate stream of a file
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         file = os.path.join(folder, name)
@@ -204,7 +229,8 @@ class RootFolder:
             file = os.path.realpath(file)
             if file != self.root and not file.startswith(self.root.rstrip(os.sep) + os.sep):
                 raise ImageOutsideDataset(LINK_OUTSIDE, path=path, root=self.root)
-        return file
+            mode = os.lstat(file).st_mode
+        return file, mode
 
     def _is_link(self, parts: tuple[str, ...], path: str) -> bool:
         try:

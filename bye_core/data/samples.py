@@ -9,14 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bye_core.data import faults as fault_kinds
-from bye_core.data.faults import LONGEST_QUOTE, MalformedRecord, make_fault, value_type
+from bye_core.data.faults import LONGEST_QUOTE, MalformedRecord, named_fault, unnamed_fault, value_type
 from bye_core.data.formats import Reader
 from bye_core.data.formats.base import Layout, ParsedRecord, is_missing
-from bye_core.data.formats.messages import NUMBERED_MARKER
+from bye_core.data.formats.contents import NUMBERED_MARKER
 from bye_core.data.images import EMBEDDED_PREFIX
 from bye_core.data.paths import RootFolder
 from bye_core.data.sources import Unreadable
@@ -24,6 +25,7 @@ from bye_core.errors import DataError, printable
 from bye_core.records import Fault, Sample, Turn
 
 QUESTION_UNUSED = "The question of --question is not used, because the records have questions of their own."
+REMEMBERED_PATHS = 2**16
 _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -44,43 +46,61 @@ class Records:
 
 def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bool = False) -> Records:
     """Read all rows as records. With `strict_ids`, a record with the id of an earlier record has a fault."""
-    folder, ids, notes = RootFolder(root), _Ids(strict_ids), dict[str, None]()
-    contents: list[tuple[Sample | None, list[DataError]]] = []
+    ids, paths, notes = _Ids(reader.layout, strict_ids), _Paths(root), dict[str, None]()
+    contents: list[tuple[tuple[Turn, ...], tuple[str, ...]] | None] = []  # turns and images; None if malformed
+    refused: dict[int, Fault] = {}
     for index, row in enumerate(rows):
-        record, errors = None, ids.errors(row, reader.layout, index)
+        content, errors = None, ids.errors(row, index)
         try:
             record = _parse(row, reader)
-            notes.update(dict.fromkeys(record.notes))
-            errors += _record_errors(record, folder)
+            content = record.turns, _image_names(record, index)
+            errors += _record_errors(record, paths)
+            for note in record.notes:
+                notes[note] = None
         except DataError as error:
             errors.append(error)
-        contents.append((_unnamed_sample(record, index) if record else None, errors))
-    names = ids.names()
-    samples, text_only, faults = [], [], []
-    for index, (unnamed, errors) in enumerate(contents):
-        sample = replace(unnamed, id=names[index]) if unnamed else None
+        contents.append(content)
         if errors:
-            faults.append(make_fault(names[index], index, *errors))
-        if sample and not errors:
-            samples.append(sample)
-        if sample and [error.kind for error in errors] == ["NoImage"] and not _has_marker(sample.turns):
-            text_only.append(sample)
-    if (question := reader.layout.question) and samples and all(sample.question != question for sample in samples):
+            refused[index] = unnamed_fault(index, *errors)
+    records = _named(contents, refused, ids.names())
+    if (question := reader.layout.question) and records.samples and not _asked(question, records.samples):
         notes[QUESTION_UNUSED] = None
-    return Records(tuple(samples), tuple(text_only), tuple(faults), len(contents), (*notes, *ids.notes()))
+    return replace(records, notes=(*notes, *ids.notes()))
+
+
+def _named(
+    contents: list[tuple[tuple[Turn, ...], tuple[str, ...]] | None], refused: Mapping[int, Fault], names: list[str]
+) -> Records:
+    """Return the samples and faults with their names. Empties `contents`, so that nothing is in memory twice."""
+    samples, text_only, faults, size = [], [], [], len(contents)
+    for index, name in enumerate(names):
+        content, contents[index] = contents[index], None
+        fault = refused.get(index)
+        if fault:
+            faults.append(named_fault(fault, name))
+        if content and not fault:
+            samples.append(Sample(name, index, *content))
+        elif content and fault and fault.kinds == ("NoImage",) and not _has_marker(content[0]):
+            text_only.append(Sample(name, index, *content))
+    return Records(tuple(samples), tuple(text_only), tuple(faults), size)
+
+
+def _asked(question: str, samples: Iterable[Sample]) -> bool:
+    return any(sample.question == question for sample in samples)
 
 
 class _Ids:
     """Collects the ids of all records, then gives every record a name of its own; 1 and "1" are the same id."""
 
-    def __init__(self, strict: bool) -> None:
-        self._strict = strict
+    def __init__(self, layout: Layout, strict: bool) -> None:
+        self._layout, self._strict = layout, strict
+        self._columns = [column for column in ("id", "question_id") if column in layout.columns]
         self._ids: list[str] = []  # by record; "" if it has none
         self._first: dict[str, int] = {}
 
-    def errors(self, row: Any, layout: Layout, index: int) -> list[DataError]:
+    def errors(self, row: Any, index: int) -> list[DataError]:
         """Remember the id of record `index`, and return what is wrong with it. A bad id is replaced by a made id."""
-        id, errors = self._read(row, layout)
+        id, errors = self._read(row)
         if self._strict and id in self._first:
             errors.append(fault_kinds.DuplicateId(index=index, first=self._first[id]))
         if id:
@@ -88,16 +108,14 @@ class _Ids:
         self._ids.append(id)
         return errors
 
-    def _read(self, row: Any, layout: Layout) -> tuple[str, list[DataError]]:
-        columns = [column for column in ("id", "question_id") if column in layout.columns]
-        value = layout.get(row, *columns) if isinstance(row, Mapping) else None
+    def _read(self, row: Any) -> tuple[str, list[DataError]]:
+        value = self._layout.get(row, *self._columns) if isinstance(row, Mapping) else None
         if is_missing(value):
             return "", []
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return "", [MalformedRecord(what=f"its id is {value_type(value)}, not text or a number")]
-        if _BAD_CHARACTER.search(str(value)):
-            return "", [fault_kinds.BadText(where="id", text=value)]
-        return str(value), []
+        id = str(value)
+        return ("", [fault_kinds.BadText(where="id", text=id)]) if _has_bad_character(id) else (id, [])
 
     def names(self) -> list[str]:
         """Return a name for every record: its id; `id#2`, `id#3` ... for records with the id of an earlier record.
@@ -142,50 +160,57 @@ def _parse(row: Any, reader: Reader) -> ParsedRecord:
     return reader.read(row)
 
 
-def _unnamed_sample(record: ParsedRecord, index: int) -> Sample:
-    """Return the sample of a record without its id. Embedded images get names, so that their data can be freed."""
-    names = [
+def _image_names(record: ParsedRecord, index: int) -> tuple[str, ...]:
+    """Return the paths of a record's images. Embedded images get names, so that their data can be freed."""
+    return tuple(
         image if isinstance(image, str) else f"{EMBEDDED_PREFIX}{index:06d}/{k}"
         for k, image in enumerate(record.images)
-    ]
-    return Sample("", index, record.turns, tuple(names))
+    )
 
 
-def _record_errors(record: ParsedRecord, folder: RootFolder) -> Iterator[DataError]:
-    sample = Sample("", 0, record.turns, tuple(image for image in record.images if isinstance(image, str)))
-    yield from _conversation_errors(sample, len(record.images))
-    yield from _text_errors(sample)
-    yield from _image_errors(sample, folder)
+def _record_errors(record: ParsedRecord, paths: _Paths) -> Iterator[DataError]:
+    images = [image for image in record.images if isinstance(image, str)]
+    yield from _conversation_errors(record.turns)
+    yield from _marker_errors(record.turns, len(record.images))
+    yield from _text_errors(record.turns, images)
+    for image in dict.fromkeys(images):
+        if not _has_bad_character(image) and (error := paths.error(image)):
+            yield error
 
 
-def _conversation_errors(sample: Sample, images: int) -> Iterator[DataError]:
-    roles = [turn.role for turn in sample.turns]
-    if not sample.question.strip():
+def _conversation_errors(turns: tuple[Turn, ...]) -> Iterator[DataError]:
+    question = next((turn for turn in turns if turn.role == "user"), None)
+    answer = next((turn for turn in turns if turn.role == "assistant"), None)
+    if question is None or not question.text.strip():
         yield fault_kinds.EmptyQuestion()
-    if "assistant" not in roles:
+    if answer is None:
         yield fault_kinds.NoAnswer()
-    elif not sample.answer.strip():
+    elif not answer.text.strip():
         yield fault_kinds.EmptyAnswer()
-    if "user" in roles and "assistant" in roles and roles.index("assistant") < roles.index("user"):
+    if question and answer and turns.index(answer) < turns.index(question):
         yield fault_kinds.TurnOrder()
-    yield from _marker_errors(sample.turns, images)
 
 
 def _marker_errors(turns: tuple[Turn, ...], images: int) -> Iterator[DataError]:
-    markers = {part for turn in turns for part in turn.parts if isinstance(part, int)}
-    wrong = markers - set(range(images))
+    markers: set[int] = set()
+    roles: dict[str, None] = {}
     for turn in turns:
-        if turn.role != "user" and any(isinstance(part, int) for part in turn.parts):
-            yield fault_kinds.ImageInAnswer(role=turn.role)
-            break
+        for part in turn.parts:
+            if isinstance(part, int):
+                markers.add(part)
+                roles[turn.role] = None
+    if role := next((role for role in roles if role != "user"), None):
+        yield fault_kinds.ImageInAnswer(role=role)
     if not images:
         yield fault_kinds.NoImage()
     elif not markers:
         yield fault_kinds.MissingMarker(images=images)
-    elif wrong and len(markers) <= images:
-        yield fault_kinds.MarkerMismatch(markers=f"a marker of image number {min(wrong) + 1}", images=images)
-    elif markers != set(range(images)):
-        yield fault_kinds.MarkerMismatch(markers=f"markers for {len(markers)} image(s)", images=images)
+    elif len(markers) > images or not all(number in markers for number in range(images)):
+        wrong = min((number for number in markers if not 0 <= number < images), default=None)
+        if wrong is not None and len(markers) <= images:
+            yield fault_kinds.MarkerMismatch(markers=f"a marker of image number {wrong + 1}", images=images)
+        else:
+            yield fault_kinds.MarkerMismatch(markers=f"markers for {len(markers)} image(s)", images=images)
 
 
 def _has_marker(turns: tuple[Turn, ...]) -> bool:
@@ -193,18 +218,34 @@ def _has_marker(turns: tuple[Turn, ...]) -> bool:
     return numbered or any(isinstance(part, int) for turn in turns for part in turn.parts)
 
 
-def _text_errors(sample: Sample) -> Iterator[DataError]:
-    texts = [(f"{turn.role} message", turn.text) for turn in sample.turns]
-    texts += [("image path", name) for name in sample.images]
+def _has_bad_character(text: str) -> bool:
+    return "\0" in text if text.isascii() else bool(_BAD_CHARACTER.search(text))  # isascii is much faster
+
+
+def _text_errors(turns: tuple[Turn, ...], images: Iterable[str]) -> Iterator[DataError]:
+    texts = [
+        (f"{turn.role} message", part)
+        for turn in turns
+        for part in turn.parts
+        if isinstance(part, str) and _has_bad_character(part)
+    ]
+    texts += [("image path", name) for name in images if _has_bad_character(name)]
     for where, text in texts:
         if match := _BAD_CHARACTER.search(text):
             yield fault_kinds.BadText(where=where, text=text[max(0, match.start() - 20) : match.end() + 20])
 
 
-def _image_errors(sample: Sample, folder: RootFolder) -> Iterator[DataError]:
-    for image in dict.fromkeys(sample.images):
-        if not _BAD_CHARACTER.search(image):
-            try:
-                folder.resolve(image)
-            except DataError as error:
-                yield error
+class _Paths:
+    """Checks the image paths of records. Remembers the last paths, because records often share an image."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = RootFolder(root)
+        self.error = lru_cache(maxsize=REMEMBERED_PATHS)(self._error)
+
+    def _error(self, path: str) -> DataError | None:
+        """Return why there is no such file in the data set's folder; None if there is one."""
+        try:
+            self._folder.check(path)
+        except DataError as error:
+            return error.with_traceback(None)
+        return None

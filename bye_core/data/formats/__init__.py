@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -76,16 +77,22 @@ def detect_format(path: object, records: list[Any], name: str | None, layout: La
     objects = [record for record in records if isinstance(record, Mapping)]
     seen = ", ".join(dict.fromkeys(str(key) for record in objects for key in record)) or "no readable object"
     if name is None:
-        matches = [form for record in objects if (form := _format_of(record, layout))]
-        if not matches:
+        form = _most_frequent(objects, layout)
+        if form is None:
             raise UnknownFormat(path=path, seen=seen, valid=", ".join(FORMATS))
-        form = max(_BY_PRIORITY, key=matches.count)
     else:
         form = FORMATS[name]
     reader = Reader(form, complete_layout(form, layout))
     if objects and all(reader.format_of(record) is form for record in objects):
         reader.require_columns(path, objects, seen)
     return form
+
+
+def _most_frequent(records: Sequence[Mapping[str, Any]], layout: Layout) -> Format | None:
+    layouts = complete_layouts(layout)
+    matches = [next((form for form in layouts if form.matches(record, layouts[form])), None) for record in records]
+    best = max(layouts, key=matches.count, default=None)
+    return best if best in matches else None
 
 
 @dataclass(frozen=True)
@@ -103,20 +110,23 @@ class Reader:
         """Parse one record. Raises: as `Format.read`."""
         reject_media(record)
         form = self.format_of(record)
-        parsed = form.read(record, self.layout if form is self.form else complete_layout(form, self._given()))
-        notes = (*parsed.notes, *((PREFERENCE,) if any(_is_answer(record.get(key)) for key in REJECTED) else ()))
-        return replace(parsed, notes=notes)
+        parsed = form.read(record, self.layout if form is self.form else self._layouts[form])
+        if any(key in record and _is_answer(record[key]) for key in REJECTED):
+            return replace(parsed, notes=(*parsed.notes, PREFERENCE))
+        return parsed
 
     def format_of(self, record: Mapping[str, Any]) -> Format:
         """Return the format by which the record is read."""
         if self.form.accepts(record, self.layout):
             return self.form
-        return _format_of(record, self._given()) or self.form
+        return next((form for form, layout in self._layouts.items() if form.matches(record, layout)), self.form)
 
-    def _given(self) -> Layout:
-        """Return the layout with the renamed columns only."""
+    @cached_property
+    def _layouts(self) -> dict[Format, Layout]:
+        """The complete layouts of the formats that have all of the renamed columns, by priority."""
         usual, columns = self.form.columns, self.layout.columns
-        return replace(self.layout, columns={name: key for name, key in columns.items() if key != usual.get(name)})
+        renamed = {name: key for name, key in columns.items() if key != usual.get(name)}
+        return complete_layouts(replace(self.layout, columns=renamed))
 
     def require_columns(self, path: object, records: list[Mapping[str, Any]], seen: str) -> None:
         """Raise MissingColumn if none of the records has a required column of the format."""
@@ -145,9 +155,10 @@ def complete_layout(form: Format, layout: Layout) -> Layout:
     return replace(layout, columns={**form.columns, **layout.columns})
 
 
-def _format_of(record: Mapping[str, Any], layout: Layout) -> Format | None:
-    candidates = (form for form in _BY_PRIORITY if set(layout.columns) <= set(form.columns))
-    return next((form for form in candidates if form.matches(record, complete_layout(form, layout))), None)
+def complete_layouts(layout: Layout) -> dict[Format, Layout]:
+    """Return the complete layout of every format that has the columns of `layout`, in the order of priority."""
+    candidates = (form for form in _BY_PRIORITY if layout.columns.keys() <= form.columns.keys())
+    return {form: complete_layout(form, layout) for form in candidates}
 
 
 def peek(rows: Iterable[Any], count: int) -> tuple[list[Any], Iterable[Any]]:

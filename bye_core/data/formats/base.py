@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from bye_core.data.faults import Refusal
@@ -16,6 +17,11 @@ MARKER = "<image>"
 MARKERS = re.compile(r"<image>|<video>|<audio>")
 _OBJECTS = re.compile(r"\s*\[\s*\{")
 _MARKERS_AND_TAGS = re.compile(MARKERS.pattern + "|<img>")
+IMAGE_KEYS = (
+    "image", "images", "image_path", "image_paths", "image_file", "image_name", "image_bytes", "image_base64",
+    "image_base64_str", "image_url", "img", "img_path", "picture", "file_name", "filename",
+    "jpg", "jpeg", "png", "webp",
+)  # fmt: skip
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
 
@@ -37,7 +43,7 @@ class CannotConvert(Refusal):
 
 def is_missing(value: Any) -> bool:
     """Return whether a cell is empty: null, NaN, "", or a list or object without entries."""
-    return value is None or value != value or (isinstance(value, str | bytes | list | Mapping) and len(value) == 0)
+    return value is None or value != value or (not value and isinstance(value, str | bytes | list | Mapping))
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,10 @@ class Layout:
 
     def get(self, record: Mapping[str, Any], *columns: str) -> Any:
         """Return the value of the first of `columns` that the record has; None if it has none of them."""
-        values = (record.get(self.columns.get(name, name)) for name in columns)
-        return next((value for value in values if value is not None), None)
+        for name in columns:
+            if (value := record.get(self.columns.get(name, name))) is not None:
+                return value
+        return None
 
     def key(self, record: Mapping[str, Any], column: str, usual: Sequence[str]) -> str:
         """Return the key of a column in the record: its own key if that holds a value, else one of the `usual` keys.
@@ -64,8 +72,19 @@ class Layout:
         The usual keys are used only if the column is not renamed. The key may be missing in the record.
         """
         own = self.columns.get(column, column)
-        keys = [own, *usual] if own in usual else [own]
-        return next((key for key in keys if not is_missing(record.get(key))), own)
+        if own not in usual or (own in record and not is_missing(record[own])):
+            return own
+        for key in usual:
+            if key in record and not is_missing(record[key]):
+                return key
+        return own
+
+    @cached_property
+    def image_keys(self) -> tuple[str, ...]:
+        """The keys that may name the images of a record, the most likely one first."""
+        own = [self.columns[column] for column in ("images", "image") if column in self.columns]
+        renamed = [key for key in own if key not in IMAGE_KEYS]
+        return tuple(dict.fromkeys(renamed or [*own, *IMAGE_KEYS]))
 
 
 def json_list(value: Any) -> Any:

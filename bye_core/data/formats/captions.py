@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bye_core.data.formats.base import CannotConvert, Format, Layout, ParsedRecord, is_missing
-from bye_core.data.formats.cells import IMAGE_KEYS, answer_texts, named_images
+from bye_core.data.formats.base import IMAGE_KEYS, CannotConvert, Format, Layout, ParsedRecord, is_missing
+from bye_core.data.formats.cells import answer_texts, named_images
 from bye_core.data.formats.pairs import read_pairs
 from bye_core.records import Turn
 

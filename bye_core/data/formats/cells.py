@@ -13,11 +13,6 @@ from bye_core.data.faults import MalformedRecord, Video, value_type
 from bye_core.data.formats.base import EmbeddedImage, ImageCell, Layout, is_missing
 from bye_core.data.images import MAX_BYTES, BrokenImage, HugeImage
 
-IMAGE_KEYS = (
-    "image", "images", "image_path", "image_paths", "image_file", "image_name", "image_bytes", "image_base64",
-    "image_base64_str", "image_url", "img", "img_path", "picture", "file_name", "filename",
-    "jpg", "jpeg", "png", "webp",
-)  # fmt: skip
 _MEDIA_KEYS = {"video": "a video", "videos": "videos", "audio": "audio", "audios": "audio"}
 _ANSWER_PARTS = ("answer", "text", "value", "caption", "raw")  # keys of an answer that is an object
 _EMBEDDED = "(embedded in the record)"
@@ -25,7 +20,7 @@ _DEPTH = 4  # levels of objects around one image or answer
 _DATA_URI = re.compile(r"\s*data:(?P<type>[^,]{0,200}),", re.IGNORECASE)
 # The first characters of JPEG, PNG, WebP, GIF, BMP, TIFF, and HEIC or AVIF files in base64.
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo|UklGR|R0lGOD|Qk[0-3]|SUkqA|TU0AK|AAAA.GZ0eX|_9j_")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+(?:={1,2}\s*)?")
 _SHORTEST_BASE64 = 80  # characters; no image file is smaller, and few paths are longer (ours)
 _TEXT_LIST = re.compile(r"\[\s*'[^'\\]*'(?:\s*,\s*'[^'\\]*')*\s*\]")
 
@@ -64,17 +59,15 @@ def named_images(record: Mapping[str, Any], layout: Layout) -> list[ImageCell]:
     Raises: MalformedRecord if an image is neither a path nor image data, or if the keys `image` and `images` name
     different images; BrokenImage if base64 text is damaged; HugeImage if it is too long.
     """
-    own = [layout.columns[column] for column in ("images", "image") if column in layout.columns]
-    renamed = [key for key in own if key not in IMAGE_KEYS]
-    keys = renamed or [*own, *IMAGE_KEYS]
-    named = [key for key in dict.fromkeys(keys) if not is_missing(record.get(key))]
+    named = [key for key in layout.image_keys if key in record and not is_missing(record[key])]
     if not named:
         return []
     images = image_cells(record[named[0]])
-    if {"image", "images"} <= set(named) and set(named[:2]) == {"image", "images"}:
+    if set(named[:2]) == {"image", "images"}:
         others = image_cells(record[named[1]])
         longer, shorter = (images, others) if len(images) >= len(others) else (others, images)
-        if any(isinstance(image, str) and image not in longer for image in shorter):
+        paths = {image for image in longer if isinstance(image, str)}
+        if any(isinstance(image, str) and image not in paths for image in shorter):
             raise MalformedRecord(what="its keys image and images name different images")
         return longer
     return images
@@ -113,6 +106,8 @@ def part_image(part: Mapping[str, Any]) -> ImageCell | None:
 
 def reject_media(record: Mapping[str, Any]) -> None:
     """Raise Video if the record has a video or audio."""
+    if _MEDIA_KEYS.keys().isdisjoint(record):
+        return
     for key, media in _MEDIA_KEYS.items():
         if isinstance(record.get(key), str | bytes | EmbeddedImage | list | Mapping) and not is_missing(record[key]):
             raise Video(media=media)
@@ -123,6 +118,10 @@ _PATH_KEYS = ("source", "image_url", "input_image", "url", "path", "image", "fil
 
 
 def _image(cell: Any, depth: int) -> ImageCell | None:
+    if isinstance(cell, str):
+        if not cell.strip():
+            return None
+        return _decoded(cell) if _is_data(cell) else cell
     if isinstance(cell, Mapping) and depth < _DEPTH:
         for key in _DATA_KEYS:
             if isinstance(data := cell.get(key), str) and data.strip():
@@ -131,8 +130,6 @@ def _image(cell: Any, depth: int) -> ImageCell | None:
                 return data
         found = next((cell[key] for key in _PATH_KEYS if not is_missing(cell.get(key))), None)
         return _image(found, depth + 1)
-    if isinstance(cell, str) and cell.strip():
-        return _decoded(cell) if _is_data(cell) else cell
     return cell if isinstance(cell, bytes | EmbeddedImage) else None
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from bye_core.data.faults import MalformedRecord, value_type
 from bye_core.data.formats.base import ImageCell, Layout, ParsedRecord, is_missing
 from bye_core.data.formats.cells import cell_text
-from bye_core.data.formats.messages import ContentReader, place_images, with_system
+from bye_core.data.formats.contents import ContentReader, place_images
+from bye_core.data.formats.messages import with_system
 from bye_core.records import Turn
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bye_core.data.formats.base import (
+    IMAGE_KEYS,
     MARKER,
     CannotConvert,
     Format,
@@ -15,7 +16,7 @@ from bye_core.data.formats.base import (
     reject_literal_markers,
     text_with_markers,
 )
-from bye_core.data.formats.cells import IMAGE_KEYS, answer_texts, cell_text, named_images
+from bye_core.data.formats.cells import answer_texts, cell_text, named_images
 from bye_core.data.formats.pairs import read_pairs
 from bye_core.records import Turn
 
