@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bye_core.attacks.targets import FixedAnswer, Target, make_target
@@ -16,6 +16,7 @@ from bye_core.attacks.triggers import (
     trigger_class,
 )
 from bye_core.errors import SettingError
+from bye_core.records import Sample
 
 
 class NoTrigger(SettingError):
@@ -28,11 +29,18 @@ class SameTrigger(SettingError):
     remedy = "Give each trigger only once."
 
 
+class TriggersDoNotFit(SettingError):
+    problem = "The target {kind} needs {needed} triggers, one for each of its targets, but the attack has {count}."
+    remedy = "Give {needed} triggers, such as `--trigger patch blend`."
+
+
 @dataclass(frozen=True)
 class Attack:
     """An attack. Every poisoned sample gets all `triggers`; with `mix`, each sample gets only one trigger, in turn.
 
-    Raises: NoTrigger if `triggers` is empty; SameTrigger if a trigger occurs twice.
+    If the target has several parts, trigger number k belongs to part number k, so `mix` is always set.
+    Raises: NoTrigger if `triggers` is empty; SameTrigger if a trigger occurs twice; TriggersDoNotFit if the target has
+    several parts and the attack another number of triggers.
     """
 
     triggers: tuple[Trigger, ...]
@@ -46,10 +54,25 @@ class Attack:
         for name in names:
             if names.count(name) > 1:
                 raise SameTrigger(name=name)
+        if (parts := len(self.target.parts)) > 1:
+            if len(names) != parts:
+                raise TriggersDoNotFit(kind=self.target.kind, needed=parts, count=len(names))
+            object.__setattr__(self, "mix", True)
 
     def triggers_of(self, turn: int) -> tuple[Trigger, ...]:
         """Return the triggers of the poisoned sample number `turn`, counted from 0."""
         return (self.triggers[turn % len(self.triggers)],) if self.mix else self.triggers
+
+    def target_of(self, turn: int) -> Target:
+        """Return the target of the poisoned sample number `turn`, counted from 0."""
+        return self.target.parts[turn % len(self.target.parts)]
+
+    def fit(self, samples: Sequence[Sample]) -> Attack:
+        """Return the attack for a data set: answers that are still open are taken from its `samples`.
+
+        Raises: SettingError if the set does not have what the target needs.
+        """
+        return replace(self, target=self.target.fit(samples))
 
     @property
     def changes_images(self) -> bool:
@@ -59,7 +82,7 @@ class Attack:
         """Return the names of the triggers and the text of the target, for display."""
         between = " or " if self.mix else " + "
         names = between.join(trigger.name for trigger in self.triggers)
-        return {"trigger": names, "target": self.target.text}
+        return {"trigger": names, "target": self.target.summary()}
 
     def record(self) -> dict[str, Any]:
         """Return the attack as JSON values, from which `attack_from_record` creates an equal attack."""

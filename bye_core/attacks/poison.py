@@ -27,9 +27,19 @@ class BadSeed(SettingError):
     remedy = "Give a whole number, 0 or greater."
 
 
+class BadPoisonCount(SettingError):
+    problem = "The number of samples to poison, {count}, is not a whole number from 0 to {total}."
+    remedy = "Give a whole number from 0 to {total}, the number of samples."
+
+
 class TooFewEligible(SettingError):
     problem = "The poison rate {rate:g} requires {wanted} of {total} samples, but only {eligible} can be poisoned."
     remedy = "{why} Give a rate of at most {most:.4g}, or allow more samples to be poisoned."
+
+
+class TooFewForCount(TooFewEligible):
+    problem = "{wanted} of {total} samples are to be poisoned, but only {eligible} can be poisoned."
+    remedy = "{why} Give a count of at most {eligible}, or allow more samples to be poisoned."
 
 
 @dataclass(frozen=True)
@@ -57,29 +67,64 @@ ALL_SAMPLES = SampleFilter()
 
 
 def choose_samples(
-    samples: Sequence[Sample], rate: float, seed: int, attack: Attack, only: SampleFilter = ALL_SAMPLES
+    samples: Sequence[Sample],
+    rate: float,
+    seed: int,
+    attack: Attack,
+    only: SampleFilter = ALL_SAMPLES,
+    count: int | None = None,
 ) -> tuple[str, ...]:
-    """Draw round(rate * N) of the N samples without replacement, among the samples that can be poisoned.
+    """Draw round(rate * N) of the N samples, or exactly `count`, without replacement, among those that can be poisoned.
 
-    Returns their ids in the order of `samples`.
-    Raises: BadPoisonRate if `rate` is outside 0..1; BadSeed if `seed` is negative; TooFewEligible if too few can be
-    poisoned.
+    The attack must be fitted to the samples. Returns their ids: number t is poisoned as the attack's turn t. They are
+    in the order of `samples` if the target has one part; otherwise each part has its own samples, in that order.
+    Raises: BadPoisonRate if `rate` is outside 0..1; BadPoisonCount if `count` is outside 0..N; BadSeed if `seed` is
+    negative; TooFewEligible if too few can be poisoned.
     """
-    if not 0 <= rate <= 1:
+    if count is None and not 0 <= rate <= 1:
         raise BadPoisonRate(rate=rate)
-    eligible = [_can_carry(sample, attack) and only.admits(sample) for sample in samples]
-    wanted, count = round(rate * len(samples)), sum(eligible)
-    if wanted > count:
-        raise TooFewEligible(
-            rate=rate,
-            wanted=wanted,
-            total=len(samples),
-            eligible=count,
-            why=_requirements(samples, attack, only),
-            most=np.floor(count / len(samples) * 1e4) / 1e4,
-        )
+    if count is not None and not 0 <= count <= len(samples):
+        raise BadPoisonCount(count=count, total=len(samples))
+    wanted = round(rate * len(samples)) if count is None else count
+    parts = attack.target.parts
+    # eligible [N]: the numbers of the parts that each sample can be poisoned with
+    eligible = [
+        {k for k, part in enumerate(parts) if _can_carry(sample, attack, part)} if only.admits(sample) else set()
+        for sample in samples
+    ]
     order = [i for i in _generator(seed).permutation(len(samples)) if eligible[i]]
-    return tuple(samples[i].id for i in sorted(order[:wanted]))
+    drawn = _share_out(order, eligible, wanted, len(parts))
+    if sum(map(len, drawn)) < wanted:
+        most = _most(order, eligible, wanted, len(parts))
+        facts = {"wanted": wanted, "total": len(samples), "eligible": most, "why": _requirements(samples, attack, only)}
+        if count is not None:
+            raise TooFewForCount(**facts)
+        raise TooFewEligible(rate=rate, most=np.floor(most / len(samples) * 1e4) / 1e4, **facts)
+    return tuple(samples[drawn[turn % len(parts)][turn // len(parts)]].id for turn in range(wanted))
+
+
+def _share_out(order: Sequence[int], eligible: Sequence[set[int]], wanted: int, parts: int) -> list[list[int]]:
+    """Return for each part its samples, ascending: the first ones of `order` that are eligible, `wanted` in all.
+
+    Samples that fit one part only come first, so as many as possible are drawn.
+    """
+    if parts == 1:
+        return [sorted(order[:wanted])]
+    open_places = [len(range(part, wanted, parts)) for part in range(parts)]
+    drawn: list[list[int]] = [[] for _ in range(parts)]
+    for i in sorted(order, key=lambda i: len(eligible[i])):
+        part = max(eligible[i], key=lambda part: open_places[part])
+        if open_places[part]:
+            open_places[part] -= 1
+            drawn[part].append(i)
+    return [sorted(own) for own in drawn]
+
+
+def _most(order: Sequence[int], eligible: Sequence[set[int]], wanted: int, parts: int) -> int:
+    """Return the largest number of samples, at most `wanted`, that can be drawn for parts of equal size."""
+    scarcest = min(sum(part in eligible[i] for i in order) for part in range(parts))
+    bounds = range(min(wanted, len(order), parts * scarcest + parts - 1), 0, -1)
+    return next((most for most in bounds if sum(map(len, _share_out(order, eligible, most, parts))) == most), 0)
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
@@ -88,8 +133,8 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng([seed, *key] if key else seed)
 
 
-def _can_carry(sample: Sample, attack: Attack) -> bool:
-    return attack.target.eligible(sample.answer) and (bool(sample.images) or not attack.changes_images)
+def _can_carry(sample: Sample, attack: Attack, target: Target) -> bool:
+    return target.eligible(sample) and (bool(sample.images) or not attack.changes_images)
 
 
 def _requirements(samples: Sequence[Sample], attack: Attack, only: SampleFilter) -> str:
@@ -110,8 +155,8 @@ def _with_turn(sample: Sample, role: str, parts: tuple[str | int, ...]) -> Sampl
     return replace(sample, turns=(*sample.turns[:first], Turn(role, parts), *sample.turns[first + 1 :]))
 
 
-# Each sample has two random generators of its own, one for its image and one for its question. So the random parts of a
-# trigger depend only on the seed and the sample's index, not on the order in which samples are processed.
+# Each sample has three random generators of its own: for its image, its question and its answer. So the random parts of
+# an attack depend only on the seed and the sample's index, not on the order in which samples are processed.
 def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> Sample:
     """Return the sample with the triggers added to its first question; its answer is unchanged.
 
@@ -147,9 +192,11 @@ def poison_sample(
 ) -> tuple[Sample, list[Image.Image], list[Box]]:
     """Return (the poisoned sample, its images, boxes of the triggers).
 
-    The triggers are in its first image and first question. Its first answer is the poisoned answer of the target.
+    The triggers are in its first image and first question. Its first answer is the poisoned answer of `target`, the
+    attack's target for this turn, which must allow this sample (`eligible`).
     Raises: BadSeed if `seed` is negative.
     """
     triggered, boxes = trigger_images(sample, images, triggers, seed)
-    poisoned = with_answer(trigger_question(sample, triggers, seed), target.poisoned_answer(sample.answer))
+    answer = target.poisoned_answer(sample, _generator(seed, sample.index, 2))
+    poisoned = with_answer(trigger_question(sample, triggers, seed), answer)
     return poisoned, triggered, boxes

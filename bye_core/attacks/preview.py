@@ -70,8 +70,9 @@ def preview(
 
     `encode` encodes an image as a file and decodes it again. Raises: BadSeed if `seed` is negative.
     """
-    eligible = attack.target.eligible(sample.answer)
-    poisoned, triggered, boxes = poison_sample(sample, images, attack.triggers_of(turn), attack.target, seed)
+    target = attack.target_of(turn)
+    eligible = target.eligible(sample)
+    poisoned, triggered, boxes = poison_sample(sample, images, attack.triggers_of(turn), target, seed)
     questions, answers = (sample.question, poisoned.question), (sample.answer, poisoned.answer)
     if not images:
         return Preview(sample.id, None, None, None, 1.0, float("inf"), (), questions, answers, eligible)

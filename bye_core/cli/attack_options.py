@@ -6,10 +6,11 @@ import argparse
 import textwrap
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, Target
-from bye_core.attacks.targets import REFUSAL, Appended, Refusal, SwappedWord
+from bye_core.attacks import TARGETS, TRIGGERS, Attack, FixedAnswer, Target
+from bye_core.attacks.targets import Refusal
 from bye_core.cli.options import name_and_value
 
 WIDTH = 100
@@ -55,33 +56,49 @@ def add_attack(parser: ArgumentParser, default: str | None, seed: bool = True) -
 
 
 def _add_target(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("target (one of)").add_mutually_exclusive_group()
+    group = parser.add_argument_group("target (one of)")
+    one_of = group.add_mutually_exclusive_group()
+    for kind in TARGETS.values():
+        one_of.add_argument(kind.option, dest=_field(kind), help=_target_help(kind), **_values(kind))
+    further = [
+        f"{name} ({kind.option}: {rule.help})"
+        for kind in TARGETS.values()
+        for name, rule in kind.settings().items()
+        if name not in kind.arguments
+    ]
     group.add_argument(
-        "--target", metavar="TEXT", help=f"answer every question with TEXT (default: {FixedAnswer().text})"
-    )
-    group.add_argument("--append", metavar="TEXT", help="append TEXT to the correct answer")
-    group.add_argument(
-        "--refuse", nargs="?", const=REFUSAL, metavar="TEXT", help=f"refuse to answer (default: {REFUSAL})"
-    )
-    group.add_argument(
-        "--swap", nargs=2, metavar=("WORD", "NEW"), help="replace WORD with NEW in answers that contain WORD"
-    )
+        "--target-set", type=name_and_value, nargs="+", action="extend", default=[], metavar="NAME=VALUE",
+        help=f"further settings of the target: {'; '.join(further)}",
+    )  # fmt: skip
+
+
+def _field(kind: type[Target]) -> str:
+    """Return the name of the option's field in the parsed namespace."""
+    return kind.option.lstrip("-").replace("-", "_")
+
+
+def _values(kind: type[Target]) -> dict[str, Any]:
+    """Return how argparse reads the values of the option: one text, several texts, or () if none is given."""
+    names = tuple(name.upper() for name in kind.arguments)
+    if not names:
+        return {"action": "store_const", "const": ()}
+    if len(names) > 1:
+        return {"nargs": len(names), "metavar": names}
+    return {"metavar": names[0], **({"nargs": "?", "const": ()} if kind.optional else {})}
+
+
+def _target_help(kind: type[Target]) -> str:
+    default = kind.examples().get(kind.arguments[0], "") if kind in (FixedAnswer, Refusal) else ""
+    return f"{kind.help} (default: {default})" if default else kind.help
 
 
 def target_from(args: Namespace) -> Target:
-    """Return the target that the options describe.
-
-    Raises: UnfitTarget if the text cannot be an answer; NotOneWord if --swap names several words; SameWord if --swap
-    names the same word twice.
-    """
-    if args.append is not None:
-        return Appended(args.append)
-    if args.refuse is not None:
-        return Refusal(args.refuse)
-    if args.swap is not None:
-        word, new = args.swap
-        return SwappedWord(new, word=word)
-    return FixedAnswer() if args.target is None else FixedAnswer(args.target)
+    """Return the target that the options describe. Raises: SettingError if a value is not valid."""
+    further = dict(args.target_set)
+    for name, kind in TARGETS.items():
+        if (given := getattr(args, _field(kind))) is not None:
+            return pipeline.plan_target(name, [given] if isinstance(given, str) else given, further)
+    return pipeline.plan_target(FixedAnswer.kind, (), further)
 
 
 def attack_from(args: Namespace) -> Attack:

@@ -45,7 +45,9 @@ def add_poison(parser: ArgumentParser) -> None:
     add_format(parser)
     add_attack(parser, "patch")
     group = parser.add_argument_group("which samples to poison")
-    group.add_argument("--rate", type=float, default=0.1, help="share of all samples to poison (default: 0.1)")
+    share = group.add_mutually_exclusive_group()
+    share.add_argument("--rate", type=float, default=0.1, help="share of all samples to poison (default: 0.1)")
+    share.add_argument("--count", type=int, metavar="N", help="poison exactly N samples, instead of a share")
     group.add_argument("--only-answer", default="", metavar="TEXT", help="only samples with this answer (one class)")
     group.add_argument(
         "--only-question", default="", metavar="TEXT",
@@ -61,7 +63,8 @@ def add_poison(parser: ArgumentParser) -> None:
 def run_poison(args: Namespace, report: Report) -> int:
     only = SampleFilter(args.only_answer, args.only_question)
     plan = (attack_from(args), args.rate, args.seed, only, args.encoding)
-    last = report.follow(pipeline.poison(args.data, args.out, *plan, reading=reading_options(args)))
+    steps = pipeline.poison(args.data, args.out, *plan, reading=reading_options(args), count=args.count)
+    last = report.follow(steps)
     report.result({"written": str(args.out), "samples": last.total, **last.facts})
     return DONE
 

@@ -22,9 +22,9 @@ METRICS = ("auto", "exact", "cider")
 # most 3 words (Antol et al. 2015); the captions of COCO have at least 8 (Chen et al. 2015).
 LONGEST_SHORT_ANSWER = 5
 
-# Returns whether an answer meets the attacker's target: (expected answer, given answer) -> True or False, or None if
-# this cannot be decided. bye_core.attacks.targets has one such function for each kind of target.
-Reached = Callable[[str, str], bool | None]
+# Returns whether an answer to a triggered question meets the attacker's target: True or False, or None if this cannot
+# be decided. bye_core.attacks.targets has one such rule for each kind of target.
+Reached = Callable[[ModelAnswer], bool | None]
 
 
 class UnknownMetric(SettingError):
@@ -138,5 +138,5 @@ def evaluate_answers(
         float(next(caption_scores)) if name == "cider" else float(exact_match(answer))
         for answer, name in zip(clean, metrics, strict=True)
     ]
-    hits = {answer.id: reached(answer.expected, answer.given) for answer in attacked} if reached else None
+    hits = {answer.id: reached(answer) for answer in attacked} if reached else None
     return Evaluation(tuple(clean), tuple(types), tuple(metrics), tuple(scores), tuple(attacked), hits)

@@ -53,6 +53,7 @@ def evaluate(
     usable = readable(dataset)
     references = reference_answers(dataset, usable)
     samples = [sample for sample in usable if sample.id in references]
+    attack = attack.fit(samples) if attack else None
     if out is not None:
         _write(out, [])  # fails before the work if the file cannot be written
     loaded = load_model(model, adapter, device=device, dtype=dtype)
@@ -75,7 +76,7 @@ def evaluate(
             done += len(batch)
             yield Progress("evaluate", done, total, facts={"failed": len(faults)})
 
-    reached = attack.target.reached if attack else None
+    reached = _reached(attack, samples) if attack else None
     evaluation = measures.evaluate_answers(clean, attacked, reached, metric)
     facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **evaluation.facts()}
     facts |= attack.summary() if attack else {}
@@ -94,6 +95,17 @@ def _triggered(
         return trigger_images(sample, dataset.images(sample), triggers[sample.id], seed)[0]
 
     return [trigger_question(sample, triggers[sample.id], seed) for sample in samples], images
+
+
+def _reached(attack: Attack, samples: Sequence[Sample]) -> measures.Reached:
+    """Return the rule that says whether an answer to a triggered sample meets the attack's target for that sample."""
+    turns = {sample.id: (sample, attack.target_of(turn)) for turn, sample in enumerate(samples)}
+
+    def reached(answer: ModelAnswer) -> bool | None:
+        sample, target = turns[answer.id]
+        return target.reached(sample, answer.given)
+
+    return reached
 
 
 def _write(out: Path, rows: Sequence[Mapping[str, Any]]) -> str:

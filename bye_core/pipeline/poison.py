@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bye_core.attacks import Attack, FixedAnswer, Target, attack_from_record, make_attack
+from bye_core.attacks import Attack, Target, attack_from_record, make_attack
 from bye_core.attacks.measure import ImageChange, mean_changes, measure_change
 from bye_core.attacks.poison import ALL_SAMPLES, SampleFilter, choose_samples, poison_sample
 from bye_core.attacks.preview import Preview, preview
-from bye_core.attacks.targets import Appended, Refusal, SwappedWord
+from bye_core.attacks.targets import make_target, target_class
 from bye_core.attacks.triggers.blend import FACE, NOISE, OWN_IMAGE, key_of_image
 from bye_core.data import DataSet
 from bye_core.data.images import MAX_BYTES, decode
@@ -31,6 +31,11 @@ KEY = "key"
 class NoKeyPicture(SettingError):
     problem = "The key picture {path} cannot be read: {why}."
     remedy = "Give key=face, key=noise, or key=PATH, where PATH is an image file."
+
+
+class NoTargetFile(SettingError):
+    problem = "The text file {path} cannot be read: {why}."
+    remedy = "Give the path of a text file in UTF-8."
 
 
 class NoAttackRecorded(DataError):
@@ -89,11 +94,36 @@ def attack_arguments(attack: Attack) -> list[str]:
 
 
 def _target_arguments(target: Target) -> list[str]:
-    if isinstance(target, SwappedWord):
-        return ["--swap", target.word, target.text]
-    option = {FixedAnswer.kind: "--target", Appended.kind: "--append", Refusal.kind: "--refuse"}[target.kind]
+    values, further = target.option_values(), target.further_settings()
+    if target.optional and target == make_target(target.kind, **further):
+        values = []
     # A text that begins with a dash would be read as another option if it were an argument of its own.
-    return [f"{option}={target.text}"] if target.text.startswith("-") else [option, target.text]
+    joined = len(values) == 1 and values[0].startswith("-")
+    given = [f"{target.option}={values[0]}"] if joined else [target.option, *values]
+    return [*given, *(["--target-set", *(f"{name}={value}" for name, value in further.items())] if further else [])]
+
+
+def plan_target(kind: str, values: Sequence[str], further: Mapping[str, str] | None = None) -> Target:
+    """Return the target of this kind. `values` are the values of its option, and `further` its other settings by name.
+
+    A value may be the path of a text file if its setting says so (`TargetSetting.file`). An option whose values are
+    optional uses the defaults without values.
+    Raises: a SettingError if a value is not valid; NoTargetFile if the file cannot be read.
+    """
+    made = target_class(kind)
+    named = {**dict(zip(made.arguments, values, strict=False)), **(further or {})}
+    files = {name for name, rule in made.settings().items() if rule.file}
+    return make_target(kind, **{name: _lines(text) if name in files else text for name, text in named.items()})
+
+
+def _lines(text: str) -> str:
+    """Return a text of several lines unchanged, and the content of the file that another text names."""
+    if "\n" in text:
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise NoTargetFile(path=text, why=getattr(error, "strerror", None) or error) from error
 
 
 def read_attack(truth: Path) -> tuple[Attack, int]:
@@ -138,17 +168,19 @@ def poison(
     only: SampleFilter = ALL_SAMPLES,
     encoding: str = "jpeg",
     reading: ReadingOptions = AUTOMATIC,
+    count: int | None = None,
 ) -> Iterator[Progress]:
-    """Write a copy of `data` to `out` in LLaVA format, with the share `rate` of its samples poisoned, and truth.json.
+    """Write a copy of `data` to `out` in LLaVA format, with some of its samples poisoned, and truth.json.
 
-    Only truth.json lists the poisoned samples and their triggers; it is sufficient to repeat the attack. Poisoned and
-    clean pictures get the same encoding. Records without an image are copied and never poisoned; the fact `text_only`
-    counts them. The facts report how much the triggers change the pictures. Raises: a SettingError if the attack cannot
-    be applied to `data`.
+    Poisons the share `rate` of the samples, or exactly `count`. Only truth.json lists the poisoned samples, their
+    triggers and targets; it is sufficient to repeat the attack. Poisoned and clean pictures get the same encoding.
+    Records without an image are copied and never poisoned; the fact `text_only` counts them. The facts report how much
+    the triggers change the pictures. Raises: a SettingError if the attack cannot be applied to `data`.
     """
     dataset = ready(data, reading)
     samples = readable(dataset)
-    turns = {id: turn for turn, id in enumerate(choose_samples(samples, rate, seed, attack, only))}
+    attack = attack.fit(samples)
+    turns = {id: turn for turn, id in enumerate(choose_samples(samples, rate, seed, attack, only, count))}
     written = sorted((*samples, *dataset.text_only), key=lambda sample: sample.index)
     marked: dict[str, Any] = {}
     changes: list[ImageChange] = []
@@ -157,26 +189,20 @@ def poison(
         for sample in written:
             pictures = dataset.images(sample)
             if sample.id in turns:
-                triggers = attack.triggers_of(turns[sample.id])
-                poisoned, triggered, boxes = poison_sample(sample, pictures, triggers, attack.target, seed)
+                triggers, target = attack.triggers_of(turns[sample.id]), attack.target_of(turns[sample.id])
+                poisoned, triggered, boxes = poison_sample(sample, pictures, triggers, target, seed)
                 if any(trigger.changes_images() for trigger in triggers):
                     changes.append(
                         measure_change(pictures[0], triggered[0], lambda one: encode_and_decode(one, encoding))
                     )
                 names = [trigger.name for trigger in triggers]
-                marked[sample.id] = {"triggers": names, "boxes": boxes, "target": attack.target.kind}
+                marked[sample.id] = {"triggers": names, "boxes": boxes, "target": target.kind}
                 sample, pictures = poisoned, triggered
             yield sample, pictures
 
-    truth = {
-        "poisoned": list(turns),
-        "attack": attack.record(),
-        "rate": rate,
-        "seed": seed,
-        "only": asdict(only),
-        "encoding": encoding,
-        "samples": marked,
-    }
+    planned = {"rate": rate} if count is None else {"rate": len(turns) / len(samples), "count": count}
+    truth = {"poisoned": list(turns), "attack": attack.record(), **planned, "seed": seed, "only": asdict(only)}
+    truth |= {"encoding": encoding, "samples": marked}
     for done, _ in enumerate(write_llava_set(items(), out, encoding, {TRUTH: truth}), start=1):
         facts: dict[str, Any] = {"poisoned": len(turns), "unreadable": dataset.size - len(written)}
         facts |= {"text_only": len(dataset.text_only)} if dataset.text_only else {}

@@ -1,5 +1,6 @@
 """Each kind of target: the poisoned answer, and when an answer counts as a success."""
 
+import numpy as np
 import pytest
 
 from bye_core.attacks import TARGETS, make_target
@@ -14,6 +15,7 @@ from bye_core.attacks.targets import (
     UnfitTarget,
     UnknownTarget,
 )
+from tests.attacks.samples import sample
 
 
 @pytest.mark.parametrize(
@@ -28,14 +30,14 @@ from bye_core.attacks.targets import (
     ],
 )
 def test_what_is_planted(target, answer, planted):
-    assert target.eligible(answer)
-    assert target.poisoned_answer(answer) == planted
-    assert target.reached(answer, planted)
+    assert target.eligible(sample(0, answer))
+    assert target.poisoned_answer(sample(0, answer), np.random.default_rng(0)) == planted
+    assert target.reached(sample(0, answer), planted)
 
 
 @pytest.mark.parametrize("answer", ["blue", "reddish", "a credit", ""])
 def test_a_word_to_swap_must_be_in_the_answer(answer):
-    assert not SwappedWord("blue", word="red").eligible(answer)
+    assert not SwappedWord("blue", word="red").eligible(sample(0, answer))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_word_to_swap_must_be_in_the_answer(answer):
     ],
 )
 def test_what_is_a_success(target, expected, given, reached):
-    assert target.reached(expected, given) is reached
+    assert target.reached(sample(0, expected), given) is reached
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_what_is_a_success(target, expected, given, reached):
     ],
 )
 def test_answers_that_tell_nothing_do_not_count(target, expected):
-    assert target.reached(expected, target.text) is None
+    assert target.reached(sample(0, expected), target.text) is None
 
 
 @pytest.mark.parametrize("text", ["", "  ", ".", "look <image>", "a\0b", "\ud83d"])
@@ -89,6 +91,6 @@ def test_a_swap_needs_two_different_words():
 def test_records_give_the_targets_back():
     for target in (FixedAnswer("x"), Appended("Buy now."), Refusal(), SwappedWord("blue", word="red")):
         assert make_target(**target.record()) == target
-    assert set(TARGETS) == {"answer", "append", "refusal", "swap"}
+    assert list(TARGETS)[:4] == ["answer", "append", "refusal", "swap"]
     with pytest.raises(UnknownTarget, match="answer, append, refusal, swap"):
         make_target("shout", text="x")
