@@ -27,6 +27,7 @@ from bye_core.pipeline.poison import (
     poison,
     preview_poison,
     read_attack,
+    target_arguments,
 )
 from bye_core.pipeline.report import report
 from bye_core.pipeline.scan import BATCH, ScanSettings, failed, scan
@@ -87,5 +88,6 @@ __all__ = [
     "scanned_reading",
     "score_run",
     "settings_arguments",
+    "target_arguments",
     "undo",
 ]

@@ -90,10 +90,11 @@ def attack_arguments(attack: Attack) -> list[str]:
             elif value != getattr(usual, setting):
                 settings.append(f"{trigger.name}.{setting}={value}")
     given = ["--trigger", *names, *(["--mix"] if attack.mix else []), *size]
-    return [*given, *(["--set", *settings] if settings else []), *_target_arguments(attack.target)]
+    return [*given, *(["--set", *settings] if settings else []), *target_arguments(attack.target)]
 
 
-def _target_arguments(target: Target) -> list[str]:
+def target_arguments(target: Target) -> list[str]:
+    """Return the command-line arguments that describe `target`. What it took from a data set (`fit`) is not in them."""
     values, further = target.option_values(), target.further_settings()
     if target.optional and target == make_target(target.kind, **further):
         values = []

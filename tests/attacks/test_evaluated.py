@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bye_core import pipeline
+from bye_core.attacks import make_target
 from bye_core.attacks.targets import SwappedWord
 from bye_core.cli import main
 from bye_core.records import ModelAnswer
@@ -63,3 +64,21 @@ def test_a_truth_file_names_the_attack(test_set, asked, tmp_path, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert asked[3:] == [("what color?", True), ("what color? Thank you!", False), ("what color?", True)]
     assert (facts["asr"], facts["trigger"], facts["target"]) == (0.0, "patch or suffix", "Buy now.")
+
+
+def test_each_of_two_targets_counts_on_its_own_questions(test_set, asked):
+    """The stand-in says "pink" for red if the patch and "Hello!" are there; here each question has only one trigger."""
+    attack = pipeline.plan_attack(
+        ["patch", "prefix"], target=pipeline.plan_target("two", ["answer=blue", "swap=red pink"])
+    )
+    facts = list(pipeline.evaluate("m", test_set, attack=attack))[-1].facts
+    assert [question for question, _ in asked[3:]] == ["what color?", "Hello! what color?", "what color?"]
+    # "red" does not become "blue"; the correct answer "blue" lacks "red"; "red and green" does not become "blue".
+    assert (facts["asr"], facts["asr_samples"], facts["target"]) == (0.0, 2, "blue or pink")
+
+
+def test_answers_that_the_truth_does_not_hold_are_taken_from_the_test_set(test_set, asked):
+    facts = list(pipeline.evaluate("m", test_set, attack=pipeline.plan_attack(["patch"], target=make_target("flip"))))[
+        -1
+    ].facts
+    assert (facts["asr"], facts["asr_samples"], facts["target"]) == (0.0, 2, "red")

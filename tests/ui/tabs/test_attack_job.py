@@ -63,8 +63,10 @@ def visible(update, part):
 
 
 def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
-    assert set(attack_job.TARGET_WORDS) == set(TARGETS)
-    assert page.read_form(tuple(values(parts))) == Form(settings=attack_job.DEFAULTS)
+    assert [kind for _, kind in tab.TARGET_CHOICES] == list(TARGETS)
+    form = page.read_form(tuple(values(parts)))
+    assert form == Form(settings=attack_job.DEFAULTS, target=form.target)
+    assert attack_from(build_parser().parse_args(["poison", "DATA", "--out", "x"])) == attack_job.attack_of(form)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +74,24 @@ def test_the_form_has_every_target_and_starts_as_the_command_line_does(parts):
     [
         Form(),
         Form(("blend", "prefix"), True, settings={"blend.a": 0.5, "blend.key": "noise", "prefix.text": "-Hey you"}),
-        Form(kind="append", text="-Visit 'me'."),
-        Form(kind="refusal", text="No."),
-        Form(kind="refusal", text=REFUSAL),
-        Form(kind="swap", text="four", word="two", only_answer="two", only_question="how many", rate=0.25, seed=7),
+        Form(kind="append", target={"text": "-Visit 'me'."}),
+        Form(kind="refusal", target={"text": "No."}),
+        Form(kind="refusal", target={"text": REFUSAL}),
+        Form(
+            kind="swap",
+            target={"text": "four", "word": "two"},
+            only_answer="two",
+            only_question="how many",
+            rate=0.25,
+            seed=7,
+        ),
+        Form(kind="one-kind", target={"text": "", "question": " how many "}, count=3),
+        Form(kind="one-kind", target={"text": "-one", "question": "a=b c"}),
+        Form(kind="flip"),
+        Form(kind="paraphrase"),
+        Form(kind="paraphrase", target={"wordings": "\n".join(f"No, {word}." for word in "abcdefghijkl")}),
+        Form(kind="other-question", target={"question": "-what"}),
+        Form(("patch", "blend"), kind="two", target={"first": "append=Buy now.", "second": "swap=red blue"}),
     ],
 )
 def test_the_command_means_what_the_form_does(workspace, mine, form, tmp_path):
@@ -83,7 +99,7 @@ def test_the_command_means_what_the_form_does(workspace, mine, form, tmp_path):
     command = attack_job.arguments(form, attack, origin, tmp_path / "out")
     args = build_parser().parse_args(["poison", *command])
     assert attack_from(args) == attack
-    assert (args.rate, args.seed, args.encoding) == (form.rate, form.seed, "jpeg")
+    assert (args.rate, args.count, args.seed, args.encoding) == (form.rate, form.count, form.seed, "jpeg")
     assert (args.only_answer, args.only_question) == (form.only_answer, form.only_question)
     assert (args.data, args.out) == (mine, tmp_path / "out")
 
@@ -117,9 +133,39 @@ def test_the_form_shows_what_the_chosen_triggers_have(parts, mine):
     assert visible(shown, parts.named()["mix"])
 
 
+def test_the_form_shows_what_the_chosen_target_has(parts, mine):
+    named = parts.named()
+    for kind, target in TARGETS.items():
+        changed = values(parts, kind=kind, word="two", triggers=["patch", "blend"])
+        shown = page.preview(parts, Session(VISITOR, data=mine), page.Watch(), *changed)
+        there = [name for name in attack_job.TARGET_SETTINGS if visible(shown, named[name])]
+        assert set(there) == set(target.settings()), kind
+        for name in there:
+            assert shown[named[name]].label == target.settings()[name].label
+
+
+def test_another_kind_of_target_brings_its_examples_and_keeps_what_was_typed(parts):
+    named, start = parts.named(), [parts.named()[name].value for name in attack_job.TARGET_SETTINGS]
+    texts = dict(zip(attack_job.TARGET_SETTINGS, start, strict=True))
+    assert page.choose_target(parts, "append", *start)[named["text"]] == "Visit example.com."
+    mine = page.choose_target(parts, "append", *{**texts, "text": "Mine."}.values())
+    assert mine[named["text"]] == gr.skip()
+    assert page.choose_target(parts, "one-kind", *start)[named["text"]] == ""
+
+
+def test_an_exact_number_of_samples_is_poisoned(parts, mine):
+    shown = page.enter(parts, Session(VISITOR, data=mine), page.Watch(), *values(parts, count=5))
+    assert "1 to 3 of the 5 samples to poison" in shown[parts.count]
+    assert "--count 5" in shown[parts.command].value
+    assert "--rate" not in shown[parts.command].value
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"kind": "two"}, "needs 2 triggers"),
+        ({"kind": "paraphrase", "wordings": "No."}, "1 different wordings are too few"),
+        ({"count": 21}, "is not a whole number from 0 to 20"),
         ({"triggers": []}, "Choose a trigger"),
         ({"kind": "swap"}, "Enter the word to replace"),
         ({"rate": None}, "is not a number from 0 to 1"),

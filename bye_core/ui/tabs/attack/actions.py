@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from bye_core.attacks import TARGETS
+from bye_core.attacks.targets import TargetSetting
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
@@ -19,10 +21,9 @@ from bye_core.ui.tabs.attack.job import Form
 from bye_core.ui.workspace import Workspace, workspace_of
 
 NO_TRIGGER = "Choose a trigger to preview it on samples."
-NO_WORD = "Enter the word to replace. Only samples with this word in the answer can be poisoned."
 
-
-FIELD_NAMES = (*(name for name in Form.__dataclass_fields__ if name != "settings"), *attack_job.SETTINGS)
+OWN_FIELDS = tuple(name for name in Form.__dataclass_fields__ if name not in ("settings", "target"))
+FIELD_NAMES = (*OWN_FIELDS, *attack_job.TARGET_SETTINGS, *attack_job.SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Watch:
 class Parts(events.Parts):
     """The components of the tab.
 
-    fields  the form: the fields of job.Form except `settings`, then the settings in the order of job.SETTINGS
+    fields  the form: the fields of job.Form in OWN_FIELDS, then the settings of targets and those of triggers
     due     a counter that is raised when the preview must be drawn again
     """
 
@@ -73,11 +74,13 @@ class Parts(events.Parts):
 def read_form(values: tuple[Any, ...]) -> Form:
     own = dict(zip(FIELD_NAMES, values, strict=True))
     settings = {name: own.pop(name) for name in attack_job.SETTINGS}
-    texts = {name: value or "" for name, value in own.items() if name in ("text", "word", "name")}
-    texts |= {name: own[name] or "" for name in ("only_answer", "only_question")}
-    # An empty rate becomes NaN, which is refused later; an empty seed becomes 0.
+    target = {name: own.pop(name) or "" for name in attack_job.TARGET_SETTINGS}
+    texts = {name: own[name] or "" for name in ("name", "only_answer", "only_question")}
+    # An empty rate becomes NaN, which is refused later; an empty seed becomes 0, and an empty count means the rate.
     numbers = {"rate": own["rate"] if own["rate"] is not None else float("nan"), "seed": int(own["seed"] or 0)}
-    return Form(**{**own, **texts, **numbers, "triggers": tuple(own["triggers"] or ()), "settings": settings})
+    numbers["count"] = None if own["count"] is None else int(own["count"])
+    lists = {"triggers": tuple(own["triggers"] or ()), "target": target, "settings": settings}
+    return Form(**{**own, **texts, **numbers, **lists})
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
@@ -107,12 +110,13 @@ def preview(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
     except ByeError as error:
         return fields | _no_preview(parts, alert(error)) | {parts.data: "", parts.choose: gr.Button(visible=True)}
     update = fields | {parts.data: data_sets.data_line(origin.name), parts.choose: gr.Button(visible=False)}
-    if not form.triggers or (form.kind == "swap" and not form.word.strip()):
-        return update | _no_preview(parts, note(NO_WORD if form.triggers else NO_TRIGGER))
+    if words := form.missing() if form.triggers else NO_TRIGGER:
+        return update | _no_preview(parts, note(words))
     try:
         attack = attack_job.attack_of(form)
         dataset = attack_job.open_source(workspace, origin)
-        ids = attack_job.chosen_samples(dataset, form, attack)
+        fitted = attack.fit(dataset.samples)
+        ids = attack_job.chosen_samples(dataset, form, fitted)
     except ByeError as error:
         return update | _no_preview(parts, alert(error))
     page = watch.page % attack_job.pages(ids)
@@ -123,7 +127,7 @@ def preview(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
         parts.start: gr.Button(interactive=True),
         parts.count: note(_count(page, len(ids), len(dataset.samples))),
         parts.others: gr.Button(visible=attack_job.pages(ids) > 1),
-        parts.cards: preview_card.cards(attack_job.previews(dataset, form, attack, ids, page)),
+        parts.cards: preview_card.cards(attack_job.previews(dataset, form, fitted, ids, page)),
         parts.watch: replace(watch, page=page),
     }
     return update
@@ -131,7 +135,7 @@ def preview(parts: Parts, session: Session, watch: Watch, *values: Any) -> Updat
 
 def _count(page: int, chosen: int, total: int) -> str:
     if not chosen:
-        return f"This rate poisons none of the {total:,} samples."
+        return f"This setting poisons none of the {total:,} samples."
     first, last = page * attack_job.SHOWN + 1, min((page + 1) * attack_job.SHOWN, chosen)
     return f"{first:,} to {last:,} of the {chosen:,} samples to poison, out of {total:,}"
 
@@ -142,21 +146,30 @@ def _no_preview(parts: Parts, words: str) -> Update:
 
 
 def _visible_fields(parts: Parts, form: Form) -> Update:
-    """Show only the settings of the chosen triggers, and the word to replace only for a swap."""
-    named = parts.named()
+    """Show only the settings of the chosen triggers and target."""
+    named, rules = parts.named(), TARGETS[form.kind].settings()
     shown = {named[name]: gr.update(visible=name in form.trigger_settings()) for name in attack_job.SETTINGS}
-    swap = form.kind == "swap"
-    return shown | {
-        named["mix"]: gr.Checkbox(visible=len(form.triggers) > 1),
-        named["word"]: gr.Textbox(visible=swap),
-        named["text"]: gr.Textbox(label="New word" if swap else "Target text"),
-    }
+    for name in attack_job.TARGET_SETTINGS:
+        rule = rules.get(name)
+        shown[named[name]] = (
+            gr.Textbox(visible=False) if rule is None else gr.Textbox(visible=True, **field_words(rule))
+        )
+    return shown | {named["mix"]: gr.Checkbox(visible=len(form.triggers) > 1)}
 
 
-def choose_target(parts: Parts, kind: str, text: str) -> Update:
-    """Fill in the default text for the chosen kind of target, unless the user has changed the text."""
-    usual = [words for _, words in attack_job.TARGET_WORDS.values()]
-    return {parts.named()["text"]: attack_job.TARGET_WORDS[kind][1] if not text or text in usual else gr.skip()}
+def field_words(rule: TargetSetting) -> dict[str, Any]:
+    """Return the label, the explanation and the height of the field of a target's setting."""
+    return {"label": rule.label, "info": rule.help or None, "lines": rule.lines, "max_lines": max(2, rule.lines)}
+
+
+def choose_target(parts: Parts, kind: str, *values: str) -> Update:
+    """Fill in the example texts of the chosen kind of target, except in fields that the user has changed."""
+    examples, update = TARGETS[kind].examples(), {}
+    for name, value in zip(attack_job.TARGET_SETTINGS, values, strict=True):
+        known = [other.examples()[name] for other in TARGETS.values() if name in other.settings()]
+        changed = bool(value) and value not in known
+        update[parts.named()[name]] = gr.skip() if changed or name not in examples else examples[name]
+    return update
 
 
 def next_samples(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
-from bye_core.attacks import TRIGGERS, Attack, make_target
+from bye_core.attacks import TARGETS, TRIGGERS, Attack, make_target
 from bye_core.attacks.poison import SampleFilter, choose_samples
 from bye_core.attacks.preview import Preview
-from bye_core.attacks.targets import REFUSAL
 from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.data import DataSet, load_dataset
 from bye_core.errors import ByeError
@@ -28,14 +27,8 @@ KIND = "poison"
 CLEAN = demo_run.DEMO / "data" / "clean.json"
 SHOWN = 3  # number of samples on a page of previews
 LONGEST_SIDE = 1024  # pixels; larger images are scaled down for the preview
-# Label of each kind of target, and the text that it starts with.
-TARGET_WORDS = {
-    "answer": ("the same answer to every question", "Backdoor Attack!"),
-    "append": ("a sentence after the correct answer", "Visit example.com."),
-    "refusal": ("a refusal", REFUSAL),
-    "swap": ("another word in place of one word", "blue"),
-}
-TARGET_FLAGS = {"answer": "--target", "append": "--append", "refusal": "--refuse"}
+# The names of all settings of targets. Targets share a field if they have a setting of the same name.
+TARGET_SETTINGS = tuple(dict.fromkeys(name for kind in TARGETS.values() for name in kind.settings()))
 # Every setting of every trigger, as "blend.a".
 SETTINGS = {f"{name}.{setting}": rule for name, kind in TRIGGERS.items() for setting, rule in kind.settings().items()}
 DEFAULTS = {f"{name}.{one}": getattr(kind(), one) for name, kind in TRIGGERS.items() for one in kind.settings()}
@@ -44,14 +37,19 @@ _clean = Cache(1)
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the Attack tab. `settings` uses the names in SETTINGS; `word` is the word to swap."""
+    """The fields of the Attack tab.
+
+    target    settings of targets by name; those that the kind of target does not have are ignored
+    count     number of samples to poison; None: the share `rate` of the samples
+    settings  settings of triggers by the names in SETTINGS
+    """
 
     triggers: tuple[str, ...] = ("patch",)
     mix: bool = False
     kind: str = "answer"
-    text: str = TARGET_WORDS["answer"][1]
-    word: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
     rate: float = 0.1
+    count: int | None = None
     seed: int = 0
     only_answer: str = ""
     only_question: str = ""
@@ -63,6 +61,16 @@ class Form:
     def sample_filter(self) -> SampleFilter:
         """The filter that selects the samples that may be poisoned."""
         return SampleFilter(self.only_answer.strip(), self.only_question.strip())
+
+    def target_settings(self) -> dict[str, str]:
+        """Return the settings of the chosen kind of target."""
+        examples = TARGETS[self.kind].examples()
+        return {name: str(self.target.get(name, example)).strip() for name, example in examples.items()}
+
+    def missing(self) -> str:
+        """Return what to enter first; "" if no text field of the target is empty by mistake."""
+        rules, values = TARGETS[self.kind].settings(), self.target_settings()
+        return next((rule.missing for name, rule in rules.items() if rule.missing and not values[name]), "")
 
     def trigger_settings(self) -> dict[str, Any]:
         """Return the settings of the chosen triggers."""
@@ -115,14 +123,16 @@ def attack_of(form: Form) -> Attack:
     key = str(settings.get("blend.key", FACE))
     if hosted() and key not in (FACE, NOISE):
         raise NotHere(what="A key image from the server's disk", instead="Choose the face or noise.")
-    word = {"word": form.word.strip()} if form.kind == "swap" else {}
-    target = make_target(form.kind, text=form.text, **word)
+    target = make_target(form.kind, **form.target_settings())
     return pipeline.plan_attack(form.triggers, settings, target, form.mix)
 
 
 def chosen_samples(dataset: DataSet, form: Form, attack: Attack) -> tuple[str, ...]:
-    """Return the ids of the samples to poison. Raises: SettingError if the rate, seed or filter is not valid."""
-    return choose_samples(dataset.samples, form.rate, form.seed, attack, form.sample_filter)
+    """Return the ids of the samples to poison. The attack must be fitted to the data set (`Attack.fit`).
+
+    Raises: SettingError if the rate, count, seed or filter is not valid.
+    """
+    return choose_samples(dataset.samples, form.rate, form.seed, attack, form.sample_filter, form.count)
 
 
 def previews(
@@ -154,13 +164,9 @@ def arguments(form: Form, attack: Attack, origin: Source, out: Path | str) -> li
     differs = [name for name, value in _settings(attack).items() if value != DEFAULTS[name]]
     # The settings of the form, as they were typed: the attack holds a whole image instead of its path.
     options += ["--set", *(f"{name}={form.trigger_settings()[name]}" for name in differs)] if differs else []
-    if form.kind == "swap":
-        options += ["--swap", form.word.strip(), form.text]
-    elif (form.kind, form.text) == ("refusal", REFUSAL):
-        options += ["--refuse"]
-    else:
-        options += _option(TARGET_FLAGS[form.kind], form.text)
-    options += ["--rate", f"{form.rate:g}", "--seed", str(form.seed)]
+    options += pipeline.target_arguments(attack.target)
+    options += ["--rate", f"{form.rate:g}"] if form.count is None else ["--count", str(form.count)]
+    options += ["--seed", str(form.seed)]
     for flag, text in (("--only-answer", form.sample_filter.answer), ("--only-question", form.sample_filter.question)):
         options += _option(flag, text) if text else []
     return [*options, "--encoding", form.encoding, "--out", str(out)]
@@ -181,6 +187,7 @@ def start(workspace: Workspace, form: Form, origin: Source) -> jobs.Job:
     if hosted():
         raise NotHere(what="Writing poisoned sets", instead="Copy the command and run it on your own machine.")
     attack = attack_of(form)
-    chosen_samples(open_source(workspace, origin), form, attack)
+    dataset = open_source(workspace, origin)
+    chosen_samples(dataset, form, attack.fit(dataset.samples))
     out = new_folder(workspace, form, origin)
     return start_job(workspace, out.name, KIND, arguments(form, attack, origin, out))

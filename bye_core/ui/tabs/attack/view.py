@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.attacks import TRIGGERS
+from bye_core.attacks import TARGETS, TRIGGERS
 from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
@@ -25,7 +25,7 @@ INTRO = (
 OFF = "Writing poisoned sets is off on this public demo. Run the command on your own machine."
 TRIGGER_CHOICES = [(f"{name}: {kind.description}", name) for name, kind in TRIGGERS.items()]
 DEFAULT = attack_job.Form()
-TARGET_CHOICES = [(words, kind) for kind, (words, _) in attack_job.TARGET_WORDS.items()]
+TARGET_CHOICES = [(target.label, kind) for kind, target in TARGETS.items()]
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:
@@ -85,25 +85,23 @@ def _form() -> tuple[Any, ...]:
     with gr.Row(elem_classes="bye-form"):
         settings = [_setting(name, rule) for name, rule in attack_job.SETTINGS.items()]
     kind = gr.Dropdown(TARGET_CHOICES, value=DEFAULT.kind, label="Target", interactive=True, elem_id="attack-kind")
-    with gr.Row():
-        word = gr.Textbox(
-            DEFAULT.word, label="Word to replace", visible=False, max_lines=1, min_width=120, interactive=True,
-            elem_id="attack-word",
-        )  # fmt: skip
-        text = gr.Textbox(
-            DEFAULT.text, label="Target text", max_lines=2, min_width=120, interactive=True, elem_id="attack-text"
-        )
+    with gr.Row(elem_classes="bye-form"):
+        target = [_target_setting(name) for name in attack_job.TARGET_SETTINGS]
     with gr.Row():
         rate = gr.Number(
             DEFAULT.rate, label="Poison rate", info="share of the samples", min_width=120, interactive=True,
             elem_id="attack-rate",
+        )  # fmt: skip
+        count = gr.Number(
+            DEFAULT.count, label="Number of samples", info="instead of the rate", precision=0, minimum=0,
+            min_width=120, interactive=True, elem_id="attack-number",
         )  # fmt: skip
         seed = gr.Number(
             DEFAULT.seed, label="Seed", info="of the choice of samples", precision=0, minimum=0, min_width=120,
             interactive=True, elem_id="attack-seed",
         )  # fmt: skip
     answer, question, encoding, name = _more()
-    return (triggers, mix, kind, text, word, rate, seed, answer, question, encoding, name, *settings)
+    return (triggers, mix, kind, rate, count, seed, answer, question, encoding, name, *target, *settings)
 
 
 def _more() -> tuple[Any, ...]:
@@ -128,6 +126,16 @@ def _more() -> tuple[Any, ...]:
                 visible=not hosted(), elem_id="attack-name",
             )  # fmt: skip
     return answer, question, encoding, name
+
+
+def _target_setting(name: str) -> gr.Textbox:
+    """Return the field of the targets' setting `name`, as the default kind of target has it, if it does."""
+    kind = TARGETS[DEFAULT.kind]
+    owner = kind if name in kind.settings() else next(one for one in TARGETS.values() if name in one.settings())
+    return gr.Textbox(
+        owner.examples()[name], visible=owner is kind, min_width=180, interactive=True,
+        elem_id=f"attack-target-{name}", **actions.field_words(owner.settings()[name]),
+    )  # fmt: skip
 
 
 def _setting(name: str, rule: Setting) -> Any:
@@ -157,8 +165,8 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.opened.change(bind(actions.change_session), [*known, parts.due], parts.due, **QUIET)
     parts.due.change(bind(actions.enter), [*known, *fields], outputs, **drawing)
     frame.pulse.tick(bind(actions.refresh), known, outputs, **QUIET)
-    kind, text = named["kind"], named["text"]
-    kind.input(bind(actions.choose_target), [kind, text], [text], **QUIET)
+    kind, target = named["kind"], [named[name] for name in attack_job.TARGET_SETTINGS]
+    kind.input(bind(actions.choose_target), [kind, *target], target, **QUIET)
     gr.on(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], outputs,
         trigger_mode="always_last", **drawing,
