@@ -40,6 +40,7 @@ MODULES = (
     "tcap",
     "cleansight",
     "loss",
+    "surprise",
     "spectral",
     "activation",
     "random",
