@@ -20,7 +20,7 @@ function obstacle(reason) {
     const to = { 'data-tab': tab, 'data-statement': statement, 'data-of': of };
     return h('button', { type: 'button', class: 'bye-link', ...to }, label);
   });
-  return [h('p', {}, reason.reason), h('p', {}, ...buttons.flatMap((mend) => [mend, ' ']))];
+  return [h('p', {}, reason.reason), h('p', {}, ...buttons.flatMap((mend, k) => (k ? [' or state: ', mend] : [mend])))];
 }
 
 // Shows a short confirmation under the buttons.

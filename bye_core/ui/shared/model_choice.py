@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bye_core import runs
 from bye_core.data.location import HUB_NAME
 from bye_core.errors import ByeError, ModelError
-from bye_core.train.settings import CARD, finished
+from bye_core.train.settings import CARD, finished, training_facts
 from bye_core.ui import demo_run
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
@@ -52,6 +53,18 @@ def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:
     for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, workspace.adapters)):
         choices += [(label + name, prefix + name) for name in _finished(root)]
     return choices
+
+
+def adapter_trained_on(workspace: Workspace, digest: Callable[[], str]) -> str:
+    """Return the value of the newest adapter in the workspace that was trained on a data set, "" if there is none.
+
+    `digest` returns the digest of the data set; it is called only if there are adapters.
+    """
+    cards = [workspace.adapters / name / CARD for name in _finished(workspace.adapters)]
+    cards = sorted((card for card in cards if card.is_file()), key=lambda card: -card.stat().st_mtime)
+    wanted = digest() if cards else ""
+    matching = (card.parent for card in cards if (training_facts(card.parent) or {}).get("data_digest") == wanted)
+    return next((f"{MINE}{folder.name}" for folder in matching), "")
 
 
 def _finished(root: Path) -> list[str]:

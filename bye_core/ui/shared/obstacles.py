@@ -37,6 +37,7 @@ UNKNOWN_TUNING = ("not_finetuned", "unknown_adapter", "other_data")
 UNFINISHED = ("incomplete_scan", "nothing_scanned", "few_samples")
 # What a button does with the statement of the user: store it, withdraw it, or only detect again.
 TUNED, WITHDRAWN, AGAIN = "yes", "no", "again"
+OR_STATE = "or state: "  # before the button of the statement
 STATEMENT = "The model was fine-tuned on this data set"
 # What the result of a scan will be, said before it starts.
 EXPECTED = {
@@ -84,6 +85,7 @@ def obstacle_html(detection: Detection | None, run: str) -> str:
 def button_html(found: Iterable[dict[str, str]]) -> str:
     """Return the HTML of buttons of `buttons`."""
     return " ".join(
+        f"{OR_STATE if button.get('statement') == TUNED else ''}"
         f"<button type='button' class='bye-link' {_attributes(button)}>{escape(button['label'])}</button>"
         for button in found
     )

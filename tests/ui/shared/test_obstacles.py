@@ -20,8 +20,7 @@ from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.tabs.export import summary
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.tabs.review import answers
-from bye_core.ui.tabs.scan import actions as scan_actions
-from bye_core.ui.tabs.scan import run_list
+from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import workspace_of
 
 NOTHING = {"tau": 1e9}  # a setting of bye with which it flags nothing
@@ -62,7 +61,7 @@ def test_every_page_says_not_tested_with_the_reason_and_the_button(untested):
     assert "bye-open'>Not tested" in top.replace('"', "'")
     pages = [
         top,
-        scan_actions._result(opened.detection, "made"),
+        outcome.result(opened.detection, "made"),
         summary.summary(summary.Counts(120, 0, {}, 0, 0), opened.detection, "made"),
     ]
     for page in pages:
@@ -125,13 +124,11 @@ def test_no_evidence_of_an_earlier_version_is_not_tested_until_it_is_detected_ag
 def test_a_running_scan_is_not_called_untested_because_it_runs(untested):
     detection = open_run(untested).detection
     running = limited(detection, [Limitation("incomplete_scan", "Only 8 of 120 were scanned.", "Finish.", True)])
-    assert scan_actions._so_far(running) == (
-        "So far: 0 of 120 samples flagged. No adapter was scanned, and the model is not known to be fine-tuned on this "
-        "data set."
-    )
+    (unknown,) = (one for one in detection.obstacles if one.kind == "not_finetuned")
+    assert outcome.so_far(running) == f"So far: 0 of 120 samples flagged. {unknown.reason}"
     known = [one for one in running.limitations if one.kind != "not_finetuned"]
     tuned = limited(running.__class__(**{**vars(running), "limitations": ()}), known)
-    assert scan_actions._so_far(tuned) == "So far: 0 of 120 samples flagged."
+    assert outcome.so_far(tuned) == "So far: 0 of 120 samples flagged."
 
 
 def test_what_a_scan_will_be_is_said_before_it_starts(tmp_path):

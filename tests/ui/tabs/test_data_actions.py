@@ -124,7 +124,7 @@ def test_lists_in_one_file_are_a_choice_that_can_be_changed_again(data, folder):
     (folder / "data.json").write_text(json.dumps({"train": records[:4], "test": records[4:]}))
     session, key = Session(VISITOR), str(folder / "data.json")
     read = data_actions.load(data, session, key)
-    assert prop(read[data.file], "choices") == ["train", "test"]
+    assert (prop(read[data.file], "choices"), prop(read[data.file], "value")) == (["train", "test"], "train")
     assert "not test." in read[data.summary]
     assert "--split" not in read[data.summary]
     for split, count in (("test", 2), ("train", 4)):

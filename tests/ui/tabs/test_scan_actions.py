@@ -9,8 +9,10 @@ import gradio as gr
 import pytest
 
 from bye_core import pipeline
+from bye_core.data import load_dataset
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
+from bye_core.train.settings import CARD
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.session import Frame, Session
 from bye_core.ui.shared import data_sets
@@ -119,3 +121,31 @@ def test_a_start_that_fails_leaves_the_buttons_as_they_were(scan, tmp_path):
     answer = scan_actions.show_error(scan, error.value, session, Watch())
     assert "neither a folder with a model" in answer[scan.notice]
     assert not prop(answer[scan.stop], "visible")
+
+
+def test_an_adapter_that_was_made_from_this_set_meanwhile_is_chosen(scan, home, tmp_path):
+    folder = make_data(tmp_path / "mine", 6).parent
+    session, workspace = Session(VISITOR, data=str(folder)), workspace_of(VISITOR)
+    for name, digest in (("theirs", "0"), ("mine", load_dataset(folder).digest)):
+        (workspace.adapters / name).mkdir(parents=True)
+        (workspace.adapters / name / "adapter_config.json").write_text("{}")
+        (workspace.adapters / name / CARD).write_text(json.dumps({"data_digest": digest}))
+    values = ["demo", "", "", "auto", "auto", "auto", True, False]
+    offered = scan_actions.offer_adapters(scan, session, Watch(), *values)[scan.fields[1]]
+    assert prop(offered, "value") == "own:mine"
+    assert len(prop(offered, "choices")) >= 3
+    for chosen in ("own:theirs", ""):
+        kept = scan_actions.offer_adapters(scan, session, Watch(), *values[:1], chosen, *values[2:7], chosen == "")
+        assert "value" not in kept[scan.fields[1]]._constructor_args[0]
+
+
+def test_the_statement_is_about_one_data_set(scan, home, tmp_path):
+    values = ("demo", "", "", "auto", "auto", "auto", True, True)
+    for name in ("one", "two"):
+        make_data(tmp_path / name, 6)
+    watch = Watch(filled_for=(VISITOR, str(tmp_path / "one"), ""))
+    same = scan_actions.enter(scan, Session(VISITOR, data=str(tmp_path / "one"), run="r"), watch, *values)
+    other = scan_actions.enter(scan, Session(VISITOR, data=str(tmp_path / "two")), watch, *values)
+    assert (same[scan.fields[-1]], other[scan.fields[-1]]) == (True, False)
+    assert "not tested" in other[scan.expected]
+    assert same[scan.expected] == ""

@@ -16,7 +16,7 @@ STATES = {
     "running": "running",
     "waiting": "waiting",
     "skipped": "not needed",
-    "untested": "skipped: not tested",
+    "untested": "skipped",
 }
 # Title of each stage, and the kind of its button.
 STAGES = {

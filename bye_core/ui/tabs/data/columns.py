@@ -77,13 +77,14 @@ def reading_fields(
     path, ask = Path(data_sets.path_of(workspace, choice)), error is not None
     folder = path.parent if choice.file else path
     names = parts_of(folder) or choice.splits
+    part = choice.file or choice.split or next((name for name in _noted(notes) if name in names), None)
     hints = " ".join([*notes, *((error.problem, error.remedy) if error else ())])
     format = choice.format or choice.found
     if not format and _record_keys(workspace, choice):
         format = TABLE  # a file of no known format is most likely a table
     return {
         parts.reading: gr.Accordion(visible=True, open=ask),
-        parts.file: gr.Dropdown(choices=list(names), value=choice.file or choice.split or None, visible=len(names) > 1),
+        parts.file: gr.Dropdown(choices=list(names), value=part, visible=len(names) > 1),
         parts.format: gr.Dropdown(choices=FORMAT_CHOICES, value=(format if ask else choice.format) or AUTOMATIC),
         parts.question: gr.Textbox(value=choice.question, visible="--question" in hints or bool(choice.question)),
         parts.strict_ids: gr.Checkbox(value=choice.strict_ids, visible="--strict-ids" in hints or choice.strict_ids),
@@ -96,7 +97,7 @@ def splits_of(workspace: Workspace, choice: Choice, notes: Sequence[str]) -> tup
 
     `notes` of the set name the splits unless one of them was chosen. Then the error for a wrong one names them.
     """
-    names = next((names for note in notes if (names := splits_in_note(note))), tuple(choice.splits))
+    names = _noted(notes) or tuple(choice.splits)
     if names or not choice.split:
         return names
     try:
@@ -104,6 +105,11 @@ def splits_of(workspace: Workspace, choice: Choice, notes: Sequence[str]) -> tup
     except ByeError as error:
         return splits_in_error(error)
     return ()
+
+
+def _noted(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the splits that the notes of a set name, the one that was read first; () if they name none."""
+    return next((names for note in notes if (names := splits_in_note(note))), ())
 
 
 def splits_in_error(error: ByeError) -> tuple[str, ...]:

@@ -124,9 +124,6 @@ def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Ses
     data, settings = finetune_job.default_data(workspace, run), finetune_job.default_settings(run)
     values = [model, data, "", "", *(getattr(settings, name) for name in SETTINGS)]
     update: Update = dict(zip(parts.form, values, strict=True)) | preview(parts, session, None, *values)
-    if data == finetune_job.RAW and run:
-        untested = first_obstacle(run.detection())
-        update[parts.notice] = note(UNTESTED if untested else NOT_EXPORTED)
     recipes, recipe = finetune_job.recipe_choices(run), finetune_job.recipe_of(run, settings)
     return update | {
         parts.form[MODEL]: gr.Dropdown(model_choices(workspace), value=model),
@@ -144,9 +141,16 @@ def preview(parts: Parts, session: Session, _: Watch | None, *values: Any) -> Up
         run = session_run(session)
         command = jobs.command_line(finetune_job.KIND, finetune_job.arguments(workspace, run, form))
         recipe = finetune_job.recipe_of(run, settings_from_form(form.settings))
-        return {**update, parts.recipe: recipe, parts.command: command, parts.notice: ""}
+        return {**update, parts.recipe: recipe, parts.command: command, parts.notice: _advice(run, form.data)}
     except ByeError as error:
         return {**update, parts.command: "", parts.notice: alert(error)}
+
+
+def _advice(run: runs.Run | None, data: str) -> str:
+    """Return the HTML of what the user should know before training on the whole scanned set, "" for other data."""
+    if run is None or data != finetune_job.RAW:
+        return ""
+    return note(UNTESTED if first_obstacle(run.detection()) else NOT_EXPORTED)
 
 
 def apply_recipe(parts: Parts, session: Session, _: Watch, name: str) -> Update:

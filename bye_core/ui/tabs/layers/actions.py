@@ -224,7 +224,7 @@ def reasons(compared: Comparison) -> str:
     verdict_line = ""
     if compared.tried.verdict == NOT_TESTED:
         words, kind = verdict(compared.tried)
-        verdict_line = f'<p class="bye-{kind}"><b>{escape(words)}</b></p>'
+        verdict_line = f'<p><span class="bye-verdict bye-{kind}">{escape(words)}</span></p>'
     return f'<div class="bye-said">{trial}{verdict_line}<ul>{items}</ul></div>'
 
 

@@ -12,19 +12,17 @@ import gradio as gr
 from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.pipeline.detect import detect_scan
-from bye_core.records import Detection
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
-from bye_core.ui.open_run import verdict
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, job_card, model_choice
 from bye_core.ui.shared.cache import Cache
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
-from bye_core.ui.shared.obstacles import UNFINISHED, expected_html, obstacle_html
+from bye_core.ui.shared.obstacles import expected_html
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.scan import job as scan_job
-from bye_core.ui.tabs.scan import run_list
+from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import Workspace, workspace_of
 
 GROWTH = 1.2  # factor between the sample counts at which the preliminary figure is drawn: about 40 times per scan
@@ -105,6 +103,18 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         **preview(parts, session, watch, model, adapter, *others, tuned),
         **refresh(parts, session, replace(watch, filled_for=filled_for)),
     }
+
+
+@needs_visitor
+def offer_adapters(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
+    """Offer the adapters that were made meanwhile. If none is chosen, choose one that was trained on the data set."""
+    workspace, form = workspace_of(session.visitor), read_form(values)
+    offered = {"choices": model_choice.adapter_choices(workspace)}
+    if session.data and not form.adapter and not form.tuned:
+        choice = data_sets.find(workspace, session.data)
+        found = model_choice.adapter_trained_on(workspace, lambda: data_sets.open_set(workspace, choice).digest)
+        offered |= {"value": found} if found else {}
+    return {parts.fields[1]: gr.Dropdown(**offered)}
 
 
 def _data_line(workspace: Workspace, session: Session) -> str:
@@ -193,27 +203,8 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
     except ByeError as error:
         return {parts.preliminary: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
     figure = figures.entropy_figure(detection.layers, table.layer_entropy, figures.suspicious_side(detection))
-    words = _result(detection, path.name) if state == jobs.DONE else note(_so_far(detection))
+    words = outcome.result(detection, path.name) if state == jobs.DONE else note(outcome.so_far(detection))
     return {parts.preliminary: words, parts.figure: gr.Plot(figure, visible=True)}
-
-
-def _so_far(detection: Detection) -> str:
-    """Return a sentence on the samples scanned so far. It is no verdict, because more samples follow."""
-    flagged, scanned = int(detection.flagged.sum()), len(detection.ids)
-    words = f"So far: {flagged:,} of {scanned:,} samples flagged{_by_layers(detection)}."
-    reasons = [obstacle.reason for obstacle in detection.obstacles if obstacle.kind not in UNFINISHED]
-    return f"{words} {reasons[0]}" if reasons and not flagged else words
-
-
-def _result(detection: Detection, run: str) -> str:
-    """Return the HTML of the verdict on a finished scan, with the reason if the data set was not tested."""
-    words, _ = verdict(detection)
-    return note(f"{words}{_by_layers(detection)}.") + obstacle_html(detection, run)
-
-
-def _by_layers(detection: Detection) -> str:
-    layers = ", ".join(map(str, detection.sensitive_layers))
-    return f", by layers {layers}" if layers and detection.flagged.any() else ""
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:

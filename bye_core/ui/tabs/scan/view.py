@@ -27,7 +27,7 @@ CLICKS = """element.addEventListener('click', (event) => {
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.data and session.run, writes session.run, and starts and stops scans."""
     parts = _lay_out(frame)
-    _listen(parts, frame)
+    _listen(parts, frame, tab)
 
 
 TAB = Tab("scan", "Scan", build, jobs={KIND: "scanning"})
@@ -89,11 +89,12 @@ def _form() -> tuple[Any, ...]:
     return model, adapter, name, batch, device, dtype, answers, tuned
 
 
-def _listen(parts: actions.Parts, frame: Frame) -> None:
+def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, fields = parts.all(), [parts.session, parts.watch], list(parts.fields)
     bind = binder(parts, on_error=partial(actions.show_error, parts))
 
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
+    tab.select(bind(actions.offer_adapters), [*known, *fields], outputs, **QUIET)
     frame.pulse.tick(bind(actions.refresh), known, outputs, concurrency_limit=4, **QUIET)
     gr.on(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.expected],
