@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bye_core.data import json_text
+from bye_core.data import json_layouts, json_text
 from bye_core.data.faults import Refusal
-from bye_core.data.json_text import NotJson
+from bye_core.data.json_errors import NotJson, place
 from bye_core.data.renaming import NO_RENAMINGS, Renaming, rename_in_json, rename_in_row
 from bye_core.data.text_files import NotReadable, WrongContent, read_text_file
 
@@ -118,7 +118,7 @@ class TextSource:
     def note_bad_bytes(self, text: str) -> None:
         """Add a note if the file holds a byte that is not UTF-8."""
         if bad := json_text.bad_byte(text):
-            where = json_text.place(text, bad[0])
+            where = place(text, bad[0])
             self.notes += (
                 f"{self.path.name} is not UTF-8: {where} holds the byte 0x{bad[1]:02X}. Records with such bytes in "
                 "their texts are refused. Save the file as UTF-8; it may be Latin-1 or Windows-1252.",
@@ -126,7 +126,7 @@ class TextSource:
 
 
 class JsonSource(TextSource):
-    """Records in JSON, in any of the layouts of `json_text`. `write` keeps the layout and the text around the records.
+    """Records in JSON, in any layout of `json_layouts`. `write` keeps the layout and the text around the records.
 
     is_record  returns whether an object is a record by its keys
     split      name of the list to read if the file holds several
@@ -158,12 +158,12 @@ class JsonSource(TextSource):
     def _found(self, text: str) -> Iterator[json_text.Found]:
         try:
             lines = ".jsonl" in self.path.name.lower() or ".ndjson" in self.path.name.lower()
-            found = json_text.find_records(text, self._is_record, self._split, lines)
+            found = json_layouts.find_records(text, self._is_record, self._split, lines)
             self._kind, self.chosen = found.kind, found.chosen
             if found.unread:
                 self.notes += (unread_note(found.chosen, found.unread),)
             yield from json_text.read_records(text, found)
-        except json_text.SeveralLists as error:
+        except json_layouts.SeveralLists as error:
             if error.wanted:
                 raise NoSuchSplit(path=self.path, split=error.wanted, found=", ".join(error.names)) from error
             raise SeveralSplits(path=self.path, found=", ".join(error.names)) from error

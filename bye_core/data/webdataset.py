@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.images import MAX_BYTES
-from bye_core.data.json_text import NotJson, decode
+from bye_core.data.json_errors import NotJson
+from bye_core.data.json_text import decode
 from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable
 from bye_core.data.text_files import GZIP, NotReadable, WrongContent
