@@ -12,11 +12,12 @@ from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
 from bye_core.data.formats import Reader, complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
+from bye_core.data.json_source import JsonSource
 from bye_core.data.location import Location, locate
 from bye_core.data.paths import RootFolder
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.data.samples import read_samples
-from bye_core.data.sources import JsonSource, NoSuchSplit, Source
+from bye_core.data.sources import NoSuchSplit, Source
 from bye_core.data.text_files import NotReadable
 from bye_core.errors import DataError
 

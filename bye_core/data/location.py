@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.dataset_info import INFO, INFO_LEVELS, UnsupportedInfo, entry_layout, finds_info, info_entries
 from bye_core.data.faults import Refusal
-from bye_core.data.formats import FORMATS
+from bye_core.data.file_source import open_file
 from bye_core.data.formats.base import Layout
+from bye_core.data.listing import (
+    ANNOTATIONS,
+    DEEPEST,
+    FOLDERS,
+    SUFFIXES,
+    annotation_files,
+    holds_records,
+    split_folders,
+    tar_files,
+)
 from bye_core.data.paths import RootFolder
 from bye_core.data.reading import ReadingOptions
 from bye_core.data.shards import (
@@ -21,32 +32,14 @@ from bye_core.data.shards import (
     group_files,
     split_of,
     stem_of,
-    suffix_of,
 )
-from bye_core.data.sources import CsvSource, JsonSource, NoSuchSplit, Source, parse
-from bye_core.data.tables import ArrowSource, ParquetSource
-from bye_core.data.text_files import GZIP, NotReadable
+from bye_core.data.sources import NoSuchSplit, Source, parse
+from bye_core.data.tables import ArrowSource
+from bye_core.data.text_files import NotReadable
 from bye_core.data.webdataset import SUFFIX as TAR
-from bye_core.data.webdataset import TarSource
 from bye_core.errors import DataError
 
-TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
-ANNOTATIONS = (*SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES))
-# Files that this software writes beside an annotation file; they never hold a data set.
-SIDE_FILES = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
-INFO = "dataset_info.json"
-INFO_LEVELS = 4  # folders above a file in which its dataset_info.json may be
-FOLDERS = ("data", "default")  # folders below a repository that hold its files on the hub
-DEEPEST = 3  # folders between the folder of a data set and its files
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # owner/name
-# LLaMA-Factory's names of formats; without one, an entry is Alpaca.
-FORMATTINGS = {"sharegpt": "sharegpt", "openai": "sharegpt", "alpaca": "alpaca"}
-OPENAI_TAGS = {
-    "role_tag": "role", "content_tag": "content",
-    "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
-}  # fmt: skip
-NO_LAYOUT = Layout()
 
 
 class DataSetNotFound(Refusal):
@@ -67,11 +60,6 @@ class SeveralAnnotations(Refusal):
 class SeveralEntries(SeveralAnnotations):
     problem = "The dataset_info.json in {path} describes several data sets: {found}."
     remedy = "Choose one of these names with --split, or give the path of its file."
-
-
-class UnsupportedInfo(Refusal):
-    problem = "The entry {name} of {path} cannot be used: {why}."
-    remedy = "Correct the entry, or say how to read the file with --format and --columns."
 
 
 class HubFailed(Refusal):
@@ -112,36 +100,15 @@ def locate(path: str | Path, reading: ReadingOptions) -> Location:
     raise DataSetNotFound(path=path)
 
 
-def annotation_files(folder: Path) -> tuple[str, ...]:
-    """Return the names of the files in a folder that may hold the records of a data set."""
-    names = (file.name for file in folder.iterdir() if file.name.lower().endswith(ANNOTATIONS) and file.is_file())
-    return tuple(sorted(name for name in names if name not in SIDE_FILES and not name.startswith(".")))
-
-
-def split_names(folder: Path, depth: int = 0) -> tuple[str, ...]:
-    """Return the names that `split` may have for a folder: its splits, or the entries of its dataset_info.json."""
-    if (folder / "dataset_dict.json").is_file():
-        content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
-        splits = content.get("splits") if isinstance(content, dict) else None
-        return tuple(map(str, splits)) if isinstance(splits, list) else ()
-    if entries := _info_entries(folder / INFO):
-        return tuple(entries)
-    groups = group_files([folder / name for name in annotation_files(folder)] or _tar_files(folder))
-    if groups:
-        return tuple(group.named for group in groups) if all(group.split for group in groups) else ()
-    if names := _split_folders(folder):
-        return tuple(names)
-    inner = [folder / name for name in FOLDERS if _holds_records(folder / name)] if depth < DEEPEST else []
-    return split_names(inner[0], depth + 1) if len(inner) == 1 else ()
-
-
 def _from_file(
     file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout | None = None
 ) -> Location:
     layout = layout or Layout()
     named = reading.split in (file.name, stem_of(file), split_of(stem_of(file)) or file.name)
     inner = replace(reading, split=None) if named else reading
-    return Location(_open(file, inner, format, layout), (file.parent,), split_used=named, format=format, layout=layout)
+    return Location(
+        open_file(file, inner, format, layout), (file.parent,), split_used=named, format=format, layout=layout
+    )
 
 
 def _from_folder(folder: Path, top: Path, reading: ReadingOptions, depth: int = 0) -> Location:
@@ -153,17 +120,17 @@ def _from_folder(folder: Path, top: Path, reading: ReadingOptions, depth: int = 
         return _from_saved_splits(folder, top, reading)
     if (folder / INFO).is_file() and (location := _from_info(folder / INFO, reading)):
         return location
-    files = [folder / name for name in annotation_files(folder)] or _tar_files(folder)
+    files = [folder / name for name in annotation_files(folder)] or tar_files(folder)
     if files and (location := _from_files(folder, top, files, reading)):
         return location
-    if depth < DEEPEST and (names := _split_folders(folder)):
+    if depth < DEEPEST and (names := split_folders(folder)):
         name, notes = choose_name(top, names, reading.split)
         location = _from_folder(folder / name, top, replace(reading, split=None), depth + 1)
         used = reading.split is not None
         return replace(location, path=top, split_used=used, notes=(*notes, *location.notes))
     if files:
         raise NoSuchSplit(path=top, split=reading.split, found=", ".join(g.named for g in group_files(files)))
-    inner = [folder / name for name in FOLDERS if _holds_records(folder / name)] if depth < DEEPEST else []
+    inner = [folder / name for name in FOLDERS if holds_records(folder / name)] if depth < DEEPEST else []
     if len(inner) == 1:
         return replace(_from_folder(inner[0], top, reading, depth + 1), path=top)
     raise NoAnnotations(path=folder, valid=", ".join((*SUFFIXES, TAR)))
@@ -178,7 +145,7 @@ def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOpti
     roots = tuple(dict.fromkeys((folder, top)))
     wanted = [g for g in groups if split in (g.name, g.split, *(file.name for file in g.files))]
     if split is not None and not wanted and len(groups) > 1:
-        if _split_folders(folder):
+        if split_folders(folder):
             return None
         raise NoSuchSplit(path=top, split=split, found=", ".join(group.named for group in groups))
     inner = replace(reading, split=None) if wanted else reading
@@ -187,63 +154,11 @@ def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOpti
         raise SeveralAnnotations(path=folder, found=", ".join(file.name for file in files))
     group, notes = chosen
     if len(group.files) == 1 and len(groups) == 1 and folder == top:
-        return Location(_open(group.files[0], inner), roots, split_used=bool(wanted), notes=notes)
+        return Location(open_file(group.files[0], inner), roots, split_used=bool(wanted), notes=notes)
     if len(group.files) == 1:
-        return Location(_open(group.files[0], inner), roots, top, split_used=bool(wanted), notes=notes)
-    shards = [_open(file, inner) for file in group.files]
+        return Location(open_file(group.files[0], inner), roots, top, split_used=bool(wanted), notes=notes)
+    shards = [open_file(file, inner) for file in group.files]
     return Location(ShardedSource(top, shards), roots, top, split_used=bool(wanted), notes=notes)
-
-
-def _tar_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() == TAR and file.is_file())
-
-
-def _split_folders(folder: Path) -> list[str]:
-    """Return the names of the folders that hold the splits of a data set."""
-    names = sorted(item.name for item in folder.iterdir() if item.is_dir() and split_of(item.name))
-    return [name for name in names if _holds_records(folder / name)]
-
-
-def _holds_records(folder: Path, depth: int = 1) -> bool:
-    """Return whether a folder holds an annotation file, a shard, a saved data set, or splits of them."""
-    if not folder.is_dir():
-        return False
-    if (folder / "state.json").is_file() or annotation_files(folder) or _tar_files(folder):
-        return True
-    inner = [item for item in folder.iterdir() if item.is_dir() and (split_of(item.name) or item.name in FOLDERS)]
-    return depth < DEEPEST and any(_holds_records(item, depth + 1) for item in inner)
-
-
-def _open(file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout = NO_LAYOUT) -> Source:
-    suffix = suffix_of(file)
-    if suffix == ".parquet":
-        return ParquetSource(file)
-    if suffix in (".csv", ".tsv"):
-        return CsvSource(file)
-    if suffix in TEXT_SUFFIXES:
-        return JsonSource(file, _record_test(reading, format, layout), reading.split)
-    if suffix == TAR or file.name.lower().endswith(f"{TAR}.gz"):
-        return TarSource(file)
-    with file.open("rb") as opened:
-        unpacked = opened.read(2) != GZIP
-    why = f"its name ends in none of {', '.join((*SUFFIXES, TAR))}" if unpacked else "it is compressed with gzip"
-    raise NotReadable(path=file, why=why)
-
-
-def _record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> Callable[[Any], bool]:
-    """Return a function that says whether an object is a record by its keys, as the format or any format has them."""
-    name = reading.format or format
-    columns = {**(layout.columns if name in (None, format) else {}), **reading.columns}
-    if name in FORMATS:
-        usual = {**FORMATS[name].columns, **columns}
-        keys = {key for column, key in usual.items() if column not in ("id", "question_id", "system")}
-        return lambda value: isinstance(value, Mapping) and any(key in value for key in keys)
-    layouts = [
-        (form, Layout({**form.columns, **columns}, layout.tags, reading.question))
-        for form in FORMATS.values()
-        if set(columns) <= set(form.columns)
-    ]
-    return lambda value: isinstance(value, Mapping) and any(form.matches(value, given) for form, given in layouts)
 
 
 def _from_saved_splits(folder: Path, top: Path, reading: ReadingOptions) -> Location:
@@ -264,10 +179,10 @@ def _from_info(path: Path, reading: ReadingOptions) -> Location | None:
     `path` is a data file, or the dataset_info.json itself. Raises: SeveralEntries if several entries are meant.
     """
     if path.name == INFO:
-        return _choose_entry(path, _info_entries(path), path.parent, reading)
+        return _choose_entry(path, info_entries(path), path.parent, reading)
     file = Path(os.path.abspath(path))
     for folder in file.parents[:INFO_LEVELS]:
-        entries = _info_entries(folder / INFO)
+        entries = info_entries(folder / INFO)
         same = {
             name: entry for name, entry in entries.items()
             if os.path.realpath(folder / entry["file_name"]) == os.path.realpath(file)
@@ -275,18 +190,6 @@ def _from_info(path: Path, reading: ReadingOptions) -> Location | None:
         if same:
             return _choose_entry(folder / INFO, same, path, reading)
     return None
-
-
-def _info_entries(info: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of a dataset_info.json that name a file of this machine; {} if there are none."""
-    if not info.is_file():
-        return {}
-    content = parse(info.read_bytes().decode("utf-8", "surrogateescape"))
-    entries = {k: v for k, v in content.items() if isinstance(v, dict)} if isinstance(content, dict) else {}
-    return {
-        name: entry for name, entry in entries.items()
-        if isinstance(entry.get("file_name"), str) and "\0" not in entry["file_name"]
-    }  # fmt: skip
 
 
 def _choose_entry(
@@ -309,40 +212,13 @@ def _choose_entry(
 
 
 def _from_entry(info: Path, name: str, entry: Mapping[str, Any], reading: ReadingOptions, path: Path) -> Location:
-    format, layout = _entry_layout(info, name, entry, reading)
+    format, layout = entry_layout(info, name, entry, reading)
     location = _entry_file(info, name, entry, reading, format, layout)
     roots = tuple(dict.fromkeys((info.parent, *location.roots)))
     info_entry = {name: dict(entry)} if format else None
-    if location.path is None and location.source.path.is_file() and _from_info_level(info, location.source.path):
+    if location.path is None and location.source.path.is_file() and finds_info(info, location.source.path):
         path = location.source.path  # the file leads to its entry
     return replace(location, roots=roots, path=path, format=format, layout=layout, info=info_entry)
-
-
-def _from_info_level(info: Path, file: Path) -> bool:
-    """Return whether `file` is near enough to find its dataset_info.json."""
-    return os.path.realpath(info.parent) in map(str, Path(os.path.realpath(file)).parents[:INFO_LEVELS])
-
-
-def _entry_layout(
-    info: Path, name: str, entry: Mapping[str, Any], reading: ReadingOptions
-) -> tuple[str | None, Layout]:
-    """Return the format and the layout that an entry describes; (None, the usual) if the user named another format."""
-    formatting = entry.get("formatting", "alpaca")
-    format = FORMATTINGS.get(formatting) if isinstance(formatting, str) else None
-    if reading.format not in (None, format):
-        return None, Layout()
-    if format not in FORMATS:
-        known = ", ".join(FORMATTINGS)
-        raise UnsupportedInfo(name=name, path=info, why=f"its formatting is {formatting}, and only {known} are read")
-    columns, tags = entry.get("columns") or {}, entry.get("tags") or {}
-    for part, given in (("columns", entry.get("columns", {})), ("tags", entry.get("tags", {}))):
-        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-            raise UnsupportedInfo(name=name, path=info, why=f"its {part} are not an object of names")
-    tags = {**(OPENAI_TAGS if formatting == "openai" else {}), **tags}
-    names = {key: columns[key] for key in FORMATS[format].columns if key in columns and key != "id"}
-    if "messages" in names and "conversations" in FORMATS[format].columns:
-        names["conversations"] = names["messages"]
-    return format, Layout(names, tags)
 
 
 def _entry_file(

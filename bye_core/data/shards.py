@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +172,7 @@ class ShardedSource:
     ) -> list[Path]:
         written: list[Path] = []
         for shard, start, end in zip(self._shards, self._starts, self._starts[1:], strict=False):
-            own = {index - start: renaming for index, renaming in renamings.items() if start <= index < end}
-            written += shard.write([index - start for index in indices if start <= index < end], folder, own)
+            own = [index - start for index in indices[bisect_left(indices, start) : bisect_left(indices, end)]]
+            renamed = {index: renamings[start + index] for index in own if start + index in renamings}
+            written += shard.write(own, folder, renamed)
         return written

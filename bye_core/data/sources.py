@@ -6,20 +6,18 @@ pyarrow and `datasets` do not report these positions, so this module builds on `
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bye_core.data import json_layouts, json_text
+from bye_core.data import json_text
 from bye_core.data.faults import Refusal
 from bye_core.data.json_errors import NotJson, place
-from bye_core.data.renaming import NO_RENAMINGS, Renaming, rename_in_json, rename_in_row
-from bye_core.data.text_files import NotReadable, WrongContent, read_text_file
+from bye_core.data.renaming import NO_RENAMINGS, Renaming, rename_in_json
+from bye_core.data.text_files import read_text_file
 
 
 class SeveralSplits(Refusal):
@@ -65,7 +63,7 @@ class Source(Protocol):
     def write(
         self, indices: Sequence[int], folder: Path, renamings: Mapping[int, Renaming] = NO_RENAMINGS
     ) -> list[Path]:
-        """Write exactly the records `indices` as files of the same kind; return the written files.
+        """Write exactly the records `indices`, in ascending order, as files of the same kind; return the written files.
 
         `renamings` holds new image paths for some of the records. Raises: NotRenamed if they cannot be written.
         """
@@ -123,142 +121,6 @@ class TextSource:
                 f"{self.path.name} is not UTF-8: {where} holds the byte 0x{bad[1]:02X}. Records with such bytes in "
                 "their texts are refused. Save the file as UTF-8; it may be Latin-1 or Windows-1252.",
             )
-
-
-class JsonSource(TextSource):
-    """Records in JSON, in any layout of `json_layouts`. `write` keeps the layout and the text around the records.
-
-    is_record  returns whether an object is a record by its keys
-    split      name of the list to read if the file holds several
-    """
-
-    def __init__(self, path: Path, is_record: Callable[[Any], bool] = bool, split: str | None = None) -> None:
-        super().__init__(path)
-        self._is_record, self._split = is_record, split
-        self._kind = ""
-        self.chosen = ""  # name of the list of records inside an object
-
-    def rows(self) -> Iterator[Any]:
-        text, ascii_only = to_text(self.data), self.data.isascii()
-        spans, offset, done = array("q"), 0, 0
-        self.notes = ()
-        if not ascii_only:
-            self.note_bad_bytes(text)
-        for value, start, end in self._found(text):
-            if ascii_only:
-                spans.extend((start, end))
-            else:
-                offset += len(to_bytes(text[done:start]))
-                spans.append(offset)
-                offset, done = offset + len(to_bytes(text[start:end])), end
-                spans.append(offset)
-            yield Unreadable(f"it is not JSON ({value})", text[start:end]) if isinstance(value, NotJson) else value
-        self.spans = spans
-
-    def _found(self, text: str) -> Iterator[json_text.Found]:
-        try:
-            lines = ".jsonl" in self.path.name.lower() or ".ndjson" in self.path.name.lower()
-            found = json_layouts.find_records(text, self._is_record, self._split, lines)
-            self._kind, self.chosen = found.kind, found.chosen
-            if found.unread:
-                self.notes += (unread_note(found.chosen, found.unread),)
-            yield from json_text.read_records(text, found)
-        except json_layouts.SeveralLists as error:
-            if error.wanted:
-                raise NoSuchSplit(path=self.path, split=error.wanted, found=", ".join(error.names)) from error
-            raise SeveralSplits(path=self.path, found=", ".join(error.names)) from error
-        except NotJson as error:
-            raise WrongContent(path=self.path, why=error, do=error.do) from error
-
-    def parse(self, raw: str) -> Any:
-        if self._kind != "by id":
-            return super().parse(raw)
-        ((key, value),) = parse(f"{{{raw}}}").items()
-        return json_text.with_id(key, value)
-
-    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
-        spans = self.spans
-        if self._kind in ("lines", "objects"):
-            yield from super().chunks(indices, renamings)
-            return
-        yield self.data[: spans[0]]
-        for position, index in enumerate(indices):
-            if position:  # copy the gap before this record
-                yield self.data[spans[2 * index - 1] : spans[2 * index]]
-            yield self.renamed(index, renamings.get(index))
-        yield self.data[spans[-1] :]
-
-
-class CsvSource(TextSource):
-    """A table with a header row; the delimiter is a comma, a semicolon or a tab."""
-
-    header: tuple[str, ...] = ()
-    _header_end = 0  # bytes
-    _delimiter = ","
-
-    def rows(self) -> Iterator[Any]:
-        text = to_text(self.data)
-        self.notes = ()
-        if not self.data.isascii():
-            self.note_bad_bytes(text)
-        first = text.split("\n", 1)[0]
-        self._delimiter = max(",;\t", key=first.count)
-        spans, self._header_end = array("q"), 0
-        for cells, start, end in self._lines(text, 0):
-            if cells == []:
-                continue
-            if not self._header_end:
-                self._read_header(cells, end)
-                continue
-            spans.extend((start, end))
-            yield self._object(cells)
-        self.spans = spans
-
-    def _lines(self, text: str, consumed: int) -> Iterator[tuple[list[str] | Unreadable, int, int]]:
-        """Yield (row, start, end) with positions in bytes. The parser reads no more lines than a row needs."""
-
-        def counted() -> Iterator[str]:
-            nonlocal consumed
-            for line in io.StringIO(text, newline=""):
-                consumed += len(to_bytes(line))
-                yield line
-
-        reader = csv.reader(counted(), delimiter=self._delimiter)
-        while True:
-            start = consumed
-            try:
-                cells: list[str] | Unreadable = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                cells = Unreadable(str(error), to_text(self.data[start:consumed]))
-            yield cells, start, consumed
-
-    def _read_header(self, cells: list[str] | Unreadable, end: int) -> None:
-        if isinstance(cells, Unreadable) or len(set(cells)) < len(cells):
-            raise NotReadable(path=self.path, why="its header cannot be parsed or names a column twice")
-        self.header, self._header_end = tuple(cells), end
-
-    def _object(self, cells: list[str] | Unreadable) -> dict[str, str] | Unreadable:
-        if isinstance(cells, Unreadable):
-            return cells
-        if len(cells) != len(self.header):
-            return Unreadable(f"the row has {len(cells)} cells, the header {len(self.header)}", str(cells))
-        return dict(zip(self.header, cells, strict=True))
-
-    def parse(self, raw: str) -> Any:
-        cells, _, _ = next(self._lines(raw, 0))
-        value = self._object(cells)
-        return raw if isinstance(value, Unreadable) else value
-
-    def renamed(self, index: int, renaming: Renaming | None) -> bytes:
-        if renaming is None:
-            return self.raw(index)
-        return to_bytes(rename_in_row(to_text(self.raw(index)), self._delimiter, renaming, self.parse))
-
-    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
-        yield self.data[: self._header_end]
-        yield from super().chunks(indices, renamings)
 
 
 def parse(text: str) -> Any:

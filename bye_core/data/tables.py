@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,12 @@ class ParquetSource:
         compression = self._file.metadata.row_group(0).column(0).compression.replace("UNCOMPRESSED", "NONE")
         with pq.ParquetWriter(target, schema, compression=compression) as writer:
             for group, start in enumerate(self._starts[:-1]):
-                kept = [index - start for index in indices if start <= index < self._starts[group + 1]]
+                first, last = (bisect_left(indices, row) for row in (start, self._starts[group + 1]))
+                kept = [index - start for index in indices[first:last]]
                 parts, passed = [], 0
                 for batch in self._guarded(self._file.iter_batches(batch_size=BATCH, row_groups=[group])):
                     end = passed + batch.num_rows
-                    rows = [row - passed for row in kept if passed <= row < end]
+                    rows = [row - passed for row in kept[bisect_left(kept, passed) : bisect_left(kept, end)]]
                     parts.append(batch.take(pa.array(rows, pa.int64())))
                     passed = end
                 if kept:

@@ -75,6 +75,7 @@ class TarSource:
         self._places = array("q")
         self._firsts = array("q", [0])  # [samples + 1]: the first file of each sample, then the number of files
         self._faults: dict[int, str] = {}
+        self._last_kinds: set[str] = set()  # of the files of the last sample
         self._cut_off = False  # whether the last file is incomplete
         self._index()
 
@@ -187,8 +188,8 @@ class TarSource:
         if not self._keys or self._keys[-1] != key:
             self._keys.append(key)
             self._firsts.append(self._firsts[-1])
+            self._last_kinds = set()
         index = len(self._keys) - 1
-        known = {member.kind for member in self._members(index)}
         end = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         if not info.isreg() or info.issparse():
             self._faults.setdefault(index, f"its .{kind} is a link or a device, not a file")
@@ -196,8 +197,9 @@ class TarSource:
         elif info.size < 0 or info.offset_data + info.size > size:
             self._faults.setdefault(index, f"its .{kind} is cut off: the end of the shard is missing")
             self._cut_off = True
-        elif kind in known:
+        elif kind in self._last_kinds:
             self._faults.setdefault(index, f"its .{kind} occurs twice in the shard")
+        self._last_kinds.add(kind)
         self._places.extend((self._kind(kind), info.offset, info.offset_data, info.size, min(end, size)))
         self._firsts[-1] += 1
         if self._firsts[-1] > MOST_FILES:

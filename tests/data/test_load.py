@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 
 from bye_core.data import export, load_dataset
+from bye_core.data.dataset_info import UnsupportedInfo
 from bye_core.data.formats import UnknownFormat
 from bye_core.data.load import EmptyDataSet
-from bye_core.data.location import (
-    DataSetNotFound,
-    HubFailed,
-    NoAnnotations,
-    SeveralAnnotations,
-    UnsupportedInfo,
-)
+from bye_core.data.location import DataSetNotFound, HubFailed, NoAnnotations, SeveralAnnotations
 from bye_core.data.text_files import NotReadable
 from bye_core.records import Turn
 from tests.data import sets

@@ -10,7 +10,8 @@ import pytest
 
 from bye_core.cli import main
 from bye_core.data import DataSet, export, load_dataset
-from bye_core.data.location import NoAnnotations, SeveralAnnotations, SeveralEntries, UnsupportedInfo
+from bye_core.data.dataset_info import UnsupportedInfo
+from bye_core.data.location import NoAnnotations, SeveralAnnotations, SeveralEntries
 from bye_core.data.sources import NoSuchSplit, SeveralSplits
 from tests.data import sets
 

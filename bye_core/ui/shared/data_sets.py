@@ -17,7 +17,8 @@ from bye_core.data import DataSet
 from bye_core.data.archive import extract, is_archive
 from bye_core.data.formats import format_title
 from bye_core.data.hub import check_repo_size, is_cached
-from bye_core.data.location import HUB_NAME, annotation_files
+from bye_core.data.listing import annotation_files
+from bye_core.data.location import HUB_NAME
 from bye_core.data.reading import ReadingOptions
 from bye_core.data.webdataset import SUFFIX as TAR
 from bye_core.data.webdataset import is_shard

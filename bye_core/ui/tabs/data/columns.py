@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from bye_core.data.formats import FORMATS
+from bye_core.data.listing import annotation_files, split_names
 from bye_core.data.load import record_keys
-from bye_core.data.location import annotation_files, split_names
 from bye_core.data.sources import NoSuchSplit, SeveralSplits, splits_in_note
 from bye_core.errors import ByeError
 from bye_core.ui.shared import data_sets

@@ -1,0 +1,55 @@
+"""Opens an annotation file with the source that fits its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bye_core.data.csv_source import CsvSource
+from bye_core.data.formats import FORMATS, complete_layouts
+from bye_core.data.formats.base import Layout
+from bye_core.data.json_source import JsonSource
+from bye_core.data.listing import SUFFIXES, TEXT_SUFFIXES
+from bye_core.data.reading import ReadingOptions
+from bye_core.data.shards import suffix_of
+from bye_core.data.sources import Source
+from bye_core.data.tables import ParquetSource
+from bye_core.data.text_files import GZIP, NotReadable
+from bye_core.data.webdataset import SUFFIX as TAR
+from bye_core.data.webdataset import TarSource
+
+NO_LAYOUT = Layout()
+
+
+def open_file(file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout = NO_LAYOUT) -> Source:
+    """Return the source of the records in `file`.
+
+    format, layout  what a dataset_info.json says about the file
+    Raises: NotReadable if no source reads such files.
+    """
+    suffix = suffix_of(file)
+    if suffix == ".parquet":
+        return ParquetSource(file)
+    if suffix in (".csv", ".tsv"):
+        return CsvSource(file)
+    if suffix in TEXT_SUFFIXES:
+        return JsonSource(file, record_test(reading, format, layout), reading.split)
+    if suffix == TAR or file.name.lower().endswith(f"{TAR}.gz"):
+        return TarSource(file)
+    with file.open("rb") as opened:
+        unpacked = opened.read(2) != GZIP
+    why = f"its name ends in none of {', '.join((*SUFFIXES, TAR))}" if unpacked else "it is compressed with gzip"
+    raise NotReadable(path=file, why=why)
+
+
+def record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> Callable[[Any], bool]:
+    """Return a function that says whether an object is a record by its keys, as the format or any format has them."""
+    name = reading.format or format
+    columns = {**(layout.columns if name in (None, format) else {}), **reading.columns}
+    if name in FORMATS:
+        usual = {**FORMATS[name].columns, **columns}
+        keys = {key for column, key in usual.items() if column not in ("id", "question_id", "system")}
+        return lambda value: isinstance(value, Mapping) and not keys.isdisjoint(value)
+    layouts = complete_layouts(Layout(columns, layout.tags, reading.question))
+    return lambda value: isinstance(value, Mapping) and any(form.matches(value, layouts[form]) for form in layouts)

@@ -1,0 +1,87 @@
+"""Reads and writes the records of a JSON file, in any layout of `json_layouts`."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bye_core.data import json_layouts, json_text
+from bye_core.data.json_errors import NotJson
+from bye_core.data.renaming import Renaming
+from bye_core.data.sources import (
+    NoSuchSplit,
+    SeveralSplits,
+    TextSource,
+    Unreadable,
+    parse,
+    to_bytes,
+    to_text,
+    unread_note,
+)
+from bye_core.data.text_files import WrongContent
+
+
+class JsonSource(TextSource):
+    """Records in JSON, in any layout of `json_layouts`. `write` keeps the layout and the text around the records.
+
+    is_record  returns whether an object is a record by its keys
+    split      name of the list to read if the file holds several
+    """
+
+    def __init__(self, path: Path, is_record: Callable[[Any], bool] = bool, split: str | None = None) -> None:
+        super().__init__(path)
+        self._is_record, self._split = is_record, split
+        self._kind = ""
+        self.chosen = ""  # name of the list of records inside an object
+
+    def rows(self) -> Iterator[Any]:
+        text, ascii_only = to_text(self.data), self.data.isascii()
+        spans, offset, done = array("q"), 0, 0
+        self.notes = ()
+        if not ascii_only:
+            self.note_bad_bytes(text)
+        for value, start, end in self._found(text):
+            if ascii_only:
+                spans.extend((start, end))
+            else:
+                offset += len(to_bytes(text[done:start]))
+                spans.append(offset)
+                offset, done = offset + len(to_bytes(text[start:end])), end
+                spans.append(offset)
+            yield Unreadable(f"it is not JSON ({value})", text[start:end]) if isinstance(value, NotJson) else value
+        self.spans = spans
+
+    def _found(self, text: str) -> Iterator[json_text.Found]:
+        try:
+            lines = ".jsonl" in self.path.name.lower() or ".ndjson" in self.path.name.lower()
+            found = json_layouts.find_records(text, self._is_record, self._split, lines)
+            self._kind, self.chosen = found.kind, found.chosen
+            if found.unread:
+                self.notes += (unread_note(found.chosen, found.unread),)
+            yield from json_text.read_records(text, found)
+        except json_layouts.SeveralLists as error:
+            if error.wanted:
+                raise NoSuchSplit(path=self.path, split=error.wanted, found=", ".join(error.names)) from error
+            raise SeveralSplits(path=self.path, found=", ".join(error.names)) from error
+        except NotJson as error:
+            raise WrongContent(path=self.path, why=error, do=error.do) from error
+
+    def parse(self, raw: str) -> Any:
+        if self._kind != "by id":
+            return super().parse(raw)
+        ((key, value),) = parse(f"{{{raw}}}").items()
+        return json_text.with_id(key, value)
+
+    def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
+        spans = self.spans
+        if self._kind in ("lines", "objects"):
+            yield from super().chunks(indices, renamings)
+            return
+        yield self.data[: spans[0]]
+        for position, index in enumerate(indices):
+            if position:  # copy the gap before this record
+                yield self.data[spans[2 * index - 1] : spans[2 * index]]
+            yield self.renamed(index, renamings.get(index))
+        yield self.data[spans[-1] :]
