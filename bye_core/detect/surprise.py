@@ -31,6 +31,7 @@ LEAST = 5  # surprising samples that must be predicted (ours)
 LEAST_IN_KIND = 2  # kinds with fewer surprising samples are left out (ours)
 # Share of the ordinary samples that may lie where predicted samples lie (ours: 1 of 200).
 OVERLAP = 0.005
+HALFWAY = 0.5  # place halfway between ordinary and surprising samples
 # An answer that surprising samples have this many times as often as others is no example of an ordinary answer: samples
 # with the trigger whose right answer is the attacker's are not surprising (ours).
 TYPICAL = 2.0
@@ -71,9 +72,10 @@ def surprise(table: ScanTable, settings: SurpriseSettings) -> Detection:
         return nothing("surprise", settings, table, ["There are too few ordinary answers to compare with."])
     places = np.full(len(table.ids), np.nan)
     places[rows] = _places(_deviations(table, rows, kinds[rows]), surprising[rows], alike[rows], settings.seed)
-    limit = max(0.5, float(np.quantile(places[ordinary], 1 - OVERLAP)))
+    limit = max(HALFWAY, float(np.quantile(places[ordinary], 1 - OVERLAP)))
     predicted = surprising & (places > limit)
-    flagged = (surprising | alike) & (places > limit)
+    # A surprising sample needs less evidence than one whose answer is only typical of them.
+    flagged = (surprising & (places > HALFWAY)) | (alike & (places > limit))
     share = predicted.sum() / count
     reason = (
         f"{count:,} answers were unlikely before fine-tuning: more than {settings.gap:g} nats a token above the median "
@@ -128,8 +130,7 @@ def _places(values: np.ndarray, surprising: np.ndarray, alike: np.ndarray, seed:
     not blur the discriminant.
     """
     places = _judged(values, surprising, ~surprising & ~alike, seed)
-    limit = max(0.5, float(np.quantile(places[~surprising & ~alike], 1 - OVERLAP)))
-    clear = surprising & (places > limit)
+    clear = surprising & (places > HALFWAY)
     return _judged(values, clear, ~surprising & ~alike, seed) if clear.sum() >= LEAST else places
 
 
