@@ -12,6 +12,7 @@ from typing import Any
 
 LONGEST_FACT = 2000  # characters of one fact in a message
 DEEPEST = 20  # levels of a nested value that a message shows
+SHORT_BASE64 = 40  # characters that may also be a word
 KEPT_BASE64 = 12  # characters of base64 that a message shows
 
 # Objects as Python shows them: "<_io.BytesIO object at 0x7f50>", "<class 'dict'>", "PosixPath('/data')". An address
@@ -22,7 +23,7 @@ _OBJECT = re.compile(
 _CLASS = re.compile(r"<class '(?:[\w.<>]*\.)?(?P<name>\w+)'>")
 _PATH = re.compile(r"\b(?:Posix|Windows|PurePosix|PureWindows)Path\((['\"])(?P<path>.*?)\1\)")
 _ADDRESS = re.compile(r"(?: at)? 0x[0-9a-f]{6,}\b", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}|(?<=;base64,)[A-Za-z0-9+/_-]{13,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}|[A-Za-z0-9+/]{41,}={0,2}|(?<=;base64,)[A-Za-z0-9+/_-]{13,}={0,2}")
 
 
 def printable(value: object, longest: int = LONGEST_FACT) -> str:
@@ -102,7 +103,7 @@ def _cut_base64(match: re.Match[str]) -> str:
     text = match.group()
     kinds = (str.isupper, str.islower, str.isdigit)
     long_parts = len(text) > 20 * (text.count("/") + 1)
-    if len(text) >= 100 and not (long_parts and all(any(test(c) for c in text) for test in kinds)):
+    if len(text) > SHORT_BASE64 and not (long_parts and all(any(test(c) for c in text) for test in kinds)):
         return text
     return text[:KEPT_BASE64] + "…"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bye_core.data.faults import Refusal
+from bye_core.data.faults import Refusal, as_json
 from bye_core.data.formats import FORMATS
 from bye_core.data.formats.base import Layout
 from bye_core.data.reading import ReadingOptions
@@ -36,8 +36,16 @@ def info_entries(info: Path) -> dict[str, dict[str, Any]]:
     entries = {k: v for k, v in content.items() if isinstance(v, dict)} if isinstance(content, dict) else {}
     return {
         name: entry for name, entry in entries.items()
-        if isinstance(entry.get("file_name"), str) and "\0" not in entry["file_name"]
+        if isinstance(entry.get("file_name"), str) and _is_path(entry["file_name"])
     }  # fmt: skip
+
+
+def _is_path(text: str) -> bool:
+    """Return whether a file can have this name: it holds neither NUL nor half a character."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def finds_info(info: Path, file: Path) -> bool:
@@ -53,7 +61,9 @@ def entry_layout(info: Path, name: str, entry: Mapping[str, Any], reading: Readi
         return None, Layout()
     if format not in FORMATS:
         known = ", ".join(FORMATTINGS)
-        raise UnsupportedInfo(name=name, path=info, why=f"its formatting is {formatting}, and only {known} are read")
+        raise UnsupportedInfo(
+            name=name, path=info, why=f"its formatting is {as_json(formatting)}, and only {known} are read"
+        )
     columns, tags = entry.get("columns") or {}, entry.get("tags") or {}
     for part, given in (("columns", entry.get("columns", {})), ("tags", entry.get("tags", {}))):
         if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):

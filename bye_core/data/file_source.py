@@ -44,12 +44,19 @@ def open_file(file: Path, reading: ReadingOptions, format: str | None = None, la
 
 
 def record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> Callable[[Any], bool]:
-    """Return a function that says whether an object is a record by its keys, as the format or any format has them."""
+    """Return a function that says whether an object is a record by its keys: those of the format, or of any format."""
     name = reading.format or format
     columns = {**(layout.columns if name in (None, format) else {}), **reading.columns}
+    keys = set()
     if name in FORMATS:
         usual = {**FORMATS[name].columns, **columns}
         keys = {key for column, key in usual.items() if column not in ("id", "question_id", "system")}
-        return lambda value: isinstance(value, Mapping) and not keys.isdisjoint(value)
+        columns = {column: key for column, key in columns.items() if key != FORMATS[name].columns.get(column)}
     layouts = complete_layouts(Layout(columns, layout.tags, reading.question))
-    return lambda value: isinstance(value, Mapping) and any(form.matches(value, layouts[form]) for form in layouts)
+
+    def is_record(value: Any) -> bool:
+        if not isinstance(value, Mapping):
+            return False
+        return not keys.isdisjoint(value) or any(form.matches(value, layouts[form]) for form in layouts)
+
+    return is_record

@@ -97,16 +97,17 @@ def _first_lines(text: str) -> list[str]:
 def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], bool], split: str | None) -> Records:
     """Find the records in a text that is one object: a record itself, records by id, or lists of records."""
     unread: list[str] = []
+    others: list[tuple[int, int]] = []
     chosen, single = "", start
     for _ in range(DEEPEST):
         if _has_columns(value, is_record):
             seen = f"one object that holds a table column by column ({_names(value)})"
             raise NotJson(text, start, seen, "Save one object per record, in pandas with orient='records'.")
         if is_record(value) and not (split and isinstance(value.get(split), list)):
-            return Records("single", start, unread, chosen)
+            return Records("single", start, unread, chosen, others)
         objects = [entry for entry in value.values() if isinstance(entry, dict)]
         if len([entry for entry in objects if is_record(entry)]) * 2 > len(value):
-            return Records("by id", start, unread, chosen)
+            return Records("by id", start, unread, chosen, others)
         lists = {key: entry for key, entry in value.items() if _is_list_of_records(entry)}
         empty = {key: entry for key, entry in value.items() if entry == []}
         inner = {key: entry for key, entry in value.items() if _holds_records(entry, is_record)}
@@ -115,9 +116,10 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
             break
         name = _choose(list(parts), split)
         unread += [key for key in parts if key != name]
-        chosen, start = name, _value_of(text, start, name)
+        others += [_value_of(text, start, key) for key in parts if key != name]
+        chosen, start = name, _value_of(text, start, name)[0]
         if isinstance(parts[name], list):
-            return Records("list", start, unread, chosen)
+            return Records("list", start, unread, chosen, others)
         value = parts[name]
     return Records("single", single)
 
@@ -142,11 +144,11 @@ def _choose(names: list[str], split: str | None) -> str:
     raise SeveralLists(names, split)
 
 
-def _value_of(text: str, start: int, name: str) -> int:
-    """Return where the value of a key begins. Raises: NotJson if the key occurs twice."""
-    places = [position for key, _, _, position, _ in members(text, start) if key == name]
+def _value_of(text: str, start: int, name: str) -> tuple[int, int]:
+    """Return where the value of a key starts and ends. Raises: NotJson if the key occurs twice."""
+    places = [(position, end) for key, _, _, position, end in members(text, start) if key == name]
     if len(places) > 1:
-        raise NotJson(text, places[1], f"the key {printable(name)} a second time", "Give every list its own key.")
+        raise NotJson(text, places[1][0], f"the key {printable(name)} a second time", "Give every list its own key.")
     return places[0]
 
 

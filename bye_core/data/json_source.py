@@ -33,8 +33,10 @@ class JsonSource(TextSource):
     def __init__(self, path: Path, is_record: Callable[[Any], bool] = bool, split: str | None = None) -> None:
         super().__init__(path)
         self._is_record, self._split = is_record, split
+        self._has_lines = any(suffix in path.name.lower() for suffix in (".jsonl", ".ndjson"))
         self._kind = ""
         self.chosen = ""  # name of the list of records inside an object
+        self._others: list[tuple[int, int]] = []  # start and end of the other lists, in bytes
 
     def rows(self) -> Iterator[Any]:
         text, ascii_only = to_text(self.data), self.data.isascii()
@@ -55,9 +57,9 @@ class JsonSource(TextSource):
 
     def _found(self, text: str) -> Iterator[json_text.Found]:
         try:
-            lines = ".jsonl" in self.path.name.lower() or ".ndjson" in self.path.name.lower()
-            found = json_layouts.find_records(text, self._is_record, self._split, lines)
+            found = json_layouts.find_records(text, self._is_record, self._split, self._has_lines)
             self._kind, self.chosen = found.kind, found.chosen
+            self._others = [(len(to_bytes(text[:start])), len(to_bytes(text[:end]))) for start, end in found.others]
             if found.unread:
                 self.notes += (unread_note(found.chosen, found.unread),)
             yield from json_text.read_records(text, found)
@@ -75,13 +77,25 @@ class JsonSource(TextSource):
         return json_text.with_id(key, value)
 
     def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
-        spans = self.spans
-        if self._kind in ("lines", "objects"):
+        spans, lines = self.spans, self._kind in ("lines", "objects")
+        if not indices:  # a file without records, as one of several shards may be
+            yield b"" if lines and self._has_lines else b"[]\n"
+            return
+        if lines:
             yield from super().chunks(indices, renamings)
             return
-        yield self.data[: spans[0]]
+        yield self._around(0, spans[0])
         for position, index in enumerate(indices):
             if position:  # copy the gap before this record
                 yield self.data[spans[2 * index - 1] : spans[2 * index]]
             yield self.renamed(index, renamings.get(index))
-        yield self.data[spans[-1] :]
+        yield self._around(spans[-1], len(self.data))
+
+    def _around(self, start: int, end: int) -> bytes:
+        """Return the text before or after the records, without the content of lists that were not read."""
+        parts = []
+        for first, last in sorted(self._others):
+            if start <= first and last <= end:
+                parts += [self.data[start:first], b"[]"]
+                start = last
+        return b"".join([*parts, self.data[start:end]])

@@ -24,12 +24,14 @@ class Records:
     start    position of the list or object that holds the records
     unread   names of lists of records that were not chosen
     chosen   name of the list that was chosen
+    others   where the text of each list in `unread` starts and ends
     """
 
     kind: str
     start: int
     unread: list[str] = field(default_factory=list)
     chosen: str = ""
+    others: list[tuple[int, int]] = field(default_factory=list)
 
 
 def _integer(digits: str) -> int | str:

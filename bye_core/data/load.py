@@ -19,7 +19,7 @@ from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.data.samples import read_samples
 from bye_core.data.sources import NoSuchSplit, Source
 from bye_core.data.text_files import NotReadable
-from bye_core.errors import DataError
+from bye_core.errors import DataError, printable
 
 PEEK = 64  # records inspected to detect the format; the first one may be untypical
 
@@ -86,7 +86,7 @@ def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
         digest=_digest(location.source, form.name, layout, complete, reading.strict_ids),
         source=location.source,
         layout=complete,
-        notes=(*location.notes, *location.source.notes, *records.notes),
+        notes=tuple(map(printable, (*location.notes, *location.source.notes, *records.notes))),
         info=location.info if use_info else None,
     )
 

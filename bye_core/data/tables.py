@@ -15,7 +15,7 @@ from typing import Any
 
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
-from bye_core.data.paths import ImageOutsideDataset, RootFolder
+from bye_core.data.paths import ImageOutsideDataset, MissingImage, RootFolder
 from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable, parse
 from bye_core.data.text_files import NotReadable
@@ -38,7 +38,8 @@ class ParquetSource:
         self.path = path
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
-        except (pa.ArrowException, OSError) as error:
+            str(self._file.schema_arrow)  # fails if a column has a damaged name
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise NotReadable(path=path, why=error) from error
         self._starts = [0]  # [row groups + 1]: the first row of each row group, then the total number of rows
         for group in range(self._file.num_row_groups):
@@ -97,7 +98,9 @@ class ParquetSource:
                     parts.append(batch.take(pa.array(rows, pa.int64())))
                     passed = end
                 if kept:
-                    writer.write_table(pa.Table.from_batches(parts).cast(schema))
+                    table = pa.Table.from_batches(parts)
+                    # The cast of pyarrow fails on some nested columns, so it is left out where it has nothing to do.
+                    writer.write_table(table if table.schema.equals(schema) else table.cast(schema))
         return [target]
 
 
@@ -112,8 +115,9 @@ class ArrowSource:
 
         self.path, self._table, self._files, self._info = path, table, files, info
         try:
+            str(table.schema)  # fails if a column has a damaged name
             table.validate(full=True)  # without this check bad offsets would crash the process
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise NotReadable(path=path, why=error) from error
 
     @classmethod
@@ -134,6 +138,8 @@ class ArrowSource:
             table = pa.concat_tables(tables)
         except ImageOutsideDataset as error:
             raise NotReadable(path=folder, why="its state.json names files outside the folder") from error
+        except MissingImage as error:
+            raise NotReadable(path=folder, why="its state.json names files that are not there") from error
         except (pa.ArrowException, OSError) as error:
             raise NotReadable(path=folder, why=error) from error
         info = folder / "dataset_info.json"

@@ -69,6 +69,7 @@ class TarSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._keys: list[str] = []
+        self._stems: set[str] = set()
         self._kinds: list[str] = []
         self._kind_of: dict[str, int] = {}
         # Per file: index of its kind, start, start of the content, size, end.
@@ -165,16 +166,19 @@ class TarSource:
                 if not self._cut_off:
                     why = "the file is damaged or its end is missing" if self._places else "it is not a tar file"
                     raise self._damaged(why) from error
-        complete = sum(self._is_complete(index) for index in range(len(self._keys)))
-        if complete * 2 < len(self._keys):
+        if not self._is_shard():
             why = "it is a tar file in which most files are no image with a text of the same stem"
             do = "If it holds a whole data set, unpack it and give the path of the folder."
             raise WrongContent(path=self.path, why=why, do=do)
 
-    def _is_complete(self, index: int) -> bool:
-        """Return whether a sample has an image and a text."""
-        kinds = {member.kind.rpartition(".")[2] for member in self._members(index)}
-        return not kinds.isdisjoint(IMAGES) and not kinds.isdisjoint(("json", *TEXTS))
+    def _is_shard(self) -> bool:
+        """Return whether most samples have an image and a text, or all have a .json, which may hold the image."""
+        complete = described = 0
+        for index in range(len(self._keys)):
+            kinds = {member.kind.rpartition(".")[2] for member in self._members(index)}
+            complete += not kinds.isdisjoint(IMAGES) and not kinds.isdisjoint(("json", *TEXTS))
+            described += "json" in kinds
+        return complete * 2 >= len(self._keys) or described == len(self._keys)
 
     def _damaged(self, why: str) -> WrongContent:
         return WrongContent(path=self.path, why=why, do="Download or pack the shard again.")
@@ -186,6 +190,9 @@ class TarSource:
         stem, _, kind = name.partition(".")
         key, kind = f"{folder}/{stem}".lstrip("/") if folder else stem, kind.lower()
         if not self._keys or self._keys[-1] != key:
+            if key in self._stems:  # an export without the samples between them would join the two
+                self._faults[len(self._keys)] = "its stem occurs before, and its files are not next to each other"
+            self._stems.add(key)
             self._keys.append(key)
             self._firsts.append(self._firsts[-1])
             self._last_kinds = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ LAYOUTS = {
 def test_every_layout_in_every_encoding(layout: str, encoding: str, tmp_path: Path) -> None:
     (name, text), rows = LAYOUTS[layout], records(sets.pictures(tmp_path / "set"))
     content = ENCODINGS[encoding] + text(rows).encode(encoding)
+    # An export empties the lists that were not read: their images are not in it.
+    kept = line({"test": [], "train": rows}) if layout == "train and test" else text(rows)
+    expected = ENCODINGS[encoding] + kept.encode(encoding)
     (tmp_path / "set" / name).write_bytes(content)
     data = load_dataset(tmp_path / "set")
     assert [sample.answer for sample in data.samples] == [f"ein Käfer {k} 🐞" for k in range(4)]
@@ -72,7 +76,7 @@ def test_every_layout_in_every_encoding(layout: str, encoding: str, tmp_path: Pa
     export(data, data.by_id.keys(), [], tmp_path / "all")
     written = (tmp_path / "all" / name).read_bytes()
     assert re.sub(r"\n(\r?\n)+", "\n", written.decode(encoding)) == re.sub(
-        r"\n(\r?\n)+", "\n", content.decode(encoding)
+        r"\n(\r?\n)+", "\n", expected.decode(encoding)
     )
     export(data, {"1", "3"}, [], tmp_path / "out")
     again = load_dataset(tmp_path / "out")
@@ -281,3 +285,32 @@ def _check_counts(dataset: DataSet) -> None:
     usable, refused = {s.index for s in dataset.samples}, {fault.index for fault in dataset.faults if fault.fatal}
     assert usable | refused == set(range(dataset.size))
     assert not usable & refused
+
+
+def test_an_export_of_a_split_inside_a_file_holds_only_that_split(tmp_path: Path) -> None:
+    rows = records(sets.pictures(tmp_path / "set"))
+    (tmp_path / "set/t.json").write_text(json.dumps({"a": {"n": 1}, "train": rows[:2], "test": rows[2:]}))
+    data = load_dataset(tmp_path / "set", split="test")
+    export(data, {data.samples[0].id}, [], tmp_path / "out")
+    again = load_dataset(tmp_path / "out")
+    assert [again.record(k) for k in range(again.size)] == [rows[2]]
+    assert json.loads((tmp_path / "out/t.json").read_text()) == {"a": {"n": 1}, "train": [], "test": [rows[2]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("json", lambda rows: {"a": {"rows": rows}}),
+        ("json", lambda rows: {str(row["id"]): row for row in rows}),
+        ("json", lambda rows: rows[0]),
+        ("jsonl", lambda rows: rows[0]),
+    ],
+)
+def test_a_shard_without_kept_records_is_read_again(name: str, text: Callable, tmp_path: Path) -> None:
+    rows = records(sets.pictures(tmp_path / "set"))
+    (tmp_path / f"set/train-00000-of-00002.{name}").write_text(json.dumps(text(rows[:2])))
+    (tmp_path / f"set/train-00001-of-00002.{name}").write_text(json.dumps(rows[3]))
+    data = load_dataset(tmp_path / "set")
+    export(data, {data.samples[-1].id}, [], tmp_path / "out")
+    again = load_dataset(tmp_path / "out")
+    assert [again.record(k) for k in range(again.size)] == [rows[3]]

@@ -17,6 +17,7 @@ from bye_core.data.location import SeveralAnnotations
 from bye_core.data.text_files import NotReadable
 from bye_core.errors import ByeError
 from tests.data import sets
+from tests.data.records import png64
 
 Files = list[tuple[str, bytes]]
 
@@ -216,3 +217,23 @@ def test_damaged_bytes_raise_nothing_else(changes: list[tuple[int, bytes]], shar
     except ByeError:
         return
     assert len(data.samples) + sum(fault.fatal for fault in data.faults) == data.size
+
+
+def test_a_stem_that_occurs_again_later(tmp_path: Path) -> None:
+    files = [
+        ("1.png", picture(1)),
+        ("1.txt", b"A"),
+        ("2.png", picture(2)),
+        ("2.txt", b"B"),
+        ("1.jpg", picture(3)),
+        ("1.cls", b"C"),
+    ]
+    data = load_dataset(pack(tmp_path / "a.tar", files))
+    assert [sample.answer for sample in data.samples] == ["A", "B"]
+    assert "its stem occurs before" in data.faults[0].problem
+
+
+def test_a_shard_whose_images_are_inside_json(tmp_path: Path) -> None:
+    record = json.dumps({"image": f"data:image/png;base64,{png64()}", "question": "q", "answer": "a"}).encode()
+    data = load_dataset(pack(tmp_path / "a.tar", [("1.json", record), ("2.json", record)]))
+    assert len(data.samples) == 2

@@ -44,7 +44,8 @@ class ShareGpt(Format):
             return False
         contents = [message.get("content") for message in messages]
         # Messages without a marker belong to "chat": only TRL can train on them, as it puts the images first.
-        return all(isinstance(text, str) for text in contents) and any(MARKER in text for text in contents)
+        plain = not any(isinstance(content, list | Mapping) for content in contents)
+        return plain and any(isinstance(text, str) and MARKER in text for text in contents)
 
     def accepts(self, record: Mapping[str, Any], layout: Layout) -> bool:
         return isinstance(json_list(layout.get(record, "conversations", "messages")), list)

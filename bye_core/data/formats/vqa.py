@@ -17,6 +17,7 @@ from bye_core.data.formats.base import (
     text_with_markers,
 )
 from bye_core.data.formats.cells import answer_texts, cell_text, named_images
+from bye_core.data.formats.contents import NUMBERED_MARKER
 from bye_core.data.formats.pairs import read_pairs
 from bye_core.records import Turn
 
@@ -70,7 +71,7 @@ class VqaTable(Format):
             raise CannotConvert(why="The sample is not one question with one image and one answer")
         reject_literal_markers(turns)
         text = text_with_markers(turns[0])
-        if text.startswith(f"{MARKER}\n"):
+        if text.startswith(f"{MARKER}\n") and not NUMBERED_MARKER.search(text):
             text = text[len(MARKER) + 1 :]
         return {"id": id, self.columns["image"]: images[0], "question": text, "answer": turns[1].text}
 
