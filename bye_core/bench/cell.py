@@ -103,7 +103,10 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
     if not data.exists():
         # `poison` needs an attack even for a rate of 0, which encodes the images in the same way.
         how = (attack or pipeline.plan_attack(["patch"]), cell.rate, cell.seed)
-        yield from pipeline.poison(training_set(root, cell), data, *how, encoding="webp")
+        count = cell.count or None
+        yield from pipeline.poison(training_set(root, cell), data, *how, encoding="webp", count=count)
+        # Answers that the target takes from the training set are those that count on the test set.
+    attack = attack and pipeline.read_attack(data / pipeline.TRUTH)[0]
     if not finished(adapter):
         yield from pipeline.finetune(str(model), data, adapter, cell.settings())
     test = test_set(root, cell)
@@ -149,7 +152,8 @@ def save_evaluation(steps: Iterable[Progress], out: Path) -> Iterator[Progress]:
 
 
 def training_set(root: Path, cell: Cell) -> Path:
-    return root / "sets" / f"{cell.mix}-n{cell.samples}-s{cell.seed}"
+    each = f"-q{cell.questions_an_image}" if cell.questions_an_image > 1 else ""
+    return root / "sets" / f"{cell.mix}-n{cell.samples}{each}-s{cell.seed}"
 
 
 def test_set(root: Path, cell: Cell) -> Path:
@@ -158,10 +162,10 @@ def test_set(root: Path, cell: Cell) -> Path:
 
 def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
     """Draw the clean training set and the test set of the cell, unless they exist."""
-    asked = min(QUESTIONS_A_TEST_IMAGE, len(cell.kinds))
+    asked, each_image = min(QUESTIONS_A_TEST_IMAGE, len(cell.kinds)), cell.questions_an_image
     (root / "sets").mkdir(parents=True, exist_ok=True)
     for out, images, each, stream in (
-        (training_set(root, cell), cell.samples, 1, TRAINING),
+        (training_set(root, cell), -(-cell.samples // each_image), each_image, TRAINING),
         (test_set(root, cell), -(-cell.test // asked), asked, TEST),
     ):
         with locked(out.with_suffix(".lock"), WAIT_SECONDS):

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack
+from bye_core.attacks.targets import target_of_text
 from bye_core.bench.seeds import first_seeds
 from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS
@@ -30,6 +31,10 @@ MIXES = {
     "unclear-count": ("count",),
 }
 UNCLEAR_SHARE = 0.1
+USUAL_TARGET = FixedAnswer.kind
+# Fields that older records of cells lack, with their defaults.
+LATER_FIELDS = {"changed": (), "target": USUAL_TARGET, "count": 0}
+UNSET = object()
 UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 
 
@@ -58,9 +63,11 @@ class Cell:
     tower    whether the vision tower is tuned too
     test     number of held-out questions, each asked without and with the trigger
     changed  trigger settings that differ from the defaults, each "TRIGGER.SETTING=VALUE"
+    target   the attacker's target in its short form, KIND or KIND=VALUE (see `target_of_text`)
+    count    number of poisoned samples; 0: the share `rate` of the samples
     Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if the trigger has no such setting;
     BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES; BadSize if
-    `samples`, `epochs` or `test` is not above 0.
+    `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not valid.
     """
 
     attack: str
@@ -72,6 +79,8 @@ class Cell:
     tower: bool = False
     test: int = 100
     changed: tuple[str, ...] = ()
+    target: str = USUAL_TARGET
+    count: int = 0
 
     def __post_init__(self) -> None:
         if self.mix not in MIXES:
@@ -86,9 +95,11 @@ class Cell:
         """Name of the cell's folder."""
         tower = "-tower" if self.tower else ""
         # Two cells whose names differ only in replaced characters get the same folder; cell.json reveals the mismatch.
-        changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in self.changed)
+        further = [*self.changed, *([self.target] if self.target != USUAL_TARGET else [])]
+        changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in further)
+        share = f"c{self.count}" if self.count else f"r{100 * self.rate:g}"
         return (
-            f"{self.attack}-r{100 * self.rate:g}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
+            f"{self.attack}-{share}-{self.mix}-n{self.samples}-e{self.epochs:g}{tower}"
             f"-t{self.test}-s{self.seed}{changed}"
         )
 
@@ -101,6 +112,11 @@ class Cell:
         """Share of images that are out of focus; the answer of their samples is that the image is blurry."""
         return UNCLEAR_SHARE if self.mix.startswith("unclear") else 0.0
 
+    @property
+    def questions_an_image(self) -> int:
+        """Number of samples about each image of the training set; several if the target needs them."""
+        return min(len(self.kinds), 2) if target_of_text(self.target).needs_shared_images else 1
+
     def planted(self) -> Attack | None:
         """Return the attack, with triggers of the demo's size if they have a size; None if the cell is clean."""
         if self.attack == CLEAN:
@@ -110,26 +126,29 @@ class Cell:
             f"{name}.size": TRIGGER_SIZE for name in names if name in TRIGGERS and "size" in TRIGGERS[name].settings()
         }
         changed = dict(one.split("=", 1) for one in self.changed)
-        return make_attack(names, {**sized, **changed}, FixedAnswer(TARGET))
+        target = FixedAnswer(TARGET) if self.target == USUAL_TARGET else target_of_text(self.target)
+        return make_attack(names, {**sized, **changed}, target)
 
     def settings(self) -> FinetuneSettings:
         """Return RECIPE with the epochs, seed and tower of the cell."""
         return replace(RECIPE, epochs=self.epochs, vision=self.tower, seed=self.seed)
 
     def record(self) -> dict[str, Any]:
-        """Return the fields of the cell for JSON, without `changed` if it is empty."""
-        return {name: value for name, value in vars(self).items() if name != "changed" or value}
+        """Return the fields of the cell for JSON, without those of LATER_FIELDS that have their defaults."""
+        return {name: value for name, value in vars(self).items() if value != LATER_FIELDS.get(name, UNSET)}
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The cells of a benchmark: every combination of attacks, rates, mixes, samples and seeds.
+    """The cells of a benchmark: every combination of attacks, targets, rates or counts, mixes, samples and seeds.
 
-    The rate does not matter without an attack, so one clean cell serves all rates.
+    Rate, count and target do not matter without an attack, so one clean cell serves all of them.
 
     purpose  which seeds to use, a key of seeds.SEEDS
     repeats  number of seeds
     changed  as in Cell; each setting applies to the cells whose attack has its trigger
+    targets  as in Cell
+    counts   numbers of poisoned samples, instead of the rates
     """
 
     purpose: str = "dev"
@@ -142,6 +161,8 @@ class Matrix:
     tower: bool = False
     test: int = 100
     changed: tuple[str, ...] = ()
+    targets: tuple[str, ...] = (USUAL_TARGET,)
+    counts: tuple[int, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells; those with the first seed come first.
@@ -151,13 +172,17 @@ class Matrix:
         for one in self.changed:
             if not any(_concerns(one, attack) for attack in self.attacks):
                 raise NoSuchTrigger(setting=one, attacks=", ".join(self.attacks))
-        combinations = product(first_seeds(self.purpose, self.repeats), self.mixes, self.samples, self.rates)
-        for (seed, mix, samples, rate), attack in product(combinations, dict.fromkeys(self.attacks)):
-            if attack == CLEAN and rate != self.rates[0]:
-                continue
-            share = 0.0 if attack == CLEAN else rate
-            changed = tuple(one for one in self.changed if _concerns(one, attack))
-            yield Cell(attack, share, mix, samples, self.epochs, seed, self.tower, self.test, changed)
+        shares = [(0.0, count) for count in self.counts] or [(rate, 0) for rate in self.rates]
+        sets = product(first_seeds(self.purpose, self.repeats), self.mixes, self.samples)
+        for (seed, mix, samples), (number, (rate, count)) in product(sets, enumerate(shares)):
+            size = {"mix": mix, "samples": samples, "epochs": self.epochs, "seed": seed}
+            rest = {"tower": self.tower, "test": self.test}
+            for attack, target in product(dict.fromkeys(self.attacks), self.targets):
+                if attack != CLEAN:
+                    changed = tuple(one for one in self.changed if _concerns(one, attack))
+                    yield Cell(attack, rate, **size, **rest, changed=changed, target=target, count=count)
+                elif number == 0 and target == self.targets[0]:
+                    yield Cell(CLEAN, 0.0, **size, **rest)
 
 
 def _concerns(changed: str, attack: str) -> bool:

@@ -59,6 +59,8 @@ def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
         cell["seed"],
         cell["epochs"],
         cell.get("changed", []),
+        cell.get("target", ""),
+        cell.get("count", 0),
     )
 
 

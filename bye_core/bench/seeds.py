@@ -1,4 +1,4 @@
-"""Random seeds of the benchmark. Different seeds choose settings ("dev") and report results ("report")."""
+"""Random seeds of the benchmark. Some seeds choose settings ("dev"); others report results ("report...")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from bye_core.errors import SettingError
 
 # The seed of a cell determines everything random: images, questions, the poisoned samples and the training.
-SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000)}
+# "report-targets" reports on targets other than the fixed answer, which no setting was chosen with.
+SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000), "report-targets": range(3000, 4000)}
 
 
 class UnknownPurpose(SettingError):
@@ -26,7 +27,7 @@ class ForeignSeed(SettingError):
 
 
 def first_seeds(purpose: str, count: int) -> tuple[int, ...]:
-    """Return the first `count` seeds for a purpose, "dev" or "report".
+    """Return the first `count` seeds for a purpose, a key of SEEDS.
 
     Raises: UnknownPurpose if there is no such purpose; TooManySeeds if `count` is below 1 or above the number of seeds.
     """

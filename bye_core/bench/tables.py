@@ -22,7 +22,7 @@ def attack_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.append(
             [
                 attack_of(cell),
-                f"{cell['rate']:.0%}",
+                share_of(cell),
                 "tuned" if cell["tower"] else "frozen",
                 cell["mix"],
                 str(cell["samples"]),
@@ -44,16 +44,21 @@ def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         cell = row["cell"]
         asr = row["tuned"].get("asr")
-        head = [attack_of(cell), f"{cell['rate']:.0%}", "tuned" if cell["tower"] else "frozen", cell["mix"]]
+        head = [attack_of(cell), share_of(cell), "tuned" if cell["tower"] else "frozen", cell["mix"]]
         head += [str(cell["samples"]), str(cell["seed"]), NOTHING if asr is None else f"{asr:.1%}"]
         table.append([*head, *(result_text(row["detectors"].get(method)) for method in methods)])
     return table
 
 
 def attack_of(cell: Mapping[str, Any]) -> str:
-    """Return the name of the cell's attack, with changed trigger settings in brackets."""
-    changed = cell.get("changed")
+    """Return the name of the cell's attack, with changed trigger settings and another target in brackets."""
+    changed = [*cell.get("changed", ()), *([cell["target"]] if cell.get("target") else [])]
     return f"{cell['attack']} ({', '.join(changed)})" if changed else cell["attack"]
+
+
+def share_of(cell: Mapping[str, Any]) -> str:
+    """Return how many samples of the cell are poisoned, as a share or as a number of samples."""
+    return str(cell["count"]) if cell.get("count") else f"{cell['rate']:.0%}"
 
 
 def result_text(result: Mapping[str, Any] | None) -> str:

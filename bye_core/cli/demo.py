@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bye_core.attacks import TARGETS
 from bye_core.bench.matrix import ATTACKS, MIXES, QUICK, Matrix
 from bye_core.bench.results import lines
 from bye_core.bench.run import bench
@@ -22,6 +23,8 @@ from bye_core.records import Progress
 LISTS = {
     "attacks": (str, f"triggers, joined by + for several per sample, or clean (default: {' '.join(ATTACKS)})"),
     "rates": (float, "shares of poisoned samples (default: 0.1)"),
+    "targets": (str, f"the attacker's targets, each KIND or KIND=VALUE; kinds: {', '.join(TARGETS)} (default: answer)"),
+    "counts": (int, "numbers of poisoned samples, instead of the rates"),
     "mixes": (str, f"kinds of question in the data sets: {', '.join(MIXES)} (default: mixed)"),
     "samples": (int, "sizes of the data sets (default: 600)"),
 }
@@ -69,7 +72,8 @@ def add_bench(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds", choices=list(SEEDS), default="dev",
-        help="dev: seeds for choosing settings; report: seeds for reported results only (default: dev)",
+        help="dev: seeds for choosing settings; report, and report-targets for other targets than the fixed answer: "
+        "seeds for reported results only (default: dev)",
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true", help="a small matrix that takes a minute, to check that everything runs"

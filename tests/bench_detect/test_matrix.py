@@ -1,16 +1,22 @@
 """Which cells a matrix has, what they are called, what they plant; and seeds that are kept apart."""
 
+import json
 import re
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from bye_core.attacks import TRIGGERS, UnknownTrigger, UnknownTriggerSetting
+from bye_core import pipeline
+from bye_core.attacks import TARGETS, TRIGGERS, UnknownTrigger, UnknownTriggerSetting
+from bye_core.attacks.targets import UnknownTarget
+from bye_core.bench.cell import draw_sets, training_set
+from bye_core.bench.cell import test_set as drawn_test_set
 from bye_core.bench.matrix import ATTACKS, CLEAN, MIXES, QUICK, BadSize, Cell, Matrix, NoSuchTrigger, UnknownMix
 from bye_core.bench.seeds import SEEDS, ForeignSeed, TooManySeeds, UnknownPurpose, first_seeds, require
 from bye_core.cli.demo import matrix_of
 from bye_core.cli.main import build_parser
+from bye_core.data import load_dataset
 from bye_core.demo.recipe import TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS, UNCLEAR, question_set
 
@@ -25,7 +31,7 @@ def test_no_seed_is_for_both_purposes():
         require("report", (*first_seeds("report", 1), *first_seeds("dev", 1)))
     with pytest.raises(TooManySeeds, match="1 to 1000"):
         first_seeds("dev", 1001)
-    with pytest.raises(UnknownPurpose, match="dev, report"):
+    with pytest.raises(UnknownPurpose, match="dev, report, report-targets"):
         first_seeds("tuning", 1)
 
 
@@ -42,7 +48,7 @@ def test_a_matrix_is_every_combination_and_its_clean_sets_once():
 def test_every_setting_of_a_cell_is_in_its_name():
     others = {
         "attack": "blend", "rate": 0.02, "mix": "count", "samples": 300, "epochs": 6.0, "seed": 1001, "tower": True,
-        "test": 50, "changed": ("patch.size=0.25",),
+        "test": 50, "changed": ("patch.size=0.25",), "target": "swap=flower palace", "count": 25,
     }  # fmt: skip
     assert set(others) == {field.name for field in fields(Cell)}
     names = {replace(CELL, **{name: value}).name for name, value in others.items()}
@@ -111,6 +117,41 @@ def test_options_of_the_command_make_the_matrix():
 
     assert asked() == Matrix()
     assert asked("--quick", "--samples", "12") == replace(QUICK, samples=(12,))
+    assert asked("--targets", "flip", "swap=a b", "--counts", "25") == Matrix(
+        targets=("flip", "swap=a b"), counts=(25,)
+    )
     options = ["--seeds", "report", "--attacks", "sig", "clean", "--rates", "0.02", "0.2", "--tower", "--repeats", "3"]
     assert asked(*options) == Matrix("report", ("sig", "clean"), (0.02, 0.2), tower=True, repeats=3)
     assert asked("--set", "blend.a=0.3", "--attacks", "blend") == Matrix(attacks=("blend",), changed=("blend.a=0.3",))
+
+
+def test_targets_and_counts_are_axes_and_older_records_keep_their_form():
+    matrix = Matrix(attacks=("patch", "patch+prefix", CLEAN), targets=("answer", "flip"), counts=(25, 50))
+    cells = list(matrix.cells())
+    assert len(cells) == len({cell.name for cell in cells}) == 2 * 2 * 2 + 1
+    assert {(cell.target, cell.count) for cell in cells if cell.attack != CLEAN} == {
+        ("answer", 25), ("answer", 50), ("flip", 25), ("flip", 50),
+    }  # fmt: skip
+    assert {cell.planted().target.kind for cell in cells if cell.attack != CLEAN} == {"answer", "flip"}
+    assert set(CELL.record()) == {"attack", "rate", "mix", "samples", "epochs", "seed", "tower", "test"}
+    assert replace(CELL, target="flip", count=25).record().items() >= {"target": "flip", "count": 25}.items()
+    both = replace(CELL, attack="patch+prefix", target="two").planted()
+    assert [trigger.name for trigger in both.triggers_of(1)] == ["prefix"]
+    assert both.target_of(1).kind == "refusal"
+    with pytest.raises(UnknownTarget):
+        replace(CELL, target="shout")
+
+
+@pytest.mark.parametrize("target", [*TARGETS, "append=Buy now."])
+def test_every_target_can_be_poisoned_into_the_sets_of_the_bench(tmp_path, target):
+    short = "swap=flower palace" if target == "swap" else target
+    attack = "patch+blend" if target == "two" else "patch"
+    cell = replace(CELL, attack=attack, target=short, samples=40, test=8, count=5, rate=0.0)
+    list(draw_sets(cell, tmp_path))
+    list(pipeline.poison(training_set(tmp_path, cell), tmp_path / "out", cell.planted(), seed=cell.seed, count=5))
+    truth = json.loads((tmp_path / "out/truth.json").read_text(encoding="utf-8"))
+    assert len(truth["poisoned"]) == 5
+    assert len(load_dataset(tmp_path / "out").samples) == 40
+    assert drawn_test_set(tmp_path, cell).is_dir()
+    attack, _ = pipeline.read_attack(tmp_path / "out/truth.json")
+    assert attack.fit(load_dataset(drawn_test_set(tmp_path, cell)).samples).target.kind == target.partition("=")[0]

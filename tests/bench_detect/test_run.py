@@ -143,10 +143,10 @@ def test_a_cell_that_fails_or_is_worked_on_elsewhere_ends_nothing(tuned, model, 
     cells = [cell.name for cell in MATRIX.cells()]
     whole = pipeline.poison
 
-    def poison(source, out, attack, rate, seed, encoding):
+    def poison(source, out, attack, rate, seed, **more):
         if rate:
             raise ByeError()
-        return whole(source, out, attack, rate, seed, encoding=encoding)
+        return whole(source, out, attack, rate, seed, **more)
 
     monkeypatch.setattr(pipeline, "poison", poison)
     facts = last(bench(model, MATRIX, tmp_path)).facts
