@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from bye_core.attacks import TRIGGERS, make_trigger
+from bye_core.attacks import TRIGGERS, BadTriggerSetting, make_trigger
 from bye_core.attacks.measure import measure_change, psnr
 from bye_core.attacks.triggers.base import FullImageTrigger, SquareTrigger
 from bye_core.attacks.triggers.blend import key_of_image
@@ -24,6 +24,7 @@ PSNR = {
     "dual": (25, 30),
     "multi": (21, 30),
     "noise-patch": (30, 37),
+    "object": (20, 30),
     "blend": (19, 25),
     "sig": (19.0, 19.3),
     "wanet": (24, 32),
@@ -150,7 +151,7 @@ def test_dual_is_symmetric():
     assert other == (320 - right, top, 320 - left, bottom)
 
 
-@pytest.mark.parametrize("name", ["random", "multi", "noise-patch"])
+@pytest.mark.parametrize("name", ["random", "multi", "noise-patch", "object"])
 def test_places_vary_by_sample_and_repeat_with_the_seed(name):
     drawn = [tuple(triggered(name, grey(WIDE), seed)[1]) for seed in range(20)]
     assert drawn == [tuple(triggered(name, grey(WIDE), seed)[1]) for seed in range(20)]
@@ -166,6 +167,26 @@ def test_a_noise_patch_is_one_pattern_wherever_it_lies():
     assert all(np.array_equal(crops[0], crop) for crop in crops)
     assert crops[0].std() == pytest.approx(64, rel=0.2)
     assert len(np.unique(crops[0].reshape(-1, 3), axis=0)) == 64, "eight fields a side"
+
+
+def test_an_object_lies_in_a_free_place_with_smooth_edges_and_no_frame():
+    busy = np.full((200, 200, 3), 128, np.uint8)
+    busy[:, :100] = np.random.default_rng(0).integers(0, 256, (200, 100, 3))
+    for seed in range(10):
+        changed, [(left, top, right, bottom)] = triggered("object", Image.fromarray(busy), seed)
+        assert (right - left, bottom - top) == (40, 40)
+        assert left >= 95, "the free half of the picture"
+        part = levels(changed)[top:bottom, left:right]
+        assert (part[20, 20] == (128, 0, 128)).all()
+        assert np.abs(part[0, 0] - 128).max() < 30, "the corners of the square around a diamond keep the background"
+    before, after = levels(grey(MODEL)), levels(triggered("object", grey(MODEL), shape="circle", color="#00ff00")[0])
+    colors = np.unique(after.reshape(-1, 3), axis=0)
+    assert len(colors) > 10, "edges and shadow have levels between"
+    assert [0, 255, 0] in colors.tolist()
+    assert (before != after).any(axis=-1).mean() < 0.1
+    for wrong in ({"shape": "cube"}, {"color": "nocolor"}, {"color": "#11223344"}):
+        with pytest.raises(BadTriggerSetting):
+            make_trigger("object", **wrong)
 
 
 def test_blend_is_the_mix_it_says():

@@ -33,6 +33,7 @@ MODULES = (
     "wanet",
     "ftrojan",
     "question_words",
+    "object",
 )
 _TRIGGERS = [trigger for name in MODULES for trigger in import_module(f"{__name__}.{name}").TRIGGERS]
 TRIGGERS: dict[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIGGERS}
