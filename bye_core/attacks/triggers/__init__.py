@@ -32,8 +32,8 @@ MODULES = (
     "sig",
     "wanet",
     "ftrojan",
-    "question_words",
     "object",
+    "question_words",
 )
 _TRIGGERS = [trigger for name in MODULES for trigger in import_module(f"{__name__}.{name}").TRIGGERS]
 TRIGGERS: dict[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIGGERS}
