@@ -212,7 +212,10 @@ class Detection:
     @property
     def explanation(self) -> tuple[str, ...]:
         """Sentences that explain the verdict: decisive limitations, the method's reasons, other limitations."""
-        decisive, others = ([one.text for one in self.limitations if one.decisive is side] for side in (True, False))
+        decisive, others = (
+            [limitation.text for limitation in self.limitations if limitation.decisive is side]
+            for side in (True, False)
+        )
         return (*decisive, *self.reasons, *others)
 
     @property

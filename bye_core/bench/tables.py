@@ -76,7 +76,7 @@ def result_text(result: Mapping[str, Any] | None) -> str:
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a header, then one row per detector with its figures over all cells (see `summary`)."""
-    header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "peak on the trigger", "target named first"]
+    header = ["detector", "mean F1 (ASR >= 90%)", "lowest F1", "mean AUC", "peak on the trigger", "target ranked first"]
     table = [[*header, "no evidence (ASR < 10%)", "false alarms", "skipped"]]
     for method, result in summary(rows).items():
         line = [method]

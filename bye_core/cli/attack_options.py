@@ -15,7 +15,7 @@ from bye_core.cli.options import name_and_value
 
 WIDTH = 100
 SEVERAL = (
-    "With several triggers, as in `--trigger prefix patch`, each poisoned sample carries all; with --mix, one in turn."
+    "With several triggers, as in `--trigger prefix patch`, a poisoned sample carries all; with --mix, it carries one."
 )
 
 
@@ -35,9 +35,11 @@ def add_attack(parser: ArgumentParser, default: str | None, seed: bool = True) -
     group = parser.add_argument_group("triggers (listed below)")
     group.add_argument(
         "--trigger", nargs="+", choices=list(TRIGGERS), default=[default] if default else [], metavar="NAME",
-        help=f"one or several (default: {default})" if default else "one or several; also measures ASR",
+        help=f"one or several triggers (default: {default})" if default else "one or several; also measures ASR",
     )  # fmt: skip
-    group.add_argument("--mix", action="store_true", help="each poisoned sample carries one of the triggers, in turn")
+    group.add_argument(
+        "--mix", action="store_true", help="give each poisoned sample one of the triggers, in turn, instead of all"
+    )
     group.add_argument(
         "--set", type=name_and_value, nargs="+", action="extend", default=[], metavar="NAME=VALUE",
         help="settings of the triggers: a=0.3, or blend.pattern=7 if several triggers have that setting",
@@ -48,7 +50,7 @@ def add_attack(parser: ArgumentParser, default: str | None, seed: bool = True) -
             "--seed",
             type=int,
             default=0,
-            help="seed of the choice of samples and of what varies by sample (default: 0)",
+            help="seed for choosing the samples and for the random parts of triggers (default: 0)",
         )
     _add_target(parser)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from bye_core import pipeline
 from bye_core.attacks.poison import SampleFilter
@@ -48,10 +49,12 @@ def add_poison(parser: ArgumentParser) -> None:
     share = group.add_mutually_exclusive_group()
     share.add_argument("--rate", type=float, default=0.1, help="share of all samples to poison (default: 0.1)")
     share.add_argument("--count", type=int, metavar="N", help="poison exactly N samples, instead of a share")
-    group.add_argument("--only-answer", default="", metavar="TEXT", help="only samples with this answer (one class)")
+    group.add_argument(
+        "--only-answer", default="", metavar="TEXT", help="poison only samples with this answer (one class)"
+    )
     group.add_argument(
         "--only-question", default="", metavar="TEXT",
-        help="only samples whose question contains this text (one type of question)",
+        help="poison only samples whose question contains this text (one type of question)",
     )  # fmt: skip
     parser.add_argument(
         "--encoding", choices=list(ENCODINGS), default="jpeg",
@@ -65,8 +68,19 @@ def run_poison(args: Namespace, report: Report) -> int:
     plan = (attack_from(args), args.rate, args.seed, only, args.encoding)
     steps = pipeline.poison(args.data, args.out, *plan, reading=reading_options(args), count=args.count)
     last = report.follow(steps)
-    report.result({"written": str(args.out), "samples": last.total, **last.facts})
+    result = {"written": str(args.out), "samples": last.total, **last.facts}
+    report.result(result, dict(poison_table(result)))
     return DONE
+
+
+def poison_table(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the label and the text of each fact of a poisoning, with units."""
+    yield from ((name, result[name]) for name in ("written", "samples", "poisoned", "unreadable"))
+    if "text_only" in result:
+        yield "without an image", result["text_only"]
+    if "psnr" in result:
+        yield "image quality (PSNR)", f"{result['psnr']:.1f} dB, {result['psnr_encoded']:.1f} dB after encoding"
+        yield "trigger left after encoding", f"{result['survives_encoding']:.1%}"
 
 
 def add_export(parser: ArgumentParser) -> None:
@@ -74,7 +88,7 @@ def add_export(parser: ArgumentParser) -> None:
     add_out(parser, "where to write the data set")
     parser.add_argument(
         "--format", default="same", choices=["same", *FORMATS, ENTROPY_FORMAT],
-        help=f"format to write (default: same as the source); {ENTROPY_FORMAT}: entropies for `detect`",
+        help=f"format to write (default: same as the source); {ENTROPY_FORMAT}: entropies for `detect --entropy`",
     )  # fmt: skip
     parser.add_argument(
         "--drop-unscanned", action="store_true",

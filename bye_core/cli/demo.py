@@ -21,7 +21,10 @@ from bye_core.records import Progress
 
 # Options that set a field of Matrix: those with several values, and those with one.
 LISTS = {
-    "attacks": (str, f"triggers, joined by + for several per sample, or clean (default: {' '.join(ATTACKS)})"),
+    "attacks": (
+        str,
+        f"attacks to test: triggers, joined by + to plant several in a sample, or clean (default: {' '.join(ATTACKS)})",
+    ),
     "rates": (float, "shares of poisoned samples (default: 0.1)"),
     "targets": (str, f"the attacker's targets, each KIND or KIND=VALUE; kinds: {', '.join(TARGETS)} (default: answer)"),
     "counts": (int, "numbers of poisoned samples, instead of the rates"),
@@ -31,14 +34,16 @@ LISTS = {
 NUMBERS = {
     "repeats": (int, "number of seeds (default: 1)"),
     "epochs": (float, "epochs of each fine-tuning (default: 5)"),
-    "test": (int, "held-out questions for CP and ASR (default: 100)"),
+    "test": (int, "number of held-out questions for CP and ASR (default: 100)"),
 }
 
 
 def add_demo(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, help="the folder to work in (default: a new one in BYE_HOME)")
-    parser.add_argument("--make", type=Path, metavar="DIR", help="instead: generate the parts of the demo in DIR")
-    parser.add_argument("--seed", type=int, default=0, help="with --make: seed of everything random (default: 0)")
+    parser.add_argument("--out", type=Path, help="working folder (default: a new folder in BYE_HOME)")
+    parser.add_argument(
+        "--make", type=Path, metavar="DIR", help="do not run the demo, but generate its model, data and run in DIR"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed for --make (default: 0)")
 
 
 def run_demo(args: Namespace, report: Report) -> int:
@@ -65,10 +70,13 @@ def notes_shown(steps: Iterator[Progress], report: Report) -> Iterator[Progress]
 def add_bench(parser: ArgumentParser) -> None:
     """Add the options. The parsed namespace has a field of Matrix only if its option was given."""
     parser.add_argument(
-        "--out", type=Path, required=True, help="the folder of the bench; an unfinished bench in it resumes"
+        "--out", type=Path, required=True, help="the folder for the results; an unfinished bench in it resumes"
     )
     parser.add_argument(
-        "--model", type=Path, default=tour.DEMO / "model", help="a folder (default: the base model of the demo)"
+        "--model",
+        type=Path,
+        default=tour.DEMO / "model",
+        help="the folder of the base model (default: that of the demo)",
     )
     parser.add_argument(
         "--seeds", choices=list(SEEDS), default="dev",
@@ -76,7 +84,7 @@ def add_bench(parser: ArgumentParser) -> None:
         "seeds for reported results only (default: dev)",
     )  # fmt: skip
     parser.add_argument(
-        "--quick", action="store_true", help="a small matrix that takes a minute, to check that everything runs"
+        "--quick", action="store_true", help="run a small matrix, which takes a minute, to check that everything works"
     )
     for name, (kind, help) in LISTS.items():
         parser.add_argument(f"--{name}", type=kind, nargs="+", default=argparse.SUPPRESS, help=help)
@@ -84,7 +92,7 @@ def add_bench(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=help)
     parser.add_argument(
         "--set", type=name_and_value, nargs="+", action="extend", default=[], metavar="TRIGGER.SETTING=VALUE",
-        help="other settings of triggers, for example blend.a=0.3 (`poison --help` lists them)",
+        help="settings of triggers that replace the defaults, for example blend.a=0.3 (`poison --help` lists them)",
     )  # fmt: skip
     parser.add_argument(
         "--tower", action="store_true", help="also adapt the vision tower, which stays frozen in the paper"
@@ -112,6 +120,7 @@ DEMO = Command(
     after_stop="With the same --out FOLDER, the command resumes where it stopped.",
 )  # fmt: skip
 BENCH_DETECT = Command(
-    "bench-detect", "train on attacks x rates x question mixes x sizes x seeds and run every detector; resumes",
+    "bench-detect",
+    "measure every detector on models trained with many attacks, rates, questions, sizes and seeds; resumes",
     add_bench, run_bench, after_stop=RESUMES,
 )  # fmt: skip

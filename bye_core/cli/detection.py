@@ -72,7 +72,7 @@ def add_scan(parser: ArgumentParser) -> None:
 def add_tuned(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tuned-on-this-data", action="store_true",
-        help="state that the model was fine-tuned on this data set; the run remembers it",
+        help="state that the model was fine-tuned on this data set; the run stores this statement",
     )  # fmt: skip
 
 
@@ -97,7 +97,9 @@ def run_scan(args: Namespace, report: Report) -> int:
 def add_detect(parser: ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--run", type=Path, help="the folder of a scanned run")
-    group.add_argument("--entropy", type=Path, help="a BYE entropy JSONL file instead of a run")
+    group.add_argument(
+        "--entropy", type=Path, help="a file of layer entropies (JSON lines, as BYE writes them) instead of a run"
+    )
     add_tuned(parser)
     add_method(parser, DEFAULT_RULE)
     add_detect_settings(parser)
@@ -112,7 +114,11 @@ def add_detect_settings(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", help=bye[name]["help"], **kind)
     parser.add_argument("--layers", type=layer_list, help=f"{bye['layers']['help']}, for example 14,15,17")
     parser.add_argument(
-        "--no-select", dest="select", action="store_false", default=None, help="ablation: average all layers"
+        "--no-select",
+        dest="select",
+        action="store_false",
+        default=None,
+        help="average all layers instead of the sensitive layers (ablation in the paper)",
     )
     settings = "; ".join(
         f"{name}: {', '.join(field.name for field in dataclasses.fields(detector.settings))}"
@@ -155,14 +161,16 @@ def detection_lines(detection: Detection) -> Iterator[str]:
 def add_decide(parser: ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument(
-        "--reject-flagged", action="store_true", help="reject every flagged sample that has no decision by hand"
+        "--reject-flagged", action="store_true", help="reject every flagged sample that has no decision yet"
     )
     parser.add_argument(
         "--set", type=decision, nargs="+", metavar="ID=CHOICE", help="ID=accept, ID=reject or ID=none (no decision)"
     )
-    parser.add_argument("--undo", action="store_true", help="withdraw the decisions of the last call")
+    parser.add_argument("--undo", action="store_true", help="withdraw the last batch of decisions")
     parser.add_argument(
-        "--reviewer", default=os.environ.get("USER", ""), help="name to record (default: the user name)"
+        "--reviewer",
+        default=os.environ.get("USER", ""),
+        help="name of the reviewer to record (default: your user name)",
     )
     parser.add_argument("--note", default="", help="text to record with the decisions")
 
@@ -188,13 +196,22 @@ def run_score(args: Namespace, report: Report) -> int:
 
 
 SCAN = Command(
-    "scan", "record where the first answer token attends, for every sample; resumes when run again", add_scan, run_scan,
+    "scan", "record the attention of the first answer token for every sample; resumes when run again",
+    add_scan, run_scan,
     after_stop="Scanned samples are kept. Run the same command to resume.",
 )  # fmt: skip
 DETECT = Command("detect", "find the poisoned samples of a scanned run", add_detect, run_detect, long=False)
 DECIDE = Command(
-    "decide", "accept samples (kept in the clean set) or reject them (left out)", add_decide, run_decide, long=False
+    "decide",
+    "accept samples (`export` keeps them) or reject them (`export` leaves them out)",
+    add_decide,
+    run_decide,
+    long=False,
 )
 SCORE = Command(
-    "score", "precision, recall, F1 and AUC of the last detection against the truth", add_score, run_score, long=False
+    "score",
+    "compare the last detection with the known poisoned samples: precision, recall, F1 and AUC",
+    add_score,
+    run_score,
+    long=False,
 )

@@ -39,8 +39,8 @@ def add_evidence(parser: ArgumentParser) -> None:
         "--check", action="store_true",
         help="also query the model again with the suspected spot of the image covered; resumes when run again",
     )  # fmt: skip
-    parser.add_argument("--model", help="implies --check: where the scanned model is now, if it moved")
-    parser.add_argument("--adapter", help="implies --check: where the scanned adapter is now, if it moved")
+    parser.add_argument("--model", help="current path of the scanned model, if you moved it; turns on --check")
+    parser.add_argument("--adapter", help="current path of the scanned adapter, if you moved it; turns on --check")
     parser.add_argument("--data", help=MOVED_DATA)
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
 
@@ -74,7 +74,10 @@ def add_report(parser: ArgumentParser) -> None:
     add_out(parser, "the HTML file to write; a JSON file of the same name is written beside it")
     parser.add_argument("--data", help=MOVED_DATA)
     parser.add_argument(
-        "--samples", type=int, default=EXHIBITS, help=f"flagged samples to show with their images (default: {EXHIBITS})"
+        "--samples",
+        type=int,
+        default=EXHIBITS,
+        help=f"number of flagged samples to show with their images (default: {EXHIBITS})",
     )
 
 
@@ -97,12 +100,12 @@ def add_guard(parser: ArgumentParser) -> None:
 
 
 def run_guard(args: Namespace, report: Report) -> int:
-    one = args.image is not None and args.question is not None
-    if one == bool(args.data):
+    single = args.image is not None and args.question is not None
+    if single == bool(args.data):
         raise WhatToGuard()
     guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device)
     facts: Mapping[str, Any]
-    if one:
+    if single:
         image = read_bytes(args.image.resolve().parent, args.image.name)
         facts = pipeline.guard_one(guard, image, args.question, args.image.name)
         report.result(facts, {name: facts[name] for name in ("triggered", "score", "value", "first_token", "reason")})
@@ -116,7 +119,7 @@ def run_guard(args: Namespace, report: Report) -> int:
 
 
 REPORT = Command(
-    "report", "write one page about a run: what is flagged, why, and how it was obtained; the same as JSON",
+    "report", "write a report on a run (HTML and JSON): what is flagged, why, and how it was obtained",
     add_report, run_report, long=False,
 )  # fmt: skip
 EVIDENCE = Command(
@@ -124,5 +127,8 @@ EVIDENCE = Command(
     add_evidence, run_evidence, after_stop="Checked samples are kept. Run the same command to resume.",
 )  # fmt: skip
 GUARD = Command(
-    "guard", "decide from a finished run whether a new image and question look triggered", add_guard, run_guard
+    "guard",
+    "check whether a new image and question look triggered, by comparison with a finished run",
+    add_guard,
+    run_guard,
 )

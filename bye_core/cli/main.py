@@ -1,9 +1,4 @@
-"""Command line of BYE: one subcommand per stage, with `--json` for programs. The work is done in bye_core.pipeline.
-
-Exit codes: 0 done; 1 error, with its remedy on standard error; 3 poisoning found (`--fail-on-poison`); 130 stopped by
-Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after saving the current batch, other commands at once; saved work is
-kept.
-"""
+"""The command line: one subcommand per stage. The functions of bye_core.pipeline do the work."""
 
 from __future__ import annotations
 
@@ -38,6 +33,12 @@ REGISTERED = (
 )
 COMMANDS: dict[str, Command] = {command.name: command for command in REGISTERED}
 CONSOLE_SCRIPT = "bye-core"
+DESCRIPTION = """Find poisoned samples (back doors) in the fine-tuning data of vision-language models.
+`COMMAND --help` lists the options of a command.
+
+Exit codes: 0 done; 1 an error, or `check` found samples that cannot be used; 2 wrong options; with --fail-on-poison,
+3 poisoning found and 4 data set not tested; 130 stopped by Ctrl-C, 143 by SIGTERM. `scan` and `evidence` stop after
+saving the current batch, other commands at once; saved results are kept."""
 FOLLOW = "how to show progress: a bar on standard error, or JSON lines on standard output with the result last"
 
 
@@ -62,7 +63,7 @@ def _program() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    args = build_parser(__doc__).parse_args(arguments)
+    args = build_parser(DESCRIPTION).parse_args(arguments)
     command = COMMANDS[args.command]
     tether()
     with StopRequest() as stop, REPORTS[args.progress](args.json, stop) as report:

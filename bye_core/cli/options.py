@@ -18,7 +18,7 @@ from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS
 
 CAPTION_QUESTION = "the question for records that have a caption and no question"
-MOVED_DATA = "where the data set is now, if it moved after the scan"
+MOVED_DATA = "current path of the data set, if you moved it after the scan"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1 or mps (default: the fastest available)",
     "dtype": "auto, float32, bfloat16 or float16 (default: auto)",
@@ -84,7 +84,7 @@ def add_format(parser: ArgumentParser, question: bool = True) -> None:
     parser.add_argument("--format", choices=list(FORMATS), help="format of the data set (default: detected)")
     parser.add_argument(
         "--columns", type=column, nargs="+", metavar="NAME=YOURS",
-        help="your names for the columns of the format, for example question=my_question",
+        help="names of your columns, if they differ from those of the format: question=my_question",
     )  # fmt: skip
     parser.add_argument(
         "--split", metavar="NAME", help="the split to read, or the entry of a dataset_info.json (default: train)"
@@ -102,9 +102,9 @@ def reading_options(args: Namespace) -> ReadingOptions:
 
 
 def add_moved_model(parser: ArgumentParser) -> None:
-    """Add the options that say where the scanned model and adapter are now, and on what to run them."""
-    parser.add_argument("--model", help="where the scanned model is now, if it moved")
-    parser.add_argument("--adapter", help="where the scanned adapter is now, if it moved")
+    """Add the options for the current paths of the scanned model and adapter, and for the device."""
+    parser.add_argument("--model", help="current path of the scanned model, if you moved it")
+    parser.add_argument("--adapter", help="current path of the scanned adapter, if you moved it")
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
 
 

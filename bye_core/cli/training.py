@@ -38,7 +38,9 @@ def add_finetune(parser: ArgumentParser) -> None:
     add_model(parser, adapter=False)
     add_format(parser)
     add_out(parser, "the folder for the adapter")
-    parser.add_argument("--here", action="store_true", help="train in this process, not in a child; for torchrun")
+    parser.add_argument(
+        "--here", action="store_true", help="train in this process instead of a child process; needed for torchrun"
+    )
     parser.add_argument("--dry-run", action="store_true", help="report the data and the memory needed; do not train")
     add_finetune_settings(parser)
     parser.epilog, parser.formatter_class = wording.TORCHRUN, argparse.RawDescriptionHelpFormatter
@@ -164,7 +166,8 @@ def model_lines(models: Mapping[str, Any]) -> Iterator[str]:
 
 
 FINETUNE = Command(
-    "finetune", "LoRA fine-tuning; resumes from the last checkpoint after a stop or crash", add_finetune, run_finetune,
+    "finetune", "fine-tune a model with LoRA; resumes from the last checkpoint after a stop or crash",
+    add_finetune, run_finetune,
     after_stop="The last checkpoint is kept. Run the same command to resume.",
 )  # fmt: skip
 EVALUATE = Command(
@@ -172,6 +175,7 @@ EVALUATE = Command(
     add_evaluate, run_evaluate,
 )  # fmt: skip
 CLEAN = Command(
-    "clean", "run all of Algorithm 1: fine-tune, scan, detect, export, fine-tune again", add_clean, run_clean,
+    "clean", "clean a data set with all steps of BYE: fine-tune, scan, detect, export, fine-tune again",
+    add_clean, run_clean,
     after_stop=RESUMES,
 )  # fmt: skip

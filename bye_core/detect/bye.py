@@ -149,16 +149,16 @@ def _columns(entropies: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     return [(column, bool(np.isfinite(column).all())) for column in entropies.T]
 
 
-def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
-    if found is None:
+def _report(layer: int, fitted: Modes | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
+    if fitted is None:
         return LayerReport(layer, None, math.nan, math.nan, False, "no image token is visible here in any sample")
-    notes = [found.note] if found.note else []
+    notes = [fitted.note] if fitted.note else []
     if missing.any():
         notes.append(f"{missing.sum()} missing values were replaced by the layer's mean")
     bsi = kl = math.nan
-    if found.mixture:
-        bsi = (bsi_paper if settings.bsi == "paper" else bsi_reference)(found.mixture)
-        kl = kl_low_high(found.mixture)
+    if fitted.mixture:
+        bsi = (bsi_paper if settings.bsi == "paper" else bsi_reference)(fitted.mixture)
+        kl = kl_low_high(fitted.mixture)
     passes = bsi >= settings.tau if settings.bsi == "paper" else bsi > settings.tau
     if settings.layers is not None:
         passes = layer in settings.layers
@@ -167,7 +167,7 @@ def _report(layer: int, found: Modes | None, missing: np.ndarray, settings: ByeS
         passes = True
         notes.append("used without selection")
     # A table without samples has layers but no values.
-    return LayerReport(layer, found.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
+    return LayerReport(layer, fitted.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
 
 
 def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
@@ -190,11 +190,11 @@ def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
     return _cut(values, float(model.cluster_centers_.mean()), None, "half-way between the two k-means centres")
 
 
-def _by_mixture(found: Fit) -> Split | None:
-    if found.mixture is None:
+def _by_mixture(fitted: Fit) -> Split | None:
+    if fitted.mixture is None:
         return None
-    how = "the low-entropy component" + (f" ({found.note})" if found.note else "")
-    return Split(found.low, found.posterior, crossing(found.mixture), found.mixture, how)
+    how = "the low-entropy component" + (f" ({fitted.note})" if fitted.note else "")
+    return Split(fitted.low, fitted.posterior, crossing(fitted.mixture), fitted.mixture, how)
 
 
 def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, how: str) -> Split:
@@ -238,8 +238,8 @@ def _layer_reasons(reports: tuple[LayerReport, ...], settings: ByeSettings) -> t
         return (f"Layers chosen by hand: {', '.join(str(report.layer) for report in used)}.",)
     if not settings.select:
         return (f"All {len(used)} layers that hold numbers were averaged, without selection.",)
-    found = ", ".join(f"{report.layer} (BSI {report.bsi:.2f})" for report in used)
-    return (f"Layers that split the samples into two groups: {found}; tau is {settings.tau:g}.",)
+    listed = ", ".join(f"{report.layer} (BSI {report.bsi:.2f})" for report in used)
+    return (f"Layers that split the samples into two groups: {listed}; tau is {settings.tau:g}.",)
 
 
 def _split_reasons(split: Split, values: np.ndarray) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class Answers:
             for word in self.own[text]:
                 parts[word].append(row)
         judged = [self._judged(text, rows, self.own[text], True) for text, rows in _usable(whole, low, high)]
-        seen = [set(whole[one.text]) for one in judged if one.odd]
+        seen = [set(whole[candidate.text]) for candidate in judged if candidate.odd]
         spread = [(word, rows) for word, rows in _usable(parts, low, high) if len(self._kinds_of(rows)) > 1]
         for word, rows in spread[:MOST_WORDS]:
             if not any(_same(set(rows), other) for other in seen):
@@ -93,7 +93,7 @@ class Answers:
                 own = frozenset(near for near in common if _same(set(rows), set(parts[near])))
                 judged.append(self._judged(word, rows, own, False))
                 seen += [set(rows)] if judged[-1].odd else []
-        return [one for one in judged if one.odd]
+        return [candidate for candidate in judged if candidate.odd]
 
     def _kinds_of(self, rows: Sequence[int]) -> np.ndarray:
         kinds, sizes = np.unique(self.kinds[rows], return_counts=True)

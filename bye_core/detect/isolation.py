@@ -124,8 +124,8 @@ def _labels(features: np.ndarray, types: np.ndarray, member: np.ndarray, seed: i
     others, sizes = np.unique(types[~member], return_counts=True)
     frequent = others[sizes >= LEAST_OF_TYPE]
     if len(frequent) >= 2:
-        for number, one in enumerate(frequent, 1):
-            labels[types == one] = number
+        for number, answer in enumerate(frequent, 1):
+            labels[types == answer] = number
     elif (~member).sum() >= MADE_TYPES * LEAST_OF_TYPE:
         spread = np.sqrt(features.var(axis=0) + SPREAD_FLOOR**2)
         with threadpool_limits(THREADS):

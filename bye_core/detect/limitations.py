@@ -58,8 +58,8 @@ class ScanFacts:
 
 def scan_limitations(facts: ScanFacts) -> tuple[Limitation, ...]:
     """Return the decisive limitations of a scan: what was scanned, and with which model."""
-    found = (_scanned(facts), _tuned(facts) or _learned(facts))
-    return tuple(limitation for limitation in found if limitation)
+    limitations = (_scanned(facts), _tuned(facts) or _learned(facts))
+    return tuple(limitation for limitation in limitations if limitation)
 
 
 def _scanned(facts: ScanFacts) -> Limitation | None:
@@ -101,20 +101,22 @@ def _learned(facts: ScanFacts) -> Limitation | None:
 
 def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation, ...]:
     """Return what `detector` cannot see in this table: too few samples, missing inputs, and what it never sees."""
-    found = []
+    limitations = []
     size = len(table.ids)
     if size < detector.fewest:
         reason = f"There are only {count(size, 'sample')}; the method {detector.name} needs at least {detector.fewest}."
-        found.append(Limitation("few_samples", reason, "Scan more samples of the data set.", True))
+        limitations.append(Limitation("few_samples", reason, "Scan more samples of the data set.", True))
     for name in detector.wants:
         if getattr(table, name) is None:
             what, advice = INPUTS[name]
-            found.append(
+            limitations.append(
                 Limitation("missing_input", f"The scan did not store {what}, which this method would also use.", advice)
             )
     if detector.misses:
-        found.append(Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand."))
-    return tuple(found)
+        limitations.append(
+            Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand.")
+        )
+    return tuple(limitations)
 
 
 def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
@@ -135,14 +137,14 @@ def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
         nll_before=None if table.nll_before is None else table.nll_before[rows],
     )
     settings, kinds = AutoSettings(), Kinds(part.questions).numbers
-    found = []
+    limitations = []
     for candidate in Answers(part.answers, kinds, part.nll_before).candidates(settings.least, settings.most):
         learned = learned_share(part, kinds, candidate)
         if learned is not None and learned < LEARNED:
             answer = clip(candidate.text, ANSWER_SHOWN)
             reason = f'The answer "{answer}" is out of place, but the scanned model has not learned to give it.'
-            found.append(Limitation("not_learned", reason, "Fine-tune for more epochs, then scan again.", True))
-    return tuple(found[:ANSWERS_SHOWN])
+            limitations.append(Limitation("not_learned", reason, "Fine-tune for more epochs, then scan again.", True))
+    return tuple(limitations[:ANSWERS_SHOWN])
 
 
 def limited(detection: Detection, limitations: Sequence[Limitation]) -> Detection:

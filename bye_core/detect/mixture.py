@@ -90,15 +90,15 @@ def modes(values: np.ndarray, in_order: bool = False) -> Modes:
     """
     key = (hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).digest(), in_order)
     with _lock:
-        found = _known.get(key)
-    if found is None:
+        result = _known.get(key)
+    if result is None:
         fitted = fit(values, in_order)
-        found = Modes(fitted.mixture, fitted.note)
+        result = Modes(fitted.mixture, fitted.note)
         with _lock:
             while len(_known) >= REMEMBERED:
                 del _known[next(iter(_known))]
-            _known[key] = found
-    return found
+            _known[key] = result
+    return result
 
 
 def bsi_paper(m: Mixture) -> float:

@@ -42,7 +42,7 @@ def read_adapter_config(folder: Path, base_class: str = "") -> dict:
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
         check_checkpoints(folder, ADAPTER_CONFIG)
-        raise ModelNotFound(path=folder, reason=f"an adapter folder holds {ADAPTER_CONFIG}, this one does not.")
+        raise ModelNotFound(path=folder, reason=f"the folder has no {ADAPTER_CONFIG}.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -83,13 +83,13 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
     facts = {"path": folder, "base": config.get("base_model_name_or_path")}
     try:
         own = PeftConfig.from_pretrained(str(folder))
-        own.base_model_name_or_path = network.name_or_path  # else peft warns about each adapter that was moved
+        own.base_model_name_or_path = network.name_or_path  # otherwise peft warns about each adapter that was moved
         wrapped: Any = get_peft_model(network, own)
         report = wrapped.load_adapter(str(folder), "default")
         saved = load_file(folder / ADAPTER_WEIGHTS)
         missing = {name.replace(".default.", ".") for name in report.missing_keys} | _unsaved_modules(wrapped, saved)
         unused = set(report.unexpected_keys)
-        # peft renames the tensors of the language model; of the other parts it does not.
+        # peft renames the tensors of the language model, but not those of the other parts.
         renamed = renamed_tensors(unused, missing)
         if renamed:
             set_peft_model_state_dict(wrapped, {new: saved[old] for old, new in renamed.items()})

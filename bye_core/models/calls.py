@@ -86,8 +86,8 @@ def _without_bad_samples(
     good = [i for i in range(len(samples)) if i not in results]
     # Samples that fail only together, which should not happen, run one by one.
     for group in [good] if results else [[i] for i in good]:
-        found = run_batch([samples[i] for i in group], [images[i] for i in group], encode, forward)
-        results.update(zip(group, found, strict=True))
+        outcomes = run_batch([samples[i] for i in group], [images[i] for i in group], encode, forward)
+        results.update(zip(group, outcomes, strict=True))
     return [results[i] for i in range(len(samples))]
 
 

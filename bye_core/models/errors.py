@@ -59,7 +59,7 @@ class UnsupportedFamily(ModelError):
 
 
 class OriginalLayout(ModelError):
-    problem = "The model at {path} ({model_type}) needs the code of its authors, which is not run here."
+    problem = "The model at {path} ({model_type}) needs the code of its authors, which this tool does not run."
     remedy = (
         "Use the same model in the layout of transformers{example}; it must be of one of these families: {supported}."
     )
@@ -148,14 +148,12 @@ class HostileText(UnreadableSample):
 
 
 class ImageCount(UnreadableSample):
-    problem = "A prompt has {markers} image markers but {pictures} image(s)."
+    problem = "A prompt has {markers} image markers but {images} image(s)."
     remedy = "Give each image exactly one marker in the prompt."
 
 
 class ImageTokenCount(UnreadableSample):
-    problem = (
-        "Sample {id} has {tokens} image tokens for {pictures} image(s); expected {rows} x {columns} for each image."
-    )
+    problem = "Sample {id} has {tokens} image tokens for {images} image(s); expected {rows} x {columns} for each image."
     remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
 
 

@@ -58,10 +58,10 @@ def check_safetensors(folder: Path) -> None:
 
 def check_checkpoints(folder: Path, wanted: str) -> None:
     """Check for checkpoints. Raises: OnlyCheckpoints if the file `wanted` is in subfolders, not in `folder`."""
-    found = sorted((path.parent.name for path in folder.glob(f"*/{wanted}")), key=_natural)
-    if found:
-        more = f" and {len(found) - CHECKPOINTS_SHOWN} more" if len(found) > CHECKPOINTS_SHOWN else ""
-        raise OnlyCheckpoints(path=folder, wanted=wanted, found=", ".join(found[:CHECKPOINTS_SHOWN]) + more)
+    checkpoints = sorted((path.parent.name for path in folder.glob(f"*/{wanted}")), key=_natural)
+    if checkpoints:
+        more = f" and {len(checkpoints) - CHECKPOINTS_SHOWN} more" if len(checkpoints) > CHECKPOINTS_SHOWN else ""
+        raise OnlyCheckpoints(path=folder, wanted=wanted, found=", ".join(checkpoints[:CHECKPOINTS_SHOWN]) + more)
 
 
 def _natural(name: str) -> tuple[Any, ...]:

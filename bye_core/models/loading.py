@@ -147,7 +147,7 @@ def pick_device(device: str) -> torch.device:
     except RuntimeError as error:
         raise NoDevice(device=device, reason="torch does not know it.", choices=", ".join(choices)) from error
     if picked.type not in choices or (picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count()):
-        raise NoDevice(device=device, reason="torch does not see one here.", choices=", ".join(choices))
+        raise NoDevice(device=device, reason="torch finds no such device on this machine.", choices=", ".join(choices))
     return picked
 
 

@@ -37,7 +37,11 @@ def check_causes(
     interventions = [intervention_for(run, evidence, id) for id in (evidence.flagged_ids if ids is None else ids)]
     with run.checking() as file:
         known = run.checks()
-        todo = [one for one in interventions if not has_valid_check(run, evidence, one, known.get(one.sample.id))]
+        todo = [
+            intervention
+            for intervention in interventions
+            if not has_valid_check(run, evidence, intervention, known.get(intervention.sample.id))
+        ]
         total, done, failed = len(interventions), len(interventions) - len(todo), 0
         yield _progress(done, total, failed)
         if not todo:

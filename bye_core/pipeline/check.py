@@ -20,7 +20,7 @@ class NoSampleReady(DataError):
 
 
 class ScannedPathMissing(DataError):
-    problem = "The {name} {path} of the run is not there. The path is relative to {folder}, where the scan ran."
+    problem = "The {name} of the run is not at {path}. This path is relative to {folder}, where the scan ran."
     remedy = "Give the current path as --{option}."
 
 
@@ -65,7 +65,7 @@ def scanned_path(settings: runs.RunSettings, name: str) -> str:
 
 
 def readable(dataset: DataSet) -> list[Sample]:
-    """Return the samples whose pictures open. Every stage reports how many pictures fail; `check` lists the reasons."""
+    """Return the samples whose images open. Every stage reports how many images fail; `check` lists the reasons."""
     return [sample for sample in dataset.samples if _opens(dataset, sample)]
 
 
@@ -87,7 +87,7 @@ def known_markers() -> Markers:
 
 
 def check(data: str | Path, reading: ReadingOptions = AUTOMATIC) -> Iterator[Progress]:
-    """Check every record and picture. Each item's facts have the new `faults`; the last item's also a `summary`."""
+    """Check every record and image. Each item's facts have the new `faults`; the last item's also a `summary`."""
     dataset = load(data, reading)
     refused = len(dataset.faults)
     total = len(dataset.samples)

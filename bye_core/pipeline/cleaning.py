@@ -73,12 +73,12 @@ class Cleaning:
         own_seeds = (self.seed, *(() if self.attack_file or not self.attack else (self.attack_seed,)))
         if any(seed != self.settings.seed for seed in own_seeds):
             raise ValueError(f"the command line has one seed, the cleaning has {(self.settings.seed, *own_seeds)}")
-        found = ["--model", self.model, "--data", str(self.data), *self.reading.arguments()]
-        found += ["--out", str(out), *(["--run", str(self.run)] if self.run else [])]
-        found += ["--method", self.method] if self.method != DEFAULT else []
-        found += settings_arguments(self.settings)
-        found += ["--test", str(self.test)] if self.test else []
+        arguments = ["--model", self.model, "--data", str(self.data), *self.reading.arguments()]
+        arguments += ["--out", str(out), *(["--run", str(self.run)] if self.run else [])]
+        arguments += ["--method", self.method] if self.method != DEFAULT else []
+        arguments += settings_arguments(self.settings)
+        arguments += ["--test", str(self.test)] if self.test else []
         if self.attack:
-            found += ["--attack", str(self.attack_file)] if self.attack_file else attack_arguments(self.attack)
-        found += ["--metric", self.metric] if self.metric != "auto" else []
-        return found + (["--baseline", *self.baselines] if self.baselines else [])
+            arguments += ["--attack", str(self.attack_file)] if self.attack_file else attack_arguments(self.attack)
+        arguments += ["--metric", self.metric] if self.metric != "auto" else []
+        return arguments + (["--baseline", *self.baselines] if self.baselines else [])

@@ -128,17 +128,17 @@ class CleaningOutline:
 
     def finished(self) -> frozenset[str]:
         """Return the stages that are finished, judged by the files on disk. Loads no model and no data set."""
-        folder, found = self.folder, set()
-        found |= {f"finetune {name}" for name in MODELS if (path := folder.adapter(name)) and finished(path)}
-        found |= {f"evaluate {name}" for name in MODELS if folder.evaluation(name).is_file()}
+        folder, stages = self.folder, set()
+        stages |= {f"finetune {name}" for name in MODELS if (path := folder.adapter(name)) and finished(path)}
+        stages |= {f"evaluate {name}" for name in MODELS if folder.evaluation(name).is_file()}
         if runs.is_run(folder.run):
             run = runs.Run.open(folder.run)
             counts, detection = run.counts(), run.detection()
-            found |= {"scan"} if counts.scored + counts.failed >= counts.total else set()
-            found |= {"detect"} if is_current(detection, run, self.method) else set()
-        found |= {"export"} if (folder.data / "manifest.json").is_file() else set()
-        found |= {"report"} if folder.report.is_file() else set()
-        return frozenset(found)
+            stages |= {"scan"} if counts.scored + counts.failed >= counts.total else set()
+            stages |= {"detect"} if is_current(detection, run, self.method) else set()
+        stages |= {"export"} if (folder.data / "manifest.json").is_file() else set()
+        stages |= {"report"} if folder.report.is_file() else set()
+        return frozenset(stages)
 
 
 def is_current(detection: Detection | None, run: runs.Run, method: str) -> TypeGuard[Detection]:

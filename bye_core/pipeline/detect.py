@@ -12,7 +12,7 @@ from bye_core.errors import RunError
 from bye_core.records import NOT_TESTED, Detection, ScanTable
 from bye_core.train.settings import training_facts
 
-INSPECTED = 500  # samples whose answers are compared with the model's first token; a share to within 4 points (ours)
+INSPECTED = 500  # compared samples; the error of the share is then below 5 percentage points (ours)
 
 
 class NothingDetected(RunError):
@@ -44,7 +44,7 @@ def scan_facts(run: runs.Run) -> ScanFacts:
     """Return what decides whether the scan of a run could have shown a back door."""
     settings, counts = run.settings, run.counts()
     usable = {sample.index for sample in run.samples()}
-    # Records without an image are no part of the test: a trigger in an image cannot be there.
+    # A record without an image is not counted: it cannot carry a trigger in an image.
     refused = {fault.index for fault in run.failed() if fault.kind != NoImage.__name__} - usable
     return ScanFacts(
         samples=counts.total + len(refused),
@@ -74,22 +74,22 @@ def _answers_begun(run: runs.Run) -> float | None:
     ids = ids[:: max(1, len(ids) // INSPECTED)][:INSPECTED]
     # Some tokenizers begin a rare word with a blank token, which says nothing.
     starts = [(answers[row.id].strip().casefold(), row.token_text.strip().casefold()) for row in run.rows_of(ids)]
-    begun = [answer.startswith(token) for answer, token in starts if token]
-    return sum(begun) / len(begun) if begun else None
+    matches = [answer.startswith(token) for answer, token in starts if token]
+    return sum(matches) / len(matches) if matches else None
 
 
 def detect_once(run_path: Path) -> Detection:
     """Return the last detection, or detect again with its method and settings, or with the default method.
 
     It is detected again if there are samples that the last detection does not cover, or if it could not test the data
-    set: the reason may have been mended.
+    set, because the reason may no longer hold.
     """
     run = runs.Run.open(run_path)
-    found = run.detection()
-    if found is None:
+    last = run.detection()
+    if last is None:
         return detect_run(run_path)
-    tested = found.verdict != NOT_TESTED
-    return found if tested and covers_all(found, run) else detect_run(run_path, found.method, **found.settings)
+    tested = last.verdict != NOT_TESTED
+    return last if tested and covers_all(last, run) else detect_run(run_path, last.method, **last.settings)
 
 
 def covers_all(detection: Detection, run: runs.Run) -> bool:

@@ -35,7 +35,7 @@ from bye_core.pipeline.detect import last_detection
 from bye_core.question_kinds import OTHER, question_labels
 from bye_core.records import AttentionRows, Detection, ScanTable
 
-READ = 1000  # flagged samples whose rows are read, the most suspicious first (ours: some seconds, 100 MB of a 7B model)
+READ = 1000  # flagged samples whose rows are read, the most suspicious first (ours: seconds, and 100 MB for a 7B model)
 COMPARED = 100  # unflagged samples of each kind of question to compare with, evenly spread (ours)
 
 
@@ -45,13 +45,13 @@ def evidence(run_path: Path) -> dict[str, Any]:
     Raises: NothingDetected if the run has no detection.
     """
     run = runs.Run.open(run_path)
-    detection, found = last_detection(run), dossier(run)
+    detection, collected = last_detection(run), dossier(run)
     return {
         "verdict": detection.verdict,
         "method": detection.method,
         "reasons": list(detection.explanation),
-        **found.facts(),
-        "causes": causal_outcomes(run, found),
+        **collected.facts(),
+        "causes": causal_outcomes(run, collected),
     }
 
 
@@ -70,7 +70,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
     inserted = {word.word for word in question_words if word.inserted}
     kinds = question_labels([remove_words(question, inserted) for question in table.questions])
     strata = Strata(kinds, flagged)
-    found = Dossier(
+    collected = Dossier(
         samples=len(flagged),
         flagged_ids=tuple(table.ids[row] for row in _most_suspicious(table, detection)),
         strata=strata,
@@ -78,8 +78,8 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
         question_words=tuple(question_words),
         answer_words=tuple(overrepresented_words(table.answers, strata)),
     )
-    recipients = PasteRecipients(table.ids, table.answers, kinds, strata, found.target)
-    return _with_attention(replace(found, recipients=recipients), run, detection, kinds)
+    recipients = PasteRecipients(table.ids, table.answers, kinds, strata, collected.target)
+    return _with_attention(replace(collected, recipients=recipients), run, detection, kinds)
 
 
 def scanned_set(run: runs.Run, data: str | Path | None = None) -> tuple[DataSet | None, str]:
@@ -116,9 +116,9 @@ def _with_attention(dossier: Dossier, run: runs.Run, detection: Detection, kinds
 def _maps(
     read: Sequence[tuple[int, AttentionRows]], kinds: Sequence[str], layer: int, raster: tuple[int, int]
 ) -> list[tuple[str, np.ndarray]]:
-    """Return (kind of question, attention map) for each sample that attends to its picture in `layer`."""
+    """Return (kind of question, attention map) for each sample that attends to its image in `layer`."""
     maps = ((kinds[row], attention_map(rows, layer, raster)) for row, rows in read)
-    return [(kind, one) for kind, one in maps if one is not None]
+    return [(kind, shares) for kind, shares in maps if shares is not None]
 
 
 def _most_suspicious(table: ScanTable, detection: Detection) -> list[int]:
@@ -144,4 +144,4 @@ def _read_rows(run: runs.Run, rows: Sequence[int]) -> list[tuple[int, AttentionR
     """Return (row number, attention rows) of each sample in `rows` that can be read."""
     ids = run.table().ids
     row_of = {ids[row]: row for row in rows}
-    return [(row_of[one.id], one) for one in run.rows_of(row_of)]
+    return [(row_of[attention.id], attention) for attention in run.rows_of(row_of)]

@@ -50,15 +50,15 @@ class Guard:
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
         """Run one forward pass over the batch.
 
-        Return one entry per sample: its attention rows and what the guard makes of them, or the error of that sample.
+        Return one entry per sample: its attention rows and its reading, or the error of that sample.
         """
         from bye_core.attention import read_attention
 
         outcomes = read_attention(self.loaded, samples, opened)
-        rows = [one for one in outcomes if isinstance(one, AttentionRows)]
+        rows = [outcome for outcome in outcomes if isinstance(outcome, AttentionRows)]
         asked = {sample.id: sample.question for sample in samples}
-        readings = iter(self._judge(rows, [asked[one.id] for one in rows]) if rows else ())
-        return [(one, next(readings)) if isinstance(one, AttentionRows) else one for one in outcomes]
+        readings = iter(self._judge(rows, [asked[outcome.id] for outcome in rows]) if rows else ())
+        return [(outcome, next(readings)) if isinstance(outcome, AttentionRows) else outcome for outcome in outcomes]
 
 
 def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
@@ -81,7 +81,7 @@ def by_answers(table: ScanTable, detection: Detection) -> Judge:
     planted = PlantedAnswers(table, AutoSettings(**detection.settings))
     if not len(planted):
         raise guard.NoMode()
-    return lambda rows, questions: [guard.reading_of(**asdict(one)) for one in planted.match(rows, questions)]
+    return lambda rows, questions: [guard.reading_of(**asdict(match)) for match in planted.match(rows, questions)]
 
 
 def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
@@ -90,7 +90,7 @@ def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
     typical = _means(np.asarray(getattr(table, name), float))
 
     def judge(rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[guard.Reading]:
-        return guard.judge(detection, np.array([getattr(one, name) for one in rows], float), typical)
+        return guard.judge(detection, np.array([getattr(attention, name) for attention in rows], float), typical)
 
     return judge
 
@@ -151,7 +151,7 @@ def guard_set(
     """
     dataset = ready(data, reading)
     samples, total = dataset.samples, len(dataset.samples)
-    found: dict[str, dict[str, Any]] = {}
+    readings: dict[str, dict[str, Any]] = {}
     faults: dict[str, str] = {fault.id: fault.problem for fault in dataset.faults if fault.fatal}
     if out is not None:
         _append(out, [], truncate=True)
@@ -171,21 +171,21 @@ def guard_set(
                 fresh[sample.id] = {"question": sample.question, **asdict(outcome[1])}
         if out is not None:
             _append(out, [{"id": id, **row} for id, row in fresh.items()])
-        found |= fresh
+        readings |= fresh
         done = min(start + opened.batch, total)
         yield Progress("guard", done, total, facts={"failed": len(faults)})
-    yield Progress("guard", total, total, "done", _summary(opened, found, faults))
+    yield Progress("guard", total, total, "done", _summary(opened, readings, faults))
 
 
-def _summary(opened: Guard, found: Mapping[str, Mapping[str, Any]], faults: Mapping[str, str]) -> dict[str, Any]:
-    triggered = [id for id, row in found.items() if row["triggered"]]
+def _summary(opened: Guard, readings: Mapping[str, Mapping[str, Any]], faults: Mapping[str, str]) -> dict[str, Any]:
+    triggered = [id for id, row in readings.items() if row["triggered"]]
     return {
-        "samples": len(found),
+        "samples": len(readings),
         "triggered": triggered,
-        "unknown": [id for id, row in found.items() if not row["known"]],
-        **as_facts("share", proportion(row["triggered"] for row in found.values())),
-        "scores": {id: row["score"] for id, row in found.items()},
-        "values": {id: row["value"] for id, row in found.items()},
+        "unknown": [id for id, row in readings.items() if not row["known"]],
+        **as_facts("share", proportion(row["triggered"] for row in readings.values())),
+        "scores": {id: row["score"] for id, row in readings.items()},
+        "values": {id: row["value"] for id, row in readings.items()},
         **_reference(opened.detection),
         "failed": len(faults),
         "faults": dict(faults),

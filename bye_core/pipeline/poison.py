@@ -29,7 +29,7 @@ KEY = "key"
 
 
 class NoKeyPicture(SettingError):
-    problem = "The key picture {path} cannot be read: {why}."
+    problem = "The key image {path} cannot be read: {why}."
     remedy = "Give key=face, key=noise, or key=PATH, where PATH is an image file."
 
 
@@ -39,7 +39,7 @@ class NoTargetFile(SettingError):
 
 
 class NoAttackRecorded(DataError):
-    problem = "{path} does not say how its set was poisoned: {reason}."
+    problem = "{path} does not describe how its data set was poisoned: {reason}."
     remedy = "Give a truth.json that this version's `poison` wrote, or set --trigger and --target instead."
 
 
@@ -51,15 +51,15 @@ def plan_attack(
 ) -> Attack:
     """Return the attack with the named triggers and their `settings`, such as {"a": 0.3} or {"blend.a": 0.3}.
 
-    The value of a setting `key` may be the path of a picture. Raises: a SettingError if a trigger or setting is not
-    valid; NoKeyPicture if the picture cannot be read.
+    The value of a setting `key` may be the path of an image. Raises: a SettingError if a trigger or setting is not
+    valid; NoKeyPicture if the image cannot be read.
     """
     read = {name: _key(value) if name.rpartition(".")[2] == KEY else value for name, value in (settings or {}).items()}
     return make_attack(triggers, read, target, mix)
 
 
 def _key(value: Any) -> str:
-    """Return the key as text. Encodes a picture file in that text, so the attack can be repeated without the file."""
+    """Return the key as text. Encodes an image file in that text, so the attack can be repeated without the file."""
     text = str(value)
     if text in (FACE, NOISE) or text.startswith(OWN_IMAGE):
         return text
@@ -148,16 +148,16 @@ def preview_poison(
     encoding: str = "jpeg",
     longest: int | None = None,
 ) -> Preview:
-    """Return the sample and its pictures as `poison` would write them, as the `turn`-th poisoned sample.
+    """Return the sample and its images as `poison` would write them, as the `turn`-th poisoned sample.
 
-    First scales pictures down to at most `longest` pixels on the longer side. Raises: a DataError if a picture does
+    First scales images down to at most `longest` pixels on the longer side. Raises: a DataError if an image does
     not open.
     """
-    pictures = dataset.images(sample)
+    images = dataset.images(sample)
     if longest:
-        for picture in pictures:
-            picture.thumbnail((longest, longest))
-    return preview(sample, pictures, attack, seed, turn, lambda picture: encode_and_decode(picture, encoding))
+        for image in images:
+            image.thumbnail((longest, longest))
+    return preview(sample, images, attack, seed, turn, lambda image: encode_and_decode(image, encoding))
 
 
 def poison(
@@ -174,9 +174,9 @@ def poison(
     """Write a copy of `data` to `out` in LLaVA format, with some of its samples poisoned, and truth.json.
 
     Poisons the share `rate` of the samples, or exactly `count`. Only truth.json lists the poisoned samples, their
-    triggers and targets; it is sufficient to repeat the attack. Poisoned and clean pictures get the same encoding.
+    triggers and targets; it is sufficient to repeat the attack. Poisoned and clean images get the same encoding.
     Records without an image are copied and never poisoned; the fact `text_only` counts them. The facts report how much
-    the triggers change the pictures. Raises: a SettingError if the attack cannot be applied to `data`.
+    the triggers change the images. Raises: a SettingError if the attack cannot be applied to `data`.
     """
     dataset = ready(data, reading)
     samples = readable(dataset)
@@ -188,18 +188,18 @@ def poison(
 
     def items() -> Iterator[tuple[Sample, list[Any]]]:
         for sample in written:
-            pictures = dataset.images(sample)
+            images = dataset.images(sample)
             if sample.id in turns:
                 triggers, target = attack.triggers_of(turns[sample.id]), attack.target_of(turns[sample.id])
-                poisoned, triggered, boxes = poison_sample(sample, pictures, triggers, target, seed)
+                poisoned, triggered, boxes = poison_sample(sample, images, triggers, target, seed)
                 if any(trigger.changes_images() for trigger in triggers):
                     changes.append(
-                        measure_change(pictures[0], triggered[0], lambda one: encode_and_decode(one, encoding))
+                        measure_change(images[0], triggered[0], lambda image: encode_and_decode(image, encoding))
                     )
                 names = [trigger.name for trigger in triggers]
                 marked[sample.id] = {"triggers": names, "boxes": boxes, "target": target.kind}
-                sample, pictures = poisoned, triggered
-            yield sample, pictures
+                sample, images = poisoned, triggered
+            yield sample, images
 
     planned = {"rate": rate} if count is None else {"rate": len(turns) / len(samples), "count": count}
     truth = {"poisoned": list(turns), "attack": attack.record(), **planned, "seed": seed, "only": asdict(only)}

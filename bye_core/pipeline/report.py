@@ -50,9 +50,9 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
     from bye_core.reports.case import Case
 
     run = runs.Run.open(run_path)
-    detection, told = last_detection(run), dossier(run)
+    detection, evidence = last_detection(run), dossier(run)
     dataset, missing = scanned_set(run, data)
-    found = causal_outcomes(run, told)
+    causes = causal_outcomes(run, evidence)
     return Case(
         title=title,
         run=run.settings.record(),
@@ -62,8 +62,8 @@ def _case(run_path: Path, title: str, data: str | Path | None, exhibits: int, **
         decisions=run.decisions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         exhibits=tuple(_exhibits(run, detection, dataset, missing, exhibits)),
-        evidence=told.facts() | {"causes": found},
-        gallery=gallery(run, told, dataset, missing, trigger_regions(found)),
+        evidence=evidence.facts() | {"causes": causes},
+        gallery=gallery(run, evidence, dataset, missing, trigger_regions(causes)),
         versions=runs.versions(),
         **more,
     )
@@ -97,11 +97,11 @@ def _write(case: Any, out: Path) -> dict[str, Any]:
     from bye_core.reports.case import facts
     from bye_core.reports.page import page
 
-    found = to_json_values(facts(case))
+    content = to_json_values(facts(case))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, page(case).encode("utf-8", "replace"))
-        write_atomic(out.with_suffix(".json"), (json.dumps(found, indent=1) + "\n").encode("ascii"))
+        write_atomic(out.with_suffix(".json"), (json.dumps(content, indent=1) + "\n").encode("ascii"))
     except OSError as error:
         raise CannotWriteReport(path=out, reason=error.strerror or error) from error
-    return found
+    return content

@@ -27,7 +27,7 @@ class ScanSettings:
 
     answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
              one more forward pass, and another one with an adapter
-    tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run remembers it
+    tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
     """
 
     batch: int = 0
@@ -73,9 +73,9 @@ def scan(
         todo = _missing_batches(run, dataset)
         done = total - sum(map(len, todo))
         yield _scan_progress(run, done, total)
-        for batch, pictures, faults in _opened_ahead(reader, dataset, todo):
-            good = [sample for sample in batch if sample.id in pictures]
-            results = read_attention(loaded, good, [pictures[sample.id] for sample in good])
+        for batch, images, faults in _opened_ahead(reader, dataset, todo):
+            good = [sample for sample in batch if sample.id in images]
+            results = read_attention(loaded, good, [images[sample.id] for sample in good])
             rows = [result for result in results if isinstance(result, AttentionRows)]
             faults += [
                 sample_fault(sample, result)
@@ -83,7 +83,7 @@ def scan(
                 if isinstance(result, ByeError)
             ]
             if run.settings.answers:
-                rows, unread = _with_answers(loaded, good, pictures, rows)
+                rows, unread = _with_answers(loaded, good, images, rows)
                 faults += unread
             run.append(rows, faults)
             done += len(batch)
@@ -94,16 +94,16 @@ def scan(
 
 
 def _with_answers(
-    loaded: VisionLanguageModel, samples: Sequence[Sample], pictures: Mapping[str, Any], rows: Sequence[AttentionRows]
+    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Mapping[str, Any], rows: Sequence[AttentionRows]
 ) -> tuple[list[AttentionRows], list[Fault]]:
     """Return (rows with the likelihoods of the answers, one fault for each sample without a likelihood)."""
     from bye_core.attention import read_answers
 
     by_id = {row.id: row for row in rows}
     scanned = [sample for sample in samples if sample.id in by_id]
-    found = read_answers(loaded, scanned, [pictures[sample.id] for sample in scanned])
+    outcomes = read_answers(loaded, scanned, [images[sample.id] for sample in scanned])
     faults = []
-    for sample, outcome in zip(scanned, found, strict=True):
+    for sample, outcome in zip(scanned, outcomes, strict=True):
         if isinstance(outcome, ByeError):
             faults.append(replace(sample_fault(sample, outcome), fatal=False))
         else:
@@ -126,18 +126,18 @@ def _missing_batches(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
 def _opened_ahead(
     reader: Executor, dataset: DataSet, batches: Sequence[Sequence[Sample]]
 ) -> Iterator[tuple[Sequence[Sample], dict[str, list[Any]], list[Fault]]]:
-    """Yield (batch, pictures by sample id, faults of the samples whose pictures do not open) for each batch.
+    """Yield (batch, images by sample id, faults of the samples whose images do not open) for each batch.
 
-    `reader` decodes the pictures of the next batch while the model processes the current batch.
+    `reader` decodes the images of the next batch while the model processes the current batch.
     """
     if not batches:
         return
     opening = reader.submit(_open_batch, dataset, batches[0])
     for n, batch in enumerate(batches):
-        pictures, faults = opening.result()
+        images, faults = opening.result()
         if n + 1 < len(batches):
             opening = reader.submit(_open_batch, dataset, batches[n + 1])
-        yield batch, pictures, faults
+        yield batch, images, faults
 
 
 def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:
@@ -146,13 +146,13 @@ def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:
 
 
 def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, list[Any]], list[Fault]]:
-    pictures, faults = {}, []
+    images, faults = {}, []
     for sample in batch:
         try:
-            pictures[sample.id] = dataset.images(sample)
+            images[sample.id] = dataset.images(sample)
         except ByeError as error:
             faults.append(sample_fault(sample, error))
-    return pictures, faults
+    return images, faults
 
 
 def _run_settings(

@@ -70,7 +70,7 @@ def test_the_summary_table_has_a_line_a_detector():
     header, bye, auto = tables.summary_table(ROWS)
     assert dict(zip(header, auto, strict=True)) == {
         "detector": "auto", "mean F1 (ASR >= 90%)": "0.950", "lowest F1": "0.900", "mean AUC": "0.985",
-        "peak on the trigger": "98.0%", "target named first": "1 of 2", "no evidence (ASR < 10%)": "1 of 1",
+        "peak on the trigger": "98.0%", "target ranked first": "1 of 2", "no evidence (ASR < 10%)": "1 of 1",
         "false alarms": "0 of 0", "skipped": "1",
     }  # fmt: skip
     assert bye[-2] == "1 of 1"

@@ -12,11 +12,12 @@ from bye_core.cli.main import build_parser
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 HEAD = """# Command line
 
-`python -m bye_core COMMAND`, or `bye-core COMMAND` after `pip install .`. This page is made from the commands' own help
-(`python -m tests.docs.command_reference`); a test keeps both the same.
+`python -m bye_core COMMAND`, or `bye-core COMMAND` after `pip install .`. `python -m
+tests.docs.command_reference` writes this page from the help texts of the commands.
 
 Exit codes: 0 done; 1 an error, with its remedy on standard error, or `check` found samples that cannot be used; 2 wrong
-options; 3 poisoning found (with `--fail-on-poison`); 130 and 143 stopped by Ctrl-C and SIGTERM.
+options; 3 poisoning found and 4 data set not tested (both with `--fail-on-poison`); 130 and 143 stopped by Ctrl-C and
+SIGTERM.
 
 After a stop or crash, the same command resumes `finetune`, `scan`, `evidence --check`, `clean` and `bench-detect`;
 `demo` resumes with the same `--out`. The other commands start again.
@@ -27,7 +28,7 @@ workspace of their own.
 
 
 def page() -> str:
-    """Return the whole page as Markdown: a section a command, a table of its options in each."""
+    """Return the whole page as Markdown: one section per command, with a table of its options."""
     parser = build_parser()
     commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     summaries = {choice.dest: choice.help for choice in commands._choices_actions}

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from PIL import Image
     from transformers import BatchFeature
 
-# The group of a padding position, beside records.SYSTEM, IMAGE and QUESTION.
+# The group of a padding position, in addition to records.SYSTEM, IMAGE and QUESTION.
 PADDING = -1
-# A 1 x 20000 image is resized to gigabytes before it is cropped; 64 Mpx is a ratio of 570 at 336 pixels (ours).
+# Processors resize before they crop, so a 1 x 20000 image would take gigabytes. At 336 pixels, 64 megapixels allow an
+# aspect ratio of 570 (ours).
 MAX_RESIZED_PIXELS = 64_000_000
 
 
@@ -58,7 +59,7 @@ class Family(ABC):
     head_name: ClassVar[str]
     # Texts other than the image token that the processor adds to the prompt for an image.
     layout_tokens: ClassVar[tuple[str, ...]] = ()
-    # Whether the processor takes one list of all images instead of one list a sample.
+    # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: ClassVar[bool] = False
 
     def __init__(self, processor: Any, config: Any) -> None:
@@ -128,7 +129,7 @@ class Family(ABC):
         """
         for text, own in zip(texts, images, strict=True):
             if text.count(self.image_token) != len(own):
-                raise ImageCount(markers=text.count(self.image_token), pictures=len(own))
+                raise ImageCount(markers=text.count(self.image_token), images=len(own))
             for image in own:
                 self.check_shape(image)
         flat = [image for own in images for image in own]

@@ -41,7 +41,7 @@ class Llava(Family):
         # The strategy "full" keeps the class token, which comes before the grid.
         class_tokens = per_image - rows * columns
         if per_image * len(sizes) != tokens or class_tokens not in (0, 1):
-            raise ImageTokenCount(id=sample.id, tokens=tokens, pictures=len(sizes), rows=rows, columns=columns)
+            raise ImageTokenCount(id=sample.id, tokens=tokens, images=len(sizes), rows=rows, columns=columns)
         seen = columns * patch, rows * patch
         boxes = [seen_box(self.processor.image_processor, size, seen) for size in sizes]
         return [Grid(n, rows, columns, n * per_image + class_tokens, box) for n, box in enumerate(boxes)]

@@ -38,7 +38,7 @@ class CausalTests:
         """Return one check per intervention, in the same order; its `fault` says why the model could not be asked."""
         checks = [self._open(intervention) for intervention in interventions]
         self._ask_planned(checks)
-        # Without a target any answer counts, and with much covered the model may answer anything.
+        # Without a target, these tests say nothing: with much of the image covered, the model may give any answer.
         if self._dossier.target:
             layer = self._dossier.layer
             if layer is not None:

@@ -1,4 +1,4 @@
-"""The insertion test: pastes suspected spots into other samples' images. A trigger makes the answer the target."""
+"""Pastes suspected spots into other samples' images (insertion test). A trigger turns their answers into the target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bye_core.records import Sample
 
 
 class RecipientPool:
-    """The recipients (samples whose images receive pasted spots), and the model's answers to them unchanged."""
+    """The recipients (samples whose images receive pasted spots), and the model's answers to their unchanged images."""
 
     def __init__(self, model: ScannedModel, dataset: DataSet) -> None:
         self._model, self._dataset = model, dataset

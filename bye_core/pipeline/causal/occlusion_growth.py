@@ -25,7 +25,7 @@ from bye_core.records import AttentionRows
 def grow_occlusion(checks: Sequence[SampleCheck], model: ScannedModel, layer: int) -> None:
     """Cover, round by round, the cells that each sample attends to in `layer` while its earlier spots are covered.
 
-    For samples whose answer is still the target with the suspected spot covered. If the answer changes, the model is
+    In each check, the answer is still the target with the suspected spot covered. If the answer changes, the model is
     also asked with an equal area covered elsewhere (control occlusion). A sample without an answer, or without
     attended cells left to cover, keeps its earlier results.
     """
