@@ -84,11 +84,12 @@ def obstacle_html(detection: Detection | None, run: str) -> str:
 
 def button_html(found: Iterable[dict[str, str]]) -> str:
     """Return the HTML of buttons of `buttons`."""
-    return " ".join(
-        f"{OR_STATE if button.get('statement') == TUNED else ''}"
-        f"<button type='button' class='bye-link' {_attributes(button)}>{escape(button['label'])}</button>"
-        for button in found
-    )
+    return " ".join(map(_button, found))
+
+
+def _button(button: dict[str, str]) -> str:
+    html = f"<button type='button' class='bye-link' {_attributes(button)}>{escape(button['label'])}</button>"
+    return f"<span class='bye-or'>{OR_STATE}{html}</span>" if button.get("statement") == TUNED else html
 
 
 def _attributes(button: dict[str, str]) -> str:
