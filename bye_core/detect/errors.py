@@ -26,12 +26,12 @@ class MissingInputs(RunError):
 
 
 class BadScoreLine(DataError):
-    problem = "Line {line} of {path} holds no valid score: {reason}."
+    problem = "Line {line} of {path} holds no valid layer entropies: {reason}."
     remedy = (
         'Write it as {{"question_id": id, "answer": text, "entropy": {{"0": nats, "1": nats, ...}}}}, or remove it.'
     )
 
 
 class NoScores(DataError):
-    problem = "{path} holds no scores: {reason}."
+    problem = "{path} holds no layer entropies: {reason}."
     remedy = "Give a file with one JSON object per line, as the BYE authors' scan writes it."

@@ -49,7 +49,7 @@ class Stack(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The keys of a written stack, and the shape of each array (by name) without its first axis."""
+    """The keys of a stored table of statistics, and the shape of each array (by name) without its first axis."""
 
     keys: np.ndarray
     widths: dict[str, tuple[int, ...]]
