@@ -45,9 +45,10 @@ def head_bsi(entropy: np.ndarray) -> np.ndarray:
 
     Our implementation of the paper's Eq. 6-7 fits one two-component Gaussian mixture per head, all heads in parallel,
     by expectation-maximisation. Each head's values go into 128 bins that keep count, sum and sum of squares; all
-    samples of a bin get the same responsibility. The fit starts from two-means (Otsu's rule), as in scikit-learn.
-    It stops later (`TOLERANCE`), so it also finds modes with 1% of the samples, and the index can exceed that of the
-    detector. Uniform values, which have no two modes, can reach an index of 2.2. The result is NaN if fewer than two samples are known or all are equal.
+    samples of a bin get the same responsibility. The fit starts from two-means (Otsu's rule), as in scikit-learn. It
+    stops later (`TOLERANCE`), so it also finds modes with 1% of the samples, and the index can exceed that of the
+    detector. Uniform values, which have no two modes, can reach an index of 2.2. The result is NaN if fewer than two
+    samples are known or all are equal.
     """
     count, layers, heads = entropy.shape
     if count < 2:
