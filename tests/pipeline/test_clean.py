@@ -54,7 +54,7 @@ def tuned(adapter, monkeypatch):
     """The trainings that were begun; detection finds something, whatever the random model looks at."""
     begun, detect = [], stage("clean").detect_run
 
-    def finetune(model, data, out, settings, format, columns):
+    def finetune(model, data, out, settings, reading):
         begun.append(out.parent.name if out.name == "adapter" else out.name)
         yield Progress("finetune", 1, 2, facts={"loss": 1.0})
         shutil.copytree(adapter, out)
