@@ -11,7 +11,8 @@ from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
 from bye_core.data.images import EMBEDDED_PREFIX, file_suffix
 from bye_core.data.listing import ANNOTATIONS
-from bye_core.data.paths import ImageFile, RootFolder, relative_path
+from bye_core.data.path_spellings import relative_path
+from bye_core.data.paths import ImageFile, RootFolder
 from bye_core.records import Sample
 
 

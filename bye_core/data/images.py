@@ -15,7 +15,8 @@ from PIL import Image
 
 from bye_core.data.faults import Refusal
 from bye_core.data.file_kinds import SAVE_AGAIN, describe
-from bye_core.data.paths import MissingImage, RootFolder
+from bye_core.data.path_spellings import MissingImage
+from bye_core.data.paths import RootFolder
 
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 megapixels

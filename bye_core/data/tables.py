@@ -15,7 +15,8 @@ from typing import Any
 
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE
-from bye_core.data.paths import ImageOutsideDataset, MissingImage, RootFolder
+from bye_core.data.path_spellings import ImageOutsideDataset, MissingImage
+from bye_core.data.paths import RootFolder
 from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable, parse
 from bye_core.data.text_files import NotReadable

@@ -28,7 +28,7 @@ from bye_core.data.export import (
 )
 from bye_core.data.export_images import ReservedName
 from bye_core.data.formats import NoSuchFormat
-from bye_core.data.paths import MissingImage
+from bye_core.data.path_spellings import MissingImage
 from tests.data import sets
 
 

@@ -18,7 +18,7 @@ from bye_core.data.images import (
     file_suffix,
     read_bytes,
 )
-from bye_core.data.paths import ImageOutsideDataset, MissingImage
+from bye_core.data.path_spellings import ImageOutsideDataset, MissingImage
 from tests.data.sets import picture, png
 
 

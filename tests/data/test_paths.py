@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bye_core.data import load_dataset
-from bye_core.data.paths import ImageIsUrl, ImageOutsideDataset, MissingImage, RootFolder
+from bye_core.data.path_spellings import ImageIsUrl, ImageOutsideDataset, MissingImage
+from bye_core.data.paths import RootFolder
 from bye_core.errors import DataError
 from tests.data import sets
 
