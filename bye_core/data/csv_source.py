@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,11 +16,12 @@ from bye_core.data.text_files import NotReadable
 
 LONGEST_CELL = MAX_BYTES * 3 // 2  # characters of an image as base64 text; the module's own limit is 131,072
 UNUSUAL_BREAKS = 100  # line breaks in one cell; few texts have as many (ours)
+_NAMED_DELIMITER = re.compile(r"sep=([,;|\t])[\"\r]*")  # a first line that Excel writes
 csv.field_size_limit(LONGEST_CELL)
 
 
 class CsvSource(TextSource):
-    """A table with a header row; the delimiter is a comma, a semicolon or a tab."""
+    """A table with a header row; the delimiter is a comma, a semicolon, a tab or a bar."""
 
     header: tuple[str, ...] = ()
     _header_end = 0  # bytes
@@ -30,11 +32,13 @@ class CsvSource(TextSource):
         self.notes = ()
         if not self.data.isascii():
             self.note_bad_bytes(text)
-        first = text.partition("\n")[0]
-        self._delimiter = max(",;\t", key=first.count)
+        first, _, rest = text.partition("\n")
+        named = _NAMED_DELIMITER.fullmatch(first)
+        header = rest.partition("\n")[0] if named else first
+        self._delimiter = named[1] if named else max(",;\t|", key=header.count)
         spans, self._header_end = array("q"), 0
         for cells, start, end in self._lines(text, 0):
-            if cells == []:
+            if cells == [] or (named and start == 0):
                 continue
             if not self._header_end:
                 self._read_header(cells, end)
@@ -64,9 +68,10 @@ class CsvSource(TextSource):
             yield cells, start, consumed
 
     def _read_header(self, cells: list[str] | Unreadable, end: int) -> None:
-        if isinstance(cells, Unreadable) or len(set(cells)) < len(cells):
+        names = () if isinstance(cells, Unreadable) else tuple(cell.strip() for cell in cells)
+        if not names or len(set(names)) < len(names):
             raise NotReadable(path=self.path, why="its header cannot be parsed or names a column twice")
-        self.header, self._header_end = tuple(cells), end
+        self.header, self._header_end = names, end
 
     def _object(self, cells: list[str] | Unreadable) -> dict[str, str] | Unreadable:
         if isinstance(cells, Unreadable):

@@ -213,7 +213,8 @@ def _convert_records(
         names = images.copy_all(sample)
         id = dataset.parsed_record(sample).id  # in its original type; the id of a sample is always text
         try:
-            records.append(form.write(sample.id if id is None else id, sample.turns, names))
+            usable = isinstance(id, str | int | float) and not isinstance(id, bool)
+            records.append(form.write(id if usable else sample.id, sample.turns, names))
         except CannotConvert as error:
             if sample.images:
                 refused.append((sample.id, error))

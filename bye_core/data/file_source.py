@@ -15,11 +15,12 @@ from bye_core.data.reading import ReadingOptions
 from bye_core.data.shards import suffix_of
 from bye_core.data.sources import Source
 from bye_core.data.tables import ParquetSource
-from bye_core.data.text_files import GZIP, NotReadable
+from bye_core.data.text_files import GZIP, NotReadable, WrongContent, reject_other_kinds
 from bye_core.data.webdataset import SUFFIX as TAR
 from bye_core.data.webdataset import TarSource
 
 NO_LAYOUT = Layout()
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
 
 def open_file(file: Path, reading: ReadingOptions, format: str | None = None, layout: Layout = NO_LAYOUT) -> Source:
@@ -38,7 +39,11 @@ def open_file(file: Path, reading: ReadingOptions, format: str | None = None, la
     if suffix == TAR or file.name.lower().endswith(f"{TAR}.gz"):
         return TarSource(file)
     with file.open("rb") as opened:
-        unpacked = opened.read(2) != GZIP
+        head = opened.read(64)
+    if suffix in SPREADSHEETS:
+        raise WrongContent(path=file, why="it is a spreadsheet", do="Save the sheet as CSV.")
+    reject_other_kinds(file, head)
+    unpacked = not head.startswith(GZIP)
     why = f"its name ends in none of {', '.join((*SUFFIXES, TAR))}" if unpacked else "it is compressed with gzip"
     raise NotReadable(path=file, why=why)
 

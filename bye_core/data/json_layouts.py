@@ -103,12 +103,18 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
         if _has_columns(value, is_record):
             seen = f"one object that holds a table column by column ({_names(value)})"
             raise NotJson(text, start, seen, "Save one object per record, in pandas with orient='records'.")
+        if files := _image_files(value):
+            return Records(
+                "annotations", _value_of(text, start, "annotations")[0], unread, "annotations", others, files
+            )
         if is_record(value) and not (split and isinstance(value.get(split), list)):
             return Records("single", start, unread, chosen, others)
         objects = [entry for entry in value.values() if isinstance(entry, dict)]
         if len([entry for entry in objects if is_record(entry)]) * 2 > len(value):
             return Records("by id", start, unread, chosen, others)
         lists = {key: entry for key, entry in value.items() if _is_list_of_records(entry)}
+        if split not in lists:  # a list of licences or of categories is no split
+            lists = {key: rows for key, rows in lists.items() if any(map(is_record, rows[:PEEK]))} or lists
         empty = {key: entry for key, entry in value.items() if entry == []}
         inner = {key: entry for key, entry in value.items() if _holds_records(entry, is_record)}
         parts = lists or (empty if len(empty) == 1 else {}) or inner
@@ -122,6 +128,19 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
             return Records("list", start, unread, chosen, others)
         value = parts[name]
     return Records("single", single)
+
+
+def _image_files(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return {id: file name} of the images in COCO's layout, the lists `images` and `annotations`; else {}."""
+    images, annotations = value.get("images"), value.get("annotations")
+    if not (isinstance(images, list) and isinstance(annotations, list) and images and annotations):
+        return {}
+    named = [image for image in images if isinstance(image, dict) and isinstance(image.get("file_name"), str)]
+    if len(named) * 2 < len(images) or not all(
+        isinstance(entry, dict) and "image_id" in entry for entry in annotations[:PEEK]
+    ):
+        return {}
+    return {str(image["id"]): image["file_name"] for image in named if "id" in image}
 
 
 def _holds_records(value: Any, is_record: Callable[[Any], bool], depth: int = DEEPEST) -> bool:
@@ -157,7 +176,7 @@ def _is_list_of_records(value: Any) -> bool:
 
 
 def _is_message(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(isinstance(value.get(key), str) for key in ("role", "from"))
+    return isinstance(value, Mapping) and any(isinstance(value.get(key), str) for key in ("role", "from", "user"))
 
 
 def _has_columns(value: dict[str, Any], is_record: Callable[[Any], bool]) -> bool:

@@ -36,6 +36,7 @@ class JsonSource(TextSource):
         self._has_lines = any(suffix in path.name.lower() for suffix in (".jsonl", ".ndjson"))
         self._kind = ""
         self.chosen = ""  # name of the list of records inside an object
+        self._files: dict[str, str] = {}  # names of image files by the ids of the images
         self._others: list[tuple[int, int]] = []  # start and end of the other lists, in bytes
 
     def rows(self) -> Iterator[Any]:
@@ -60,6 +61,7 @@ class JsonSource(TextSource):
             found = json_layouts.find_records(text, self._is_record, self._split, self._has_lines)
             self._kind, self.chosen = found.kind, found.chosen
             self._others = [(len(to_bytes(text[:start])), len(to_bytes(text[:end]))) for start, end in found.others]
+            self._files = found.files
             if found.unread:
                 self.notes += (unread_note(found.chosen, found.unread),)
             yield from json_text.read_records(text, found)
@@ -72,7 +74,7 @@ class JsonSource(TextSource):
 
     def parse(self, raw: str) -> Any:
         if self._kind != "by id":
-            return super().parse(raw)
+            return json_text.with_file(super().parse(raw), self._files)
         ((key, value),) = parse(f"{{{raw}}}").items()
         return json_text.with_id(key, value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,12 @@ Found = tuple[Any, int, int]  # (value, start, end): a record and the positions 
 class Records:
     """Where the records of a text are.
 
-    kind     "list", "lines", "objects", "by id" or "single"
+    kind     "list", "lines", "objects", "by id", "single", or "annotations": a list whose entries name images by id
     start    position of the list or object that holds the records
     unread   names of lists of records that were not chosen
     chosen   name of the list that was chosen
     others   where the text of each list in `unread` starts and ends
+    files    maps the ids of images to the names of their files, for the kind "annotations"
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Records:
     unread: list[str] = field(default_factory=list)
     chosen: str = ""
     others: list[tuple[int, int]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def _integer(digits: str) -> int | str:
@@ -75,6 +77,8 @@ def read_records(text: str, found: Records) -> Iterator[Found]:
     """Yield every record with its position. A line that cannot be parsed yields its NotJson. Raises: NotJson."""
     if found.kind == "list":
         yield from _list(text, found.start)
+    elif found.kind == "annotations":
+        yield from ((with_file(value, found.files), start, end) for value, start, end in _list(text, found.start))
     elif found.kind == "by id":
         yield from _by_id(text, found.start)
     elif found.kind == "objects":
@@ -122,6 +126,12 @@ def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int, int]]:
 def _by_id(text: str, start: int) -> Iterator[Found]:
     for key, value, position, _, end in members(text, start):
         yield with_id(key, value), position, end
+
+
+def with_file(value: Any, files: Mapping[str, str]) -> Any:
+    """Return an annotation of COCO with the name of its image file, which another list holds."""
+    name = files.get(str(value.get("image_id"))) if isinstance(value, dict) else None
+    return {**value, "file_name": value.get("file_name", name)} if name is not None else value
 
 
 def with_id(key: str, value: Any) -> Any:

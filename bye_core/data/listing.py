@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from bye_core.data.dataset_info import INFO, info_entries
@@ -14,7 +15,9 @@ SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
 ANNOTATIONS = (*SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES))
 # Files that this software writes beside an annotation file; they never hold a data set.
 SIDE_FILES = ("dataset_info.json", "manifest.json", "removed.jsonl", "removed.csv", "truth.json")
-FOLDERS = ("data", "default")  # folders below a repository that hold its files on the hub
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MOST_LISTED = 1000  # files and folders that are inspected for a hint
+FOLDERS = ("data", "default", "annotations")  # folders that may hold the files of a set, as on the hub and in COCO
 DEEPEST = 3  # folders between the folder of a data set and its files
 
 
@@ -59,3 +62,8 @@ def holds_records(folder: Path, depth: int = 1) -> bool:
         return True
     inner = [item for item in folder.iterdir() if item.is_dir() and (split_of(item.name) or item.name in FOLDERS)]
     return depth < DEEPEST and any(holds_records(item, depth + 1) for item in inner)
+
+
+def holds_images(folder: Path) -> bool:
+    """Return whether a folder holds image files, as far as its first entries show."""
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for file in itertools.islice(folder.rglob("*"), MOST_LISTED))

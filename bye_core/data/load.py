@@ -24,6 +24,10 @@ from bye_core.errors import DataError, printable
 PEEK = 64  # records inspected to detect the format; the first one may be untypical
 
 
+# Folders beside the annotations that image paths may be relative to; the last four are COCO's.
+IMAGE_FOLDERS = ("images", "image", "imgs", "train2017", "val2017", "train2014", "val2014")
+
+
 class EmptyDataSet(Refusal):
     problem = "{path} holds no records."
     remedy = "Check that this is the right file and that it is complete."
@@ -110,13 +114,17 @@ def _check_split(path: str | Path, location: Location, split: str | None) -> Non
 
 
 def _root(roots: Sequence[Path], head: Sequence[Any], reader: Reader) -> Path:
-    """Return the folder in which most images of the first records are; the first folder if none is better."""
-    if len(roots) == 1:
+    """Return the folder in which most images of the first records are; the first folder if none is better.
+
+    The records of many sets name files in a folder of images, which trainers get by an option of their own.
+    """
+    inner = [root / name for root in roots for name in IMAGE_FOLDERS if (root / name).is_dir()]
+    if len(roots) + len(inner) == 1:
         return roots[0]
+    candidates = [*roots, *inner]
     names = [name for record in head if isinstance(record, Mapping) for name in _image_names(record, reader)]
-    folders = [RootFolder(root) for root in roots]
-    counts = [sum(_is_file(folder, name) for name in names) for folder in folders]
-    return roots[counts.index(max(counts))]
+    counts = [sum(_is_file(RootFolder(root), name) for name in names) for root in candidates]
+    return candidates[counts.index(max(counts))]
 
 
 def _image_names(record: Mapping[str, Any], reader: Reader) -> list[str]:

@@ -19,6 +19,7 @@ from bye_core.data.listing import (
     FOLDERS,
     SUFFIXES,
     annotation_files,
+    holds_images,
     holds_records,
     split_folders,
     tar_files,
@@ -49,7 +50,7 @@ class DataSetNotFound(Refusal):
 
 class NoAnnotations(Refusal):
     problem = "The folder {path} holds no annotation file ({valid})."
-    remedy = "Give the path of the annotation file."
+    remedy = "Give the path of the annotation file.{hint}"
 
 
 class SeveralAnnotations(Refusal):
@@ -133,7 +134,12 @@ def _from_folder(folder: Path, top: Path, reading: ReadingOptions, depth: int = 
     inner = [folder / name for name in FOLDERS if holds_records(folder / name)] if depth < DEEPEST else []
     if len(inner) == 1:
         return replace(_from_folder(inner[0], top, reading, depth + 1), path=top)
-    raise NoAnnotations(path=folder, valid=", ".join((*SUFFIXES, TAR)))
+    hint = (
+        " For a folder of images alone, write a metadata.csv with the columns file_name, question and answer."
+        if holds_images(folder)
+        else ""
+    )
+    raise NoAnnotations(path=folder, valid=", ".join((*SUFFIXES, TAR)), hint=hint)
 
 
 def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOptions) -> Location | None:

@@ -93,15 +93,20 @@ def read_text_file(path: Path) -> TextFile:
     packed = raw.startswith(GZIP)
     if packed:
         raw = _unpack(path, raw)
-    for head, what, do in _OTHER_KINDS:
-        if raw.startswith(head):
-            raise WrongContent(path=path, why=what, do=do)
+    reject_other_kinds(path, raw)
     digest = hashlib.sha256(raw).hexdigest()
     encoding = json.detect_encoding(raw)
     if encoding.startswith("utf-8"):
         bom = _BOM.encode() if raw.startswith(_BOM.encode()) else b""
         return TextFile(raw.removeprefix(bom), "utf-8", bom, packed, digest)
     return _recoded(path, raw, encoding, packed, digest)
+
+
+def reject_other_kinds(path: Path, head: bytes) -> None:
+    """Raise WrongContent if a file that begins with `head` is known to be no text."""
+    for start, what, do in _OTHER_KINDS:
+        if head.startswith(start):
+            raise WrongContent(path=path, why=what, do=do)
 
 
 def _recoded(path: Path, raw: bytes, encoding: str, packed: bool, digest: str) -> TextFile:

@@ -218,12 +218,17 @@ class RecordMaker:
         key = self.random.choice(("caption", "captions", "text", "txt"))
         return {"image": self.image(), key: ["a", "b"] if self.chance(0.2) else self.answer()}
 
+    def record_cauldron(self) -> dict[str, Any]:
+        texts = [{"user": self.text(WORDS), "assistant": self.answer()} for _ in range(self.random.choice((1, 2)))]
+        return {"images": [self.image()], "texts": texts}
+
     def record_text(self) -> dict[str, Any]:
         return {"conversations": self.talk(("from", "value"), "human", "gpt", 0)}
 
 
 BUILDERS = (
-    "llava", "qwen", "sharegpt", "chat", "imagefolder", "vqa", "alpaca", "swift", "prompt", "captions", "text"
+    "llava", "qwen", "sharegpt", "chat", "imagefolder", "vqa", "alpaca", "swift", "prompt", "captions", "cauldron",
+    "text",
 )  # fmt: skip
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 3.5, float("nan"), float("inf"), 10**30, "", " ", "x", "human", "gpt", "tool",

@@ -276,6 +276,9 @@ class _Maker(RecordMaker):
             "nested": lambda: dump({"a": {"b": {"annotations": records}}}),
             "splits": lambda: dump({"train": records, "test": records[:1], "info": {"n": 1}}),
             "two lists": lambda: dump({"a": records, "b": records}),
+            "coco": lambda: dump(
+                {"images": [{"id": 1, "file_name": self.path()}], "annotations": [{"image_id": 1, "caption": "a"}] * 2}
+            ),
             "columns": lambda: dump({"image": [self.path()] * 2, "question": ["a", "b"], "answer": ["c", "d"]}),
             "single": lambda: dump(records[0]),
             "list lines": lambda: "".join(f"[{dump(record)}]\n" for record in records),
@@ -353,5 +356,5 @@ def _cell_text(value: Any) -> str:
 FLAT = ("imagefolder", "vqa", "captions", "alpaca", "swift")
 STYLES = (
     "list", "pretty", "lines", "blank lines", "objects", "commas", "by id", "same keys", "data", "nested", "splits",
-    "two lists", "columns", "single", "list lines", "lists", "python", "last comma", "comment", "twice a key",
+    "two lists", "coco", "columns", "single", "list lines", "lists", "python", "last comma", "comment", "twice a key",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from bye_core.data.faults import Refusal
-from bye_core.data.formats.base import Format, Layout, ParsedRecord, is_missing
+from bye_core.data.formats.base import IMAGE_KEYS, Format, Layout, ParsedRecord, is_missing
 from bye_core.data.formats.cells import reject_media
 
 # The registry: one module for each format, in the order in which the formats are listed.
@@ -24,10 +24,12 @@ MODULES = (
     "alpaca",
     "swift",
     "prompt_completion",
+    "cauldron",
     "captions",
 )
 _FORMATS: tuple[Format, ...] = tuple(import_module(f"{__name__}.{name}").FORMAT for name in MODULES)
 FORMATS: dict[str, Format] = {form.name: form for form in _FORMATS}
+IMAGE_NUMBERS = ("image_id", "imageId", "img_id")  # keys that name an image in another file, without its path
 # Keys of the rejected answers of preference pairs, and the note on sets that have them.
 REJECTED = ("rejected", "rejected_response")
 PREFERENCE = "The records are preference pairs: only the chosen answers are read, not the rejected ones."
@@ -39,15 +41,15 @@ class UnknownFormat(Refusal):
     remedy = (
         "Give the format with --format, one of {valid}; for a table, also name its columns, for example "
         "--format vqa --columns image=my_image question=my_question answer=my_answer, "
-        "or --format captions --columns image=my_image caption=my_text."
+        "or --format captions --columns image=my_image caption=my_text.{hint}"
     )
 
 
 class MissingColumn(Refusal):
     problem = "{path} read as {format} lacks the column(s) {missing}; it has: {seen}."
     remedy = (
-        "Name your own columns, for example with --columns question=my_question. "
-        "If the records have no question, give them one with --question."
+        "Name your own columns, for example with --columns {example}. "
+        "If the records have no question, give them one with --question.{hint}"
     )
 
 
@@ -79,7 +81,7 @@ def detect_format(path: object, records: list[Any], name: str | None, layout: La
     if name is None:
         form = _most_frequent(objects, layout)
         if form is None:
-            raise UnknownFormat(path=path, seen=seen, valid=", ".join(FORMATS))
+            raise UnknownFormat(path=path, seen=seen, valid=", ".join(FORMATS), hint=_hint(objects))
     else:
         form = FORMATS[name]
     reader = Reader(form, complete_layout(form, layout))
@@ -137,7 +139,27 @@ class Reader:
             if not given and not any(key in record for key, record in zip(keys, records, strict=True)):
                 missing.append(layout.columns[column])
         if missing:
-            raise MissingColumn(path=path, format=form.name, missing=", ".join(missing), seen=seen)
+            example = " ".join(f"{column}=my_{column}" for column in form.required if layout.columns[column] in missing)
+            facts = {"missing": ", ".join(missing), "seen": seen, "example": example, "hint": _hint(records)}
+            raise MissingColumn(path=path, format=form.name, **facts)
+
+
+def _hint(records: list[Mapping[str, Any]]) -> str:
+    """Return further advice for records that name images by number, or that hold messages under an unknown key."""
+    keys = dict.fromkeys(str(key) for record in records for key in record)
+    talk = next((key for key in keys if any(_holds_messages(record.get(key)) for record in records)), None)
+    if talk is not None:
+        return f" If {talk} holds the messages, use --format llava --columns messages={talk}."
+    number = next((key for key in IMAGE_NUMBERS if key in keys), None)
+    if number is not None and keys.keys().isdisjoint(IMAGE_KEYS):
+        return f" The records have {number}, but no path of an image: add the key image with the path to each record."
+    return ""
+
+
+def _holds_messages(value: Any) -> bool:
+    return isinstance(value, list) and any(
+        isinstance(entry, Mapping) and not entry.keys().isdisjoint(("from", "role")) for entry in value
+    )
 
 
 def _is_answer(value: Any) -> bool:

@@ -19,7 +19,8 @@ _OBJECTS = re.compile(r"\s*\[\s*\{")
 _MARKERS_AND_TAGS = re.compile(MARKERS.pattern + "|<img>")
 IMAGE_KEYS = (
     "image", "images", "image_path", "image_paths", "image_file", "image_name", "image_bytes", "image_base64",
-    "image_base64_str", "image_url", "img", "img_path", "picture", "file_name", "filename",
+    "image_base64_str", "image_url", "img", "img_path", "img_name", "imgname", "picture", "file_name", "file_names",
+    "filename", "image_file_name",
     "jpg", "jpeg", "png", "webp",
 )  # fmt: skip
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import IMAGE_KEYS, CannotConvert, Format, Layout, ParsedRecord, is_missing
 from bye_core.data.formats.cells import answer_texts, named_images
 from bye_core.data.formats.pairs import read_pairs
@@ -35,6 +37,8 @@ class Captions(Format):
         """Parse one record. Every caption has the same question: the user's, or QUESTION."""
         key = layout.key(record, "caption", CAPTION_KEYS)
         captions = answer_texts(record.get(key), name=f"its {key}")
+        if captions and (keys := _json_keys(captions[0])):
+            raise MalformedRecord(what=f"its {key} is JSON with the keys {keys}, not a caption")
         question = layout.question or QUESTION
         return read_pairs(
             layout.get(record, "id"),
@@ -53,6 +57,17 @@ class Captions(Format):
         if turns[0].parts != (0, QUESTION):
             raise CannotConvert(why=f"Captions have no question, and the sample has another one than {QUESTION!r}")
         return {"id": id, "image": images[0], "caption": turns[1].text}
+
+
+def _json_keys(text: str) -> str:
+    """Return the keys of the object that a text holds as JSON; "" if it holds none."""
+    if not text.lstrip().startswith("{"):
+        return ""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return ", ".join(value) if isinstance(value, dict) else ""
 
 
 FORMAT = Captions()

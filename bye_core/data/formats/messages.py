@@ -74,6 +74,10 @@ def read_messages(
                 break
         else:
             raise MalformedRecord(what=f"message {number} has no key {' or '.join(role for role, _ in keys)}")
+        if not message.keys().isdisjoint(("image", "images")):
+            inner = "image" if "image" in message else "images"
+            if not is_missing(message[inner]):
+                raise MalformedRecord(what=f"message {number} has the key {inner}, which only a record may have")
         role = _role(name, roles)
         if key not in message:
             key = _content_key(message, key, keys, f"message {number} ({name})")
