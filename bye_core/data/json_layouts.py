@@ -100,13 +100,13 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
     others: list[tuple[int, int]] = []
     chosen, single = "", start
     for _ in range(DEEPEST):
-        if _has_columns(value, is_record):
-            seen = f"one object that holds a table column by column ({_names(value)})"
-            raise NotJson(text, start, seen, "Save one object per record, in pandas with orient='records'.")
         if files := _image_files(value):
             return Records(
                 "annotations", _value_of(text, start, "annotations")[0], unread, "annotations", others, files
             )
+        if _has_columns(value, is_record):
+            seen = f"one object that holds a table column by column ({_names(value)})"
+            raise NotJson(text, start, seen, "Save one object per record, in pandas with orient='records'.")
         if is_record(value) and not (split and isinstance(value.get(split), list)):
             return Records("single", start, unread, chosen, others)
         objects = [entry for entry in value.values() if isinstance(entry, dict)]

@@ -172,13 +172,17 @@ class TarSource:
             raise WrongContent(path=self.path, why=why, do=do)
 
     def _is_shard(self) -> bool:
-        """Return whether most samples have an image and a text, or all have a .json, which may hold the image."""
-        complete = described = 0
+        """Return whether most samples have an image and a text, or all have a text and some of them an image.
+
+        A .json may hold the image.
+        """
+        complete = described = texts = 0
         for index in range(len(self._keys)):
             kinds = {member.kind.rpartition(".")[2] for member in self._members(index)}
             complete += not kinds.isdisjoint(IMAGES) and not kinds.isdisjoint(("json", *TEXTS))
             described += "json" in kinds
-        return complete * 2 >= len(self._keys) or described == len(self._keys)
+            texts += not kinds.isdisjoint(("json", *TEXTS))
+        return complete * 2 >= len(self._keys) or len(self._keys) in (described, texts if complete else -1)
 
     def _damaged(self, why: str) -> WrongContent:
         return WrongContent(path=self.path, why=why, do="Download or pack the shard again.")

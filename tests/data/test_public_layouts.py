@@ -46,6 +46,12 @@ def test_coco_captions_name_images_in_another_list(tmp_path: Path) -> None:
     assert written == {**COCO, "annotations": COCO["annotations"][1:3]}
 
 
+def test_coco_of_one_image(tmp_path: Path) -> None:
+    one = {"images": COCO["images"][:1], "annotations": COCO["annotations"][:1]}
+    assert len(load_dataset(write(tmp_path / "set", "a.json", one)).samples) == 1
+    assert len(load_dataset(tmp_path / "set", format="captions").samples) == 1
+
+
 def test_coco_in_its_folders(tmp_path: Path) -> None:
     bare = {**COCO, "images": [{"id": 9, "file_name": "0.png"}, {"id": 10, "file_name": "1.png"}]}
     write(tmp_path / "set", "annotations/captions_train2017.json", bare)
