@@ -183,9 +183,14 @@ def _content(data: DataSet, sample: Sample) -> tuple[Any, ...]:
 
 
 def _shown(data: DataSet, sample: Sample) -> list[Any]:
-    """Return the messages with the bytes of an image in place of its number; a format may number images otherwise."""
+    """Return the messages with the bytes of an image in place of its number; a format may number images otherwise.
+
+    A format whose messages are texts joins the parts of an answer, and has no blank answer.
+    """
     return [
         [turn.role, *(data.image_bytes(sample, part) if isinstance(part, int) else part for part in turn.parts)]
+        if turn.role == "user"
+        else [turn.role, turn.text.strip()]
         for turn in sample.turns
     ]
 
