@@ -76,9 +76,9 @@ def read_form(values: tuple[Any, ...]) -> Form:
     settings = {name: own.pop(name) for name in attack_job.SETTINGS}
     target = {name: own.pop(name) or "" for name in attack_job.TARGET_SETTINGS}
     texts = {name: own[name] or "" for name in ("name", "only_answer", "only_question")}
-    # An empty rate becomes NaN, which is refused later; an empty seed becomes 0, and an empty count means the rate.
+    # An empty rate becomes NaN, which is refused later; an empty seed becomes 0; no count, or 0, means the rate.
     numbers = {"rate": own["rate"] if own["rate"] is not None else float("nan"), "seed": int(own["seed"] or 0)}
-    numbers["count"] = None if own["count"] is None else int(own["count"])
+    numbers["count"] = int(own["count"]) if own["count"] else None
     lists = {"triggers": tuple(own["triggers"] or ()), "target": target, "settings": settings}
     return Form(**{**own, **texts, **numbers, **lists})
 
