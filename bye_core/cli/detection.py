@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bye_core import pipeline
+from bye_core import pipeline, runs
 from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, reading_options
 from bye_core.cli.output import DONE, Report, fault_line, verdict_code
 from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
 from bye_core.detect.bye import OPTIONS
+from bye_core.detect.limitations import FINETUNE_FIRST
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError
 from bye_core.records import Detection
@@ -76,7 +77,15 @@ def add_tuned(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _warn_of_base_model(args: Namespace) -> None:
+    """Say before a scan without adapter that it will test nothing, unless the user or the run states otherwise."""
+    stated = args.tuned_on_this_data or (runs.is_run(args.run) and runs.Run.open(args.run).settings.tuned_on_this_data)
+    if not args.adapter and not stated:
+        sys.stderr.write(f'note  No adapter is given, so `detect` will answer "not tested". {FINETUNE_FIRST}\n')
+
+
 def run_scan(args: Namespace, report: Report) -> int:
+    _warn_of_base_model(args)
     settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data)
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)

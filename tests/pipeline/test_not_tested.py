@@ -69,6 +69,21 @@ def test_a_model_before_fine_tuning_is_not_tested_until_the_user_says_otherwise(
     assert detected(capsys, run) == (code, found), "the run remembers it"
 
 
+def test_a_scan_without_adapter_says_so_before_it_starts(made, tmp_path, capsys):
+    _, _, bare = made
+    run = tmp_path / "run"
+    assert scanned(made, None, run, "--tuned-on-this-data") == 0
+    assert "not tested" not in capsys.readouterr().err
+    assert scanned(made, None, run) == 0
+    assert "not tested" not in capsys.readouterr().err, "the run remembers the statement"
+    assert scanned(made, bare, tmp_path / "other") == 0
+    assert "No adapter is given" not in capsys.readouterr().err
+    nowhere = main.main(["scan", "--model", "nowhere", "--data", "nowhere", "--run", str(tmp_path / "third")])
+    assert nowhere == 1
+    assert "note  No adapter is given" in (said := capsys.readouterr().err)
+    assert "`clean` does both" in said
+
+
 def test_the_guard_is_refused_with_the_reason(base_run, tmp_path, capsys):
     run = shutil.copytree(base_run, tmp_path / "run")
     detected(capsys, run)
