@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -175,14 +176,15 @@ class Matrix:
         shares = [(0.0, count) for count in self.counts] or [(rate, 0) for rate in self.rates]
         sets = product(first_seeds(self.purpose, self.repeats), self.mixes, self.samples)
         for (seed, mix, samples), (number, (rate, count)) in product(sets, enumerate(shares)):
-            size = {"mix": mix, "samples": samples, "epochs": self.epochs, "seed": seed}
-            rest = {"tower": self.tower, "test": self.test}
+            cell = partial(
+                Cell, mix=mix, samples=samples, epochs=self.epochs, seed=seed, tower=self.tower, test=self.test
+            )
             for attack, target in product(dict.fromkeys(self.attacks), self.targets):
                 if attack != CLEAN:
                     changed = tuple(one for one in self.changed if _concerns(one, attack))
-                    yield Cell(attack, rate, **size, **rest, changed=changed, target=target, count=count)
+                    yield cell(attack, rate, changed=changed, target=target, count=count)
                 elif number == 0 and target == self.targets[0]:
-                    yield Cell(CLEAN, 0.0, **size, **rest)
+                    yield cell(CLEAN, 0.0)
 
 
 def _concerns(changed: str, attack: str) -> bool:

@@ -120,9 +120,7 @@ export class Viewer {
       }
     }
     paintMarks(figure.marks, this.grids(figure.number), found);
-    this.report(
-      found ? `${cellName(found)}: ${percent(found.share, 2)} of the attention on the image` : '',
-    );
+    this.report(found ? `${cellName(found)}: ${percent(found.share, 2)} of the attention on the image` : '');
   }
 }
 

@@ -189,7 +189,11 @@ function fill(sample) {
       strip.select(layersOf());
     }),
   );
-  rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : 'Point at the image to see the attention on a cell.');
+  rest(
+    sample.heat_error
+      ? `${sample.heat_error.problem} ${sample.heat_error.remedy}`
+      : 'Point at the image to see the attention on a cell.',
+  );
   fillNote(position, sample.decision);
   part('page').dataset.sample = sample.id;
 }

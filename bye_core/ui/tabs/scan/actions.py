@@ -109,7 +109,7 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
 def offer_adapters(parts: Parts, session: Session, _: Watch, *values: Any) -> Update:
     """Offer the adapters that were made meanwhile. If none is chosen, choose one that was trained on the data set."""
     workspace, form = workspace_of(session.visitor), read_form(values)
-    offered = {"choices": model_choice.adapter_choices(workspace)}
+    offered: dict[str, Any] = {"choices": model_choice.adapter_choices(workspace)}
     if session.data and not form.adapter and not form.tuned:
         choice = data_sets.find(workspace, session.data)
         found = model_choice.adapter_trained_on(workspace, lambda: data_sets.open_set(workspace, choice).digest)
