@@ -269,6 +269,7 @@ def main() -> None:
     for failure, seeds in sorted(failures.items(), key=lambda item: -len(item[1])):
         _say(f"FAILED {len(seeds):,} times, for example seed {seeds[0]}: {failure}")
     shutil.rmtree(work)
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":
