@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def training_facts(adapter: Path) -> dict[str, Any] | None:
         return None
     settings = card.get("settings")
     epochs = settings.get("epochs") if isinstance(settings, dict) else None
-    return {name: card[name] for name in TRAINING if name in card} | ({"epochs": epochs} if epochs else {})
+    # Another program's finetune.json may hold anything, so only a positive, finite number counts.
+    known = isinstance(epochs, int | float) and not isinstance(epochs, bool) and 0 < epochs < math.inf
+    return {name: card[name] for name in TRAINING if name in card} | ({"epochs": epochs} if known else {})
 
 
 def settings_arguments(settings: FinetuneSettings) -> list[str]:

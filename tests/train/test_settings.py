@@ -1,0 +1,31 @@
+"""What a run keeps of an adapter's card, whatever the file holds."""
+
+import json
+
+import pytest
+
+from bye_core.train.settings import CARD, training_facts
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"data_digest": "d", "settings": {"epochs": 3.0}, "other": 1}', {"data_digest": "d", "epochs": 3.0}),
+        ('{"settings": {"epochs": 1}}', {"epochs": 1}),
+        ("{}", {}),
+        *((json.dumps({"settings": {"epochs": value}}), {}) for value in ("3", None, [], {}, True, 0, -1)),
+        *((f'{{"settings": {{"epochs": {number}}}}}', {}) for number in ("NaN", "Infinity", "1e999")),
+        ('{"settings": "none"}', {}),
+        ("[]", None),
+        ("not JSON", None),
+        ("[" * 100_000, None),
+        ("\udcff", None),
+    ],
+)
+def test_any_card_gives_facts_or_none(tmp_path, content, expected):
+    (tmp_path / CARD).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert training_facts(tmp_path) == expected
+
+
+def test_no_card(tmp_path):
+    assert training_facts(tmp_path) is None
