@@ -21,8 +21,13 @@ def image_shares(rows: np.ndarray) -> np.ndarray:
 
 def on_grid(shares: np.ndarray, grid: Grid) -> np.ndarray:
     """Return the part of `shares` [L, V] that one grid covers: [L, rows, columns]."""
-    stop = grid.start + grid.rows * grid.columns
-    return shares[:, grid.start : stop].reshape(-1, grid.rows, grid.columns)
+    return shares[:, token_numbers(grid)]
+
+
+def token_numbers(grid: Grid) -> np.ndarray:
+    """Return the position of each cell's token in the V axis: [rows, columns]."""
+    starts = grid.start + (grid.row_stride or grid.columns) * np.arange(grid.rows)
+    return starts[:, None] + np.arange(grid.columns)
 
 
 def cell_box(grid: Grid, row: int, column: int, width: float, height: float) -> tuple[float, float, float, float]:

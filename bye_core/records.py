@@ -71,8 +71,11 @@ class Fault:
 class Grid:
     """`rows` x `columns` image tokens, row-major from `start` in the sample's V axis.
 
-    `box` is the part of image number `image` that the grid covers, as fractions (left, top, right, bottom); values
-    outside 0..1 are padding that the processor added.
+    box         the part of image number `image` that the grid covers, as fractions (left, top, right, bottom); values
+                outside 0..1 are padding that the processor added
+    overview    whether the grid shows the whole image at low resolution, in addition to grids that show its parts
+    row_stride  number of tokens from the start of one row to the start of the next; 0 stands for `columns`. It is
+                larger if every row ends in a token that shows nothing.
     """
 
     image: int
@@ -80,6 +83,8 @@ class Grid:
     columns: int
     start: int
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    overview: bool = False
+    row_stride: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_referen
 # Absent in rows of earlier versions, and if the scan did not read them.
 OPTIONAL = ("nll", "nll_before")
 METADATA = "bye"
+REQUIRED_VALUES = 5  # of a grid: image, rows, columns, start, box
 
 
 def encode(rows: AttentionRows) -> bytes:
@@ -28,7 +29,7 @@ def encode(rows: AttentionRows) -> bytes:
         arrays["hidden"] = np.ascontiguousarray(rows.hidden, np.float16)
     facts = {
         "id": rows.id,
-        "grids": [astuple(grid) for grid in rows.grids],
+        "grids": [_grid_values(grid) for grid in rows.grids],
         "token": int(rows.token),
         "token_text": rows.token_text,
         "probability": float(rows.probability),
@@ -40,9 +41,19 @@ def encode(rows: AttentionRows) -> bytes:
 
 def decode(payload: bytes) -> AttentionRows:
     facts = _facts(payload)
-    grids = (Grid(image, rows, columns, start, tuple(box)) for image, rows, columns, start, box in facts["grids"])
+    # Runs of earlier versions hold the first five values only.
+    grids = (
+        Grid(image, rows, columns, start, tuple(box), *more)
+        for image, rows, columns, start, box, *more in facts["grids"]
+    )
     values: dict[str, Any] = {**load(payload), **facts, "grids": tuple(grids)}
     return AttentionRows(**values)
+
+
+def _grid_values(grid: Grid) -> tuple[Any, ...]:
+    """Return the grid's values; without the last two if they are the defaults, so that earlier versions can read them."""
+    values = astuple(grid)
+    return values if any(values[REQUIRED_VALUES:]) else values[:REQUIRED_VALUES]
 
 
 def payload_id(payload: bytes) -> str:

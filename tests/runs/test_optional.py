@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bye_core.records import Grid
 from bye_core.runs import Run
-from bye_core.runs.payload import decode, encode
+from bye_core.runs.payload import _facts, decode, encode
 from tests.runs.made_rows import make_rows, make_run
 
 NAMES = ("hidden", "nll", "nll_before")
@@ -51,3 +52,11 @@ def test_a_table_holds_what_there_is_and_nan_elsewhere(tmp_path):
         np.testing.assert_array_equal(table.nll, [np.nan, np.nan, 2.5, np.nan, 4.5, np.nan])
         np.testing.assert_array_equal(table.nll_before, [np.nan, np.nan, 4.5, np.nan, 6.5, np.nan])
         np.testing.assert_array_equal(table.entropy, np.stack([make_rows(n).entropy for n in range(6)]))
+
+
+def test_grids_hold_what_differs_from_the_defaults():
+    """A run that needs none of the later fields is written as before, so that earlier versions can read it."""
+    plain = make_rows(3)
+    assert all(len(values) == 5 for values in _facts(encode(plain))["grids"])
+    tiled = replace(plain, grids=(Grid(0, 1, 2, 0, overview=True), Grid(0, 2, 2, 2, row_stride=3)))
+    assert decode(encode(tiled)).grids == tiled.grids

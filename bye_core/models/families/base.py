@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -40,8 +41,9 @@ MAX_RESIZED_PIXELS = 64_000_000
 class Family(ABC):
     """Describes one model family by class attributes. A subclass defines `grids` and overrides only what differs.
 
-    If the family splits images into tiles, `grids` returns one grid per tile. Image tokens outside all grids, such as
-    row ends, still count in the V axis. If the processor adds separator tokens, `layout_tokens` lists them. If only
+    If the family splits images into tiles, `grids` returns one grid per tile or one for the mosaic of all tiles, and
+    one with `overview` for a thumbnail of the whole image. Image tokens outside all grids, such as row ends, still
+    count in the V axis. If the processor adds separator tokens, `layout_tokens` lists them. If only
     some layers attend to image tokens (cross attention), the subclass overrides `layers`.
     """
 
@@ -188,7 +190,7 @@ class Family(ABC):
             raise NoImageTokens(id=sample.id)
         sizes = [images[index].size for index in prompt.images]
         grids = self.grids(inputs, sample, sizes, tokens)
-        renumbered = (Grid(prompt.images[g.image], g.rows, g.columns, g.start, g.box) for g in grids)
+        renumbered = (replace(grid, image=prompt.images[grid.image]) for grid in grids)
         return groups, tuple(renumbered)
 
     def role_positions(self, inputs: BatchFeature, row: int, prompt: Prompt, role: str, id: str = "") -> np.ndarray:
