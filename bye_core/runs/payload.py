@@ -51,7 +51,7 @@ def decode(payload: bytes) -> AttentionRows:
 
 
 def _grid_values(grid: Grid) -> tuple[Any, ...]:
-    """Return the grid's values; without the last two if they are the defaults, so that earlier versions can read them."""
+    """Return the values of a grid, without the last two if they are the defaults: earlier versions can read those."""
     values = astuple(grid)
     return values if any(values[REQUIRED_VALUES:]) else values[:REQUIRED_VALUES]
 
