@@ -119,3 +119,9 @@ class VisionLanguageModel(Protocol):
     def run_batch(
         self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]
     ) -> list[Result | ByeError]: ...
+
+
+def layers_with_rows(config: Any) -> tuple[int, ...]:
+    """Return the decoder layers of a text config that compute attention rows; linear and recurrent layers do not."""
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
+    return tuple(n for n, kind in enumerate(kinds) if kind.endswith("attention") and not kind.startswith("linear"))

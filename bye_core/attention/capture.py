@@ -20,6 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from bye_core.attention.errors import UnreadableAttention
+from bye_core.model_protocol import layers_with_rows
 
 NAME = "bye_last_row"
 # Queries per step if sdpa cannot be used (softcap): limits the memory of the scores to 256 rows (ours).
@@ -80,11 +81,10 @@ _active: ContextVar[LastRowCapture | None] = ContextVar("bye_last_row_capture", 
 
 
 def refuse_linear_attention(config: Any) -> None:
-    """Check the types of the layers. Raises: UnreadableAttention if a layer has no attention rows."""
-    kinds = set(getattr(config, "layer_types", None) or ())
-    unsupported = sorted(kind for kind in kinds if kind.startswith("linear") or not kind.endswith("attention"))
-    if unsupported:
-        raise UnreadableAttention(reason=f"it has layers of type {', '.join(unsupported)}, which have no rows.")
+    """Check the types of the layers. Raises: UnreadableAttention if no layer has attention rows."""
+    if not layers_with_rows(config):
+        kinds = ", ".join(sorted(set(config.layer_types)))
+        raise UnreadableAttention(reason=f"its layers are of type {kinds}, which have no rows.")
 
 
 def last_rows(

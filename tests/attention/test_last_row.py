@@ -9,6 +9,7 @@ import torch
 
 from bye_core.attention.capture import NAME, LastRowCapture, capped_attention, capturing_attention, last_rows
 from bye_core.attention.errors import UnreadableAttention
+from bye_core.model_protocol import layers_with_rows
 from tests.models.tiny import picture, sample
 
 KINDS = ["llama", "grouped", "qwen2", "mistral", "gemma2", "adapted"]
@@ -160,10 +161,13 @@ def test_threads_take_turns(models):
 
 def test_linear_attention_is_refused(loaded):
     config = loaded.base.config.get_text_config()
-    config.layer_types = ["full_attention", "linear_attention", "full_attention"]
+    config.layer_types = ["conv", "linear_attention", "linear_attention"]
     try:
-        with pytest.raises(UnreadableAttention, match="linear_attention"), LastRowCapture(loaded.base, print):
+        assert layers_with_rows(config) == ()
+        with pytest.raises(UnreadableAttention, match="conv, linear_attention"), LastRowCapture(loaded.base, print):
             pass
+        config.layer_types = ["full_attention", "linear_attention", "sliding_attention"]
+        assert layers_with_rows(config) == (0, 2)
     finally:
         del config.layer_types
     assert len(run(loaded, encoded(loaded))[0]) == 3

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bye_core.model_protocol import Images, Prompt
+from bye_core.model_protocol import Images, Prompt, layers_with_rows
 from bye_core.models.chat import Chat
 from bye_core.models.errors import (
     ElongatedPicture,
@@ -57,6 +57,7 @@ class Family(ABC):
     # Full names of modules.
     language_model_name: ClassVar[str]
     projector_name: ClassVar[str]
+    more_projector_names: ClassVar[tuple[str, ...]] = ()
     tower_name: ClassVar[str]
     head_name: ClassVar[str]
     # Texts other than the image token that the processor adds to the prompt for an image.
@@ -87,8 +88,8 @@ class Family(ABC):
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The decoder layers whose attention has image tokens among its keys."""
-        return tuple(range(self.config.get_text_config().num_hidden_layers))
+        """The decoder layers with attention rows that have image tokens among their keys."""
+        return layers_with_rows(self.config.get_text_config())
 
     @property
     def token_limit(self) -> int | None:
@@ -229,15 +230,22 @@ class Family(ABC):
         """Return the full names of the linear modules to adapt with LoRA.
 
         These are the linear modules of the decoder layers, of the projector if `projector` is true, and of the vision
-        tower if `tower` is true; never the output head. Raises: NoSuchModule if the model lacks one of these parts.
+        tower if `tower` is true; never the output head. A projector inside the tower counts as projector only.
+        Experts whose weights are fused into one parameter are no linear modules and stay frozen.
+        Raises: NoSuchModule if the model lacks one of these parts.
         """
         from torch.nn import Linear
 
         modules = dict(model.named_modules())
-        parts = [self.language_model_name]
-        parts += [self.projector_name] * projector + [self.tower_name] * tower
+        projectors = (self.projector_name, *self.more_projector_names)
+        parts = [self.language_model_name, *projectors * projector, *(self.tower_name,) * tower]
         for name in parts:
             if name not in modules:
                 raise NoSuchModule(name=name)
         prefixes = (f"{self.language_model_name}.layers.", *(f"{name}." for name in parts[1:]))
-        return [name for name, module in modules.items() if isinstance(module, Linear) and name.startswith(prefixes)]
+        excluded = () if projector else tuple(f"{name}." for name in projectors)
+        return [
+            name
+            for name, module in modules.items()
+            if isinstance(module, Linear) and name.startswith(prefixes) and not name.startswith(excluded)
+        ]
