@@ -157,6 +157,11 @@ class ImageTokenCount(UnreadableSample):
     remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
 
 
+class TileTokenCount(UnreadableSample):
+    problem = "Sample {id} has {tokens} image tokens; its {tiles} tile(s) need {rows} x {columns} each."
+    remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
+
+
 class NoImageTokens(UnreadableSample):
     problem = "Sample {id} has no image token: there is no image to attend to."
     remedy = "Leave text-only samples out; the scan reads attention on images."

@@ -8,7 +8,9 @@ from bye_core.models.families.base import Family
 
 # The registry: one module a family.
 MODULES = (
+    "idefics3",
     "llava",
+    "smolvlm",
 )  # fmt: skip
 _FAMILIES: tuple[type[Family], ...] = tuple(import_module(f"{__name__}.{name}").FAMILY for name in MODULES)
 # By the `model_type` in a model's config.json.

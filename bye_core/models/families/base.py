@@ -86,6 +86,14 @@ class Family(ABC):
         order; Grid.image is an index into `sizes`.
         """
 
+    def replacement(self, size: tuple[int, int]) -> str | None:
+        """Return the text that the processor writes in place of the marker of an image of `size` (width, height).
+
+        None, the default, means: only image tokens and layout tokens. A family whose processor adds ordinary text, such
+        as line breaks, overrides this method.
+        """
+        return None
+
     @property
     def layers(self) -> tuple[int, ...]:
         """The decoder layers with attention rows that have image tokens among their keys."""
@@ -136,7 +144,7 @@ class Family(ABC):
             for image in own:
                 self.check_shape(image)
         flat = [image for own in images for image in own]
-        return self.processor(
+        inputs = self.processor(
             images=(flat if self.flat_images else [list(own) for own in images]) if flat else None,
             text=list(texts),
             padding=True,
@@ -144,6 +152,14 @@ class Family(ABC):
             add_special_tokens=self.adds_special_tokens(texts[0]),
             return_tensors="pt",
         )
+        return self.with_replacements(inputs, images)
+
+    def with_replacements(self, inputs: BatchFeature, images: Sequence[Images]) -> BatchFeature:
+        """Attach to `inputs` the text in place of each image marker, if it holds more than known tokens."""
+        replacements = [[self.replacement(image.size) for image in own] for own in images]
+        if any(text is not None for own in replacements for text in own):
+            inputs.replacements = replacements
+        return inputs
 
     def encode_questions(self, samples: Sequence[Sample], images: Sequence[Images]) -> BatchFeature:
         """Encode the samples' questions, padded on the left; `images[i]` are the images of `samples[i]`."""
@@ -212,6 +228,9 @@ class Family(ABC):
         Padding, image tokens and tokens that the tokenizer adds get (0, 0). Raises: PromptMismatch if the tokens of the
         row are not those of `text`.
         """
+        replacements = getattr(inputs, "replacements", None)
+        if replacements is not None:
+            return self.expanded_spans(inputs, row, text, replacements[row], id)
         encoded = self.processor.tokenizer(
             text, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
         )
@@ -224,6 +243,34 @@ class Family(ABC):
             raise PromptMismatch(id=id)
         spans = np.zeros((len(ids), 2), dtype=np.int64)
         spans[kept] = offsets[short_kept]
+        return spans
+
+    def expanded_spans(
+        self, inputs: BatchFeature, row: int, text: str, replacements: Sequence[str], id: str = ""
+    ) -> np.ndarray:
+        """Return the result of `character_spans` for a prompt whose image markers became `replacements`.
+
+        The processor encoded the expanded text, in which ordinary text can merge with its neighbours into one token.
+        """
+        pieces = text.split(self.image_token)
+        if len(pieces) != len(replacements) + 1:
+            raise PromptMismatch(id=id)
+        expanded, origins, start = "", [], 0
+        for piece, replacement in zip(pieces, [*replacements, ""], strict=True):
+            expanded += piece + replacement
+            origins += [*range(start, start + len(piece)), *[-1] * len(replacement)]
+            start += len(piece) + len(self.image_token)
+        encoded = self.processor.tokenizer(
+            expanded, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
+        )
+        ids, real = inputs["input_ids"][row].numpy(), np.flatnonzero(inputs["attention_mask"][row].numpy())
+        if not np.array_equal(ids[real], encoded["input_ids"]):
+            raise PromptMismatch(id=id)
+        spans = np.zeros((len(ids), 2), dtype=np.int64)
+        for position, (first, last) in zip(real, encoded["offset_mapping"], strict=True):
+            own = [origin for origin in origins[first:last] if origin >= 0]
+            if own:
+                spans[position] = own[0], own[-1] + 1
         return spans
 
     def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
