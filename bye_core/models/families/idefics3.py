@@ -86,20 +86,20 @@ class Idefics3(Family):
         return text
 
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
-        boxes: list[tuple[int, Box]] = []
+        boxes: list[tuple[int, Box, bool]] = []
         for number, size in enumerate(sizes):
             rows, columns = self.tiles(size)
             boxes += [
-                (number, (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows))
+                (number, (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows), False)
                 for row in range(rows)
                 for column in range(columns)
             ]
-            boxes.append((number, (0.0, 0.0, 1.0, 1.0)))
+            boxes.append((number, (0.0, 0.0, 1.0, 1.0), rows > 0))
         per_tile = self.processor.image_seq_len
         side = math.isqrt(per_tile)
         if tokens != per_tile * len(boxes) or side * side != per_tile:
             raise TileTokenCount(id=sample.id, tokens=tokens, tiles=len(boxes), rows=side, columns=side)
-        return [Grid(image, side, side, n * per_tile, box) for n, (image, box) in enumerate(boxes)]
+        return [Grid(image, side, side, n * per_tile, box, last) for n, (image, box, last) in enumerate(boxes)]
 
 
 FAMILY = Idefics3
