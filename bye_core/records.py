@@ -101,6 +101,9 @@ class AttentionRows:
     hidden          [D] float16, the state that the output head reads for this token; None in rows of earlier versions
     nll, nll_before mean negative log-likelihood of the sample's answer, nats a token, under the scanned model and under
                     the model before fine-tuning; None if the scan did not read answers or there is no adapter
+    answer_tokens   number of tokens of the answer; None if the scan did not read answers
+    worst_before    largest loss of one token of the answer, in nats, under the model before fine-tuning
+    certain_before  probability that the model before fine-tuning gives to its most likely first answer token
     Layers where no image token is visible hold NaN.
     """
 
@@ -118,6 +121,9 @@ class AttentionRows:
     hidden: np.ndarray | None = None
     nll: float | None = None
     nll_before: float | None = None
+    answer_tokens: float | None = None
+    worst_before: float | None = None
+    certain_before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class ScanTable:
 
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
-    hidden [N, D] float16, nll [N], nll_before [N]: None if no sample has them, NaN in samples without them.
+    hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before [N]: None if no sample has them, NaN in samples without them.
     Tables read from a score file hold only ids and the two layer entropies.
     """
 
@@ -143,6 +149,9 @@ class ScanTable:
     hidden: np.ndarray | None = None
     nll: np.ndarray | None = None
     nll_before: np.ndarray | None = None
+    answer_tokens: np.ndarray | None = None
+    worst_before: np.ndarray | None = None
+    certain_before: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

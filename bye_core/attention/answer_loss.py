@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +19,20 @@ from bye_core.records import Sample
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """Mean negative log-likelihood of a sample's first answer, in nats per token; the end-of-turn token counts too.
+    """Loss of a sample's first answer: -ln p of its tokens in nats; the end-of-turn token counts too.
 
-    nll         under the loaded model
-    nll_before  with the adapter switched off, that is before fine-tuning; None without an adapter
+    nll             mean over the tokens, under the loaded model
+    answer_tokens   number of tokens
+    nll_before, worst_before  mean and largest loss with the adapter switched off, that is before fine-tuning
+    certain_before  probability of the most likely first token, with the adapter switched off
+    The values before fine-tuning are None without an adapter.
     """
 
     nll: float
-    nll_before: float | None
+    answer_tokens: float
+    nll_before: float | None = None
+    worst_before: float | None = None
+    certain_before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,16 +57,18 @@ def read_answers(
 def _losses(loaded: VisionLanguageModel, batch: AnswerBatch) -> list[AnswerLoss | ByeError]:
     inputs = batch.inputs.to(loaded.device, loaded.dtype)
     with torch.inference_mode():
-        after: list[float] = mean_nll(loaded.model, inputs, batch.learned).tolist()
-        before: list[float | None] = [None] * len(batch.samples)
+        after = answer_losses(loaded.model, inputs, batch.learned)
+        values = {"nll": after.mean, "answer_tokens": after.tokens}
         if hasattr(loaded.model, "disable_adapter"):
             with loaded.model.disable_adapter():
-                before = mean_nll(loaded.model, inputs, batch.learned).tolist()
+                before = answer_losses(loaded.model, inputs, batch.learned)
+            values |= {"nll_before": before.mean, "worst_before": before.worst, "certain_before": before.certain}
+    columns = {name: value.tolist() for name, value in values.items()}
     return [
-        AnswerLoss(nll, earlier)
-        if np.isfinite([nll, earlier or 0]).all()
+        AnswerLoss(**{name: column[n] for name, column in columns.items()})
+        if all(np.isfinite(column[n]) for column in columns.values())
         else SampleFailed(id=sample.id, reason="the likelihood of its answer is not finite")
-        for sample, nll, earlier in zip(batch.samples, after, before, strict=True)
+        for n, sample in enumerate(batch.samples)
     ]
 
 
@@ -88,15 +96,25 @@ def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], image
     return AnswerBatch(samples, inputs, learned)
 
 
-def mean_nll(model: torch.nn.Module, inputs: Any, learned: np.ndarray) -> Tensor:
-    """Return each sample's mean of -ln p over its tokens marked in `learned` [B, T]: [B], nats, float64.
+class Losses(NamedTuple):
+    """Losses of B answers, float64: mean [B] and largest [B] over an answer's tokens, in nats; number of tokens [B];
+    probability [B] of the most likely first token."""
 
-    p is the probability of a token after all earlier tokens.
-    """
+    mean: Tensor
+    worst: Tensor
+    tokens: Tensor
+    certain: Tensor
+
+
+def answer_losses(model: torch.nn.Module, inputs: Any, learned: np.ndarray) -> Losses:
+    """Return the losses -ln p of the tokens marked in `learned` [B, T], where p is given all earlier tokens."""
     # Positions before the earliest answer need no logits.
     width = learned.shape[1] - int(np.flatnonzero(learned.any(axis=0))[0])
     logits = model(**inputs, logits_to_keep=width + 1, use_cache=False).logits[:, :-1]  # [B, W, vocabulary]
     tokens = inputs["input_ids"][:, -width:]
     losses = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")  # [B, W]
     mask = torch.from_numpy(learned[:, -width:]).to(losses.device)
-    return (losses.double() * mask).sum(dim=1) / mask.sum(dim=1)
+    count, masked = mask.sum(dim=1), losses.double() * mask
+    first = mask.int().argmax(dim=1)  # the position of the first answer token
+    best = torch.softmax(logits[torch.arange(len(first)), first].float(), dim=-1).amax(dim=-1)
+    return Losses(masked.sum(dim=1) / count, masked.amax(dim=1), count.double(), best.double())

@@ -107,7 +107,7 @@ def _with_answers(
         if isinstance(outcome, ByeError):
             faults.append(replace(sample_fault(sample, outcome), fatal=False))
         else:
-            by_id[sample.id] = replace(by_id[sample.id], nll=outcome.nll, nll_before=outcome.nll_before)
+            by_id[sample.id] = replace(by_id[sample.id], **vars(outcome))
     return list(by_id.values()), faults
 
 

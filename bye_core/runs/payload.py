@@ -16,7 +16,7 @@ from bye_core.records import AttentionRows, Grid
 
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
 # Absent in rows of earlier versions, and if the scan did not read them.
-OPTIONAL = ("nll", "nll_before")
+OPTIONAL = ("nll", "nll_before", "answer_tokens", "worst_before", "certain_before")
 METADATA = "bye"
 REQUIRED_VALUES = 5  # of a grid: image, rows, columns, start, box
 

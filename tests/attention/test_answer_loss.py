@@ -26,13 +26,20 @@ def some(count=5):
     return samples, [[picture(10 * n + m) for m in range(1 + n % 2)] for n in range(count)]
 
 
-def plain_nll(model, family, one, pictures):
-    """transformers' own loss on one sample, by the labels that fine-tuning uses."""
+def plain_losses(model, family, one, pictures):
+    """Return (loss of transformers, the loss of each answer token, the probabilities of the first answer token).
+
+    The labels are those of fine-tuning.
+    """
     first = [turn.role for turn in one.turns].index("assistant") + 1
     cut = dataclasses.replace(one, turns=one.turns[:first])
     batch = Collator(family, lambda _: pictures)([cut])
     with torch.no_grad():
-        return float(model(**batch).loss)
+        output = model(**batch)
+    learned = batch["labels"][0, 1:] >= 0
+    chances = torch.log_softmax(output.logits[0, :-1].float(), dim=-1)[learned]
+    own = -chances.gather(1, batch["labels"][0, 1:][learned][:, None])[:, 0]
+    return float(output.loss), own, chances[0].exp()
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma2", "adapted"])
@@ -42,12 +49,16 @@ def test_answer_losses_are_those_of_transformers(models, folders, kind):
     found = read_answers(loaded, samples, images)
     base = load_model(folders["grouped"], device="cpu") if kind == "adapted" else None
     for one, pictures, outcome in zip(samples, images, found, strict=True):
-        assert outcome.nll == pytest.approx(plain_nll(loaded.model, loaded.family, one, pictures), abs=1e-4)
+        after, losses, _ = plain_losses(loaded.model, loaded.family, one, pictures)
+        assert outcome.nll == pytest.approx(after, abs=1e-4)
+        assert outcome.answer_tokens == len(losses)
         if base is None:
-            assert outcome.nll_before is None
+            assert (outcome.nll_before, outcome.worst_before, outcome.certain_before) == (None, None, None)
         else:
-            before = plain_nll(base.model, base.family, one, pictures)
+            before, losses, first = plain_losses(base.model, base.family, one, pictures)
             assert outcome.nll_before == pytest.approx(before, abs=1e-4)
+            assert outcome.worst_before == pytest.approx(float(losses.max()), abs=1e-4)
+            assert outcome.certain_before == pytest.approx(float(first.max()), abs=1e-5)
             assert abs(outcome.nll - before) > 1e-3, "the adapter does something"
     assert not base or read_answers(loaded, samples, images) == found, "the adapter is switched on again"
 

@@ -10,19 +10,20 @@ from bye_core.runs import Run
 from bye_core.runs.payload import _facts, decode, encode
 from tests.runs.made_rows import make_rows, make_run
 
-NAMES = ("hidden", "nll", "nll_before")
+NAMES = ("hidden", "nll", "nll_before", "answer_tokens", "worst_before", "certain_before")
 
 
 def full(number):
     hidden = np.arange(5, dtype=np.float16) + number
-    return replace(make_rows(number), hidden=hidden, nll=0.5 + number, nll_before=2.5 + number)
+    answer = {"nll": 0.5, "nll_before": 2.5, "answer_tokens": 3.0, "worst_before": 4.5, "certain_before": 0.25}
+    return replace(make_rows(number), hidden=hidden, **{name: value + number for name, value in answer.items()})
 
 
 def test_payloads_hold_them_or_are_as_before():
     again = decode(encode(full(3)))
     np.testing.assert_array_equal(again.hidden, full(3).hidden)
     assert again.hidden.dtype == np.float16
-    assert (again.nll, again.nll_before) == (3.5, 5.5)
+    assert [getattr(again, name) for name in NAMES[1:]] == [3.5, 5.5, 6.0, 7.5, 3.25]
     assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * 3
     assert b"nll" not in encode(make_rows(3))
 
