@@ -132,8 +132,10 @@ class ScanTable:
 
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
-    hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before [N]: None if no sample has them, NaN in samples without them.
-    Tables read from a score file hold only ids and the two layer entropies.
+    hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before [N] as in AttentionRows:
+    None if no sample has them, NaN in samples without them.
+    Tables read from a score file hold only ids and the two
+    layer entropies.
     """
 
     ids: tuple[str, ...]

@@ -24,13 +24,13 @@ def test_payloads_hold_them_or_are_as_before():
     np.testing.assert_array_equal(again.hidden, full(3).hidden)
     assert again.hidden.dtype == np.float16
     assert [getattr(again, name) for name in NAMES[1:]] == [3.5, 5.5, 6.0, 7.5, 3.25]
-    assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * 3
+    assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * len(NAMES)
     assert b"nll" not in encode(make_rows(3))
 
 
 def test_a_run_without_them_has_none_in_its_table(tmp_path):
     table = make_run(tmp_path / "run", 4, 4).table()
-    assert [getattr(table, name) for name in NAMES] == [None] * 3
+    assert [getattr(table, name) for name in NAMES] == [None] * len(NAMES)
 
 
 def test_a_table_holds_what_there_is_and_nan_elsewhere(tmp_path):
