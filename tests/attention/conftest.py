@@ -4,7 +4,8 @@ from peft import LoraConfig, get_peft_model
 from transformers.utils import logging
 
 from bye_core.models.loading import load_model
-from tests.models.tiny import DECODERS, save_tiny
+from tests.models.families.llava import DECODERS
+from tests.models.tiny import save_tiny
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,7 +17,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
-    return {decoder: save_tiny(tmp_path_factory.mktemp(decoder), decoder) for decoder in DECODERS}
+    return {decoder: save_tiny(tmp_path_factory.mktemp(decoder), decoder=decoder) for decoder in DECODERS}
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,8 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, Llav
 from bye_core.attention.read import encode_batch, read_attention, read_batch
 from bye_core.models.families.llava import Llava
 from bye_core.models.loading import LoadedModel
-from tests.models.tiny import picture, sample, tiny_processor
+from tests.models.families.llava import tiny_processor
+from tests.models.tiny import picture, sample
 
 OVERHEAD_BAR = 1.05  # (c) / (b), set by the project
 ROUNDS = 7

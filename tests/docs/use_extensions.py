@@ -52,12 +52,13 @@ def use_family(folder: Path) -> None:
     from bye_core.models.loading import load_model
     from bye_core.records import AttentionRows
     from tests.models import tiny
+    from tests.models.families.llava import tiny_config, tiny_processor
 
-    llava = tiny.tiny_config()
+    llava = tiny_config()
     parts = {"vision_config": llava.vision_config, "text_config": llava.text_config}
     config = VipLlavaConfig(**parts, image_token_id=3, vision_feature_layers=[-2, -1])
     VipLlavaForConditionalGeneration(config).eval().save_pretrained(folder)
-    tiny.tiny_processor().save_pretrained(folder)
+    tiny_processor().save_pretrained(folder)
     loaded = load_model(str(folder), device="cpu")
     (rows,) = read_attention(loaded, [tiny.sample("a")], [[tiny.picture(0)]])
     assert isinstance(rows, AttentionRows), rows

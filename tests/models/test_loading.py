@@ -29,7 +29,8 @@ from bye_core.models.errors import (
     UnsupportedFamily,
 )
 from bye_core.models.loading import load_model, pick_device, pick_dtype
-from tests.models.tiny import picture, sample, tiny_model
+from tests.models.families.llava import tiny_model
+from tests.models.tiny import picture, sample
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 from bye_core.models.errors import HostileText, ImageCount, NoQuestion, UnusableChatTemplate
 from bye_core.models.families.llava import Llava
 from bye_core.records import Sample, Turn
-from tests.models.tiny import TEMPLATE, picture, sample, tiny_config, tiny_processor
+from tests.models.families.llava import TEMPLATE, tiny_config, tiny_processor
+from tests.models.tiny import picture, sample
 
 TRIMMING = TEMPLATE.replace("c['text']", "c['text'] | trim")
 

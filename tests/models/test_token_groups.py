@@ -16,21 +16,10 @@ from bye_core.models.errors import (
 from bye_core.models.families.base import PADDING
 from bye_core.models.families.geometry import seen_box
 from bye_core.models.families.llava import Llava
-from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
-from tests.models.tiny import SIDE, picture, sample, tiny_config, tiny_model, tiny_processor
-
-NAMES = {SYSTEM: "S", IMAGE: "I", QUESTION: "Q", PADDING: "."}
-
-
-def spelled(family, inputs, i, groups):
-    """Runs of one group: [("S", "USER:"), ("I", 25), ...]."""
-    runs = []
-    for token, group in zip(inputs["input_ids"][i].tolist(), groups.tolist(), strict=True):
-        if not runs or runs[-1][0] != NAMES[group]:
-            runs.append((NAMES[group], []))
-        runs[-1][1].append(token)
-    decode = family.processor.tokenizer.decode
-    return [(name, len(ids) if name in "I." else decode(ids).strip()) for name, ids in runs]
+from bye_core.records import Grid, Sample, Turn
+from tests.models.families.llava import SIDE, tiny_config, tiny_model, tiny_processor
+from tests.models.spelling import spelled
+from tests.models.tiny import picture, sample
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

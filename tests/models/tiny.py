@@ -1,118 +1,118 @@
-"""Tiny models with random weights and a tokenizer trained on the spot. A second family is one entry of FAMILIES."""
+"""What tiny models of all families share: a tokenizer trained on the spot, pictures, samples, saved folders.
+
+A family is one module of tests/models/families, named like its module in bye_core/models/families. Its TINY is a tuple
+of TinyModel: one for each model type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import (
-    CLIPImageProcessor,
-    CLIPVisionConfig,
-    Gemma2Config,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    MistralConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    ProcessorMixin,
-    Qwen2Config,
-)
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
 
+from bye_core.models.families import MODULES
 from bye_core.records import Sample, Turn
 
-PATCH, SIDE = 4, 20  # 5 x 5 image tokens
-TEMPLATE = (
-    "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'][0]['text'] + ' ' }}{% else %}"
-    "{{ m['role'].upper() + ': ' }}{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}{{ '<image>\n' }}{% else %}{{ c['text'] + ' ' }}{% endif %}{% endfor %}"
-    "{% if m['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
-)
 CORPUS = ["USER: what colour is the cat ? ASSISTANT: it is red . you are a kind helper", "how many dogs are there"] * 4
-DECODERS = {
-    "llama": (LlamaConfig, {}),
-    "grouped": (LlamaConfig, {"num_key_value_heads": 2}),
-    "qwen2": (Qwen2Config, {"num_key_value_heads": 1}),
-    "mistral": (MistralConfig, {"num_key_value_heads": 2, "sliding_window": 16}),
-    "gemma2": (Gemma2Config, {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 1000}),
-}
+VOCABULARY = 400
+PAD, BOS, EOS = range(3)
+SHAPES = {"wide": (97, 45), "tall": (41, 89), "square": (60, 60)}
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def tiny_tokenizer(
+    *special: str,
+    pad: str = "<pad>",
+    bos: str | None = "<s>",
+    eos: str = "</s>",
+    adds_bos: bool = True,
+    names: Mapping[str, str] | None = None,
+) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of at most VOCABULARY tokens.
+
+    Tokens 0, 1, 2 are padding, start ("<s>" even if `bos` is None) and end; `special` follows from 3 on. `names` makes
+    attributes of some of them, such as {"image_token": "<image>"}. With `adds_bos`, each text begins with `bos`.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    specials = ["<pad>", "<s>", "</s>", "<image>", "<|im_start|>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=specials, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())
+        vocab_size=VOCABULARY,
+        special_tokens=[pad, bos or "<s>", eos, *special],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    if bos and adds_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, BOS)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>", "start_token": "<|im_start|>"},
-    )
-
-
-def tiny_processor(template: str | None = TEMPLATE, **pictures: object) -> LlavaProcessor:
-    options = {"size": {"shortest_edge": SIDE}, "crop_size": {"height": SIDE, "width": SIDE}, **pictures}
-    return LlavaProcessor(
-        image_processor=CLIPImageProcessor(**options),
-        tokenizer=tiny_tokenizer(),
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        chat_template=template,
-        num_additional_image_tokens=1,
-    )
-
-
-def tiny_config(decoder: str = "llama", **text: object) -> LlavaConfig:
-    kind, options = DECODERS[decoder]
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
-    tower = {**sizes, "num_hidden_layers": 2, "image_size": SIDE, "patch_size": PATCH, "projection_dim": 32}
-    settings = {"vocab_size": 400, "max_position_embeddings": 512, "initializer_range": 0.3, **sizes, **options, **text}
-    return LlavaConfig(
-        vision_config=CLIPVisionConfig(**tower, initializer_range=0.3),
-        text_config=kind(**settings, pad_token_id=0, bos_token_id=1, eos_token_id=2),
-        image_token_id=3,
-        initializer_range=0.3,
+        tokenizer_object=tokenizer, bos_token=bos, eos_token=eos, pad_token=pad, extra_special_tokens=dict(names or {})
     )
 
 
 @dataclass(frozen=True)
-class TinyFamily:
-    """How to build a tiny model of one family: its class, config (of a decoder) and processor."""
+class TinyModel:
+    """How to build a tiny model of one family, and what a person expects of it.
 
+    name       unique among all families; by default the model type of its config
+    model      the class of the model
+    config     config(**options) with heads in groups where the decoder can; options override its text config
+    processor  builds the real processor class, with a tiny tokenizer and a chat template of the tests
+    groups     the runs of the prompt of `question_sample()`: (S system, L layout, I image, Q question; text of the
+               tokens, or their number for I); texts are stripped
+    layers     the layers in which the first answer token sees the image
+    grids      by shape (wide, tall, square): (rows, columns, start) of each grid of one picture of that shape
+    shapes     (width, height) of the pictures; not square, so that both axes are checked
+    images     whether a prompt may hold two pictures
+    system     whether the chat template takes a system message
+    options    options of `config` in the conformance test, for families whose default config has no heads in groups
+    grouped    whether the decoder's heads share keys then
+    plain      the implementation to compare logits with: "eager" if the decoder caps its scores, which sdpa does not do
+    features   features(loaded, inputs) -> [B, V, D], what the model sees at each image token of each sample; None: the
+               embeddings that the language model receives at the image tokens
+    """
+
+    name: str
     model: type[PreTrainedModel]
     config: Callable[..., PretrainedConfig]
     processor: Callable[[], ProcessorMixin]
+    groups: Sequence[tuple[str, str | int]]
+    layers: tuple[int, ...]
+    grids: Mapping[str, Sequence[tuple[int, int, int]]]
+    shapes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: SHAPES)
+    images: bool = True
+    system: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    grouped: bool = True
+    plain: str = "sdpa"
+    features: Callable[[Any, Any], np.ndarray] | None = None
+
+    def build(self, **options: object) -> PreTrainedModel:
+        torch.manual_seed(0)
+        return self.model(self.config(**options)).eval()
+
+    def save(self, folder: Path, **options: object) -> Path:
+        """Save a model folder like those on the hub."""
+        self.build(**options).save_pretrained(folder)
+        self.processor().save_pretrained(folder)
+        return folder
 
 
-# By the `model_type` of bye_core.models.families.FAMILIES.
-FAMILIES = {"llava": TinyFamily(LlavaForConditionalGeneration, tiny_config, tiny_processor)}
+def tiny_models(modules: Sequence[str] = MODULES) -> dict[str, TinyModel]:
+    """Return the tiny models of all families by name."""
+    found = [tiny for module in modules for tiny in import_module(f"tests.models.families.{module}").TINY]
+    return {tiny.name: tiny for tiny in found}
 
 
-def tiny_model(decoder: str = "llama", family: str = "llava", **text: object) -> PreTrainedModel:
-    torch.manual_seed(0)
-    return FAMILIES[family].model(FAMILIES[family].config(decoder, **text)).eval()
-
-
-def save_tiny(folder: Path, decoder: str = "llama", family: str = "llava", **text: object) -> Path:
-    """Save a model folder like those on the hub."""
-    tiny_model(decoder, family, **text).save_pretrained(folder)
-    FAMILIES[family].processor().save_pretrained(folder)
-    return folder
+def save_tiny(folder: Path, family: str = "llava", **options: object) -> Path:
+    """Save a tiny model with a name of `tiny_models`; `options` are those of its config."""
+    return tiny_models()[family].save(folder, **options)
 
 
 def picture(seed: int, width: int = 26, height: int = 22) -> Image.Image:

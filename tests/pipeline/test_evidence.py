@@ -163,7 +163,7 @@ def test_answers_to_another_question_do_not_count(scanned):
 
 
 def test_another_model_than_the_scanned_one_is_refused(scanned, tmp_path):
-    other = save_tiny(tmp_path / "other", "qwen2")
+    other = save_tiny(tmp_path / "other", decoder="qwen2")
     with pytest.raises(AnotherModel):
         list(check_causes(scanned.path, str(other)))
 

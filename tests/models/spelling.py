@@ -1,0 +1,18 @@
+"""Writes the groups of a prompt's tokens in a form that a person can check."""
+
+from bye_core.models.families.base import PADDING
+from bye_core.records import IMAGE, QUESTION, SYSTEM
+
+NAMES = {SYSTEM: "S", IMAGE: "I", QUESTION: "Q", PADDING: "."}
+
+
+def spelled(family, inputs, row, groups):
+    """Return the runs of one group: [("S", "USER:"), ("L", "<row_1>"), ("I", 25), ...]; L are the layout tokens."""
+    layout, runs = set(family.expansion_ids.tolist()) - {family.image_token_id}, []
+    for token, group in zip(inputs["input_ids"][row].tolist(), groups.tolist(), strict=True):
+        name = "L" if group == SYSTEM and token in layout else NAMES[group]
+        if not runs or runs[-1][0] != name:
+            runs.append((name, []))
+        runs[-1][1].append(token)
+    decode = family.processor.tokenizer.decode
+    return [(name, len(ids) if name in "I." else decode(ids).strip()) for name, ids in runs]
