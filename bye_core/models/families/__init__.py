@@ -8,6 +8,7 @@ from bye_core.models.families.base import Family
 
 # The registry: one module a family.
 MODULES = (
+    "gemma3",
     "idefics3",
     "llava",
     "smolvlm",

@@ -15,6 +15,12 @@ def edge(size: Any, name: str) -> Any:
     return size.get(name) if isinstance(size, Mapping) else getattr(size, name, None)
 
 
+def image_option(processor: Any, name: str) -> Any:
+    """Return an image option: the processor's own, which it passes on, else that of its image processor."""
+    own = getattr(processor, "images_kwargs", None) or {}
+    return own[name] if name in own else getattr(processor.image_processor, name, None)
+
+
 def padded_size(image_processor: Any, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) of an image after padding to a square, which some processors do before resizing."""
     if getattr(image_processor, "do_pad", False) and hasattr(image_processor, "pad_to_square"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bye_core.models.errors import TileTokenCount
 from bye_core.models.families.base import Family
-from bye_core.models.families.geometry import Box, edge
+from bye_core.models.families.geometry import Box, edge, image_option
 from bye_core.records import Grid, Sample
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class Idefics3(Family):
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) before tiles are cut, by the processor's rule."""
-        image_processor = self.processor.image_processor
-        longest = edge(image_processor.size, "longest_edge")
-        if not image_processor.do_resize:
+        size = image_option(self.processor, "size")
+        longest = edge(size, "longest_edge")
+        if not image_option(self.processor, "do_resize"):
             return width, height
         if not longest:
-            return edge(image_processor.size, "width"), edge(image_processor.size, "height")
+            return edge(size, "width"), edge(size, "height")
         ratio = width / height
         if width >= height:
             width, height = longest, int(longest / ratio)
@@ -66,10 +66,9 @@ class Idefics3(Family):
 
     def tiles(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (rows, columns) of tiles of an image of `size` (width, height); (0, 0): the thumbnail alone."""
-        image_processor = self.processor.image_processor
-        if not image_processor.do_image_splitting:
+        if not image_option(self.processor, "do_image_splitting"):
             return 0, 0
-        tile = edge(image_processor.max_image_size, "longest_edge")
+        tile = edge(image_option(self.processor, "max_image_size"), "longest_edge")
         width, height = self.resized(*size)
         ratio = width / height
         if width >= height:
