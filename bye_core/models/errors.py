@@ -162,6 +162,11 @@ class TileTokenCount(UnreadableSample):
     remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
 
 
+class ImageTokenTotal(UnreadableSample):
+    problem = "Sample {id} has {tokens} image tokens; the sizes of its {images} image(s) give {expected}."
+    remedy = "Check the image markers in the sample, and check that the processor belongs to this model."
+
+
 class NoImageTokens(UnreadableSample):
     problem = "Sample {id} has no image token: there is no image to attend to."
     remedy = "Leave text-only samples out; the scan reads attention on images."

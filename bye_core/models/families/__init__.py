@@ -11,6 +11,8 @@ MODULES = (
     "gemma3",
     "idefics3",
     "llava",
+    "llava_next",
+    "llava_onevision",
     "smolvlm",
 )  # fmt: skip
 _FAMILIES: tuple[type[Family], ...] = tuple(import_module(f"{__name__}.{name}").FAMILY for name in MODULES)

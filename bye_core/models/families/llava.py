@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bye_core.models.errors import ImageTokenCount
 from bye_core.models.families.base import Family
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Llava(Family):
     name = "LLaVA-1.5"
     model_types = ("llava",)
-    image_markers = ("<image>",)
-    chat_markers = (r"</?s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:unk|pad)>", r"\b(?:USER|ASSISTANT):")
+    image_markers: ClassVar[tuple[str, ...]] = ("<image>",)
+    chat_markers: ClassVar[tuple[str, ...]] = (
+        r"</?s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:unk|pad)>", r"\b(?:USER|ASSISTANT):",
+    )  # fmt: skip
     language_model_name = "model.language_model"
     projector_name = "model.multi_modal_projector"
     tower_name = "model.vision_tower"
