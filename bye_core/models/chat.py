@@ -78,8 +78,22 @@ class Chat:
         """Return the template's output with a numbered mark in place of each text."""
         shape = (generation, *((t.role, tuple(isinstance(p, str) for p in t.parts if p != "")) for t in turns))
         if shape not in self.layouts:
-            self.layouts[shape] = self._run_template(shape[1:], generation)
+            layout = self._run_template(shape[1:], generation)
+            self.layouts[shape] = self._before_answer(shape[1:], layout) if generation else layout
         return self.layouts[shape]
+
+    def _before_answer(self, shape: tuple, layout: str) -> str:
+        """Return the output that starts an answer, with what the template puts before the answer's text.
+
+        Templates of thinking models open a thought here, but close an empty one before the text of an answer.
+        """
+        try:
+            answered = self._run_template((*shape, ("assistant", (True,))), generation=False)
+        except UnusableChatTemplate:
+            return layout
+        before = answered[: list(MARK.finditer(answered))[-1].start()]
+        extra = before.removeprefix(layout) if before.startswith(layout) else ""
+        return before if extra.strip() else layout
 
     def _run_template(self, shape: tuple, generation: bool) -> str:
         count, messages = 0, []

@@ -180,6 +180,14 @@ class ElongatedPicture(UnreadableSample):
     remedy = "Crop the image so that its width and height differ less, or remove this sample."
 
 
+class AspectRatio(UnreadableSample):
+    problem = (
+        "An image of {width} x {height} pixels is too elongated: "
+        "the processor of this model accepts an aspect ratio of at most {limit}."
+    )
+    remedy = "Crop the image so that its width and height differ less, or remove this sample."
+
+
 class PromptMismatch(UnreadableSample):
     problem = "The tokens of sample {id} do not match its prompt."
     remedy = "Check that this model's own processor encoded the text, and that the text was not truncated."

@@ -9,10 +9,15 @@ from bye_core.models.families.base import Family
 # The registry: one module a family.
 MODULES = (
     "gemma3",
+    "glm4v",
     "idefics3",
     "llava",
     "llava_next",
     "llava_onevision",
+    "qwen2_5_vl",
+    "qwen2_vl",
+    "qwen3_5",
+    "qwen3_vl",
     "smolvlm",
 )  # fmt: skip
 _FAMILIES: tuple[type[Family], ...] = tuple(import_module(f"{__name__}.{name}").FAMILY for name in MODULES)
