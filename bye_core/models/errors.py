@@ -85,6 +85,11 @@ class UnusableChatTemplate(ModelError):
     remedy = "Use turns that the template supports: usually an optional system turn, then user and assistant alternate."
 
 
+class MissingPackage(ModelError):
+    problem = "The processor of {path} needs the package {package}, which is not installed."
+    remedy = "Install it: pip install {package}"
+
+
 class NoFastTokenizer(ModelError):
     problem = "The tokenizer of {path} cannot report which characters a token covers."
     remedy = "Save the model with its tokenizer.json (the fast tokenizer)."

@@ -14,7 +14,7 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from bye_core.errors import ByeError
@@ -27,9 +27,7 @@ from bye_core.models.errors import (
     IncompleteWeights,
     ModelNotFound,
     NoBitsandbytes,
-    NoChatTemplate,
     NoDevice,
-    NoFastTokenizer,
     OriginalLayout,
     TextOnlyModel,
     UnknownDtype,
@@ -46,6 +44,7 @@ from bye_core.models.files import (
     digests,
     local_folder,
 )
+from bye_core.models.processors import load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -112,7 +111,7 @@ def load_model(
     base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
     adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
     quantization = nf4(number_type, FAMILIES[config.model_type]) if four_bit else None
-    processor = load_processor(folder)
+    processor = load_processor(folder, config)
     network = load_weights(folder, number_type, quantization, target)
     if adapter_folder:
         network = add_adapter(network, adapter_folder, adapter_config)
@@ -188,23 +187,6 @@ def read_config(folder: Path) -> Any:
     if raw.get("vision_config") is None:
         raise TextOnlyModel(path=folder, model_type=model_type, supported=supported)
     raise UnsupportedFamily(model_type=model_type, supported=supported)
-
-
-def load_processor(folder: Path) -> Any:
-    try:
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise BrokenModel(path=folder, reason=error) from error
-    if not hasattr(processor, "image_processor"):
-        raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
-    if not processor.chat_template:
-        raise NoChatTemplate(path=folder)
-    if not processor.tokenizer.is_fast:
-        raise NoFastTokenizer(path=folder)
-    if processor.tokenizer.pad_token is None:
-        # Any token works: padding is masked out everywhere.
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token
-    return processor
 
 
 def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:

@@ -1,0 +1,111 @@
+"""Loads a model's processor. Leaves out its video part, which needs torchvision; pictures do not."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoProcessor
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
+
+from bye_core.models.errors import BrokenModel, MissingPackage, NoChatTemplate, NoFastTokenizer
+
+VIDEO = "video_processor"
+# Files that may name the processor's class, in the order in which transformers reads them.
+CLASS_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "config.json")
+# Packages that a processor demands although it calls them for videos only.
+VIDEO_PACKAGES = ("num2words",)
+
+
+def load_processor(folder: Path, config: Any = None) -> Any:
+    """Load the processor of a model folder; `config` is the model's config, if it is loaded already.
+
+    Raises: MissingPackage if the processor needs a package that is not installed; NoChatTemplate, NoFastTokenizer;
+    BrokenModel if its files are missing or damaged.
+    """
+    try:
+        own = processor_class(folder, config)
+        loader = AutoProcessor if own is None else without_video(own)
+        processor = loader.from_pretrained(folder, trust_remote_code=False)
+    except ImportError as error:
+        package = missing_package(error)
+        if package is None:
+            raise BrokenModel(path=folder, reason=error) from error
+        raise MissingPackage(path=folder, package=package) from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenModel(path=folder, reason=error) from error
+    if not hasattr(processor, "image_processor"):
+        raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
+    if not processor.chat_template:
+        raise NoChatTemplate(path=folder)
+    if not processor.tokenizer.is_fast:
+        raise NoFastTokenizer(path=folder)
+    if processor.tokenizer.pad_token is None:
+        # Any token works: padding is masked out everywhere.
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def processor_class(folder: Path, config: Any = None) -> type | None:
+    """Return the processor class of transformers that a model folder names; None if it names none."""
+    for name in CLASS_FILES:
+        path = folder / name
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8")).get("processor_class")
+            if stored:
+                return processor_class_from_name(stored)
+    return PROCESSOR_MAPPING.get(type(config), None)
+
+
+class AbsentVideoProcessor:
+    """Stands in for the video part of a processor. All of its settings are None."""
+
+    model_input_names: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+@cache
+def without_video(own: Any) -> Any:
+    """Return a subclass of the processor class `own` that has no video part; `own` itself if that has none either.
+
+    The subclass loads folders with or without a video part, and saves folders without one, under the name of `own`.
+    """
+    if VIDEO not in own.get_attributes():
+        return own
+    module = sys.modules[own.__module__]
+    for package in VIDEO_PACKAGES:
+        if getattr(module, package, module) is None:
+            setattr(module, package, str)
+    absent = AbsentVideoProcessor()
+    names = own.get_attributes()
+    others = [name for name in names if name != VIDEO]
+    loader = type(own.__name__, (own,), {"get_attributes": classmethod(lambda cls: others)})
+
+    def check_argument(self: Any, name: str, value: Any) -> Any:
+        return None if name == VIDEO else own.check_argument_for_proper_class(self, name, value)
+
+    def load_arguments(cls: Any, *args: Any, **kwargs: Any) -> list:
+        parts = iter(loader._get_arguments_from_pretrained(*args, **kwargs))  # type: ignore[attr-defined]
+        return [absent if name == VIDEO else next(parts) for name in names]
+
+    changes = {
+        "__module__": own.__module__,
+        "get_attributes": classmethod(lambda cls: names),
+        "check_argument_for_proper_class": check_argument,
+        "_get_arguments_from_pretrained": classmethod(load_arguments),
+        VIDEO: property(lambda self: absent, lambda self, value: None),
+    }
+    return type(own.__name__, (own,), changes)
+
+
+def missing_package(error: ImportError) -> str | None:
+    """Return the package that an error asks for; None if it names none."""
+    named = re.search(r"pip install ([\w.-]+)", str(error)) or re.search(r"requires the ([\w.-]+) library", str(error))
+    return named[1].lower() if named else error.name if isinstance(error, ModuleNotFoundError) else None
