@@ -37,6 +37,13 @@ class Gemma3(Family):
     head_name = "lm_head"
     layout_tokens = ("<end_of_image>", "<image_soft_token>")
 
+    def prepare(self) -> None:
+        """Use pan and scan if preprocessor_config.json sets it; the processor passes its own defaults instead."""
+        names = ("do_pan_and_scan", *PAN_AND_SCAN)
+        stored = {name: getattr(self.processor.image_processor, name, None) for name in names}
+        own = {name: value for name, value in stored.items() if value is not None}
+        self.processor.images_kwargs = {**self.processor.images_kwargs, **own}
+
     def crops(self, size: tuple[int, int]) -> list[Box]:
         """Return the parts of an image of `size` (width, height) that the processor adds as crops, as fractions."""
         if not image_option(self.processor, "do_pan_and_scan"):
