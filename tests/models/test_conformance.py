@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from bye_core.attention import LastRowCapture, read_attention
-from bye_core.grids import cell_box
+from bye_core.grids import cell_box, token_numbers
 from bye_core.models.families import FAMILIES
 from bye_core.models.loading import load_model
 from bye_core.records import AttentionRows
@@ -189,7 +189,7 @@ def painted_cells(grid, size):
 
 
 def cell_of_most_change(change, grid):
-    own = change[grid.start : grid.start + grid.rows * grid.columns]
+    own = change[token_numbers(grid)]
     return divmod(int(own.argmax()), grid.columns)
 
 
@@ -227,5 +227,5 @@ def test_each_picture_has_its_own_tokens(tiny, loaded):
     changed = np.abs(features[1] - features[0]).max(axis=-1) > 1e-4
     assert {grid.image for grid in grids} == {0, 1}
     for grid in grids:
-        own = changed[grid.start : grid.start + grid.rows * grid.columns]
+        own = changed[token_numbers(grid)]
         assert own.all() if grid.image else not own.any()
