@@ -6,13 +6,17 @@ Axes: N samples, L decoder layers, H heads, V image tokens of one sample.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 SYSTEM, IMAGE, QUESTION = range(3)
 GROUPS = ("system", "image", "question")
+
+# Units of an entropy over V image tokens: H in nats, or H / ln V, where ln V is the largest possible entropy.
+NATS, NORMALISED = "nats", "normalised"
+UNIT_NAMES = {NATS: "nats", NORMALISED: "share of ln V"}
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,11 @@ class AttentionRows:
     worst_before: float | None = None
     certain_before: float | None = None
 
+    @property
+    def image_tokens(self) -> int:
+        """V, the number of image tokens of this sample."""
+        return int(self.rows.shape[-1])
+
 
 @dataclass(frozen=True)
 class ScanTable:
@@ -132,10 +141,11 @@ class ScanTable:
 
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
+    image_tokens [N] is V, which differs between samples if the model resizes images to different sizes.
     hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before [N] as in AttentionRows:
     None if no sample has them, NaN in samples without them.
-    Tables read from a score file hold only ids and the two
-    layer entropies.
+    Tables read from a score file hold only ids and the two layer entropies.
+    The arrays hold entropies in nats; `layer_entropies` and `head_entropies` return them in `entropy_unit`.
     """
 
     ids: tuple[str, ...]
@@ -154,6 +164,35 @@ class ScanTable:
     answer_tokens: np.ndarray | None = None
     worst_before: np.ndarray | None = None
     certain_before: np.ndarray | None = None
+    image_tokens: np.ndarray | None = None
+    entropy_unit: str = NATS
+
+    def with_unit(self, unit: str) -> ScanTable:
+        """Return the table with another `entropy_unit`; the arrays do not change."""
+        return self if unit == self.entropy_unit else replace(self, entropy_unit=unit)
+
+    @property
+    def token_range(self) -> tuple[int, int] | None:
+        """The smallest and the largest V; None if the numbers of image tokens are unknown or there are no samples."""
+        tokens = self.image_tokens
+        return None if tokens is None or not len(tokens) else (int(tokens.min()), int(tokens.max()))
+
+    @property
+    def largest_entropy(self) -> np.ndarray:
+        """[N] what an entropy is divided by: 1 in nats, else ln V; NaN for a sample with one image token."""
+        if self.entropy_unit == NATS or self.image_tokens is None:
+            return np.ones(len(self.ids))
+        tokens = np.asarray(self.image_tokens, np.float64)
+        return np.where(tokens > 1, np.log(np.maximum(tokens, 2)), np.nan)
+
+    def layer_entropies(self, variant: str = "paper") -> np.ndarray:
+        """Return the entropies [N, L] of the paper's formula or the "reference" formula, in `entropy_unit`."""
+        entropies = self.layer_entropy_reference if variant == "reference" else self.layer_entropy
+        return entropies if self.entropy_unit == NATS else entropies / self.largest_entropy[:, None]
+
+    def head_entropies(self, layer: int, head: int) -> np.ndarray | None:
+        """Return the entropies [N] of one head, in `entropy_unit`; None if the scan stored no values of heads."""
+        return None if self.entropy is None else self.entropy[:, layer, head] / self.largest_entropy
 
 
 @dataclass(frozen=True)
@@ -208,8 +247,9 @@ class Detection:
                  flagged, and nothing could have been seen
     limitations  what the test could not have seen; the decisive ones are the reasons for NOT_TESTED
     scores   [N] 0..1, higher = more suspicious; flagged [N] bool; both in the order of `ids`
-    values   [N] the clustered quantity (for bye: mean entropy, nats), NaN without evidence
+    values   [N] the clustered quantity (for bye: mean entropy in `entropy_unit`), NaN without evidence
     reasons  sentences that explain the verdict
+    entropy_unit  the unit in which the detector used entropies: NATS or NORMALISED
     """
 
     method: str
@@ -224,6 +264,7 @@ class Detection:
     final: Mixture | None = None
     cutoff: float | None = None
     limitations: tuple[Limitation, ...] = ()
+    entropy_unit: str = NATS
 
     @property
     def explanation(self) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from typing import Any
 from bye_core.detect.bye import ByeSettings
 from bye_core.detect.detector import Detector
 from bye_core.detect.entropy_file import read_entropies, write_entropies
+from bye_core.detect.entropy_unit import in_unit, with_unit
 from bye_core.detect.errors import MissingInputs, UnknownDetector, UnknownSetting
 from bye_core.detect.limitations import limited, table_limitations, unlearned_answers
 from bye_core.detect.scores import score
-from bye_core.records import Detection, ScanTable
+from bye_core.records import NATS, UNIT_NAMES, Detection, ScanTable
 
 __all__ = [
     "DEFAULT",
@@ -78,7 +79,10 @@ def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detectio
     checked = detector.settings(**settings)
     if error := detector.missing_inputs(table):
         raise error
+    has_unit = "entropy_unit" in names
+    table = in_unit(table, checked.entropy_unit) if has_unit else table
     detection = detector.run(table, checked)
+    detection = with_unit(detection, table) if has_unit else detection
     unlearned = () if detection.flagged.any() else unlearned_answers(table)
     return limited(detection, (*table_limitations(table, detector), *unlearned))
 
@@ -88,9 +92,13 @@ def missing_inputs(table: ScanTable, method: str) -> MissingInputs | None:
     return DETECTORS[method].missing_inputs(table)
 
 
-def value_label(method: str) -> str:
-    """Return an axis title for the values of a detection by `method`, also if this version lacks the method."""
+def value_label(method: str, entropy_unit: str = NATS) -> str:
+    """Return an axis title for the values of a detection by `method`, also if this version lacks the method.
+
+    `entropy_unit` is that of the detection.
+    """
     if method not in DETECTORS:
         return f"value clustered by {method}"
     detector = DETECTORS[method]
-    return detector.values + (f" [{detector.unit}]" if detector.unit else "")
+    unit = UNIT_NAMES[entropy_unit] if detector.unit == UNIT_NAMES[NATS] else detector.unit
+    return detector.values + (f" [{unit}]" if unit else "")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.detect.candidate_answers import Answers, Candidate
+from bye_core.detect.entropy_unit import entropy_unit_setting
 from bye_core.detect.isolation import Isolation, chance, columns, isolate
 from bye_core.detect.settings import check_settings, require, seed_setting, setting, share_setting
 from bye_core.question_kinds import Kinds
@@ -36,6 +37,7 @@ class AutoSettings:
                  nearest other answer, relative to the usual distance. 0.6 is 1.8 times; ordinary answers reached 0.6.
     least, most  smallest and largest share of the samples that may have a planted answer
     seed         seed of the grouping that is used if answers do not repeat
+    entropy_unit nats, or divided by ln V; see bye_core.detect.entropy_unit
     """
 
     false_alarm: float = share_setting(
@@ -61,6 +63,7 @@ class AutoSettings:
     )
     most: float = share_setting(0.45, "largest share of the samples that may have a planted answer", "Largest share")
     seed: int = seed_setting(help="seed of the grouping of answers that do not repeat")
+    entropy_unit: str = entropy_unit_setting()
 
     def __post_init__(self) -> None:
         check_settings(self)

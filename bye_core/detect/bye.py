@@ -16,14 +16,27 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import Detector
+from bye_core.detect.entropy_unit import entropy_unit_setting
 from bye_core.detect.mixture import THREADS, Fit, Modes, bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.detect.settings import VARIANTS, check_settings, is_whole, require, setting
-from bye_core.records import NO_EVIDENCE, POISONED, Detection, LayerReport, Mixture, ScanTable
+from bye_core.records import (
+    NO_EVIDENCE,
+    NORMALISED,
+    POISONED,
+    UNIT_NAMES,
+    Detection,
+    LayerReport,
+    Mixture,
+    ScanTable,
+)
 from bye_core.text import count
 
 CLUSTERS = ("gmm", "kmeans", "threshold")
 # Settings that have an option of their own on the command line.
 OPTIONS = ("bsi", "tau", "cluster", "threshold", "layers", "select")
+
+# The number of image tokens for which the paper chose the threshold.
+TOKENS_OF_THRESHOLD = 576
 
 # An attacker poisons at most half of the data. The detection warns the analyst if it flags a larger share.
 MAJORITY = 0.5
@@ -37,11 +50,13 @@ class ByeSettings:
                s2)
     tau        2.0 in the paper and the code; the paper tries 0 to 3
     cluster    "gmm" in the paper and the code; the paper compares it with "kmeans" and "threshold"
-    threshold  4.5 nats in the paper's comparison, chosen there for LLaVA's 576 tokens
+    threshold  4.5 nats in the paper's comparison, chosen there for LLaVA's 576 tokens; divided by ln 576 if entropies
+               are normalised
     select     False: average all layers (the paper's ablation "without layer selection")
     layers     layers chosen by hand instead of by BSI (ours, for the analyst)
     entropy    "paper": -sum p ln p; "reference": the authors' p ln(p + 1e-8); None: the same variant as `bsi`
     cutoff     flag all values below this number and skip the clustering (ours, for the analyst)
+    entropy_unit  nats as in the paper, or divided by ln V (ours); see bye_core.detect.entropy_unit
     """
 
     bsi: str = setting("paper", "how to judge a layer: the paper's rule or the authors' code", choices=VARIANTS)
@@ -58,6 +73,7 @@ class ByeSettings:
     cutoff: float | None = setting(
         None, "flag the samples whose mean entropy is below this value", unit="nats", optional=True
     )
+    entropy_unit: str = entropy_unit_setting()
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -99,8 +115,7 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
     these applies.
     """
     source = settings.entropy or settings.bsi
-    raw = table.layer_entropy if source == "paper" else table.layer_entropy_reference
-    raw = np.asarray(raw, np.float64)
+    raw = np.asarray(table.layer_entropies(source), np.float64)
     entropies, missing = fill_missing(raw)
     _check_layers(settings.layers, raw.shape[1])
     fits = [modes(column, settings.bsi == "reference") if known else None for column, known in _columns(entropies)]
@@ -110,11 +125,15 @@ def bye(table: ScanTable, settings: ByeSettings = DEFAULTS) -> Detection:
     if not used:
         return _no_evidence(table, record, reports, (_nothing_separates(reports, settings),))
     values = entropies[:, used].mean(axis=1)
-    split = _split(values, settings)
+    split = _split(values, settings, table.entropy_unit)
     if split is None:
         reason = "The samples do not differ in the layers used, so there is nothing to split."
         return _no_evidence(table, record, reports, (*_layer_reasons(reports, settings), reason))
-    reasons = _layer_reasons(reports, settings) + _split_reasons(split, values) + _missing_reasons(missing)
+    reasons = (
+        _layer_reasons(reports, settings)
+        + _split_reasons(split, values, table.entropy_unit)
+        + _missing_reasons(missing)
+    )
     return Detection(
         method="bye",
         settings=record,
@@ -170,7 +189,7 @@ def _report(layer: int, fitted: Modes | None, missing: np.ndarray, settings: Bye
     return LayerReport(layer, fitted.mixture, bsi, kl, bool(passes and len(missing)), "; ".join(notes))
 
 
-def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
+def _split(values: np.ndarray, settings: ByeSettings, unit: str) -> Split | None:
     """Split the values into flagged and other samples; return None if they cannot be split."""
     from sklearn.cluster import KMeans
 
@@ -179,15 +198,16 @@ def _split(values: np.ndarray, settings: ByeSettings) -> Split | None:
         return _by_mixture(fit(values, in_order))
     mixture = modes(values, in_order).mixture
     if settings.cutoff is not None:
-        return _cut(values, settings.cutoff, mixture, "set by hand")
+        return _cut(values, settings.cutoff, mixture, unit, "set by hand")
     if settings.cluster == "threshold":
-        return _cut(values, settings.threshold, None, "the fixed threshold")
+        threshold = settings.threshold / (math.log(TOKENS_OF_THRESHOLD) if unit == NORMALISED else 1)
+        return _cut(values, threshold, None, unit, "the fixed threshold")
     if mixture is None:
         return None
     column = np.sort(values).reshape(-1, 1)
     with threadpool_limits(THREADS):
         model = KMeans(n_clusters=2, random_state=0, n_init=10).fit(column)
-    return _cut(values, float(model.cluster_centers_.mean()), None, "half-way between the two k-means centres")
+    return _cut(values, float(model.cluster_centers_.mean()), None, unit, "half-way between the two k-means centres")
 
 
 def _by_mixture(fitted: Fit) -> Split | None:
@@ -197,8 +217,8 @@ def _by_mixture(fitted: Fit) -> Split | None:
     return Split(fitted.low, fitted.posterior, crossing(fitted.mixture), fitted.mixture, how)
 
 
-def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, how: str) -> Split:
-    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} nats, {how}")
+def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, unit: str, how: str) -> Split:
+    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} {UNIT_NAMES[unit]}, {how}")
 
 
 def _no_evidence(
@@ -242,14 +262,14 @@ def _layer_reasons(reports: tuple[LayerReport, ...], settings: ByeSettings) -> t
     return (f"Layers that split the samples into two groups: {listed}; tau is {settings.tau:g}.",)
 
 
-def _split_reasons(split: Split, values: np.ndarray) -> tuple[str, ...]:
+def _split_reasons(split: Split, values: np.ndarray, unit: str) -> tuple[str, ...]:
     flagged, total = int(split.flagged.sum()), len(values)
     if not flagged:
         return (f"No sample lies in {split.how}." if split.cutoff is None else f"No sample lies {split.how}.",)
-    low = values[split.flagged].mean()
-    rest = f", that of the other samples {values[~split.flagged].mean():.2f} nats" if flagged < total else ""
+    low, name = values[split.flagged].mean(), UNIT_NAMES[unit]
+    rest = f", that of the other samples {values[~split.flagged].mean():.2f} {name}" if flagged < total else ""
     reasons = [
-        f"{flagged:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} nats{rest}."
+        f"{flagged:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} {name}{rest}."
     ]
     if flagged > MAJORITY * total:
         reasons.append(

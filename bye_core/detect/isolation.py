@@ -16,12 +16,14 @@ from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import required
 from bye_core.detect.mixture import THREADS
-from bye_core.records import GROUPS, ScanTable
+from bye_core.records import GROUPS, NATS, ScanTable
 
 STATISTICS = ("entropy", "peak", *(f"attention on the {group}" for group in GROUPS))
 # Smaller differences are ignored (ours): attention shares are compared as log(share + 0.001), and a spread is at least
 # 0.05 nats or log units.
 SHARE_FLOOR, SPREAD_FLOOR = 1e-3, 0.05
+# Normalised entropies are multiplied by ln 576, so that the spread has a floor of 0.05 nats at LLaVA's 576 tokens.
+FLOOR_ENTROPY = float(np.log(576))
 # Smallest number of samples with an answer for its mean to be used.
 LEAST_OF_TYPE = 3
 # If answers hardly repeat, the other samples are clustered by attention into this number of groups.
@@ -67,6 +69,7 @@ def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) 
     If `kept` is given, return only these columns.
     """
     entropy, mass = required(table.entropy), required(table.mass)
+    unit = table.largest_entropy / (1 if table.entropy_unit == NATS else FLOOR_ENTROPY)
     own = (entropy, required(table.peak), *(mass[..., group] for group in range(len(GROUPS))))
     width = entropy[0].size
     kept = np.arange(len(own) * width) if kept is None else kept
@@ -75,7 +78,7 @@ def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) 
         there = np.flatnonzero(kept // width == number)
         layers, heads = np.unravel_index(kept[there] % width, entropy.shape[1:])
         values = np.asarray(statistic[rows[:, None], layers, heads], np.float64)
-        features[:, there] = np.log(values + SHARE_FLOOR) if number else values
+        features[:, there] = np.log(values + SHARE_FLOOR) if number else values / unit[rows, None]
     return np.where(np.isfinite(features), features, 0.0)
 
 

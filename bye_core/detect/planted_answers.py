@@ -12,8 +12,9 @@ import scipy
 from scipy.special import expit, logit
 
 from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
+from bye_core.detect.entropy_unit import in_unit
 from bye_core.detect.isolation import columns
-from bye_core.records import AttentionRows, ScanTable
+from bye_core.records import NATS, AttentionRows, ScanTable
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,11 @@ class Match:
 class PlantedAnswers:
     """The planted answers of a run. New samples from outside the run can be compared with them."""
 
+    _unit = NATS
+
     def __init__(self, table: ScanTable, settings: AutoSettings) -> None:
+        table = in_unit(table, settings.entropy_unit)
+        self._unit = table.entropy_unit
         self._kinds, _, planted, _ = compare_answers(table, settings)
         self._answers = [_planted_answer(table, self._kinds.numbers, comparison) for comparison in planted]
 
@@ -71,7 +76,7 @@ class PlantedAnswers:
         Two signals are combined. The first token shows whether the model begins the planted answer. The attention of
         the heads that separate the answer is used only if the run has questions of the same kind.
         """
-        table = _table(rows)
+        table = _table(rows).with_unit(self._unit)
         matches = []
         for row, question in enumerate(questions):
             kind = self._kinds.of(question)
@@ -135,6 +140,6 @@ def _share(holds: np.ndarray) -> float:
 def _table(rows: Sequence[AttentionRows]) -> ScanTable:
     stacked: dict[str, Any] = {
         name: np.stack([np.asarray(getattr(sample, name)) for sample in rows])
-        for name in ("layer_entropy", "layer_entropy_reference", "entropy", "peak", "mass", "token")
+        for name in ("layer_entropy", "layer_entropy_reference", "entropy", "peak", "mass", "token", "image_tokens")
     }
     return ScanTable(tuple(sample.id for sample in rows), **stacked)

@@ -28,8 +28,9 @@ def layer_histogram(
     flagged: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     log: bool = False,
+    unit: str = "nats",
 ) -> go.Figure:
-    """Draw a histogram of one layer's entropies [N], nats, with the mixture of its `report` (BYE, Eq. 6).
+    """Draw a histogram of one layer's entropies [N], in `unit`, with the mixture of its `report` (BYE, Eq. 6).
 
     Bars have one colour, or are split by `flagged` [N] bool, or by `truth` [N] bool (poisoned), which comes from a
     truth file that a person loaded. `log` puts counts on a log scale, for modes of a few samples.
@@ -37,7 +38,7 @@ def layer_histogram(
     """
     if not np.isfinite(entropies).any():
         return empty_figure("layer_histogram", f"Layer {report.layer} has no entropy: {report.note or 'no number'}.")
-    title = f"entropy of layer {report.layer} [nats]"
+    title = f"entropy of layer {report.layer} [{unit}]"
     parts = split_parts(len(entropies), flagged, truth)
     return histogram_figure("layer_histogram", entropies, parts, report.mixture, suspicious, None, title, log)
 

@@ -20,11 +20,14 @@ BAR_WIDTH = 0.8  # width of a bar, in layers; with few layers, bars of plotly's 
 BSI_NAMES = {"paper": "BSI", "reference": "BSI, authors' code"}
 
 
-def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant: str = "paper") -> go.Figure:
+def bsi_figure(
+    reports: Sequence[LayerReport], tau: float | None = 2.0, variant: str = "paper", unit: str = "nats"
+) -> go.Figure:
     """Draw each layer's bimodal separation index (BYE, Eq. 7), no unit, and the threshold `tau`.
 
     Traces: "other layer", "sensitive layer" (bars), "sensitive" (triangles above those bars), "no mixture" (crosses on
-    the axis); `customdata` = layer. `variant` as in the detection's settings: "paper" or "reference".
+    the axis); `customdata` = layer. `variant` as in the detection's settings: "paper" or "reference". `unit`: the unit
+    of the entropies, for the text of a point.
     """
     top = max([report.bsi for report in reports if math.isfinite(report.bsi)] + [tau or 0.0, 1.0])
     # A mixture without spread has an infinite BSI; its bar is drawn higher than all other bars.
@@ -33,10 +36,10 @@ def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant:
     chosen = [(report, height) for report, height in zip(reports, heights, strict=True) if report.sensitive]
     above = [(report, (0 if math.isnan(height) else height) + 0.05 * top) for report, height in chosen]
     traces = [
-        _bars("other layer", NEUTRAL, other),
-        _bars("sensitive layer", ACCENT, chosen),
-        _marks("sensitive", "triangle-down", ACCENT, above),
-        _marks("no mixture", "x-thin-open", NEUTRAL, [(r, 0.0) for r in reports if not r.mixture], legend=True),
+        _bars("other layer", NEUTRAL, other, unit),
+        _bars("sensitive layer", ACCENT, chosen, unit),
+        _marks("sensitive", "triangle-down", ACCENT, above, unit),
+        _marks("no mixture", "x-thin-open", NEUTRAL, [(r, 0.0) for r in reports if not r.mixture], unit, legend=True),
     ]
     figure = make_figure("bsi", traces, "layer", BSI_NAMES.get(variant, "BSI"), barmode="overlay", bargap=0.25)
     figure.update_xaxes(**layer_axis(len(reports)))
@@ -46,7 +49,7 @@ def bsi_figure(reports: Sequence[LayerReport], tau: float | None = 2.0, variant:
     return figure
 
 
-def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]]) -> go.Bar:
+def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]], unit: str) -> go.Bar:
     chosen = [(report, height) for report, height in chosen if report.mixture]
     return go.Bar(
         name=name,
@@ -55,7 +58,7 @@ def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]]) -> go.
         y=[height for _, height in chosen],
         width=BAR_WIDTH,
         customdata=[report.layer for report, _ in chosen],
-        text=[_hover(report) for report, _ in chosen],
+        text=[_hover(report, unit) for report, _ in chosen],
         textposition="none",
         hovertemplate="%{text}<extra></extra>",
         marker={"color": color, "opacity": 1.0 if color == ACCENT else 0.8, "line_width": 0},
@@ -64,7 +67,7 @@ def _bars(name: str, color: str, chosen: list[tuple[LayerReport, float]]) -> go.
 
 
 def _marks(
-    name: str, symbol: str, color: str, chosen: list[tuple[LayerReport, float]], legend: bool = False
+    name: str, symbol: str, color: str, chosen: list[tuple[LayerReport, float]], unit: str, legend: bool = False
 ) -> go.Scatter:
     return go.Scatter(
         name=name,
@@ -73,7 +76,7 @@ def _marks(
         x=[report.layer for report, _ in chosen],
         y=[height for _, height in chosen],
         customdata=[report.layer for report, _ in chosen],
-        text=[_hover(report) for report, _ in chosen],
+        text=[_hover(report, unit) for report, _ in chosen],
         hovertemplate="%{text}<extra></extra>",
         marker={
             "symbol": symbol,
@@ -86,13 +89,13 @@ def _marks(
     )
 
 
-def _hover(report: LayerReport) -> str:
+def _hover(report: LayerReport, unit: str) -> str:
     lines = [f"<b>layer {report.layer}{', sensitive' if report.sensitive else ''}</b>"]
     if report.mixture:
         (low, high), (s1, s2), (w1, w2) = report.mixture.means, report.mixture.stds, report.mixture.weights
         lines.append(f"BSI {report.bsi:.2f}")
-        lines.append(f"high mode {high:.3f} ± {s2:.3f} nats, {w2:.1%}")
-        lines.append(f"low mode {low:.3f} ± {s1:.3f} nats, {w1:.1%}")
+        lines.append(f"high mode {high:.3f} ± {s2:.3f} {unit}, {w2:.1%}")
+        lines.append(f"low mode {low:.3f} ± {s1:.3f} {unit}, {w1:.1%}")
     return "<br>".join(lines + ([report.note] if report.note else []))
 
 
@@ -101,29 +104,31 @@ def entropy_figure(
     entropies: np.ndarray | None = None,
     suspicious: str | None = None,
     tokens: int | None = None,
+    unit: str = "nats",
 ) -> go.Figure:
-    """Draw both modes of each layer's mixture, mean ± standard deviation, in nats (BYE, Eq. 5-6).
+    """Draw both modes of each layer's mixture, mean ± standard deviation (BYE, Eq. 5-6).
 
     reports     of L layers; a layer without a mixture shows the median and the middle 80% of its `entropies`
-    entropies   [N, L] nats: `ScanTable.layer_entropy` (or the authors' variant), NaN where unknown
+    entropies   [N, L]: `ScanTable.layer_entropies`, NaN where unknown
     suspicious  "low", "high" or None: which mode gets the warm colour (`suspicious_side`)
     tokens      V, the number of image tokens of a sample; the largest possible entropy is ln V nats
+    unit        name of the unit of the entropies
 
     Traces: "low mode", "high mode" (lines with markers, filled where the layer is sensitive), "low mode band",
     "high mode band" (filled areas, no hover), "median"; `customdata` = layer.
     """
     traces: list[go.Scatter] = []
     for side, (color, shown) in enumerate(zip(side_colors(suspicious), side_names(suspicious), strict=True)):
-        traces += _mode_traces(reports, side, color, shown)
-    traces.append(_medians([r for r in reports if not r.mixture], entropies))
-    figure = make_figure("entropy", traces, "layer", "entropy [nats]")
+        traces += _mode_traces(reports, side, color, shown, unit)
+    traces.append(_medians([r for r in reports if not r.mixture], entropies, unit))
+    figure = make_figure("entropy", traces, "layer", f"entropy [{unit}]")
     figure.update_xaxes(**layer_axis(len(reports)))
     if tokens:
         mark_value(figure, math.log(tokens), f"ln {tokens} = {math.log(tokens):.2f}", axis="y", color=NEUTRAL)
     return figure
 
 
-def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: str) -> list[go.Scatter]:
+def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: str, unit: str) -> list[go.Scatter]:
     key = ("low mode", "high mode")[side]
     # None interrupts the line at layers without a mixture.
     means = [r.mixture.means[side] if r.mixture else None for r in reports]
@@ -144,7 +149,7 @@ def _mode_traces(reports: Sequence[LayerReport], side: int, color: str, shown: s
         x=layers,
         y=means,
         customdata=layers,
-        text=[_hover(report) for report in reports],
+        text=[_hover(report, unit) for report in reports],
         hovertemplate="%{text}<extra></extra>",
         line={"color": color, "width": 1.5, "dash": ("solid", "dot")[side]},
         marker={
@@ -181,7 +186,7 @@ def band_outline(
     return x, y
 
 
-def _medians(reports: list[LayerReport], entropies: np.ndarray | None) -> go.Scatter:
+def _medians(reports: list[LayerReport], entropies: np.ndarray | None, unit: str) -> go.Scatter:
     columns = {} if entropies is None else {r.layer: entropies[:, r.layer] for r in reports}
     known = {layer: column[np.isfinite(column)] for layer, column in columns.items()}
     known = {layer: column.astype(float) for layer, column in known.items() if len(column)}
@@ -194,8 +199,8 @@ def _medians(reports: list[LayerReport], entropies: np.ndarray | None) -> go.Sca
         x=list(known),
         y=medians,
         customdata=list(known),
-        text=[_hover(report) for report in reports if report.layer in known],
-        hovertemplate="%{text}<br>median %{y:.3f} nats<extra></extra>",
+        text=[_hover(report, unit) for report in reports if report.layer in known],
+        hovertemplate=f"%{{text}}<br>median %{{y:.3f}} {unit}<extra></extra>",
         error_y={
             "type": "data",
             "array": [float(high) - median for median, (_, high) in zip(medians, ranges, strict=True)],

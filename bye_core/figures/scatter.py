@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bye_core.figures.theme import KEPT, SUSPICIOUS, empty_figure, make_figure, mark_value
-from bye_core.records import IMAGE, Decision, Detection, ScanTable
+from bye_core.records import IMAGE, NATS, UNIT_NAMES, Decision, Detection, ScanTable
 
 # With more points than this, SVG slows the page down. Plotly's WebGL draws 100,000.
 WEBGL_FROM = 2000
@@ -46,24 +46,26 @@ def score_points(
 ) -> Points:
     """Return the points for `scatter_figure`: the samples that are in both `table` and `detection`.
 
-    x: the clustered value (BYE: mean entropy over the sensitive layers, nats). Without evidence or detection: the mean
+    x: the clustered value (BYE: mean entropy over the sensitive layers). Without evidence or detection: the mean
     entropy over all layers. If `layer` is given: the entropy of that layer.
     y: share of all attention on the image, mean over heads and the same layers, 0..1 (ours: in small models, the image
     mass of single heads separated poison better than entropy); the detector's score if the table has no masses.
     `value_label`: what the values of the detection measure, with the unit.
     """
     rows, places = _common(table, detection)
-    reference = detection is not None and detection.settings.get("entropy") == "reference"
-    entropies = (table.layer_entropy_reference if reference else table.layer_entropy)[rows]
+    variant, unit = "paper", NATS
+    if detection is not None:
+        variant, unit = detection.settings.get("entropy") or "paper", detection.entropy_unit
+    entropies, name = table.with_unit(unit).layer_entropies(variant)[rows], UNIT_NAMES[unit]
     values = np.empty(0) if detection is None else detection.values[places]
     sensitive = () if detection is None else detection.sensitive_layers
     cutoff = None
     if layer is not None:
-        layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [nats]"
+        layers, x, x_title = [layer], entropies[:, layer], f"entropy of layer {layer} [{name}]"
     elif detection is not None and np.isfinite(values).any():
         layers, x, x_title, cutoff = list(sensitive), values, value_label, detection.cutoff
     else:
-        layers, x, x_title = [], _mean(entropies), "mean entropy of all layers [nats]"
+        layers, x, x_title = [], _mean(entropies), f"mean entropy of all layers [{name}]"
     layers = layers or list(range(entropies.shape[1]))
     y, y_title = _second(table, detection, rows, places, layers)
     flagged = np.zeros(len(rows), bool) if detection is None else detection.flagged[places]

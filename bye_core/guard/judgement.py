@@ -14,7 +14,7 @@ import scipy
 from scipy.special import expit
 
 from bye_core.errors import RunError
-from bye_core.records import NOT_TESTED, POISONED, Detection
+from bye_core.records import NOT_TESTED, POISONED, UNIT_NAMES, Detection
 from bye_core.text import clip
 
 SHOWN = 60  # largest number of characters of a quoted answer
@@ -37,8 +37,8 @@ class Reading:
     """The guard's judgement of one sample.
 
     value       comparable with the values of the detection. bye: mean entropy over the run's sensitive layers, in
-                nats. auto: position between ordinary (0) and planted (1) attention; None if the run has no question of
-                this kind
+                the unit of the detection. auto: position between ordinary (0) and planted (1) attention; None if the
+                run has no question of this kind
     score       0..1: posterior of the triggered mode, or 1 / (1 + exp(value - cut)) if bye used a cut-off
     triggered   whether the sample resembles the flagged samples of the detection
     deviations  (triggered, ordinary): distance of the value from the mean of each mode, in standard deviations
@@ -67,7 +67,8 @@ def check_detection(detection: Detection) -> None:
 def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> list[Reading]:
     """Return a Reading of each of M new samples.
 
-    entropies  [M, L] entropies in nats, of the variant that the detection used (see `variant`); NaN if a layer has none
+    entropies  [M, L] entropies in the unit and the variant that the detection used (see `variant`); NaN if a layer has
+               none
     typical    [L] mean entropy of each layer in the run, which replaces missing values as in the detection
     Raises: NotTested or NoMode if the detection found no poisoning; NoMode if it has no entropies to compare with.
     """
@@ -136,7 +137,7 @@ def _reading(detection: Detection, value: float, score: float) -> Reading:
 def _reason(detection: Detection, value: float, triggered: bool) -> str:
     layers = ", ".join(map(str, detection.sensitive_layers))
     name = f"layer {layers}" if len(detection.sensitive_layers) == 1 else f"layers {layers}"
-    words = f"Entropy {value:.2f} nats in {name}"
+    words = f"Entropy {value:.2f} {UNIT_NAMES[detection.entropy_unit]} in {name}"
     mixture = detection.final
     if mixture is not None:
         words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"

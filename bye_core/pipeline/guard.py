@@ -86,13 +86,20 @@ def by_answers(table: ScanTable, detection: Detection) -> Judge:
 
 def _by_entropy(table: ScanTable, detection: Detection) -> Judge:
     """Return a judge that works as BYE: by the mean entropy of the sensitive layers."""
-    name = "layer_entropy" + ("_reference" if guard.variant(detection) == "reference" else "")
-    typical = _means(np.asarray(getattr(table, name), float))
+    unit, variant = detection.entropy_unit, guard.variant(detection)
+    typical = _means(np.asarray(table.with_unit(unit).layer_entropies(variant), float))
 
     def judge(rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[guard.Reading]:
-        return guard.judge(detection, np.array([getattr(attention, name) for attention in rows], float), typical)
+        return guard.judge(detection, _entropies(rows, unit, variant), typical)
 
     return judge
+
+
+def _entropies(rows: Sequence[AttentionRows], unit: str, variant: str) -> np.ndarray:
+    """Return the layer entropies [M, L] of M samples in the unit and the variant of a detection."""
+    names = ("layer_entropy", "layer_entropy_reference", "image_tokens")
+    arrays: dict[str, Any] = {name: np.array([getattr(sample, name) for sample in rows], float) for name in names}
+    return ScanTable(tuple(sample.id for sample in rows), **arrays, entropy_unit=unit).layer_entropies(variant)
 
 
 def guard_detection(run: runs.Run) -> Detection:

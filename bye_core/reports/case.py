@@ -12,7 +12,7 @@ from PIL import Image
 
 from bye_core.evidence import Gallery
 from bye_core.grids import image_shares, on_grid
-from bye_core.records import AttentionRows, Decision, Detection, Sample, ScanTable
+from bye_core.records import NORMALISED, UNIT_NAMES, AttentionRows, Decision, Detection, Sample, ScanTable
 
 VERSION = 1  # of report.json
 
@@ -57,10 +57,15 @@ class Case:
     evidence: Mapping[str, Any] | None = None
     gallery: Gallery = field(default_factory=Gallery)
 
+    @property
+    def entropies(self) -> np.ndarray:
+        """[N, L] entropies in the unit of the detection."""
+        return self.table.with_unit(self.detection.entropy_unit).layer_entropies()
+
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a sample is suspicious. `entropy` is its entropy; `usual` is that of unflagged samples (median); in nats."""
+    """Why a sample is suspicious: its entropy, and `usual`, the median of unflagged samples, both in `unit`."""
 
     layer: int | None
     entropy: float
@@ -69,11 +74,12 @@ class Reason:
     row: int
     column: int
     grid: int
+    unit: str = "nats"
 
     def words(self) -> str:
         where = "over all layers" if self.layer is None else f"in layer {self.layer}"
         return (
-            f"Entropy {self.entropy:.2f} nats {where}; unflagged samples have {self.usual:.2f}. "
+            f"Entropy {self.entropy:.2f} {self.unit} {where}; unflagged samples have {self.usual:.2f}. "
             f"{self.peak:.0%} of its attention on the image is on one cell: row {self.row + 1}, "
             f"column {self.column + 1}."
         )
@@ -89,7 +95,7 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
     """Return the entropies of one sample in the most separated layer; if there is none, over all layers."""
     layer = most_separated_layer(case.detection)
     wanted = slice(None) if layer is None else [layer]
-    entropies = np.nanmean(case.table.layer_entropy[:, wanted], axis=1)
+    entropies = np.nanmean(case.entropies[:, wanted], axis=1)
     flagged = set(case.detection.flagged_ids)
     ordinary = np.array([id not in flagged for id in case.table.ids])
     usual = np.median(entropies[ordinary & np.isfinite(entropies)]) if ordinary.any() else np.nan
@@ -97,8 +103,10 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
     cells = [on_grid(shares, grid)[0] for grid in rows.grids]
     best = int(np.argmax([cell.max() for cell in cells]))
     row, column = np.unravel_index(cells[best].argmax(), cells[best].shape)
-    own = float(np.nanmean(np.asarray(rows.layer_entropy, float)[wanted]))
-    return Reason(layer, own, float(usual), float(cells[best].max()), int(row), int(column), best)
+    unit = case.detection.entropy_unit
+    largest = np.log(rows.image_tokens) if unit == NORMALISED and rows.image_tokens > 1 else 1.0
+    own = float(np.nanmean(np.asarray(rows.layer_entropy, float)[wanted]) / largest)
+    return Reason(layer, own, float(usual), float(cells[best].max()), int(row), int(column), best, UNIT_NAMES[unit])
 
 
 def flagged_rows(case: Case) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from bye_core import figures
 from bye_core.detect import value_label
 from bye_core.figures.theme import ACCENT, NEUTRAL, SUSPICIOUS
-from bye_core.records import NO_EVIDENCE, POISONED
+from bye_core.records import NO_EVIDENCE, POISONED, UNIT_NAMES
 from bye_core.reports.case import Case, decided, flagged_rows
 from bye_core.reports.evidence_section import why_section
 from bye_core.reports.exhibits import exhibit_card
@@ -115,17 +115,27 @@ def _by_question(case: Case, keys: Sequence[str]) -> str:
 
 def _detection(case: Case) -> str:
     detection = case.detection
+    unit, entropies = UNIT_NAMES[detection.entropy_unit], case.entropies
     tau = detection.settings.get("tau") if detection.settings.get("select", True) else None
     drawn = [
-        svg(figures.bsi_figure(detection.layers, tau, detection.settings.get("bsi", "paper")), "BSI of each layer")
+        svg(
+            figures.bsi_figure(detection.layers, tau, detection.settings.get("bsi", "paper"), unit), "BSI of each layer"
+        )
     ]
-    drawn.append(svg(figures.final_histogram(detection, value_label=value_label(detection.method)), "clustered values"))
+    drawn.append(
+        svg(
+            figures.final_histogram(detection, value_label=value_label(detection.method, detection.entropy_unit)),
+            "clustered values",
+        )
+    )
     side, flagged = figures.suspicious_side(detection), set(detection.flagged_ids)
     mask = np.array([id in flagged for id in case.table.ids], dtype=bool)
     ranked = sorted((r for r in detection.layers if r.sensitive), key=lambda r: -r.bsi if r.bsi == r.bsi else math.inf)
     for report in ranked[:DRAWN_LAYERS]:
-        column = case.table.layer_entropy[:, report.layer]
-        drawn.append(svg(figures.layer_histogram(column, report, side, mask), f"entropy of layer {report.layer}"))
+        column = entropies[:, report.layer]
+        drawn.append(
+            svg(figures.layer_histogram(column, report, side, mask, unit=unit), f"entropy of layer {report.layer}")
+        )
     cells = "".join(f"<figure>{one}</figure>" for one in drawn)
     return _section("Detection", f"<div class='figures'>{cells}</div>", _folded("All layers", _layers(case)))
 
@@ -141,7 +151,8 @@ def _layers(case: Case) -> str:
             ]
         numbers = ["" if math.isnan(value) else f"{value:.2f}" for value in (report.bsi, report.kl)]
         rows.append([str(report.layer), *modes, *numbers, "sensitive" if report.sensitive else "", report.note])
-    return _table(["layer", "low mode [nats]", "high mode [nats]", "BSI", "KL [nats]", "", "note"], rows)
+    unit = UNIT_NAMES[case.detection.entropy_unit]
+    return _table(["layer", f"low mode [{unit}]", f"high mode [{unit}]", "BSI", "KL [nats]", "", "note"], rows)
 
 
 def _exhibits(case: Case) -> str:

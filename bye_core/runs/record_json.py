@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.records import NO_EVIDENCE, NOT_TESTED, Detection, LayerReport, Limitation, Mixture, Sample, Turn
+from bye_core.records import NATS, NO_EVIDENCE, NOT_TESTED, Detection, LayerReport, Limitation, Mixture, Sample, Turn
 from bye_core.runs.errors import DuplicateSamples
 
 EARLIER = Limitation(
@@ -54,6 +54,8 @@ def dump_detection(detection: Detection) -> bytes:
     record["layers"] = [asdict(report) for report in detection.layers]
     record["final"] = asdict(detection.final) if detection.final else None
     record["limitations"] = [asdict(limitation) for limitation in detection.limitations]
+    if detection.entropy_unit == NATS:
+        del record["entropy_unit"]  # earlier versions do not know it
     return (json.dumps(_json_value(record), allow_nan=False, indent=1) + "\n").encode("ascii")
 
 

@@ -28,7 +28,9 @@ from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, STATISTICS
 
-DTYPES = {**dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64}
+DTYPES = {
+    **dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64, "image_tokens": np.int64,
+}  # fmt: skip
 # Absent if no sample has them.
 MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
@@ -243,9 +245,10 @@ def as_table(stack: Stack, samples: Sequence[Sample]) -> ScanTable:
     for array in stack.arrays.values():
         array.setflags(write=False)
     scored = [samples[position] for position in stack.keys[:, 0].tolist()]
+    arrays: dict[str, Any] = stack.arrays
     return ScanTable(
         ids=tuple(sample.id for sample in scored),
         questions=tuple(sample.question for sample in scored),
         answers=tuple(sample.answer for sample in scored),
-        **stack.arrays,
+        **arrays,
     )

@@ -86,6 +86,13 @@ def test_layers_without_a_mixture_show_their_median():
     assert figure.layout.shapes[0].y0 == pytest.approx(math.log(576))
 
 
+def test_axis_and_texts_name_the_unit_of_the_entropies():
+    figure = entropy_figure(REPORTS, unit="share of ln V")
+    assert figure.layout.yaxis.title.text == "entropy [share of ln V]"
+    assert any("share of ln V" in text for text in trace(figure, "low mode").text)
+    assert entropy_figure(REPORTS).layout.yaxis.title.text == "entropy [nats]"
+
+
 def test_layers_without_any_number_show_no_median():
     entropies = np.full((3, 4), np.nan)
     assert trace(entropy_figure(REPORTS, entropies), "median").x == ()

@@ -1,5 +1,6 @@
 """What rows may lack: the hidden state and the answers' likelihoods, which earlier scans did not read."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -61,3 +62,14 @@ def test_grids_hold_what_differs_from_the_defaults():
     assert all(len(values) == 5 for values in _facts(encode(plain))["grids"])
     tiled = replace(plain, grids=(Grid(0, 1, 2, 0, overview=True), Grid(0, 2, 2, 2, row_stride=3)))
     assert decode(encode(tiled)).grids == tiled.grids
+
+
+def test_the_table_holds_the_number_of_image_tokens_of_each_sample(tmp_path):
+    """Also in a run whose cached statistics were written by a version that did not store it."""
+    run = make_run(tmp_path / "run", 3, 3)
+    assert run.table().image_tokens.tolist() == [4, 5, 6]
+    for facts in (run.path / "statistics").glob("*/facts.json"):
+        record = json.loads(facts.read_text())
+        del record["widths"]["image_tokens"]
+        facts.write_text(json.dumps(record))
+    assert Run.open(run.path).table().image_tokens.tolist() == [4, 5, 6]

@@ -12,7 +12,7 @@ from bye_core.detect import DEFAULT
 from bye_core.detect.mixture import bsi_paper, modes
 from bye_core.errors import RunError
 from bye_core.figures import head_bsi
-from bye_core.records import Decision, Detection, LayerReport, ScanTable
+from bye_core.records import NATS, UNIT_NAMES, Decision, Detection, LayerReport, ScanTable
 from bye_core.ui.adjust import truth_file
 from bye_core.ui.adjust.trial import Effect, Trial, effect, trial_of
 from bye_core.ui.open_run import OpenRun, open_run
@@ -50,7 +50,13 @@ class Comparison:
 
     @property
     def table(self) -> ScanTable:
-        return self.opened.table
+        """The table of the run, with entropies in the unit of the detection."""
+        return self.opened.table.with_unit(self.tried.entropy_unit)
+
+    @property
+    def unit(self) -> str:
+        """The name of the unit of the entropies."""
+        return UNIT_NAMES[self.tried.entropy_unit]
 
     @cached_property
     def truth(self) -> np.ndarray | None:
@@ -59,9 +65,8 @@ class Comparison:
 
     @cached_property
     def entropies(self) -> np.ndarray:
-        """[N, L] attention entropies in nats, by the formula that the method used."""
-        kind = self.tried.settings.get("entropy")
-        return self.table.layer_entropy_reference if kind == "reference" else self.table.layer_entropy
+        """[N, L] attention entropies, by the formula and in the unit that the method used."""
+        return self.table.layer_entropies(self.tried.settings.get("entropy") or "paper")
 
     @cached_property
     def reports(self) -> tuple[LayerReport, ...]:
@@ -80,12 +85,17 @@ class Comparison:
 
     def heads(self) -> np.ndarray | None:
         """[L, H] separation of the two modes for every head; None if the scan stored no values of single heads."""
-        entropy = self.table.entropy
-        return None if entropy is None else self.opened.results.get("heads", lambda: head_bsi(entropy))
+        entropy, unit, table = self.table.entropy, self.tried.entropy_unit, self.table
+        if entropy is None:
+            return None
+        if unit == NATS:
+            return self.opened.results.get("heads", lambda: head_bsi(entropy))
+        scaled = lambda: head_bsi(entropy / table.largest_entropy[:, None, None])  # noqa: E731
+        return self.opened.results.get(f"heads, {unit}", scaled)
 
 
 def with_mixture(report: LayerReport, values: np.ndarray) -> LayerReport:
-    """Return `report` with the two-mode mixture and the BSI of `values` ([N] entropies in nats; NaN are left out)."""
+    """Return `report` with the two-mode mixture and the BSI of `values` ([N] entropies; NaN are left out)."""
     fitted = modes(np.asarray(values[np.isfinite(values)], np.float64))
     if fitted.mixture is None:
         return replace(report, note=report.note or fitted.note)

@@ -77,10 +77,8 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
 def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False) -> Update:
     """Show the effect of a trial. With `all_fields`, also set the form fields to the trial's settings."""
     effect, trial = compared.effect(), compared.trial
-    plots, now = fresh(
-        {parts.histogram: final_histogram(compared.tried, compared.truth, log, value_label(compared.tried.method))},
-        sent,
-    )
+    label = value_label(compared.tried.method, compared.tried.entropy_unit)
+    plots, now = fresh({parts.histogram: final_histogram(compared.tried, compared.truth, log, label)}, sent)
     return {
         parts.hint: gr.HTML(visible=False),
         parts.body: gr.Column(visible=True),
@@ -151,7 +149,9 @@ def _slider(compared: Comparison) -> gr.Slider:
         return gr.Slider(visible=False)
     low, high, step = slider_range(values)
     value = round(min(max(_cutoff(tried), low), high), 4)
-    return gr.Slider(minimum=low, maximum=high, step=step, value=value, visible=True)
+    return gr.Slider(
+        minimum=low, maximum=high, step=step, value=value, visible=True, label=f"Cut-off [{compared.unit}]"
+    )
 
 
 def slider_range(values: np.ndarray) -> tuple[float, float, float]:

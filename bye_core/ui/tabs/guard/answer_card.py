@@ -59,7 +59,7 @@ def _images(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> st
 def histogram(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> go.Figure:
     """Return the histogram of the run's values, with the value of this sample marked."""
     detection, value = guard_job.reference(guard_job.run_of(workspace, job).path), facts["value"]
-    label = value_label(detection.method)
+    label = value_label(detection.method, detection.entropy_unit)
     if value is None:
         return figures.final_histogram(detection, value_label=label)
     return figures.marked_histogram(detection, value, "this sample", label)

@@ -84,10 +84,12 @@ def draw(parts: Parts, session: Session, trial: Trial, sent: Sent, at: ChosenAt,
     trial, tried, begun = compared.trial, compared.tried, at
     at = chosen_at(session, compared, at)
     tau = trial["tau"] if trial.method == PAPER and trial["layers"] is None and trial["select"] is not False else None
-    points = score_points(compared.table, tried, value_label=value_label(tried.method))
+    points = score_points(compared.table, tried, value_label=value_label(tried.method, tried.entropy_unit))
     figures = {
-        parts.bsi: tall(bsi_figure(compared.reports, tau, trial["bsi"] or "paper")),
-        parts.entropy: tall(entropy_figure(compared.reports, compared.entropies, side_of(compared))),
+        parts.bsi: tall(bsi_figure(compared.reports, tau, trial["bsi"] or "paper", compared.unit)),
+        parts.entropy: tall(
+            entropy_figure(compared.reports, compared.entropies, side_of(compared), unit=compared.unit)
+        ),
         parts.histogram: histogram(compared, at, log),
         parts.scatter: scatter_figure(points, compared.decisions),
     }
@@ -206,14 +208,14 @@ def histogram(compared: Comparison, at: ChosenAt, log: bool) -> go.Figure:
     """Draw the entropies of a layer or head, split by the loaded truth file, or by the flags without one."""
     _, layer, head = at
     values, report, side = compared.entropies[:, layer], compared.reports[layer], side_of(compared)
-    entropy = compared.table.entropy
-    if head != ALL_HEADS and entropy is not None:
-        values = entropy[:, layer, head]
+    of_head = None if head == ALL_HEADS else compared.table.head_entropies(layer, head)
+    if of_head is not None:
+        values = of_head
         report = with_mixture(LayerReport(layer, None, float("nan"), float("nan"), False, ""), values)
     flagged = compared.tried.flagged if compared.tried.flagged.any() else None
-    figure = layer_histogram(values, report, side, flagged, compared.truth, log)
+    figure = layer_histogram(values, report, side, flagged, compared.truth, log, compared.unit)
     if head != ALL_HEADS:
-        figure.update_xaxes(title_text=f"entropy of layer {layer}, head {head} [nats]")
+        figure.update_xaxes(title_text=f"entropy of layer {layer}, head {head} [{compared.unit}]")
     return figure
 
 

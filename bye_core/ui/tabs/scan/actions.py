@@ -12,6 +12,7 @@ import gradio as gr
 from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.pipeline.detect import detect_scan
+from bye_core.records import UNIT_NAMES
 from bye_core.runs import jobs
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
@@ -202,7 +203,9 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
         detection = detect_scan(run, table)
     except ByeError as error:
         return {parts.preliminary: note(discreet(error.problem)), parts.figure: gr.Plot(visible=False)}
-    figure = figures.entropy_figure(detection.layers, table.layer_entropy, figures.suspicious_side(detection))
+    unit, side = detection.entropy_unit, figures.suspicious_side(detection)
+    entropies = table.with_unit(unit).layer_entropies()
+    figure = figures.entropy_figure(detection.layers, entropies, side, unit=UNIT_NAMES[unit])
     words = outcome.result(detection, path.name) if state == jobs.DONE else note(outcome.so_far(detection))
     return {parts.preliminary: words, parts.figure: gr.Plot(figure, visible=True)}
 
