@@ -130,10 +130,11 @@ def lora_parts(loaded, **options):
 def test_lora_targets(loaded):
     family, modules = loaded.family, dict(loaded.base.named_modules())
     heads = {name for name, module in modules.items() if module is loaded.base.get_output_embeddings()}
-    decoder, projector = f"{family.language_model_name}.layers.", f"{family.projector_name}."
+    decoder = f"{family.language_model_name}.layers."
+    projectors = tuple(f"{name}." for name in (family.projector_name, *family.more_projector_names))
     targets = lora_parts(loaded)
     assert targets
-    assert all(name.startswith((decoder, projector)) and name not in heads for name in targets)
+    assert all(name.startswith((decoder, *projectors)) and name not in heads for name in targets)
     layers = loaded.base.config.get_text_config().num_hidden_layers
     assert {name.removeprefix(decoder).split(".")[0] for name in targets if name.startswith(decoder)} == {
         str(layer) for layer in range(layers)

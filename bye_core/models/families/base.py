@@ -36,6 +36,9 @@ PADDING = -1
 # Processors resize before they crop, so a 1 x 20000 image would take gigabytes. At 336 pixels, 64 megapixels allow an
 # aspect ratio of 570 (ours).
 MAX_RESIZED_PIXELS = 64_000_000
+# In some model types with fused experts, peft takes these names of other modules for those of the experts in earlier
+# versions, and would adapt all experts instead.
+EXPERT_PARTS = (".gate_proj", ".up_proj", ".down_proj", ".gate", ".shared_expert_gate")
 
 
 class Family(ABC):
@@ -278,8 +281,8 @@ class Family(ABC):
 
         These are the linear modules of the decoder layers, of the projector if `projector` is true, and of the vision
         tower if `tower` is true; never the output head. A projector inside the tower counts as projector only.
-        Experts whose weights are fused into one parameter are no linear modules and stay frozen.
-        Raises: NoSuchModule if the model lacks one of these parts.
+        In a model with fused experts (one parameter for all experts of a layer), all feed-forward layers stay frozen:
+        attention and projector are adapted. Raises: NoSuchModule if the model lacks one of these parts.
         """
         from torch.nn import Linear
 
@@ -291,8 +294,11 @@ class Family(ABC):
                 raise NoSuchModule(name=name)
         prefixes = (f"{self.language_model_name}.layers.", *(f"{name}." for name in parts[1:]))
         excluded = () if projector else tuple(f"{name}." for name in projectors)
+        fused = any(".experts." in name and weights.dim() == 3 for name, weights in model.named_parameters())
+        frozen = EXPERT_PARTS if fused else ()
         return [
             name
             for name, module in modules.items()
             if isinstance(module, Linear) and name.startswith(prefixes) and not name.startswith(excluded)
+            if not name.endswith(frozen)
         ]
