@@ -13,6 +13,7 @@ from transformers import AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
 from bye_core.models.errors import BrokenModel, MissingPackage, NoChatTemplate, NoFastTokenizer
+from bye_core.models.families import FAMILIES
 
 VIDEO = "video_processor"
 # Files that may name the processor's class, in the order in which transformers reads them.
@@ -40,7 +41,8 @@ def load_processor(folder: Path, config: Any = None) -> Any:
         raise BrokenModel(path=folder, reason=error) from error
     if not hasattr(processor, "image_processor"):
         raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
-    if not processor.chat_template:
+    family = FAMILIES.get(getattr(config, "model_type", ""))
+    if not (processor.chat_template or (family and family.template)):
         raise NoChatTemplate(path=folder)
     if not processor.tokenizer.is_fast:
         raise NoFastTokenizer(path=folder)

@@ -14,6 +14,7 @@ MODULES = (
     "llava",
     "llava_next",
     "llava_onevision",
+    "paligemma",
     "qwen2_5_vl",
     "qwen2_vl",
     "qwen3_5",

@@ -65,6 +65,8 @@ class Family(ABC):
     head_name: ClassVar[str]
     # Texts other than the image token that the processor adds to the prompt for an image.
     layout_tokens: ClassVar[tuple[str, ...]] = ()
+    # Chat template of the family if its checkpoints have none; it replaces a checkpoint's own.
+    template: ClassVar[str | None] = None
     # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: ClassVar[bool] = False
 
@@ -72,6 +74,8 @@ class Family(ABC):
         self.processor = processor
         self.config = config
         self.prepare()
+        if self.template is not None:
+            processor.chat_template = self.template
         self.image_token: str = processor.image_token
         self.image_token_id: int = config.image_token_id
         layout_ids = processor.tokenizer.convert_tokens_to_ids(list(self.layout_tokens))
@@ -146,8 +150,12 @@ class Family(ABC):
                 raise ImageCount(markers=text.count(self.image_token), images=len(own))
             for image in own:
                 self.check_shape(image)
+        return self.with_replacements(self.process(texts, images, padding_side), images)
+
+    def process(self, texts: Sequence[str], images: Sequence[Images], padding_side: str) -> BatchFeature:
+        """Call the processor on checked prompts and images."""
         flat = [image for own in images for image in own]
-        inputs = self.processor(
+        inputs: BatchFeature = self.processor(
             images=(flat if self.flat_images else [list(own) for own in images]) if flat else None,
             text=list(texts),
             padding=True,
@@ -155,7 +163,7 @@ class Family(ABC):
             add_special_tokens=self.adds_special_tokens(texts[0]),
             return_tensors="pt",
         )
-        return self.with_replacements(inputs, images)
+        return inputs
 
     def with_replacements(self, inputs: BatchFeature, images: Sequence[Images]) -> BatchFeature:
         """Attach to `inputs` the text in place of each image marker, if it holds more than known tokens."""
