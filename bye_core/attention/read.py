@@ -24,7 +24,7 @@ LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class QuestionBatch(EncodedBatch):
-    """B encoded questions: the group of every position [B, K] and the grids of every sample."""
+    """B encoded questions: the group of every key [B, K] and the grids of every sample."""
 
     groups: np.ndarray
     grids: Sequence[tuple[Grid, ...]]
@@ -53,22 +53,22 @@ def encode_batch(loaded: VisionLanguageModel, samples: Sequence[Sample], images:
 
 def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcome]:
     """Run the forward pass and return each sample's attention rows, or NonFiniteAttention if they are not finite."""
-    statistics, head_input = BatchStatistics(batch.groups, loaded.device), HeadInput(loaded.base)
+    statistics = BatchStatistics(batch.groups, loaded.device, loaded.family.layers)
+    head_input = HeadInput(loaded.base)
     with torch.inference_mode(), LastRowCapture(loaded.base, statistics), head_input:
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
         logits = loaded.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]  # [B, vocabulary]
         best = torch.softmax(logits.float(), dim=-1).max(dim=-1)
-    layers = sorted(statistics.layers)
-    missing = sorted(set(loaded.family.layers).difference(layers))
+    missing = sorted(set(loaded.family.layers).difference(statistics.layers))
     if missing:
         raise UnreadableAttention(reason=f"layers {missing} did not use it.")
     arrays = statistics.finish(loaded.base.config.get_text_config().num_hidden_layers)
     probabilities, tokens, states = best.values.cpu().numpy(), best.indices.cpu().numpy(), head_input.last()
     outcomes: list[Outcome] = []
     for i, sample in enumerate(batch.samples):
-        broken = np.flatnonzero(~np.isfinite(arrays[i]["mass"][layers]).all(axis=(1, 2)))
-        if broken.size or not np.isfinite(probabilities[i]):
-            names = ", ".join(str(layers[n]) for n in broken) or "(output only)"
+        broken = statistics.broken(i)
+        if broken or not np.isfinite(probabilities[i]):
+            names = ", ".join(map(str, broken)) or "(output only)"
             outcomes.append(NonFiniteAttention(id=sample.id, layers=names))
             continue
         token = int(tokens[i])

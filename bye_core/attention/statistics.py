@@ -5,7 +5,7 @@ The tests compare this batched version with the definitions in NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -20,12 +20,17 @@ REFERENCE_EPSILON = 1e-8
 class BatchStatistics:
     """The `sink` of a LastRowCapture: reduces the rows [B, H, K] of each layer to statistics and stores only these.
 
-    `groups` [B, K] holds the group of each of the K positions; padding has a negative number. Samples may have
-    different numbers of image tokens: a shorter sample is filled up with zeros, which change no sum here.
+    groups  [B, K] the group of each of the K keys; padding has a negative number. Samples may have different numbers of
+            image tokens: a shorter sample is filled up with zeros, which change no sum here.
+    wanted  the layers whose keys are those of `groups`; the rows of other layers are not used. If cross-attention
+            layers read the image, their keys are the image tokens, and the other layers' keys are the prompt.
     """
 
-    def __init__(self, groups: np.ndarray, device: torch.device | str) -> None:
+    def __init__(
+        self, groups: np.ndarray, device: torch.device | str, wanted: Collection[int] | None = None
+    ) -> None:
         self.groups = groups
+        self.wanted = wanted
         numbers = torch.arange(len(GROUPS), device=device)
         on_device = torch.from_numpy(groups).to(device)
         self.members = (on_device[..., None] == numbers).float()  # [B, K, 3]
@@ -36,6 +41,8 @@ class BatchStatistics:
         self.layers: dict[int, dict[str, Tensor]] = {}
 
     def __call__(self, layer: int, rows: Tensor) -> None:
+        if self.wanted is not None and layer not in self.wanted:
+            return
         mass = rows @ self.members  # [B, H, 3]
         image = rows[..., self.columns] * self.image[:, None, self.columns]  # [B, H, C]
         total = mass[..., IMAGE]
@@ -46,7 +53,9 @@ class BatchStatistics:
             # small.
             "entropy": torch.special.entr(image / total[..., None]).sum(dim=-1),
             "peak": image.amax(dim=-1) / total,
-            "mass": mass,
+            # Not 0: where no image token is visible, such as beyond a sliding window, nothing was measured.
+            "mass": torch.where(total.eq(0).all(dim=-1)[:, None, None], torch.nan, mass),
+            "broken": ~torch.isfinite(mass).flatten(1).all(dim=-1),
             "layer_entropy": torch.special.entr(share).sum(dim=-1),
             "layer_entropy_reference": -(share * (share + REFERENCE_EPSILON).log()).sum(dim=-1),
             "rows": mean,
@@ -64,9 +73,14 @@ class BatchStatistics:
                 for layer in range(layers)
             ]).cpu().numpy()
             for name, values in blank.items()
+            if name != "broken"
         }  # fmt: skip
         image = self.groups[:, self.columns] == IMAGE
         return [self._sample(stacked, i, image[i]) for i in range(len(self.groups))]
+
+    def broken(self, i: int) -> list[int]:
+        """Return the layers in which the attention of sample number `i` is not finite."""
+        return [layer for layer in sorted(self.layers) if self.layers[layer]["broken"][i]]
 
     @staticmethod
     def _sample(stacked: Mapping[str, np.ndarray], i: int, image: np.ndarray) -> Mapping[str, np.ndarray]:

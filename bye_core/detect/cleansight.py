@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from bye_core.detect.detector import Detector, required
+from bye_core.detect.detector import Detector, layers_with_numbers, required
 from bye_core.detect.result import nothing, result
 from bye_core.detect.settings import check_settings, require, setting, share_setting
 from bye_core.records import IMAGE, QUESTION, Detection, ScanTable
@@ -47,13 +47,17 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
     values [N]: the distance ||(S - median) / MAD||, as a robust z-score among the samples.
     """
     shares = required(table.mass)
-    count, depth, width = shares.shape[:3]
-    layers = np.arange(round(settings.first * depth), max(round(settings.last * depth), 1))
+    count, width = shares.shape[0], shares.shape[2]
+    known_layers = layers_with_numbers(shares)
+    depth = len(known_layers)
+    layers = known_layers[round(settings.first * depth) : max(round(settings.last * depth), 1)]
     mass = np.asarray(shares[:, layers], np.float64)
     ratios = mass[..., IMAGE] / (mass[..., QUESTION] + EPSILON)
     ratios = ratios.reshape(count, len(layers) * width)
+    # Layers without attention rows, and windows that rarely reach the image, say nothing about the other layers.
+    ratios = ratios[:, np.isfinite(ratios).sum(axis=0) * 2 > count]
     known = np.asarray(np.isfinite(ratios).all(axis=1))
-    if known.sum() < 2:
+    if known.sum() < 2 or not ratios.shape[1]:
         return nothing("cleansight", settings, table, ["There are fewer than two samples to compare."])
     deviations, spread = _robust(ratios, known)
     varies = spread > 0

@@ -28,6 +28,15 @@ def required(array: np.ndarray | None) -> np.ndarray:
     return array
 
 
+def layers_with_numbers(statistic: np.ndarray) -> np.ndarray:
+    """Return the layers in which a statistic [N, L, ...] holds a number for any sample; all layers if none does.
+
+    Shares of the depth count these layers only: a model may have layers without attention rows between the others.
+    """
+    known = np.isfinite(statistic).any(axis=(0, *range(2, statistic.ndim)))
+    return np.flatnonzero(known) if known.any() else np.arange(statistic.shape[1])
+
+
 @dataclass(frozen=True)
 class Detector:
     """A method that detects poisoned samples.

@@ -16,7 +16,7 @@ import scipy
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.dawid_skene import dawid_skene
-from bye_core.detect.detector import Detector, required
+from bye_core.detect.detector import Detector, layers_with_numbers, required
 from bye_core.detect.mixture import THREADS
 from bye_core.detect.result import by_layer, named_heads, nothing, result
 from bye_core.detect.settings import check_settings, setting, share_setting
@@ -67,13 +67,15 @@ def tcap(table: ScanTable, settings: TcapSettings) -> Detection:
     values [N] and scores [N] are the posterior of the consensus.
     """
     mass = required(table.mass)
-    count, layers, width = mass.shape[:3]
-    first = layers - max(1, round(settings.depth * layers))
-    places = [(layer, head) for layer in range(first, layers) for head in range(width)]
+    count, width = mass.shape[0], mass.shape[2]
+    layers = layers_with_numbers(mass).tolist()
+    layers = layers[-max(1, round(settings.depth * len(layers))) :]
+    places = [(layer, head) for layer in layers for head in range(width)]
     splits = [split_head(mass[:, layer, head, SYSTEM], (layer, head), settings) for layer, head in places]
     voting = sorted((head for head in splits if head), key=lambda head: -head.separation)[: settings.heads]
     if not voting:
-        reason = f"No head of layers {first} to {layers - 1} has a minority mode in its attention on the system tokens."
+        where = f"layers {layers[0]} to {layers[-1]}"
+        reason = f"No head of {where} has a minority mode in its attention on the system tokens."
         return nothing("tcap", settings, table, [reason])
     votes = np.stack([head.posterior > settings.vote for head in voting], axis=1)
     posterior = dawid_skene(votes).posterior

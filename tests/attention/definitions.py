@@ -44,7 +44,7 @@ def row_statistics(attention: np.ndarray, groups: np.ndarray) -> Mapping[str, np
     return {
         "entropy": entropy(image),
         "peak": shares(image).max(axis=-1),
-        "mass": group_masses(attention, groups),
+        "mass": np.where(visible[..., None], group_masses(attention, groups), np.nan),
         "layer_entropy": entropy(mean),
         "layer_entropy_reference": reference_entropy(mean),
         "rows": np.where(visible, mean, np.nan).astype(np.float16),

@@ -103,7 +103,12 @@ class Family(ABC):
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The decoder layers with attention rows that have image tokens among their keys."""
+        """The decoder layers with attention rows that have image tokens among their keys.
+
+        All of them have the same keys, whose groups `token_groups` returns: the tokens of the prompt, or the image
+        tokens if cross-attention layers read the image. Such a family overrides both. A layer whose window ends after
+        the image counts too: its statistics are NaN for samples whose image it does not see.
+        """
         return layers_with_rows(self.config.get_text_config())
 
     @property
@@ -202,7 +207,7 @@ class Family(ABC):
     ) -> tuple[np.ndarray, tuple[Grid, ...]]:
         """Return (groups, grids) of row number `row` of `inputs`, which encodes the question of `sample`.
 
-        groups [K]  PADDING, or the index in records.GROUPS, of each position; as in TCAP (arXiv 2601.21692), role tags
+        groups [K]  PADDING, or the index in records.GROUPS, of each key of `layers`; as in TCAP (arXiv 2601.21692), role tags
                     and special tokens count as system
         grids       the grids of the image tokens; Grid.image is an index into `images`, all images of the sample
         Raises: NoImageTokens if the row has no image token; PromptMismatch if the row does not match the question.

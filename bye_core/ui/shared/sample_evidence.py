@@ -37,9 +37,10 @@ class Evidence:
 
     @cached_property
     def layers(self) -> list[int]:
-        """The sensitive layers of the detection; all layers if it has none."""
+        """The sensitive layers of the detection; if it has none, all layers with numbers."""
         sensitive = self.detection.sensitive_layers if self.detection else ()
-        return list(sensitive) or list(range(self.table.layer_entropy.shape[1]))
+        known = np.isfinite(self.table.layer_entropy).any(axis=0)
+        return list(sensitive) or np.flatnonzero(known).tolist() or list(range(len(known)))
 
     @cached_property
     def entropy(self) -> np.ndarray:
