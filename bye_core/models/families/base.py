@@ -207,8 +207,8 @@ class Family(ABC):
     ) -> tuple[np.ndarray, tuple[Grid, ...]]:
         """Return (groups, grids) of row number `row` of `inputs`, which encodes the question of `sample`.
 
-        groups [K]  PADDING, or the index in records.GROUPS, of each key of `layers`; as in TCAP (arXiv 2601.21692), role tags
-                    and special tokens count as system
+        groups [K]  PADDING, or the index in records.GROUPS, of each key of `layers`; as in TCAP (arXiv 2601.21692),
+                    role tags and special tokens count as system
         grids       the grids of the image tokens; Grid.image is an index into `images`, all images of the sample
         Raises: NoImageTokens if the row has no image token; PromptMismatch if the row does not match the question.
         """
