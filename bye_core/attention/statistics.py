@@ -26,9 +26,7 @@ class BatchStatistics:
             layers read the image, their keys are the image tokens, and the other layers' keys are the prompt.
     """
 
-    def __init__(
-        self, groups: np.ndarray, device: torch.device | str, wanted: Collection[int] | None = None
-    ) -> None:
+    def __init__(self, groups: np.ndarray, device: torch.device | str, wanted: Collection[int] | None = None) -> None:
         self.groups = groups
         self.wanted = wanted
         numbers = torch.arange(len(GROUPS), device=device)

@@ -59,7 +59,8 @@ def test_figures():
     assert [report.layer for report in found.layers if report.mixture is None] == list(MISSING)
     figures = [
         bsi_figure(found.layers), entropy_figure(found.layers, table.layer_entropy),
-        heads_figure(head_bsi(table.entropy)), scatter_figure(score_points(table, found)), scatter_figure(score_points(table, None)),
+        heads_figure(head_bsi(table.entropy)), scatter_figure(score_points(table, found)),
+        scatter_figure(score_points(table, None)),
     ]  # fmt: skip
     for figure in figures:
         json.loads(figure.to_json())
