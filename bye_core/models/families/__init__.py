@@ -11,6 +11,7 @@ MODULES = (
     "gemma3",
     "glm4v",
     "idefics3",
+    "internvl",
     "llava",
     "llava_next",
     "llava_onevision",
