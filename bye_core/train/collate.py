@@ -7,19 +7,22 @@ from dataclasses import dataclass
 
 import torch
 
-from bye_core.model_protocol import ModelFamily, OpenImages
+from bye_core.model_protocol import ModelFamily, OpenImages, Prompt
 from bye_core.records import Sample
 from bye_core.train.errors import TemplateRewritesHistory
 
 IGNORED = -100
 
 
-def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tuple[int, int]]]:
+def answer_spans(
+    sample: Sample, chat: Callable[..., str], render: Callable[..., Prompt] | None = None
+) -> tuple[str, list[tuple[int, int]]]:
     """Return (text, spans): the sample's whole chat, and the characters [start, end) of each answer in it.
 
-    The model learns these spans. `chat(turns, generation=...)` renders turns with the processor's template. A span ends
-    where the template closes the turn, so the model learns the end-of-turn token too. Raises: TemplateRewritesHistory
-    if the template changes the text before an answer after the answer is added.
+    The model learns these spans. `chat(turns, generation=...)` renders turns with the processor's template, and
+    `render` does so as a Prompt. A span ends where the template closes the turn, so the model learns the end-of-turn
+    token too. The template of a thinking model may leave the thoughts out of earlier turns: then the spans are those of
+    the texts in the Prompt. Raises: TemplateRewritesHistory if the template changes more, or if `render` is None.
     """
     whole = chat(sample.turns, generation=False)
     spans: list[tuple[int, int]] = []
@@ -28,10 +31,29 @@ def answer_spans(sample: Sample, chat: Callable[..., str]) -> tuple[str, list[tu
             continue
         before = chat(sample.turns[:index], generation=True)
         through = chat(sample.turns[: index + 1], generation=False)
-        if not (whole.startswith(through) and through.startswith(before)):
+        if through.startswith(before) and whole.startswith(through):
+            spans.append((len(before), len(through)))
+            continue
+        span = _span_in_whole(sample, index, render) if render else None
+        if span is None:
             raise TemplateRewritesHistory(answer=len(spans) + 1, id=sample.id)
-        spans.append((len(before), len(through)))
+        spans.append(span)
     return whole, spans
+
+
+def _span_in_whole(sample: Sample, index: int, render: Callable[..., Prompt]) -> tuple[int, int] | None:
+    """Return the characters [start, end) of turn number `index` in the whole chat.
+
+    None if the turn ends in another way than it does in the chat that stops after this turn.
+    """
+    counts = [sum(isinstance(part, str) and part != "" for part in turn.parts) for turn in sample.turns]
+    first, last = sum(counts[:index]), sum(counts[: index + 1]) - 1
+    if last < first:
+        return None
+    whole, through = render(sample.turns, generation=False), render(sample.turns[: index + 1], generation=False)
+    closing = through.text[through.spans[last].stop :]
+    start, stop = whole.spans[first].start, whole.spans[last].stop
+    return (start, stop + len(closing)) if whole.text.startswith(closing, stop) else None
 
 
 @dataclass
@@ -42,7 +64,7 @@ class Collator:
     images: OpenImages
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
-        chats = [answer_spans(sample, self.family.chat) for sample in samples]
+        chats = [answer_spans(sample, self.family.chat, self.family.render) for sample in samples]
         texts = [text for text, _ in chats]
         opened = [self.images(sample) for sample in samples]
         orders = [self.family.render(sample.turns, generation=False).images for sample in samples]

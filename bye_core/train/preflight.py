@@ -151,7 +151,7 @@ class TokenCounter:
 
         Raises: NoAnswer if the sample has no answer; another ByeError if the sample cannot be encoded.
         """
-        text, spans = answer_spans(sample, self.family.chat)
+        text, spans = answer_spans(sample, self.family.chat, self.family.render)
         if not spans:
             raise NoAnswer(id=sample.id)
         order = self.family.render(sample.turns, generation=False).images

@@ -24,9 +24,11 @@ LINEAR = {
 EXPERTS = {
     "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16
 }  # fmt: skip
-# The template opens a thought where an answer starts, and closes it before the answer of a turn.
+# The template opens a thought where an answer starts. It closes the thought before the text of the last answer, and
+# leaves thoughts out of earlier answers.
 THINKING = CHATML.replace("'<|im_start|>assistant\n'", "'<|im_start|>assistant\n<think>\n'").replace(
-    "{% for c in", "{% if m['role'] == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{% for c in"
+    "{% for c in",
+    "{% if m['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{% for c in",
 )
 
 
