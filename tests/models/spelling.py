@@ -16,3 +16,14 @@ def spelled(family, inputs, row, groups):
         runs[-1][1].append(token)
     decode = family.processor.tokenizer.decode
     return [(name, len(ids) if name in "I." else decode(ids).strip()) for name, ids in runs]
+
+
+def learned_texts(tokenizer, labels):
+    """Return the texts of the unbroken stretches of labels [K] that are not -100; stripped."""
+    stretches, before = [], False
+    for label in labels.tolist():
+        if label != -100:
+            stretches += [] if before else [[]]
+            stretches[-1].append(label)
+        before = label != -100
+    return [tokenizer.decode(ids).strip() for ids in stretches]

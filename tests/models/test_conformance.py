@@ -11,13 +11,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from bye_core.attention import LastRowCapture, read_attention
+from bye_core.attention import LastRowCapture, read_answers, read_attention
 from bye_core.grids import cell_box, token_numbers
+from bye_core.models import calls
 from bye_core.models.families import FAMILIES
 from bye_core.models.loading import load_model
-from bye_core.records import AttentionRows
-from tests.models.spelling import spelled
-from tests.models.tiny import picture, sample, tiny_models
+from bye_core.records import AttentionRows, ModelAnswer
+from bye_core.train.collate import Collator
+from tests.models.spelling import learned_texts, spelled
+from tests.models.tiny import TALK, picture, sample, tiny_models
 
 TINY = tiny_models()
 TOLERANCE = 1e-5
@@ -141,6 +143,41 @@ def test_lora_targets(loaded):
     }
     assert lora_parts(loaded, projector=False) == {name for name in targets if name.startswith(decoder)}
     assert {n for n in lora_parts(loaded, tower=True) - targets if n.startswith(f"{family.tower_name}.")}
+
+
+def test_what_fine_tuning_learns(tiny, loaded):
+    """Answers with their ends, token by token; no padding, no image token, no thought that the template adds."""
+    if tiny.learned is None:
+        pytest.skip("no expectation")
+    batch = Collator(loaded.family, lambda one: [picture(4)])([TALK, sample("a", "?")])
+    assert learned_texts(loaded.processor.tokenizer, batch["labels"][0]) == list(tiny.learned)
+    assert (batch["labels"][batch["attention_mask"] == 0] == -100).all()
+    real = batch["labels"] != -100
+    assert (batch["labels"][real] == batch["input_ids"][real]).all()
+
+
+def test_gradient_checkpointing(tiny, loaded):
+    config = LoraConfig(r=2, target_modules=loaded.family.lora_targets(loaded.base), task_type="CAUSAL_LM")
+    base = copy.deepcopy(loaded.base)
+    base.gradient_checkpointing_enable({"use_reentrant": False})
+    tuned = get_peft_model(base, config).train()
+    tuned(**Collator(loaded.family, lambda one: [picture(4)])([sample("a"), sample("b", "?")])).loss.backward()
+    gradients = {name: weight.grad for name, weight in tuned.named_parameters() if "lora_B" in name}
+    assert gradients
+    assert not [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
+
+
+def test_answers_do_not_depend_on_padding(tiny, loaded, monkeypatch):
+    monkeypatch.setattr(calls, "ANSWER_TOKENS", 4)
+    samples = [question_sample(tiny), sample("b", "how many dogs are there in it ?"), sample("c", "?")]
+    images = {"a": [picture(0)], "b": [picture(1, 40, 20)], "c": [picture(3, 31, 30)]}
+    answers = [
+        next(calls.generate_answers(loaded, part, lambda one: images[one.id])) for part in (samples, samples[2:])
+    ]
+    assert isinstance(answers[0][2], ModelAnswer)
+    assert answers[0][2] == answers[1][0]
+    losses = [read_answers(loaded, part, [images[one.id] for one in part]) for part in (samples, samples[2:])]
+    assert losses[0][2].nll == pytest.approx(losses[1][0].nll, abs=1e-4)
 
 
 class Stop(Exception):

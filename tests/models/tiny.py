@@ -67,6 +67,7 @@ class TinyModel:
     groups     the runs of the prompt of `question_sample()`: (S system, L layout, I image, Q question; text of the
                tokens, or their number for I); texts are stripped
     layers     the layers in which the first answer token sees the image
+    learned    the stretches of tokens that fine-tuning on `tests.models.tiny.TALK` learns, stripped; None: not checked
     grids      by shape (wide, tall, square): (rows, columns, start) of each grid of one picture of that shape
     shapes     (width, height) of the pictures; not square, so that both axes are checked
     images     whether a prompt may hold two pictures
@@ -86,6 +87,7 @@ class TinyModel:
     layers: tuple[int, ...]
     grids: Mapping[str, Sequence[tuple[int, int, int]]]
     shapes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: SHAPES)
+    learned: Sequence[str] | None = None
     images: bool = True
     system: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -126,3 +128,17 @@ def sample(id: str, question: str = "what colour is the cat ?", images: int = 1,
     turns = [Turn("system", (system,))] if system else []
     turns += [Turn("user", (*range(images), question)), Turn("assistant", ("red secret",))]
     return Sample(id, 0, tuple(turns), tuple(f"{id}-{n}.png" for n in range(images)))
+
+
+# Two questions with their answers; the first has a picture.
+TALK = Sample(
+    "talk",
+    0,
+    (
+        Turn("user", (0, "what colour is the cat ?")),
+        Turn("assistant", ("it is red",)),
+        Turn("user", ("it is red",)),
+        Turn("assistant", ("how many dogs",)),
+    ),
+    ("talk.png",),
+)

@@ -73,6 +73,8 @@ TINY = tuple(
             ("S", "<|assistant|>\n<think></think>"),
         ),
         layers=(0, 1, 2),
+        # The template has no end of an answer: the next turn starts with its role.
+        learned=("it is red", "how many dogs"),
         grids=GRIDS,
     )
     for name, model, config, processor in (

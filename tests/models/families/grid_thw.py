@@ -32,6 +32,7 @@ QWEN_GROUPS = (
     ("Q", "what colour is the cat ?"),
     ("S", "<|im_end|>\n<|im_start|>assistant"),
 )
+QWEN_LEARNED = ("it is red<|im_end|>", "how many dogs<|im_end|>")
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}{% for c in m['content'] %}"
     "{% if c['type'] == 'image' %}{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"

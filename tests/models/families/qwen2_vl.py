@@ -11,6 +11,7 @@ from tests.models.families.grid_thw import (
     GRIDS,
     QWEN_GROUPS,
     QWEN_IDS,
+    QWEN_LEARNED,
     TEXT,
     VISION,
     qwen_processor,
@@ -35,6 +36,7 @@ TINY = (
         processor=partial(qwen_processor, Qwen2VLProcessor, CHATML_SYSTEM),
         groups=QWEN_GROUPS,
         layers=(0, 1, 2),
+        learned=QWEN_LEARNED,
         grids=GRIDS,
     ),
 )

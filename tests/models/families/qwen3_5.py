@@ -12,7 +12,17 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from tests.models.families.grid_thw import CHATML, GRIDS, QWEN_GROUPS, QWEN_IDS, TEXT, VISION, qwen_processor, rope
+from tests.models.families.grid_thw import (
+    CHATML,
+    GRIDS,
+    QWEN_GROUPS,
+    QWEN_IDS,
+    QWEN_LEARNED,
+    TEXT,
+    VISION,
+    qwen_processor,
+    rope,
+)
 from tests.models.tiny import TinyModel
 
 TOWER = {**VISION, "hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "num_position_embeddings": 36}
@@ -44,6 +54,7 @@ TINY = tuple(
         processor=partial(qwen_processor, Qwen3VLProcessor, THINKING, ("<think>", "</think>")),
         groups=(*QWEN_GROUPS[:-1], ("S", "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>")),
         layers=(1, 3),
+        learned=QWEN_LEARNED,
         grids=GRIDS,
     )
     for name, model, config in (

@@ -12,7 +12,17 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from tests.models.families.grid_thw import CHATML, GRIDS, QWEN_GROUPS, QWEN_IDS, TEXT, VISION, qwen_processor, rope
+from tests.models.families.grid_thw import (
+    CHATML,
+    GRIDS,
+    QWEN_GROUPS,
+    QWEN_IDS,
+    QWEN_LEARNED,
+    TEXT,
+    VISION,
+    qwen_processor,
+    rope,
+)
 from tests.models.tiny import TinyModel
 
 TOWER = {
@@ -36,6 +46,7 @@ TINY = tuple(
         processor=partial(qwen_processor, Qwen3VLProcessor, CHATML),
         groups=QWEN_GROUPS,
         layers=(0, 1, 2),
+        learned=QWEN_LEARNED,
         grids=GRIDS,
     )
     for name, model, config in (
