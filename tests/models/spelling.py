@@ -8,8 +8,11 @@ NAMES = {SYSTEM: "S", IMAGE: "I", QUESTION: "Q", PADDING: "."}
 
 def spelled(family, inputs, row, groups):
     """Return the runs of one group: [("S", "USER:"), ("L", "<row_1>"), ("I", 25), ...]; L are the layout tokens."""
+    ids = inputs["input_ids"][row].tolist()
+    if len(ids) != len(groups):
+        ids = [0] * len(groups)  # the keys of cross attention are no tokens of the prompt
     layout, runs = set(family.expansion_ids.tolist()) - {family.image_token_id}, []
-    for token, group in zip(inputs["input_ids"][row].tolist(), groups.tolist(), strict=True):
+    for token, group in zip(ids, groups.tolist(), strict=True):
         name = "L" if group == SYSTEM and token in layout else NAMES[group]
         if not runs or runs[-1][0] != name:
             runs.append((name, []))

@@ -136,7 +136,7 @@ def test_lora_targets(loaded):
     projectors = tuple(f"{name}." for name in (family.projector_name, *family.more_projector_names))
     targets = lora_parts(loaded)
     assert targets
-    assert all(name.startswith((decoder, *projectors)) and name not in heads for name in targets)
+    assert all(f"{name}.".startswith((decoder, *projectors)) and name not in heads for name in targets)
     layers = loaded.base.config.get_text_config().num_hidden_layers
     assert {name.removeprefix(decoder).split(".")[0] for name in targets if name.startswith(decoder)} == {
         str(layer) for layer in range(layers)

@@ -15,6 +15,7 @@ MODULES = (
     "llava",
     "llava_next",
     "llava_onevision",
+    "mllama",
     "paligemma",
     "qwen2_5_vl",
     "qwen2_vl",

@@ -312,6 +312,7 @@ class Family(ABC):
         return [
             name
             for name, module in modules.items()
-            if isinstance(module, Linear) and name.startswith(prefixes) and not name.startswith(excluded)
+            if isinstance(module, Linear)
+            if f"{name}.".startswith(prefixes) and not f"{name}.".startswith(excluded)
             if not name.endswith(frozen)
         ]
