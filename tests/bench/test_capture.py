@@ -120,10 +120,10 @@ def measure_time(batch: int = 8, rounds: int = ROUNDS, padded: bool = False) -> 
     return interleaved(ways, rounds)
 
 
-def peak_memory(way: str, tokens_a_side: int) -> dict[str, float]:
+def peak_memory(way: str, tokens_a_side: int, hidden: int = 256, layers: int = 6, heads: int = 8) -> dict[str, float]:
     """MiB above the resting process at the peak of one sample; for a fresh process (Linux)."""
     torch.set_num_threads(1)
-    loaded = build(tokens_a_side, hidden=256, layers=6, heads=8)
+    loaded = build(tokens_a_side, hidden, layers, heads)
     samples, images = [sample("a")], [[picture(0, 256, 256)]]
     ready = encode_batch(loaded, samples, images)
     set_attention(loaded, "sdpa")
@@ -143,8 +143,8 @@ def status_mib(field: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
 
 
-def measure_memory(way: str, tokens_a_side: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.test_capture", way, str(tokens_a_side)]
+def measure_memory(way: str, tokens_a_side: int, module: str = "tests.bench.test_capture") -> dict[str, float]:
+    command = [sys.executable, "-m", module, way, str(tokens_a_side)]
     # Larger blocks come straight from the system and go straight back: the allocator's cache is not measured.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     root = Path(__file__).parents[2]
