@@ -23,6 +23,24 @@ OpenImages = Callable[[Sample], list[Image.Image]]
 
 
 @dataclass(frozen=True)
+class PixelLimits:
+    """Least and most pixels to which a processor resizes an image; 0 keeps the setting of the model's folder."""
+
+    min_pixels: int = 0
+    max_pixels: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.min_pixels or self.max_pixels)
+
+    def or_else(self, other: PixelLimits) -> PixelLimits:
+        """Return these limits, with each one that is 0 taken from `other`."""
+        return PixelLimits(self.min_pixels or other.min_pixels, self.max_pixels or other.max_pixels)
+
+
+UNLIMITED = PixelLimits()
+
+
+@dataclass(frozen=True)
 class Span:
     """The characters [start, stop) of a prompt that hold one text of a turn with this `role`."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from bye_core.errors import RunError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
-from bye_core.train.settings import MACHINE, finished
+from bye_core.train.settings import finished, learned_settings
 
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
 TRAINING, TEST = 0, 1  # random streams of the two sets; they are independent, so no test image is a training image
@@ -84,7 +84,7 @@ def begin_cell(model: Path, cell: Cell, place: Path) -> dict[str, Any]:
     now = {
         "cell": cell.record(),
         "attack": attack.record() if attack else None,
-        "settings": {name: value for name, value in asdict(cell.settings()).items() if name not in MACHINE},
+        "settings": learned_settings(cell.settings()),
         "model_digest": combined(digests(local_folder(model))),
     }
     if not (place / RECORD).is_file():

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline, runs
-from bye_core.cli.options import Command, add_format, add_method, add_model, add_run, name_and_value, reading_options
+from bye_core.cli.options import (
+    Command,
+    add_format,
+    add_method,
+    add_model,
+    add_pixels,
+    add_run,
+    name_and_value,
+    pixel_limits,
+    reading_options,
+)
 from bye_core.cli.output import DONE, Report, fault_line, verdict_code
 from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
 from bye_core.detect.bye import OPTIONS
@@ -63,6 +73,7 @@ def add_scan(parser: ArgumentParser) -> None:
         help="also record how likely each answer is before and after fine-tuning, in two more passes; "
         "`detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
+    add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
     add_tuned(parser)
     parser.add_argument(
         "--detect", action="store_true",
@@ -86,7 +97,8 @@ def _warn_of_base_model(args: Namespace) -> None:
 
 def run_scan(args: Namespace, report: Report) -> int:
     _warn_of_base_model(args)
-    settings = pipeline.ScanSettings(args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data)
+    how = (args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data, pixel_limits(args))
+    settings = pipeline.ScanSettings(*how)
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)

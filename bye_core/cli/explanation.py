@@ -16,7 +16,9 @@ from bye_core.cli.options import (
     add_format,
     add_moved_model,
     add_out,
+    add_pixels,
     add_run,
+    pixel_limits,
     reading_options,
 )
 from bye_core.cli.output import DONE, POISONED, Report
@@ -96,6 +98,7 @@ def add_guard(parser: ArgumentParser) -> None:
     add_format(parser, question=False)
     parser.add_argument("--out", type=Path, help="with --data: a file for the results, one JSON line per sample")
     add_moved_model(parser)
+    add_pixels(parser, "those of the scan")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if an input looks triggered")
 
 
@@ -103,7 +106,7 @@ def run_guard(args: Namespace, report: Report) -> int:
     single = args.image is not None and args.question is not None
     if single == bool(args.data):
         raise WhatToGuard()
-    guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device)
+    guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device, pixel_limits(args))
     facts: Mapping[str, Any]
     if single:
         image = read_bytes(args.image.resolve().parent, args.image.name)

@@ -14,6 +14,7 @@ from bye_core.data import FORMATS
 from bye_core.data.reading import ReadingOptions
 from bye_core.detect import DEFAULT, DETECTORS
 from bye_core.evaluate.measures import METRICS
+from bye_core.model_protocol import PixelLimits
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS
 
@@ -69,6 +70,19 @@ def add_model(parser: ArgumentParser, adapter: bool = True) -> None:
     for name, help in MACHINE.items():
         parser.add_argument(f"--{name}", default="auto", help=help)
     parser.add_argument("--data", required=True, help="the data set: a file, a folder or a Hub id")
+
+
+def add_pixels(parser: ArgumentParser, default: str) -> None:
+    """Add --min-pixels and --max-pixels. `default`: where the limits come from if the options are not given."""
+    for which, name in (("least", "min"), ("most", "max")):
+        parser.add_argument(
+            f"--{name}-pixels", type=int, default=0, metavar="N",
+            help=f"{which} pixels of a resized image, for models with such a setting (default: {default})",
+        )  # fmt: skip
+
+
+def pixel_limits(args: Namespace) -> PixelLimits:
+    return PixelLimits(args.min_pixels, args.max_pixels)
 
 
 def add_run(parser: ArgumentParser) -> None:

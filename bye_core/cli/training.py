@@ -20,7 +20,9 @@ from bye_core.cli.options import (
     add_metric,
     add_model,
     add_out,
+    add_pixels,
     finetune_settings,
+    pixel_limits,
     reading_options,
 )
 from bye_core.cli.output import DONE, Report, verdict_code
@@ -78,6 +80,7 @@ def add_evaluate(parser: ArgumentParser) -> None:
     add_format(parser)
     add_attack(parser, None)
     add_metric(parser)
+    add_pixels(parser, "those of the adapter's training, else those of the model's folder")
     parser.add_argument("--out", type=Path, help="a file for the answers: one JSON line per sample")
 
 
@@ -89,6 +92,7 @@ def run_evaluate(args: Namespace, report: Report) -> int:
         "metric": args.metric,
         "out": args.out,
         "reading": reading_options(args),
+        "pixels": pixel_limits(args),
     }
     steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **options)
     facts = report.follow(steps, "answers").facts

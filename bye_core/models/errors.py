@@ -65,6 +65,16 @@ class OriginalLayout(ModelError):
     )
 
 
+class NoPixelLimits(SettingError):
+    problem = "The processor of {family} does not resize images between a least and a largest number of pixels."
+    remedy = "Leave --min-pixels and --max-pixels out for this model."
+
+
+class BadPixelLimits(SettingError):
+    problem = "Images cannot be resized to at least {least:,} and at most {most:,} pixels."
+    remedy = "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second."
+
+
 class ForeignCode(ModelError):
     problem = "The adapter at {path} asks to import code: its adapter_config.json sets {field}."
     remedy = 'Save it as a plain LoRA: task_type="CAUSAL_LM", {field} = null.'

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesCo
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from bye_core.errors import ByeError
-from bye_core.model_protocol import Batch, Encode, Forward, ImagesOfSamples, Result, Samples
+from bye_core.model_protocol import UNLIMITED, Batch, Encode, Forward, ImagesOfSamples, PixelLimits, Result, Samples
 from bye_core.models import calls
 from bye_core.models.adapter import add_adapter, base_model_name, read_adapter_config
 from bye_core.models.errors import (
@@ -44,7 +44,7 @@ from bye_core.models.files import (
     digests,
     local_folder,
 )
-from bye_core.models.processors import load_processor
+from bye_core.models.processors import limit_pixels, load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -93,12 +93,14 @@ def load_model(
     device: str = "auto",
     dtype: str = "auto",
     four_bit: bool = False,
+    pixels: PixelLimits = UNLIMITED,
 ) -> LoadedModel:
     """Load a vision-language model from a folder or hub id, and a LoRA adapter on top of it if one is given.
 
     device    auto (cuda, then mps, then cpu) or a torch device
     dtype     auto (float32 on the CPU, bfloat16 on a GPU that supports it, else float16) or one of DTYPES
     four_bit  load the weights of the language model in nf4, for QLoRA
+    pixels    how many pixels a resized image may have, if the processor has such settings
     Never runs remote code and never reads pickled weights.
     Raises: a ModelError if the model or the adapter cannot be loaded; a SettingError if an option cannot be used here.
     """
@@ -112,6 +114,7 @@ def load_model(
     adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
     quantization = nf4(number_type, FAMILIES[config.model_type]) if four_bit else None
     processor = load_processor(folder, config)
+    limit_pixels(processor, pixels, FAMILIES[config.model_type].name)
     network = load_weights(folder, number_type, quantization, target)
     if adapter_folder:
         network = add_adapter(network, adapter_folder, adapter_config)

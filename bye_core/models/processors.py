@@ -12,8 +12,17 @@ from typing import Any
 from transformers import AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from bye_core.models.errors import BrokenModel, MissingPackage, NoChatTemplate, NoFastTokenizer
+from bye_core.model_protocol import PixelLimits
+from bye_core.models.errors import (
+    BadPixelLimits,
+    BrokenModel,
+    MissingPackage,
+    NoChatTemplate,
+    NoFastTokenizer,
+    NoPixelLimits,
+)
 from bye_core.models.families import FAMILIES
+from bye_core.models.families.geometry import edge
 
 VIDEO = "video_processor"
 # Files that may name the processor's class, in the order in which transformers reads them.
@@ -111,3 +120,20 @@ def missing_package(error: ImportError) -> str | None:
     """Return the package that an error asks for; None if it names none."""
     named = re.search(r"pip install ([\w.-]+)", str(error)) or re.search(r"requires the ([\w.-]+) library", str(error))
     return named[1].lower() if named else error.name if isinstance(error, ModuleNotFoundError) else None
+
+
+def limit_pixels(processor: Any, limits: PixelLimits, family: str) -> None:
+    """Set how many pixels a resized image may have. `family`: name of the model family, for the error.
+
+    Raises: NoPixelLimits if the processor has no such settings; BadPixelLimits if they contradict each other.
+    """
+    if not limits:
+        return
+    own = processor.image_processor
+    if "min_pixels" not in getattr(getattr(own, "valid_kwargs", None), "__annotations__", ()):
+        raise NoPixelLimits(family=family)
+    least = limits.min_pixels or edge(own.size, "shortest_edge")
+    most = limits.max_pixels or edge(own.size, "longest_edge")
+    if not 0 < least <= most:
+        raise BadPixelLimits(least=least, most=most)
+    own.size = type(own.size)(**{**dict(own.size), "shortest_edge": least, "longest_edge": most})

@@ -119,7 +119,8 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
     detector = DETECTORS[cleaning.method]
     wanted = "nll_before" in detector.wants and not runs.is_run(folder.run)
     answers = wanted or "nll_before" in detector.needs
-    settings = ScanSettings(device=cleaning.settings.device, dtype=cleaning.settings.dtype, answers=answers)
+    tuning = cleaning.settings
+    settings = ScanSettings(device=tuning.device, dtype=tuning.dtype, answers=answers, pixels=tuning.pixels)
     yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, cleaning.reading)
 
 
@@ -169,6 +170,7 @@ def _evaluate(cleaning: Cleaning, test: str, folder: CleaningFolder, name: str) 
     measuring = evaluate(
         cleaning.model, test, adapter, cleaning.attack, cleaning.attack_seed, device=cleaning.settings.device,
         dtype=cleaning.settings.dtype, metric=cleaning.metric, out=folder.answers(name),
+        pixels=cleaning.settings.pixels,
     )  # fmt: skip
     for step in measuring:
         yield replace(step, stage=stage)

@@ -16,9 +16,9 @@ from bye_core.data.dataset import DataSet, reference_answers
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import DataError
 from bye_core.evaluate import measures
-from bye_core.model_protocol import OpenImages
+from bye_core.model_protocol import UNLIMITED, OpenImages, PixelLimits
 from bye_core.pipeline.check import readable, ready
-from bye_core.pipeline.scan import BATCH
+from bye_core.pipeline.scan import BATCH, adapter_pixels
 from bye_core.records import ModelAnswer, Progress, Sample
 
 
@@ -38,12 +38,14 @@ def evaluate(
     reading: ReadingOptions = AUTOMATIC,
     metric: str = "auto",
     out: Path | None = None,
+    pixels: PixelLimits = UNLIMITED,
 ) -> Iterator[Progress]:
     """Measure CP on `data` and, given an attack, ASR on a triggered copy of `data`; the last item's facts hold both.
 
     `metric`: see measures.choose_metrics; short answers are scored by exact match (CP), captions by CIDEr. Writes one
     JSON line per sample, with its answers, to `out`. The facts are those of measures.Evaluation.facts: `left_out`
-    counts unusable records, `failed` counts samples without an answer, and `faults` lists the reasons.
+    counts unusable records, `failed` counts samples without an answer, and `faults` lists the reasons. `pixels`: least
+    and most pixels of a resized image; zeros are those with which the adapter was trained.
     """
     from bye_core.models.calls import generate_answers
     from bye_core.models.loading import load_model
@@ -56,7 +58,7 @@ def evaluate(
     attack = attack.fit(samples) if attack else None
     if out is not None:
         _write(out, [])  # fails before the work if the file cannot be written
-    loaded = load_model(model, adapter, device=device, dtype=dtype)
+    loaded = load_model(model, adapter, device=device, dtype=dtype, pixels=pixels.or_else(adapter_pixels(adapter)))
 
     clean: list[ModelAnswer] = []
     attacked: list[ModelAnswer] = []

@@ -80,7 +80,7 @@ def _loaded(
     device = str(pick_device(settings.device))
     if device == "cuda" and _processes() > 1:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
-    loaded = load_model(model, device=device, dtype=settings.dtype, four_bit=settings.qlora)
+    loaded = load_model(model, device=device, dtype=settings.dtype, four_bit=settings.qlora, pixels=settings.pixels)
     return dataset, loaded, replace(settings, device=device, dtype=loaded.identity["dtype"])
 
 

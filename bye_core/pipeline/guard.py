@@ -18,7 +18,7 @@ from bye_core.detect.answer_comparison import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion
-from bye_core.model_protocol import VisionLanguageModel
+from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import detect_scan, last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
@@ -61,8 +61,16 @@ class Guard:
         return [(outcome, next(readings)) if isinstance(outcome, AttentionRows) else outcome for outcome in outcomes]
 
 
-def open_guard(run_path: Path, model: str | None = None, adapter: str | None = None, device: str = "auto") -> Guard:
+def open_guard(
+    run_path: Path,
+    model: str | None = None,
+    adapter: str | None = None,
+    device: str = "auto",
+    pixels: PixelLimits = UNLIMITED,
+) -> Guard:
     """Open the guard of a run. `model`, `adapter`: their current paths, if they have moved.
+
+    `pixels`: least and most pixels of a resized image; zeros are those of the scan.
 
     Raises: NothingDetected if the run has no detection; guard.NoMode if the detection found no poisoning;
     AnotherModel if `model` or `adapter` is not the scanned one.
@@ -70,7 +78,7 @@ def open_guard(run_path: Path, model: str | None = None, adapter: str | None = N
     run = runs.Run.open(run_path)
     detection, table = guard_detection(run), run.table()
     judge = by_answers(table, detection) if detection.method == DEFAULT else _by_entropy(table, detection)
-    return Guard(load_scanned(run, model, adapter, device), detection, judge)
+    return Guard(load_scanned(run, model, adapter, device, pixels), detection, judge)
 
 
 def by_answers(table: ScanTable, detection: Detection) -> Judge:

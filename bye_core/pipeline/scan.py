@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from bye_core import runs
 from bye_core.data import DataSet, sample_fault
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, RunError
-from bye_core.model_protocol import VisionLanguageModel
+from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.check import ready, scanned_path
 from bye_core.records import AttentionRows, Fault, Progress, Sample
-from bye_core.train.settings import training_facts
+from bye_core.train.settings import trained_pixels, training_facts
 
 # Samples a forward pass: enough to fill two CPU cores or a large GPU. A batch that does not fit is halved (ours).
 BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
@@ -28,6 +28,8 @@ class ScanSettings:
     answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
              one more forward pass, and another one with an adapter
     tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
+    pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
+             adapter was trained
     """
 
     batch: int = 0
@@ -35,6 +37,7 @@ class ScanSettings:
     dtype: str = "auto"
     answers: bool = False
     tuned_on_this_data: bool = False
+    pixels: PixelLimits = UNLIMITED
 
 
 class NothingScanned(RunError):
@@ -63,7 +66,10 @@ def scan(
 
     settings = settings or ScanSettings()
     dataset = ready(data, reading)
-    loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype)
+    if runs.is_run(run_path):
+        settings = replace(settings, pixels=settings.pixels.or_else(runs.Run.open(run_path).settings.pixels))
+    settings = replace(settings, pixels=settings.pixels.or_else(adapter_pixels(adapter)))
+    loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype, pixels=settings.pixels)
     own = _run_settings(loaded, dataset, adapter, settings, run_path, reading)
     run = runs.Run.prepare(run_path, own, dataset.samples)
     run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
@@ -185,7 +191,15 @@ def _run_settings(
         tuning=training_facts(local_folder(adapter)) if adapter else None,
         tuned_on_this_data=settings.tuned_on_this_data,
         more=_more(reading, model=loaded.identity["model"], adapter=adapter, data=dataset.path),
+        **asdict(settings.pixels),
     )
+
+
+def adapter_pixels(adapter: str | Path | None) -> PixelLimits:
+    """Return the pixel limits with which an adapter was trained; zeros without an adapter or without its card."""
+    from bye_core.models.files import local_folder
+
+    return trained_pixels(local_folder(adapter)) if adapter else UNLIMITED
 
 
 def _more(reading: ReadingOptions, **paths: str | Path | None) -> dict[str, Any]:
@@ -199,17 +213,25 @@ class AnotherModel(RunError):
 
 
 def load_scanned(
-    run: runs.Run, model: str | None = None, adapter: str | None = None, device: str = "auto"
+    run: runs.Run,
+    model: str | None = None,
+    adapter: str | None = None,
+    device: str = "auto",
+    pixels: PixelLimits = UNLIMITED,
 ) -> VisionLanguageModel:
     """Load the scanned model. `model`, `adapter`: their current paths, if they have moved.
+
+    `pixels`: other pixel limits than those of the scan.
 
     Raises: AnotherModel if the model or adapter is not the scanned one.
     """
     from bye_core.models.loading import load_model
 
-    settings = run.settings
+    settings, pixels = run.settings, pixels.or_else(run.settings.pixels)
     adapter = adapter or (scanned_path(settings, "adapter") if settings.adapter_digest else None)
-    loaded = load_model(model or scanned_path(settings, "model"), adapter, device=device, dtype=settings.dtype)
+    loaded = load_model(
+        model or scanned_path(settings, "model"), adapter, device=device, dtype=settings.dtype, pixels=pixels
+    )
     for part, given in (("model", model), ("adapter", adapter)):
         if loaded.identity[f"{part}_digest"] != getattr(settings, f"{part}_digest"):
             raise AnotherModel(part=part, given=given or settings.model, path=getattr(settings, part))

@@ -11,6 +11,7 @@ from typing import Any
 
 from bye_core import __version__
 from bye_core.errors import quoted
+from bye_core.model_protocol import PixelLimits
 
 # Settings that change the results of a scan. Batch size, precision and device change only the last digits.
 # Folder names are not compared: a model in another folder has the same digest.
@@ -23,6 +24,8 @@ RESULT_SETTINGS = (
     "dtype",
     "device",
     "answers",
+    "min_pixels",
+    "max_pixels",
 )
 
 PACKAGES = ("torch", "transformers", "peft", "numpy", "safetensors")
@@ -53,6 +56,7 @@ class RunSettings:
     answers  whether the scan also reads the likelihoods of the samples' answers
     created  UTC, ISO 8601; filled in by Run.create
     tuning   facts from the adapter's finetune.json; None if there is none, or if an earlier version scanned
+    min_pixels, max_pixels  least and most pixels of a resized image; 0 for the setting of the model's processor
     tuned_on_this_data  whether the user said that the model was fine-tuned on this data set
     more     how the data set was read, as far as the caller said it; and, if paths were relative, the `folder` that
              they were relative to and their names (`relative`)
@@ -75,6 +79,12 @@ class RunSettings:
     tuning: Mapping[str, Any] | None = None
     tuned_on_this_data: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
+    min_pixels: int = 0
+    max_pixels: int = 0
+
+    @property
+    def pixels(self) -> PixelLimits:
+        return PixelLimits(self.min_pixels, self.max_pixels)
 
     def completed(self) -> RunSettings:
         """Return the settings with the paths of the scan's folder, for a process that works in another folder."""

@@ -24,7 +24,7 @@ from bye_core.train.collate import Collator
 from bye_core.train.errors import NotSaved, OutOfMemory
 from bye_core.train.progress import PROGRESS, ProgressLog
 from bye_core.train.sampler import SampleList
-from bye_core.train.settings import CARD, MACHINE, BadFinetuneSetting, FinetuneSettings
+from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings, learned_settings
 from bye_core.train.trainer import CheckpointCallback, ResumableTrainer
 
 LOGGED_STEPS = 5
@@ -136,9 +136,8 @@ def loss_curve(history: Sequence[Mapping[str, Any]]) -> list[float]:
 
 def _identity(facts: dict[str, Any], settings: FinetuneSettings) -> dict[str, Any]:
     """Return what identifies a training: its model, its data set and the settings that decide what is learned."""
-    learned = {name: value for name, value in asdict(settings).items() if name not in MACHINE}
     model = facts["model"]["model_digest"]
-    return {"model": model, "data set": facts["data_digest"], "samples": facts["samples"], **learned}
+    return {"model": model, "data set": facts["data_digest"], "samples": facts["samples"], **learned_settings(settings)}
 
 
 def _begin(out: Path, training: dict[str, Any], arguments: TrainingArguments) -> tuple[Path | None, dict[str, Any]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from bye_core.errors import SettingError
+from bye_core.model_protocol import UNLIMITED, PixelLimits
 
 CARD = "finetune.json"
 TRAINING = ("data_digest", "samples", "steps", "loss", "losses")  # what a run keeps of the card
@@ -41,6 +42,7 @@ class FinetuneSettings:
     save_steps       number of steps between two checkpoints; 0 saves none by steps
     save_seconds     number of seconds between two checkpoints; 0 saves none by time
     device, dtype    device and data type of the training; "auto" chooses by the machine
+    min_pixels, max_pixels   least and most pixels of a resized image; 0 keeps the setting of the model's processor
     """
 
     epochs: float = 3.0
@@ -62,15 +64,22 @@ class FinetuneSettings:
     save_seconds: float = 300.0
     device: str = "auto"
     dtype: str = "auto"
+    min_pixels: int = 0
+    max_pixels: int = 0
+
+    @property
+    def pixels(self) -> PixelLimits:
+        return PixelLimits(self.min_pixels, self.max_pixels)
 
     def __post_init__(self) -> None:
         positive = ("epochs", "batch", "micro_batch", "rate", "rank", "alpha", "clip")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise BadFinetuneSetting(name=name, value=getattr(self, name), advice="Give a number above 0.")
-        for name in ("save_steps", "save_seconds"):
+        for name in ("save_steps", "save_seconds", "min_pixels", "max_pixels"):
             if not getattr(self, name) >= 0:
-                raise BadFinetuneSetting(name=name, value=getattr(self, name), advice="Give 0 (never) or more.")
+                unset = "never" if name.startswith("save") else "unchanged"
+                raise BadFinetuneSetting(name=name, value=getattr(self, name), advice=f"Give 0 ({unset}) or more.")
         for name in ("dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadFinetuneSetting(
@@ -109,6 +118,24 @@ def training_facts(adapter: Path) -> dict[str, Any] | None:
     # Another program's finetune.json may hold anything, so only a positive, finite number counts.
     known = isinstance(epochs, int | float) and not isinstance(epochs, bool) and 0 < epochs < math.inf
     return {name: card[name] for name in TRAINING if name in card} | ({"epochs": epochs} if known else {})
+
+
+def trained_pixels(adapter: Path) -> PixelLimits:
+    """Return the pixel limits with which an adapter was trained; zeros if its card names none."""
+    try:
+        settings = json.loads((adapter / CARD).read_text(encoding="utf-8"))["settings"]
+        return PixelLimits(int(settings.get("min_pixels", 0)), int(settings.get("max_pixels", 0)))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return UNLIMITED  # the adapter was trained elsewhere
+
+
+def learned_settings(settings: FinetuneSettings) -> dict[str, Any]:
+    """Return the settings that decide what is learned, without those of the machine and without unset pixel limits.
+
+    So a training that was begun by a version without pixel limits can be resumed.
+    """
+    unset = [name for name in ("min_pixels", "max_pixels") if not getattr(settings, name)]
+    return {name: value for name, value in asdict(settings).items() if name not in (*MACHINE, *unset)}
 
 
 def settings_arguments(settings: FinetuneSettings) -> list[str]:

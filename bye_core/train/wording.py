@@ -23,6 +23,8 @@ SETTINGS = {
     "seed": "random seed of LoRA's initial weights, the order of the samples and dropout",
     "gradient_checkpointing": "compute activations twice instead of keeping them: less memory, slower",
     "save_steps": "number of steps between two checkpoints; 0: only by time",
+    "min_pixels": "least pixels of a resized image, for models with such a setting; 0: that of the model's folder",
+    "max_pixels": "most pixels of a resized image, for models with such a setting; 0: that of the model's folder",
     "save_seconds": "seconds between two checkpoints; 0: only by steps",
 }
 TORCHRUN = """train on several GPUs or machines, with the same result as on one:

@@ -25,7 +25,7 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
     settings = pipeline.FinetuneSettings(
         epochs=1.5, batch=6, micro_batch=2, rate=1e-7, rank=3, alpha=5, dropout=0.1, projector=False, vision=True,
         qlora=True, weight_decay=0.2, warmup=0.3, clip=0.4, seed=7, gradient_checkpointing=True, save_steps=9,
-        save_seconds=1.5, device="cpu", dtype="bfloat16",
+        save_seconds=1.5, device="cpu", dtype="bfloat16", min_pixels=784, max_pixels=3136,
     )  # fmt: skip
     asked = []
 

@@ -5,9 +5,10 @@ import json
 import pytest
 import transformers
 
+from bye_core.model_protocol import PixelLimits
 from bye_core.models import processors
-from bye_core.models.errors import BrokenModel, MissingPackage
-from bye_core.models.processors import load_processor, missing_package, without_video
+from bye_core.models.errors import BadPixelLimits, BrokenModel, MissingPackage, NoPixelLimits
+from bye_core.models.processors import limit_pixels, load_processor, missing_package, without_video
 from tests.models.tiny import picture, tiny_tokenizer
 
 TEMPLATE = "{% for m in messages %}{% for c in m['content'] %}{{ c.get('text', '') }}{% endfor %}{% endfor %}"
@@ -113,3 +114,20 @@ def test_a_processor_that_cannot_be_imported(processor, tmp_path, monkeypatch, m
     monkeypatch.setattr(processors, "without_video", fail)
     with pytest.raises(error):
         load_processor(tmp_path)
+
+
+def test_pixel_limits():
+    own = qwen()
+    before = dict(own.image_processor.size)
+    limit_pixels(own, PixelLimits(), "Qwen")
+    assert dict(own.image_processor.size) == before
+    whole = encode(own)["image_grid_thw"].prod()
+    limit_pixels(own, PixelLimits(max_pixels=256), "Qwen")
+    assert encode(own)["image_grid_thw"].prod() * 16 <= 256 < whole * 16
+    limit_pixels(own, PixelLimits(1024, 2048), "Qwen")
+    assert encode(own)["image_grid_thw"].prod() * 16 >= 1024
+    with pytest.raises(BadPixelLimits):
+        limit_pixels(own, PixelLimits(min_pixels=4096), "Qwen")
+    for other in (internvl(), smolvlm()):
+        with pytest.raises(NoPixelLimits):
+            limit_pixels(other, PixelLimits(max_pixels=256), "Other")

@@ -14,7 +14,19 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import hosted
 
 MAIN = ("rank", "alpha", "rate", "epochs", "batch")  # always visible
-MORE = ("micro_batch", "dropout", "weight_decay", "warmup", "clip", "seed", "device", "dtype", "save_seconds")
+MORE = (
+    "micro_batch",
+    "dropout",
+    "weight_decay",
+    "warmup",
+    "clip",
+    "seed",
+    "device",
+    "dtype",
+    "save_seconds",
+    "min_pixels",
+    "max_pixels",
+)
 SWITCHES = ("projector", "vision", "gradient_checkpointing", "qlora")
 SETTINGS = (*MAIN, *MORE, *SWITCHES)
 DEFAULTS = FinetuneSettings()
@@ -40,6 +52,8 @@ LABELS = {
     "seed": ("Seed", "of order and weights"),
     "device": ("Device", "auto, cpu, cuda, mps"),
     "dtype": ("Precision", "auto, float32, bfloat16, ..."),
+    "min_pixels": ("Least pixels", "of a resized image; 0: the model's"),
+    "max_pixels": ("Most pixels", "of a resized image; 0: the model's"),
 }
 
 

@@ -34,6 +34,8 @@ class Form:
     batch: str = AUTO
     device: str = AUTO
     dtype: str = AUTO
+    min_pixels: float | None = 0
+    max_pixels: float | None = 0
     answers: bool = True
     tuned: bool = False
 
@@ -57,6 +59,9 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
     for name in ("batch", "device", "dtype"):
         if (value := getattr(form, name)) != AUTO:
             options += [f"--{name}", value]
+    for name in ("min_pixels", "max_pixels"):
+        if value := int(getattr(form, name) or 0):
+            options += [f"--{name.replace('_', '-')}", str(value)]
     # The likelihoods are compared with those before fine-tuning, which exist only with an adapter.
     if form.answers and adapter:
         options += ["--answers"]

@@ -82,11 +82,18 @@ def _form() -> tuple[Any, ...]:
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
         device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
+        least, most = (
+            gr.Number(
+                0, label=f"{which} pixels", info="of a resized image; 0: the model's or the adapter's", precision=0,
+                minimum=0, elem_id=f"scan-{name}-pixels", min_width=160,
+            )
+            for which, name in (("Least", "min"), ("Most", "max"))
+        )  # fmt: skip
         answers = gr.Checkbox(
             True, label="Read the answers too", elem_id="scan-answers",
             info="reads their likelihood before and after fine-tuning; finds weak triggers, but needs two more passes",
         )  # fmt: skip
-    return model, adapter, name, batch, device, dtype, answers, tuned
+    return model, adapter, name, batch, device, dtype, least, most, answers, tuned
 
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
