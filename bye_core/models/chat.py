@@ -50,10 +50,15 @@ class Defuser:
 
 
 class Chat:
-    """Renders turns with the processor's chat template. Caches its output for each sequence of roles and images."""
+    """Renders turns with the processor's chat template. Caches its output for each sequence of roles and images.
 
-    def __init__(self, processor: Any, controls: Sequence[str]) -> None:
+    empty_thought  what the template may write between the role tag and an answer to generate, but leaves out before an
+                   answer in a chat. If it does, each answer gets it, as the authors advise for fine-tuning.
+    """
+
+    def __init__(self, processor: Any, controls: Sequence[str], empty_thought: str = "") -> None:
         self.template: Callable[..., str] = processor.apply_chat_template
+        self.empty_thought = empty_thought
         self.layouts: dict[tuple, str] = {}
         self.defuse = Defuser(processor.tokenizer, controls, ())
         self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
@@ -111,7 +116,24 @@ class Chat:
         numbers = [int(mark[2]) for mark in MARK.finditer(layout)]
         if numbers != list(range(count)):
             raise UnusableChatTemplate(roles=roles, reason="it leaves out, repeats or reorders texts.")
-        return layout
+        return self._with_thoughts(shape, layout)
+
+    def _with_thoughts(self, shape: tuple, layout: str) -> str:
+        """Return the template's output with the empty thought before each answer, if the template omits it there."""
+        if not self.empty_thought:
+            return layout
+        question = [{"role": "user", "content": [{"type": "text", "text": "x"}]}]
+        if not self.template(question, add_generation_prompt=True, tokenize=False).endswith(self.empty_thought):
+            return layout
+        counts = [sum(kinds) for _, kinds in shape]
+        answers = {sum(counts[:n]) for n, (role, _) in enumerate(shape) if role == "assistant" and counts[n]}
+
+        def mark_of_answer(match: re.Match[str]) -> str:
+            before = layout[: match.start()]
+            missing = int(match[2]) in answers and not before.endswith(self.empty_thought)
+            return self.empty_thought + match[0] if missing else match[0]
+
+        return MARK.sub(mark_of_answer, layout)
 
     def _role_tags(self) -> set[str]:
         """Return the role tags that are ordinary text in this template, such as USER: and ASSISTANT:."""

@@ -9,6 +9,7 @@ from bye_core.models.families.base import Family
 # The registry: one module a family.
 MODULES = (
     "gemma3",
+    "gemma4",
     "glm4v",
     "idefics3",
     "internvl",

@@ -67,6 +67,8 @@ class Family(ABC):
     layout_tokens: ClassVar[tuple[str, ...]] = ()
     # Chat template of the family if its checkpoints have none; it replaces a checkpoint's own.
     template: ClassVar[str | None] = None
+    # See Chat.
+    empty_thought: ClassVar[str] = ""
     # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: ClassVar[bool] = False
 
@@ -80,7 +82,7 @@ class Family(ABC):
         self.image_token_id: int = config.image_token_id
         layout_ids = processor.tokenizer.convert_tokens_to_ids(list(self.layout_tokens))
         self.expansion_ids = np.array([self.image_token_id, *layout_ids])
-        self.conversation = Chat(processor, [self.image_token, *self.layout_tokens])
+        self.conversation = Chat(processor, [self.image_token, *self.layout_tokens], self.empty_thought)
 
     def prepare(self) -> None:  # noqa: B027 - optional: most families have nothing to fill in
         """Copy settings that the processor of an old checkpoint lacks from the model's config."""

@@ -74,6 +74,7 @@ TINY = (
         # The keys of cross attention. The picture of 26 x 22 pixels fills 2 x 2 tiles.
         groups=(("I", 4 * PER_TILE),),
         layers=(1, 3),
+        learned=("it is red<|eot_id|>", "how many dogs<|eot_id|>"),
         grids={
             "wide": [(4, 4, 1), (4, 4, 18), (4, 4, 35)],  # three tiles of 16 x 16; the picture ends after 46 x 16
             "tall": [(4, 4, 1), (4, 4, 18), (4, 4, 35)],
