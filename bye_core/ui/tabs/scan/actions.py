@@ -74,9 +74,9 @@ class Parts(events.Parts):
 
 
 def read_form(values: tuple[Any, ...]) -> scan_job.Form:
-    texts, (least, most, answers, tuned) = values[:-4], values[-4:]
-    texts = tuple(str(value or "").strip() for value in texts)
-    return scan_job.Form(*texts, least, most, bool(answers), bool(tuned))
+    model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-4])
+    least, most, answers, tuned = values[-4:]
+    return scan_job.Form(model, adapter, name, batch, device, dtype, least, most, bool(answers), bool(tuned))
 
 
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
