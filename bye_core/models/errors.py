@@ -75,6 +75,16 @@ class BadPixelLimits(SettingError):
     remedy = "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second."
 
 
+class UnreadableArchitecture(ModelError):
+    problem = "Models of type {model_type} are not supported: {reason}"
+    remedy = "Use a model that receives images as tokens among its text, such as one of these types: {supported}."
+
+
+class UnknownParts(ModelError):
+    problem = "The {part} of a model of type {model_type} were not found in its modules."
+    remedy = "Report this model type: it needs a description of its own in bye_core/models/families."
+
+
 class ForeignCode(ModelError):
     problem = "The adapter at {path} asks to import code: its adapter_config.json sets {field}."
     remedy = 'Save it as a plain LoRA: task_type="CAUSAL_LM", {field} = null.'
@@ -96,7 +106,7 @@ class UnusableChatTemplate(ModelError):
 
 
 class MissingPackage(ModelError):
-    problem = "The processor of {path} needs the package {package}, which is not installed."
+    problem = "The processor or the model of {path} needs the package {package}, which is not installed."
     remedy = "Install it: pip install {package}"
 
 

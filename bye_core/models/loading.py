@@ -33,8 +33,9 @@ from bye_core.models.errors import (
     UnknownDtype,
     UnsupportedFamily,
 )
-from bye_core.models.families import FAMILIES
+from bye_core.models.families import FAMILIES, family_class
 from bye_core.models.families.base import Family
+from bye_core.models.families.generic import check_architecture
 from bye_core.models.files import (
     ADAPTER_CONFIG,
     ADAPTER_HASHED,
@@ -112,9 +113,10 @@ def load_model(
     adapter_folder = local_folder(adapter) if adapter is not None else None
     base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
     adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
-    quantization = nf4(number_type, FAMILIES[config.model_type]) if four_bit else None
     processor = load_processor(folder, config)
-    limit_pixels(processor, pixels, FAMILIES[config.model_type].name)
+    family = family_class(config.model_type)(processor, config)
+    limit_pixels(processor, pixels, family.name)
+    quantization = nf4(number_type, family) if four_bit else None
     network = load_weights(folder, number_type, quantization, target)
     if adapter_folder:
         network = add_adapter(network, adapter_folder, adapter_config)
@@ -135,7 +137,7 @@ def load_model(
         "adapter_digest": combined(files["adapter"]) if adapter_folder else None,
         "versions": {m.__name__: m.__version__ for m in (torch, transformers, peft)},
     }
-    family = FAMILIES[config.model_type](processor, config)
+    family.attach(network)
     return LoadedModel(network, processor, family, target, number_type, identity)
 
 
@@ -180,8 +182,11 @@ def read_config(folder: Path) -> Any:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         model_type = raw.get("model_type")
-        if model_type in FAMILIES:
-            return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if model_type in FAMILIES or model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            if model_type not in FAMILIES:
+                check_architecture(config, supported)
+            return config
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenModel(path=folder, reason=error) from error
     if model_type in ORIGINAL:
@@ -192,7 +197,7 @@ def read_config(folder: Path) -> Any:
     raise UnsupportedFamily(model_type=model_type, supported=supported)
 
 
-def nf4(dtype: torch.dtype, family: type[Family]) -> BitsAndBytesConfig:
+def nf4(dtype: torch.dtype, family: Family | type[Family]) -> BitsAndBytesConfig:
     """Return the settings for 4-bit NormalFloat weights with double quantisation; computation uses `dtype`.
 
     Source: QLoRA, Dettmers et al. 2023, section 3. Tower, projector and output head are not quantised: they are small,

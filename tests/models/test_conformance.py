@@ -4,7 +4,6 @@ Finds the tiny model of each registered family by itself (tests/models/tiny.py).
 """
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,8 +149,7 @@ def test_what_fine_tuning_learns(tiny, loaded):
     """Answers with their ends, token by token; no padding, no image token, no thought that the template adds."""
     if tiny.learned is None:
         pytest.skip("no expectation")
-    talk = replace(TALK, turns=TALK.turns[: 2 * len(tiny.learned)])
-    batch = Collator(loaded.family, lambda one: [picture(4)])([talk, sample("a", "?")])
+    batch = Collator(loaded.family, lambda one: [picture(4)])([TALK, sample("a", "?")])
     assert learned_texts(loaded.processor.tokenizer, batch["labels"][0]) == list(tiny.learned)
     assert (batch["labels"][batch["attention_mask"] == 0] == -100).all()
     real = batch["labels"] != -100
@@ -248,7 +246,8 @@ def test_a_painted_cell_lies_under_the_token_that_changes_most(tiny, loaded, sha
     features = (tiny.features or image_features)(loaded, inputs)  # [B, V, D]
     changes = np.linalg.norm(features[1:] - features[0], axis=-1)  # [painted, V]
     for (grid, cell), box, change in zip(painted, boxes, changes, strict=True):
-        assert cell_of_most_change(change, grid) == cell
+        found = cell_of_most_change(change, grid)
+        assert max(abs(one - other) for one, other in zip(found, cell, strict=True)) <= tiny.near
         for other in grids:
             # A thumbnail and a tile show the same place: each points at it with the cell that changes most.
             whole = tuple(edge * side for edge, side in zip(other.box, size * 2, strict=True))
@@ -265,7 +264,7 @@ def test_each_picture_has_its_own_tokens(tiny, loaded):
     _, grids = loaded.family.token_groups(before, 0, one, [first, second])
     features = [(tiny.features or image_features)(loaded, inputs)[0] for inputs in (before, after)]
     changed = np.abs(features[1] - features[0]).max(axis=-1) > 1e-4
-    assert {grid.image for grid in grids} == {0, 1}
+    assert {grid.image for grid in grids} == ({0, 1} if tiny.grids["square"] else set())
     for grid in grids:
         own = changed[token_numbers(grid)]
         assert own.all() if grid.image else not own.any()

@@ -67,14 +67,15 @@ class TinyModel:
     groups     the runs of the prompt of `question_sample()`: (S system, L layout, I image, Q question; text of the
                tokens, or their number for I); texts are stripped
     layers     the layers in which the first answer token sees the image
-    learned    what fine-tuning on `tests.models.tiny.TALK` learns, one text an answer, stripped; a single text if the
-               format ends with the first answer; None: not checked
-    grids      by shape (wide, tall, square): (rows, columns, start) of each grid of one picture of that shape
+    learned    the stretches of tokens that fine-tuning on `tests.models.tiny.TALK` learns, stripped; None: not checked
+    grids      by shape (wide, tall, square): (rows, columns, start) of each grid of one picture of that shape; none if
+               no grid can be known
     shapes     (width, height) of the pictures; not square, so that both axes are checked
     images     whether a prompt may hold two pictures
     system     whether the chat template takes a system message
     options    options of `config` in the conformance test, for families whose default config has no heads in groups
     grouped    whether the decoder's heads share keys then
+    near       how many cells beside a painted cell the most changed token may lie: a convolution mixes neighbours
     plain      the implementation to compare logits with: "eager" if the decoder caps its scores, which sdpa does not do
     features   features(loaded, inputs) -> [B, V, D], what the model sees at each image token of each sample; None: the
                embeddings that the language model receives at the image tokens
@@ -93,6 +94,7 @@ class TinyModel:
     system: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     grouped: bool = True
+    near: int = 0
     plain: str = "sdpa"
     features: Callable[[Any, Any], np.ndarray] | None = None
 
@@ -110,7 +112,7 @@ class TinyModel:
 def tiny_models() -> dict[str, TinyModel]:
     """Return the tiny models of all families by name."""
     folder = Path(__file__).parent / "families"
-    tested = [module for module in MODULES if (folder / f"{module}.py").is_file()]
+    tested = [module for module in (*MODULES, "generic") if (folder / f"{module}.py").is_file()]
     found = [tiny for module in tested for tiny in import_module(f"tests.models.families.{module}").TINY]
     return {tiny.name: tiny for tiny in found}
 

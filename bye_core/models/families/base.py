@@ -6,7 +6,7 @@ Loads no torch, so that data checks can read the markers that each family declar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,19 +50,19 @@ class Family(ABC):
     some layers attend to image tokens (cross attention), the subclass overrides `layers`.
     """
 
-    name: ClassVar[str]
+    name: str
     # Values of `model_type` in config.json.
     model_types: ClassVar[tuple[str, ...]]
     # Strings in place of images, and patterns of role tags and control tokens, in this family's chat templates. Data
     # checks warn about texts that hold one.
     image_markers: ClassVar[tuple[str, ...]] = ()
     chat_markers: ClassVar[tuple[str, ...]] = ()
-    # Full names of modules.
-    language_model_name: ClassVar[str]
-    projector_name: ClassVar[str]
-    more_projector_names: ClassVar[tuple[str, ...]] = ()
-    tower_name: ClassVar[str]
-    head_name: ClassVar[str]
+    # Full names of modules. They are facts of the family, or of one model if its family is the generic one.
+    language_model_name: str
+    projector_name: str
+    more_projector_names: tuple[str, ...] = ()
+    tower_name: str
+    head_name: str
     # Texts other than the image token that the processor adds to the prompt for an image.
     layout_tokens: ClassVar[tuple[str, ...]] = ()
     # Chat template of the family if its checkpoints have none; it replaces a checkpoint's own.
@@ -70,7 +70,7 @@ class Family(ABC):
     # See Chat.
     empty_thought: ClassVar[str] = ""
     # Whether the processor takes one list of all images instead of one list per sample.
-    flat_images: ClassVar[bool] = False
+    flat_images: bool = False
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
@@ -94,6 +94,14 @@ class Family(ABC):
         `tokens` is the number of image tokens of the sample. `sizes` holds the (width, height) of each image in prompt
         order; Grid.image is an index into `sizes`.
         """
+
+    def attach(self, model: torch.nn.Module) -> None:  # noqa: B027 - optional: most families need no weights
+        """Receive the loaded model, which a family may need to measure something."""
+
+    @property
+    def processor_options(self) -> Mapping[str, Any]:
+        """More options of each call of the processor."""
+        return {}
 
     def replacement(self, size: tuple[int, int]) -> str | None:
         """Return the text that the processor writes in place of the marker of an image of `size` (width, height).
@@ -169,6 +177,7 @@ class Family(ABC):
             padding_side=padding_side,
             add_special_tokens=self.adds_special_tokens(texts[0]),
             return_tensors="pt",
+            **self.processor_options,
         )
         return inputs
 
