@@ -309,6 +309,7 @@ class Family(ABC):
         attention and projector are adapted. Raises: NoSuchModule if the model lacks one of these parts.
         """
         from torch.nn import Linear
+        from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
         modules = dict(model.named_modules())
         projectors = (self.projector_name, *self.more_projector_names)
@@ -323,7 +324,8 @@ class Family(ABC):
         return [
             name
             for name, module in modules.items()
-            if isinstance(module, Linear)
+            # torch's MultiheadAttention reads the weights of its output layer and never calls it.
+            if isinstance(module, Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
             if f"{name}.".startswith(prefixes) and not f"{name}.".startswith(excluded)
             if not name.endswith(frozen)
         ]

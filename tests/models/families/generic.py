@@ -19,8 +19,6 @@ from transformers.models.deepseek_vl_hybrid.image_processing_pil_deepseek_vl_hyb
 )
 from transformers.models.got_ocr2 import GotOcr2Processor
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
-from transformers.models.hunyuan_vl import HunYuanVLProcessor
-from transformers.models.hunyuan_vl.image_processing_pil_hunyuan_vl import HunYuanVLImageProcessorPil
 from transformers.models.idefics2 import Idefics2Processor
 from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
 from transformers.models.janus import JanusProcessor
@@ -182,16 +180,6 @@ def qianfan_ocr() -> QianfanOCRProcessor:
     return QianfanOCRProcessor(images, tokens, image_seq_length=9, chat_template=template("<image>"))
 
 
-def hunyuan_vl() -> HunYuanVLProcessor:
-    images = HunYuanVLImageProcessorPil(size={"shortest_edge": 256, "longest_edge": 1600}, patch_size=4, merge_size=2)
-    tokens = tokenizer(
-        "<image>", "<image_start>", "<image_end>",
-        image_token="<image>", image_start_token="<image_start>", image_end_token="<image_end>",
-    )  # fmt: skip
-    marker = "<image_start><image><image_end>"
-    return HunYuanVLProcessor(images, tokens, chat_template=template(marker))
-
-
 SIGLIP = {"model_type": "siglip_vision_model", "patch_size": 4, "vision_use_head": False}
 SAM = {
     "patch_size": 4, "output_channels": 16, "window_size": 4, "global_attn_indexes": [], "mlp_dim": 48,
@@ -221,7 +209,7 @@ def tiny(
 
     `image`: what its prompt holds for an image of 26 x 22 pixels: layout tokens, and numbers of image tokens.
     """
-    model_type = processor.__name__.replace("blip_2", "blip-2")
+    model_type = processor.__name__
     before, *others = image if isinstance(image[0], str) else ("", *image)
     runs = [("S", f"<s><turn>system\nbe kind</turn>\n<turn>user\n{before}".strip())]
     runs += [("I", part) if isinstance(part, int) else ("S", part) for part in others]
@@ -304,15 +292,6 @@ TINY = (
     tiny(
         qianfan_ocr, {"image_size": 24, "patch_size": 4, "layer_scale_init_value": 1.0}, QWEN3, ["<img>", 9, "</img>"],
         LAST, {"image_seq_length": 9},
-    ),
-    tiny(
-        hunyuan_vl, {
-            "patch_size": 4, "out_hidden_size": 32, "text_hidden_size": 32, "max_image_size": 64, "min_image_size": 16,
-        },
-        {"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 1, 1], "rope_theta": 10000.0}},
-        ["<image_start>", 14, "<image_end>"],
-        {"wide": [(3, 7, 1)], "tall": [(7, 3, 1)], "square": [(5, 5, 1)]},
-        {"image_start_token_id": 4, "image_end_token_id": 5},
     ),
     tiny(
         aria, {"model_type": "idefics3_vision", "image_size": 980, "patch_size": 140},
