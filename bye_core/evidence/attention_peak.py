@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import scipy
 
-from bye_core.grids import cell_box, image_shares, on_grid
+from bye_core.grids import cell_box, image_shares, on_grid, rasters
 from bye_core.records import AttentionRows, Grid
 
 # A part of an image: (left, top, right, bottom) as fractions of its width and height.
@@ -28,9 +28,9 @@ WIDEST = 1 / 3
 class AttentionPeak:
     """The attention peak of one sample in `layer`.
 
-    grid    number of the grid of the sample in which the peak cell is
-    row     row of the peak cell in this grid
-    column  column of the peak cell in this grid
+    grid    number of the raster of the sample (see bye_core.grids) in which the peak cell is
+    row     row of the peak cell in this raster
+    column  column of the peak cell in this raster
     share   attention on the peak cell, 0..1 of the attention on the image tokens
     image   number of the image that shows the cell
     cell    the cell as a part of this image; it may lie on padding, beyond 0..1
@@ -120,14 +120,15 @@ def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
     shares = image_shares(rows.rows)[[layer]]
     if not rows.grids or not np.isfinite(shares).all():
         return None
-    cells = [on_grid(shares, grid)[0] for grid in rows.grids]
+    parts = rasters(rows.grids)
+    cells = [on_grid(shares, part)[0] for part in parts]
     best = int(np.argmax([own.max() for own in cells]))
-    grid, own = rows.grids[best], cells[best]
+    raster, own = parts[best], cells[best]
     row, column = (int(place) for place in np.unravel_index(own.argmax(), own.shape))
     spot = _spot(own, row, column)
-    edges = cell_box(grid, *spot[:2], 1, 1)[:2] + cell_box(grid, *spot[2:], 1, 1)[2:]
-    cell = cell_box(grid, row, column, 1, 1)
-    return AttentionPeak(layer, best, grid.image, row, column, float(own[row, column]), cell, _inside(edges))
+    edges = cell_box(raster, *spot[:2], 1, 1)[:2] + cell_box(raster, *spot[2:], 1, 1)[2:]
+    cell = cell_box(raster, row, column, 1, 1)
+    return AttentionPeak(layer, best, raster.image, row, column, float(own[row, column]), cell, _inside(edges))
 
 
 def _spot(cells: np.ndarray, row: int, column: int) -> tuple[int, int, int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bye_core.evidence.attention_peak import AttentionPeak, Box, on_image
-from bye_core.grids import image_shares
+from bye_core.grids import image_shares, main_raster
 from bye_core.records import AttentionRows, Grid
 
 # Largest number of rows or columns of a raster on which maps of different grids are compared (ours).
@@ -68,10 +68,9 @@ class Consensus:
 def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
     """Return (rows, columns) of the raster for the maps of these samples.
 
-    It is the coarsest grid of the samples, with at most FINEST rows and columns.
+    It is the coarsest of the samples' main rasters, with at most FINEST rows and columns.
     """
-    first = [own[0] for own in grids if own]
-    sizes = [(grid.rows, grid.columns) for grid in first] or [(1, 1)]
+    sizes = [(main.rows, main.columns) for own in grids if (main := main_raster(own))] or [(1, 1)]
     return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
 
 

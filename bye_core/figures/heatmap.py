@@ -13,7 +13,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from bye_core.figures.theme import SCALE
-from bye_core.grids import image_shares, on_grid
+from bye_core.grids import Raster, image_shares, on_grid, rasters
 from bye_core.records import AttentionRows, Grid
 
 # Shares are sent as whole numbers of millionths, which take half the space of decimals.
@@ -25,16 +25,16 @@ MISSING, LEVELS = 0, 128
 
 
 def layer_strip(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[np.ndarray]]:
-    """Return, for every layer of `AttentionRows.rows` [L, V], one image [rows, columns] per grid: floats 0..1 or NaN.
+    """Return, for every layer of `AttentionRows.rows` [L, V], one image [rows, columns] per raster: floats 0..1 or NaN.
 
-    normalise  "layer": each layer's largest share, over all grids, becomes 1, to show where every layer looks;
+    normalise  "layer": each layer's largest share, over all rasters, becomes 1, to show where every layer looks;
                "sample": the largest share of all layers becomes 1, to show which layers collapse
     """
     shares = image_shares(rows)
     known = np.where(np.isfinite(shares), shares, 0.0)
     peak = known.max(axis=1, keepdims=True) if normalise == "layer" else np.full((len(shares), 1), known.max(initial=0))
     scaled = shares / np.where(peak > 0, peak, 1)
-    cut = [on_grid(scaled, grid) for grid in grids]
+    cut = [on_grid(scaled, raster) for raster in rasters(grids)]
     return [[part[layer] for part in cut] for layer in range(len(scaled))]
 
 
@@ -64,7 +64,7 @@ def png_uri(image: np.ndarray, scale: str = SCALE) -> str:
 
 
 def strip_uris(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer") -> list[list[str]]:
-    """Return the images of `layer_strip` as PNG data URIs: one list per layer, one entry per grid."""
+    """Return the images of `layer_strip` as PNG data URIs: one list per layer, one entry per raster."""
     return [[png_uri(image) for image in layer] for layer in layer_strip(rows, grids, normalise)]
 
 
@@ -79,49 +79,50 @@ def overlay_payload(rows: AttentionRows) -> dict[str, Any]:
 
     id, layers        the sample and L
     unit              the value of one step of `values`: 1e-6
-    grids             one entry for each grid of the sample, in order:
-      image, rows, columns, box   as in records.Grid
+    grids             one entry for each raster of the sample (see bye_core.grids), in order:
+      image, rows, columns, box, overview   as in records.Grid
       values [L]      rows * columns whole numbers, row-major; times `unit` the share of the image attention (BYE,
                       Eq. 4, divided by the sum over all V image tokens); null where a layer is undefined
-      peak [L]        {"row", "column", "share"} of the cell with the largest share in this grid, or null
-      mass [L]        share of ALL attention that falls on this grid, 0..1, or null
-    mean              the same `values`, `peak` and `mass` for the mean over the layers, one entry a grid
+      peak [L]        {"row", "column", "share"} of the cell with the largest share in this raster, or null
+      mass [L]        share of ALL attention that falls on this raster, 0..1, or null
+    mean              the same `values`, `peak` and `mass` for the mean over the layers, one entry a raster
     """
     raw = np.asarray(rows.rows, np.float64)
     shares = image_shares(raw)
     known = np.isfinite(shares).all(axis=1)
+    own = rasters(rows.grids)
     return {
         "id": rows.id,
         "layers": len(raw),
         "unit": UNIT,
         "grids": [
             {
-                "image": grid.image,
-                "rows": grid.rows,
-                "columns": grid.columns,
-                "box": [float(edge) for edge in grid.box],
-                **_layers(on_grid(shares, grid), on_grid(raw, grid)),
+                "image": raster.image,
+                "rows": raster.rows,
+                "columns": raster.columns,
+                "box": [float(edge) for edge in raster.box],
+                "overview": raster.overview,
+                **_layers(on_grid(shares, raster), on_grid(raw, raster)),
             }
-            for grid in rows.grids
+            for raster in own
         ],
         "mean": [
-            {name: column[0] for name, column in _layers(*_means(shares, raw, known, grid)).items()}
-            for grid in rows.grids
+            {name: column[0] for name, column in _layers(*_means(shares, raw, known, raster)).items()} for raster in own
         ],
     }
 
 
-def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, raster: Raster) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of (`shares`, `raw`) over the defined layers, each [1, rows, columns]; NaN if there are none."""
-    undefined = np.full((1, grid.rows, grid.columns), np.nan)
+    undefined = np.full((1, raster.rows, raster.columns), np.nan)
     if not known.any():
         return undefined, undefined
-    share, mass = (on_grid(array[known].mean(axis=0, keepdims=True), grid) for array in (shares, raw))
+    share, mass = (on_grid(array[known].mean(axis=0, keepdims=True), raster) for array in (shares, raw))
     return share, mass
 
 
 def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:
-    """Return `values`, `peak` and `mass` (see overlay_payload) of L layers on one grid; arrays: [L, rows, columns]."""
+    """Return `values`, `peak` and `mass` (see overlay_payload) of L layers on one raster; arrays: [L, rows, columns]."""
     parts: dict[str, list[Any]] = {"values": [], "peak": [], "mass": []}
     for share, attention in zip(shares, raw, strict=True):
         if not np.isfinite(share).all():

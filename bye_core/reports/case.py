@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bye_core.evidence import Gallery
-from bye_core.grids import image_shares, on_grid
+from bye_core.grids import image_shares, on_grid, rasters
 from bye_core.records import NORMALISED, UNIT_NAMES, AttentionRows, Decision, Detection, Sample, ScanTable
 
 VERSION = 1  # of report.json
@@ -100,7 +100,7 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
     ordinary = np.array([id not in flagged for id in case.table.ids])
     usual = np.median(entropies[ordinary & np.isfinite(entropies)]) if ordinary.any() else np.nan
     shares = np.nan_to_num(image_shares(rows.rows)[wanted]).mean(axis=0, keepdims=True)
-    cells = [on_grid(shares, grid)[0] for grid in rows.grids]
+    cells = [on_grid(shares, raster)[0] for raster in rasters(rows.grids)]
     best = int(np.argmax([cell.max() for cell in cells]))
     row, column = np.unravel_index(cells[best].argmax(), cells[best].shape)
     unit = case.detection.entropy_unit

@@ -11,8 +11,7 @@ from PIL import Image
 
 from bye_core.evidence import CausalOutcome
 from bye_core.figures import png_uri
-from bye_core.grids import image_shares, on_grid
-from bye_core.records import Grid
+from bye_core.grids import Raster, image_shares, on_grid, rasters
 from bye_core.reports.case import Case, Exhibit, most_separated_layer, reason
 from bye_core.text import clip
 
@@ -42,14 +41,14 @@ def _cause(case: Case, id: str) -> str:
 
 
 def _images(exhibit: Exhibit, number: int, layer: int | None) -> str:
-    """Return the image of grid `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
+    """Return the image of raster `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
     if not exhibit.images:
         return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
-    grid = exhibit.rows.grids[number]
-    uri, (width, height) = scaled_uri(exhibit.images[grid.image])
+    raster = rasters(exhibit.rows.grids)[number]
+    uri, (width, height) = scaled_uri(exhibit.images[raster.image])
     shares = image_shares(exhibit.rows.rows)
     shares = np.nan_to_num(shares).mean(axis=0, keepdims=True) if layer is None else shares[[layer]]
-    heat = heat_image(on_grid(shares, grid)[0], grid)
+    heat = heat_image(on_grid(shares, raster)[0], raster)
     frame = f"<div class='frame' style='aspect-ratio:{width}/{height}'><img src='{uri}' alt=''>"
     return f"{frame}</div>{frame}{heat}</div>"
 
@@ -63,9 +62,9 @@ def scaled_uri(image: Image.Image) -> tuple[str, tuple[int, int]]:
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii"), small.size
 
 
-def heat_image(cells: np.ndarray, grid: Grid) -> str:
-    """Return the heatmap of shares [rows, columns] as an image, placed where the grid is on the image."""
-    left, top, right, bottom = grid.box
+def heat_image(cells: np.ndarray, raster: Raster) -> str:
+    """Return the heatmap of shares [rows, columns] as an image, placed where the raster is on the image."""
+    left, top, right, bottom = raster.box
     peak = np.nanmax(cells, initial=0.0)
     place = f"left:{100 * left:.3f}%;top:{100 * top:.3f}%;width:{100 * (right - left):.3f}%;"
     return (

@@ -1,7 +1,7 @@
 // Shows the images of one sample with its attention as heatmaps: one figure per image, one colour scale for all.
 
 import { h, percent } from './dom.js';
-import { cellAt, cellImage, cellName, paintHeat, paintMarks, peakOf, scaleTop, sharesOf } from './heatmap.js';
+import { cellAt, cellImage, cellName, paintHeat, paintMarks, peakOf, scaleTop, sharesOf, viewOf } from './heatmap.js';
 import { wordsOf } from './requests.js';
 
 export class Viewer {
@@ -11,6 +11,7 @@ export class Viewer {
     this.name = name;
     this.report = report || (() => {});
     this.layers = [];
+    this.view = 'tiles';
     this.figures = [];
     this.sample = null;
     this.observer = new ResizeObserver(() => this.paint());
@@ -65,28 +66,33 @@ export class Viewer {
   }
 
   grids(number) {
-    return this.sample?.heat ? this.sample.heat.grids.filter((grid) => grid.image === number) : [];
+    return this.sample?.heat ? viewOf(this.sample.heat, this.view).filter((grid) => grid.image === number) : [];
   }
 
-  // Returns the shares of every grid for the chosen layers (`maps`), and the cell with the largest share (`top`).
+  // Returns the shares of every shown grid for the chosen layers (`maps`), and the cell with the largest share (`top`).
   measure() {
     const heat = this.sample?.heat;
     const maps = [];
     let top = null;
     if (heat) {
-      heat.grids.forEach((grid, g) => {
-        const shares = sharesOf(heat, g, this.layers);
-        if (!shares) return;
+      for (const grid of viewOf(heat, this.view)) {
+        const shares = sharesOf(heat, grid, this.layers);
+        if (!shares) continue;
         const peak = { ...peakOf(grid, shares), grid };
         maps.push({ grid, shares });
         if (!top || peak.share > top.share) top = peak;
-      });
+      }
     }
     return { maps, top };
   }
 
   setLayers(layers) {
     this.layers = layers;
+    this.paint();
+  }
+
+  setView(view) {
+    this.view = view;
     this.paint();
   }
 
@@ -129,6 +135,7 @@ export class Strip {
   constructor(holder, choose) {
     this.holder = holder;
     this.choose = choose;
+    this.view = 'tiles';
     this.buttons = [];
   }
 
@@ -153,7 +160,9 @@ export class Strip {
 
   draw(thumb, heat, layer, sensitive) {
     const canvas = thumb.firstChild;
-    const maps = heat.grids.map((grid, g) => ({ grid, shares: sharesOf(heat, g, [layer]) })).filter(({ shares }) => shares);
+    const maps = viewOf(heat, this.view)
+      .map((grid) => ({ grid, shares: sharesOf(heat, grid, [layer]) }))
+      .filter(({ shares }) => shares);
     thumb.classList.toggle('rv-sensitive', sensitive);
     thumb.disabled = !maps.length;
     const peak = Math.max(0, ...maps.map(({ grid, shares }) => peakOf(grid, shares).share));

@@ -27,9 +27,25 @@ export function cellAt(grid, x, y, width, height) {
   return row >= 0 && row < grid.rows && column >= 0 && column < grid.columns ? [row, column] : null;
 }
 
-// Returns the shares of grid number `g`: the mean over the defined ones of `layers`, or null if none is defined.
-export function sharesOf(heat, g, layers) {
-  const grid = heat.grids[g];
+// Returns whether an image has both tiles and an overview of the whole image, so that a user can choose between them.
+function hasBoth(grids) {
+  return grids.some((grid) => grid.overview) && grids.some((grid) => !grid.overview);
+}
+
+export function hasViews(heat) {
+  return heat.grids.some((one) => hasBoth(heat.grids.filter((grid) => grid.image === one.image)));
+}
+
+// Returns the grids to show: those of the chosen view ("tiles" or "overview") for images that have both, else all.
+export function viewOf(heat, view) {
+  return heat.grids.filter((one) => {
+    const own = heat.grids.filter((grid) => grid.image === one.image);
+    return !hasBoth(own) || Boolean(one.overview) === (view === 'overview');
+  });
+}
+
+// Returns the shares of a grid: the mean over the defined ones of `layers`, or null if none is defined.
+export function sharesOf(heat, grid, layers) {
   const known = layers.filter((layer) => grid.values[layer]);
   if (!known.length) return null;
   const shares = new Float64Array(grid.rows * grid.columns);
@@ -55,12 +71,12 @@ export function scaleTop(maps, peak) {
   return Math.max(peak, Math.min(1, CALM / tokens));
 }
 
-// Returns whether the centre of a cell is outside the image.
 // Counted from 1, as in Dossier and in reports.
-export function cellName({ row, column }) {
-  return `Row ${row + 1}, column ${column + 1}`;
+export function cellName({ row, column, grid }) {
+  return `${grid?.overview ? 'Overview, row' : 'Row'} ${row + 1}, column ${column + 1}`;
 }
 
+// Returns whether the centre of a cell is outside the image.
 export function isPadding(grid, row, column) {
   const [left, top, right, bottom] = cellBox(grid, row, column, 1, 1);
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];

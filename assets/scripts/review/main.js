@@ -7,7 +7,7 @@ import { SHOWS, teach } from './filters.js';
 import { showError } from './messages.js';
 import { element, part, props, trigger, watch } from './page.js';
 import { call, wordsOf } from './requests.js';
-import { ask, choose, list, openIndex, openPosition, outbox } from './review.js';
+import { ask, choose, chooseView, list, openIndex, openPosition, outbox } from './review.js';
 import { drafts, EVERYTHING, entered, markEntered, pictures, samples, state } from './state.js';
 
 function step(by) {
@@ -85,6 +85,7 @@ function start() {
   part('layer').addEventListener('change', () =>
     choose(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)),
   );
+  part('view').addEventListener('change', () => chooseView(part('view').value));
   part('opacity').addEventListener('input', opacity);
   const acts = { accept: KEYS.a, reject: KEYS.r, skip, undo, next: KEYS.j, previous: KEYS.k };
   for (const [name, act] of Object.entries(acts)) part(name).addEventListener('click', act);

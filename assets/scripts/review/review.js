@@ -1,10 +1,11 @@
 // Shows one sample after another and the list of samples. `props.value` = {visitor, run, sample, stamp, revision}.
 
 import { adopt, deliver, fillNote, keepDraft, refreshMarks } from './decisions.js';
-import { bytesOf, h, percent } from './dom.js';
+import { bytesOf, h } from './dom.js';
 import { Strip, Viewer } from './figure.js';
 import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
-import { paddingShare, STOPS } from './heatmap.js';
+import { hasViews } from './heatmap.js';
+import { showLegend } from './legend.js';
 import { SampleList } from './list.js';
 import { showError } from './messages.js';
 import { part } from './page.js';
@@ -179,6 +180,7 @@ function fill(sample) {
   const position = sample.position;
   viewer.name = sample.id;
   viewer.layers = layersOf();
+  part('view-field').hidden = !sample.heat || !hasViews(sample.heat);
   panel.show(sample, list.marks[position]);
   viewer.show(sample, picturesOf(sample));
   // Draws the image first, because the small maps of all layers take as long as everything else together.
@@ -201,7 +203,7 @@ function fill(sample) {
 viewer.onpainted = (maps, top, scale) => {
   const image = top ? viewer.figures[top.grid.image] && viewer.figures[top.grid.image].image : null;
   panel.showPeak(top, image, layerWords());
-  showLegend(maps, scale);
+  showLegend(maps, scale, viewer);
 };
 
 function prefetch() {
@@ -240,6 +242,13 @@ export function choose(chosen) {
   strip.select(layersOf());
 }
 
+// Shows the attention on the tiles of the images, or on the overviews of the whole images.
+export function chooseView(view) {
+  for (const shown of [viewer, panel.compare]) shown.setView(view);
+  strip.view = view;
+  if (viewer.sample) strip.show(viewer.sample, state.listing.sensitive);
+}
+
 function showLayers() {
   const options = [];
   if (state.listing.sensitive.length) options.push(['sensitive', 'mean of the sensitive layers']);
@@ -250,28 +259,4 @@ function showLayers() {
   if (layer === 'sensitive' && !state.listing.sensitive.length) layer = 'all';
   part('layer').replaceChildren(...options.map(([value, text]) => h('option', { value }, text)));
   part('layer').value = String(layer);
-}
-
-function showLegend(maps, scale) {
-  const holder = part('legend');
-  if (!maps.length) {
-    holder.replaceChildren('No attention to show.');
-    return;
-  }
-  const outside = maps.reduce((sum, { grid, shares }) => sum + paddingShare(grid, shares), 0);
-  holder.replaceChildren(
-    h('span', {}, '0'),
-    h('i', {
-      class: 'rv-scale',
-      style: `background: linear-gradient(to right, ${STOPS.filter((_, i) => i % 32 === 0 || i === STOPS.length - 1)
-        .map((c) => `rgb(${c})`)
-        .join(', ')})`,
-    }),
-    h('span', {}, percent(scale)),
-    h(
-      'span',
-      { class: 'rv-hint' },
-      `share of the attention on the image${outside > 0.01 ? `; ${percent(outside)} lies on padding outside` : ''}`,
-    ),
-  );
 }

@@ -44,7 +44,8 @@ def _images(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> st
     image = shown_image(decode(read_bytes(file.parent, file.name)))
     ratio = f"aspect-ratio:{image.width}/{image.height}"
     tiles = [f"<div role='img' aria-label='the image' style='{ratio}'></div>"]
-    grid = facts["attention"]["grids"][0]
+    grids = facts["attention"]["grids"]
+    grid = next((grid for grid in grids if not grid.get("overview")), grids[0])
     left, top, right, bottom = (100 * edge for edge in grid["box"])
     where = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     for layer in facts["layers"]:

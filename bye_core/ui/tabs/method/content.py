@@ -11,6 +11,7 @@ import numpy as np
 from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.files import ASSETS
+from bye_core.grids import rasters
 from bye_core.records import AttentionRows, Detection, Sample
 from bye_core.text import clip
 from bye_core.ui import demo_run
@@ -157,9 +158,10 @@ def pair(example: Example) -> str:
 
 
 def _tile(shown: Shown, layer: int, title: str, kind: str) -> str:
-    rows, grid = shown.rows, shown.rows.grids[0]
-    heat = figures.png_uri(figures.layer_strip(rows.rows, rows.grids)[layer][0])
-    left, top, right, bottom = (100 * edge for edge in grid.box)
+    rows, parts = shown.rows, rasters(shown.rows.grids)
+    number = next((n for n, raster in enumerate(parts) if not raster.overview), 0)
+    heat = figures.png_uri(figures.layer_strip(rows.rows, rows.grids)[layer][number])
+    left, top, right, bottom = (100 * edge for edge in parts[number].box)
     place = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     question, answer = (escape(clip(text, 120)) for text in (shown.sample.question, shown.sample.answer))
     entropy = f"{float(rows.layer_entropy[layer]):.2f} nats"
