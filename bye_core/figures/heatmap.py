@@ -122,7 +122,7 @@ def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, raster: Raste
 
 
 def _layers(shares: np.ndarray, raw: np.ndarray) -> dict[str, list[Any]]:
-    """Return `values`, `peak` and `mass` (see overlay_payload) of L layers on one raster; arrays: [L, rows, columns]."""
+    """Return `values`, `peak` and `mass` (see overlay_payload) of L layers on one raster; arrays [L, rows, columns]."""
     parts: dict[str, list[Any]] = {"values": [], "peak": [], "mass": []}
     for share, attention in zip(shares, raw, strict=True):
         if not np.isfinite(share).all():
