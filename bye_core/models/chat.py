@@ -90,15 +90,17 @@ class Chat:
     def _before_answer(self, shape: tuple, layout: str) -> str:
         """Return the output that starts an answer, with what the template puts before the answer's text.
 
-        Templates of thinking models open a thought here, but close an empty one before the text of an answer.
+        Templates of thinking models open a thought here, but close an empty one before the text of an answer. Others
+        use other white space here than before an answer (LLaVA-OneVision); fine-tuning learns answers after the latter.
         """
         try:
             answered = self._run_template((*shape, ("assistant", (True,))), generation=False)
         except UnusableChatTemplate:
             return layout
         before = answered[: list(MARK.finditer(answered))[-1].start()]
-        extra = before.removeprefix(layout) if before.startswith(layout) else ""
-        return before if extra.strip() else layout
+        if before.startswith(layout):
+            return before if before.removeprefix(layout).strip() else layout
+        return before.rstrip(" ") if before.split() == layout.split() else layout
 
     def _run_template(self, shape: tuple, generation: bool) -> str:
         count, messages = 0, []
