@@ -4,6 +4,7 @@ Finds the tiny model of each registered family by itself (tests/models/tiny.py).
 """
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -89,6 +90,12 @@ def check_capture(tiny, model, inputs):
 
 def test_every_model_type_has_a_tiny_model():
     assert set(FAMILIES) <= {tiny.config().model_type for tiny in TINY.values()}
+
+
+def test_markers_match_no_ordinary_words():
+    text = "Write a caption for this image. < a > b | user [ image ] assistant: system start end think"
+    for family in FAMILIES.values():
+        assert not [marker for marker in (*family.image_markers, *family.chat_markers) if re.search(marker, text)]
 
 
 def test_one_question(tiny, loaded, single):

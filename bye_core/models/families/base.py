@@ -53,8 +53,8 @@ class Family(ABC):
     name: str
     # Values of `model_type` in config.json.
     model_types: ClassVar[tuple[str, ...]]
-    # Strings in place of images, and patterns of role tags and control tokens, in this family's chat templates. Data
-    # checks warn about texts that hold one.
+    # Regular expressions of the strings in place of images, of role tags and of control tokens in this family's chat
+    # templates. Data checks warn about texts that match one.
     image_markers: ClassVar[tuple[str, ...]] = ()
     chat_markers: ClassVar[tuple[str, ...]] = ()
     # Full names of modules. They are facts of the family, or of one model if its family is the generic one.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Gemma4(Family):
     name = "Gemma 4"
     model_types = ("gemma4",)
-    image_markers = ("<|image|>",)
+    image_markers = (r"<\|image\|>",)
     chat_markers = (r"<\|[a-z_]+>", r"<[a-z_]+\|>", r"<\|(?:audio|video|think)\|>", r"<(?:bos|eos)>")
     language_model_name = "model.language_model"
     projector_name = "model.embed_vision"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Mllama(Family):
     name = "Llama 3.2 Vision"
     model_types = ("mllama",)
-    image_markers = ("<|image|>",)
+    image_markers = (r"<\|image\|>",)
     chat_markers = (r"<\|[a-z_]+\|>",)
     language_model_name = "model.language_model"
     projector_name = "model.multi_modal_projector"
