@@ -1,0 +1,214 @@
+"""Predicts from the attention which samples belong to a group, although some labels of the group are wrong.
+
+The statistics of all heads are taken relative to the median of the kind of question. A linear discriminant with
+shrinkage learns the difference between the group and the ordinary samples: one discriminant for all kinds of question
+together, and one for each kind with enough members. Each sample is judged by discriminants that were fitted without it.
+Then the group is reduced to its members that the attention predicts, and the discriminants are fitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+from threadpoolctl import threadpool_limits
+
+from bye_core.detect.isolation import columns
+from bye_core.detect.mixture import THREADS
+from bye_core.records import ScanTable
+
+FOLDS = 5
+PASSES = 6  # largest number of times that the discriminants are fitted (ours; the group usually settles in three)
+LEAST = 5  # smallest group for which a discriminant is fitted (ours)
+CLIP = 20.0  # robust deviations; larger ones would decide the discriminant alone (ours)
+MOST_COLUMNS = 512  # of the largest difference between the group and the other samples; bounds time and memory (ours)
+MOST_FITTED = 10_000  # samples that the discriminants are fitted on; all others are judged by the final ones (ours)
+AT_ONCE = 2_000  # samples whose statistics are in memory at once, besides the fitted ones
+# The places of ordinary samples spread at least 0.1, those of the group at least 0.15, around a centre of at least 0.6,
+# where 0 is the median ordinary sample and 1 the median of the group (ours).
+SPREAD, GROUP_SPREAD, GROUP_CENTRE = 0.1, 0.15, 0.6
+UPDATES = 50  # of the expectation-maximisation; it settles in about ten
+
+
+class Prediction(NamedTuple):
+    """The result of `predict`.
+
+    places     [N] 0 at the median of the ordinary samples, 1 at the median of the group; NaN for samples left out
+    posterior  [N] for each candidate the probability that it is a member of the group; 0 for all other samples
+    members    [N] bool: candidates with a posterior above one half
+    heads      the (layer, head) pairs that differ most between members and ordinary samples, the best first
+    """
+
+    places: np.ndarray
+    posterior: np.ndarray
+    members: np.ndarray
+    heads: list[tuple[int, int]]
+
+
+class _Direction(NamedTuple):
+    """A linear discriminant: place = features[:, kept] @ weights - start."""
+
+    kept: np.ndarray
+    weights: np.ndarray
+    start: float
+
+    def places(self, features: np.ndarray) -> np.ndarray:
+        return features[:, self.kept] @ self.weights - self.start
+
+
+def predict(
+    table: ScanTable, used: np.ndarray, candidates: np.ndarray, apart: np.ndarray, kinds: np.ndarray, seed: int
+) -> Prediction:
+    """Find the members of a group among `candidates` by their attention.
+
+    used        [N] bool, the samples that are judged
+    candidates  [N] bool, the samples that may belong to the group; many need not
+    apart       [N] bool, samples that are neither candidates nor examples of ordinary samples
+    kinds       [N] number of each sample's kind of question
+    """
+    fitted = _draw(used, candidates, seed)
+    frame = _Frame(table, fitted, kinds[fitted])
+    inside, other = candidates[fitted], candidates[fitted] | apart[fitted]
+    ordinary, group = ~other, inside
+    fold = _folds(inside, ordinary, seed)
+    own, posterior, model = np.zeros(len(fitted)), np.zeros(len(fitted)), _Mixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
+    for _ in range(PASSES):
+        own = frame.cross_fitted(group, ~group & ~apart[fitted], fold)
+        model = _mixture(own[inside], own[ordinary])
+        posterior = np.where(inside, model.posterior(own), 0.0)
+        previous, group = group, posterior > 0.5
+        if group.sum() < LEAST or np.array_equal(group, previous):
+            break
+    places, chances = np.full(len(used), np.nan), np.zeros(len(used))
+    places[fitted], chances[fitted] = own, posterior
+    rest = np.flatnonzero(used & ~np.isin(np.arange(len(used)), fitted))
+    if len(rest) and group.sum() >= LEAST:
+        for batch, values in frame.judged(table, rest, kinds, group, ~group & ~apart[fitted]):
+            places[batch], chances[batch] = values, np.where(candidates[batch], model.posterior(values), 0.0)
+    members = chances > 0.5
+    return Prediction(places, chances, members, frame.best_heads(group, ordinary) if group.any() else [])
+
+
+def _draw(used: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
+    """Return the rows to fit on: all rows that are used, or MOST_FITTED of them; up to half are candidates."""
+    rows = np.flatnonzero(used)
+    if len(rows) <= MOST_FITTED:
+        return rows
+    rng = np.random.default_rng(seed)
+    inside, outside = (rng.permutation(rows[candidates[rows] == side]) for side in (True, False))
+    inside = inside[: max(MOST_FITTED // 2, MOST_FITTED - len(outside))]
+    return np.sort(np.concatenate([inside, outside[: MOST_FITTED - len(inside)]]))
+
+
+class _Frame:
+    """The statistics of the fitted samples as robust deviations from the median of their kind of question: [n, F]."""
+
+    def __init__(self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray) -> None:
+        values = columns(table, rows).astype(np.float32)
+        self.kinds, self.numbers = kinds, np.unique(kinds)
+        self.medians = np.stack([np.median(values[kinds == kind], axis=0) for kind in self.numbers])
+        values -= self.medians[np.searchsorted(self.numbers, kinds)]
+        self.spread = np.maximum(1.4826 * np.median(np.abs(values), axis=0), 1e-6)
+        self.values = np.clip(values / self.spread, -CLIP, CLIP, out=values)
+        self._shape = np.asarray(table.entropy).shape[1:]
+
+    def cross_fitted(self, inside: np.ndarray, outside: np.ndarray, fold: np.ndarray) -> np.ndarray:
+        """Return the place [n] of each fitted sample, by discriminants that were fitted without it."""
+        places = np.zeros(len(fold))
+        for number in range(FOLDS):
+            own, known = fold == number, fold != number
+            for rows, direction in self._directions(inside & known, outside & known):
+                here = own if rows is None else own & rows
+                judged = direction.places(self.values[here])
+                places[here] = judged if rows is None else np.maximum(places[here], judged)
+        return places
+
+    def judged(
+        self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray, inside: np.ndarray, outside: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (some of `rows`, their places): samples that took no part in the fit."""
+        directions = list(self._directions(inside, outside))
+        for start in range(0, len(rows), AT_ONCE):
+            batch = rows[start : start + AT_ONCE]
+            number = np.clip(np.searchsorted(self.numbers, kinds[batch]), 0, len(self.numbers) - 1)
+            values = np.clip((columns(table, batch) - self.medians[number]) / self.spread, -CLIP, CLIP)
+            places = directions[0][1].places(values)
+            for members, direction in directions[1:]:
+                same = kinds[batch] == self.kinds[np.flatnonzero(members)[0]]
+                places[same] = np.maximum(places[same], direction.places(values[same]))
+            yield batch, places
+
+    def _directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[np.ndarray | None, _Direction]]:
+        """Yield (None, the discriminant of all samples), then (rows, discriminant) for each kind of question."""
+        yield None, self._fit(inside, outside)
+        for kind in self.numbers if len(self.numbers) > 1 else ():
+            rows = self.kinds == kind
+            if (inside & rows).sum() >= LEAST and (outside & rows).sum() >= 2 * LEAST:
+                yield rows, self._fit(inside & rows, outside & rows)
+
+    def _fit(self, inside: np.ndarray, outside: np.ndarray) -> _Direction:
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+        distance = np.abs(self.values[inside].mean(axis=0) - self.values[outside].mean(axis=0))
+        kept = np.sort(np.argsort(-distance, kind="stable")[:MOST_COLUMNS])
+        known = inside | outside
+        values = self.values[known][:, kept].astype(np.float64)
+        with threadpool_limits(THREADS):
+            model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(values, inside[known])
+        weights = model.coef_[0]
+        decision = values @ weights
+        low, high = np.median(decision[~inside[known]]), np.median(decision[inside[known]])
+        length = max(high - low, 1e-9)
+        return _Direction(kept, weights / length, float(low / length))
+
+    def best_heads(self, inside: np.ndarray, outside: np.ndarray, most: int = 5) -> list[tuple[int, int]]:
+        """Return the heads with a statistic that differs most between the samples, in spreads; the best first."""
+        there, ordinary = self.values[inside], self.values[outside]
+        pooled = np.sqrt((there.var(axis=0) + ordinary.var(axis=0)) / 2 + 1e-6)
+        distance = np.abs(there.mean(axis=0) - ordinary.mean(axis=0)) / pooled
+        places = np.argsort(-distance, kind="stable") % int(np.prod(self._shape))
+        best = dict.fromkeys(places[: 4 * most].tolist())
+        return [divmod(place, self._shape[1]) for place in list(best)[:most]]
+
+
+class _Mixture(NamedTuple):
+    """Two normal distributions of places: of ordinary samples and of the group, with the group's share."""
+
+    centre: float
+    spread: float
+    group_centre: float
+    group_spread: float
+    share: float
+
+    def posterior(self, places: np.ndarray) -> np.ndarray:
+        """Return the probability [n] that a candidate is a member; it does not fall beyond the two centres."""
+        between = np.clip(places, self.centre, self.group_centre)
+        group = scipy.stats.norm.logpdf(between, self.group_centre, self.group_spread) + np.log(self.share)
+        other = scipy.stats.norm.logpdf(between, self.centre, self.spread) + np.log1p(-self.share)
+        return scipy.special.expit(group - other)
+
+
+def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> _Mixture:
+    """Fit the group's distribution to the places of the candidates, of which some are ordinary samples."""
+    centre, spread = float(np.median(ordinary)), max(float(ordinary.std()), SPREAD)
+    model = _Mixture(centre, spread, 1.0, 0.25, 0.5)
+    for _ in range(UPDATES):
+        chance = model.posterior(candidates)
+        if chance.sum() < LEAST:
+            break
+        middle = max(GROUP_CENTRE, float(np.average(candidates, weights=chance)))
+        width = float(np.sqrt(np.average((candidates - middle) ** 2, weights=chance)))
+        share = float(np.clip(chance.mean(), 0.01, 0.99))
+        model = _Mixture(centre, spread, middle, max(width, GROUP_SPREAD), share)
+    return model
+
+
+def _folds(inside: np.ndarray, outside: np.ndarray, seed: int) -> np.ndarray:
+    """Return the fold [n] of each sample; the samples inside, outside and neither are divided evenly."""
+    rng, fold = np.random.default_rng(seed), np.zeros(len(inside), np.int64)
+    for group in (inside, outside, ~inside & ~outside):
+        rows = rng.permutation(np.flatnonzero(group))
+        fold[rows] = np.arange(len(rows)) % FOLDS
+    return fold
