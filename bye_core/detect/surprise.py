@@ -40,7 +40,8 @@ CLEAR = 0.5
 # An answer that surprising samples have this many times as often as others is no example of an ordinary answer: samples
 # with the trigger whose right answer is the attacker's are not surprising (ours).
 TYPICAL = 2.0
-# Most of them have no trigger. So their median place must be below this, or they count as ordinary (ours).
+# If there are more of them than surprising samples, most have no trigger. Then they count as ordinary if their median
+# place is above this (ours).
 ALIKE = 0.4
 STEEPNESS = 8.0  # of the logistic function that maps a place to a score: 0 -> 0.02, 0.5 -> 0.5, 1 -> 0.98 (ours)
 
@@ -110,8 +111,8 @@ def predicted_surprises(
         reason = "There are too few ordinary answers to compare with."
         return Surprise(surprising, none, none * 0.0, None, [reason])
     prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
-    if alike.any() and np.median(prediction.places[alike]) > ALIKE:
-        # Most of these samples are where the surprising ones are, so the answer itself explains the attention.
+    if alike.sum() > count and np.median(prediction.places[alike]) > ALIKE:
+        # So many have no trigger. They are where the surprising samples are, so the answer itself explains the places.
         ordinary |= alike
         alike &= False
         prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
