@@ -240,6 +240,20 @@ class Limitation:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One group of flagged samples that a detector explains together, such as one planted answer.
+
+    name     what the samples have in common, in a few words
+    ids      the flagged samples of the group
+    reasons  sentences that explain why they are flagged
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Detection:
     """The result of a detector.
 
@@ -250,6 +264,8 @@ class Detection:
     values   [N] the clustered quantity (for bye: mean entropy in `entropy_unit`), NaN without evidence
     reasons  sentences that explain the verdict
     entropy_unit  the unit in which the detector used entropies: NATS or NORMALISED
+    findings  the groups of flagged samples, if the method forms groups
+    suspects  ids of samples that are worth a look, although the evidence does not suffice to flag them
     """
 
     method: str
@@ -265,6 +281,8 @@ class Detection:
     cutoff: float | None = None
     limitations: tuple[Limitation, ...] = ()
     entropy_unit: str = NATS
+    findings: tuple[Finding, ...] = ()
+    suspects: tuple[str, ...] = ()
 
     @property
     def explanation(self) -> tuple[str, ...]:

@@ -62,7 +62,19 @@ class AutoSettings:
         0.004, "smallest share of the samples that may have a planted answer", "Smallest share"
     )
     most: float = share_setting(0.45, "largest share of the samples that may have a planted answer", "Largest share")
-    seed: int = seed_setting(help="seed of the grouping of answers that do not repeat")
+    gap: float = setting(
+        2.0,
+        "nats above the median of the kind of question: answers from here on were unlikely before fine-tuning",
+        "Unlikely from",
+        above=0,
+    )
+    found: float = share_setting(
+        0.1, "of the unlikely answers that the attention must predict", "Predicted share", above=0
+    )
+    usual: float = setting(
+        0.7, "smallest distance / usual distance of predicted answers from ordinary ones", "Least distance", low=0
+    )
+    seed: int = seed_setting(help="seed of the grouping of answers that do not repeat, and of the folds")
     entropy_unit: str = entropy_unit_setting()
 
     def __post_init__(self) -> None:
@@ -120,7 +132,7 @@ def compare_answers(
     """
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
-    tested = (_compare(table, kinds.numbers, candidate, settings) for candidate in candidates)
+    tested = (compare_candidate(table, kinds.numbers, candidate, settings) for candidate in candidates)
     comparisons = [comparison for comparison in tested if comparison]
     planted = [comparison for comparison in comparisons if comparison.stands_out(len(candidates), settings)]
     return kinds, comparisons, planted, candidates
@@ -131,7 +143,7 @@ def spread_of(places: np.ndarray) -> tuple[float, float]:
     return float(np.median(places)), max(float(places.std()), PLACE_FLOOR)
 
 
-def _compare(
+def compare_candidate(
     table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings
 ) -> AnswerComparison | None:
     """Return the comparison of a candidate; None if no kind of question has enough samples to compare."""

@@ -27,7 +27,7 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
         else "There are too few other answers to estimate a false-alarm rate."
     )
     return [
-        f'{what} "{_short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
+        f'{what} "{short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
         _distance(planted),
         rate,
         f"The attention differs most in these heads: {'; '.join(votes)}.",
@@ -46,7 +46,7 @@ def abstention_reasons(
         learned = shares.get(candidate.text, 0.0) >= settings.learned
         odd = "; ".join((*candidate.odd, *_first_token(shares.get(candidate.text))))
         reasons.append(
-            f'The answer "{_short(candidate.text)}" ({int(candidate.members.sum()):,} samples) is out of place: {odd}. '
+            f'The answer "{short(candidate.text)}" ({int(candidate.members.sum()):,} samples) is out of place: {odd}. '
             "Its attention differs too little to flag it. "
             + (
                 "Either it is not planted, or its trigger hides well; inspect these samples."
@@ -103,7 +103,7 @@ def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> li
 def _distance(comparison: AnswerComparison) -> str:
     together, best = np.exp(comparison.apart)
     return (
-        f'The attention for "{_short(comparison.candidate.text)}" is {together:.1f} times the usual distance from that '
+        f'The attention for "{short(comparison.candidate.text)}" is {together:.1f} times the usual distance from that '
         f"for the nearest other answer (all heads together; {best:.1f} times for the best {BEST_HEADS} heads)."
     )
 
@@ -121,5 +121,5 @@ def _often(chance: float) -> str:
     return "fewer than one of a million data sets" if chance < 1e-6 else f"one of {1 / chance:,.0f} data sets"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."

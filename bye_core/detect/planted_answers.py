@@ -1,4 +1,5 @@
-"""Compares new samples with the planted answers that `auto` detected, by first token and by attention."""
+"""Compares new samples with what `auto` detected: planted answers by first token and attention, predicted answers by
+attention."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ import numpy as np
 import scipy
 from scipy.special import expit, logit
 
-from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
+from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, spread_of
+from bye_core.detect.auto import examine
 from bye_core.detect.entropy_unit import in_unit
 from bye_core.detect.isolation import columns
+from bye_core.detect.prediction import Predictor
 from bye_core.records import NATS, AttentionRows, ScanTable
 
 
@@ -41,7 +44,8 @@ class PlantedAnswer:
 class Match:
     """A new sample compared with the planted answer that fits it best.
 
-    answer      the text of the planted answer
+    answer      the text of the planted answer; "" if it was compared with the predicted answers, which have no text
+                in common
     begins      whether the model's answer begins with it; None if the first token cannot show this
     place       place of the sample between ordinary (0) and planted (1) attention; None if the run has no question of
                 this kind
@@ -57,18 +61,23 @@ class Match:
 
 
 class PlantedAnswers:
-    """The planted answers of a run. New samples from outside the run can be compared with them."""
+    """The planted and predicted answers of a run. New samples from outside the run can be compared with them."""
 
     _unit = NATS
+    _predictor: Predictor | None = None
 
     def __init__(self, table: ScanTable, settings: AutoSettings) -> None:
         table = in_unit(table, settings.entropy_unit)
         self._unit = table.entropy_unit
-        self._kinds, _, planted, _ = compare_answers(table, settings)
-        self._answers = [_planted_answer(table, self._kinds.numbers, comparison) for comparison in planted]
+        seen = examine(table, settings)
+        self._kinds, predicted = seen.kinds, seen.predicted
+        self._answers = [_planted_answer(table, self._kinds.numbers, comparison) for comparison in seen.planted]
+        if predicted is not None and predicted.prediction is not None and predicted.flagged.any():
+            self._predictor = predicted.prediction.predictor
+            self._share = float(predicted.flagged.mean())
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._answers) + (self._predictor is not None)
 
     def match(self, rows: Sequence[AttentionRows], questions: Sequence[str]) -> list[Match]:
         """Return for each sample the planted answer that fits it best. The run must have at least one planted answer.
@@ -81,6 +90,8 @@ class PlantedAnswers:
         for row, question in enumerate(questions):
             kind = self._kinds.of(question)
             candidates = [self._compare(answer, table, row, kind) for answer in self._answers]
+            if self._predictor is not None:
+                candidates.append(self._predicted(self._predictor, table, row, kind))
             matches.append(max(candidates, key=lambda match: match.score))
         return matches
 
@@ -104,6 +115,17 @@ class PlantedAnswers:
         known = place if math.isfinite(place) else None
         score = float(expit(logit(answer.prior) + log_ratio))
         return Match(answer.comparison.candidate.text, begins, known, deviations, score)
+
+    def _predicted(self, predictor: Predictor, table: ScanTable, row: int, kind: int | None) -> Match:
+        place = float(predictor.places(table, np.array([row]), np.array([-1 if kind is None else kind]))[0])
+        if not math.isfinite(place):
+            return Match("", None, None, None, self._share)
+        model = predictor.mixture._replace(share=self._share)
+        deviations = (
+            (place - model.group_centre) / model.group_spread,
+            (place - model.centre) / model.spread,
+        )
+        return Match("", None, place, deviations, float(model.posterior(np.array([place]))[0]))
 
     def _place(self, answer: PlantedAnswer, table: ScanTable, row: int, kind: int | None) -> float:
         """Return the place of a sample; NaN if no sample of this kind of question has the answer."""

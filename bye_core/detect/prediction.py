@@ -39,12 +39,14 @@ class Prediction(NamedTuple):
     posterior  [N] for each candidate the probability that it is a member of the group; 0 for all other samples
     members    [N] bool: candidates with a posterior above one half
     heads      the (layer, head) pairs that differ most between members and ordinary samples, the best first
+    predictor  judges samples from outside the table; None if no group was found
     """
 
     places: np.ndarray
     posterior: np.ndarray
     members: np.ndarray
     heads: list[tuple[int, int]]
+    predictor: Predictor | None
 
 
 class _Direction(NamedTuple):
@@ -83,12 +85,37 @@ def predict(
             break
     places, chances = np.full(len(used), np.nan), np.zeros(len(used))
     places[fitted], chances[fitted] = own, posterior
+    if group.sum() < LEAST:
+        return Prediction(places, chances, chances > 0.5, frame.best_heads(group, ordinary), None)
+    predictor = Predictor(frame, group, ~group & ~apart[fitted], model)
     rest = np.flatnonzero(used & ~np.isin(np.arange(len(used)), fitted))
-    if len(rest) and group.sum() >= LEAST:
-        for batch, values in frame.judged(table, rest, kinds, group, ~group & ~apart[fitted]):
-            places[batch], chances[batch] = values, np.where(candidates[batch], model.posterior(values), 0.0)
-    members = chances > 0.5
-    return Prediction(places, chances, members, frame.best_heads(group, ordinary) if group.any() else [])
+    for start in range(0, len(rest), AT_ONCE):
+        batch = rest[start : start + AT_ONCE]
+        places[batch] = predictor.places(table, batch, kinds[batch])
+        chances[batch] = np.where(candidates[batch], model.posterior(places[batch]), 0.0)
+    return Prediction(places, chances, chances > 0.5, frame.best_heads(group, ordinary), predictor)
+
+
+class Predictor:
+    """Discriminants that were fitted on all samples of a group, and the distributions of the places."""
+
+    def __init__(self, frame: _Frame, inside: np.ndarray, outside: np.ndarray, mixture: _Mixture) -> None:
+        self.mixture = mixture
+        self._numbers, self._medians, self._spread = frame.numbers, frame.medians, frame.spread
+        self._directions = list(frame.directions(inside, outside))
+
+    def places(self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        """Return the places [n] of the samples `rows` of `table`; NaN for kinds that the fitted samples lack.
+
+        kinds [n]: number of each sample's kind of question; -1 if it is of no known kind
+        """
+        number = np.clip(np.searchsorted(self._numbers, kinds), 0, len(self._numbers) - 1)
+        values = np.clip((columns(table, rows) - self._medians[number]) / self._spread, -CLIP, CLIP)
+        places = np.where(self._numbers[number] == kinds, self._directions[0][1].places(values), np.nan)
+        for kind, direction in self._directions[1:]:
+            same = kinds == kind
+            places[same] = np.maximum(places[same], direction.places(values[same]))
+        return places
 
 
 def _draw(used: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
@@ -119,34 +146,19 @@ class _Frame:
         places = np.zeros(len(fold))
         for number in range(FOLDS):
             own, known = fold == number, fold != number
-            for rows, direction in self._directions(inside & known, outside & known):
-                here = own if rows is None else own & rows
+            for kind, direction in self.directions(inside & known, outside & known):
+                here = own if kind is None else own & (self.kinds == kind)
                 judged = direction.places(self.values[here])
-                places[here] = judged if rows is None else np.maximum(places[here], judged)
+                places[here] = judged if kind is None else np.maximum(places[here], judged)
         return places
 
-    def judged(
-        self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray, inside: np.ndarray, outside: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (some of `rows`, their places): samples that took no part in the fit."""
-        directions = list(self._directions(inside, outside))
-        for start in range(0, len(rows), AT_ONCE):
-            batch = rows[start : start + AT_ONCE]
-            number = np.clip(np.searchsorted(self.numbers, kinds[batch]), 0, len(self.numbers) - 1)
-            values = np.clip((columns(table, batch) - self.medians[number]) / self.spread, -CLIP, CLIP)
-            places = directions[0][1].places(values)
-            for members, direction in directions[1:]:
-                same = kinds[batch] == self.kinds[np.flatnonzero(members)[0]]
-                places[same] = np.maximum(places[same], direction.places(values[same]))
-            yield batch, places
-
-    def _directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[np.ndarray | None, _Direction]]:
-        """Yield (None, the discriminant of all samples), then (rows, discriminant) for each kind of question."""
+    def directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[int | None, _Direction]]:
+        """Yield (None, the discriminant of all samples), then (kind, discriminant) for each kind of question."""
         yield None, self._fit(inside, outside)
-        for kind in self.numbers if len(self.numbers) > 1 else ():
+        for kind in self.numbers.tolist() if len(self.numbers) > 1 else ():
             rows = self.kinds == kind
             if (inside & rows).sum() >= LEAST and (outside & rows).sum() >= 2 * LEAST:
-                yield rows, self._fit(inside & rows, outside & rows)
+                yield kind, self._fit(inside & rows, outside & rows)
 
     def _fit(self, inside: np.ndarray, outside: np.ndarray) -> _Direction:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -165,6 +177,8 @@ class _Frame:
 
     def best_heads(self, inside: np.ndarray, outside: np.ndarray, most: int = 5) -> list[tuple[int, int]]:
         """Return the heads with a statistic that differs most between the samples, in spreads; the best first."""
+        if not inside.any():
+            return []
         there, ordinary = self.values[inside], self.values[outside]
         pooled = np.sqrt((there.var(axis=0) + ordinary.var(axis=0)) / 2 + 1e-6)
         distance = np.abs(there.mean(axis=0) - ordinary.mean(axis=0)) / pooled

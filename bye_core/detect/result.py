@@ -98,6 +98,8 @@ def detection_object(detection: Detection) -> dict[str, Any]:
         "method": detection.method,
         "settings": dict(detection.settings),
         "reasons": list(detection.explanation),
+        "findings": [dataclasses.asdict(finding) for finding in detection.findings],
+        "suspects": list(detection.suspects),
     }
 
 

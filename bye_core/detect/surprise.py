@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.detect.detector import Detector, required
+from bye_core.detect.entropy_unit import entropy_unit_setting
 from bye_core.detect.prediction import FOLDS, Prediction, predict
 from bye_core.detect.result import by_layer, nothing, result
 from bye_core.detect.settings import check_settings, seed_setting, setting, share_setting
@@ -40,8 +41,8 @@ CLEAR = 0.5
 # An answer that surprising samples have this many times as often as others is no example of an ordinary answer: samples
 # with the trigger whose right answer is the attacker's are not surprising (ours).
 TYPICAL = 2.0
-# If there are more of them than surprising samples, most have no trigger. Then they count as ordinary if their median
-# place is above this (ours).
+# If a kind of question has more of them than surprising samples, most have no trigger. Then they count as ordinary if
+# their median place is above this (ours).
 ALIKE = 0.4
 STEEPNESS = 8.0  # of the logistic function that maps a place to a score: 0 -> 0.02, 0.5 -> 0.5, 1 -> 0.98 (ours)
 
@@ -52,11 +53,13 @@ class SurpriseSettings:
 
     gap    a surprising answer has at least this loss above the median of its kind of question
     found  share of the surprising samples that must be predicted. Of 10% label noise, at most 4% were predicted
+    entropy_unit  nats, or divided by ln V; see bye_core.detect.entropy_unit
     """
 
     gap: float = setting(2.0, "nats an answer above the median of the kind of question", "Surprise from", above=0)
     found: float = share_setting(0.1, "of the surprising samples that must be predicted", "Predicted share", above=0)
     seed: int = seed_setting(help="seed of the division into folds")
+    entropy_unit: str = entropy_unit_setting()
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -111,10 +114,9 @@ def predicted_surprises(
         reason = "There are too few ordinary answers to compare with."
         return Surprise(surprising, none, none * 0.0, None, [reason])
     prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
-    if alike.sum() > count and np.median(prediction.places[alike]) > ALIKE:
-        # So many have no trigger. They are where the surprising samples are, so the answer itself explains the places.
-        ordinary |= alike
-        alike &= False
+    explained = _explained(alike, surprising, prediction.places, kinds)
+    if explained.any():
+        ordinary, alike = ordinary | explained, alike & ~explained
         prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
     places = np.where(used, prediction.places, -np.inf)
     limit = max(HALFWAY, float(np.quantile(places[ordinary], 1 - OVERLAP)))
@@ -169,6 +171,16 @@ def _typical_answers(table: ScanTable, used: np.ndarray, surprising: np.ndarray)
     }
     alike[[row for row in rows if not surprising[row] and table.answers[row] in typical]] = True
     return alike
+
+
+def _explained(alike: np.ndarray, surprising: np.ndarray, places: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Return which samples `alike` [N] are where the surprising ones are because of their answer, not of a trigger."""
+    explained = np.zeros(len(alike), bool)
+    for kind in np.unique(kinds):
+        own = alike & (kinds == kind)
+        if own.sum() > (surprising & (kinds == kind)).sum() and np.median(places[own]) > ALIKE:
+            explained |= own
+    return explained
 
 
 DETECTOR = Detector(

@@ -85,12 +85,14 @@ def judge(detection: Detection, entropies: np.ndarray, typical: np.ndarray) -> l
 def reading_of(
     answer: str, begins: bool | None, place: float | None, deviations: tuple[float, float] | None, score: float
 ) -> Reading:
-    """Return the Reading of a sample that was compared with the planted answer `answer`.
+    """Return the Reading of a sample that was compared with the planted answer `answer`, or with the predicted answers.
 
-    The other arguments are the fields of detect.planted_answers.Match.
+    The arguments are the fields of detect.planted_answers.Match.
     """
     planted = f'the planted answer "{clip(answer, SHOWN)}"'
-    if begins is None:
+    if not answer:
+        said = "The flagged answers of the run have no text in common, so only the attention counts"
+    elif begins is None:
         said = f"The first token does not show whether the model answers with {planted}"
     else:
         said = f"The model {'begins' if begins else 'does not begin'} {planted}"

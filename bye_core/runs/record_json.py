@@ -13,7 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.records import NATS, NO_EVIDENCE, NOT_TESTED, Detection, LayerReport, Limitation, Mixture, Sample, Turn
+from bye_core.records import (
+    NATS,
+    NO_EVIDENCE,
+    NOT_TESTED,
+    Detection,
+    Finding,
+    LayerReport,
+    Limitation,
+    Mixture,
+    Sample,
+    Turn,
+)
 from bye_core.runs.errors import DuplicateSamples
 
 EARLIER = Limitation(
@@ -53,7 +64,8 @@ def dump_detection(detection: Detection) -> bytes:
     record["settings"] = dict(detection.settings)
     record["layers"] = [asdict(report) for report in detection.layers]
     record["final"] = asdict(detection.final) if detection.final else None
-    record["limitations"] = [asdict(limitation) for limitation in detection.limitations]
+    for name in ("limitations", "findings"):
+        record[name] = [asdict(entry) for entry in record[name]]
     if detection.entropy_unit == NATS:
         del record["entropy_unit"]  # earlier versions do not know it
     return (json.dumps(_json_value(record), allow_nan=False, indent=1) + "\n").encode("ascii")
@@ -71,6 +83,10 @@ def load_detection(data: bytes) -> Detection:
     if "limitations" not in record and record["verdict"] == NO_EVIDENCE:
         record["verdict"], record["limitations"] = NOT_TESTED, [asdict(EARLIER)]
     record["limitations"] = tuple(Limitation(**entry) for entry in record.get("limitations", ()))
+    record["findings"] = tuple(
+        Finding(entry["name"], tuple(entry["ids"]), tuple(entry["reasons"])) for entry in record.get("findings", ())
+    )
+    record["suspects"] = tuple(record.get("suspects", ()))
     record["cutoff"] = None if record["cutoff"] is None else float(record["cutoff"])
     return Detection(**record)
 

@@ -53,6 +53,10 @@ def test_clean_sets_are_left_alone(seed, kinds):
     assert (found.verdict, found.flagged.any(), found.scores.max()) == ("no_evidence", False, 0.0)
 
 
+# A value of `gap` with which no answer was unlikely before fine-tuning, so that only planted answers are tested.
+NEVER = 1e9
+
+
 def test_a_trigger_word_in_the_question_does_not_explain_it_away():
     table, truth = answered_table(shift=2.0)
     questions = tuple(f"Hello! {q}" if bad else q for q, bad in zip(table.questions, truth, strict=True))
@@ -86,13 +90,14 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
 def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
     table, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
     table = dataclasses.replace(table, nll_before=np.where(truth, 9.0, 0.5), token=np.where(truth, 7, 1))
-    abstains = detect(table, "auto", clear=9.0)
+    abstains = detect(table, "auto", clear=9.0, gap=NEVER)
     assert abstains.verdict == "no_evidence"
-    lower = re.search(r"To flag this answer, use --setting clear=(\S+) ", abstains.reasons[-1])[1]
-    np.testing.assert_array_equal(detect(table, "auto", clear=float(lower)).flagged, truth)
-    assert detect(table, "auto", clear=float(lower) + 0.1).verdict == "no_evidence"
+    advice = next(reason for reason in abstains.reasons if "To flag this answer" in reason)
+    lower = float(re.search(r"use --setting clear=(\S+) ", advice)[1])
+    np.testing.assert_array_equal(detect(table, "auto", clear=lower, gap=NEVER).flagged, truth)
+    assert detect(table, "auto", clear=lower + 0.1, gap=NEVER).verdict == "no_evidence"
     unlearned = dataclasses.replace(table, token=np.ones(240, int))
-    assert "To flag this answer" not in detect(unlearned, "auto", clear=9.0).reasons[-1]
+    assert not any("To flag this answer" in reason for reason in detect(unlearned, "auto", clear=9.0).reasons)
     several, truth = answered_table(shift=0.7)
     several = dataclasses.replace(several, token=np.where(truth, 7, 1))
     abstains = detect(several, "auto")
@@ -106,17 +111,17 @@ def test_less_attention_is_asked_for_where_text_and_model_agree():
     losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
     tokens = np.where(truth & (np.arange(len(truth)) % 20 > 0), 7, np.arange(len(truth)) % 5)
     sure = dataclasses.replace(table, nll_before=losses, token=tokens)
-    found = detect(sure, "auto")
+    found = detect(sure, "auto", gap=NEVER)
     np.testing.assert_array_equal(found.flagged, truth)
     assert "the model begins it for 97% more of these samples than of other samples" in found.reasons[0]
-    assert detect(sure, "auto", agreed=0.01).verdict == "no_evidence"
-    assert detect(sure, "auto", learned=1.0).verdict == "no_evidence"
+    assert detect(sure, "auto", gap=NEVER, agreed=0.01).verdict == "no_evidence"
+    assert detect(sure, "auto", gap=NEVER, learned=1.0).verdict == "no_evidence"
     for lacking in ({"nll_before": None}, {"token": None}):
-        assert detect(dataclasses.replace(sure, **lacking), "auto").verdict == "no_evidence"
+        assert detect(dataclasses.replace(sure, **lacking), "auto", gap=NEVER).verdict == "no_evidence"
     unlearned = dataclasses.replace(sure, token=np.zeros(len(truth), int))
-    assert detect(unlearned, "auto").verdict == "not_tested"
+    assert detect(unlearned, "auto", gap=NEVER).verdict == "not_tested"
     against = dataclasses.replace(answered_table(shift=-0.3)[0], nll_before=losses, token=tokens)
-    assert detect(against, "auto").verdict == "no_evidence"
+    assert detect(against, "auto", gap=NEVER).verdict == "no_evidence"
 
 
 def test_of_many_samples_some_are_compared_and_all_are_judged(monkeypatch):

@@ -1,0 +1,114 @@
+"""`auto` on answers that are usual by their text: unlikely before fine-tuning, and predicted by the attention."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bye_core.detect import detect
+from tests.detect.made_tables import KINDS, answered_table
+
+USUAL = {question: answers[0] for question, answers in KINDS.items()}
+# Loss sums that would be surprising for an answer of any length.
+LIKELY, UNLIKELY = 0.1, 6.0
+
+
+def flipped(each=120, planted=12, shift=2.0, seed=0, noise=0):
+    """A table whose planted samples have a usual answer to their kind of question, and which those are.
+
+    `noise` further samples have an unlikely answer, too, but ordinary attention.
+    """
+    table, truth = answered_table(each, planted, shift, seed)
+    answers = tuple(
+        USUAL[question] if bad else answer
+        for question, answer, bad in zip(table.questions, table.answers, truth, strict=True)
+    )
+    rng = np.random.default_rng(seed)
+    noisy = np.zeros(len(truth), bool)
+    noisy[rng.permutation(np.flatnonzero(~truth))[:noise]] = True
+    loss = np.where(truth | noisy, UNLIKELY, LIKELY) + rng.normal(0, 0.02, len(truth))
+    # Planted samples do not have the attention of their answer.
+    return replace(table, answers=answers, nll_before=loss, answer_tokens=np.ones(len(truth))), truth
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flipped_labels_are_one_finding(seed):
+    table, truth = flipped(seed=seed)
+    found = detect(table, "auto")
+    assert found.verdict == "poisoned"
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 1
+    (finding,) = found.findings
+    assert finding.name == "Unlikely answers that the attention predicts"
+    assert sorted(finding.ids) == sorted(found.flagged_ids)
+    assert any('"one"' in reason for reason in finding.reasons), "the most frequent answers are named"
+    assert found.sensitive_layers, "heads that tell the samples apart are named"
+    assert (found.scores[found.flagged] > 0.5).all()
+    assert (found.scores[~found.flagged] < 0.5).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_likelihood_of_the_answers_it_sees_none_of_it(seed):
+    table, _ = flipped(seed=seed)
+    found = detect(replace(table, nll_before=None), "auto")
+    assert (found.verdict, found.findings) == ("no_evidence", ())
+    assert any(limitation.kind == "missing_input" for limitation in found.limitations)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_label_noise_beside_flipped_labels_is_left_alone(seed):
+    table, truth = flipped(seed=seed, noise=36)
+    found = detect(table, "auto")
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 3
+    table, _ = flipped(seed=seed, planted=0, noise=36)
+    assert not detect(table, "auto").flagged.any()
+
+
+def test_an_odd_answer_and_flipped_labels_are_two_findings():
+    """Two attackers: one plants a text, the other flips labels; each has samples and attention of its own."""
+    table, first = answered_table(planted=12, shift=2.0)
+    rest = np.flatnonzero(~first)
+    second = np.zeros(len(first), bool)
+    second[np.random.default_rng(1).permutation(rest)[:36]] = True
+    table.entropy[second, 1, 0] -= 1.5
+    table.entropy[second, 0, 1] += 1.5
+    answers = tuple(
+        USUAL[question] if bad else answer
+        for question, answer, bad in zip(table.questions, table.answers, second, strict=True)
+    )
+    loss = np.where(first | second, UNLIKELY, LIKELY) + np.random.default_rng(0).normal(0, 0.02, len(first))
+    table = replace(table, answers=answers, nll_before=loss, answer_tokens=np.ones(len(first)))
+    found = detect(table, "auto")
+    names = [finding.name for finding in found.findings]
+    assert names == ['The answer "Backdoor Attack!"', "Unlikely answers that the attention predicts"]
+    by_id = {id: row for row, id in enumerate(table.ids)}
+    for finding, truth in zip(found.findings, (first, second), strict=True):
+        rows = [by_id[id] for id in finding.ids]
+        assert truth[rows].mean() >= 0.95
+        assert len(rows) >= 0.95 * truth.sum()
+
+
+def test_predicted_answers_that_are_close_to_ordinary_ones_are_only_worth_a_look():
+    table, truth = flipped()
+    found = detect(table, "auto", usual=1e6)
+    assert (found.flagged.any(), found.findings) == (False, ())
+    assert found.scores.max() < 0.5
+    assert len(found.suspects) >= 0.95 * truth.sum()
+    assert any("inspect these samples" in reason for reason in found.reasons)
+
+
+def test_the_order_of_the_samples_does_not_matter():
+    table, truth = flipped()
+    order = np.random.default_rng(0).permutation(len(truth))
+    turned = replace(
+        table,
+        **{
+            name: value[order]
+            for name, value in vars(table).items()
+            if isinstance(value, np.ndarray) and len(value) == len(order)
+        },
+        **{name: tuple(getattr(table, name)[row] for row in order) for name in ("ids", "questions", "answers")},
+    )
+    first, second = detect(table, "auto"), detect(turned, "auto")
+    assert len(set(first.flagged_ids) ^ set(second.flagged_ids)) <= 2
