@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bye_core.detect import detect
+from bye_core.detect.result import detection_object
+from bye_core.runs.record_json import dump_detection, load_detection
 from tests.detect.made_tables import KINDS, answered_table
 
 USUAL = {question: answers[0] for question, answers in KINDS.items()}
@@ -112,3 +114,13 @@ def test_the_order_of_the_samples_does_not_matter():
     )
     first, second = detect(table, "auto"), detect(turned, "auto")
     assert len(set(first.flagged_ids) ^ set(second.flagged_ids)) <= 2
+
+
+def test_findings_and_suspects_are_saved_and_printed():
+    table, _ = flipped()
+    for found in (detect(table, "auto"), detect(table, "auto", usual=1e6)):
+        again = load_detection(dump_detection(found))
+        assert (again.findings, again.suspects) == (found.findings, found.suspects)
+        printed = detection_object(found)
+        assert [entry["name"] for entry in printed["findings"]] == [finding.name for finding in found.findings]
+        assert printed["suspects"] == list(found.suspects)
