@@ -60,9 +60,7 @@ class UnsupportedFamily(ModelError):
 
 class OriginalLayout(ModelError):
     problem = "The model at {path} ({model_type}) needs the code of its authors, which this tool does not run."
-    remedy = (
-        "Use the same model in the layout of transformers{example}; it must be of one of these families: {supported}."
-    )
+    remedy = "{advice}"
 
 
 class NoPixelLimits(SettingError):
@@ -81,7 +79,7 @@ class UnreadableArchitecture(ModelError):
 
 
 class UnknownParts(ModelError):
-    problem = "The {part} of a model of type {model_type} were not found in its modules."
+    problem = "A model of type {model_type} shows no {part} in its modules."
     remedy = "Report this model type: it needs a description of its own in bye_core/models/families."
 
 

@@ -45,19 +45,11 @@ from bye_core.models.files import (
     digests,
     local_folder,
 )
+from bye_core.models.original import PARAMETERS, PARAMETERS_FILE, advice, original_layout
 from bye_core.models.processors import limit_pixels, load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
-
-
-# Model types in the layouts of their authors' own code, with the same models in the layout of transformers.
-ORIGINAL = {
-    "llava_llama": "llava-hf/llava-1.5-7b-hf",
-    "llava_mistral": "llava-hf/llava-v1.6-mistral-7b-hf",
-    "llava_qwen": "llava-hf/llava-onevision-qwen2-7b-ov-hf",
-    "internvl_chat": "OpenGVLab/InternVL3-8B-hf",
-}
 
 
 @dataclass(frozen=True)
@@ -175,6 +167,9 @@ def read_config(folder: Path) -> Any:
     """
     path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
     if not path.is_file():
+        if (folder / PARAMETERS_FILE).is_file():
+            instead = advice(PARAMETERS, supported)
+            raise OriginalLayout(path=folder, model_type=PARAMETERS_FILE, advice=instead)
         if (folder / ADAPTER_CONFIG).is_file():
             raise AdapterAsModel(path=folder, base=base_model_name(folder))
         check_checkpoints(folder, path.name)
@@ -182,16 +177,17 @@ def read_config(folder: Path) -> Any:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         model_type = raw.get("model_type")
-        if model_type in FAMILIES or model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        known = model_type in FAMILIES or model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+        original = original_layout(raw, known)
+        if known and not original:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             if model_type not in FAMILIES:
                 check_architecture(config, supported)
             return config
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenModel(path=folder, reason=error) from error
-    if model_type in ORIGINAL:
-        example = ORIGINAL[model_type]
-        raise OriginalLayout(path=folder, model_type=model_type, example=example, supported=supported)
+    if original:
+        raise OriginalLayout(path=folder, model_type=model_type, advice=advice(original, supported))
     if raw.get("vision_config") is None:
         raise TextOnlyModel(path=folder, model_type=model_type, supported=supported)
     raise UnsupportedFamily(model_type=model_type, supported=supported)

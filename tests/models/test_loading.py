@@ -29,6 +29,7 @@ from bye_core.models.errors import (
     UnsupportedFamily,
 )
 from bye_core.models.loading import load_model, pick_device, pick_dtype
+from bye_core.models.original import ORIGINAL, VISION_ENTRIES
 from tests.models.families.llava import tiny_model
 from tests.models.tiny import picture, sample
 
@@ -183,7 +184,7 @@ def test_a_text_only_model(tmp_path):
 
 
 def test_another_family_lists_the_supported_ones(copy):
-    edit(copy / "config.json", model_type="kosmos-9", auto_map={"AutoConfig": "evil.Config"})
+    edit(copy / "config.json", model_type="kosmos-9")
     with pytest.raises(UnsupportedFamily, match=r"kosmos-9.*llava"):
         load_model(copy)
 
@@ -358,8 +359,37 @@ def test_an_adapter_given_as_the_model_and_a_file_given_as_a_folder(folder, adap
         load_model(folder, adapter_copy / "adapter_model.safetensors", device="cpu")
 
 
-@pytest.mark.parametrize("model_type", loading.ORIGINAL)
-def test_the_layouts_of_the_authors_code_are_named(copy, model_type):
-    edit(copy / "config.json", model_type=model_type)
-    with pytest.raises(OriginalLayout, match=rf"{model_type}.*code of its authors.*{loading.ORIGINAL[model_type]}"):
+@pytest.mark.parametrize("model_type", ORIGINAL)
+def test_models_that_need_their_authors_code_name_another_model(copy, model_type):
+    extra = {VISION_ENTRIES[model_type]: {}} if model_type in VISION_ENTRIES else {}
+    edit(copy / "config.json", model_type=model_type, **extra)
+    original = ORIGINAL[model_type]
+    with pytest.raises(OriginalLayout, match=rf"{model_type}.*code of its authors") as failure:
+        load_model(copy)
+    for name in (*original.models, original.script, original.newer):
+        assert name in failure.value.remedy
+    assert failure.value.remedy.startswith("Use ")
+
+
+def test_other_code_of_authors_is_not_run_either(copy):
+    edit(copy / "config.json", model_type="kosmos-9", auto_map={"AutoConfig": "evil.Config"})
+    with pytest.raises(OriginalLayout, match=r"kosmos-9.*such as one of these types: .*llava"):
+        load_model(copy)
+
+
+def test_the_first_llava_had_the_type_of_the_native_one(copy):
+    edit(copy / "config.json", model_type="llava", mm_vision_tower="openai/clip-vit-large-patch14-336")
+    with pytest.raises(OriginalLayout, match=r"llava-hf/llava-1\.5-7b-hf.*convert_llava_weights_to_hf"):
+        load_model(copy)
+
+
+def test_the_text_models_of_a_type_are_text_models(copy):
+    edit(copy / "config.json", model_type="qwen", vision_config=None)
+    with pytest.raises(TextOnlyModel, match="qwen"):
+        load_model(copy)
+
+
+def test_the_layout_of_mistral_and_meta(copy):
+    (copy / "config.json").rename(copy / "params.json")
+    with pytest.raises(OriginalLayout, match=r"params\.json.*pixtral-12b.*convert_pixtral"):
         load_model(copy)

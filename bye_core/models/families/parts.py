@@ -27,7 +27,7 @@ class Parts:
     layers          the list of its decoder layers
     towers          modules that encode images
     projectors      modules between tower and language model; they may lie inside a tower
-    head            the output head; "" if there is none
+    head            the output head
     """
 
     language_model: str
@@ -53,7 +53,7 @@ def skeleton(config: Any) -> torch.nn.Module:
 
 
 def find_parts(model: Any) -> Parts:
-    """Return the names of the model's parts. Raises: UnknownParts if its decoder layers are not found."""
+    """Return the names of the model's parts. Raises: UnknownParts if its decoder layers or its head are not found."""
     from torch.nn import ModuleList
 
     names = {module: name for name, module in model.named_modules()}
@@ -62,8 +62,9 @@ def find_parts(model: Any) -> Parts:
     lists = [name for module, name in names.items() if isinstance(module, ModuleList) and len(module) == depth]
     # The decoder's layers lie in the module that holds the embedding, or in the nearest module around it.
     beside = [name for name in lists if _parent(name) in _around(embedding)]
-    if not beside:
-        raise UnknownParts(model_type=model.config.model_type, part="decoder layers")
+    if not beside or not head:
+        part = "output head" if beside else "decoder layers"
+        raise UnknownParts(model_type=model.config.model_type, part=part)
     layers = max(beside, key=lambda name: len(_parent(name)))
     language_model = _parent(layers)
     neighbours = list(_neighbours(model, language_model, head))
