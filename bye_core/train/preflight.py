@@ -192,12 +192,25 @@ def step_bytes(loaded: VisionLanguageModel, settings: FinetuneSettings, tokens: 
     text, vision = loaded.family.config.get_text_config(), loaded.family.config.vision_config
     stacks = [Stack(text.num_hidden_layers, text.hidden_size, text.intermediate_size, tokens)]
     if settings.vision:
-        patches = (vision.image_size // vision.patch_size) ** 2
-        stacks.append(Stack(vision.num_hidden_layers, vision.hidden_size, vision.intermediate_size, patches))
+        stacks.append(tower_stack(vision, tokens))
     element = torch.finfo(loaded.dtype).bits // 8
     options = (samples, element, settings.dropout > 0, settings.gradient_checkpointing)
     kept = sum(activation_bytes(stack, *options) for stack in stacks)
     return kept + logit_bytes(text.vocab_size, tokens, samples, element)
+
+
+def tower_stack(vision: Any, tokens: int) -> Stack:
+    """Return the sizes of the vision tower for a sample of `tokens` tokens; the names in `vision` differ by family.
+
+    A tower without a fixed image size sees at most 2 x 2 patches for each token (ours: most towers merge so many).
+    """
+    layers, hidden = (
+        next(value for name in names if (value := getattr(vision, name, None)) is not None)
+        for names in (("num_hidden_layers", "depth", "num_layers"), ("hidden_size", "embed_dim"))
+    )
+    side = getattr(vision, "image_size", None)
+    patches = (side // vision.patch_size) ** 2 if isinstance(side, int) else 4 * tokens
+    return Stack(layers, hidden, getattr(vision, "intermediate_size", None) or 4 * hidden, patches)
 
 
 def free_bytes(device: torch.device) -> int:

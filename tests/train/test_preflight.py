@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from bye_core.train import preflight
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom
+from bye_core.train.preflight import Stack, tower_stack
 from bye_core.train.settings import FinetuneSettings
 from tests.models.tiny import picture, sample, save_tiny
 from tests.pipeline.test_stages import write_set
@@ -132,3 +134,14 @@ def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "left out  record 0  0  MissingImage" in text
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("vision", "stack"),
+    [
+        ({"num_hidden_layers": 2, "hidden_size": 8, "intermediate_size": 12, "image_size": 16}, Stack(2, 8, 12, 16)),
+        ({"depth": 3, "embed_dim": 8}, Stack(3, 8, 32, 40)),
+    ],
+)
+def test_the_tower_of_any_family(vision, stack):
+    assert tower_stack(SimpleNamespace(patch_size=4, **vision), tokens=10) == stack
