@@ -5,6 +5,7 @@ Finds the tiny model of each registered family by itself (tests/models/tiny.py).
 
 import copy
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,7 +157,8 @@ def test_what_fine_tuning_learns(tiny, loaded):
     """Answers with their ends, token by token; no padding, no image token, no thought that the template adds."""
     if tiny.learned is None:
         pytest.skip("no expectation")
-    batch = Collator(loaded.family, lambda one: [picture(4)])([TALK, sample("a", "?")])
+    talk = replace(TALK, turns=TALK.turns[: 2 * len(tiny.learned)])
+    batch = Collator(loaded.family, lambda one: [picture(4)])([talk, sample("a", "?")])
     assert learned_texts(loaded.processor.tokenizer, batch["labels"][0]) == list(tiny.learned)
     assert (batch["labels"][batch["attention_mask"] == 0] == -100).all()
     real = batch["labels"] != -100

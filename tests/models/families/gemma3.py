@@ -66,6 +66,7 @@ COMMON = {
     "model": TinyGemma3,
     "config": tiny_config,
     "groups": GROUPS,
+    "learned": ("it is red<end_of_turn>", "how many dogs<end_of_turn>"),
     "layers": (1,),  # the question and the tags behind the picture fill the window of the other layers
 }
 

@@ -55,6 +55,7 @@ TINY = (
             ("L", "</img>"), ("S", ""), ("Q", "what colour is the cat ?"), ("S", "<|im_end|>\n<|im_start|>assistant"),
         ),
         layers=(0, 1, 2),
+        learned=("it is red<|im_end|>", "how many dogs<|im_end|>"),
         grids={
             "wide": [(2, 2, 0), (2, 2, 4), (2, 2, 8)],  # one row of two tiles
             "tall": [(2, 2, 0), (2, 2, 4), (2, 2, 8)],  # two rows of one tile

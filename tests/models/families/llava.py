@@ -78,6 +78,7 @@ TINY = (
         ],
         options={"decoder": "grouped"},
         layers=(0, 1, 2),
+        learned=("it is red </s>", "how many dogs </s>"),
         grids={shape: [(5, 5, 0)] for shape in ("wide", "tall", "square")},
     ),
 )

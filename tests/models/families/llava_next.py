@@ -65,6 +65,7 @@ TINY = (
             ("S", "[/INST]"),
         ],
         layers=(0, 1, 2),
+        learned=("it is red</s>", "how many dogs</s>"),
         grids={
             "wide": [(5, 5, 0), (5, 11, 25)],  # on 60 x 20: 10 of 15 columns, and one more as both sides lose two
             "tall": [(5, 5, 0), (11, 5, 25)],  # on 20 x 60

@@ -48,6 +48,7 @@ COMMON = {
     # Pictures first, then the start token. The line break ends the part whose tokens see each other both ways.
     "groups": (("I", 16), ("S", "<bos>be kind"), ("Q", "what colour is the cat ?"), ("S", "")),
     "grids": {"wide": WHOLE, "tall": WHOLE, "square": WHOLE},
+    "learned": ("it is red<eos>",),  # the format ends with the first answer
     "layers": (0, 1, 2),  # the prompt sees all of itself, also in PaliGemma 2's layers with a sliding window
 }
 

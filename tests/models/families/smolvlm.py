@@ -31,6 +31,7 @@ TINY = (
         processor=tiny_processor,
         groups=GROUPS,
         layers=(0, 1, 2),
+        learned=("it is red<end_of_utterance>", "how many dogs<end_of_utterance>"),
         grids=GRIDS,
     ),
 )
