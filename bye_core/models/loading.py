@@ -106,7 +106,7 @@ def load_model(
     base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
     adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
     processor = load_processor(folder, config)
-    family = family_class(config.model_type)(processor, config)
+    family = family_class(config)(processor, config)
     limit_pixels(processor, pixels, family.name)
     quantization = nf4(number_type, family) if four_bit else None
     network = load_weights(folder, number_type, quantization, target)

@@ -6,11 +6,13 @@ import json
 import re
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
+from transformers.utils import is_torchvision_available
 
 from bye_core.model_protocol import PixelLimits
 from bye_core.models.errors import (
@@ -29,6 +31,9 @@ VIDEO = "video_processor"
 CLASS_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "config.json")
 # Packages that a processor demands although it calls them for videos only.
 VIDEO_PACKAGES = ("num2words",)
+# Processor classes whose module imports an image processor of torchvision for a function that its PIL version has too;
+# with the name of their package in transformers.
+PIL_VERSIONS = {"PixtralProcessor": "pixtral"}
 
 
 def load_processor(folder: Path, config: Any = None) -> Any:
@@ -68,8 +73,22 @@ def processor_class(folder: Path, config: Any = None) -> type | None:
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8")).get("processor_class")
             if stored:
-                return processor_class_from_name(stored)
+                return importable_class(stored)
     return PROCESSOR_MAPPING.get(type(config), None)
+
+
+def importable_class(name: str) -> type | None:
+    """Return the processor class `name`, for classes of PIL_VERSIONS also if torchvision is not installed."""
+    if name not in PIL_VERSIONS or is_torchvision_available():
+        return processor_class_from_name(name)
+    package = f"transformers.models.{PIL_VERSIONS[name]}"
+    needed = f"{package}.image_processing_{PIL_VERSIONS[name]}"
+    sys.modules[needed] = import_module(f"{package}.image_processing_pil_{PIL_VERSIONS[name]}")
+    try:
+        own: type = getattr(import_module(f"{package}.processing_{PIL_VERSIONS[name]}"), name)
+    finally:
+        del sys.modules[needed]
+    return own
 
 
 class AbsentVideoProcessor:

@@ -53,6 +53,8 @@ class Family(ABC):
     name: str
     # Values of `model_type` in config.json.
     model_types: ClassVar[tuple[str, ...]]
+    # Values of `model_type` of the vision tower, if only models with such a tower belong to the family.
+    tower_types: ClassVar[tuple[str, ...]] = ()
     # Regular expressions of the strings in place of images, of role tags and of control tokens in this family's chat
     # templates. Data checks warn about texts that match one.
     image_markers: ClassVar[tuple[str, ...]] = ()
