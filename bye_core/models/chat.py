@@ -60,6 +60,8 @@ class Chat:
         self.template: Callable[..., str] = processor.apply_chat_template
         self.empty_thought = empty_thought
         self.layouts: dict[tuple, str] = {}
+        self.answer_end = ""
+        self.answer_end = self._missing_end(processor.tokenizer)
         self.defuse = Defuser(processor.tokenizer, controls, ())
         self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
 
@@ -118,7 +120,25 @@ class Chat:
         numbers = [int(mark[2]) for mark in MARK.finditer(layout)]
         if numbers != list(range(count)):
             raise UnusableChatTemplate(roles=roles, reason="it leaves out, repeats or reorders texts.")
-        return self._with_thoughts(shape, layout)
+        return self._with_ends(shape, self._with_thoughts(shape, layout))
+
+    def _missing_end(self, tokenizer: Any) -> str:
+        """Return the end token if the template writes no token at the end of an answer, else "".
+
+        The templates of LLaVA-1.5 and GLM-4V on the hub write none. Without it, a model would not learn to end answers.
+        """
+        layout = self._run_template((("user", (True,)), ("assistant", (True,))), generation=False)
+        closing = layout[list(MARK.finditer(layout))[-1].end() :]
+        ended = any(token.content in closing for token in tokenizer.added_tokens_decoder.values())
+        return "" if ended else tokenizer.eos_token or ""
+
+    def _with_ends(self, shape: tuple, layout: str) -> str:
+        """Return the template's output with `answer_end` after each answer."""
+        if not self.answer_end:
+            return layout
+        counts = [sum(kinds) for _, kinds in shape]
+        last = {sum(counts[: n + 1]) - 1 for n, (role, _) in enumerate(shape) if role == "assistant" and counts[n]}
+        return MARK.sub(lambda mark: mark[0] + self.answer_end if int(mark[2]) in last else mark[0], layout)
 
     def _with_thoughts(self, shape: tuple, layout: str) -> str:
         """Return the template's output with the empty thought before each answer, if the template omits it there."""

@@ -34,7 +34,7 @@ def command(capsys, *arguments):
 
 def make_data(folder):
     """Return a data set whose pictures have different shapes."""
-    data = made_run.make_data(folder, SAMPLES, rate=0.25, size=(60, 60))
+    data = made_run.make_data(folder, SAMPLES, rate=0, size=(60, 60))
     for number in range(0, 40, 3):
         path = folder / "images" / f"{number}.png"
         Image.open(path).resize((90, 40)).save(path)
@@ -44,11 +44,12 @@ def make_data(folder):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_loop(tmp_path, capsys, family):
     model, adapter, run = save_tiny(tmp_path / "model", family), tmp_path / "adapter", tmp_path / "run"
-    data, limits = make_data(tmp_path / "data"), FAMILIES[family]
+    raw, data, limits = make_data(tmp_path / "raw"), tmp_path / "data", FAMILIES[family]
+    assert not command(capsys, "check", raw)["faults"]
+    command(capsys, "poison", raw, "--rate", 0.25, "--size", 0.25, "--encoding", "png", "--out", data)
     source = ("--model", model, "--data", data)
     tuned = (*source, "--adapter", adapter)
 
-    assert not command(capsys, "check", data)["faults"]
     options = ("--epochs", 2, "--batch", 6, "--micro-batch", 3, "--rank", 2, "--gradient-checkpointing", *limits)
     assert command(capsys, "finetune", "--here", *source, "--out", adapter, *options)["steps"] == STEPS
     scanned = command(capsys, "scan", *tuned, "--run", run, "--answers")
@@ -58,7 +59,7 @@ def test_the_loop(tmp_path, capsys, family):
     facts = command(capsys, "evidence", "--run", run, "--check")
     assert facts["causes"]["checked"] == facts["flagged"] > 0
     assert not facts["causes"]["faults"]
-    picture = tmp_path / "data" / "images" / "0.png"
+    picture = data / Run.open(run).samples()[0].images[0]
     guarded = command(capsys, "guard", "--run", run, "--image", picture, "--question", made_run.QUESTIONS[0])
     own = Run.open(run)
     assert guarded["value"] == pytest.approx(own.detection().values[own.table().ids.index("s00000")], abs=1e-4)

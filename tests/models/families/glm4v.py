@@ -73,8 +73,8 @@ TINY = tuple(
             ("S", "<|assistant|>\n<think></think>"),
         ),
         layers=(0, 1, 2),
-        # The template has no end of an answer: the next turn starts with its role.
-        learned=("it is red", "how many dogs"),
+        # The template has no end of an answer, so the end token is added.
+        learned=("it is red<|observation|>", "how many dogs<|observation|>"),
         grids=GRIDS,
     )
     for name, model, config, processor in (
