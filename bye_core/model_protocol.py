@@ -6,6 +6,7 @@ Tensors, devices and data types are `Any` here, because this module does not loa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -133,6 +134,8 @@ class VisionLanguageModel(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]: ...
+
+    def without_adapter(self) -> AbstractContextManager[Any]: ...
 
     def run_batch(
         self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]

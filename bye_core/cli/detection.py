@@ -14,6 +14,8 @@ from typing import Any
 
 from bye_core import pipeline, runs
 from bye_core.cli.options import (
+    MACHINE,
+    MOVED_DATA,
     Command,
     add_format,
     add_method,
@@ -29,9 +31,14 @@ from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, defau
 from bye_core.detect.bye import OPTIONS
 from bye_core.detect.limitations import FINETUNE_FIRST
 from bye_core.detect.result import detection_object
-from bye_core.errors import ByeError
+from bye_core.errors import ByeError, SettingError
 from bye_core.records import Detection
 from bye_core.text import verdict_words
+
+
+class NothingToConfirm(SettingError):
+    problem = "A file of entropies has no model that --confirm could ask."
+    remedy = "Give a scanned run with --run, or leave out --confirm."
 
 
 def decision(text: str) -> tuple[str, str]:
@@ -124,6 +131,22 @@ def add_detect(parser: ArgumentParser) -> None:
     add_tuned(parser)
     add_method(parser, DEFAULT_RULE)
     add_detect_settings(parser)
+    parser.add_argument(
+        "--confirm", type=whole_number, default=0, metavar="N",
+        help="then ask the model, before and after fine-tuning, about up to N samples of each finding and of the "
+        "suspects, with the suspected spot covered (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("--model", help="current path of the scanned model for --confirm, if you moved it")
+    parser.add_argument("--adapter", help="current path of the scanned adapter for --confirm, if you moved it")
+    parser.add_argument("--data", help=MOVED_DATA)
+    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+
+
+def whole_number(text: str) -> int:
+    """Read a number of samples. Raises: ArgumentTypeError if it is no whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
 
 
 def add_detect_settings(parser: ArgumentParser) -> None:
@@ -155,9 +178,15 @@ def run_detect(args: Namespace, report: Report) -> int:
     method = args.method or default_method(own_options=bool(rule), entropy_file=bool(args.entropy))
     settings = rule | dict(args.setting or [])
     if args.entropy:
+        if args.confirm:
+            raise NothingToConfirm()
         detection = pipeline.detect_entropies(args.entropy, method, **settings)
     else:
         detection = pipeline.detect_run(args.run, method, args.tuned_on_this_data, **settings)
+        if args.confirm:
+            moved = (args.model, args.adapter, args.data, args.device)
+            report.follow(pipeline.confirm_detection(args.run, args.confirm, *moved))
+            detection = pipeline.detect_once(args.run)
     report.result(detection_object(detection), {}, detection_lines(detection))
     return verdict_code(detection.verdict, args.fail_on_poison)
 

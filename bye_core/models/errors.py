@@ -214,3 +214,8 @@ class AspectRatio(UnreadableSample):
 class PromptMismatch(UnreadableSample):
     problem = "The tokens of sample {id} do not match its prompt."
     remedy = "Check that this model's own processor encoded the text, and that the text was not truncated."
+
+
+class NoAdapterLoaded(ModelError):
+    problem = "The model was loaded without an adapter, so the model before fine-tuning is not known."
+    remedy = "Load the base model and your fine-tune as an adapter."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bye_core.models.errors import (
     BrokenModel,
     IncompleteWeights,
     ModelNotFound,
+    NoAdapterLoaded,
     NoBitsandbytes,
     NoDevice,
     OriginalLayout,
@@ -72,6 +74,15 @@ class LoadedModel:
     def base(self) -> torch.nn.Module:
         """The transformers model without the wrapper of peft; the LoRA layers of an adapter stay in it."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    def without_adapter(self) -> AbstractContextManager[Any]:
+        """Return a context in which the adapter is switched off: the model before fine-tuning.
+
+        Raises: NoAdapterLoaded if there is no adapter.
+        """
+        if not isinstance(self.model, PeftModel):
+            raise NoAdapterLoaded()
+        return self.model.disable_adapter()
 
     def run_batch(
         self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]

@@ -9,6 +9,7 @@ from bye_core.pipeline.check import NoSampleReady, check, load, ready, reopen_se
 from bye_core.pipeline.clean import clean
 from bye_core.pipeline.cleaning import Cleaning
 from bye_core.pipeline.cleaning_folder import MODELS, CleaningOutline
+from bye_core.pipeline.confirm import confirm_detection
 from bye_core.pipeline.decide import decide, undo
 from bye_core.pipeline.detect import NothingDetected, detect_entropies, detect_once, detect_run, last_detection
 from bye_core.pipeline.evaluate import evaluate
@@ -55,6 +56,7 @@ __all__ = [
     "check_causes",
     "check_unchanged",
     "clean",
+    "confirm_detection",
     "decide",
     "detect_entropies",
     "detect_once",
