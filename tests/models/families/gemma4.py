@@ -17,6 +17,8 @@ NAMES = {
     "audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>",
 }  # fmt: skip
 SPECIAL = (*NAMES.values(), "<|turn>", "<turn|>", "<|channel>", "<channel|>")
+# Larger models have experts, and an empty thought in their template.
+EXPERTS = {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}
 THOUGHT = "<|channel>thought\n<channel|>"
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}"
@@ -80,7 +82,8 @@ TINY = (
         **COMMON,
     ),
     TinyModel(
-        name="gemma4-thought",
+        name="gemma4-experts",
+        options=EXPERTS,
         processor=partial(tiny_processor, THOUGHT),
         groups=[*PROMPT, ("S", f"<turn|>\n<|turn>model\n{THOUGHT}")],
         learned=("it is red<turn|>", "how many dogs<turn|>"),
