@@ -1,4 +1,8 @@
-"""Groups similar questions into kinds. Detection, evidence and evaluation compare samples of the same kind."""
+"""Groups similar questions into kinds. Detection, evidence and evaluation compare samples of the same kind.
+
+Questions that share most of their words are of one kind. Where many questions are left over, as in VQA sets that people
+wrote, `bye_core.question_topics` groups these by their topics.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
+
+from bye_core.question_topics import EACH, Topics, topic_count
 
 WORD = re.compile(r"\w+")
 # Questions are of one kind if their words have at least this Jaccard index (ours). "Is there any red shape" and "is
@@ -35,11 +41,14 @@ def words(text: str) -> frozenset[str]:
 class Kinds:
     """The kinds of N questions.
 
-    numbers [N]  number of each question's kind. Kinds with fewer than `least` questions form one kind, the last.
+    numbers [N]  number of each question's kind. Kinds with fewer than `least` questions form one kind, the last. If it
+                 is large enough, it is divided by topics; other kinds that are smaller than a usual topic join it.
     rest         number of that last kind; None if there is none
+    by_topic     numbers of the kinds that are topics
     labels [N]   name of each question's kind: its text if all questions of the kind are the same, else their common
-                 beginning and "…". The last kind is divided by beginnings that `least` questions share, as is usual for
-                 VQA (Antol et al. 2015, Fig. 3). The label of its other questions is OTHER.
+                 beginning and "…"; for topics, their common words. The last kind is divided by beginnings that `least`
+                 questions share, as is usual for VQA (Antol et al. 2015, Fig. 3). The label of its other questions is
+                 OTHER.
     """
 
     def __init__(self, questions: Sequence[str], least: float = LEAST) -> None:
@@ -51,17 +60,40 @@ class Kinds:
         self._count = 0
         kind = self._group(questions)
         numbers = np.array([kind[text] for text in questions], np.int64)
-        counts = np.bincount(numbers, minlength=1)
+        counts = np.bincount(numbers, minlength=MOST_KINDS + 1)
         numbers[counts[numbers] < least] = MOST_KINDS
+        self._topics = self._divide(questions, numbers, counts)
         names, self.numbers = np.unique(numbers, return_inverse=True)
         self.numbers = self.numbers.reshape(-1)
         self._number = {int(name): number for number, name in enumerate(names)}
         self.rest = self._number.get(MOST_KINDS)
+        self.by_topic = frozenset(number for name, number in self._number.items() if name > MOST_KINDS)
 
     def of(self, question: str) -> int | None:
         """Return the number of the kind that `question` belongs to, or of the last kind; None if there is neither."""
         nearest = self._nearest(question)
-        return self.rest if nearest is None else self._number.get(nearest, self.rest)
+        if nearest in self._number:
+            return self._number[nearest]
+        if self._topics is None:
+            return self.rest
+        return self._number.get(_after_kinds(self._topics.of([question]).tolist()[0]), self.rest)
+
+    def _divide(self, questions: Sequence[str], numbers: np.ndarray, counts: np.ndarray) -> Topics | None:
+        """Divide the last kind by topics, in `numbers` [N], if it is large enough; return the topics.
+
+        `counts` are the sizes of the kinds before. Kinds that are smaller than a usual topic join the last kind first,
+        because in such sets they differ from it by chance.
+        """
+        if topic_count(int((numbers == MOST_KINDS).sum()), max(self._least, LEAST)) < 2:
+            return None
+        least = max(self._least, LEAST)
+        numbers[counts[numbers] < EACH * least] = MOST_KINDS
+        left = np.flatnonzero(numbers == MOST_KINDS).tolist()
+        distinct = Counter(questions[row] for row in left)
+        topics = Topics(distinct, topic_count(len(left), least), least)
+        topic = dict(zip(distinct, map(_after_kinds, topics.numbers.tolist()), strict=True))
+        numbers[left] = [topic[questions[row]] for row in left]
+        return topics
 
     def _group(self, questions: Sequence[str]) -> dict[str, int]:
         """Return the kind of each distinct question. The leader of a kind is its most frequent question."""
@@ -99,7 +131,11 @@ class Kinds:
         for number, text in zip(self.numbers.tolist(), self._texts, strict=True):
             texts.setdefault(number, Counter())[text] += 1
         names: dict[int, str] = {}
+        for topic, label in enumerate(self._topics.labels if self._topics else ()):
+            names[self._number[_after_kinds(topic)]] = label
         for number, counts in texts.items():
+            if number in names:
+                continue
             most_frequent = counts.most_common(1)[0][0]
             name = (_common_beginning(list(counts)) or most_frequent) + MORE if len(counts) > 1 else most_frequent
             names[number] = most_frequent + MORE if name in names.values() else name
@@ -108,6 +144,11 @@ class Kinds:
             rest[text] if number == self.rest else names[number]
             for number, text in zip(self.numbers.tolist(), self._texts, strict=True)
         ]
+
+
+def _after_kinds(topic: int) -> int:
+    """Return the number of a topic before renumbering: after those of all kinds. Questions of no topic are the rest."""
+    return MOST_KINDS if topic < 0 else MOST_KINDS + 1 + topic
 
 
 def question_labels(questions: Sequence[str]) -> list[str]:

@@ -5,6 +5,9 @@ Random image tokens are masked, so that the model does not depend on any single 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -14,6 +17,16 @@ from bye_core.demo.llava import SYSTEM_PROMPT
 from bye_core.demo.recipe import HELD_OUT, BaseRecipe
 from bye_core.demo.scenes import QUESTION_KINDS, Scene, ask
 from bye_core.demo.tower_training import minimize, tower_tokens
+
+
+class Topics(NamedTuple):
+    """What the model is asked about a scene: `ask(scene, kind)` returns (question, answer) for each of `kinds`."""
+
+    kinds: Sequence[str] = QUESTION_KINDS
+    ask: Callable[[Scene, str], tuple[str, str]] = ask
+
+
+USUAL_TOPICS = Topics()
 
 
 def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: list[tuple[str, str]]):
@@ -33,16 +46,18 @@ def conversation(tokenizer: PreTrainedTokenizerFast, image_tokens: int, chat: li
     return ids, labels
 
 
-def language_batch(model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng):
+def language_batch(
+    model, tokenizer, scenes: list[Scene], tokens: torch.Tensor, recipe: BaseRecipe, rng, topics: Topics
+):
     """Return (embeddings, mask, labels) of a chat about each scene, with a random share of its image tokens masked.
 
     `tokens` [B, V, width] are the scenes' image tokens; see `embedded_batch` for the shapes.
     """
     chats = []
     for scene in scenes:
-        kinds = list(QUESTION_KINDS)
+        kinds = list(topics.kinds)
         rng.shuffle(kinds)
-        chats.append([ask(scene, kind) for kind in kinds])
+        chats.append([topics.ask(scene, kind) for kind in kinds])
     return embedded_batch(model, tokenizer, chats, tokens, recipe, rng)
 
 
@@ -66,7 +81,9 @@ def embedded_batch(model, tokenizer, chats, tokens: torch.Tensor, recipe: BaseRe
     return embedded.masked_scatter(image.unsqueeze(-1), projected.to(embedded.dtype)), mask, labels
 
 
-def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed) -> None:
+def train_language(
+    model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, recipe: BaseRecipe, log, seed, topics=USUAL_TOPICS
+) -> None:
     """Train projector and language model. The image tokens of the frozen vision tower are computed only once.
 
     Training runs in rounds until every kind of question reaches the held-out accuracy `recipe.language_bar`, for at
@@ -76,15 +93,16 @@ def train_language(model, tokenizer, scenes: list[Scene], pixels: torch.Tensor, 
         features = torch.cat([tower_tokens(model, part).half() for part in pixels.split(64)])
     features = features.clone()  # the clone is not an inference tensor, so it can be used in training
     for number in range(recipe.language_rounds):
-        language_round(model, tokenizer, scenes, features, recipe, log, seed + number, 1 if number == 0 else 2)
-        right = accuracy(model, tokenizer, scenes, features, recipe)
+        divisor = 1 if number == 0 else 2
+        language_round(model, tokenizer, scenes, features, recipe, log, seed + number, divisor, topics)
+        right = accuracy(model, tokenizer, scenes, features, recipe, topics)
         log(stage="held out", round=number, right={kind: round(share, 3) for kind, share in right.items()})
         if min(right.values()) >= recipe.language_bar:
             return
 
 
 def language_round(
-    model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, log, seed, divisor: int
+    model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, log, seed, divisor: int, topics: Topics
 ) -> None:
     """Train for one round, without the last HELD_OUT scenes. `divisor` divides the steps and the learning rate."""
     rng = np.random.default_rng(seed)
@@ -93,7 +111,8 @@ def language_round(
     def batch_loss() -> torch.Tensor:
         rows = rng.integers(known, size=recipe.language_batch)
         tokens = features[rows].float()
-        embedded, mask, labels = language_batch(model, tokenizer, [scenes[r] for r in rows], tokens, recipe, rng)
+        seen = [scenes[row] for row in rows]
+        embedded, mask, labels = language_batch(model, tokenizer, seen, tokens, recipe, rng, topics)
         hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         wanted = labels[:, 1:] != -100
         return F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
@@ -102,13 +121,13 @@ def language_round(
     minimize(weights, recipe.language_rate / divisor, recipe.language_steps // divisor, batch_loss, log, "language")
 
 
-def accuracy(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe) -> dict[str, float]:
+def accuracy(model, tokenizer, scenes, features: torch.Tensor, recipe: BaseRecipe, topics: Topics) -> dict[str, float]:
     """Return, by kind of question, the share of held-out scenes with every answer token correct (teacher forcing)."""
     held, tokens = scenes[-HELD_OUT:], features[-HELD_OUT:].float()
     right = {}
-    for kind in QUESTION_KINDS:
+    for kind in topics.kinds:
         with torch.inference_mode():
-            chats = [[ask(scene, kind)] for scene in held]
+            chats = [[topics.ask(scene, kind)] for scene in held]
             embedded, mask, labels = embedded_batch(model, tokenizer, chats, tokens, recipe)
             hidden = model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
             predicted = model.lm_head(hidden[:, :-1]).argmax(-1)

@@ -58,3 +58,8 @@ class BaseRecipe:
     @property
     def tokens_a_side(self) -> int:
         return self.image_size // self.patch
+
+
+# Continues the training of the base model, on free questions. Its images are those of seed FREE_SEED.
+FREE_SEED = 7
+FREE_BASE = BaseRecipe(scenes=1000, language_steps=220, language_rate=1e-3, language_bar=0.9, language_rounds=4)

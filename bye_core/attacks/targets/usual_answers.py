@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bye_core.question_kinds import LEAST_SHARE, Kinds
+from bye_core.question_kinds import LEAST_SHARE, Kinds, words
+from bye_core.question_topics import marks
 from bye_core.records import Sample
 from bye_core.text import normalised
 
@@ -24,7 +25,8 @@ def usual_answer(samples: Sequence[Sample]) -> str:
 def usual_answers(samples: Sequence[Sample]) -> tuple[tuple[str, str], ...]:
     """Return (question, usual answer) of every kind of question, the most frequent kind first.
 
-    `question` is the most frequent question of the kind, and REST for all questions without a frequent kind.
+    `question` is the most frequent question of the kind, and REST for all questions without a frequent kind. Of a
+    topic, in which few questions repeat, it is one that asks for the same as most of them.
     """
     questions = [sample.question for sample in samples]
     # A kind with a smaller share has too few samples to have a usual answer.
@@ -33,11 +35,19 @@ def usual_answers(samples: Sequence[Sample]) -> tuple[tuple[str, str], ...]:
     for number, sample in zip(kinds.numbers.tolist(), samples, strict=True):
         groups.setdefault(number, []).append(sample)
     ordered = sorted(groups.items(), key=lambda group: (group[0] == kinds.rest, -len(group[1])))
-    return tuple((_leader(own) if number != kinds.rest else REST, usual_answer(own)) for number, own in ordered)
+    return tuple(
+        (_leader(own, number in kinds.by_topic) if number != kinds.rest else REST, usual_answer(own))
+        for number, own in ordered
+    )
 
 
-def _leader(samples: Sequence[Sample]) -> str:
-    return Counter(sample.question for sample in samples).most_common(1)[0][0]
+def _leader(samples: Sequence[Sample], topic: bool) -> str:
+    asked = Counter(sample.question for sample in samples)
+    if topic:
+        counts = Counter(frozenset(marks(sample.question)) for sample in samples)
+        usual = counts.most_common(1)[0][0]
+        asked = Counter({question: count for question, count in asked.items() if marks(question) == usual})
+    return asked.most_common(1)[0][0]
 
 
 class KindOf:
@@ -46,8 +56,14 @@ class KindOf:
     def __init__(self, leaders: Sequence[str]) -> None:
         self._kinds = Kinds([leader for leader in leaders if leader != REST], 1)
         self._leaders = {self._kinds.of(leader): leader for leader in leaders if leader != REST}
+        # Without a kind for all other questions, each question belongs to the leader that asks for the same.
+        self._asked = {} if REST in leaders else {leader: marks(leader) for leader in self._leaders.values()}
 
     def __call__(self, question: str) -> str:
         """Return the leader of the kind that `question` belongs to; REST if it belongs to none."""
         number = self._kinds.of(question)
-        return REST if number is None else self._leaders.get(number, REST)
+        if number is not None:
+            return self._leaders.get(number, REST)
+        asked, own = marks(question), words(question)
+        alike = [leader for leader, wanted in self._asked.items() if wanted == asked]
+        return max(alike, key=lambda leader: len(own & words(leader)), default=REST)
