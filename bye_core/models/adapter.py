@@ -84,9 +84,12 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
     try:
         own = PeftConfig.from_pretrained(str(folder))
         own.base_model_name_or_path = network.name_or_path  # otherwise peft warns about each adapter that was moved
+        saved = load_file(folder / ADAPTER_WEIGHTS)
+        if isinstance(own.target_modules, str):
+            # A pattern for the names of an earlier layout may match other modules of the current one.
+            own.target_modules = adapted_modules(network, saved) or own.target_modules
         wrapped: Any = get_peft_model(network, own)
         report = wrapped.load_adapter(str(folder), "default")
-        saved = load_file(folder / ADAPTER_WEIGHTS)
         missing = {name.replace(".default.", ".") for name in report.missing_keys} | _unsaved_modules(wrapped, saved)
         unused = set(report.unexpected_keys)
         # peft renames the tensors of the language model, but not those of the other parts.
@@ -109,6 +112,30 @@ def _unsaved_modules(wrapped: PeftModel, saved: Mapping[str, torch.Tensor]) -> s
     """
     names = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     return {name for name in names if ".lora_" not in name and name not in saved}
+
+
+def adapted_modules(network: torch.nn.Module, saved: Collection[str]) -> list[str]:
+    """Return the modules of `network` whose LoRA matrices have the names `saved`; empty if one cannot be found.
+
+    The names may be those of an earlier layout: a module with the same end and the same numbers is taken if there is
+    only one with the longest common end.
+    """
+    modules: dict[tuple, list[str]] = {}
+    for name, _ in network.named_modules():
+        modules.setdefault(_end_and_numbers(name), []).append(name)
+    found = set()
+    for name in {tensor.rsplit(".lora_", 1)[0] for tensor in saved if ".lora_" in tensor}:
+        candidates = modules.get(_end_and_numbers(name), [])
+        common = [_common_end(name, other) for other in candidates]
+        if not common or common.count(max(common)) > 1:
+            return []
+        found.add(candidates[common.index(max(common))])
+    return sorted(found)
+
+
+def _end_and_numbers(name: str) -> tuple[str, ...]:
+    parts = name.split(".")
+    return parts[-1], *(part for part in parts if part.isdigit())
 
 
 def renamed_tensors(unused: Collection[str], missing: Collection[str]) -> dict[str, str]:
