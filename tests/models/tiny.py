@@ -68,7 +68,7 @@ class TinyModel:
                tokens, or their number for I); texts are stripped
     layers     the layers in which the first answer token sees the image
     learned    what fine-tuning on `tests.models.tiny.TALK` learns, one text an answer, stripped; a single text if the
-               format ends with the first answer; None: not checked
+               format ends with the first answer; None, for the generic family alone: not checked
     grids      by shape (wide, tall, square): (rows, columns, start) of each grid of one picture of that shape; none if
                no grid can be known
     shapes     (width, height) of the pictures; not square, so that both axes are checked
