@@ -167,6 +167,19 @@ def test_what_fine_tuning_learns(tiny, loaded):
     assert (batch["labels"][real] == batch["input_ids"][real]).all()
 
 
+def test_no_answer_token_is_predicted_from_later_ones(tiny, loaded):
+    """Families whose prompts see themselves in both directions must not show the answer to itself."""
+    inputs = Collator(loaded.family, lambda one: [picture(4)])([sample("a"), sample("a")])
+    learned = torch.nonzero(inputs["labels"][0] != -100).flatten().tolist()
+    question = encoded(loaded, [sample("a")], [[picture(4)]])["input_ids"][0]
+    assert inputs["input_ids"][0, : learned[0]].tolist() == question.tolist()  # a scan asks as the training did
+    last = learned[-1]
+    inputs["input_ids"][1, last] = int(inputs["input_ids"][1, last - 1])
+    with torch.inference_mode():
+        one, other = loaded.model(**inputs, use_cache=False).logits[:, :last]
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
 def test_gradient_checkpointing(tiny, loaded):
     config = LoraConfig(r=2, target_modules=loaded.family.lora_targets(loaded.base), task_type="CAUSAL_LM")
     base = copy.deepcopy(loaded.base)
