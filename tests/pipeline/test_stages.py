@@ -67,7 +67,17 @@ def test_poison_scan_detect_decide_export(tmp_path, model, capsys):
     code, scanned = run_json(capsys, "scan", "--model", model, "--data", tmp_path / "p", "--run", run, "--batch", 5)
     assert (code, scanned["scanned"], scanned["failed"]) == (0, COUNT, 0)
     code, detection = run_json(capsys, "detect", "--run", run, "--tau", 0, "--fail-on-poison")
-    assert set(detection) == {"verdict", "flagged", "scores", "layers", "method", "settings", "reasons"}
+    assert set(detection) == {
+        "verdict",
+        "flagged",
+        "scores",
+        "layers",
+        "method",
+        "settings",
+        "reasons",
+        "findings",
+        "suspects",
+    }
     assert detection["verdict"] == "poisoned"
     assert code == 3
     assert set(detection["scores"]) == {r["id"] for r in records}
