@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from bye_core.models.errors import (
     AdapterMismatch,
@@ -21,12 +23,23 @@ from bye_core.models.errors import (
     ModelNotFound,
     UnsupportedAdapter,
 )
-from bye_core.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_checkpoints, check_safetensors
+from bye_core.models.files import (
+    ADAPTER_CONFIG,
+    ADAPTER_HASHED,
+    ADAPTER_WEIGHTS,
+    check_checkpoints,
+    check_safetensors,
+)
 from bye_core.text import clip
 
 # Fields of a LoRA config that make peft import a module or build classes named in the file; harmless when empty.
 CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
 REASON_SHOWN = 300  # characters of an error of another package
+EMBEDDINGS = ("embed_tokens.weight", "embed_tokens.modules_to_save.weight")
+TOKENIZER = "tokenizer.json"
+PREFIX, ALL_LINEAR = "base_model.model.", "all-linear"
+FIRST_FACTOR = re.compile(r"\.lora_(?:embedding_)?A\b")
+WRAPPER = re.compile(r"\.(?:modules_to_save|original_module)\.")
 SAME_END = 3  # parts of a tensor's name, such as linear_1.lora_A.weight
 
 
@@ -75,6 +88,24 @@ def base_model_name(adapter: Path) -> str:
     return str(config.get("base_model_name_or_path") or "unknown") if isinstance(config, dict) else "unknown"
 
 
+def adopt_tokenizer(processor: Any, folder: Path, config: Any) -> tuple[str, ...]:
+    """Use the adapter's tokenizer if the adapter brings embeddings of another number of tokens than the base model.
+
+    Returns the patterns of the adapter's files that decide what the model computes.
+    """
+    rows = vocabulary_rows(folder)
+    if rows in (None, config.get_text_config().vocab_size) or not (folder / TOKENIZER).is_file():
+        return ADAPTER_HASHED
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise BrokenModel(path=folder, reason=error) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = processor.tokenizer.pad_token
+    processor.tokenizer = tokenizer
+    return (*ADAPTER_HASHED, TOKENIZER, "tokenizer_config.json")
+
+
 def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftModel:
     """Return `network` wrapped by the adapter, whose tensors may have the names of an earlier layout of the model.
 
@@ -85,13 +116,17 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
         own = PeftConfig.from_pretrained(str(folder))
         own.base_model_name_or_path = network.name_or_path  # otherwise peft warns about each adapter that was moved
         saved = load_file(folder / ADAPTER_WEIGHTS)
-        if isinstance(own.target_modules, str):
-            # A pattern for the names of an earlier layout may match other modules of the current one.
-            own.target_modules = adapted_modules(network, saved) or own.target_modules
+        rows = vocabulary_rows(folder)
+        if rows and rows != network.get_input_embeddings().num_embeddings:
+            network.resize_token_embeddings(rows, mean_resizing=False)
+        name_targets(own, network, saved)
         wrapped: Any = get_peft_model(network, own)
         report = wrapped.load_adapter(str(folder), "default")
         missing = {name.replace(".default.", ".") for name in report.missing_keys} | _unsaved_modules(wrapped, saved)
-        unused = set(report.unexpected_keys)
+        # peft writes trained embeddings twice if it also saves embeddings, under the names of its own wrapper.
+        unused = {
+            name for name in report.unexpected_keys if not (WRAPPER.search(name) and WRAPPER.sub(".", name) in saved)
+        }
         # peft renames the tensors of the language model, but not those of the other parts.
         renamed = renamed_tensors(unused, missing)
         if renamed:
@@ -104,6 +139,68 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
     return wrapped
 
 
+def vocabulary_rows(folder: Path) -> int | None:
+    """Return the number of rows of the embeddings that an adapter brings; None if it brings none."""
+    try:
+        with safe_open(folder / ADAPTER_WEIGHTS, "pt") as file:
+            names = [name for name in file.keys() if name.endswith(EMBEDDINGS)]  # noqa: SIM118
+            return int(file.get_slice(names[0]).get_shape()[0]) if names else None
+    except (OSError, SafetensorError):
+        return None  # add_adapter reports a damaged file
+
+
+def name_targets(config: Any, network: torch.nn.Module, saved: Collection[str]) -> None:
+    """Replace target modules that do not name exactly the modules of the file, by the names of those in `network`.
+
+    Other tools write regular expressions, and names of an earlier layout of the model. The tensors of the file tell
+    which modules were trained. The config stays unchanged if its targets do not describe the file.
+    """
+    stored = {module for name in saved if (module := _module_of(name))}
+    if not stored or not all(_is_target(config.target_modules, module) for module in stored):
+        return
+    modules = {name for name, _ in network.named_modules()}
+    if {name for name in modules if _is_target(config.target_modules, name)} == stored:
+        return
+    renamed = renamed_modules(stored, modules)
+    if set(renamed) == stored:
+        config.target_modules = sorted(renamed.values())
+        config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
+        for patterns in (config.rank_pattern, config.alpha_pattern):
+            patterns.update({renamed[name]: patterns.pop(name) for name in list(patterns) if name in renamed})
+
+
+def renamed_modules(stored: Collection[str], modules: Collection[str]) -> dict[str, str]:
+    """Match module names of an adapter's file to those of the model, if one module of the model fits best.
+
+    The longest common end decides, as for tensors; then the number of other parts that both names have, such as
+    language_model, which tells the language model's layers from the tower's.
+    """
+    ends: dict[str, list[str]] = {}
+    for module in modules:
+        ends.setdefault(module.rpartition(".")[2], []).append(module)
+    matches = {}
+    for name in stored:
+        alike = [other for other in ends.get(name.rpartition(".")[2], ()) if _same_numbers(name, other)]
+        fits = {other: (_common_end(name, other), len({*name.split(".")} & {*other.split(".")})) for other in alike}
+        best = [other for other in alike if fits[other] == max(fits.values())]
+        if name in modules or len(best) == 1:
+            matches[name] = name if name in modules else best[0]
+    return matches if len(set(matches.values())) == len(matches) else {}
+
+
+def _module_of(name: str) -> str | None:
+    """Return the module, without peft's prefix, that a tensor with this name in an adapter's file adapts."""
+    parts = FIRST_FACTOR.split(name, maxsplit=1)
+    return parts[0].removeprefix(PREFIX) if len(parts) > 1 else None
+
+
+def _is_target(targets: Any, name: str) -> bool:
+    """Return whether peft adapts the module `name` if its config has these target modules."""
+    if isinstance(targets, str):
+        return targets == ALL_LINEAR or re.fullmatch(targets, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in targets or ())
+
+
 def _unsaved_modules(wrapped: PeftModel, saved: Mapping[str, torch.Tensor]) -> set[str]:
     """Return the names of whole modules that the adapter's config trains but its file lacks.
 
@@ -112,30 +209,6 @@ def _unsaved_modules(wrapped: PeftModel, saved: Mapping[str, torch.Tensor]) -> s
     """
     names = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     return {name for name in names if ".lora_" not in name and name not in saved}
-
-
-def adapted_modules(network: torch.nn.Module, saved: Collection[str]) -> list[str]:
-    """Return the modules of `network` whose LoRA matrices have the names `saved`; empty if one cannot be found.
-
-    The names may be those of an earlier layout: a module with the same end and the same numbers is taken if there is
-    only one with the longest common end.
-    """
-    modules: dict[tuple, list[str]] = {}
-    for name, _ in network.named_modules():
-        modules.setdefault(_end_and_numbers(name), []).append(name)
-    found = set()
-    for name in {tensor.rsplit(".lora_", 1)[0] for tensor in saved if ".lora_" in tensor}:
-        candidates = modules.get(_end_and_numbers(name), [])
-        common = [_common_end(name, other) for other in candidates]
-        if not common or common.count(max(common)) > 1:
-            return []
-        found.add(candidates[common.index(max(common))])
-    return sorted(found)
-
-
-def _end_and_numbers(name: str) -> tuple[str, ...]:
-    parts = name.split(".")
-    return parts[-1], *(part for part in parts if part.isdigit())
 
 
 def renamed_tensors(unused: Collection[str], missing: Collection[str]) -> dict[str, str]:

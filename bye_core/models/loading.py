@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from bye_core.errors import ByeError
 from bye_core.model_protocol import UNLIMITED, Batch, Encode, Forward, ImagesOfSamples, PixelLimits, Result, Samples
 from bye_core.models import calls
-from bye_core.models.adapter import add_adapter, base_model_name, read_adapter_config
+from bye_core.models.adapter import add_adapter, adopt_tokenizer, base_model_name, read_adapter_config
 from bye_core.models.errors import (
     AdapterAsModel,
     BrokenModel,
@@ -117,6 +117,7 @@ def load_model(
     base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
     adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
     processor = load_processor(folder, config)
+    hashed = adopt_tokenizer(processor, adapter_folder, config) if adapter_folder else ADAPTER_HASHED
     family = family_class(config)(processor, config)
     limit_pixels(processor, pixels, family.name)
     quantization = nf4(number_type, family) if four_bit else None
@@ -127,7 +128,7 @@ def load_model(
     (network if four_bit else network.to(target)).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
-        files["adapter"] = digests(adapter_folder, ADAPTER_HASHED)
+        files["adapter"] = digests(adapter_folder, hashed)
     identity = {
         "name": "+".join(Path(part).name for part in (model, adapter) if part is not None),
         "model": str(folder) if Path(model).expanduser().is_dir() else str(model),
