@@ -59,8 +59,9 @@ def test_every_type_has_a_family_or_a_reason_against_it(model_type, tmp_path):
             read_config(tmp_path)
         assert model_type in failure.value.problem
     else:
-        assert read_config(tmp_path).model_type == model_type
-        assert (family_class(model_type) is GenericFamily) == (model_type not in FAMILIES)
+        config = read_config(tmp_path)
+        assert config.model_type == model_type
+        assert (family_class(config) is GenericFamily) == (model_type not in FAMILIES)
 
 
 @pytest.mark.parametrize("model_type", sorted(set(GENERIC) - UNBUILT))
