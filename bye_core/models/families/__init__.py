@@ -10,6 +10,7 @@ from bye_core.models.families.generic import GenericFamily
 
 # The registry: one module a family.
 MODULES = (
+    "exaone4_5",
     "gemma3",
     "gemma4",
     "glm4v",

@@ -13,6 +13,8 @@ from transformers import (
     Glm46VConfig,
     Glm46VForConditionalGeneration,
     Glm46VProcessor,
+    GlmOcrConfig,
+    GlmOcrForConditionalGeneration,
     PretrainedConfig,
     ProcessorMixin,
 )
@@ -89,6 +91,12 @@ TINY = tuple(
             "glm46v",
             Glm46VForConditionalGeneration,
             partial(tiny_config, Glm46VConfig),
+            partial(tiny_processor, Glm46VProcessor, Glm46VImageProcessorPil),
+        ),
+        (
+            "glm_ocr",
+            GlmOcrForConditionalGeneration,
+            partial(tiny_config, GlmOcrConfig, head_dim=8),
             partial(tiny_processor, Glm46VProcessor, Glm46VImageProcessorPil),
         ),
     )
