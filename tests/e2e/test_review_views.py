@@ -20,11 +20,11 @@ PLAIN = Grid(0, 6, 6, 0)
 
 
 def tiled_rows(id):
-    """The attention: 50% on one cell of the right tile, 25% on one of the overview, 25% on a row's last token."""
+    """The attention: 50% on one cell of the right tile, 37.5% on one of the overview, 12.5% on a row's last token."""
     cells = np.zeros((4, TOKENS), np.float16)
     cells[:, token_numbers(RIGHT)[4, 1]] = 0.5
-    cells[:, token_numbers(OVERVIEW)[2, 3]] = 0.25
-    cells[:, 6] = 0.25
+    cells[:, token_numbers(OVERVIEW)[2, 3]] = 0.375
+    cells[:, 6] = 0.125
     rows = make_rows(id, False, PLAIN, 4, 2, np.random.default_rng(0))
     return replace(rows, rows=cells, grids=(LEFT, RIGHT, OVERVIEW))
 
@@ -52,12 +52,12 @@ def test_the_tiles_are_joined_and_the_overview_is_a_choice(home, serve, open_pag
 
     hot_cell(RIGHT, 4, 1)
     expect(page.part("readout")).to_have_text("Row 5, column 8: 50.00% of the attention on the image")
-    expect(page.part("legend")).to_contain_text("25.0% lies on the overview")
-    expect(page.part("legend")).to_contain_text("25.0% lies on tokens without a place on the image")
+    expect(page.part("legend")).to_contain_text("37.5% lies on the overview")
+    expect(page.part("legend")).to_contain_text("12.5% lies on tokens without a place on the image")
     assert page.page.locator(".rv-strip canvas").first.evaluate("canvas => [canvas.width, canvas.height]") == [12, 6]
     page.part("view").select_option("overview")
     hot_cell(OVERVIEW, 2, 3)
-    expect(page.part("readout")).to_have_text("Overview, row 3, column 4: 25.00% of the attention on the image")
+    expect(page.part("readout")).to_have_text("Overview, row 3, column 4: 37.50% of the attention on the image")
     expect(page.part("legend")).to_contain_text("50.0% lies on the tiles")
     assert page.page.locator(".rv-strip canvas").first.evaluate("canvas => [canvas.width, canvas.height]") == [8, 4]
     page.page.keyboard.press("j")
