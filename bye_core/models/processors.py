@@ -46,13 +46,11 @@ def load_processor(folder: Path, config: Any = None) -> Any:
         own = processor_class(folder, config)
         loader = AutoProcessor if own is None else without_video(own)
         processor = loader.from_pretrained(folder, trust_remote_code=False)
-    except ImportError as error:
+    except (ImportError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         package = missing_package(error)
         if package is None:
             raise BrokenModel(path=folder, reason=error) from error
         raise MissingPackage(path=folder, package=package) from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BrokenModel(path=folder, reason=error) from error
     if not hasattr(processor, "image_processor"):
         raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
     family = FAMILIES.get(getattr(config, "model_type", ""))
@@ -135,10 +133,18 @@ def without_video(own: Any) -> Any:
     return type(own.__name__, (own,), changes)
 
 
-def missing_package(error: ImportError) -> str | None:
+# How transformers names a package that it misses.
+PACKAGE_PATTERNS = (
+    r"pip install ([\w.-]+)", r"requires the ([\w.-]+) library", r"Missing optional dependencies: ([\w.-]*\w)",
+)  # fmt: skip
+
+
+def missing_package(error: Exception) -> str | None:
     """Return the package that an error asks for; None if it names none."""
-    named = re.search(r"pip install ([\w.-]+)", str(error)) or re.search(r"requires the ([\w.-]+) library", str(error))
-    return named[1].lower() if named else error.name if isinstance(error, ModuleNotFoundError) else None
+    for pattern in PACKAGE_PATTERNS:
+        if named := re.search(pattern, str(error)):
+            return named[1].lower()
+    return error.name if isinstance(error, ModuleNotFoundError) else None
 
 
 def limit_pixels(processor: Any, limits: PixelLimits, family: str) -> None:

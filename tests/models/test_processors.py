@@ -4,11 +4,13 @@ import json
 
 import pytest
 import transformers
+from transformers.utils import is_torchvision_available
 
 from bye_core.model_protocol import PixelLimits
 from bye_core.models import processors
 from bye_core.models.errors import BadPixelLimits, BrokenModel, MissingPackage, NoPixelLimits
 from bye_core.models.processors import limit_pixels, load_processor, missing_package, without_video
+from tests.models.families import lfm2_vl, llama4
 from tests.models.tiny import picture, tiny_tokenizer
 
 TEMPLATE = "{% for m in messages %}{% for c in m['content'] %}{{ c.get('text', '') }}{% endfor %}{% endfor %}"
@@ -100,8 +102,24 @@ def test_a_class_without_a_video_part_stays_as_it_is():
 def test_the_package_that_is_missing():
     assert missing_package(ImportError("x is required. Install it with `pip install num2words`.")) == "num2words"
     assert missing_package(ImportError("\nA requires the Torchvision library but")) == "torchvision"
+    assert missing_package(ValueError("x. Missing optional dependencies: torchvision. Please install")) == "torchvision"
     assert missing_package(ModuleNotFoundError("No module named 'x'", name="x")) == "x"
     assert missing_package(ImportError("cannot import name")) is None
+
+
+@pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
+@pytest.mark.parametrize("family", [lfm2_vl, llama4])
+def test_an_image_processor_that_has_no_version_without_torchvision(family, tmp_path):
+    kind = "Lfm2Vl" if family is lfm2_vl else "Llama4"
+    facts = {
+        "processor_class": f"{kind}Processor",
+        "image_processor": {"image_processor_type": f"{kind}ImageProcessor"},
+    }
+    (tmp_path / "processor_config.json").write_text(json.dumps(facts))
+    family.tiny_config().save_pretrained(tmp_path)
+    tiny_tokenizer("<image>").save_pretrained(tmp_path)
+    with pytest.raises(MissingPackage, match="torchvision"):
+        load_processor(tmp_path)
 
 
 @pytest.mark.parametrize(("message", "error"), [("pip install x", MissingPackage), ("no", BrokenModel)])

@@ -80,6 +80,7 @@ class TinyModel:
     plain      the implementation to compare logits with: "eager" if the decoder caps its scores, which sdpa does not do
     features   features(loaded, inputs) -> [B, V, D], what the model sees at each image token of each sample; None: the
                embeddings that the language model receives at the image tokens
+    package    a package that the processor needs; its tests are skipped where it is not installed
     """
 
     name: str
@@ -98,6 +99,7 @@ class TinyModel:
     near: int = 0
     plain: str = "sdpa"
     features: Callable[[Any, Any], np.ndarray] | None = None
+    package: str = ""
 
     def build(self, **options: object) -> PreTrainedModel:
         torch.manual_seed(0)

@@ -16,6 +16,8 @@ MODULES = (
     "glm4v",
     "idefics3",
     "internvl",
+    "lfm2_vl",
+    "llama4",
     "llava",
     "llava_next",
     "llava_onevision",

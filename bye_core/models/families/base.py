@@ -38,7 +38,7 @@ PADDING = -1
 MAX_RESIZED_PIXELS = 64_000_000
 # In some model types with fused experts, peft takes these names of other modules for those of the experts in earlier
 # versions, and would adapt all experts instead.
-EXPERT_PARTS = (".gate_proj", ".up_proj", ".down_proj", ".gate", ".shared_expert_gate", ".router.proj")
+EXPERT_PARTS = (".gate_proj", ".up_proj", ".down_proj", ".gate", ".shared_expert_gate", ".router", ".router.proj")
 
 
 class Family(ABC):
