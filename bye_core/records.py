@@ -108,7 +108,7 @@ class AttentionRows:
     answer_tokens   number of tokens of the answer; None if the scan did not read answers
     worst_before    largest loss of one token of the answer, in nats, under the model before fine-tuning
     certain_before  probability that the model before fine-tuning gives to its most likely first answer token
-    Layers without attention rows, and layers where no image token is visible, hold NaN.
+    Layers without attention rows, and layers whose sliding window cuts off a part of the image, hold NaN.
     """
 
     id: str

@@ -46,17 +46,22 @@ class BatchStatistics:
         total = mass[..., IMAGE]
         mean = image.mean(dim=1)  # [B, C]
         share = mean / mean.sum(dim=-1, keepdim=True)
-        self.layers[layer] = {
+        values = {
             # Normalise first: ln S - (sum a ln a) / S would save a pass, but loses precision if the image's mass S is
             # small.
             "entropy": torch.special.entr(image / total[..., None]).sum(dim=-1),
             "peak": image.amax(dim=-1) / total,
-            # Not 0: where no image token is visible, such as beyond a sliding window, nothing was measured.
-            "mass": torch.where(total.eq(0).all(dim=-1)[:, None, None], torch.nan, mass),
-            "broken": ~torch.isfinite(mass).flatten(1).all(dim=-1),
+            "mass": mass,
             "layer_entropy": torch.special.entr(share).sum(dim=-1),
             "layer_entropy_reference": -(share * (share + REFERENCE_EPSILON).log()).sum(dim=-1),
             "rows": mean,
+        }
+        # A sliding window may cut off the image or a part of it. The entropy of the rest would tell how long the
+        # question is, so nothing was measured. A visible token has some attention in at least one head.
+        cut = (mean.eq(0) & self.image[:, self.columns].bool()).any(dim=-1)  # [B]
+        self.layers[layer] = {
+            **{name: torch.where(cut.view(-1, *[1] * (v.dim() - 1)), torch.nan, v) for name, v in values.items()},
+            "broken": ~torch.isfinite(mass).flatten(1).all(dim=-1),
         }
 
     def finish(self, layers: int) -> list[Mapping[str, np.ndarray]]:
@@ -83,6 +88,4 @@ class BatchStatistics:
     @staticmethod
     def _sample(stacked: Mapping[str, np.ndarray], i: int, image: np.ndarray) -> Mapping[str, np.ndarray]:
         arrays = {name: values[:, i] for name, values in stacked.items()}
-        rows = arrays["rows"][:, image]  # [L, V]
-        hidden = rows.sum(axis=-1, keepdims=True) == 0
-        return {**arrays, "rows": np.where(hidden, np.nan, rows).astype(np.float16)}
+        return {**arrays, "rows": arrays["rows"][:, image].astype(np.float16)}  # [L, V]

@@ -170,7 +170,7 @@ def _columns(entropies: np.ndarray) -> list[tuple[np.ndarray, bool]]:
 
 def _report(layer: int, fitted: Modes | None, missing: np.ndarray, settings: ByeSettings) -> LayerReport:
     if fitted is None:
-        return LayerReport(layer, None, math.nan, math.nan, False, "no image token is visible here in any sample")
+        return LayerReport(layer, None, math.nan, math.nan, False, "no sample's image is fully visible here")
     notes = [fitted.note] if fitted.note else []
     if missing.any():
         notes.append(f"{missing.sum()} missing values were replaced by the layer's mean")

@@ -116,7 +116,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def find_peak(rows: AttentionRows, layer: int) -> AttentionPeak | None:
-    """Return the attention peak of one sample in `layer`; None if no image token is visible in this layer."""
+    """Return the attention peak of one sample in `layer`; None if this layer does not see the whole image."""
     shares = image_shares(rows.rows)[[layer]]
     if not rows.grids or not np.isfinite(shares).all():
         return None

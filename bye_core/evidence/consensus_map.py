@@ -75,7 +75,7 @@ def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
 
 
 def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
-    """Return the attention map of one sample; None if no image token is visible in `layer`."""
+    """Return the attention map of one sample; None if `layer` does not see the whole image."""
     shares = image_shares(rows.rows)[layer]
     return on_image(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
 

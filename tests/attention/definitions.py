@@ -36,16 +36,18 @@ def group_masses(attention: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def row_statistics(attention: np.ndarray, groups: np.ndarray) -> Mapping[str, np.ndarray]:
     """Return the arrays of records.AttentionRows for one sample's attention [L, H, K] on positions of `groups` [K].
 
-    The mean over the heads comes first, the division by the sum after it (Eq. 4, then 5).
+    The mean over the heads comes first, the division by the sum after it (Eq. 4, then 5). A layer that does not see
+    every image token has no numbers.
     """
     image = attention[..., groups == IMAGE].astype(np.float64)  # [L, H, V]
     mean = image.mean(axis=1)  # [L, V]
-    visible = mean.sum(axis=-1, keepdims=True) > 0
+    image[~(mean > 0).all(axis=-1)] = np.nan
+    mean = image.mean(axis=1)
     return {
         "entropy": entropy(image),
         "peak": shares(image).max(axis=-1),
-        "mass": np.where(visible[..., None], group_masses(attention, groups), np.nan),
+        "mass": np.where(np.isnan(mean).any(axis=-1)[:, None, None], np.nan, group_masses(attention, groups)),
         "layer_entropy": entropy(mean),
         "layer_entropy_reference": reference_entropy(mean),
-        "rows": np.where(visible, mean, np.nan).astype(np.float16),
+        "rows": mean.astype(np.float16),
     }
