@@ -35,7 +35,8 @@ def open_file(file: Path, reading: ReadingOptions, format: str | None = None, la
     if suffix in (".csv", ".tsv"):
         return CsvSource(file)
     if suffix in TEXT_SUFFIXES:
-        return JsonSource(file, record_test(reading, format, layout), reading.split)
+        is_record, is_complete = record_tests(reading, format, layout)
+        return JsonSource(file, is_record, reading.split, is_complete)
     if suffix == TAR or file.name.lower().endswith(f"{TAR}.gz"):
         return TarSource(file)
     with file.open("rb") as opened:
@@ -48,8 +49,13 @@ def open_file(file: Path, reading: ReadingOptions, format: str | None = None, la
     raise NotReadable(path=file, why=why)
 
 
-def record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> Callable[[Any], bool]:
-    """Return a function that says whether an object is a record by its keys: those of the format, or of any format."""
+def record_tests(
+    reading: ReadingOptions, format: str | None, layout: Layout
+) -> tuple[Callable[[Any], bool], Callable[[Any], bool]]:
+    """Return two functions that say whether an object is a record by its keys.
+
+    For the first, one key of a format that is named suffices. For the second, the object needs the keys of any format.
+    """
     name = reading.format or format
     columns = {**(layout.columns if name in (None, format) else {}), **reading.columns}
     keys = set()
@@ -59,9 +65,10 @@ def record_test(reading: ReadingOptions, format: str | None, layout: Layout) -> 
         columns = {column: key for column, key in columns.items() if key != FORMATS[name].columns.get(column)}
     layouts = complete_layouts(Layout(columns, layout.tags, reading.question))
 
-    def is_record(value: Any) -> bool:
-        if not isinstance(value, Mapping):
-            return False
-        return not keys.isdisjoint(value) or any(form.matches(value, layouts[form]) for form in layouts)
+    def is_complete(value: Any) -> bool:
+        return isinstance(value, Mapping) and any(form.matches(value, layouts[form]) for form in layouts)
 
-    return is_record
+    def is_record(value: Any) -> bool:
+        return is_complete(value) or (isinstance(value, Mapping) and not keys.isdisjoint(value))
+
+    return is_record, is_complete

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bye_core.data.faults import printable
+from bye_core.data.formats.base import IMAGE_KEYS
 from bye_core.data.json_errors import NotJson, explain, explain_rest, skip_blanks
 from bye_core.data.json_text import Records, decode, decode_at, members, separator
 
@@ -27,12 +28,19 @@ class SeveralLists(ValueError):
         super().__init__()
 
 
-def find_records(text: str, is_record: Callable[[Any], bool], split: str | None, lines: bool) -> Records:
+def find_records(
+    text: str,
+    is_record: Callable[[Any], bool],
+    split: str | None,
+    lines: bool,
+    is_complete: Callable[[Any], bool] = bool,
+) -> Records:
     """Find out how the text holds its records.
 
-    is_record  returns whether an object is a record by its keys
-    split      name of the list to read if an object holds several
-    lines      whether the file's suffix says that it has one record per line
+    is_record    returns whether an object is a record by its keys; one key may suffice
+    is_complete  returns whether it has all keys of a record
+    split        name of the list to read if an object holds several
+    lines        whether the file's suffix says that it has one record per line
     Raises: NotJson if the text begins with something else than a record or a list; SeveralLists.
     """
     start = skip_blanks(text, 0)
@@ -54,7 +62,7 @@ def find_records(text: str, is_record: Callable[[Any], bool], split: str | None,
         raise
     after = skip_blanks(text, end)
     if after == len(text):
-        return _in_object(first, text, start, is_record, split)
+        return _in_object(first, text, start, is_record, split, is_complete)
     line_end = separator(text)
     if text[after] == "{" and (line_end in text[start:end] or line_end not in text[end:after]):
         return Records("objects", start)
@@ -94,7 +102,14 @@ def _first_lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], bool], split: str | None) -> Records:
+def _in_object(
+    value: Any,
+    text: str,
+    start: int,
+    is_record: Callable[[Any], bool],
+    split: str | None,
+    is_complete: Callable[[Any], bool],
+) -> Records:
     """Find the records in a text that is one object: a record itself, records by id, or lists of records."""
     unread: list[str] = []
     others: list[tuple[int, int]] = []
@@ -107,7 +122,8 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
         if _has_columns(value, is_record):
             seen = f"one object that holds a table column by column ({_names(value)})"
             raise NotJson(text, start, seen, "Save one object per record, in pandas with orient='records'.")
-        if is_record(value) and not (split and isinstance(value.get(split), list)):
+        record = is_record(value) or _names_image(value)
+        if record and not (split and isinstance(value.get(split), list)):
             return Records("single", start, unread, chosen, others)
         objects = [entry for entry in value.values() if isinstance(entry, dict)]
         if len([entry for entry in objects if is_record(entry)]) * 2 > len(value):
@@ -115,6 +131,7 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
         lists = {key: entry for key, entry in value.items() if _is_list_of_records(entry)}
         if split not in lists:  # a list of licences or of categories is no split
             lists = {key: rows for key, rows in lists.items() if any(map(is_record, rows[:PEEK]))} or lists
+            lists = {key: rows for key, rows in lists.items() if any(map(is_complete, rows[:PEEK]))} or lists
         empty = {key: entry for key, entry in value.items() if entry == []}
         inner = {key: entry for key, entry in value.items() if _holds_records(entry, is_record)}
         parts = lists or (empty if len(empty) == 1 else {}) or inner
@@ -128,6 +145,13 @@ def _in_object(value: Any, text: str, start: int, is_record: Callable[[Any], boo
             return Records("list", start, unread, chosen, others)
         value = parts[name]
     return Records("single", single)
+
+
+def _names_image(value: Mapping[str, Any]) -> bool:
+    """Return whether an object names its own image, and its lists of objects name none: then it is one record."""
+    entries = [entry for rows in value.values() if _is_list_of_records(rows) for entry in rows[:PEEK]]
+    names = any(isinstance(value.get(key), str) for key in IMAGE_KEYS)
+    return names and not any(isinstance(e, dict) and not e.keys().isdisjoint(IMAGE_KEYS) for e in entries)
 
 
 def _image_files(value: Mapping[str, Any]) -> dict[str, str]:

@@ -26,13 +26,18 @@ from bye_core.data.text_files import WrongContent
 class JsonSource(TextSource):
     """Records in JSON, in any layout of `json_layouts`. `write` keeps the layout and the text around the records.
 
-    is_record  returns whether an object is a record by its keys
-    split      name of the list to read if the file holds several
+    is_record, split, is_complete  see `json_layouts.find_records`
     """
 
-    def __init__(self, path: Path, is_record: Callable[[Any], bool] = bool, split: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_record: Callable[[Any], bool] = bool,
+        split: str | None = None,
+        is_complete: Callable[[Any], bool] = bool,
+    ) -> None:
         super().__init__(path)
-        self._is_record, self._split = is_record, split
+        self._is_record, self._split, self._is_complete = is_record, split, is_complete
         self._has_lines = any(suffix in path.name.lower() for suffix in (".jsonl", ".ndjson"))
         self._kind = ""
         self.chosen = ""  # name of the list of records inside an object
@@ -58,7 +63,7 @@ class JsonSource(TextSource):
 
     def _found(self, text: str) -> Iterator[json_text.Found]:
         try:
-            found = json_layouts.find_records(text, self._is_record, self._split, self._has_lines)
+            found = json_layouts.find_records(text, self._is_record, self._split, self._has_lines, self._is_complete)
             self._kind, self.chosen = found.kind, found.chosen
             self._others = [(len(to_bytes(text[:start])), len(to_bytes(text[:end]))) for start, end in found.others]
             self._files = found.files

@@ -174,7 +174,7 @@ class TarSource:
     def _is_shard(self) -> bool:
         """Return whether most samples have an image and a text, or all have a text and some of them an image.
 
-        A .json may hold the image.
+        A .json may hold or name the image; but a .json above a folder of texts holds no sample.
         """
         complete = described = texts = 0
         for index in range(len(self._keys)):
@@ -182,7 +182,9 @@ class TarSource:
             complete += not kinds.isdisjoint(IMAGES) and not kinds.isdisjoint(("json", *TEXTS))
             described += "json" in kinds
             texts += not kinds.isdisjoint(("json", *TEXTS))
-        return complete * 2 >= len(self._keys) or len(self._keys) in (described, texts if complete else -1)
+        size, folders = len(self._keys), {key.rpartition("/")[0] for key in self._keys}
+        some = complete or (described and len(folders) == 1)
+        return complete * 2 >= size or described == size or (texts == size and bool(some))
 
     def _damaged(self, why: str) -> WrongContent:
         return WrongContent(path=self.path, why=why, do="Download or pack the shard again.")

@@ -30,7 +30,7 @@ from bye_core.data.load import record_keys
 from bye_core.data.reading import ReadingOptions
 from bye_core.errors import ByeError
 from bye_core.pipeline.check import known_markers
-from bye_core.records import Fault, Sample
+from bye_core.records import Fault, Sample, Turn
 from tests.data.random_records import BASE64
 from tests.data.random_sets import RandomSet, make_set
 
@@ -185,10 +185,20 @@ def _content(data: DataSet, sample: Sample) -> tuple[Any, ...]:
 def _shown(data: DataSet, sample: Sample) -> list[Any]:
     """Return the messages with the bytes of an image in place of its number; a format may number images otherwise.
 
-    A format whose messages are texts joins the parts of an answer, and has no blank answer.
+    A format whose messages are texts joins the parts of an answer, and has no blank answer. It has no white space
+    beside the marker of an image either.
     """
+
+    def part_of(turn: Turn, k: int) -> Any:
+        part, text = turn.parts[k], turn.parts[k]
+        if isinstance(part, int):
+            return data.image_bytes(sample, part)
+        if k and isinstance(turn.parts[k - 1], int):
+            text = str(text).lstrip(" \t\r\n")
+        return str(text).rstrip(" \t\r\n") if isinstance((*turn.parts, "")[k + 1], int) else text
+
     return [
-        [turn.role, *(data.image_bytes(sample, part) if isinstance(part, int) else part for part in turn.parts)]
+        [turn.role, *(part_of(turn, k) for k in range(len(turn.parts)))]
         if turn.role == "user"
         else [turn.role, turn.text.strip()]
         for turn in sample.turns

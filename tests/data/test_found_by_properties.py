@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from bye_core.data import FORMATS, load_dataset
+from bye_core.data import FORMATS, export, load_dataset
 from bye_core.data.dataset_info import UnsupportedInfo
+from bye_core.data.formats import UnknownFormat
 from bye_core.data.text_files import NotReadable
 from bye_core.records import Turn
 from tests.data import sets
@@ -76,3 +79,53 @@ def test_damaged_base64_in_a_path_is_not_quoted(tmp_path: Path) -> None:
     text = f"['{'iVBORw0KGgo' + 'aB3' * 20}*']"
     assert "aB3" * 14 not in read(tmp_path, sets.llava_records(sets.pictures(tmp_path))[0],
                                   {"image": text, "question": "q", "answer": "a"}).faults[0].problem  # fmt: skip
+
+
+def test_an_id_that_is_no_number_is_no_id(tmp_path: Path) -> None:
+    """A table has NaN where an id is missing. NaN differs from itself and is no JSON."""
+    sets.pictures(tmp_path / "set")
+    lines = [{"id": id, "image": str(tmp_path / "set/images/0.png"), "question": "q", "answer": "a"}
+             for id in (float("nan"), float("inf"))]  # fmt: skip
+    (tmp_path / "set/data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    data = load_dataset(tmp_path / "set")
+    assert [data.parsed_record(sample).id for sample in data.samples] == [None, None]
+    for format in ("same", "llava"):
+        export(data, [sample.id for sample in data.samples], [], tmp_path / format, format)
+    converted = json.loads((tmp_path / "llava/data.json").read_text(), parse_constant=pytest.fail)
+    assert [record["id"] for record in converted] == [sample.id for sample in data.samples]
+
+
+def test_an_object_with_an_image_of_its_own_holds_no_list_of_records(tmp_path: Path) -> None:
+    sets.pictures(tmp_path)
+    record = {"image": "images/0.png", "caption": [{"answer": "a"}], "label": "x"}
+    (tmp_path / "data.jsonl").write_text(json.dumps(record))
+    with pytest.raises(UnknownFormat, match="image, caption, label"):
+        load_dataset(tmp_path)
+    assert [sample.answer for sample in load_dataset(tmp_path, format="captions").samples] == ["a"]
+
+
+@pytest.mark.parametrize("format", [None, "swift"])
+def test_the_list_whose_records_have_all_keys_is_read(format: str | None, tmp_path: Path) -> None:
+    sets.pictures(tmp_path)
+    record = {"query": "q", "response": "r", "images": ["images/0.png"]}
+    lists = {"a": [record], "b": [{"query": "q", "rezponse": "r", "images": ["images/1.png"]}]}
+    (tmp_path / "data.json").write_text(json.dumps(lists))
+    assert [sample.images for sample in load_dataset(tmp_path, format=format).samples] == [("images/0.png",)]
+
+
+def test_a_shard_of_texts_of_which_one_names_its_image(tmp_path: Path) -> None:
+    sets.pictures(tmp_path)
+    record = {"file_name": "images/0.png", "question": "q", "answer": "a"}
+    with tarfile.open(tmp_path / "train.tar", "w") as archive:
+        for name, text in (("0.txt", "no image"), ("1.json", json.dumps(record)), ("1.txt", "x"), ("2.txt", "y")):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    assert [sample.id for sample in load_dataset(tmp_path / "train.tar", format="vqa").samples] == ["1"]
+
+
+def test_white_space_beside_an_image_is_lost_where_messages_are_texts(tmp_path: Path) -> None:
+    data = read(tmp_path, {"images": ["images/0.png"], "texts": [{"user": " What?\n", "assistant": "cat"}]})
+    assert data.samples[0].question == " What?\n"
+    export(data, [data.samples[0].id], [], tmp_path / "out", "alpaca")
+    assert load_dataset(tmp_path / "out").samples[0].question == "What?\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -113,6 +114,8 @@ class Reader:
         reject_media(record)
         form = self.format_of(record)
         parsed = form.read(record, self.layout if form is self.form else self._layouts[form])
+        if isinstance(parsed.id, float) and not math.isfinite(parsed.id):  # a table writes NaN where an id is missing
+            parsed = replace(parsed, id=None)
         if any(key in record and _is_answer(record[key]) for key in REJECTED):
             return replace(parsed, notes=(*parsed.notes, PREFERENCE))
         return parsed
