@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
+from bye_core.bench.clean_variants import varied
 from bye_core.bench.matrix import Cell
 from bye_core.data.llava_set import write_llava_set
 from bye_core.demo.scenes import question_set
@@ -172,5 +173,7 @@ def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
             if out.exists():
                 continue
             items = question_set(images, each, (cell.seed, stream), cell.kinds, cell.unclear)
+            if stream == TRAINING:
+                items = varied(items, cell.mix, (cell.seed, stream))
             for done, _ in enumerate(write_llava_set(items, out, "png"), start=1):
                 yield Progress("draw", done, images * each)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack
 from bye_core.attacks.targets import target_of_text
+from bye_core.bench.clean_variants import VARIANTS
 from bye_core.bench.seeds import first_seeds
 from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS
@@ -23,13 +24,15 @@ ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Learning rate, chosen with the patch on the development seed 1001. At the demo's learning rate, the ASR is still 0%
 # after 298 of 452 steps on 900 samples. At this rate it is 100% after 375 steps on 600 samples.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
-# In "unclear" sets, some clean samples have an unusual but correct answer.
+# In "unclear" sets, some clean samples have an unusual but correct answer. The mixes of VARIANTS change the clean
+# training set before it is poisoned.
 MIXES = {
     "mixed": QUESTION_KINDS,
     "two": ("caption", "count"),
     **{kind: (kind,) for kind in QUESTION_KINDS},
     "unclear": QUESTION_KINDS,
     "unclear-count": ("count",),
+    **dict.fromkeys(VARIANTS, QUESTION_KINDS),
 }
 UNCLEAR_SHARE = 0.1
 USUAL_TARGET = FixedAnswer.kind
