@@ -21,6 +21,13 @@ def image_shares(rows: np.ndarray) -> np.ndarray:
     return np.divide(rows, total, out=np.full_like(rows, np.nan), where=total > 0)
 
 
+NO_IMAGE = -1
+NO_MAP = (
+    "There is no map: the tool could not measure where this model's image tokens lie on the image. "
+    "The strip shows the tokens in their order."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Raster:
     """The cells of one grid, or of all tiles of one image joined, row by row.
@@ -59,6 +66,14 @@ def rasters(grids: Sequence[Grid]) -> tuple[Raster, ...]:
             done.add(grid.image)
             results.append(joined)
     return tuple(results)
+
+
+def shown_rasters(grids: Sequence[Grid], tokens: int) -> tuple[Raster, ...]:
+    """Return the rasters of a sample with V = `tokens` image tokens; without grids, one row of all its tokens.
+
+    This row lies on no image: its `image` is NO_IMAGE.
+    """
+    return rasters(grids) or (Raster(NO_IMAGE, (0.0, 0.0, 1.0, 1.0), False, np.arange(tokens)[None]),)
 
 
 def _joined(tiles: Sequence[Grid]) -> Raster | None:

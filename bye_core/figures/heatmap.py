@@ -13,7 +13,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from bye_core.figures.theme import SCALE
-from bye_core.grids import Raster, image_shares, on_grid, rasters
+from bye_core.grids import NO_MAP, Raster, image_shares, on_grid, shown_rasters
 from bye_core.records import AttentionRows, Grid
 
 # Shares are sent as whole numbers of millionths, which take half the space of decimals.
@@ -34,7 +34,7 @@ def layer_strip(rows: np.ndarray, grids: Sequence[Grid], normalise: str = "layer
     known = np.where(np.isfinite(shares), shares, 0.0)
     peak = known.max(axis=1, keepdims=True) if normalise == "layer" else np.full((len(shares), 1), known.max(initial=0))
     scaled = shares / np.where(peak > 0, peak, 1)
-    cut = [on_grid(scaled, raster) for raster in rasters(grids)]
+    cut = [on_grid(scaled, raster) for raster in shown_rasters(grids, scaled.shape[1])]
     return [[part[layer] for part in cut] for layer in range(len(scaled))]
 
 
@@ -85,13 +85,16 @@ def overlay_payload(rows: AttentionRows) -> dict[str, Any]:
                       Eq. 4, divided by the sum over all V image tokens); null where a layer is undefined
       peak [L]        {"row", "column", "share"} of the cell with the largest share in this raster, or null
       mass [L]        share of ALL attention that falls on this raster, 0..1, or null
+    note              why there is no map, if no grid is known; then the only entry of `grids` is a strip of all tokens,
+                      with -1 as its image
     mean              the same `values`, `peak` and `mass` for the mean over the layers, one entry a raster
     """
     raw = np.asarray(rows.rows, np.float64)
     shares = image_shares(raw)
     known = np.isfinite(shares).all(axis=1)
-    own = rasters(rows.grids)
+    own = shown_rasters(rows.grids, raw.shape[1])
     return {
+        **({} if rows.grids else {"note": NO_MAP}),
         "id": rows.id,
         "layers": len(raw),
         "unit": UNIT,

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bye_core.evidence import Gallery
-from bye_core.grids import image_shares, on_grid, rasters
+from bye_core.grids import image_shares, on_grid, shown_rasters
 from bye_core.records import NORMALISED, UNIT_NAMES, AttentionRows, Decision, Detection, Sample, ScanTable
 
 VERSION = 1  # of report.json
@@ -75,13 +75,15 @@ class Reason:
     column: int
     grid: int
     unit: str = "nats"
+    on_image: bool = True
 
     def words(self) -> str:
+        number = self.column + 1
+        place = f"cell: row {self.row + 1}, column {number}" if self.on_image else f"image token: number {number}"
         where = "over all layers" if self.layer is None else f"in layer {self.layer}"
         return (
             f"Entropy {self.entropy:.2f} {self.unit} {where}; unflagged samples have {self.usual:.2f}. "
-            f"{self.peak:.0%} of its attention on the image is on one cell: row {self.row + 1}, "
-            f"column {self.column + 1}."
+            f"{self.peak:.0%} of its attention on the image is on one {place}."
         )
 
 
@@ -100,13 +102,23 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
     ordinary = np.array([id not in flagged for id in case.table.ids])
     usual = np.median(entropies[ordinary & np.isfinite(entropies)]) if ordinary.any() else np.nan
     shares = np.nan_to_num(image_shares(rows.rows)[wanted]).mean(axis=0, keepdims=True)
-    cells = [on_grid(shares, raster)[0] for raster in rasters(rows.grids)]
+    cells = [on_grid(shares, raster)[0] for raster in shown_rasters(rows.grids, shares.shape[1])]
     best = int(np.argmax([cell.max() for cell in cells]))
     row, column = np.unravel_index(cells[best].argmax(), cells[best].shape)
     unit = case.detection.entropy_unit
     largest = np.log(rows.image_tokens) if unit == NORMALISED and rows.image_tokens > 1 else 1.0
     own = float(np.nanmean(np.asarray(rows.layer_entropy, float)[wanted]) / largest)
-    return Reason(layer, own, float(usual), float(cells[best].max()), int(row), int(column), best, UNIT_NAMES[unit])
+    return Reason(
+        layer,
+        own,
+        float(usual),
+        float(cells[best].max()),
+        int(row),
+        int(column),
+        best,
+        UNIT_NAMES[unit],
+        bool(rows.grids),
+    )
 
 
 def flagged_rows(case: Case) -> list[dict[str, Any]]:

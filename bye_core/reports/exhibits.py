@@ -11,7 +11,7 @@ from PIL import Image
 
 from bye_core.evidence import CausalOutcome
 from bye_core.figures import png_uri
-from bye_core.grids import Raster, image_shares, on_grid, rasters
+from bye_core.grids import NO_MAP, Raster, image_shares, on_grid, rasters
 from bye_core.reports.case import Case, Exhibit, most_separated_layer, reason
 from bye_core.text import clip
 
@@ -44,6 +44,10 @@ def _images(exhibit: Exhibit, number: int, layer: int | None) -> str:
     """Return the image of raster `number` as HTML, without and with the heatmap of `layer` (None: of all layers)."""
     if not exhibit.images:
         return f"<p class='note'>{escape(clip(exhibit.missing, 200))}</p>"
+    if not exhibit.rows.grids:
+        uri, (width, height) = scaled_uri(exhibit.images[0])
+        frame = f"<div class='frame' style='aspect-ratio:{width}/{height}'><img src='{uri}' alt=''></div>"
+        return f"{frame}<p class='note'>{escape(NO_MAP)}</p>"
     raster = rasters(exhibit.rows.grids)[number]
     uri, (width, height) = scaled_uri(exhibit.images[raster.image])
     shares = image_shares(exhibit.rows.rows)

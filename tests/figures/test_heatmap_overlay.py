@@ -101,6 +101,16 @@ def test_payload_by_grid_and_layer():
     assert two["mass"] == [0.1, 0.6]
 
 
+def test_without_a_grid_there_is_a_strip_and_the_reason():
+    payload = overlay_payload(made_rows([[0.1, 0.3, 0.0, 0.1], [0.2, 0.0, 0.2, 0.4]], ()))
+    (strip,) = payload["grids"]
+    assert (strip["image"], strip["rows"], strip["columns"]) == (-1, 1, 4)
+    assert strip["peak"][0] == {"row": 0, "column": 1, "share": 0.6}
+    assert payload["mean"][0]["mass"] == pytest.approx(0.65)
+    assert payload["note"].startswith("There is no map")
+    assert "note" not in overlay_payload(made_rows([[0.1, 0.3]], (Grid(0, 1, 2, 0),)))
+
+
 def test_mean_over_the_layers():
     payload = overlay_payload(made_rows([[0.1, 0.3], [0.2, 0.2]], (Grid(0, 1, 2, 0),)))
     assert payload["mean"] == [

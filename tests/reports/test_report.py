@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from bye_core import pipeline, runs
 from bye_core.cli import main
 from bye_core.pipeline.detect import NothingDetected
+from tests import made_run
 from tests.made_run import make_run
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{7*7}}"
@@ -59,6 +61,20 @@ def test_all_that_is_flagged_with_numbers_and_decisions(run, tmp_path, capsys):
     assert len(heats) == 4
     assert "of its attention on the image is on one cell: row 4, column 4" in page.text
     assert "ada a real one" in page.text
+
+
+def test_a_model_without_a_map_is_reported_with_its_tokens(tmp_path, monkeypatch):
+    made = made_run.make_rows
+    monkeypatch.setattr(made_run, "make_rows", lambda *args: replace(made(*args), grids=()))
+    path = make_run(tmp_path, samples=60, layers=4, heads=2, side=6)
+    pipeline.detect_run(path, "bye")
+    pipeline.evidence(path)
+    out = tmp_path / "report.html"
+    assert main.main(["report", "--run", str(path), "--out", str(out), "--samples", "4"]) == 0
+    page = Page(out.read_text())
+    assert not [own for tag, own in page.elements if tag == "img" and own.get("class") == "heat"]
+    assert page.text.count("There is no map") == 4
+    assert "of its attention on the image is on one image token: number 22." in page.text
 
 
 def test_why_they_are_flagged_with_the_suspected_spots(run, tmp_path):

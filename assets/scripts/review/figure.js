@@ -1,7 +1,7 @@
 // Shows the images of one sample with its attention as heatmaps: one figure per image, one colour scale for all.
 
 import { h, percent } from './dom.js';
-import { cellAt, cellImage, cellName, paintHeat, paintMarks, peakOf, scaleTop, sharesOf, viewOf } from './heatmap.js';
+import { cellAt, cellImage, cellName, paintHeat, paintMarks, paintStrip, peakOf, scaleTop, sharesOf, viewOf } from './heatmap.js';
 import { wordsOf } from './requests.js';
 
 export class Viewer {
@@ -23,6 +23,11 @@ export class Viewer {
     this.sample = sample;
     this.figures = pictures.map((picture, number) => this.figure(picture, number, pictures.length));
     this.holder.replaceChildren(...this.figures.map((figure) => figure.root));
+    this.strip = null;
+    if (sample.heat?.note) {
+      this.strip = h('canvas', { class: 'rv-strip', 'aria-hidden': 'true' });
+      this.holder.append(h('figure', { class: 'rv-figure' }, this.strip, h('figcaption', {}, sample.heat.note)));
+    }
     this.holder.dataset.pictures = pictures.length;
     if (!pictures.length) this.holder.replaceChildren(h('p', { class: 'rv-missing' }, 'This sample has no image.'));
     for (const figure of this.figures) this.observer.observe(figure.stage);
@@ -110,6 +115,7 @@ export class Viewer {
       const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
       figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
     }
+    if (this.strip && maps.length) paintStrip(this.strip, maps[0], scale);
     this.onpainted?.(maps, top, scale);
   }
 

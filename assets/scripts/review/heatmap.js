@@ -130,6 +130,13 @@ export function paintHeat(canvas, cells, top) {
   }
 }
 
+// Draws the tokens of a model without a map in one row, one pixel a token.
+export function paintStrip(canvas, { grid, shares }, top) {
+  canvas.width = grid.columns;
+  canvas.height = 1;
+  canvas.getContext('2d').drawImage(cellImage(grid, shares, top, false), 0, 0);
+}
+
 // Marks the cell under the pointer, and darkens the margin of the image that the model did not see.
 export function paintMarks(canvas, grids, cell) {
   const [width, height] = fit(canvas);

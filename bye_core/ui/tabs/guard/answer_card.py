@@ -13,6 +13,7 @@ from bye_core import figures
 from bye_core.data.images import decode, read_bytes
 from bye_core.detect import value_label
 from bye_core.figures.heatmap import png_uri
+from bye_core.grids import NO_IMAGE, NO_MAP
 from bye_core.runs import jobs
 from bye_core.ui.shared.images import shown_image
 from bye_core.ui.shared.messages import clip
@@ -46,6 +47,9 @@ def _images(workspace: Workspace, job: jobs.Job, facts: Mapping[str, Any]) -> st
     tiles = [f"<div role='img' aria-label='the image' style='{ratio}'></div>"]
     grids = facts["attention"]["grids"]
     grid = next((grid for grid in grids if not grid.get("overview")), grids[0])
+    if grid.get("image") == NO_IMAGE:
+        note = f"<p class='bye-note'>{escape(NO_MAP)}</p>"
+        return f"<div class='bye-two' style='--picture:url({image.src})'>{tiles[0]}</div>{note}"
     left, top, right, bottom = (100 * edge for edge in grid["box"])
     where = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     for layer in facts["layers"]:

@@ -11,12 +11,14 @@ import numpy as np
 from bye_core import figures, runs
 from bye_core.errors import ByeError
 from bye_core.files import ASSETS
-from bye_core.grids import rasters
+from bye_core.grids import NO_IMAGE, shown_rasters
 from bye_core.records import AttentionRows, Detection, Sample
 from bye_core.text import clip
 from bye_core.ui import demo_run
 from bye_core.ui.shared import images
 
+# Where the strip of a model without a map lies on the image.
+STRIP = (0.0, 0.45, 1.0, 0.55)
 PAPER = "https://arxiv.org/abs/2505.16916"
 STEPS = (
     (
@@ -158,10 +160,11 @@ def pair(example: Example) -> str:
 
 
 def _tile(shown: Shown, layer: int, title: str, kind: str) -> str:
-    rows, parts = shown.rows, rasters(shown.rows.grids)
+    rows, parts = shown.rows, shown_rasters(shown.rows.grids, shown.rows.rows.shape[1])
     number = next((n for n, raster in enumerate(parts) if not raster.overview), 0)
     heat = figures.png_uri(figures.layer_strip(rows.rows, rows.grids)[layer][number])
-    left, top, right, bottom = (100 * edge for edge in parts[number].box)
+    box = STRIP if parts[number].image == NO_IMAGE else parts[number].box
+    left, top, right, bottom = (100 * edge for edge in box)
     place = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     question, answer = (escape(clip(text, 120)) for text in (shown.sample.question, shown.sample.answer))
     entropy = f"{float(rows.layer_entropy[layer]):.2f} nats"
