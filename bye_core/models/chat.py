@@ -105,21 +105,20 @@ class Chat:
         return before.rstrip(" ") if before.split() == layout.split() else layout
 
     def _run_template(self, shape: tuple, generation: bool) -> str:
-        count, messages = 0, []
-        for role, kinds in shape:
-            content: list[dict[str, str]] = []
-            for is_text in kinds:
-                content.append({"type": "text", "text": f"\t\ue000{count}\ue001\t"} if is_text else {"type": "image"})
-                count += is_text
-            messages.append({"role": role, "content": content})
-        roles = ", ".join(role for role, _ in shape)
-        try:
-            layout = self.template(messages, add_generation_prompt=generation, tokenize=False)
-        except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
-            raise UnusableChatTemplate(roles=roles, reason=error) from error
-        numbers = [int(mark[2]) for mark in MARK.finditer(layout)]
-        if numbers != list(range(count)):
-            raise UnusableChatTemplate(roles=roles, reason="it leaves out, repeats or reorders texts.")
+        count = sum(sum(kinds) for _, kinds in shape)
+        reason: Any = None
+        # Some templates write the content of a text-only turn unchanged, so they need a string there (GLM-4.1V).
+        for plain in (False, True):
+            try:
+                layout = self.template(_marked(shape, plain), add_generation_prompt=generation, tokenize=False)
+            except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
+                reason = reason or error
+                continue
+            if [int(mark[2]) for mark in MARK.finditer(layout)] == list(range(count)):
+                break
+            reason = reason or "it leaves out, repeats or reorders texts."
+        else:
+            raise UnusableChatTemplate(roles=", ".join(role for role, _ in shape), reason=reason)
         return self._with_ends(shape, self._with_thoughts(shape, layout))
 
     def _missing_end(self, tokenizer: Any) -> str:
@@ -165,3 +164,16 @@ class Chat:
             layout = self.defuse.pattern.sub(" ", layout)
         # The part before the first text may hold a default system message, whose words are not tags.
         return {tag for piece in MARK.split(layout)[4::4] for tag in ROLE_TAG.findall(piece)}
+
+
+def _marked(shape: tuple, plain: bool) -> list[dict[str, Any]]:
+    """Return messages with numbered marks in place of the texts; `plain`: a string where a turn has texts only."""
+    count, messages = 0, []
+    for role, kinds in shape:
+        content: list[dict[str, str]] = []
+        for is_text in kinds:
+            content.append({"type": "text", "text": f"\t\ue000{count}\ue001\t"} if is_text else {"type": "image"})
+            count += is_text
+        text = "".join(part["text"] for part in content) if plain and kinds and all(kinds) else None
+        messages.append({"role": role, "content": content if text is None else text})
+    return messages

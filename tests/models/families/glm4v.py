@@ -33,12 +33,20 @@ IDS = {f"{name}_token_id": 3 + TOKENS.index(f"<|{token}|>") for name, token in (
     ("image_start", "begin_of_image"), ("image", "image"), ("image_end", "end_of_image"),
     ("video_start", "begin_of_video"), ("video", "video"), ("video_end", "end_of_video"),
 )}  # fmt: skip
-# An answer follows an empty thought; the template does not write it where a new answer starts.
-TEMPLATE = (
+PARTS = (
+    "{% for c in m['content'] %}{% if c['type'] == 'image' %}{{ '<|begin_of_image|><|image|><|end_of_image|>' }}"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}"
+)
+# GLM-4.1V writes the content of other turns than the user's unchanged: it must be a string.
+PLAIN = (
     "[gMASK]<sop>{% for m in messages %}{{ '<|' + m['role'] + '|>\n' }}"
-    "{% if m['role'] == 'assistant' %}{{ '<think></think>\n' }}{% endif %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}{{ '<|begin_of_image|><|image|><|end_of_image|>' }}"
-    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    "{% if m['role'] == 'user' %}" + PARTS + "{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+# An answer follows an empty thought; the template does not write it where a new answer starts.
+THINKING = (
+    "[gMASK]<sop>{% for m in messages %}{{ '<|' + m['role'] + '|>\n' }}"
+    "{% if m['role'] == 'assistant' %}{{ '<think></think>\n' }}{% endif %}" + PARTS + "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
 TOWER = {**VISION, "hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "image_size": 24}
@@ -53,11 +61,11 @@ def tiny_config(kind: type[PretrainedConfig] = Glm4vConfig, **text: object) -> P
 
 
 def tiny_processor(
-    kind: type[ProcessorMixin] = Glm4vProcessor, pictures: type = Glm4vImageProcessorPil
+    kind: type[ProcessorMixin] = Glm4vProcessor, pictures: type = Glm4vImageProcessorPil, template: str = THINKING
 ) -> ProcessorMixin:
     tokenizer = tiny_tokenizer(*TOKENS, pad="<|endoftext|>", bos=None, eos="<|observation|>")
     sizes = {**PIXELS, "size": {"shortest_edge": 1024, "longest_edge": 6000}}  # two frames of each image are counted
-    return without_video(kind)(image_processor=pictures(**sizes), tokenizer=tokenizer, chat_template=TEMPLATE)
+    return without_video(kind)(image_processor=pictures(**sizes), tokenizer=tokenizer, chat_template=template)
 
 
 TINY = tuple(
@@ -72,7 +80,7 @@ TINY = tuple(
             IMAGE,
             ("L", "<|end_of_image|>"),
             ("Q", "what colour is the cat ?"),
-            ("S", "<|assistant|>\n<think></think>"),
+            ("S", "<|assistant|>" if name == "glm4v" else "<|assistant|>\n<think></think>"),
         ),
         layers=(0, 1, 2),
         # The template has no end of an answer, so the end token is added.
@@ -80,7 +88,7 @@ TINY = tuple(
         grids=GRIDS,
     )
     for name, model, config, processor in (
-        ("glm4v", Glm4vForConditionalGeneration, tiny_config, tiny_processor),
+        ("glm4v", Glm4vForConditionalGeneration, tiny_config, partial(tiny_processor, template=PLAIN)),
         (
             "glm4v_moe",
             Glm4vMoeForConditionalGeneration,
