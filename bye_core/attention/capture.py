@@ -25,6 +25,8 @@ from bye_core.model_protocol import layers_with_rows
 NAME = "bye_last_row"
 # Queries per step if sdpa cannot be used (softcap): limits the memory of the scores to 256 rows (ours).
 BLOCK = 256
+# Least weight of a visible key: an exact 0 means "not visible". Far below what any statistic resolves (ours).
+LEAST = 1e-30
 
 Sink = Callable[[int, Tensor], None]
 
@@ -100,7 +102,8 @@ def last_rows(
 
     The result is fp32. `last` [B] is the position of that query; None means the final position. Each of the G groups of
     H/G heads shares its keys, which are not copied for every head. `mask` [B or 1, H or 1, Q, K] is boolean (True =
-    visible) or added to the scores. If `mask` is None, attention is causal, or unmasked if `causal` is false.
+    visible) or added to the scores. If `mask` is None, attention is causal, or unmasked if `causal` is false. The
+    weight is 0 exactly where a key is not visible.
     """
     batch, heads, _, width = query.shape
     groups, keys = key.shape[1], key.shape[2]
@@ -109,13 +112,17 @@ def last_rows(
     scores = (wanted @ key.float().transpose(2, 3)).reshape(batch, heads, keys) * scaling  # [B, H, K]
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
+    hidden: Tensor | None = None  # [B, H or 1, K]
     if mask is not None:
         row = at_last(mask.expand(batch, -1, -1, -1), last)  # [B, H or 1, K]
-        scores = scores.masked_fill(~row, float("-inf")) if row.dtype == torch.bool else scores + row
+        hidden = ~row if row.dtype == torch.bool else row < torch.finfo(row.dtype).min / 2
+        scores = scores.masked_fill(hidden, float("-inf")) if row.dtype == torch.bool else scores + row
     elif causal and last is not None:
-        later = torch.arange(keys, device=key.device) > last[:, None]
-        scores = scores.masked_fill(later[:, None], float("-inf"))
-    return torch.softmax(scores, dim=-1)
+        hidden = (torch.arange(keys, device=key.device) > last[:, None])[:, None]
+        scores = scores.masked_fill(hidden, float("-inf"))
+    weights = torch.softmax(scores, dim=-1)
+    seen = weights.clamp_min(LEAST)
+    return seen if hidden is None else torch.where(hidden, weights, seen)
 
 
 def at_last(values: Tensor, last: Tensor | None) -> Tensor:

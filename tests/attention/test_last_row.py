@@ -214,3 +214,16 @@ def test_capped_attention_in_blocks_is_capped_attention(monkeypatch, masked):
     monkeypatch.setattr("bye_core.attention.capture.BLOCK", 3)
     found = capped_attention(query, key, value, visible if masked else None, 1.0, True, 3.0)
     torch.testing.assert_close(found, wanted.transpose(1, 2))
+
+
+def test_a_weight_is_zero_exactly_where_a_key_is_hidden():
+    """A score 300 below the highest has a weight below the smallest float32, but it is visible."""
+    key = torch.tensor([0.0, 300.0, 0.0, 0.0]).reshape(1, 1, 4, 1)
+    query, mask = torch.ones(1, 2, 4, 1), torch.tensor([True, True, True, False]).expand(1, 1, 4, 4)
+    added = torch.zeros(1, 1, 4, 4).masked_fill(~mask, torch.finfo(torch.float32).min)
+    for given in (mask, added):
+        row = last_rows(query, key, given, None, scaling=1.0)
+        assert (row > 0).tolist() == [[[True, True, True, False]] * 2]
+        torch.testing.assert_close(row[0, 0], torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    last = torch.tensor([2])
+    assert (last_rows(query, key, None, last, scaling=1.0) > 0).tolist() == [[[True, True, True, False]] * 2]

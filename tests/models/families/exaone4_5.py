@@ -44,7 +44,7 @@ TINY = (
             ("Q", "what colour is the cat ?"),
             ("S", "[|endofturn|]\n[|assistant|]"),
         ),
-        layers=(0, 1, 2),
+        layers=(1,),  # the window of the others cuts off a part of the picture
         learned=("it is red[|endofturn|]", "how many dogs[|endofturn|]"),
         grids=GRIDS,
     ),
