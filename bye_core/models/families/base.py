@@ -19,11 +19,12 @@ from bye_core.models.errors import (
     ImageCount,
     NoImageTokens,
     NoQuestion,
-    NoSuchModule,
     PromptMismatch,
     PromptTooLong,
 )
 from bye_core.models.families.geometry import padded_size, resized_size
+from bye_core.models.families.lora import linear_modules
+from bye_core.models.families.spans import expand, role_characters
 from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ PADDING = -1
 # Processors resize before they crop, so a 1 x 20000 image would take gigabytes. At 336 pixels, 64 megapixels allow an
 # aspect ratio of 570 (ours).
 MAX_RESIZED_PIXELS = 64_000_000
-# In some model types with fused experts, peft takes these names of other modules for those of the experts in earlier
-# versions, and would adapt all experts instead.
-EXPERT_PARTS = (".gate_proj", ".up_proj", ".down_proj", ".gate", ".shared_expert_gate", ".router", ".router.proj")
 
 
 class Family(ABC):
@@ -71,6 +69,8 @@ class Family(ABC):
     template: ClassVar[str | None] = None
     # See Chat.
     empty_thought: ClassVar[str] = ""
+    # Whether the processor bounds the size of an image whatever its shape, so that no shape fills the memory.
+    bounds_size: bool = False
     # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: bool = False
 
@@ -210,6 +210,8 @@ class Family(ABC):
 
     def check_shape(self, image: Image.Image) -> None:
         """Check the shape of an image. Raises: ElongatedPicture if the resized image would not fit into memory."""
+        if self.bounds_size:
+            return
         image_processor = self.processor.image_processor
         width, height = resized_size(image_processor, *padded_size(image_processor, *image.size))
         if width * height > MAX_RESIZED_PIXELS:
@@ -241,13 +243,7 @@ class Family(ABC):
 
     def role_positions(self, inputs: BatchFeature, row: int, prompt: Prompt, role: str, id: str = "") -> np.ndarray:
         """Return the positions, in row number `row` of `inputs`, of the tokens of all texts with this `role`."""
-        in_role = np.zeros(len(prompt.text), dtype=np.int64)
-        for span in prompt.spans:
-            if span.role == role:
-                text = prompt.text[span.start : span.stop]
-                start = span.start + len(text) - len(text.lstrip())
-                in_role[start : start + len(text.strip())] = 1
-        before = np.concatenate([[0], np.cumsum(in_role)])
+        before = np.concatenate([[0], np.cumsum(role_characters(prompt, role))])
         starts, ends = self.character_spans(inputs, row, prompt.text, id).T
         return np.flatnonzero(before[ends] > before[starts])
 
@@ -257,49 +253,25 @@ class Family(ABC):
         Padding, image tokens and tokens that the tokenizer adds get (0, 0). Raises: PromptMismatch if the tokens of the
         row are not those of `text`.
         """
-        replacements = getattr(inputs, "replacements", None)
-        if replacements is not None:
-            return self.expanded_spans(inputs, row, text, replacements[row], id)
-        encoded = self.processor.tokenizer(
-            text, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
-        )
-        short, offsets = np.array(encoded["input_ids"]), np.array(encoded["offset_mapping"]).reshape(-1, 2)
-        ids = inputs["input_ids"][row].numpy()
-        real = np.flatnonzero(inputs["attention_mask"][row].numpy())
-        # The processor has replaced every image marker by its tokens; the remaining tokens of both sides must agree.
-        kept, short_kept = real[~np.isin(ids[real], self.expansion_ids)], ~np.isin(short, self.expansion_ids)
-        if not np.array_equal(ids[kept], short[short_kept]):
-            raise PromptMismatch(id=id)
-        spans = np.zeros((len(ids), 2), dtype=np.int64)
-        spans[kept] = offsets[short_kept]
-        return spans
-
-    def expanded_spans(
-        self, inputs: BatchFeature, row: int, text: str, replacements: Sequence[str], id: str = ""
-    ) -> np.ndarray:
-        """Return the result of `character_spans` for a prompt whose image markers became `replacements`.
-
-        The processor encoded the expanded text, in which ordinary text can merge with its neighbours into one token.
-        """
-        pieces = text.split(self.image_token)
-        if len(pieces) != len(replacements) + 1:
-            raise PromptMismatch(id=id)
-        expanded, origins, start = "", [], 0
-        for piece, replacement in zip(pieces, [*replacements, ""], strict=True):
-            expanded += piece + replacement
-            origins += [*range(start, start + len(piece)), *[-1] * len(replacement)]
-            start += len(piece) + len(self.image_token)
-        encoded = self.processor.tokenizer(
-            expanded, add_special_tokens=self.adds_special_tokens(text), return_offsets_mapping=True
-        )
         ids, real = inputs["input_ids"][row].numpy(), np.flatnonzero(inputs["attention_mask"][row].numpy())
-        if not np.array_equal(ids[real], encoded["input_ids"]):
+        replacements = getattr(inputs, "replacements", None)
+        expanded = None if replacements is None else expand(text, self.image_token, replacements[row])
+        if replacements is not None and expanded is None:
             raise PromptMismatch(id=id)
+        encoded = self.processor.tokenizer(
+            expanded.text if expanded else text,
+            add_special_tokens=self.adds_special_tokens(text),
+            return_offsets_mapping=True,
+        )
         spans = np.zeros((len(ids), 2), dtype=np.int64)
-        for position, (first, last) in zip(real, encoded["offset_mapping"], strict=True):
-            own = [origin for origin in origins[first:last] if origin >= 0]
-            if own:
-                spans[position] = own[0], own[-1] + 1
+        known, offsets = np.array(encoded["input_ids"]), np.array(encoded["offset_mapping"]).reshape(-1, 2)
+        if expanded is None:
+            # The processor has replaced each image marker by its tokens; the remaining tokens of both sides must agree.
+            kept = ~np.isin(known, self.expansion_ids)
+            real, known, offsets = real[~np.isin(ids[real], self.expansion_ids)], known[kept], offsets[kept]
+        if not np.array_equal(ids[real], known):
+            raise PromptMismatch(id=id)
+        spans[real] = expanded.original_spans(offsets) if expanded else offsets
         return spans
 
     def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
@@ -310,24 +282,6 @@ class Family(ABC):
         In a model with fused experts (one parameter for all experts of a layer), all feed-forward layers stay frozen:
         attention and projector are adapted. Raises: NoSuchModule if the model lacks one of these parts.
         """
-        from torch.nn import Linear
-        from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-
-        modules = dict(model.named_modules())
         projectors = (self.projector_name, *self.more_projector_names)
-        parts = [self.language_model_name, *projectors * projector, *(self.tower_name,) * tower]
-        for name in parts:
-            if name not in modules:
-                raise NoSuchModule(name=name)
-        prefixes = (f"{self.language_model_name}.layers.", *(f"{name}." for name in parts[1:]))
-        excluded = () if projector else tuple(f"{name}." for name in projectors)
-        fused = any(".experts." in name and weights.dim() == 3 for name, weights in model.named_parameters())
-        frozen = EXPERT_PARTS if fused else ()
-        return [
-            name
-            for name, module in modules.items()
-            # torch's MultiheadAttention reads the weights of its output layer and never calls it.
-            if isinstance(module, Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
-            if f"{name}.".startswith(prefixes) and not f"{name}.".startswith(excluded)
-            if not name.endswith(frozen)
-        ]
+        parts = [f"{self.language_model_name}.layers", *projectors * projector, *(self.tower_name,) * tower]
+        return linear_modules(model, parts, () if projector else projectors)

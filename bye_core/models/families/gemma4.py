@@ -15,7 +15,6 @@ from bye_core.models.families.geometry import image_option
 from bye_core.records import Grid, Sample
 
 if TYPE_CHECKING:
-    from PIL import Image
     from transformers import BatchFeature
 
 
@@ -28,11 +27,10 @@ class Gemma4(Family):
     projector_name = "model.embed_vision"
     tower_name = "model.vision_tower"
     head_name = "lm_head"
+    # The processor resizes images to a fixed number of patches.
+    bounds_size = True
     layout_tokens = ("<|image>", "<image|>")
     empty_thought = "<|channel>thought\n<channel|>"
-
-    def check_shape(self, image: Image.Image) -> None:
-        """Accept every shape: the processor resizes images to a fixed number of patches."""
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (rows, columns) of the tokens of an image of `size` (width, height)."""

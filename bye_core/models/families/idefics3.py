@@ -12,7 +12,6 @@ from bye_core.models.families.geometry import Box, edge, image_option
 from bye_core.records import Grid, Sample
 
 if TYPE_CHECKING:
-    from PIL import Image
     from transformers import BatchFeature
 
 # The processor never resizes to a longer edge than this.
@@ -33,13 +32,12 @@ class Idefics3(Family):
     projector_name = "model.connector"
     tower_name = "model.vision_model"
     head_name = "lm_head"
+    # The processor limits the longest edge before it cuts tiles.
+    bounds_size = True
     layout_tokens = (
         "<fake_token_around_image>", "<global-img>",
         *(f"<row_{row}_col_{column}>" for row in range(1, MARKED_TILES + 1) for column in range(1, MARKED_TILES + 1)),
     )  # fmt: skip
-
-    def check_shape(self, image: Image.Image) -> None:
-        """Accept every shape: the processor limits the longest edge before it cuts tiles."""
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) before tiles are cut, by the processor's rule."""

@@ -12,7 +12,6 @@ from bye_core.models.families.geometry import edge, image_option
 from bye_core.records import Grid, Sample
 
 if TYPE_CHECKING:
-    from PIL import Image
     from transformers import BatchFeature
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -29,10 +28,9 @@ class InternVL(Family):
     projector_name = "model.multi_modal_projector"
     tower_name = "model.vision_tower"
     head_name = "lm_head"
+    # The largest number of tiles limits the size of the stretched image.
+    bounds_size = True
     layout_tokens = ("<img>", "</img>")
-
-    def check_shape(self, image: Image.Image) -> None:
-        """Accept every shape: the largest number of tiles limits the size of the stretched image."""
 
     def tiles(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (rows, columns) of tiles of an image of `size` (width, height); (1, 1): no thumbnail follows."""

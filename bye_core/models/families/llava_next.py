@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from bye_core.models.errors import ImageTokenTotal
 from bye_core.models.families.geometry import Box
 from bye_core.models.families.llava import Llava
@@ -30,9 +28,8 @@ class LlavaNext(Llava):
     name = "LLaVA-NeXT"
     model_types = ("llava_next",)
     chat_markers = (*Llava.chat_markers, r"<\|[\w-]+\|>")
-
-    def check_shape(self, image: Image.Image) -> None:
-        """Accept every shape: the largest canvas limits the size of the scaled image."""
+    # The largest canvas limits the size of the scaled image.
+    bounds_size = True
 
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
         tile = inputs["pixel_values"].shape[-1]

@@ -20,7 +20,6 @@ from bye_core.models.families.geometry import Box, edge, image_option
 from bye_core.records import IMAGE, Grid, Sample
 
 if TYPE_CHECKING:
-    from PIL import Image
     from transformers import BatchFeature
 
 
@@ -33,6 +32,8 @@ class Mllama(Family):
     projector_name = "model.multi_modal_projector"
     tower_name = "model.vision_model"
     head_name = "lm_head"
+    # The processor fits images into few tiles.
+    bounds_size = True
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -43,9 +44,6 @@ class Mllama(Family):
         """The number of patches along the side of a tile."""
         vision = self.config.vision_config
         return int(vision.image_size // vision.patch_size)
-
-    def check_shape(self, image: Image.Image) -> None:
-        """Accept every shape: the processor fits images into few tiles."""
 
     def tile_boxes(self, size: tuple[int, int]) -> list[Box]:
         """Return the part of an image of `size` (width, height) under each of its tiles, row by row."""
