@@ -108,7 +108,7 @@ class Chat:
         count = sum(sum(kinds) for _, kinds in shape)
         reason: Any = None
         # Some templates write the content of a text-only turn unchanged, so they need a string there (GLM-4.1V).
-        for plain in (False, True):
+        for plain in ((), ("system", "assistant"), ("system", "assistant", "user")):
             try:
                 layout = self.template(_marked(shape, plain), add_generation_prompt=generation, tokenize=False)
             except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -166,14 +166,17 @@ class Chat:
         return {tag for piece in MARK.split(layout)[4::4] for tag in ROLE_TAG.findall(piece)}
 
 
-def _marked(shape: tuple, plain: bool) -> list[dict[str, Any]]:
-    """Return messages with numbered marks in place of the texts; `plain`: a string where a turn has texts only."""
+def _marked(shape: tuple, plain: Sequence[str]) -> list[dict[str, Any]]:
+    """Return messages with numbered marks in place of the texts.
+
+    The content of a turn is a list of parts; if its role is in `plain` and it has no image, it is a string.
+    """
     count, messages = 0, []
     for role, kinds in shape:
         content: list[dict[str, str]] = []
         for is_text in kinds:
             content.append({"type": "text", "text": f"\t\ue000{count}\ue001\t"} if is_text else {"type": "image"})
             count += is_text
-        text = "".join(part["text"] for part in content) if plain and kinds and all(kinds) else None
+        text = "".join(part["text"] for part in content) if role in plain and kinds and all(kinds) else None
         messages.append({"role": role, "content": content if text is None else text})
     return messages
