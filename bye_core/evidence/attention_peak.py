@@ -68,8 +68,13 @@ class LayerChoice:
 
 
 def peak_shares(rows: AttentionRows) -> np.ndarray:
-    """Return the largest share of one image token in every layer [L]; NaN for a layer without valid attention."""
+    """Return the largest share of one image token in every layer [L]; NaN for a layer without valid attention.
+
+    Tokens without a cell, such as those that end a row, do not count if the sample has grids.
+    """
     shares = image_shares(rows.rows)
+    if rows.grids:
+        shares = shares[:, np.concatenate([raster.tokens.ravel() for raster in rasters(rows.grids)])]
     return shares.max(axis=1) if shares.shape[1] else np.full(len(shares), np.nan)
 
 

@@ -65,7 +65,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a sample is suspicious: its entropy, and `usual`, the median of unflagged samples, both in `unit`."""
+    """Why a sample is suspicious: its entropy, and `usual`, the median of unflagged samples, both in `unit`.
+
+    `row` and `column` name the cell with the largest share, `peak`, in raster number `grid` (see bye_core.grids).
+    """
 
     layer: int | None
     entropy: float
@@ -76,10 +79,12 @@ class Reason:
     grid: int
     unit: str = "nats"
     on_image: bool = True
+    on_overview: bool = False
 
     def words(self) -> str:
         number = self.column + 1
-        place = f"cell: row {self.row + 1}, column {number}" if self.on_image else f"image token: number {number}"
+        cell = "cell of the overview" if self.on_overview else "cell"
+        place = f"{cell}: row {self.row + 1}, column {number}" if self.on_image else f"image token: number {number}"
         where = "over all layers" if self.layer is None else f"in layer {self.layer}"
         return (
             f"Entropy {self.entropy:.2f} {self.unit} {where}; unflagged samples have {self.usual:.2f}. "
@@ -102,7 +107,8 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
     ordinary = np.array([id not in flagged for id in case.table.ids])
     usual = np.median(entropies[ordinary & np.isfinite(entropies)]) if ordinary.any() else np.nan
     shares = np.nan_to_num(image_shares(rows.rows)[wanted]).mean(axis=0, keepdims=True)
-    cells = [on_grid(shares, raster)[0] for raster in shown_rasters(rows.grids, shares.shape[1])]
+    parts = shown_rasters(rows.grids, shares.shape[1])
+    cells = [on_grid(shares, raster)[0] for raster in parts]
     best = int(np.argmax([cell.max() for cell in cells]))
     row, column = np.unravel_index(cells[best].argmax(), cells[best].shape)
     unit = case.detection.entropy_unit
@@ -118,6 +124,7 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
         best,
         UNIT_NAMES[unit],
         bool(rows.grids),
+        parts[best].overview,
     )
 
 

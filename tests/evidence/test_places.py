@@ -146,3 +146,32 @@ def test_the_common_middle_lies_between_the_cells_that_are_looked_at():
     assert (across, down) == pytest.approx((3 / 6, 2.5 / 6), abs=0.02)
     assert found.is_near(find_peak(flagged[0], 0))
     assert not found.is_near(find_peak(rows_of(bright((5, 5))), 0))
+
+
+TILES = (Grid(0, 6, 3, 0, (0, 0, 0.5, 1), row_stride=4), Grid(0, 6, 3, 24, (0.5, 0, 1, 1), row_stride=4))
+
+
+def test_a_spot_reaches_over_the_border_of_two_tiles():
+    tokens = np.full((1, 48), 0.01)
+    tokens[0, [2 * 4 + 2, 24 + 2 * 4]] = 1.0, 0.9  # row 2: the last cell of the left tile, the first of the right one
+    seen = find_peak(rows_of(tokens, grids=TILES), 0)
+    assert (seen.grid, seen.row, seen.column) == (0, 2, 2)
+    assert seen.spot == pytest.approx((1 / 6, 1 / 6, 4 / 6, 4 / 6))
+
+
+def test_a_token_that_ends_a_row_is_no_peak():
+    tokens = np.full((1, 48), 0.01)
+    tokens[0, [3, 5]] = 1.0, 0.5
+    rows = rows_of(tokens, grids=TILES)
+    assert peak_shares(rows)[0] == pytest.approx(0.5 / tokens.sum(), rel=1e-3)
+    seen = find_peak(rows, 0)
+    assert (seen.row, seen.column) == (1, 1)
+
+
+def test_tiles_and_overview_of_one_place_are_added_in_the_common_map():
+    tokens = np.zeros((1, 48 + 4))
+    tokens[0, [0, 48]] = 0.5  # the upper left cell of the left tile, and the upper left quarter of the overview
+    grids = (*TILES, Grid(0, 2, 2, 48, overview=True))
+    assert common_raster([grids]) == (6, 6)
+    found = attention_map(rows_of(tokens, grids=grids), 0, (2, 2))
+    assert found == pytest.approx(np.array([[1.0, 0], [0, 0]]), abs=1e-3)
