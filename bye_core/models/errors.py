@@ -50,12 +50,12 @@ class PickleWeights(ModelError):
 
 class TextOnlyModel(ModelError):
     problem = "The model at {path} ({model_type}) has no vision part."
-    remedy = "Use a vision-language model of one of these families: {supported}."
+    remedy = "Use a vision-language model, such as one of these types: {supported}."
 
 
 class UnsupportedFamily(ModelError):
-    problem = "Models of type {model_type} are not supported."
-    remedy = "Use a model of one of these families: {supported}."
+    problem = "The installed version of transformers does not know models of type {model_type}."
+    remedy = "Update transformers, or use a model such as one of these types: {supported}."
 
 
 class OriginalLayout(ModelError):
