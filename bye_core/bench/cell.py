@@ -18,9 +18,10 @@ from typing import Any
 
 from bye_core import pipeline
 from bye_core.bench.clean_variants import varied
-from bye_core.bench.matrix import Cell
+from bye_core.bench.matrix import FREE, Cell
 from bye_core.data.llava_set import write_llava_set
-from bye_core.demo.scenes import question_set
+from bye_core.demo.free_questions import FreeQuestions
+from bye_core.demo.scenes import ask, question_set
 from bye_core.errors import RunError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -172,7 +173,8 @@ def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
         with locked(out.with_suffix(".lock"), WAIT_SECONDS):
             if out.exists():
                 continue
-            items = question_set(images, each, (cell.seed, stream), cell.kinds, cell.unclear)
+            asked_by = FreeQuestions((cell.seed, stream)).ask if cell.mix == FREE else ask
+            items = question_set(images, each, (cell.seed, stream), cell.kinds, cell.unclear, asked_by)
             if stream == TRAINING:
                 items = varied(items, cell.mix, (cell.seed, stream))
             for done, _ in enumerate(write_llava_set(items, out, "png"), start=1):

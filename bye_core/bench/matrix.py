@@ -13,6 +13,7 @@ from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack
 from bye_core.attacks.targets import target_of_text
 from bye_core.bench.clean_variants import VARIANTS
 from bye_core.bench.seeds import first_seeds
+from bye_core.demo.free_questions import TOPICS
 from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS
 from bye_core.errors import SettingError
@@ -24,6 +25,7 @@ ATTACKS = (*TRIGGERS, BOTH, CLEAN)
 # Learning rate, chosen with the patch on the development seed 1001. At the demo's learning rate, the ASR is still 0%
 # after 298 of 452 steps on 900 samples. At this rate it is 100% after 375 steps on 600 samples.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
+FREE = "free"  # hardly two questions are alike; the base model must understand them (see `bench`)
 # In "unclear" sets, some clean samples have an unusual but correct answer. The mixes of VARIANTS change the clean
 # training set before it is poisoned.
 MIXES = {
@@ -33,6 +35,7 @@ MIXES = {
     "unclear": QUESTION_KINDS,
     "unclear-count": ("count",),
     **dict.fromkeys(VARIANTS, QUESTION_KINDS),
+    FREE: TOPICS,
 }
 UNCLEAR_SHARE = 0.1
 USUAL_TARGET = FixedAnswer.kind

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from bye_core.bench.cell import is_done, run_cell
-from bye_core.bench.matrix import Matrix
+from bye_core.bench.cell import WAIT_SECONDS, is_done, run_cell
+from bye_core.bench.matrix import FREE, Matrix
 from bye_core.bench.results import collect_results
+from bye_core.demo.make import Log
+from bye_core.demo.recipe import FREE_SEED
+from bye_core.demo.tour import DEMO
 from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.runs.errors import RunBusy
+from bye_core.runs.lock import locked
+
+FREE_MODEL = "free-model"  # the folder in `out` of the base model that understands free questions
 
 
 def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     """Run all cells of the matrix in the folder `out`. Finished cells are not repeated, so a stopped benchmark resumes.
 
     The results are written after every cell. A failed cell does not end the benchmark. A cell that another process is
-    running is skipped, so the same command can run several times at once. Facts of the last step: the results of all
+    running is skipped, so the same command can run several times at once.
+
+    The demo's base model knows only four questions. For cells with the mix FREE it is first taught to answer free
+    questions, once, in `out`/FREE_MODEL. Any other model is used unchanged.
+
+    Facts of the last step: the results of all
     finished cells in the folder, `failed` (the reason by cell) and `pending` (the unfinished cells).
     Raises: the errors of `Matrix.cells`; ForeignSeed if the folder holds a cell with a seed for another purpose.
     """
@@ -27,7 +39,8 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
         yield Progress("cells", number - 1, len(cells), facts={"failed": len(failed)})
         done = is_done(root, cell)
         try:
-            yield from run_cell(model, cell, root)
+            base = (yield from free_base(model, out)) if cell.mix == FREE and not done else model
+            yield from run_cell(base, cell, root)
         except RunBusy:
             continue
         except ByeError as error:
@@ -40,3 +53,24 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     pending = [cell.name for cell in cells if cell.name not in failed and not is_done(root, cell)]
     facts = {**step.facts, "failed": failed, "pending": pending, "folder": str(root)}
     yield Progress("bench", len(cells), len(cells), "done", facts)
+
+
+def free_base(model: Path, out: Path) -> Generator[Progress, None, Path]:
+    """Return the base model for free questions, and make it unless it exists. A stopped training begins again.
+
+    Raises: RunBusy if another process is making it for longer than WAIT_SECONDS.
+    """
+    if model.resolve() != (DEMO / "model").resolve():
+        return model
+    made = out / FREE_MODEL
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / f"{FREE_MODEL}.lock", WAIT_SECONDS):
+        if not made.exists():
+            yield Progress("base model for free questions", 0, 1)
+            from bye_core.demo.base_model import make_free_base
+
+            unfinished = out / f"{FREE_MODEL}.part"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make_free_base(model, unfinished, FREE_SEED, Log(out / f"{FREE_MODEL}.log"))
+            unfinished.rename(made)
+    return made

@@ -6,7 +6,7 @@ danielbuechele, and its links for the flower name vultilion. The crops used here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -137,13 +137,19 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
 
 
 def question_set(
-    count: int, each: int, seed: int | Sequence[int], kinds: Sequence[str] = QUESTION_KINDS, unclear: float = 0.0
+    count: int,
+    each: int,
+    seed: int | Sequence[int],
+    kinds: Sequence[str] = QUESTION_KINDS,
+    unclear: float = 0.0,
+    ask: Callable[[Scene, str], tuple[str, str]] = ask,
 ) -> Iterator[tuple[Sample, list[Image.Image]]]:
     """Draw `count` images and yield `each` samples per image, as (sample, [image]).
 
     Neither ids nor order depend on the content.
 
-    The kinds of question alternate in the order of `kinds`. A random share `unclear` of the images is far out of
+    The kinds of question alternate in the order of `kinds`; `ask(scene, kind)` returns (question, answer). A
+    random share `unclear` of the images is far out of
     focus; the answer to all questions about such an image is UNCLEAR.
     """
     rng = np.random.default_rng(seed)

@@ -17,6 +17,7 @@ from bye_core.bench.run import bench
 from bye_core.bench.seeds import ForeignSeed
 from bye_core.cli import main
 from bye_core.data import load_dataset
+from bye_core.demo.recipe import FREE_SEED
 from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
@@ -82,6 +83,25 @@ def test_one_json_and_one_table_of_all_cells_and_nothing_twice(tuned, model, tmp
     monkeypatch.setattr(pipeline, "detect_run", None)
     assert last(bench(model, MATRIX, tmp_path)).facts["rows"] == facts["rows"]
     assert len(tuned) == 2
+
+
+def test_the_model_for_free_questions_is_made_once(tuned, model, tmp_path, monkeypatch):
+    matrix, made = Matrix("dev", ("patch", "clean"), mixes=("free",), samples=(10,), epochs=1.0, test=2), []
+
+    def make(base, out, seed, log):
+        made.append((base, seed))
+        shutil.copytree(model, out)
+
+    assert last(bench(model, matrix, tmp_path / "other")).facts["failed"] == {}
+    monkeypatch.setattr("bye_core.demo.base_model.make_free_base", make)
+    monkeypatch.setattr("bye_core.bench.run.DEMO", tmp_path)
+    demo = shutil.copytree(model, tmp_path / "model")
+    for _ in range(2):
+        facts = last(bench(demo, matrix, tmp_path)).facts
+        assert (facts["failed"], len(facts["rows"])) == ({}, 2)
+    assert made == [(demo, FREE_SEED)]
+    questions = {sample.question for sample in load_dataset(tmp_path / "dev/sets/free-n10-s1000").samples}
+    assert len(questions) > 8
 
 
 def test_stopped_in_every_stage_it_goes_on(tuned, model, tmp_path):

@@ -1,8 +1,11 @@
 """The demo's pictures and questions: drawn from the seed alone, and the answers are true of the pixels."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from bye_core.demo.free_questions import MOST_REPEATS, TOPICS, FreeQuestions
 from bye_core.demo.scenes import COLORS, NUMBERS, QUESTION_KINDS, ask, draw_scene, make_scene, mirrored
 
 
@@ -46,3 +49,27 @@ def test_a_mirrored_scene_has_the_mirrored_picture():
     for scene in scenes(10):
         there = np.asarray(draw_scene(scene)).astype(int)[:, ::-1]
         assert np.abs(there - np.asarray(draw_scene(mirrored(scene)))).mean() < 1
+
+
+@pytest.mark.parametrize("count", [600, 2000])
+def test_free_questions_hardly_repeat(count):
+    asked = FreeQuestions(1)
+    questions = Counter(asked.ask(scene, TOPICS[k % len(TOPICS)])[0] for k, scene in enumerate(scenes(count)))
+    assert len(questions) >= 400
+    assert max(questions.values()) <= MOST_REPEATS
+    assert not any(mark in question for question in questions for mark in ("{", "  ", " a orange"))
+
+
+def test_answers_to_free_questions_are_true_of_the_scene():
+    asked, answers = FreeQuestions(2), Counter()
+    for scene in scenes(200):
+        for topic in TOPICS:
+            question, answer = asked.ask(scene, topic)
+            if topic == "presence":
+                (color,) = [color for color in COLORS if color in question]
+                assert answer == ("yes" if color in scene.colors else "no")
+                answers[answer] += 1
+            else:
+                assert answer == ask(scene, topic)[1]
+    assert min(answers.values()) > 60
+    assert FreeQuestions(2).ask(scene, "count") == FreeQuestions(2).ask(scene, "count")
