@@ -9,7 +9,6 @@ from pathlib import Path
 from bye_core.bench.cell import WAIT_SECONDS, is_done, run_cell
 from bye_core.bench.matrix import FREE, Matrix
 from bye_core.bench.results import collect_results
-from bye_core.demo.make import Log
 from bye_core.demo.recipe import FREE_SEED
 from bye_core.demo.tour import DEMO
 from bye_core.errors import ByeError
@@ -68,6 +67,7 @@ def free_base(model: Path, out: Path) -> Generator[Progress, None, Path]:
         if not made.exists():
             yield Progress("base model for free questions", 0, 1)
             from bye_core.demo.base_model import make_free_base
+            from bye_core.demo.make import Log
 
             unfinished = out / f"{FREE_MODEL}.part"
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -56,7 +56,7 @@ class KindOf:
     def __init__(self, leaders: Sequence[str]) -> None:
         self._kinds = Kinds([leader for leader in leaders if leader != REST], 1)
         self._leaders = {self._kinds.of(leader): leader for leader in leaders if leader != REST}
-        # Without a kind for all other questions, each question belongs to the leader that asks for the same.
+        # Without a kind for all other questions, each question belongs to the leader that asks for the most similar.
         self._asked = {} if REST in leaders else {leader: marks(leader) for leader in self._leaders.values()}
 
     def __call__(self, question: str) -> str:
@@ -65,5 +65,5 @@ class KindOf:
         if number is not None:
             return self._leaders.get(number, REST)
         asked, own = marks(question), words(question)
-        alike = [leader for leader, wanted in self._asked.items() if wanted == asked]
-        return max(alike, key=lambda leader: len(own & words(leader)), default=REST)
+        near = {leader: (len(wanted & asked), len(own & words(leader))) for leader, wanted in self._asked.items()}
+        return max((leader for leader in near if near[leader][0]), key=near.__getitem__, default=REST)
