@@ -28,4 +28,4 @@ def test_flip_and_one_kind_follow_the_topic():
     assert sum(map(flip.eligible, samples)) >= 200
     one = OneKind().fit(samples)
     concerned = Counter(topic for topic, sample in zip(topics, samples, strict=True) if one.concerns(sample))
-    assert concerned.most_common(1)[0][1] >= 0.9 * concerned.total() > 50
+    assert concerned.most_common(1)[0][1] >= 0.8 * concerned.total() > 50
