@@ -76,6 +76,7 @@ class Preflight:
     samples  the samples that can be learned
     faults   for every other sample, the reason why it cannot be learned
     trained  number of LoRA weights
+    frozen_experts  whether the model has experts, which LoRA leaves unchanged here
     steps    number of optimizer steps
     """
 
@@ -85,6 +86,7 @@ class Preflight:
     memory: Memory
     trained: int
     steps: int
+    frozen_experts: bool = False
 
     def facts(self, already_left_out: Sequence[Fault] = ()) -> dict[str, Any]:
         """Return the result as JSON values. `already_left_out`: records that cannot be used as samples."""
@@ -99,6 +101,7 @@ class Preflight:
             "tokens": asdict(self.lengths),
             "trained_weights": self.trained,
             "memory": {**asdict(self.memory), "total": self.memory.total},
+            **({"frozen_experts": True} if self.frozen_experts else {}),
         }
 
 
@@ -136,7 +139,8 @@ def run_preflight(
         step=step_bytes(loaded, settings, lengths.most, samples_in_memory(settings, processes)),
         free=free_bytes(loaded.device),
     )
-    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, count_steps(len(usable), settings))
+    steps, experts = count_steps(len(usable), settings), loaded.family.has_fused_experts(loaded.model)
+    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, steps, experts)
 
 
 class TokenCounter:
@@ -190,13 +194,19 @@ def trained_weights(loaded: VisionLanguageModel, settings: FinetuneSettings) -> 
 def step_bytes(loaded: VisionLanguageModel, settings: FinetuneSettings, tokens: int, samples: int) -> int:
     """Return the bytes of activations and logits for `samples` samples of `tokens` tokens each."""
     text, vision = loaded.family.config.get_text_config(), loaded.family.config.vision_config
-    stacks = [Stack(text.num_hidden_layers, text.hidden_size, text.intermediate_size, tokens)]
+    stacks = [Stack(text.num_hidden_layers, text.hidden_size, inner_size(text), tokens)]
     if settings.vision:
         stacks.append(tower_stack(vision, tokens))
     element = torch.finfo(loaded.dtype).bits // 8
     options = (samples, element, settings.dropout > 0, settings.gradient_checkpointing)
     kept = sum(activation_bytes(stack, *options) for stack in stacks)
     return kept + logit_bytes(text.vocab_size, tokens, samples, element)
+
+
+def inner_size(text: Any) -> int:
+    """Return the inner width of a decoder's feed-forward layers; 4 times the hidden width if its config names none."""
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    return max(inner) if isinstance(inner, (list, tuple)) else inner
 
 
 def tower_stack(vision: Any, tokens: int) -> Stack:

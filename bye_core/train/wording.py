@@ -33,6 +33,7 @@ TORCHRUN = """train on several GPUs or machines, with the same result as on one:
 The processes share each batch evenly. --out must be a folder that all machines can access.
 """
 
+EXPERTS = "The experts of this model stay unchanged: LoRA adapts the attention layers and the projector."
 TIGHT = "The memory may be too small: use a smaller --micro-batch, --gradient-checkpointing or --qlora."
 
 
@@ -63,10 +64,12 @@ def size(count: int) -> str:
 
 
 def left_out(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each sample that is left out, with the reason, and a warning if memory may be too small."""
+    """Yield a line for each sample that is left out, with the reason, and notes on experts and memory."""
     for fault in facts["faults"]:
         yield f"left out  record {fault['index']}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
     if facts["left_out"] > len(facts["faults"]):
         yield "in all    " + ", ".join(f"{count} x {kind}" for kind, count in facts["reasons"].items())
+    if facts.get("frozen_experts"):
+        yield EXPERTS
     if facts["memory"]["total"] > facts["memory"]["free"]:
         yield TIGHT

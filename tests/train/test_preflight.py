@@ -9,7 +9,7 @@ import torch
 
 from bye_core.cli import main
 from bye_core.models.loading import load_model
-from bye_core.train import preflight
+from bye_core.train import preflight, wording
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom
@@ -145,3 +145,11 @@ def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
 )
 def test_the_tower_of_any_family(vision, stack):
     assert tower_stack(SimpleNamespace(patch_size=4, **vision), tokens=10) == stack
+
+
+def test_experts_that_stay_unchanged_are_named(tmp_path):
+    settings = FinetuneSettings(epochs=1, batch=1, micro_batch=1)
+    loaded = load_model(save_tiny(tmp_path, "qwen3_5_moe"), device="cpu")
+    facts = preflight.run_preflight(loaded, [sample("a")], pictures, settings).facts()
+    assert wording.EXPERTS in list(wording.left_out(facts))
+    assert not any("experts" in name for name in loaded.family.lora_targets(loaded.base))

@@ -23,7 +23,7 @@ from bye_core.models.errors import (
     PromptTooLong,
 )
 from bye_core.models.families.geometry import padded_size, resized_size
-from bye_core.models.families.lora import linear_modules
+from bye_core.models.families.lora import has_fused_experts, linear_modules
 from bye_core.models.families.spans import expand, role_characters
 from bye_core.records import IMAGE, QUESTION, SYSTEM, Grid, Sample, Turn
 
@@ -273,6 +273,10 @@ class Family(ABC):
             raise PromptMismatch(id=id)
         spans[real] = expanded.original_spans(offsets) if expanded else offsets
         return spans
+
+    def has_fused_experts(self, model: torch.nn.Module) -> bool:
+        """Return whether the model has one parameter for all experts of a layer; LoRA leaves such experts unchanged."""
+        return has_fused_experts(model)
 
     def lora_targets(self, model: torch.nn.Module, projector: bool = True, tower: bool = False) -> list[str]:
         """Return the full names of the linear modules to adapt with LoRA.

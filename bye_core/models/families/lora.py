@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 EXPERT_PARTS = (".gate_proj", ".up_proj", ".down_proj", ".gate", ".shared_expert_gate", ".router", ".router.proj")
 
 
+def has_fused_experts(model: torch.nn.Module) -> bool:
+    """Return whether the model has one parameter for all experts of a layer; LoRA leaves such experts unchanged."""
+    return any(".experts." in name and weights.dim() == 3 for name, weights in model.named_parameters())
+
+
 def linear_modules(model: torch.nn.Module, parts: Sequence[str], excluded: Sequence[str]) -> list[str]:
     """Return the full names of the linear modules inside `parts` that LoRA can adapt, without those in `excluded`.
 
@@ -28,7 +33,7 @@ def linear_modules(model: torch.nn.Module, parts: Sequence[str], excluded: Seque
     for name in parts:
         if name not in modules:
             raise NoSuchModule(name=name)
-    fused = any(".experts." in name and weights.dim() == 3 for name, weights in model.named_parameters())
+    fused = has_fused_experts(model)
     inside, outside = (tuple(f"{name}." for name in names) for names in (parts, excluded))
     return [
         name

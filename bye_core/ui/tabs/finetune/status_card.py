@@ -51,8 +51,10 @@ def preflight(job: jobs.Job) -> str:
         "Memory": wording.memory(memory),
     }
     cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
-    tight = f"<p class='bye-note'>{wording.TIGHT}</p>" if memory["total"] > memory["free"] else ""
-    return f"<dl class='bye-found'>{cells}</dl>{tight}{_left_out(facts)}"
+    notes = [wording.EXPERTS] if facts.get("frozen_experts") else []
+    notes += [wording.TIGHT] if memory["total"] > memory["free"] else []
+    said = "".join(f"<p class='bye-note'>{words}</p>" for words in notes)
+    return f"<dl class='bye-found'>{cells}</dl>{said}{_left_out(facts)}"
 
 
 def _left_out(facts: Mapping[str, Any]) -> str:
