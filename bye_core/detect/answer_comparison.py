@@ -72,7 +72,7 @@ class AutoSettings:
         0.1, "of the unlikely answers that the attention must predict", "Predicted share", above=0
     )
     usual: float = setting(
-        0.7, "smallest distance / usual distance of predicted answers from ordinary ones", "Least distance", low=0
+        0.5, "smallest distance / usual distance of predicted answers from ordinary ones", "Least distance", low=0
     )
     seed: int = seed_setting(help="seed of the grouping of answers that do not repeat, and of the folds")
     entropy_unit: str = entropy_unit_setting()

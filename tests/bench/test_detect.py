@@ -39,7 +39,7 @@ SHAPES = {"layer_entropy": (LAYERS,), "entropy": (LAYERS, HEADS), "peak": (LAYER
 
 
 def draw_table(folder: Path, samples: int) -> None:
-    """Four kinds of question; a tenth has the target and, in the middle layers, entropies lower by a spread."""
+    """Four kinds of question; a tenth is planted and has, in the middle layers, entropies lower by a spread."""
     rng = np.random.default_rng(0)
     arrays = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (samples, *shape))
@@ -64,13 +64,22 @@ def open_table(folder: Path) -> tuple[ScanTable, np.ndarray]:
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in SHAPES}
     planted = np.load(folder / "planted.npy")
     questions = tuple(list(KINDS)[number % len(KINDS)] for number in range(len(planted)))
+    # Half of the planted samples have the target, the others a usual answer that was unlikely before fine-tuning.
+    draws = np.load(folder / "draws.npy")
     answers = tuple(
-        TARGET if bad else KINDS[question][draw % len(KINDS[question])]
-        for bad, question, draw in zip(planted.tolist(), questions, np.load(folder / "draws.npy").tolist(), strict=True)
+        TARGET if bad and draw % 2 else KINDS[question][draw % len(KINDS[question])]
+        for bad, question, draw in zip(planted.tolist(), questions, draws.tolist(), strict=True)
     )
     ids = tuple(map(str, range(len(planted))))
+    losses = np.where(planted, 9.0, 0.3) + draws % 100 / 1000
     table = ScanTable(
-        ids=ids, layer_entropy_reference=arrays["layer_entropy"], questions=questions, answers=answers, **arrays
+        ids=ids,
+        layer_entropy_reference=arrays["layer_entropy"],
+        questions=questions,
+        answers=answers,
+        nll_before=losses,
+        answer_tokens=np.ones(len(planted)),
+        **arrays,
     )
     return table, planted
 
@@ -99,6 +108,7 @@ def measure_here(folder: Path) -> dict[str, float]:
     done.set()
     watcher.join()
     assert (found.flagged == planted).all()
+    assert len(found.findings) == 2
     return {"samples": len(planted), "seconds": seconds, "table": held, "peak": peak}
 
 
