@@ -54,7 +54,7 @@ class TextOnlyModel(ModelError):
 
 
 class UnsupportedFamily(ModelError):
-    problem = "The installed version of transformers does not know models of type {model_type}."
+    problem = "The installed version of transformers loads no vision-language models of type {model_type}."
     remedy = "Update transformers, or use a model such as one of these types: {supported}."
 
 

@@ -141,8 +141,9 @@ def load_model(
         "adapter_digest": combined(files["adapter"]) if adapter_folder else None,
         "versions": {m.__name__: m.__version__ for m in (torch, transformers, peft)},
     }
-    family.attach(network)
-    return LoadedModel(network, processor, family, target, number_type, identity)
+    loaded = LoadedModel(network, processor, family, target, number_type, identity)
+    family.attach(loaded.base)
+    return loaded
 
 
 def pick_device(device: str) -> torch.device:

@@ -98,7 +98,7 @@ class Family(ABC):
         """
 
     def attach(self, model: torch.nn.Module) -> None:  # noqa: B027 - optional: most families need no weights
-        """Receive the loaded model, which a family may need to measure something."""
+        """Receive the loaded model without the wrapper of peft; a family may need it to measure something."""
 
     @property
     def processor_options(self) -> Mapping[str, Any]:
