@@ -82,11 +82,15 @@ def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], image
     prompts, shown, starts = [], [], []
     for sample, own in zip(samples, images, strict=True):
         question, through = family.question(sample), family.through_answer(sample)
-        if not through.text.startswith(question.text) or len(through.text) == len(question.text):
+        # An answer with a thought replaces the empty thought at the end of the question.
+        start = len(question.text)
+        if not through.text.startswith(question.text):
+            start = next((span.start for span in through.spans if span.role == "assistant"), 0)
+        if not start or start >= len(through.text) or not question.text.startswith(through.text[:start]):
             raise NoAnswerToRead(id=sample.id)
         prompts.append(through.text)
         shown.append([own[n] for n in through.images])
-        starts.append(len(question.text))
+        starts.append(start)
     inputs = family.encode(prompts, shown, padding_side="left")
     learned = np.zeros(inputs["input_ids"].shape, bool)
     for row, (text, start) in enumerate(zip(prompts, starts, strict=True)):

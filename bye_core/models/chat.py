@@ -20,6 +20,9 @@ MARK = re.compile("(\t?)\ue000(\\d+)\ue001(\t?)")
 # A role tag made of ordinary text ("USER:", "[INST]") ends in punctuation; a bare word ("user") is left alone.
 ROLE_TAG = re.compile(r"\S*\w\S*[^\w\s]")
 MAX_PASSES = 10
+# An answer with a thought before it, and the empty thought that templates of thinking models write before an answer.
+THOUGHT = re.compile(r"(\s*<think>)(.*?)(</think>\s*)(.*)", re.DOTALL)
+EMPTY_THOUGHT = re.compile(r"<think>(\s*)</think>\s*\Z")
 
 
 class Defuser:
@@ -62,6 +65,7 @@ class Chat:
         self.layouts: dict[tuple, str] = {}
         self.answer_end = ""
         self.answer_end = self._missing_end(processor.tokenizer)
+        self.thinks = "</think>" in self._run_template((("user", (True,)), ("assistant", (True,))), generation=False)
         self.defuse = Defuser(processor.tokenizer, controls, ())
         self.defuse = Defuser(processor.tokenizer, controls, self._role_tags())
 
@@ -73,13 +77,28 @@ class Chat:
         pieces, spans, length, end = [], [], 0, 0
         for mark in MARK.finditer(layout):
             role, text = texts[int(mark[2])]
-            # A mark is written between two tabs: their absence shows that the template strips its texts.
-            text = self.defuse(text if mark[1] and mark[3] else text.strip())
             fixed = layout[end : mark.start()]
+            # A mark is written between two tabs: their absence shows that the template strips its texts.
+            text = text if mark[1] and mark[3] else text.strip()
+            thought = THOUGHT.fullmatch(text) if role == "assistant" else None
+            fixed, text = self._with_thought(fixed, *thought.groups()) if thought else (fixed, self.defuse(text))
             spans.append(Span(role, length + len(fixed), length + len(fixed) + len(text)))
             pieces += [fixed, text]
             length, end = spans[-1].stop, mark.end()
         return Prompt("".join([*pieces, layout[end:]]), tuple(spans), images)
+
+    def _with_thought(self, fixed: str, start: str, thought: str, end: str, answer: str) -> tuple[str, str]:
+        """Return (fixed, text): an answer with its own thought, in place of an empty one at the end of `fixed`.
+
+        If the template leaves thoughts out here, as that of a thinking model does in earlier turns, so does the text.
+        """
+        thought, answer = self.defuse(thought), self.defuse(answer)
+        empty = EMPTY_THOUGHT.search(fixed)
+        if empty is None:
+            return fixed, answer if self.thinks else f"{start}{thought}{end}{answer}"
+        space = empty[1][: len(empty[1]) // 2]
+        closing = empty[0].removeprefix(f"<think>{empty[1]}")
+        return fixed[: empty.start()], f"<think>{space}{thought.strip()}{space}{closing}{answer}"
 
     def _layout(self, turns: Sequence[Turn], generation: bool) -> str:
         """Return the template's output with a numbered mark in place of each text."""
