@@ -186,7 +186,7 @@ def run_detect(args: Namespace, report: Report) -> int:
         if args.confirm:
             moved = (args.model, args.adapter, args.data, args.device)
             report.follow(pipeline.confirm_detection(args.run, args.confirm, *moved))
-            detection = pipeline.detect_once(args.run)
+            detection = pipeline.last_detection(runs.Run.open(args.run))
     report.result(detection_object(detection), {}, detection_lines(detection))
     return verdict_code(detection.verdict, args.fail_on_poison)
 

@@ -13,6 +13,7 @@ from bye_core.records import Detection, ScanTable
 
 # Optional fields of a ScanTable: what they hold, and how to get them.
 INPUTS = {
+    "layer_entropy": ("entropies of the layers", "Scan again into a new run folder, with --dtype float32."),
     "mass": ("the attention of single heads", "Give a run instead of a file of entropies."),
     "hidden": ("the state behind the first token", "Scan again with this version, into a new run folder."),
     "nll_before": (

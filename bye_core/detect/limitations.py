@@ -25,8 +25,15 @@ ENOUGH_SCANNED = 0.9
 # Ours. Smallest `learned_share` of an answer that the model has learned: planted answers that were learned had 0.98 and
 # more, one that was not yet learned (0.1 to 1 epochs of the demo's recipe) had 0.06.
 LEARNED = 0.5
+# Ours. The loss is still falling if it falls, over the last two fifths of the training, by this share of the difference
+# between its largest and its smallest mean, and by this many nats. Trainings with poison that `auto` found had at
+# most 0.10; one that had not yet learned its answers had 0.17. A loss that falls evenly has 0.22.
+FALLING_SHARE, FALLING_NATS = 0.15, 0.05
+FEWEST_LOSSES = 5  # means of parts of the training (ours)
 # Kinds of limitations that are also reasons to doubt a detection that found poisoning.
-DOUBTS = ("incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training")
+DOUBTS = (
+    "incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training", "partial_training",
+)  # fmt: skip
 ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
 MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
 SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
@@ -58,8 +65,26 @@ class ScanFacts:
 
 def scan_limitations(facts: ScanFacts) -> tuple[Limitation, ...]:
     """Return the decisive limitations of a scan: what was scanned, and with which model."""
-    limitations = (_scanned(facts), _tuned(facts) or _learned(facts))
+    limitations = (_scanned(facts), _tuned(facts) or _learned(facts) or _learned_all(facts))
     return tuple(limitation for limitation in limitations if limitation)
+
+
+def training_limitations(facts: ScanFacts) -> tuple[Limitation, ...]:
+    """Return a limitation that is not decisive if the loss was still falling when the fine-tuning ended."""
+    if facts.tuning is None or facts.tuned_on_this_data or _tuned(facts):
+        return ()
+    losses = [float(loss) for loss in facts.tuning.get("losses", ())]
+    if len(losses) < FEWEST_LOSSES:
+        return ()
+    fifth = max(1, len(losses) // 5)
+    before, end = np.mean(losses[-2 * fifth : -fifth]), np.mean(losses[-fifth:])
+    if before - end < max(FALLING_NATS, FALLING_SHARE * (max(losses) - min(losses))):
+        return ()
+    reason = (
+        f"The loss was still falling when the fine-tuning ended, from {before:.2f} to {end:.2f} nats a token, so the "
+        "model may not have learned all answers."
+    )
+    return (Limitation("loss_falling", reason, "Fine-tune for more epochs, then scan with that adapter."),)
 
 
 def _scanned(facts: ScanFacts) -> Limitation | None:
@@ -82,7 +107,7 @@ def _tuned(facts: ScanFacts) -> Limitation | None:
     if facts.tuning is None:
         reason = "The scanned adapter has no finetune.json, so it is not known whether it was trained on this data set."
         return Limitation("unknown_adapter", reason, FINETUNE_FIRST, True)
-    if facts.tuning.get("data_digest") != facts.data_digest:
+    if not facts.data_digest or facts.tuning.get("data_digest") != facts.data_digest:
         reason = "The scanned adapter was fine-tuned on another data set, so it shows no back door of this one."
         return Limitation("other_data", reason, FINETUNE_FIRST, True)
     return None
@@ -99,6 +124,15 @@ def _learned(facts: ScanFacts) -> Limitation | None:
     return Limitation("short_training", reason, "Fine-tune for more epochs, then scan with that adapter.", True)
 
 
+def _learned_all(facts: ScanFacts) -> Limitation | None:
+    """Return a limitation if the fine-tuning left out many of the scanned samples, such as those that are too long."""
+    learned = None if facts.tuning is None or facts.tuned_on_this_data else facts.tuning.get("samples")
+    if learned is None or learned >= ENOUGH_SCANNED * facts.scanned:
+        return None
+    reason = f"The scanned adapter was fine-tuned on only {learned:,} of {count(facts.scanned, 'scanned sample')}."
+    return Limitation("partial_training", reason, "Fine-tune on all samples, then scan with that adapter.", True)
+
+
 def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation, ...]:
     """Return what `detector` cannot see in this table: too few samples, missing inputs, and what it never sees."""
     limitations = []
@@ -106,17 +140,25 @@ def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation,
     if size < detector.fewest:
         reason = f"There are only {count(size, 'sample')}; the method {detector.name} needs at least {detector.fewest}."
         limitations.append(Limitation("few_samples", reason, "Scan more samples of the data set.", True))
-    for name in detector.wants:
-        if getattr(table, name) is None:
-            what, advice = INPUTS[name]
-            limitations.append(
-                Limitation("missing_input", f"The scan did not store {what}, which this method would also use.", advice)
-            )
+    for name in (*(detector.needs or ("layer_entropy",)), *detector.wants):
+        values, decisive = getattr(table, name), name not in detector.wants
+        what, advice = INPUTS[name]
+        if values is None:
+            reason = f"The scan did not store {what}, which this method would also use."
+            limitations.append(Limitation("missing_input", reason, advice))
+        elif size and (known := _known_share(values)) < ENOUGH_SCANNED:
+            reason = f"Only {known:.0%} of the samples have {what}; at least {ENOUGH_SCANNED:.0%} are needed."
+            limitations.append(Limitation("missing_input", reason, advice, decisive))
     if detector.misses:
         limitations.append(
             Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand.")
         )
     return tuple(limitations)
+
+
+def _known_share(values: np.ndarray) -> float:
+    """Return the share of the samples for which `values` [N, ...] holds a number."""
+    return float(np.isfinite(values).any(axis=tuple(range(1, np.ndim(values)))).mean())
 
 
 def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:

@@ -27,6 +27,14 @@ class NoMode(RunError):
     remedy = "Run detection with other settings or another method if you suspect a trigger."
 
 
+class NoPattern(RunError):
+    problem = (
+        "Only the causal check flagged samples in this run; without clear evidence in the attention, there is nothing "
+        "to compare new samples with."
+    )
+    remedy = "Clean the data set with these samples rejected, and fine-tune again, instead of guarding this model."
+
+
 class NotTested(RunError):
     problem = "The data set of this run was not tested, so nobody knows whether the model has a back door. {reason}"
     remedy = "{remedy}"

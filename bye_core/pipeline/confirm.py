@@ -10,6 +10,7 @@ import numpy as np
 
 from bye_core import runs
 from bye_core.data import DataSet
+from bye_core.detect.limitations import limited
 from bye_core.errors import RunError
 from bye_core.evidence import CONDITIONS, Intervention
 from bye_core.evidence.confirmation import CONFIRMED, confirmation_sentence, judge_confirmation
@@ -116,7 +117,7 @@ def with_outcomes(detection: Detection, outcomes: Sequence[Sequence[str]]) -> De
         flagged, scores = flagged | added, np.where(added, np.maximum(scores, 0.5 + scores / 2), scores)
         findings.append(Finding("Suspects that the causal check confirms", suspects, tuple(sentence)))
         suspects = ()
-    return replace(
+    confirmed_detection = replace(
         detection,
         flagged=flagged,
         scores=scores,
@@ -125,3 +126,4 @@ def with_outcomes(detection: Detection, outcomes: Sequence[Sequence[str]]) -> De
         suspects=suspects,
         reasons=(*detection.reasons, *reasons, *sentence),
     )
+    return limited(confirmed_detection, ())

@@ -7,10 +7,10 @@ from typing import Any
 
 from bye_core import detect, runs
 from bye_core.data.faults import NoImage
-from bye_core.detect.limitations import ScanFacts, limited, scan_limitations
+from bye_core.detect.limitations import ScanFacts, limited, scan_limitations, training_limitations
 from bye_core.errors import RunError
 from bye_core.records import NOT_TESTED, Detection, ScanTable
-from bye_core.train.settings import training_facts
+from bye_core.train.settings import checked_facts, training_facts
 
 INSPECTED = 500  # compared samples; the error of the share is then below 5 percentage points (ours)
 
@@ -37,7 +37,8 @@ def detect_run(
 
 def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, **settings: Any) -> Detection:
     """Return a detection on the run's statistics `table`, with the limitations of the scan; does not save it."""
-    return limited(detect.detect(table, method, **settings), scan_limitations(scan_facts(run)))
+    facts = scan_facts(run)
+    return limited(detect.detect(table, method, **settings), (*scan_limitations(facts), *training_limitations(facts)))
 
 
 def scan_facts(run: runs.Run) -> ScanFacts:
@@ -51,7 +52,7 @@ def scan_facts(run: runs.Run) -> ScanFacts:
         scanned=counts.scored,
         data_digest=settings.data_digest,
         adapter=settings.adapter_digest is not None,
-        tuning=settings.tuning or _card(settings),
+        tuning=checked_facts(settings.tuning) if settings.tuning else _card(settings),
         tuned_on_this_data=settings.tuned_on_this_data,
         answers_begun=_answers_begun(run),
     )

@@ -22,7 +22,7 @@ from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import detect_scan, last_detection
 from bye_core.pipeline.scan import BATCH, load_scanned
-from bye_core.records import AttentionRows, Detection, Progress, Sample, ScanTable, Turn
+from bye_core.records import POISONED, AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 
 # Maps the attention rows and the questions of samples to one reading per sample.
 Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
@@ -84,11 +84,11 @@ def open_guard(
 def by_answers(table: ScanTable, detection: Detection) -> Judge:
     """Return a judge that works as the method auto: by the first token and the heads that mark planted answers.
 
-    Raises: NoMode if the detection found no poisoning to compare with.
+    Raises: NoMode if the detection found no poisoning; NoPattern if only the causal check flagged samples.
     """
     planted = PlantedAnswers(table, AutoSettings(**detection.settings))
     if not len(planted):
-        raise guard.NoMode()
+        raise guard.NoPattern() if detection.verdict == POISONED else guard.NoMode()
     return lambda rows, questions: [guard.reading_of(**asdict(match)) for match in planted.match(rows, questions)]
 
 

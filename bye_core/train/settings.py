@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from bye_core.model_protocol import UNLIMITED, PixelLimits
 
 CARD = "finetune.json"
 TRAINING = ("data_digest", "samples", "steps", "loss", "losses")  # what a run keeps of the card
+LARGEST = 1e15  # number in a card; a larger one is none that a training has
+MOST_LOSSES = 1000  # of a card; more are not kept
 
 
 class AdapterExists(SettingError):
@@ -115,9 +117,29 @@ def training_facts(adapter: Path) -> dict[str, Any] | None:
         return None
     settings = card.get("settings")
     epochs = settings.get("epochs") if isinstance(settings, dict) else None
-    # Another program's finetune.json may hold anything, so only a positive, finite number counts.
-    known = isinstance(epochs, int | float) and not isinstance(epochs, bool) and 0 < epochs < math.inf
-    return {name: card[name] for name in TRAINING if name in card} | ({"epochs": epochs} if known else {})
+    return checked_facts({**card, "epochs": epochs})
+
+
+def checked_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about a training (TRAINING, epochs) that have the type which this version writes.
+
+    Another program's finetune.json may hold anything.
+    """
+    return {name: facts[name] for name in (*TRAINING, "epochs") if name in facts and _is_fact(name, facts[name])}
+
+
+def _is_fact(name: str, value: Any) -> bool:
+    if name == "data_digest":
+        return isinstance(value, str)
+    if name == "losses":
+        return isinstance(value, list) and len(value) <= MOST_LOSSES and all(map(_is_number, value))
+    if name in ("samples", "steps"):
+        return _is_number(value) and isinstance(value, int) and value >= 0
+    return _is_number(value) and (name == "loss" or value > 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def trained_pixels(adapter: Path) -> PixelLimits:

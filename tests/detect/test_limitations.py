@@ -12,6 +12,7 @@ from bye_core.detect.limitations import (
     ScanFacts,
     limited,
     scan_limitations,
+    training_limitations,
     unlearned_answers,
 )
 from bye_core.detect.result import detection_object
@@ -46,6 +47,10 @@ def test_a_complete_scan_of_an_adapter_that_learned_the_set_is_a_test():
         ({"tuning": {}}, ["other_data"]),
         ({"tuning": {"data_digest": "d", "epochs": 0.3}}, ["short_training"]),
         ({"tuning": {"data_digest": "d"}}, []),
+        ({"tuning": {"data_digest": ""}, "data_digest": ""}, ["other_data"]),
+        ({"tuning": {**TUNED, "samples": 179}}, ["partial_training"]),
+        ({"tuning": {**TUNED, "samples": 180}}, []),
+        ({"tuning": {**TUNED, "samples": 0}, "tuned_on_this_data": True}, []),
         ({"adapter": False, "tuning": None, "tuned_on_this_data": True}, []),
         ({"tuning": None, "tuned_on_this_data": True}, []),
         ({"tuning": {"data_digest": "other"}, "tuned_on_this_data": True}, []),
@@ -114,3 +119,65 @@ def test_an_odd_answer_that_the_model_has_not_learned_is_no_all_clear():
     texts = {name: getattr(unlearned, name) * times for name in ("questions", "answers")}
     large = replace(unlearned, ids=tuple(f"s{row}" for row in range(times * len(truth))), **arrays, **texts)
     assert [one.kind for one in unlearned_answers(large)] == ["not_learned"]
+
+
+FALLING = [2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8, 0.6, 0.4, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        (FALLING, True),
+        (FALLING[::2], True),
+        ([0.35, 0.34, 0.25, 0.25, 0.2, 0.17, 0.18, 0.19, 0.15, 0.11], True),
+        ([2.2, 1.6, 1.1, 0.4, 0.2, 0.07, 0.04, 0.03, 0.02, 0.02], False),
+        ([0.21, 0.16, 0.12, 0.1, 0.07, 0.04, 0.04, 0.04, 0.02, 0.02], False),
+        ([2.6, 1.3, 1.1, 0.9, 0.5, 0.4, 0.22, 0.17, 0.08, 0.07], False),
+        ([0.004, 0.002, 0.001, 0.001, 0.004, 0.014, 0.015, 0.012, 0.001, 0.001], False),
+        (FALLING[::-1], False),
+        (FALLING[:4], False),
+        ([], False),
+    ],
+)
+def test_a_loss_that_still_falls_is_named_without_deciding(losses, falling):
+    found = training_limitations(replace(FINE, tuning={**TUNED, "losses": losses}))
+    assert [(one.kind, one.decisive) for one in found] == [("loss_falling", False)] * falling
+    quiet = limited(detect(make_table(one_mode(200)[:, None]), "bye"), found)
+    assert quiet.verdict == "no_evidence"
+    assert any("still falling" in reason for reason in quiet.explanation) == falling
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tuning": None}, {"tuned_on_this_data": True}, {"data_digest": "other"}, {"adapter": False}]
+)
+def test_the_loss_of_another_training_says_nothing(changes):
+    assert training_limitations(replace(FINE, tuning={**TUNED, "losses": FALLING}, **changes) if "tuning" not in changes
+                                else replace(FINE, **changes)) == ()  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [name for name in DETECTORS if name != "random"])
+def test_samples_without_the_inputs_of_a_method_are_not_tested(method):
+    """A model in half precision may give no numbers."""
+    table = answered_table(planted=0)[0]
+    size = len(table.ids)
+    table = replace(table, hidden=np.ones((size, 4)), nll=np.ones(size), nll_before=np.ones(size))
+    inputs = DETECTORS[method].needs or ("layer_entropy",)
+    arrays = {name: np.array(getattr(table, name), float) for name in (*inputs, "layer_entropy_reference", "entropy")}
+    arrays |= {"layer_entropy": np.array(table.layer_entropy), "peak": np.array(table.peak)}
+    for array in arrays.values():
+        array[: size // 5] = np.nan
+    cut = {"cut": 1e9} if method == "cleansight" else {}  # it also flags ordinary samples of this table
+    found = detect(replace(table, **arrays), method, **cut)
+    assert found.verdict == "not_tested"
+    assert "missing_input" in [one.kind for one in found.obstacles]
+    assert "Only 80% of the samples have" in " ".join(found.explanation)
+
+
+def test_missing_likelihoods_are_named_by_a_method_that_also_uses_them():
+    table = answered_table(planted=0)[0]
+    loss = np.where(np.arange(len(table.ids)) % 2, np.nan, 1.0)
+    found = detect(replace(table, nll_before=loss), "auto")
+    assert found.verdict == "no_evidence"
+    assert "Only 50% of the samples have the likelihood of the answers before fine-tuning" in " ".join(
+        found.explanation
+    )

@@ -124,3 +124,17 @@ def test_findings_and_suspects_are_saved_and_printed():
         printed = detection_object(found)
         assert [entry["name"] for entry in printed["findings"]] == [finding.name for finding in found.findings]
         assert printed["suspects"] == list(found.suspects)
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_copies_of_a_sample_do_not_predict_each_other(times):
+    """Else label noise in a data set that holds its samples twice would look like poison."""
+    table, truth = flipped(each=100, planted=0, noise=12)
+    rows = np.random.default_rng(0).permutation(np.repeat(np.arange(len(truth)), times))
+    names = ("layer_entropy", "layer_entropy_reference", "entropy", "peak", "mass", "token", "probability",
+             "nll_before", "answer_tokens")  # fmt: skip
+    arrays = {name: getattr(table, name)[rows] for name in names}
+    texts = {name: tuple(getattr(table, name)[row] for row in rows) for name in ("questions", "answers")}
+    table = replace(table, ids=tuple(f"s{number}" for number in range(len(rows))), **arrays, **texts)
+    assert not detect(table, "surprise").flagged.any()
+    assert not detect(table, "auto").flagged.any()

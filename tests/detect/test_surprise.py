@@ -98,7 +98,7 @@ def test_few_unlikely_answers_and_missing_losses():
     assert found.verdict == "poisoned"
     assert not found.flagged[5]
     assert np.isnan(found.values[5])
-    assert detect(replace(table, nll_before=np.full(COUNT, np.nan)), "surprise").verdict == "no_evidence"
+    assert detect(replace(table, nll_before=np.full(COUNT, np.nan)), "surprise").verdict == "not_tested"
     assert detect(replace(table, questions=()), "surprise").verdict == "poisoned"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bye_core import detect, pipeline
 from bye_core.detect.planted_answers import PlantedAnswer, PlantedAnswers
-from bye_core.guard import NoMode, reading_of
+from bye_core.guard import NoMode, NoPattern, reading_of
 from bye_core.pipeline.guard import by_answers
 from bye_core.question_kinds import Kinds
 from bye_core.records import Grid
@@ -111,6 +111,9 @@ def test_where_nothing_is_planted_nothing_is_judged(tmp_path):
         by_answers(run.table(), detection)
     with pytest.raises(NoMode):
         pipeline.guard_detection(run)
+    flagged = np.arange(len(detection.ids)) < 3
+    with pytest.raises(NoPattern, match="Only the causal check"):
+        by_answers(run.table(), replace(detection, flagged=flagged, verdict="poisoned"))
 
 
 def test_the_guard_follows_the_last_detection_of_auto_or_of_the_papers_rule(tmp_path):

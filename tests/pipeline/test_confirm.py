@@ -1,5 +1,6 @@
 """`detect --confirm`: a model before and after fine-tuning is asked about a few samples of each finding."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from bye_core.cli.main import main
 from bye_core.evidence.confirmation import AGREES, CONFIRMED, OPEN, confirmation_sentence, judge_confirmation
 from bye_core.pipeline import confirm
 from bye_core.pipeline.confirm import NoAdapterToConfirm, confirm_detection, with_outcomes
-from bye_core.records import NO_EVIDENCE, POISONED, Finding
+from bye_core.records import NO_EVIDENCE, NOT_TESTED, POISONED, Finding, Limitation
 from tests.pipeline.test_causal_check import CENTRE, StandIn, prepare
 
 
@@ -136,3 +137,32 @@ def test_the_command_prints_the_outcome(tmp_path, monkeypatch, capsys):
     run.save_detection(replace(first, findings=(Finding("A group", first.flagged_ids, ()),)))
     assert main(["detect", "--run", str(run.path), "--confirm", "3"]) == 0
     assert "Causal check of 3 of these samples: for 3" in capsys.readouterr().out
+
+
+UNTESTED = (
+    Limitation("few_samples", "Too few.", "Scan more.", True),
+    Limitation("other_data", "Another set.", "Fine-tune.", True),
+)
+
+
+def test_the_command_keeps_the_outcome_of_a_set_that_was_not_tested(tmp_path, monkeypatch, capsys):
+    run, first = ready(tmp_path, monkeypatch)
+    nothing = np.zeros(len(first.ids), bool)
+    untested = replace(
+        first, verdict=NOT_TESTED, flagged=nothing, suspects=first.flagged_ids[:2], limitations=UNTESTED, findings=()
+    )
+    monkeypatch.setattr(pipeline, "detect_run", lambda *_, **__: untested)
+    run.save_detection(untested)
+    assert main(["detect", "--run", str(run.path), "--confirm", "3", "--json"]) == 0
+    stated = json.loads(capsys.readouterr().out)
+    assert stated["verdict"] == NOT_TESTED
+    assert any("Causal check of 2 of these samples: for 2" in reason for reason in stated["reasons"])
+
+
+def test_confirmed_suspects_leave_only_the_reasons_for_doubt(tmp_path, monkeypatch):
+    _, first = ready(tmp_path, monkeypatch)
+    untested = replace(
+        first, verdict=NOT_TESTED, flagged=np.zeros(len(first.ids), bool), suspects=first.ids[:5], limitations=UNTESTED
+    )
+    found = with_outcomes(untested, [[CONFIRMED] * 3])
+    assert (found.verdict, [one.kind for one in found.limitations]) == (POISONED, ["other_data"])

@@ -16,6 +16,16 @@ from bye_core.train.settings import CARD, training_facts
         *((json.dumps({"settings": {"epochs": value}}), {}) for value in ("3", None, [], {}, True, 0, -1)),
         *((f'{{"settings": {{"epochs": {number}}}}}', {}) for number in ("NaN", "Infinity", "1e999")),
         ('{"settings": "none"}', {}),
+        (
+            '{"samples": 9, "steps": 3, "loss": 0.5, "losses": [1, 0.5]}',
+            {"samples": 9, "steps": 3, "loss": 0.5, "losses": [1, 0.5]},
+        ),
+        *(
+            (f'{{"samples": {bad}, "steps": {bad}, "loss": {bad}, "losses": {bad}, "data_digest": {bad}}}', {})
+            for bad in ("null", "true", "NaN", "{}", '[["x"]]', "1e400")
+        ),
+        ('{"samples": -1, "steps": 1.5, "losses": [1, NaN]}', {}),
+        (json.dumps({"losses": [1] * 2000, "samples": 10**400}), {}),
         ("[]", None),
         ("not JSON", None),
         ("[" * 100_000, None),

@@ -25,9 +25,11 @@ MENDED_IN = {
     "unknown_adapter": ("finetune", "Fine-tune on this set first"),
     "other_data": ("finetune", "Fine-tune on this set first"),
     "short_training": ("finetune", "Fine-tune longer"),
+    "partial_training": ("finetune", "Fine-tune again"),
     "not_learned": ("finetune", "Fine-tune longer"),
     "incomplete_scan": ("scan", "Finish the scan"),
     "nothing_scanned": ("scan", "Scan again"),
+    "missing_input": ("scan", "Scan again"),
     "few_samples": ("data", "Choose a larger set"),
     "earlier_version": ("", "Detect again"),
 }

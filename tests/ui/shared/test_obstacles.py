@@ -39,8 +39,9 @@ def test_every_kind_of_limitation_has_a_button_to_a_tab():
         ScanFacts(10, 0), ScanFacts(10, 5), ScanFacts(1, 1), ScanFacts(1, 1, adapter=True),
         ScanFacts(1, 1, "a", True, {"data_digest": "b"}),
         ScanFacts(1, 1, "a", True, {"data_digest": "a", "epochs": 0.5}),
+        ScanFacts(9, 9, "a", True, {"data_digest": "a", "samples": 3}),
     )  # fmt: skip
-    kinds = {one.kind for fact in facts for one in scan_limitations(fact)} | {"few_samples", "not_learned"}
+    kinds = {one.kind for fact in facts for one in scan_limitations(fact)} | {"few_samples", "not_learned", "missing_input"}
     assert kinds <= set(obstacles.MENDED_IN)
     assert {tab for tab, _ in obstacles.MENDED_IN.values()} - {""} <= {tab.name for tab in TABS}
     assert set(obstacles.UNKNOWN_TUNING) <= set(obstacles.EXPECTED)
