@@ -41,7 +41,11 @@ def test_every_kind_of_limitation_has_a_button_to_a_tab():
         ScanFacts(1, 1, "a", True, {"data_digest": "a", "epochs": 0.5}),
         ScanFacts(9, 9, "a", True, {"data_digest": "a", "samples": 3}),
     )  # fmt: skip
-    kinds = {one.kind for fact in facts for one in scan_limitations(fact)} | {"few_samples", "not_learned", "missing_input"}
+    kinds = {one.kind for fact in facts for one in scan_limitations(fact)} | {
+        "few_samples",
+        "not_learned",
+        "missing_input",
+    }
     assert kinds <= set(obstacles.MENDED_IN)
     assert {tab for tab, _ in obstacles.MENDED_IN.values()} - {""} <= {tab.name for tab in TABS}
     assert set(obstacles.UNKNOWN_TUNING) <= set(obstacles.EXPECTED)
