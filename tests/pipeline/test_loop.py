@@ -1,4 +1,4 @@
-"""The whole loop on a tiny random model of six families, through the command line: from the check to the evaluation."""
+"""The whole loop on tiny random models of seven families, through the command line."""
 
 import json
 
@@ -21,6 +21,7 @@ FAMILIES = {
     "llava_next": (),
     "smolvlm": (),
     "gemma3-crops": (),
+    "aya_vision": (),  # described by the generic family
 }
 
 
