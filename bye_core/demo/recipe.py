@@ -62,4 +62,4 @@ class BaseRecipe:
 
 # Continues the training of the base model, on free questions. Its images are those of seed FREE_SEED.
 FREE_SEED = 7
-FREE_BASE = BaseRecipe(scenes=1000, language_steps=220, language_rate=1e-3, language_bar=0.9, language_rounds=4)
+FREE_BASE = BaseRecipe(scenes=1000, language_steps=220, language_rate=1e-3, language_bar=0.9, language_rounds=2)
