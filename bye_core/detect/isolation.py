@@ -24,6 +24,7 @@ STATISTICS = ("entropy", "peak", *(f"attention on the {group}" for group in GROU
 SHARE_FLOOR, SPREAD_FLOOR = 1e-3, 0.05
 # Normalised entropies are multiplied by ln 576, so that the spread has a floor of 0.05 nats at LLaVA's 576 tokens.
 FLOOR_ENTROPY = float(np.log(576))
+TYPICAL_FROM = 500  # samples, evenly spread, that give the typical value of a column (ours)
 # Smallest number of samples with an answer for its mean to be used.
 LEAST_OF_TYPE = 3
 # If answers hardly repeat, the other samples are clustered by attention into this number of groups.
@@ -66,8 +67,28 @@ class Isolation:
 def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
     """Return the features [n, 5 L H] of the samples `rows`: entropy, log peak and log masses of every head.
 
-    If `kept` is given, return only these columns.
+    If `kept` is given, return only these columns. A missing value (a layer in which this sample's image is not visible)
+    gets the typical value of the column, so that it does not decide anything.
     """
+    features = _read_columns(table, rows, kept)
+    missing = ~np.isfinite(features)
+    if missing.any():
+        spread = np.linspace(0, len(table.ids) - 1, min(len(table.ids), TYPICAL_FROM)).astype(int)
+        typical = _typical(_read_columns(table, np.unique(spread), kept))
+        features = np.where(missing, typical, features)
+    return features
+
+
+def _typical(features: np.ndarray) -> np.ndarray:
+    """Return the median [F] of the finite values in each column of features [n, F]; 0 for columns without one."""
+    finite = np.isfinite(features)
+    typical = np.zeros(features.shape[1])
+    known = finite.any(axis=0)
+    typical[known] = np.nanmedian(np.where(finite, features, np.nan)[:, known], axis=0)
+    return typical
+
+
+def _read_columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
     entropy, mass = required(table.entropy), required(table.mass)
     unit = table.largest_entropy / (1 if table.entropy_unit == NATS else FLOOR_ENTROPY)
     own = (entropy, required(table.peak), *(mass[..., group] for group in range(len(GROUPS))))
@@ -79,7 +100,7 @@ def columns(table: ScanTable, rows: np.ndarray, kept: np.ndarray | None = None) 
         layers, heads = np.unravel_index(kept[there] % width, entropy.shape[1:])
         values = np.asarray(statistic[rows[:, None], layers, heads], np.float64)
         features[:, there] = np.log(values + SHARE_FLOOR) if number else values / unit[rows, None]
-    return np.where(np.isfinite(features), features, 0.0)
+    return features
 
 
 def column_name(column: int, heads: int, layers: int) -> tuple[str, int, int]:

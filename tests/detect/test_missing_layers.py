@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bye_core.detect import DETECTORS, detect
+from bye_core.detect.isolation import columns
 from bye_core.figures import bsi_figure, entropy_figure, head_bsi, heads_figure
 from bye_core.figures.scatter import scatter_figure, score_points
 from bye_core.records import ScanTable
@@ -65,3 +66,21 @@ def test_figures():
     for figure in figures:
         json.loads(figure.to_json())
     assert len(figures[-1].data[0].x) == len(table.ids)
+
+
+def test_a_layer_that_some_samples_lack_decides_nothing():
+    """A sliding window hides the image from long prompts, whatever their answers are."""
+    table, truth = answered_table(shift=2.0)
+    some = np.random.default_rng(0).random(len(truth)) < 0.3
+    for name in STATISTICS:
+        getattr(table, name)[some, 0] = np.nan
+    np.testing.assert_array_equal(detect(table, "auto").flagged, truth)
+    features = columns(table, np.arange(len(truth)))
+    assert np.isfinite(features).all()
+    lacking = columns(table, np.flatnonzero(some))[:, :1]
+    usual = table.entropy[~some, 0, 0]
+    assert (np.abs(lacking - np.median(usual)) < 0.5 * usual.std()).all()
+    clean, _ = answered_table(planted=0)
+    for name in STATISTICS:
+        getattr(clean, name)[::3, 0] = np.nan
+    assert not detect(clean, "auto").flagged.any()
