@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bye_core.records import NOT_TESTED, POISONED
@@ -49,6 +49,14 @@ def verdict_words(verdict: str, flagged: int, samples: int) -> str:
 def count(number: int, noun: str) -> str:
     """Format a number with its noun: "1 sample", "1,200 samples"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def suspects_sentence(ids: Sequence[str], shown: int = 10) -> str:
+    """Return the sentence that names the suspects of a detection, at most `shown` of them."""
+    names = ", ".join(clip(id, 40) for id in ids[:shown])
+    more = f" and {len(ids) - shown:,} more" if len(ids) > shown else ""
+    verb = "is" if len(ids) == 1 else "are"
+    return f"{count(len(ids), 'sample')} {verb} worth a look, without enough evidence to flag: {names}{more}."
 
 
 def clip(text: str, length: int) -> str:

@@ -33,7 +33,7 @@ from bye_core.detect.limitations import FINETUNE_FIRST
 from bye_core.detect.result import detection_object
 from bye_core.errors import ByeError, SettingError
 from bye_core.records import Detection
-from bye_core.text import verdict_words
+from bye_core.text import clip, count, suspects_sentence, verdict_words
 
 
 class NothingToConfirm(SettingError):
@@ -192,7 +192,7 @@ def run_detect(args: Namespace, report: Report) -> int:
 
 
 def detection_lines(detection: Detection) -> Iterator[str]:
-    """Yield one line per layer with a fitted mixture, then the reasons, then the verdict."""
+    """Yield one line per layer with a fitted mixture, then reasons, findings and suspects, then the verdict."""
     if any(report.mixture for report in detection.layers):
         yield "layer    low mode         high mode        share low    BSI     KL"
     for report in detection.layers:
@@ -204,6 +204,10 @@ def detection_lines(detection: Detection) -> Iterator[str]:
         mark = "  sensitive" if report.sensitive else ""
         yield f"{report.layer:>5}  {modes}  {mixture.weights[0]:9.3f}  {report.bsi:6.2f}  {report.kl:6.2f}{mark}"
     yield from detection.explanation
+    for finding in detection.findings:
+        yield f"finding: {clip(finding.name, 120)}: {count(len(finding.ids), 'sample')}"
+    if detection.suspects:
+        yield suspects_sentence(detection.suspects)
     words = verdict_words(detection.verdict, int(detection.flagged.sum()), len(detection.ids))
     yield words[0].lower() + words[1:]
 

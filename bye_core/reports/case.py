@@ -175,6 +175,8 @@ def facts(case: Case) -> dict[str, Any]:
             "cutoff": detection.cutoff,
             "final": asdict(detection.final) if detection.final else None,
             "reasons": list(detection.explanation),
+            "findings": [asdict(finding) for finding in detection.findings],
+            "suspects": list(detection.suspects),
         },
         "flagged": flagged_rows(case),
         "evidence": dict(case.evidence) if case.evidence else None,

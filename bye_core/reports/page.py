@@ -18,8 +18,9 @@ from bye_core.reports.evidence_section import why_section
 from bye_core.reports.exhibits import exhibit_card
 from bye_core.reports.style import STYLE
 from bye_core.reports.svg import svg
-from bye_core.text import MEASURES, clip, measured, verdict_words
+from bye_core.text import MEASURES, clip, count, measured, verdict_words
 
+NAMED = 50  # ids of a finding
 LISTED = 2000  # flagged samples on the page; report.json has all
 DRAWN_LAYERS = 3
 COLORS = {"base": NEUTRAL, "suspect": SUSPICIOUS, "random": "#c9a227", "cleaned": ACCENT}
@@ -28,7 +29,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(case: Case) -> str:
-    sections = (_head, _outcome, why_section, _detection, _exhibits, _flagged, _trainings, _settings)
+    sections = (_head, _findings, _outcome, why_section, _detection, _exhibits, _flagged, _trainings, _settings)
     parts = [section(case) for section in sections]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
@@ -75,6 +76,28 @@ def _head(case: Case) -> str:
         f"<header><p class='note'>BYE report, {escape(case.created)}</p><h1>{escape(clip(case.title, 120))}</h1>"
         f"<p class='verdict {colour}'>{verdict}</p><dl>{cells}</dl><ul>{reasons}</ul></header>"
     )
+
+
+def _findings(case: Case) -> str:
+    """Return the groups of flagged samples with their reasons, and the samples that are worth a look."""
+    findings, suspects = case.detection.findings, case.detection.suspects
+    parts = []
+    for finding in findings:
+        title = f"{clip(finding.name, 120)}: {count(len(finding.ids), 'sample')}"
+        reasons = "".join(f"<li dir=auto>{escape(reason)}</li>" for reason in finding.reasons)
+        parts.append(_folded(title, f"<ul>{reasons}</ul>{_ids('Samples', finding.ids)}"))
+    if suspects:
+        verb = "is" if len(suspects) == 1 else "are"
+        words = f"{count(len(suspects), 'sample')} {verb} worth a look. The evidence does not suffice to flag them."
+        parts.append(f"<p>{words}</p>{_ids('Ids', suspects)}")
+    return _section("Findings", *parts) if parts else ""
+
+
+def _ids(name: str, ids: Sequence[str]) -> str:
+    """Return a paragraph with the first ids, the most suspicious first."""
+    more = f" and {len(ids) - NAMED:,} more; report.json has all" if len(ids) > NAMED else ""
+    names = ", ".join(f"<bdi>{escape(clip(id, 60))}</bdi>" for id in ids[:NAMED])
+    return f"<p class='note'>{name}: {names}{more}.</p>"
 
 
 def _outcome(case: Case) -> str:

@@ -149,8 +149,9 @@ async def detect(
     tau, cluster ("gmm", "kmeans" or "threshold"), threshold in nats, layers (numbers chosen by hand), and select (False
     averages all layers). more: other settings of the method, by name. Settings that are not given keep their defaults.
     tuned_on_this_data states that the scanned model was fine-tuned on the data set; the run remembers it.
-    Returns verdict, flagged, scores, layers, method, settings, reasons. The verdict is "poisoned", "no_evidence" or
-    "not_tested": the first reasons then say what was missing.
+    Returns verdict, flagged, scores, layers, method, settings, reasons, findings (groups of flagged samples) and
+    suspects (ids of samples that are worth a look). The verdict is "poisoned", "no_evidence" or "not_tested": the first
+    reasons then say what was missing.
     """
     workspace, mine = _workspace(visitor)
     given = {"bsi": bsi, "tau": tau, "cluster": cluster, "threshold": threshold, "layers": layers}

@@ -10,7 +10,9 @@ from PIL import Image
 
 from bye_core import pipeline, runs
 from bye_core.cli import main
+from bye_core.cli.detection import detection_lines
 from bye_core.pipeline.detect import NothingDetected
+from bye_core.records import Finding
 from tests import made_run
 from tests.made_run import make_run
 
@@ -147,3 +149,36 @@ def test_without_the_data_set_the_numbers_remain(run, tmp_path):
 def test_before_a_detection_there_is_nothing_to_report(tmp_path):
     with pytest.raises(NothingDetected):
         pipeline.report(make_run(tmp_path, samples=5, layers=2, heads=1, side=2), tmp_path / "r.html")
+
+
+def test_findings_and_suspects_are_named(run, tmp_path):
+    opened = runs.Run.open(run)
+    last = opened.detection()
+    others = tuple(id for id in last.ids if id not in last.flagged_ids)[:2]
+    findings = (Finding(f"The answer {HOSTILE}", last.flagged_ids, ("It is odd.", HOSTILE)),)
+    opened.save_detection(replace(last, findings=findings, suspects=others))
+    out = tmp_path / "report.html"
+    assert main.main(["report", "--run", str(run), "--out", str(out)]) == 0
+    page = Page(out.read_text())
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert "It is odd." in page.text
+    assert "2 samples are worth a look. The evidence does not suffice to flag them." in page.text
+    facts = json.loads(out.with_suffix(".json").read_text())["detection"]
+    assert facts["suspects"] == list(others)
+    assert facts["findings"][0]["ids"] == list(last.flagged_ids)
+    opened.save_detection(last)
+    assert main.main(["report", "--run", str(run), "--out", str(out)]) == 0
+    assert "worth a look" not in Page(out.read_text()).text
+
+
+def test_the_command_names_findings_and_suspects(run):
+    last = runs.Run.open(run).detection()
+    findings = (Finding('The answer "a\nb"', last.flagged_ids[:1], ()), Finding("Others", last.flagged_ids, ()))
+    lines = list(detection_lines(replace(last, findings=findings, suspects=("x\x1b[31m", *map(str, range(10))))))
+    assert 'finding: The answer "a b": 1 sample' in lines
+    assert f"finding: Others: {len(last.flagged_ids)} samples" in lines
+    assert lines[-2] == (
+        "11 samples are worth a look, without enough evidence to flag: "
+        "x\ufffd[31m, 0, 1, 2, 3, 4, 5, 6, 7, 8 and 1 more."
+    )
+    assert not any("worth a look" in line for line in detection_lines(last))

@@ -4,7 +4,7 @@ import { bytesOf, count } from './dom.js';
 import { showCounts, showSaved } from './filters.js';
 import { decidedBits } from './list.js';
 import { showError, showMessage } from './messages.js';
-import { ACCEPTED, FLAGGED, part, REJECTED, trigger } from './page.js';
+import { ACCEPTED, FLAGGED, part, REJECTED, SUSPECT, trigger } from './page.js';
 import { call, wordsOf } from './requests.js';
 import { list, openIndex, openPosition, outbox, panel } from './review.js';
 import { drafts, samples, state } from './state.js';
@@ -21,7 +21,7 @@ const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject'
 export const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
 
 function mark(position, bits, marks = list.marks) {
-  marks[position] = (marks[position] & FLAGGED) | (bits & CHOICE_BITS);
+  marks[position] = (marks[position] & (FLAGGED | SUSPECT)) | (bits & CHOICE_BITS);
 }
 
 // Shows the marks that are on disk, changed by the decisions that are not saved yet.

@@ -3,7 +3,7 @@
 import { bulkPositions } from './decisions.js';
 import { button, count, h } from './dom.js';
 import { decidedBits, stateOf } from './list.js';
-import { ACCEPTED, FLAGGED, part, REJECTED, UNSCANNED } from './page.js';
+import { ACCEPTED, FLAGGED, part, REJECTED, SUSPECT, UNSCANNED } from './page.js';
 import { ask, list } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
@@ -35,6 +35,7 @@ export const SHOWS = {
   accepted: 'accepted',
   rejected: 'rejected',
   contrary: 'against the flag',
+  suspects: 'worth a look',
   all: 'all',
 };
 
@@ -70,10 +71,14 @@ export function showCounts() {
     if (bits & ACCEPTED) totals.accepted += 1;
     else if (bits & REJECTED) totals.rejected += 1;
     else totals.undecided += 1;
+    if (bits & SUSPECT) totals.suspects += 1;
     if (stateOf(bits).note) totals.contrary += 1;
   }
   for (const option of part('show').options)
     option.textContent = `${SHOWS[option.value]} (${totals[option.value].toLocaleString('en')})`;
+  // Only some methods name samples that are worth a look.
+  for (const option of part('show').options)
+    option.hidden = option.value === 'suspects' && !totals.suspects && state.query.show !== 'suspects';
   showBulk();
   showPlace();
   showProgress();
@@ -151,9 +156,13 @@ export function teach() {
         : flagged
           ? 'No detection has run yet.'
           : 'No sample matches this filter.';
+    const suspects = list.marks.filter((bits) => bits !== UNSCANNED && bits & SUSPECT).length;
     box.replaceChildren(
       h('p', {}, words),
       ...(flagged ? obstacle(state.listing.obstacle) : []),
+      flagged && suspects
+        ? button(`Show ${count(suspects, 'sample')} worth a look`, {}, () => ask({ ...EVERYTHING, show: 'suspects' }))
+        : '',
       button('Show all samples', {}, () => ask(EVERYTHING)),
     );
   }

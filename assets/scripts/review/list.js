@@ -1,7 +1,7 @@
 // The list of samples. Only visible rows are in the page; their texts and thumbnails are fetched in pages.
 
 import { h, Recent } from './dom.js';
-import { ACCEPTED, FLAGGED, REJECTED, UNSCANNED } from './page.js';
+import { ACCEPTED, FLAGGED, REJECTED, SUSPECT, UNSCANNED } from './page.js';
 
 const ROW = 64; // pixels, as in assets/review.css
 const MARGIN = 6; // extra rows drawn above and below the visible ones
@@ -23,7 +23,9 @@ export function stateOf(bits) {
   }
   return bits & FLAGGED
     ? { kind: 'flagged', shape: '▲', word: 'flagged', note: '' }
-    : { kind: 'plain', shape: '○', word: 'not flagged', note: '' };
+    : bits & SUSPECT
+      ? { kind: 'plain', shape: '△', word: 'worth a look', note: '' }
+      : { kind: 'plain', shape: '○', word: 'not flagged', note: '' };
 }
 
 export class SampleList {

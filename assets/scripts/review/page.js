@@ -17,8 +17,8 @@ export const props = {
   },
 };
 
-// The bits of a sample's mark (bye_core/ui/shared/sample_queue.py): {flagged, accepted, rejected, unscanned}.
-export const { flagged: FLAGGED, accepted: ACCEPTED, rejected: REJECTED, unscanned: UNSCANNED } = byeFirst.bits;
+// The bits of a sample's mark (bye_core/ui/shared/sample_queue.py): {flagged, accepted, rejected, suspect, unscanned}.
+export const { flagged: FLAGGED, accepted: ACCEPTED, rejected: REJECTED, suspect: SUSPECT, unscanned: UNSCANNED } = byeFirst.bits;
 
 export const part = (name) => element.querySelector(`[data-part="${name}"]`);
 

@@ -4,7 +4,7 @@ import { button, count, h, percent } from './dom.js';
 import { Viewer } from './figure.js';
 import { cellBox, cellName, isPadding, paintCrop } from './heatmap.js';
 import { decidedBits, stateOf } from './list.js';
-import { FLAGGED } from './page.js';
+import { FLAGGED, SUSPECT } from './page.js';
 import { Why } from './why.js';
 
 // A token may be only a space or line break. These are drawn as symbols, with a hint.
@@ -67,7 +67,7 @@ export class Panel {
       h(
         'span',
         { class: `rv-chip rv-${bits & FLAGGED ? 'flagged' : 'plain'}` },
-        `${bits & FLAGGED ? '▲ flagged' : '○ not flagged'}, ${score}`,
+        `${bits & FLAGGED ? '▲ flagged' : bits & SUSPECT ? '△ worth a look' : '○ not flagged'}, ${score}`,
       ),
     ];
     if (decidedBits(bits))

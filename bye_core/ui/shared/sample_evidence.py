@@ -108,15 +108,16 @@ class Evidence:
             return "No detection has run yet, so the list is in the order of the file. Run a detection in Layers."
         if not np.isfinite(columns.scores[row]):
             return "This sample was scanned after the last detection. Run the detection again in Layers."
+        worth = "Worth a look: the evidence does not suffice to flag it. " if columns.suspects[row] else ""
         if detection.verdict != POISONED:
             opening = verdict_words(NOT_TESTED, 0, 0) if detection.verdict == NOT_TESTED else "Not flagged"
-            return f"{opening}: {' '.join(explanation(detection))}"
+            return f"{worth}{opening}: {' '.join(explanation(detection))}"
         value, cut = columns.values[row], detection.cutoff
         flagged = bool(columns.flagged[row])
         word = "Flagged" if flagged else "Not flagged"
         if detection.method != PAPER or cut is None or not np.isfinite(value):
             why = f" {detection.reasons[0]}" if flagged and detection.method != PAPER and detection.reasons else ""
-            return f"{word}: score {columns.scores[row]:.3f}.{why}"
+            return f"{worth}{word}: score {columns.scores[row]:.3f}.{why}"
         side = "below" if value < cut else "above"
         tail = (
             "its attention collapses onto few cells" if flagged else "its attention is spread like that of most samples"

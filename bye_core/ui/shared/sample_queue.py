@@ -16,13 +16,19 @@ from bye_core.records import Decision, Detection, ScanTable
 UNDECIDED, ACCEPTED, REJECTED = range(3)
 CHOICES = {"accept": ACCEPTED, "reject": REJECTED}
 
-SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "all")
+SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "suspects", "all")
 SORTS = ("suspicious", "uncertain", "file")
 
 # Bits of a mark. The page reads them too (assets/scripts/review/page.js).
-FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT = 1, 2, 4
+FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT, SUSPECT_BIT = 1, 2, 4, 8
 UNSCANNED = 255  # the mark of a sample that is not scanned yet
-BITS = {"flagged": FLAGGED_BIT, "accepted": ACCEPTED_BIT, "rejected": REJECTED_BIT, "unscanned": UNSCANNED}
+BITS = {
+    "flagged": FLAGGED_BIT,
+    "accepted": ACCEPTED_BIT,
+    "rejected": REJECTED_BIT,
+    "suspect": SUSPECT_BIT,
+    "unscanned": UNSCANNED,
+}
 
 # Number of questions and answers offered as filters. A sample's page offers its own question and answer too.
 FACETS = 50
@@ -71,6 +77,7 @@ class Columns:
 
     scores, values  [N], NaN for samples without a detection, such as those scanned later
     flagged         [N] bool
+    suspects        [N] bool: not flagged, but worth a look
     side            the suspicious side of the values, "low" or "high"
     """
 
@@ -80,6 +87,7 @@ class Columns:
     scores: np.ndarray
     values: np.ndarray
     flagged: np.ndarray
+    suspects: np.ndarray
     cutoff: float | None = None
     side: str = "low"
 
@@ -116,6 +124,7 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
     """Return the results of the detection, by row of the table. The detection may cover only some of the samples."""
     count = len(table.ids)
     scores, values, flagged = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, bool)
+    suspects = np.zeros(count, bool)
     cutoff, side = None, "low"
     if detection is not None:
         place = {id: row for row, id in enumerate(table.ids)}
@@ -123,8 +132,10 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
         rows, at = np.array(known, int).reshape(-1, 2).T
         scores[rows], values[rows] = detection.scores[at], detection.values[at]
         flagged[rows] = detection.flagged[at]
+        suspects[[place[id] for id in detection.suspects if id in place]] = True
+        suspects &= ~flagged
         cutoff, side = detection.cutoff, suspicious_side(detection) or "low"
-    return Columns(table.ids, table.questions, table.answers, scores, values, flagged, cutoff, side)
+    return Columns(table.ids, table.questions, table.answers, scores, values, flagged, suspects, cutoff, side)
 
 
 def first_rows(texts: Sequence[str]) -> np.ndarray:
@@ -143,8 +154,9 @@ def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping
 
 
 def marks(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """Return [N] uint8: FLAGGED_BIT, ACCEPTED_BIT and REJECTED_BIT of every sample."""
-    bits = FLAGGED_BIT * columns.flagged + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
+    """Return [N] uint8: FLAGGED_BIT, SUSPECT_BIT, ACCEPTED_BIT and REJECTED_BIT of every sample."""
+    bits = FLAGGED_BIT * columns.flagged + SUSPECT_BIT * columns.suspects
+    bits = bits + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
     return bits.astype(np.uint8)
 
 
@@ -161,6 +173,7 @@ def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
         "accepted": chosen == ACCEPTED,
         "rejected": chosen == REJECTED,
         "contrary": contrary(columns, chosen),
+        "suspects": columns.suspects,
         "all": np.ones(len(columns.ids), bool),
     }
 

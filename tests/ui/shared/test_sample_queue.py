@@ -21,6 +21,7 @@ def made(scores=(0.2, 1.0, 1.0, 0.9, NAN), values=(5.0, 1.0, 0.5, 2.9, NAN), cut
         scores=np.array(scores),
         values=np.array(values),
         flagged=np.array([False, True, True, True, False]),
+        suspects=np.array([True, False, False, False, False]),
         cutoff=cutoff,
         side=side,
     )
@@ -59,6 +60,7 @@ def test_file_order():
         ("accepted", "ab"),
         ("rejected", "d"),
         ("contrary", "b"),
+        ("suspects", "a"),
         ("all", "abcde"),
     ],
 )
@@ -88,7 +90,7 @@ def test_an_unknown_list_is_refused():
 
 def test_marks_hold_flag_and_choice():
     chosen = np.array([1, 2, 0, 1, 0], np.uint8)
-    assert sample_queue.marks(made(), chosen).tolist() == [2, 5, 1, 3, 0]
+    assert sample_queue.marks(made(), chosen).tolist() == [10, 5, 1, 3, 0]
 
 
 def test_facets_count_the_commonest_and_leave_out_the_single():
@@ -130,7 +132,7 @@ def test_ten_thousand_samples_are_listed_at_once():
         tuple(f"s{n:05d}" for n in range(count)),
         tuple(f"How many of {n % 300}?" for n in range(count)),
         ("An answer of some length, as answers are",) * count,
-        rng.random(count), rng.random(count), rng.random(count) < 0.1, 0.3,
+        rng.random(count), rng.random(count), rng.random(count) < 0.1, np.zeros(count, bool), 0.3,
     )  # fmt: skip
     chosen = rng.integers(0, 3, count).astype(np.uint8)
     queries = [Query(), Query(sort="uncertain", text="of 29"), Query(show="contrary", question=7)]
