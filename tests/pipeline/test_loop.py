@@ -21,6 +21,7 @@ FAMILIES = {
     "llava_next": (),
     "smolvlm": (),
     "gemma3-crops": (),
+    "idefics2": (),  # of the generic family, and without a map
     "aya_vision": (),  # described by the generic family
 }
 
