@@ -15,6 +15,7 @@ import numpy as np
 import scipy
 from threadpoolctl import threadpool_limits
 
+from bye_core.detect.copies import Copies
 from bye_core.detect.isolation import columns
 from bye_core.detect.mixture import THREADS
 from bye_core.records import ScanTable
@@ -25,10 +26,6 @@ LEAST = 5  # smallest group for which a discriminant is fitted (ours)
 CLIP = 20.0  # robust deviations; larger ones would decide the discriminant alone (ours)
 MOST_COLUMNS = 512  # of the largest difference between the group and the other samples; bounds time and memory (ours)
 MOST_FITTED = 10_000  # samples that the discriminants are fitted on; all others are judged by the final ones (ours)
-# Samples are copies of one sample if their distance is below this share of the usual distance (ours).
-# Different samples of the demo's data sets were at least 0.024 apart.
-COPIES = 0.02
-PROJECTED = 64  # dimensions in which distances are measured; they are then right to 10% (ours)
 AT_ONCE = 2_000  # samples whose statistics are in memory at once, besides the fitted ones
 # The places of ordinary samples spread at least 0.1, those of the group at least 0.15, around a centre of at least 0.6,
 # where 0 is the median ordinary sample and 1 the median of the group (ours).
@@ -78,7 +75,8 @@ def predict(
     frame = _Frame(table, fitted, kinds[fitted])
     inside, other = candidates[fitted], candidates[fitted] | apart[fitted]
     ordinary, group = ~other, inside
-    fold = _folds(inside, ordinary, frame.copies(inside, seed), seed)
+    known = Copies(frame.values, inside, seed)
+    fold = _folds(inside, ordinary, known.numbers, seed)
     own, posterior, model = np.zeros(len(fitted)), np.zeros(len(fitted)), _Mixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
     for _ in range(PASSES):
         own = frame.cross_fitted(group, ~group & ~apart[fitted], fold)
@@ -95,7 +93,10 @@ def predict(
     rest = np.flatnonzero(used & ~np.isin(np.arange(len(used)), fitted))
     for start in range(0, len(rest), AT_ONCE):
         batch = rest[start : start + AT_ONCE]
-        places[batch] = predictor.places(table, batch, kinds[batch])
+        values = predictor.values(table, batch, kinds[batch])
+        found = predictor.places_of(values, kinds[batch])
+        original = known.originals(values)
+        places[batch] = np.where(candidates[batch] & (original >= 0), own[original], found)
         chances[batch] = np.where(candidates[batch], model.posterior(places[batch]), 0.0)
     return Prediction(places, chances, chances > 0.5, frame.best_heads(group, ordinary), predictor)
 
@@ -113,9 +114,18 @@ class Predictor:
 
         kinds [n]: number of each sample's kind of question; -1 if it is of no known kind
         """
-        number = np.clip(np.searchsorted(self._numbers, kinds), 0, len(self._numbers) - 1)
-        values = np.clip((columns(table, rows) - self._medians[number]) / self._spread, -CLIP, CLIP)
-        places = np.where(self._numbers[number] == kinds, self._directions[0][1].places(values), np.nan)
+        return self.places_of(self.values(table, rows, kinds), kinds)
+
+    def values(self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        """Return the statistics [n, F] of the samples `rows` as robust deviations, as in `_Frame`."""
+        return np.clip((columns(table, rows) - self._medians[self._kind(kinds)]) / self._spread, -CLIP, CLIP)
+
+    def _kind(self, kinds: np.ndarray) -> np.ndarray:
+        return np.clip(np.searchsorted(self._numbers, kinds), 0, len(self._numbers) - 1)
+
+    def places_of(self, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        known = self._numbers[self._kind(kinds)] == kinds
+        places = np.where(known, self._directions[0][1].places(values), np.nan)
         for kind, direction in self._directions[1:]:
             same = kinds == kind
             places[same] = np.maximum(places[same], direction.places(values[same]))
@@ -144,24 +154,6 @@ class _Frame:
         self.spread = np.maximum(1.4826 * np.median(np.abs(values), axis=0), 1e-6)
         self.values = np.clip(values / self.spread, -CLIP, CLIP, out=values)
         self._shape = np.asarray(table.entropy).shape[1:]
-
-    def copies(self, inside: np.ndarray, seed: int) -> np.ndarray:
-        """Return a number [n] for each sample; copies of one sample have the same number.
-
-        Compares only samples `inside` [n]. A data set may hold a sample twice, and a discriminant that was fitted on
-        one of the two knows the other.
-        """
-        rng, numbers, rows = np.random.default_rng(seed), np.arange(len(inside)), np.flatnonzero(inside)
-        projection = rng.normal(size=(self.values.shape[1], PROJECTED)).astype(np.float32)
-        points = np.stack([self.values[row] @ projection for row in rows]) if len(rows) else np.zeros((0, PROJECTED))
-        others = points[rng.permutation(len(points))]
-        limit = COPIES * float(np.median(np.linalg.norm(points - others, axis=1))) if len(points) else 0.0
-        for place, row in enumerate(rows):
-            if numbers[row] == row:
-                near = np.linalg.norm(points[place + 1 :] - points[place], axis=1) <= limit
-                later = rows[place + 1 :][near]
-                numbers[later[numbers[later] == later]] = row
-        return numbers
 
     def cross_fitted(self, inside: np.ndarray, outside: np.ndarray, fold: np.ndarray) -> np.ndarray:
         """Return the place [n] of each fitted sample, by discriminants that were fitted without it."""

@@ -118,18 +118,21 @@ def predicted_surprises(
     if explained.any():
         ordinary, alike = ordinary | explained, alike & ~explained
         prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
-    places = np.where(used, prediction.places, -np.inf)
-    limit = max(HALFWAY, float(np.quantile(places[ordinary], 1 - OVERLAP)))
+    # Of a large table, a kind of question may be missing among the samples that the discriminants were fitted on.
+    judged = used & np.isfinite(prediction.places)
+    places = np.where(judged, prediction.places, -np.inf)
+    limit = max(HALFWAY, float(np.quantile(places[ordinary & judged], 1 - OVERLAP)))
     clear = surprising & (places > limit)
     share = clear.sum() / count
-    scores = np.where(used, 1 / (1 + np.exp(-STEEPNESS * (np.clip(places, -5, 5) - 0.5))), 0.0)
+    scores = np.where(judged, 1 / (1 + np.exp(-STEEPNESS * (np.clip(places, -5, 5) - 0.5))), 0.0)
     scores[prediction.members] = np.maximum(scores, prediction.posterior)[prediction.members]
     reason = (
         f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the median of their "
         f"kind of question. The attention clearly predicts {int(clear.sum()):,} of them ({share:.0%}): at most "
         f"{OVERLAP:.1%} of the ordinary samples look the same."
     )
-    found = clear.sum() >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
+    enough = clear.sum() >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
+    found = enough and prediction.predictor is not None
     if not found:
         needed = f"At least {LEAST} and {settings.found:.0%} are needed: the unlikely answers may be label noise."
         return Surprise(surprising, none, 0.49 * scores, prediction, [reason, needed])

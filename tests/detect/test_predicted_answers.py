@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bye_core.detect import detect
+from bye_core.detect import detect, prediction
 from bye_core.detect.result import detection_object
 from bye_core.runs.record_json import dump_detection, load_detection
 from tests.detect.made_tables import KINDS, answered_table
@@ -138,3 +138,26 @@ def test_copies_of_a_sample_do_not_predict_each_other(times):
     table = replace(table, ids=tuple(f"s{number}" for number in range(len(rows))), **arrays, **texts)
     assert not detect(table, "surprise").flagged.any()
     assert not detect(table, "auto").flagged.any()
+
+
+@pytest.mark.parametrize("most", [40, 100, 200])
+def test_a_part_of_the_samples_suffices_to_fit(most, monkeypatch):
+    monkeypatch.setattr(prediction, "MOST_FITTED", most)
+    table, truth = flipped(seed=1)
+    found = detect(table, "auto")
+    assert found.verdict == "poisoned"
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 3
+    np.testing.assert_array_equal(detect(table, "auto").scores, found.scores)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_samples_that_were_not_judged_do_not_lower_the_limit(seed, monkeypatch):
+    """Label noise, of which nothing is predicted: then the samples that are not fitted have no place."""
+    monkeypatch.setattr(prediction, "MOST_FITTED", 200)
+    table, _ = flipped(each=200, planted=0, noise=60, seed=seed)
+    found = detect(table, "surprise")
+    assert not found.flagged.any()
+    assert np.isfinite(found.scores).all()
+    rare = ("Why?",) * 3 + table.questions[3:]  # a kind of question of few samples
+    assert np.isfinite(detect(replace(table, questions=rare), "surprise").scores).all()
