@@ -17,6 +17,7 @@ GROUPS = ("system", "image", "question")
 # Units of an entropy over V image tokens: H in nats, or H / ln V, where ln V is the largest possible entropy.
 NATS, NORMALISED = "nats", "normalised"
 UNIT_NAMES = {NATS: "nats", NORMALISED: "share of ln V"}
+UNITS_OF_VALUES = {NATS: "nats", NORMALISED: "of ln V"}  # written behind a number
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from bye_core.records import (
     NO_EVIDENCE,
     NORMALISED,
     POISONED,
-    UNIT_NAMES,
+    UNITS_OF_VALUES,
     Detection,
     LayerReport,
     Mixture,
@@ -218,7 +218,7 @@ def _by_mixture(fitted: Fit) -> Split | None:
 
 
 def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, unit: str, how: str) -> Split:
-    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} {UNIT_NAMES[unit]}, {how}")
+    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} {UNITS_OF_VALUES[unit]}, {how}")
 
 
 def _no_evidence(
@@ -266,7 +266,7 @@ def _split_reasons(split: Split, values: np.ndarray, unit: str) -> tuple[str, ..
     flagged, total = int(split.flagged.sum()), len(values)
     if not flagged:
         return (f"No sample lies in {split.how}." if split.cutoff is None else f"No sample lies {split.how}.",)
-    low, name = values[split.flagged].mean(), UNIT_NAMES[unit]
+    low, name = values[split.flagged].mean(), UNITS_OF_VALUES[unit]
     rest = f", that of the other samples {values[~split.flagged].mean():.2f} {name}" if flagged < total else ""
     reasons = [
         f"{flagged:,} of {total:,} samples are flagged: {split.how}. Their mean entropy is {low:.2f} {name}{rest}."

@@ -14,7 +14,7 @@ import scipy
 from scipy.special import expit
 
 from bye_core.errors import RunError
-from bye_core.records import NOT_TESTED, POISONED, UNIT_NAMES, Detection
+from bye_core.records import NOT_TESTED, POISONED, UNITS_OF_VALUES, Detection
 from bye_core.text import clip
 
 SHOWN = 60  # largest number of characters of a quoted answer
@@ -147,7 +147,7 @@ def _reading(detection: Detection, value: float, score: float) -> Reading:
 def _reason(detection: Detection, value: float, triggered: bool) -> str:
     layers = ", ".join(map(str, detection.sensitive_layers))
     name = f"layer {layers}" if len(detection.sensitive_layers) == 1 else f"layers {layers}"
-    words = f"Entropy {value:.2f} {UNIT_NAMES[detection.entropy_unit]} in {name}"
+    words = f"Entropy {value:.2f} {UNITS_OF_VALUES[detection.entropy_unit]} in {name}"
     mixture = detection.final
     if mixture is not None:
         words += f"; the run's triggered mode is at {mixture.means[0]:.2f}, the ordinary one at {mixture.means[1]:.2f}"

@@ -108,6 +108,27 @@ class MissingPackage(ModelError):
     remedy = "Install it: pip install {package}"
 
 
+class NoTokenizerFile(ModelError):
+    problem = "{path} holds no tokenizer.json{others}."
+    remedy = (
+        "Copy tokenizer.json from the model that you fine-tuned. To convert other tokenizer files, run "
+        "`pip install sentencepiece tiktoken protobuf`."
+    )
+
+
+class ProcessorCode(ModelError):
+    problem = "The processor or tokenizer of {path} needs the code of its authors, which this tool does not run."
+    remedy = (
+        "Use the processor and tokenizer files of the same model in the layout of transformers: config files without "
+        "auto_map."
+    )
+
+
+class WrongProcessor(ModelError):
+    problem = "The processor of {path} does not belong to its model, which is of type {model_type}: {reason}"
+    remedy = "Copy the processor and tokenizer files from the model that you fine-tuned."
+
+
 class NoFastTokenizer(ModelError):
     problem = "The tokenizer of {path} cannot report which characters a token covers."
     remedy = "Save the model with its tokenizer.json (the fast tokenizer)."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ from bye_core.models.files import (
     local_folder,
 )
 from bye_core.models.original import PARAMETERS, PARAMETERS_FILE, advice, original_layout
-from bye_core.models.processors import limit_pixels, load_processor
+from bye_core.models.processors import check_processor, limit_pixels, load_processor, read_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -119,6 +118,7 @@ def load_model(
     processor = load_processor(folder, config)
     hashed = adopt_tokenizer(processor, adapter_folder, config) if adapter_folder else ADAPTER_HASHED
     family = family_class(config)(processor, config)
+    check_processor(family, folder)
     limit_pixels(processor, pixels, family.name)
     quantization = nf4(number_type, family) if four_bit else None
     network = load_weights(folder, number_type, quantization, target)
@@ -188,7 +188,7 @@ def read_config(folder: Path) -> Any:
         check_checkpoints(folder, path.name)
         raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         model_type = raw.get("model_type")
         known = model_type in FAMILIES or model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
         original = original_layout(raw, known)

@@ -10,25 +10,47 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from transformers import AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 from transformers.utils import is_torchvision_available
 
+from bye_core.errors import ModelError
 from bye_core.model_protocol import PixelLimits
 from bye_core.models.errors import (
     BadPixelLimits,
     BrokenModel,
+    ImageTokenCount,
+    ImageTokenTotal,
     MissingPackage,
     NoChatTemplate,
     NoFastTokenizer,
+    NoImageTokens,
     NoPixelLimits,
+    NoTokenizerFile,
+    ProcessorCode,
+    PromptMismatch,
+    TileTokenCount,
+    WrongProcessor,
 )
 from bye_core.models.families import FAMILIES
+from bye_core.models.families.base import Family
 from bye_core.models.families.geometry import edge
+from bye_core.records import Sample, Turn
 
 VIDEO = "video_processor"
 # Files that may name the processor's class, in the order in which transformers reads them.
 CLASS_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "config.json")
+IMAGE_PROCESSOR_FILES = CLASS_FILES[:2]
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_FILES = (TOKENIZER_FILE, "*.model", "*.tiktoken", "vocab.*", "tekken.json")
+TOKENIZER_PACKAGES = ("sentencepiece", "tiktoken", "protobuf")  # they convert other files to tokenizer.json
+# The sample on which `check_processor` tries a processor, and the errors of a processor of another family.
+PROBE, PROBE_SIZE = Sample("probe", 0, (Turn("user", (0, "What is it?")),), ("probe.png",)), (64, 48)
+WRONG_PROCESSOR = (
+    AttributeError, KeyError, TypeError,
+    ImageTokenCount, ImageTokenTotal, NoImageTokens, PromptMismatch, TileTokenCount,
+)  # fmt: skip
 # Packages that a processor demands although it calls them for videos only.
 VIDEO_PACKAGES = ("num2words",)
 # Processor classes whose module imports an image processor of torchvision for a function that its PIL version has too;
@@ -39,20 +61,18 @@ PIL_VERSIONS = {"PixtralProcessor": "pixtral"}
 def load_processor(folder: Path, config: Any = None) -> Any:
     """Load the processor of a model folder; `config` is the model's config, if it is loaded already.
 
-    Raises: MissingPackage if the processor needs a package that is not installed; NoChatTemplate, NoFastTokenizer;
-    BrokenModel if its files are missing or damaged.
+    Raises: MissingPackage if the processor needs a package that is not installed; ProcessorCode if it needs code of its
+    authors; NoTokenizerFile, NoFastTokenizer, NoChatTemplate; BrokenModel if its files are missing or damaged.
     """
+    check_tokenizer_files(folder)
     try:
         own = processor_class(folder, config)
         loader = AutoProcessor if own is None else without_video(own)
         processor = loader.from_pretrained(folder, trust_remote_code=False)
     except (ImportError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        package = missing_package(error)
-        if package is None:
-            raise BrokenModel(path=folder, reason=error) from error
-        raise MissingPackage(path=folder, package=package) from error
+        raise loading_error(folder, error) from error
     if not hasattr(processor, "image_processor"):
-        raise BrokenModel(path=folder, reason="it has no image processor (preprocessor_config.json is missing).")
+        raise BrokenModel(path=folder, reason=no_image_processor(folder))
     family = FAMILIES.get(getattr(config, "model_type", ""))
     if not (processor.chat_template or (family and family.template)):
         raise NoChatTemplate(path=folder)
@@ -64,12 +84,77 @@ def load_processor(folder: Path, config: Any = None) -> Any:
     return processor
 
 
+def check_tokenizer_files(folder: Path) -> None:
+    """Check that a folder with an image processor holds a tokenizer: without one, transformers makes an empty one.
+
+    Raises: NoTokenizerFile if it holds none.
+    """
+    if not tokenizer_files(folder) and any((folder / name).is_file() for name in IMAGE_PROCESSOR_FILES):
+        raise NoTokenizerFile(path=folder, others="")
+
+
+def tokenizer_files(folder: Path) -> list[str]:
+    """Return the names of the folder's files that may hold a tokenizer."""
+    return sorted({path.name for pattern in TOKENIZER_FILES for path in folder.glob(pattern)})
+
+
+def loading_error(folder: Path, error: Exception) -> ModelError:
+    """Return what to report if transformers cannot load the processor of a folder."""
+    files = tokenizer_files(folder)
+    if "trust_remote_code" in str(error):
+        return ProcessorCode(path=folder)
+    package = missing_package(error)
+    if TOKENIZER_FILE not in files and package in (None, *TOKENIZER_PACKAGES) and "token" in str(error):
+        return NoTokenizerFile(path=folder, others=f", only {', '.join(files)}, which cannot be converted here")
+    if package is not None:
+        return MissingPackage(path=folder, package=package)
+    if not any((folder / name).is_file() for name in IMAGE_PROCESSOR_FILES):
+        return BrokenModel(path=folder, reason=no_image_processor(folder))
+    return BrokenModel(path=folder, reason=error)
+
+
+def no_image_processor(folder: Path) -> str:
+    """Return why a folder has no image processor."""
+    present = [name for name in IMAGE_PROCESSOR_FILES if (folder / name).is_file()]
+    if present:
+        return f"transformers finds no image processor in {' and '.join(present)}."
+    return f"it has no image processor: {' and '.join(IMAGE_PROCESSOR_FILES)} are missing."
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file. Raises: ValueError, which names the file, if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged: {error}.") from error
+
+
+def check_processor(family: Family, folder: Path) -> None:
+    """Check on an image and a question that the processor belongs to the model.
+
+    The generic family needs the model for its grids; there, the prompt alone is checked.
+    Raises: WrongProcessor if the processor writes no image token of the model, or not as many as its family expects.
+    """
+    model_type, image = family.config.model_type, Image.new("RGB", PROBE_SIZE)
+    try:
+        inputs = family.encode([family.image_token], [[image]])
+        if not (inputs["input_ids"] == family.image_token_id).any():
+            reason = f"for an image it writes no token {family.image_token_id}, the image token in config.json."
+            raise WrongProcessor(path=folder, model_type=model_type, reason=reason)
+        if model_type in FAMILIES:
+            inputs = family.encode_questions([PROBE], [[image]])
+            family.token_groups(inputs, 0, PROBE, [image])
+    except WRONG_PROCESSOR as error:
+        reason = f"{type(family.processor).__name__} does not prepare images as {family.name} models need them."
+        raise WrongProcessor(path=folder, model_type=model_type, reason=reason) from error
+
+
 def processor_class(folder: Path, config: Any = None) -> type | None:
     """Return the processor class of transformers that a model folder names; None if it names none."""
     for name in CLASS_FILES:
         path = folder / name
         if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8")).get("processor_class")
+            stored = read_json(path).get("processor_class")
             if stored:
                 return importable_class(stored)
     return PROCESSOR_MAPPING.get(type(config), None)

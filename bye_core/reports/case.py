@@ -12,7 +12,7 @@ from PIL import Image
 
 from bye_core.evidence import Gallery
 from bye_core.grids import image_shares, on_grid, shown_rasters
-from bye_core.records import NORMALISED, UNIT_NAMES, AttentionRows, Decision, Detection, Sample, ScanTable
+from bye_core.records import NORMALISED, UNITS_OF_VALUES, AttentionRows, Decision, Detection, Sample, ScanTable
 
 VERSION = 1  # of report.json
 
@@ -122,7 +122,7 @@ def reason(case: Case, rows: AttentionRows) -> Reason:
         int(row),
         int(column),
         best,
-        UNIT_NAMES[unit],
+        UNITS_OF_VALUES[unit],
         bool(rows.grids),
         parts[best].overview,
     )

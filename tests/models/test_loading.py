@@ -21,17 +21,20 @@ from bye_core.models.errors import (
     MisnamedWeights,
     ModelNotFound,
     NoChatTemplate,
+    NoTokenizerFile,
     OnlyCheckpoints,
     OriginalLayout,
     PickleWeights,
+    ProcessorCode,
     TextOnlyModel,
     UnsupportedAdapter,
     UnsupportedFamily,
+    WrongProcessor,
 )
 from bye_core.models.loading import load_model, pick_device, pick_dtype
 from bye_core.models.original import ORIGINAL, VISION_ENTRIES
 from tests.models.families.llava import tiny_model
-from tests.models.tiny import picture, sample
+from tests.models.tiny import picture, sample, tiny_models
 
 
 @pytest.fixture
@@ -392,4 +395,52 @@ def test_the_text_models_of_a_type_are_text_models(copy):
 def test_the_layout_of_mistral_and_meta(copy):
     (copy / "config.json").rename(copy / "params.json")
     with pytest.raises(OriginalLayout, match=r"params\.json.*pixtral-12b.*convert_pixtral"):
+        load_model(copy)
+
+
+def test_a_processor_of_another_model(copy):
+    """It writes its own image token, which has another number than the model's."""
+    number = json.loads((copy / "config.json").read_text())["image_token_index"]
+    edit(copy / "config.json", image_token_index=number + 40)
+    with pytest.raises(WrongProcessor, match=f"of type llava: .* no token {number + 40}, "):
+        load_model(copy)
+
+
+@pytest.mark.parametrize(("family", "other"), [("internvl", "qwen2_5_vl"), ("qwen2_5_vl", "internvl")])
+def test_a_processor_of_another_family(tmp_path, family, other):
+    """The tiny families give their image tokens equal numbers; the arrangement of the image tokens differs."""
+    tiny = tiny_models()
+    folder = tiny[family].save(tmp_path)
+    tiny[other].processor().save_pretrained(folder)
+    with pytest.raises(WrongProcessor, match=rf"type {family}: \w+Processor does not prepare"):
+        load_model(folder)
+
+
+def test_a_folder_without_a_tokenizer(copy):
+    """Without its files, transformers makes an empty tokenizer."""
+    (copy / "tokenizer.json").unlink()
+    (copy / "tokenizer.model").write_bytes(b"pieces")
+    with pytest.raises(NoTokenizerFile, match=r"no tokenizer\.json, only tokenizer\.model, .*sentencepiece tiktoken"):
+        load_model(copy)
+    (copy / "tokenizer.model").unlink()
+    with pytest.raises(NoTokenizerFile, match=r"holds no tokenizer\.json\."):
+        load_model(copy)
+
+
+def test_a_processor_with_code_is_not_run(copy):
+    edit(copy / "processor_config.json", processor_class="Own", auto_map={"AutoProcessor": "own.Own"})
+    with pytest.raises(ProcessorCode, match="without auto_map"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "processor_config.json"])
+def test_a_damaged_file_is_named(copy, name):
+    (copy / name).write_text("{")
+    with pytest.raises(BrokenModel, match=rf": {name} is damaged: .*line 1"):
+        load_model(copy)
+
+
+def test_a_folder_without_an_image_processor(copy):
+    (copy / "processor_config.json").unlink()
+    with pytest.raises(BrokenModel, match=r"processor_config\.json and preprocessor_config\.json are missing\."):
         load_model(copy)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bye_core.detect import PAPER
-from bye_core.records import IMAGE, NATS, NOT_TESTED, POISONED, UNIT_NAMES, Detection, Sample, ScanTable
+from bye_core.records import IMAGE, NATS, NOT_TESTED, POISONED, UNITS_OF_VALUES, Detection, Sample, ScanTable
 from bye_core.text import verdict_words
 from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
@@ -89,7 +89,7 @@ class Evidence:
         found = []
         if detection is not None and detection.method != PAPER and np.isfinite(values[row]):
             found.append(self._fact(f"Value clustered by {detection.method}", values, row, "{:.3f}"))
-        found.append(self._fact(f"Entropy, {names}", self.entropy, row, "{:.2f} " + UNIT_NAMES[self.unit]))
+        found.append(self._fact(f"Entropy, {names}", self.entropy, row, "{:.2f} " + UNITS_OF_VALUES[self.unit]))
         if self.mass is not None:
             found.append(self._fact("Attention on the image", self.mass, row, "{:.1%}"))
         if self.peak is not None:
@@ -122,7 +122,7 @@ class Evidence:
         tail = (
             "its attention collapses onto few cells" if flagged else "its attention is spread like that of most samples"
         )
-        return f"{word}: {tail}. Entropy {value:.2f} {UNIT_NAMES[self.unit]}, {side} the cut-off {cut:.2f}."
+        return f"{word}: {tail}. Entropy {value:.2f} {UNITS_OF_VALUES[self.unit]}, {side} the cut-off {cut:.2f}."
 
     def typical(self, row: int, chosen: np.ndarray) -> tuple[int, bool] | None:
         """Return (row of a typical sample to compare with, whether it has the same question).
