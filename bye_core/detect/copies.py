@@ -37,5 +37,10 @@ class Copies:
 
     def originals(self, values: np.ndarray) -> np.ndarray:
         """Return for each of `values` [m, F] the number of a sample that it is a copy of; -1 for none."""
-        near = [self._near(0, point) for point in values.astype(np.float32) @ self._projection]
-        return np.array([self._rows[np.argmax(same)] if same.any() else -1 for same in near], np.int64)
+        if not len(self._rows):
+            return np.full(len(values), -1)
+        points = values.astype(np.float32) @ self._projection
+        squares = (self._points**2).sum(axis=1) - 2 * points @ self._points.T + (points**2).sum(axis=1)[:, None]
+        nearest = squares.argmin(axis=1)
+        near = squares[np.arange(len(points)), nearest] <= self._limit**2
+        return np.where(near, self._rows[nearest], -1)

@@ -94,9 +94,10 @@ def predict(
     for start in range(0, len(rest), AT_ONCE):
         batch = rest[start : start + AT_ONCE]
         values = predictor.values(table, batch, kinds[batch])
-        found = predictor.places_of(values, kinds[batch])
-        original = known.originals(values)
-        places[batch] = np.where(candidates[batch] & (original >= 0), own[original], found)
+        places[batch] = predictor.places_of(values, kinds[batch])
+        inside = candidates[batch]
+        original = known.originals(values[inside])
+        places[batch[inside]] = np.where(original >= 0, own[original], places[batch[inside]])
         chances[batch] = np.where(candidates[batch], model.posterior(places[batch]), 0.0)
     return Prediction(places, chances, chances > 0.5, frame.best_heads(group, ordinary), predictor)
 
