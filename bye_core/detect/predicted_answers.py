@@ -51,6 +51,10 @@ def predicted_answers(
         reasons = [*reasons, _most_frequent(table, flagged)]
         if found.prediction is not None:
             reasons.append(f"The attention differs most in these heads: {named_heads(found.prediction.heads)}.")
+        reasons.append(
+            "Honest answers that fit only unusual images look the same. To tell them apart, run detect with --confirm, or "
+            "inspect some of these samples."
+        )
         distance = _distance(table, kinds, members, settings)
         if distance is not None and distance < settings.usual:
             reasons.append(
