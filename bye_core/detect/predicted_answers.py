@@ -52,8 +52,8 @@ def predicted_answers(
         if found.prediction is not None:
             reasons.append(f"The attention differs most in these heads: {named_heads(found.prediction.heads)}.")
         reasons.append(
-            "Honest answers that fit only unusual images look the same. To tell them apart, run detect with --confirm, or "
-            "inspect some of these samples."
+            "Honest answers that fit only unusual images look the same. To tell them apart, run detect with --confirm, "
+            "or inspect some of these samples."
         )
         distance = _distance(table, kinds, members, settings)
         if distance is not None and distance < settings.usual:
