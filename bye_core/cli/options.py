@@ -7,6 +7,7 @@ import dataclasses
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 
 from bye_core.cli.output import Report
@@ -138,9 +139,15 @@ def add_finetune_settings(parser: ArgumentParser) -> None:
 
 
 def finetune_settings(args: Namespace) -> FinetuneSettings:
-    """Return the settings of the preset, overridden by the options that were given."""
-    names = [field.name for field in dataclasses.fields(FinetuneSettings)]
-    return dataclasses.replace(PRESETS[args.preset], **{name: getattr(args, name) for name in names if name in args})
+    """Return the settings of the preset, overridden by the options that were given.
+
+    A micro-batch that was not given is lowered until it divides the batch, as in the app.
+    """
+    preset, names = PRESETS[args.preset], [field.name for field in dataclasses.fields(FinetuneSettings)]
+    options = {name: getattr(args, name) for name in names if name in args}
+    if options.get("batch", 0) > 0:
+        options.setdefault("micro_batch", gcd(options["batch"], preset.micro_batch))
+    return dataclasses.replace(preset, **options)
 
 
 def add_metric(parser: ArgumentParser) -> None:

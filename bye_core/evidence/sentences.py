@@ -90,7 +90,8 @@ def cause_sentence(causes: Mapping[str, Any]) -> str:
     return (
         f"For {causes['flips']:,} of {count(causes['checked'], 'checked sample')}, {share}, the answer is no longer "
         "the target when the suspected part is removed, but stays the target when an equally large part elsewhere is "
-        "removed. Pasted into other images, where possible, their spots cause the target in at least half of them."
+        "removed. A sample counts only if its spot, where it can be pasted, causes the target in at least half of the "
+        "other images."
     )
 
 

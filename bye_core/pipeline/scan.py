@@ -95,7 +95,7 @@ def scan(
             done += len(batch)
             yield _scan_progress(run, done, total)
     if not run.counts().scored:
-        reason = next((fault.problem for fault in run.failed()), "unknown.")
+        reason = next((f"{fault.problem} {fault.remedy}" for fault in run.failed()), "unknown.")
         raise NothingScanned(count=f"{total:,}", data=data, reason=reason, run=run_path)
 
 

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from bye_core import pipeline
 from bye_core.cli import main
 from bye_core.cli.options import finetune_settings
+from bye_core.errors import SettingError
 from tests import made_run
 from tests.pipeline.stages import stage
 
@@ -40,6 +43,22 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
     assert finetune_settings(parsed) == settings
     untouched = pipeline.FinetuneSettings()
     assert not [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]
+
+
+@pytest.mark.parametrize(
+    ("options", "micro_batch"),
+    [([], 16), (["--batch", "8"], 8), (["--batch", "24"], 8), (["--batch", "8", "--micro-batch", "4"], 4)],
+)
+def test_the_micro_batch_fits_into_the_batch(options, micro_batch):
+    parsed = main.build_parser().parse_args(["finetune", "--model", "m", "--data", "d", "--out", "o", *options])
+    assert finetune_settings(parsed).micro_batch == micro_batch
+
+
+def test_a_micro_batch_that_was_given_stays():
+    options = ["--batch", "8", "--micro-batch", "3"]
+    parsed = main.build_parser().parse_args(["finetune", "--model", "m", "--data", "d", "--out", "o", *options])
+    with pytest.raises(SettingError, match="divisor of batch = 8"):
+        finetune_settings(parsed)
 
 
 def test_settings_of_any_method_by_name(tmp_path, capsys):
