@@ -16,7 +16,7 @@ from bye_core.runs import Run, RunSettings
 from bye_core.ui import app
 from bye_core.ui.session import Tab
 from bye_core.ui.tabs.review import view as review_view
-from tests.e2e.conftest import FRAMES, NOWHERE
+from tests.e2e.conftest import FRAMES, NOWHERE, ROWS
 from tests.made_run import make_rows
 
 # The box of the brightest pixels of the canvas, and what the canvas stands for.
@@ -291,3 +291,25 @@ def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve,
     page.page.wait_for_selector("#adjust-effect .bye-effect")
     page.page.evaluate(FRAMES)
     expect(handle).to_have_attribute("aria-expanded", "true")
+
+
+def test_samples_that_are_worth_a_look_are_a_list(made, serve, open_page):
+    """Nothing is flagged: the empty list of flagged samples leads to them."""
+    run = Run.open(made(samples=40, rate=0.0))
+    last = run.detection()
+    suspects = last.ids[3:6]
+    nothing = np.zeros(len(last.ids), bool)
+    run.save_detection(replace(last, verdict="no_evidence", flagged=nothing, findings=(), suspects=suspects))
+    page = open_page(serve())
+    page.wait_for_selector(".rv-row")
+    show = page.locator("[data-part=show]")
+    show.select_option("flagged")
+    page.get_by_role("button", name="Show 3 samples worth a look").click()
+    page.wait_for_function("() => document.querySelectorAll('.rv-row').length === 3")
+    assert {name for _, name in page.evaluate(ROWS)} == set(suspects)
+    assert page.locator("[data-part=show] option:checked").inner_text() == "worth a look (3)"
+    assert "△ worth a look" in page.locator(".rv-main, #first-review, #review").first.inner_text()
+    run.save_detection(replace(last, verdict="no_evidence", flagged=nothing, findings=(), suspects=()))
+    page = open_page(serve())
+    page.wait_for_selector(".rv-row")
+    assert page.locator("[data-part=show] option[value=suspects]").is_hidden()
