@@ -278,6 +278,8 @@ def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve,
     page.page.wait_for_selector(".rv-main .rv-picture")
     top = {name: page.page.locator(f".rv-main .{name}").bounding_box()["y"] for name in ("rv-stage", "rv-strip")}
     assert top["rv-stage"] < top["rv-strip"] < page.part("facts").bounding_box()["y"]
+    layers, first = (page.page.locator(f".rv-main .{name}").first.bounding_box() for name in ("rv-strip", "rv-layer"))
+    assert first["y"] + first["height"] <= layers["y"] + layers["height"]
     for name in ("accept", "reject"):
         box = page.part(name).bounding_box()
         assert box["height"] >= 44

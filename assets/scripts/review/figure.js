@@ -25,7 +25,7 @@ export class Viewer {
     this.holder.replaceChildren(...this.figures.map((figure) => figure.root));
     this.strip = null;
     if (sample.heat?.note) {
-      this.strip = h('canvas', { class: 'rv-strip', 'aria-hidden': 'true' });
+      this.strip = h('canvas', { class: 'rv-token-row', 'aria-hidden': 'true' });
       this.holder.append(h('figure', { class: 'rv-figure' }, this.strip, h('figcaption', {}, sample.heat.note)));
     }
     this.holder.dataset.pictures = pictures.length;
