@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,21 @@ import numpy as np
 from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
 from bye_core.detect.auto_reasons import short
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
-from bye_core.detect.prediction import Prediction
+from bye_core.detect.prediction import Prediction, predict
 from bye_core.detect.result import named_heads
-from bye_core.detect.surprise import SurpriseSettings, predicted_surprises
+from bye_core.detect.surprise import HALFWAY, OVERLAP, Surprise, SurpriseSettings, predicted_surprises
+from bye_core.question_kinds import words
 from bye_core.records import ScanTable
 
 LISTED = 3  # answers that are named
 MOST_SUSPECTS = 50  # samples that are worth a look
+# If the attention of the model before fine-tuning predicts more than this share of the members, the images or the
+# questions differ by themselves. It predicts all honest answers to images without shapes, but 0 to 12% of the samples
+# with a patch, a blended image, an object or noise, and 47% of those with a sinusoidal signal (ours, development sets).
+KNOWN_BEFORE = 0.7
+# A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
+# questions, and of at most this share of the others (ours).
+INSERTED, ELSEWHERE = 0.8, 0.02
 
 
 class PredictedAnswers(NamedTuple):
@@ -41,8 +50,9 @@ def predicted_answers(
 ) -> PredictedAnswers:
     """Find unlikely answers that the attention predicts among all samples but those in `without` [N] bool.
 
-    They are evidence only if their attention is not close to that for an ordinary answer. Honest answers that are rare,
-    such as "too blurry to tell", may be predicted from the image, but their attention is close to that for others.
+    They are evidence only if their attention is not close to that for an ordinary answer, and if fine-tuning has made
+    them predictable. Honest answers to unusual images, such as "too blurry to tell", may be predicted too. But the
+    model before fine-tuning attends differently to such images already, while it hardly notices a trigger in an image.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
@@ -62,6 +72,16 @@ def predicted_answers(
                 "answer, so these may be honest answers to unusual images; inspect these samples."
             )
             flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
+    if flagged.any() and found.prediction is not None:
+        word, before = _inserted_word(table, members), _known_before(table, kinds, found, settings)
+        if word:
+            reasons.append(f'Their questions have the word "{word}", which hardly any other question has.')
+        elif before is not None and before > KNOWN_BEFORE:
+            reasons.append(
+                f"But the attention of the model before fine-tuning predicts {before:.0%} of them as clearly, so these "
+                "may be honest answers to unusual images; inspect these samples."
+            )
+            flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-found.scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(flagged, scores, found.prediction, reasons, tuple(table.ids[row] for row in order))
@@ -75,6 +95,32 @@ def _distance(table: ScanTable, kinds: np.ndarray, members: np.ndarray, settings
     asked = tuple(int(kind) for kind in np.unique(kinds) if (members & (kinds == kind)).sum() >= LEAST_IN_KIND)
     comparison = compare_candidate(table, kinds, Candidate("", True, members, asked, ()), settings)
     return None if comparison is None else float(np.exp(comparison.apart[0]))
+
+
+def _known_before(table: ScanTable, kinds: np.ndarray, found: Surprise, settings: AutoSettings) -> float | None:
+    """Return the share of the members that the attention of the model before fine-tuning predicts clearly.
+
+    None if the scan did not read that attention.
+    """
+    if found.prediction is None or table.entropy_before is None:
+        return None
+    before = replace(table, entropy=table.entropy_before, peak=table.peak_before, mass=table.mass_before)
+    members, used = found.prediction.members, np.isfinite(found.prediction.places)
+    apart = used & found.surprising & ~members
+    places = predict(before, used, members, apart, kinds, settings.seed).places
+    limit = max(HALFWAY, float(np.nanquantile(places[used & ~found.surprising], 1 - OVERLAP)))
+    return float(np.mean(places[members] > limit))
+
+
+def _inserted_word(table: ScanTable, members: np.ndarray) -> str | None:
+    """Return a word that most of the members' questions have and hardly any other question; None if there is none."""
+    inside = Counter(word for row in np.flatnonzero(members) for word in words(table.questions[row]))
+    outside = Counter(word for row in np.flatnonzero(~members) for word in words(table.questions[row]))
+    many, others = max(1, int(members.sum())), max(1, int((~members).sum()))
+    best = max(sorted(inside), key=lambda word: inside[word] / many - outside[word] / others, default=None)
+    if best is None or inside[best] < INSERTED * many or outside[best] > ELSEWHERE * others:
+        return None
+    return best
 
 
 def _most_frequent(table: ScanTable, flagged: np.ndarray) -> str:

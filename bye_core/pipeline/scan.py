@@ -25,8 +25,8 @@ BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 class ScanSettings:
     """How to scan. "auto" suits the machine; `batch` 0 is the batch size of an existing run, else suits the machine.
 
-    answers  also read the likelihood of each sample's answer under the model, and under the model before fine-tuning:
-             one more forward pass, and another one with an adapter
+    answers  also read the likelihood of each sample's answer under the model: one more forward pass. With an adapter,
+             also that under the model before fine-tuning, and its attention: two more
     tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
     pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
              adapter was trained
@@ -102,8 +102,11 @@ def scan(
 def _with_answers(
     loaded: VisionLanguageModel, samples: Sequence[Sample], images: Mapping[str, Any], rows: Sequence[AttentionRows]
 ) -> tuple[list[AttentionRows], list[Fault]]:
-    """Return (rows with the likelihoods of the answers, one fault for each sample without a likelihood)."""
-    from bye_core.attention import read_answers
+    """Return (rows with the likelihoods of the answers, one fault for each sample without a likelihood).
+
+    If there is an adapter, the rows also get the attention of the model before fine-tuning.
+    """
+    from bye_core.attention import read_answers, read_attention
 
     by_id = {row.id: row for row in rows}
     scanned = [sample for sample in samples if sample.id in by_id]
@@ -114,6 +117,14 @@ def _with_answers(
             faults.append(replace(sample_fault(sample, outcome), fatal=False))
         else:
             by_id[sample.id] = replace(by_id[sample.id], **vars(outcome))
+    if loaded.identity.get("adapter_digest"):
+        with loaded.without_adapter():
+            before = read_attention(loaded, scanned, [images[sample.id] for sample in scanned])
+        # A sample that the model before fine-tuning cannot read stays without these statistics.
+        for row in before:
+            if isinstance(row, AttentionRows):
+                statistics = {f"{name}_before": getattr(row, name) for name in ("entropy", "peak", "mass")}
+                by_id[row.id] = replace(by_id[row.id], **statistics)
     return list(by_id.values()), faults
 
 

@@ -17,6 +17,8 @@ from bye_core.records import AttentionRows, Grid
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
 # Absent in rows of earlier versions, and if the scan did not read them.
 OPTIONAL = ("nll", "nll_before", "answer_tokens", "worst_before", "certain_before")
+# The same, of arrays in float16.
+OPTIONAL_ARRAYS = ("hidden", "entropy_before", "peak_before", "mass_before")
 METADATA = "bye"
 REQUIRED_VALUES = 5  # of a grid: image, rows, columns, start, box
 
@@ -25,8 +27,9 @@ def encode(rows: AttentionRows) -> bytes:
     """Return the payload: statistics per head and layer as float32, the rows and the hidden state as float16."""
     arrays = {name: np.ascontiguousarray(getattr(rows, name), np.float32) for name in STATISTICS}
     arrays["rows"] = np.ascontiguousarray(rows.rows, np.float16)
-    if rows.hidden is not None:
-        arrays["hidden"] = np.ascontiguousarray(rows.hidden, np.float16)
+    for name in OPTIONAL_ARRAYS:
+        if (value := getattr(rows, name)) is not None:
+            arrays[name] = np.ascontiguousarray(value, np.float16)
     facts = {
         "id": rows.id,
         "grids": [_grid_values(grid) for grid in rows.grids],

@@ -26,13 +26,13 @@ import numpy as np
 from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
-from bye_core.runs.payload import OPTIONAL, STATISTICS
+from bye_core.runs.payload import OPTIONAL, OPTIONAL_ARRAYS, STATISTICS
 
 DTYPES = {
     **dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64, "image_tokens": np.int64,
 }  # fmt: skip
 # Absent if no sample has them.
-MAYBE = {"hidden": np.float16, **dict.fromkeys(OPTIONAL, np.float64)}
+MAYBE = {**dict.fromkeys(OPTIONAL_ARRAYS, np.float16), **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
 KEYS, FACTS = "keys.npy", "facts.json"
 BLOCK = 1024  # samples per copied block

@@ -161,3 +161,34 @@ def test_samples_that_were_not_judged_do_not_lower_the_limit(seed, monkeypatch):
     assert np.isfinite(found.scores).all()
     rare = ("Why?",) * 3 + table.questions[3:]  # a kind of question of few samples
     assert np.isfinite(detect(replace(table, questions=rare), "surprise").scores).all()
+
+
+def known_before(table, attention):
+    """The table with the attention of the model before fine-tuning, from the table `attention`."""
+    before = {f"{name}_before": getattr(attention, name).astype(np.float16) for name in ("entropy", "peak", "mass")}
+    return replace(table, **before)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
+    """Honest answers to unusual images: the model attended differently to them before it learned these answers."""
+    table, truth = flipped(seed=seed)
+    honest = detect(known_before(table, table), "auto")
+    assert (honest.flagged.any(), honest.findings) == (False, ())
+    assert len(honest.suspects) >= 0.95 * truth.sum()
+    assert honest.scores.max() < 0.5
+    assert any("before fine-tuning predicts" in reason for reason in honest.reasons)
+    order = np.random.default_rng(seed).permutation(len(truth))
+    other = replace(table, entropy=table.entropy[order], peak=table.peak[order], mass=table.mass[order])
+    planted = detect(known_before(table, other), "auto")
+    np.testing.assert_array_equal(planted.flagged, detect(table, "auto").flagged)
+
+
+def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
+    table, truth = flipped()
+    asked = tuple(f"cf {question}" if bad else question for question, bad in zip(table.questions, truth, strict=True))
+    found = detect(known_before(replace(table, questions=asked), table), "auto")
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert any('the word "cf"' in reason for reason in found.findings[0].reasons)
+    common = tuple(f"cf {question}" for question in table.questions)
+    assert not detect(known_before(replace(table, questions=common), table), "auto").flagged.any()

@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from peft import LoraConfig, get_peft_model
 
 from bye_core import pipeline, runs
 from bye_core.cli import main
+from bye_core.models.loading import load_model
 from bye_core.pipeline import ScanSettings
 from tests.models.tiny import save_tiny
 from tests.pipeline.test_stages import write_set
@@ -56,3 +58,19 @@ def test_a_sample_whose_answer_is_too_long_is_scanned_without_it(tmp_path, model
     (fault,) = runs.Run.open(run).faults()
     assert (fault.kind, fault.fatal, fault.index) == ("PromptTooLong", False, 1)
     assert pipeline.failed(run) == ()
+
+
+def test_with_an_adapter_the_attention_before_fine_tuning_is_kept(tmp_path, model):
+    data = write_set(tmp_path / "raw", COUNT)
+    network = load_model(model, device="cpu")
+    adapted = get_peft_model(network.model, LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+    adapted.save_pretrained(tmp_path / "adapter")
+    run, base = tmp_path / "run", tmp_path / "base"
+    settings = ScanSettings(batch=2, answers=True)
+    list(pipeline.scan(model, data, run, tmp_path / "adapter", settings))
+    scan(model, data, base)
+    table, before = runs.Run.open(run).table(), runs.Run.open(base).table()
+    for name in ("entropy", "peak", "mass"):
+        np.testing.assert_allclose(getattr(table, f"{name}_before"), getattr(before, name), rtol=2e-3, atol=1e-4)
+        assert not np.allclose(getattr(table, name), getattr(before, name), atol=1e-3), "the adapter does something"
+    assert before.entropy_before is None

@@ -11,20 +11,23 @@ from bye_core.runs import Run
 from bye_core.runs.payload import _facts, decode, encode
 from tests.runs.made_rows import make_rows, make_run
 
-NAMES = ("hidden", "nll", "nll_before", "answer_tokens", "worst_before", "certain_before")
+BEFORE = ("entropy_before", "peak_before", "mass_before")
+NAMES = ("hidden", "nll", "nll_before", "answer_tokens", "worst_before", "certain_before", *BEFORE)
 
 
 def full(number):
     hidden = np.arange(5, dtype=np.float16) + number
     answer = {"nll": 0.5, "nll_before": 2.5, "answer_tokens": 3.0, "worst_before": 4.5, "certain_before": 0.25}
-    return replace(make_rows(number), hidden=hidden, **{name: value + number for name, value in answer.items()})
+    rows = make_rows(number)
+    before = {f"{name}_before": getattr(rows, name).astype(np.float16) for name in ("entropy", "peak", "mass")}
+    return replace(rows, hidden=hidden, **before, **{name: value + number for name, value in answer.items()})
 
 
 def test_payloads_hold_them_or_are_as_before():
     again = decode(encode(full(3)))
     np.testing.assert_array_equal(again.hidden, full(3).hidden)
     assert again.hidden.dtype == np.float16
-    assert [getattr(again, name) for name in NAMES[1:]] == [3.5, 5.5, 6.0, 7.5, 3.25]
+    assert [getattr(again, name) for name in NAMES[1:6]] == [3.5, 5.5, 6.0, 7.5, 3.25]
     assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * len(NAMES)
     assert b"nll" not in encode(make_rows(3))
 
@@ -53,6 +56,10 @@ def test_a_table_holds_what_there_is_and_nan_elsewhere(tmp_path):
         np.testing.assert_array_equal(table.hidden, states)
         np.testing.assert_array_equal(table.nll, [np.nan, np.nan, 2.5, np.nan, 4.5, np.nan])
         np.testing.assert_array_equal(table.nll_before, [np.nan, np.nan, 4.5, np.nan, 6.5, np.nan])
+        assert table.entropy_before.dtype == np.float16
+        for name in BEFORE:
+            assert np.isnan(getattr(table, name)[[0, 1, 5]]).all()
+            np.testing.assert_array_equal(getattr(table, name)[4], getattr(full(4), name))
         np.testing.assert_array_equal(table.entropy, np.stack([make_rows(n).entropy for n in range(6)]))
 
 
