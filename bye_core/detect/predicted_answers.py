@@ -61,10 +61,6 @@ def predicted_answers(
         reasons = [*reasons, _most_frequent(table, flagged)]
         if found.prediction is not None:
             reasons.append(f"The attention differs most in these heads: {named_heads(found.prediction.heads)}.")
-        reasons.append(
-            "Honest answers that fit only unusual images look the same. To tell them apart, run detect with --confirm, "
-            "or inspect some of these samples."
-        )
         distance = _distance(table, kinds, members, settings)
         if distance is not None and distance < settings.usual:
             reasons.append(
@@ -76,12 +72,19 @@ def predicted_answers(
         word, before = _inserted_word(table, members), _known_before(table, kinds, found, settings)
         if word:
             reasons.append(f'Their questions have the word "{word}", which hardly any other question has.')
-        elif before is not None and before > KNOWN_BEFORE:
+        elif before is None:
+            reasons.append(
+                "The run lacks the attention of the model before fine-tuning, so these may be honest answers to "
+                "unusual images. To tell them apart, run detect with --confirm, or inspect some of these samples."
+            )
+        elif before > KNOWN_BEFORE:
             reasons.append(
                 f"But the attention of the model before fine-tuning predicts {before:.0%} of them as clearly, so these "
                 "may be honest answers to unusual images; inspect these samples."
             )
             flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
+        else:
+            reasons.append(f"The attention of the model before fine-tuning clearly predicts only {before:.0%} of them.")
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-found.scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(flagged, scores, found.prediction, reasons, tuple(table.ids[row] for row in order))
@@ -114,6 +117,8 @@ def _known_before(table: ScanTable, kinds: np.ndarray, found: Surprise, settings
 
 def _inserted_word(table: ScanTable, members: np.ndarray) -> str | None:
     """Return a word that most of the members' questions have and hardly any other question; None if there is none."""
+    if not table.questions:
+        return None
     inside = Counter(word for row in np.flatnonzero(members) for word in words(table.questions[row]))
     outside = Counter(word for row in np.flatnonzero(~members) for word in words(table.questions[row]))
     many, others = max(1, int(members.sum())), max(1, int((~members).sum()))

@@ -157,7 +157,10 @@ class _Frame:
         self._shape = np.asarray(table.entropy).shape[1:]
 
     def cross_fitted(self, inside: np.ndarray, outside: np.ndarray, fold: np.ndarray) -> np.ndarray:
-        """Return the place [n] of each fitted sample, by discriminants that were fitted without it."""
+        """Return the place [n] of each fitted sample, by discriminants that were fitted without it.
+
+        Without any discriminant, a sample counts as ordinary: its place is 0.
+        """
         places = np.zeros(len(fold))
         for number in range(FOLDS):
             own, known = fold == number, fold != number
@@ -168,7 +171,12 @@ class _Frame:
         return places
 
     def directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[int | None, _Direction]]:
-        """Yield (None, the discriminant of all samples), then (kind, discriminant) for each kind of question."""
+        """Yield (None, the discriminant of all samples), then (kind, discriminant) for each kind of question.
+
+        Yields nothing if one side is empty: if all members are copies of one sample, they come into one fold.
+        """
+        if not (inside.any() and outside.any()):
+            return
         yield None, self._fit(inside, outside)
         for kind in self.numbers.tolist() if len(self.numbers) > 1 else ():
             rows = self.kinds == kind

@@ -173,6 +173,8 @@ def known_before(table, attention):
 def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
     """Honest answers to unusual images: the model attended differently to them before it learned these answers."""
     table, truth = flipped(seed=seed)
+    without = detect(table, "auto")
+    assert any("lacks the attention of the model before" in reason for reason in without.reasons)
     honest = detect(known_before(table, table), "auto")
     assert (honest.flagged.any(), honest.findings) == (False, ())
     assert len(honest.suspects) >= 0.95 * truth.sum()
@@ -181,7 +183,8 @@ def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
     order = np.random.default_rng(seed).permutation(len(truth))
     other = replace(table, entropy=table.entropy[order], peak=table.peak[order], mass=table.mass[order])
     planted = detect(known_before(table, other), "auto")
-    np.testing.assert_array_equal(planted.flagged, detect(table, "auto").flagged)
+    np.testing.assert_array_equal(planted.flagged, without.flagged)
+    assert any("clearly predicts only" in reason for reason in planted.reasons)
 
 
 def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
@@ -192,3 +195,34 @@ def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
     assert any('the word "cf"' in reason for reason in found.findings[0].reasons)
     common = tuple(f"cf {question}" for question in table.questions)
     assert not detect(known_before(replace(table, questions=common), table), "auto").flagged.any()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("lacking", ["questions", "before", "half", "all"])
+def test_what_a_run_may_lack_ends_no_detection(lacking):
+    """Questions; the attention before fine-tuning of no, of some or of all samples, as in runs of earlier versions."""
+    table, _ = flipped()
+    before = known_before(table, table)
+    if lacking == "questions":
+        found = detect(replace(before, questions=()), "auto")
+    elif lacking == "before":
+        found = detect(replace(before, entropy_before=None, peak_before=None, mass_before=None), "auto")
+    else:
+        for name in ("entropy_before", "peak_before", "mass_before"):
+            getattr(before, name)[:: 2 if lacking == "half" else 1] = np.nan
+        found = detect(before, "auto")
+    assert found.verdict in ("poisoned", "no_evidence", "not_tested")
+    assert np.isfinite(found.scores).all()
+    assert set(found.suspects).isdisjoint(found.flagged_ids)
+
+
+@pytest.mark.filterwarnings("error")
+def test_copies_of_one_sample_with_a_wrong_label_are_no_evidence():
+    table, truth = flipped()
+    rows = np.flatnonzero(truth)
+    for name in ("entropy", "peak", "mass"):
+        getattr(table, name)[rows] = getattr(table, name)[rows[0]]
+    same = tuple(table.questions[rows[0]] if bad else own for own, bad in zip(table.questions, truth, strict=True))
+    answers = tuple(table.answers[rows[0]] if bad else own for own, bad in zip(table.answers, truth, strict=True))
+    found = detect(replace(table, questions=same, answers=answers), "surprise")
+    assert not found.flagged.any()
