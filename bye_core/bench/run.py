@@ -28,8 +28,8 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     The demo's base model knows only four questions. For cells with the mix FREE it is first taught to answer free
     questions, once, in `out`/FREE_MODEL. Any other model is used unchanged.
 
-    Facts of the last step: the results of all
-    finished cells in the folder, `failed` (the reason by cell) and `pending` (the unfinished cells).
+    Facts of the last step: the results of all finished cells in the folder, `failed` (the reason by cell) and `pending`
+    (the unfinished cells).
     Raises: the errors of `Matrix.cells`; ForeignSeed if the folder holds a cell with a seed for another purpose.
     """
     cells, root = list(matrix.cells()), out / matrix.purpose

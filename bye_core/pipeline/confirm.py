@@ -11,7 +11,7 @@ import numpy as np
 from bye_core import runs
 from bye_core.data import DataSet
 from bye_core.detect.limitations import limited
-from bye_core.errors import RunError
+from bye_core.errors import ByeError, RunError
 from bye_core.evidence import CONDITIONS, Intervention
 from bye_core.evidence.confirmation import CONFIRMED, confirmation_sentence, judge_confirmation
 from bye_core.model_protocol import VisionLanguageModel
@@ -89,9 +89,14 @@ def _outcomes(loaded: VisionLanguageModel, dataset: DataSet, planned: Sequence[I
     from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
 
     model = ScannedModel(loaded, len(planned))
-    checks = [SampleCheck(intervention, None) for intervention in planned]
-    for check in checks:
-        check.images = dataset.images(dataset.by_id[check.id])
+    checks = []
+    for intervention in planned:
+        check = SampleCheck(intervention, None)
+        try:
+            check.images = dataset.images(dataset.by_id[check.id])
+        except ByeError:
+            continue  # the sentence gives the number of samples that were checked
+        checks.append(check)
     for condition in CONDITIONS:
         model.ask([check for check in checks if condition in check.intervention.conditions], condition)
     images = {check.id: check.images for check in checks}

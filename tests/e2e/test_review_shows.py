@@ -306,6 +306,11 @@ def test_samples_that_are_worth_a_look_are_a_list(made, serve, open_page):
     page.wait_for_selector(".rv-row")
     show = page.locator("[data-part=show]")
     show.select_option("flagged")
+    page.set_viewport_size({"width": 420, "height": 900})
+    message, filters = (page.locator(name).bounding_box() for name in (".rv-teach", ".rv-filters"))
+    assert message["y"] + message["height"] <= filters["y"], "on a phone, the message is above the filters"
+    assert min(message["width"], filters["width"]) > 300, "and both are as wide as the page"
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("button", name="Show 3 samples worth a look").click()
     page.wait_for_function("() => document.querySelectorAll('.rv-row').length === 3")
     assert {name for _, name in page.evaluate(ROWS)} == set(suspects)

@@ -9,6 +9,8 @@ import pytest
 
 from bye_core import pipeline, runs
 from bye_core.cli.main import main
+from bye_core.data import DataSet
+from bye_core.data.text_files import NotReadable
 from bye_core.evidence.confirmation import AGREES, CONFIRMED, OPEN, confirmation_sentence, judge_confirmation
 from bye_core.pipeline import confirm
 from bye_core.pipeline.confirm import NoAdapterToConfirm, confirm_detection, with_outcomes
@@ -79,6 +81,22 @@ def test_each_finding_gets_a_sentence_and_stays_flagged(tmp_path, monkeypatch):
     assert confirmed.reasons == ("It is odd.", confirmation_sentence([CONFIRMED] * 4))
     assert confirmed.reasons[-1] in again.reasons
     assert again.flagged_ids == first.flagged_ids
+
+
+def test_a_sample_whose_image_does_not_open_is_left_out(tmp_path, monkeypatch):
+    run, first = ready(tmp_path, monkeypatch)
+    run.save_detection(replace(first, findings=(Finding("A group", first.flagged_ids, ()),)))
+    opened, broken = DataSet.images, first.flagged_ids[0]
+
+    def images(dataset, sample):
+        if sample.id == broken:
+            raise NotReadable(path="gone.png", why="it is gone")
+        return opened(dataset, sample)
+
+    monkeypatch.setattr(DataSet, "images", images)
+    list(confirm_detection(run.path, 4))
+    (confirmed,) = runs.Run.open(run.path).detection().findings
+    assert confirmed.reasons == (confirmation_sentence([CONFIRMED] * 3),)
 
 
 def test_confirmed_suspects_are_flagged(tmp_path, monkeypatch):
