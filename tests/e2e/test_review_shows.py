@@ -306,6 +306,7 @@ def test_samples_that_are_worth_a_look_are_a_list(made, serve, open_page):
     page.wait_for_selector(".rv-row")
     show = page.locator("[data-part=show]")
     show.select_option("flagged")
+    page.locator(".rv-teach").wait_for()  # the list is filtered on the server
     page.set_viewport_size({"width": 420, "height": 900})
     message, filters = (page.locator(name).bounding_box() for name in (".rv-teach", ".rv-filters"))
     assert message["y"] + message["height"] <= filters["y"], "on a phone, the message is above the filters"
