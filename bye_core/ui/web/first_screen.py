@@ -49,9 +49,9 @@ class Screen:
 
     @property
     def modules(self) -> list[str]:
-        """All modules except main.js and early.js. The browser preloads them in parallel."""
+        """All modules except main.js and early.js, and the address. The browser preloads them in parallel."""
         paths = sorted((scripts.FOLDER / self.scripts).glob("*.js"))
-        names = [path.relative_to(scripts.FOLDER).as_posix() for path in paths]
+        names = ["address.js", *(path.relative_to(scripts.FOLDER).as_posix() for path in paths)]
         return [name for name in names if name != self.early]
 
 
