@@ -16,6 +16,7 @@ from bye_core.data.faults import MalformedRecord, value_type
 from bye_core.data.formats import FORMATS, Reader
 from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
+from bye_core.errors import DataError
 from bye_core.records import Fault, Sample
 
 # Keys under which records list further correct answers: "answers" in VQA annotations, the other keys in caption sets.
@@ -87,9 +88,33 @@ class DataSet:
         images.check_size(data, name)
         return data
 
+    def pixels(self, sample: Sample) -> int:
+        """Return how many pixels the sample's images have together, from their headers. Decodes no image.
+
+        Counts 0 for an image that cannot be read. Use it with `images.group_by_pixels` before images are decoded.
+        """
+        return sum(self._pixels(sample, k) for k in range(len(sample.images)))
+
+    def _pixels(self, sample: Sample, k: int) -> int:
+        try:
+            return images.pixel_count(self.image_bytes(sample, k))
+        except DataError:
+            return 0
+
     def images(self, sample: Sample) -> list[Image.Image]:
-        """Return the sample's images in RGB, rotated upright. Raises: DataError if an image cannot be decoded."""
-        return [images.decode(self.image_bytes(sample, k), name) for k, name in enumerate(sample.images)]
+        """Return the sample's images in RGB, rotated upright.
+
+        Raises: DataError if an image cannot be decoded, or if the images have more than `images.MAX_BATCH_PIXELS`
+        pixels together.
+        """
+        decoded, left = [], images.MAX_BATCH_PIXELS
+        for k, name in enumerate(sample.images):
+            data = self.image_bytes(sample, k)
+            left -= images.pixel_count(data)
+            if left < 0:
+                raise images.HugeSample(limit=images.MAX_BATCH_PIXELS)
+            decoded.append(images.decode(data, name))
+        return decoded
 
 
 def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from bye_core.data.paths import RootFolder
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 megapixels
 MAX_BYTES = 64 * 2**20  # ours: no photograph of 64 megapixels needs more
+# Ours: 512 MB as RGB in Pillow's memory; 10 photographs of 12 megapixels, or 16 of 8. A scan holds two batches at once.
+MAX_BATCH_PIXELS = 128_000_000
+STRIP_PIXELS = 2**20  # pixels converted at once
 EMBEDDED_PREFIX = "embedded:"  # names of images embedded in a table begin with this; no path may
 
 _ORIENTATION = 0x0112
@@ -46,6 +50,11 @@ class BrokenImage(Refusal):
 class HugeImage(Refusal):
     problem = "The image {path} is too large: {size}, the limit is {limit}."
     remedy = "Scale the image down; models reduce its size anyway."
+
+
+class HugeSample(Refusal):
+    problem = "The images of one sample have more than {limit:,} pixels together."
+    remedy = "Scale the images down; models reduce their size anyway."
 
 
 def read_bytes(root: Path, path: str, limit: int = MAX_BYTES) -> bytes:
@@ -95,6 +104,30 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
         raise BrokenImage(path=path, why=why, remedy=remedy) from error
 
 
+def pixel_count(data: bytes) -> int:
+    """Return width x height of an image file as its header says; 0 if the header cannot be read. Decodes no pixels."""
+    try:
+        with Image.open(io.BytesIO(data), formats=DECODERS) as image:
+            return image.width * image.height
+    except Exception:  # noqa: BLE001 - decoders raise anything on hostile bytes; `decode` reports the reason
+        return 0
+
+
+def group_by_pixels(counts: Sequence[int], limit: int = MAX_BATCH_PIXELS) -> list[range]:
+    """Split consecutive samples with these pixel counts into groups of at most `limit` pixels together.
+
+    Returns the index ranges of the groups, in order. A sample with more pixels than `limit` is a group of its own.
+    """
+    groups: list[range] = []
+    start = total = 0
+    for index, count in enumerate(counts):
+        if index > start and total + count > limit:
+            groups.append(range(start, index))
+            start, total = index, 0
+        total += count
+    return [*groups, range(start, len(counts))] if len(counts) > start else groups
+
+
 def file_suffix(data: bytes) -> str:
     """Return the suffix that fits the content of an image file. The readers in this software ignore the suffix."""
     heads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
@@ -122,23 +155,45 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(image), image.mode)).convert("RGB")
+    if image.mode.startswith("I"):
+        return _in_strips(image, lambda strip: _grey(np.round(np.asarray(strip).clip(0, 65535) / 257)))
+    if image.mode == "F":
+        return _grey_of_floats(image)
     if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(white, colours).convert("RGB")
+        return _in_strips(image, _over_white)
     return image.convert("RGB") if image.mode != "RGB" else image.copy()
 
 
-def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
-    """Scale 16-bit or float grey values [height, width] to 0..255. Pillow's `convert` would clip values above 255."""
-    if mode != "F":
-        return np.round(values.astype(np.float64).clip(0, 65535) / 257).astype(np.uint8)
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert an image to RGB strip by strip: a conversion in several steps needs several times the memory."""
+    result, rows = Image.new("RGB", image.size), max(1, STRIP_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        result.paste(convert(image.crop(box)), box)
+    return result
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    colours = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours).convert("RGB")
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+
+
+def _grey_of_floats(image: Image.Image) -> Image.Image:
+    """Scale float grey values to 0..255. Pillow's `convert` would clip values above 255."""
+    values = np.asarray(image)  # [height, width]
     if not np.isfinite(values).all():
         raise ValueError("its pixels are not finite numbers")
     low, high = float(values.min()), float(values.max())
-    # Floats have no standard range: if all are in 0..1, they are multiplied by 255; otherwise min..max becomes 0..255.
-    if low < 0 or high > 1:
-        values = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return np.round(values * 255).astype(np.uint8)
+
+    def convert(strip: Image.Image) -> Image.Image:
+        part = np.asarray(strip)
+        # Floats have no standard range: if all are in 0..1, they are multiplied by 255; else min..max becomes 0..255.
+        if low < 0 or high > 1:
+            part = (part - low) / (high - low) if high > low else np.zeros_like(part)
+        return _grey(np.round(part * 255))
+
+    return _in_strips(image, convert)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from bye_core.data import DataSet, images, load_dataset
 from bye_core.data.images import (
     BrokenImage,
     HugeImage,
     decode,
     file_suffix,
+    group_by_pixels,
+    pixel_count,
     read_bytes,
 )
 from bye_core.data.path_spellings import ImageOutsideDataset, MissingImage
@@ -75,6 +79,46 @@ def test_pixel_limit_is_a_setting() -> None:
     with pytest.raises(HugeImage, match="6 x 5 pixels, the limit is 29 pixels"):
         decode(png(), "x", max_pixels=29)
     assert decode(png(), "x", max_pixels=30).size == (6, 5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "groups"),
+    [
+        ([], []),
+        ([0, 0], [[0, 1]]),
+        ([100], [[0]]),
+        ([4, 6, 1], [[0, 1], [2]]),
+        ([11, 1, 11, 11], [[0], [1], [2], [3]]),
+        ([3, 3, 3, 3, 3, 3, 3], [[0, 1, 2], [3, 4, 5], [6]]),
+    ],
+)
+def test_batches_are_split_by_pixels(counts: list[int], groups: list[list[int]]) -> None:
+    assert [list(group) for group in group_by_pixels(counts, limit=10)] == groups
+
+
+def test_pixels_are_counted_from_the_header_alone() -> None:
+    assert pixel_count(header(8000, 8000)) == 64_000_000
+    assert pixel_count(png()) == 30
+    assert pixel_count(b"not an image") == 0
+
+
+def test_the_images_of_one_sample_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = one_sample(tmp_path, 3)
+    assert dataset.pixels(dataset.samples[0]) == 90
+    monkeypatch.setattr(images, "MAX_BATCH_PIXELS", 90)
+    assert len(dataset.images(dataset.samples[0])) == 3
+    monkeypatch.setattr(images, "MAX_BATCH_PIXELS", 89)
+    with pytest.raises(images.HugeSample, match="more than 89 pixels together"):
+        dataset.images(dataset.samples[0])
+
+
+def one_sample(folder: Path, count: int) -> DataSet:
+    names = [f"{k}.png" for k in range(count)]
+    for name in names:
+        (folder / name).write_bytes(png())
+    talk = [{"from": "human", "value": "<image>" * count + "What?"}, {"from": "gpt", "value": "A cat."}]
+    (folder / "data.json").write_text(json.dumps([{"id": "a", "image": names, "conversations": talk}]))
+    return load_dataset(folder / "data.json")
 
 
 def test_byte_limit(tmp_path: Path) -> None:
