@@ -276,8 +276,9 @@ def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve,
     made()
     page = review(open_page(serve(), viewport={"width": 420, "height": 860}, has_touch=True))
     page.page.wait_for_selector(".rv-main .rv-picture")
-    top = {name: page.page.locator(f".rv-main .{name}").bounding_box()["y"] for name in ("rv-stage", "rv-strip")}
-    assert top["rv-stage"] < top["rv-strip"] < page.part("facts").bounding_box()["y"]
+    parts = (".rv-main .rv-stage", ".rv-head", ".rv-main .rv-strip", ".rv-rest")
+    tops = [page.page.locator(name).bounding_box()["y"] for name in parts]
+    assert tops == sorted(tops)
     layers, first = (page.page.locator(f".rv-main .{name}").first.bounding_box() for name in ("rv-strip", "rv-layer"))
     assert first["y"] + first["height"] <= layers["y"] + layers["height"]
     for name in ("accept", "reject"):

@@ -11,3 +11,14 @@ window.byeReview = (component) => {
   const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.body.classList.toggle('dark', dark);
 })();
+
+// Fits Review into the window: its layout follows its own width, its height ends at the lower edge of the window.
+// Runs before the first paint, so that nothing jumps; fit.js calls it again after changes.
+window.byeFirst.fit = () => {
+  const page = document.querySelector('#first-review > .rv');
+  const width = page?.clientWidth;
+  if (!width) return; // another tab is in front
+  page.dataset.fit = width >= 1100 ? 'wide' : width >= 640 ? 'medium' : 'narrow';
+  page.style.setProperty('--rv-top', `${Math.round(page.getBoundingClientRect().top + scrollY)}px`);
+};
+window.byeFirst.fit();

@@ -192,5 +192,10 @@ export class Strip {
       thumb.setAttribute('aria-pressed', String(on && layers.length === 1));
       thumb.classList.toggle('rv-shown', on);
     });
+    const first = this.buttons[layers[0]];
+    const layer = layers.length < this.buttons.length && first ? first.offsetLeft - this.holder.offsetLeft : 0;
+    const hidden =
+      layer < this.holder.scrollLeft || layer + (first?.clientWidth ?? 0) > this.holder.scrollLeft + this.holder.clientWidth;
+    if (hidden) this.holder.scrollLeft = Math.max(0, layer - 60);
   }
 }

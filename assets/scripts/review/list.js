@@ -47,7 +47,11 @@ export class SampleList {
     this.space = h('div', { class: 'rv-space' });
     holder.replaceChildren(this.space);
     holder.addEventListener('scroll', () => this.later());
-    new ResizeObserver(() => this.later()).observe(holder);
+    // The current row stays in sight when the layout changes.
+    new ResizeObserver(() => {
+      if (this.cursor >= 0) this.reveal(this.cursor);
+      this.later();
+    }).observe(holder);
   }
 
   get current() {
@@ -72,11 +76,16 @@ export class SampleList {
   go(index) {
     this.cursor = index;
     this.anchor = index;
+    this.reveal(index);
+    this.later();
+  }
+
+  // Scrolls no more than needed.
+  reveal(index) {
     const top = index * ROW;
     const view = this.holder.clientHeight;
     if (top < this.holder.scrollTop) this.holder.scrollTop = top;
     else if (top + ROW > this.holder.scrollTop + view) this.holder.scrollTop = top + ROW - view;
-    this.later();
   }
 
   // Returns the index of the next undecided sample; after the end, starts at the top. Returns -1 if there is none.

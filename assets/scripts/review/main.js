@@ -4,6 +4,7 @@ import { decide, decideMany, made, noteChanged, refreshMarks, reviewer, undo, un
 import { h, storedValue, storeValue } from './dom.js';
 import { enter, storeContext } from './enter.js';
 import { SHOWS, teach } from './filters.js';
+import { isUnfolded, startFit, unfold } from './fit.js';
 import { showError } from './messages.js';
 import { element, part, props, trigger, watch } from './page.js';
 import { call, wordsOf } from './requests.js';
@@ -49,6 +50,12 @@ function onkey(event) {
     return;
   }
   const key = event.key.toLowerCase();
+  if (key === 'escape' && isUnfolded() && !event.defaultPrevented && !typing(event.target, key)) {
+    event.preventDefault();
+    unfold(false);
+    part('unfold').focus();
+    return;
+  }
   const act = KEYS[key];
   if (!act || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (!element.getClientRects().length || !part('keys').checked || typing(event.target, key)) return;
@@ -99,6 +106,7 @@ function start() {
   part('keys').checked = storedValue('keys', 'on') === 'on';
   part('keys').addEventListener('change', () => storeValue('keys', part('keys').checked ? 'on' : 'off'));
   document.addEventListener('keydown', onkey);
+  startFit();
   addEventListener('beforeunload', (event) => {
     if (element.isConnected && !(outbox.empty && !unsaved.length)) event.preventDefault();
   });

@@ -48,14 +48,16 @@ export class Panel {
     this.mark(bits);
     this.peak.hidden = true;
     this.holder.replaceChildren(
-      h('h2', { class: 'rv-title' }, sample.id),
-      this.state,
-      this.texts(sample),
-      h('p', {}, sample.summary),
-      h('div', { class: 'rv-compare' }, this.typical, this.peak),
-      this.numbers(sample),
-      this.why.holder,
-      this.details(sample),
+      h('div', { class: 'rv-head' }, h('h2', { class: 'rv-title' }, sample.id), this.state, this.texts(sample)),
+      h(
+        'div',
+        { class: 'rv-rest' },
+        h('p', {}, sample.summary),
+        h('div', { class: 'rv-compare' }, this.typical, this.peak),
+        this.numbers(sample),
+        this.why.holder,
+        this.details(sample),
+      ),
     );
     this.why.show(sample);
   }

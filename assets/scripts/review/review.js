@@ -4,6 +4,7 @@ import { adopt, deliver, fillNote, keepDraft, refreshMarks } from './decisions.j
 import { bytesOf, h } from './dom.js';
 import { Strip, Viewer } from './figure.js';
 import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
+import { unfold } from './fit.js';
 import { hasViews } from './heatmap.js';
 import { showLegend } from './legend.js';
 import { SampleList } from './list.js';
@@ -37,7 +38,10 @@ export const list = new SampleList(
       ),
     thumbnails: (positions) => call('review_thumbnails', state.context, { positions }).then(({ thumbnails }) => thumbnails),
   },
-  openIndex,
+  (index) => {
+    unfold(false); // a row was chosen
+    openIndex(index);
+  },
   showCounts,
 );
 
@@ -197,6 +201,7 @@ function fill(sample) {
       : 'Point at the image to see the attention on a cell.',
   );
   fillNote(position, sample.decision);
+  for (const name of ['body', 'main', 'facts']) part(name).scrollTop = 0;
   part('page').dataset.sample = sample.id;
 }
 
