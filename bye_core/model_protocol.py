@@ -79,6 +79,10 @@ class ModelFamily(Protocol):
     processor: Any
     config: Any
     image_token: str
+    tower_name: str
+
+    @property
+    def answer_keeps_rows(self) -> bool: ...
 
     @property
     def layers(self) -> tuple[int, ...]: ...
@@ -97,6 +101,8 @@ class ModelFamily(Protocol):
     def encode(self, texts: Sequence[str], images: Sequence[Images], padding_side: str = "left") -> Any: ...
 
     def encode_questions(self, samples: Sequence[Sample], images: Sequence[Images]) -> Any: ...
+
+    def append_answers(self, inputs: Any, answers: Sequence[Sequence[int]]) -> Any: ...
 
     def check_lengths(self, samples: Sequence[Sample], inputs: Any) -> None: ...
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from bye_core.attention.answer_head import AnswerHead, Losses
 from bye_core.attention.errors import NoAnswerToRead
 from bye_core.errors import ByeError, SampleFailed
 from bye_core.model_protocol import EncodedBatch, Images, VisionLanguageModel
@@ -56,20 +56,27 @@ def read_answers(
 
 def _losses(loaded: VisionLanguageModel, batch: AnswerBatch) -> list[AnswerLoss | ByeError]:
     inputs = batch.inputs.to(loaded.device, loaded.dtype)
+    before = None
     with torch.inference_mode():
-        after = answer_losses(loaded.model, inputs, batch.learned)
-        values = {"nll": after.mean, "answer_tokens": after.tokens}
+        after = answer_losses(loaded, inputs, batch.learned)
         if hasattr(loaded.model, "disable_adapter"):
             with loaded.model.disable_adapter():
-                before = answer_losses(loaded.model, inputs, batch.learned)
-            values |= {"nll_before": before.mean, "worst_before": before.worst, "certain_before": before.certain}
-    columns = {name: value.tolist() for name, value in values.items()}
-    return [
-        AnswerLoss(**{name: column[n] for name, column in columns.items()})
-        if all(np.isfinite(column[n]) for column in columns.values())
-        else SampleFailed(id=sample.id, reason="the likelihood of its answer is not finite")
-        for n, sample in enumerate(batch.samples)
-    ]
+                before = answer_losses(loaded, inputs, batch.learned)
+    return [loss_of(sample, n, after, before) for n, sample in enumerate(batch.samples)]
+
+
+def loss_of(sample: Sample, row: int, after: Losses, before: Losses | None) -> AnswerLoss | ByeError:
+    """Return the loss of the answer in row number `row`, or the error if it is not finite."""
+    values = {"nll": after.nll[row], "answer_tokens": after.tokens[row]}
+    if before is not None:
+        values |= {
+            "nll_before": before.nll[row],
+            "worst_before": before.worst[row],
+            "certain_before": before.certain[row],
+        }
+    if not all(np.isfinite(value) for value in values.values()):
+        return SampleFailed(id=sample.id, reason="the likelihood of its answer is not finite")
+    return AnswerLoss(**{name: float(value) for name, value in values.items()})
 
 
 def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]) -> AnswerBatch:
@@ -100,25 +107,11 @@ def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], image
     return AnswerBatch(samples, inputs, learned)
 
 
-class Losses(NamedTuple):
-    """Losses of B answers, float64: mean [B] and largest [B] over an answer's tokens, in nats; number of tokens [B];
-    probability [B] of the most likely first token."""
-
-    mean: Tensor
-    worst: Tensor
-    tokens: Tensor
-    certain: Tensor
-
-
-def answer_losses(model: torch.nn.Module, inputs: Any, learned: np.ndarray) -> Losses:
+def answer_losses(loaded: VisionLanguageModel, inputs: Any, learned: np.ndarray) -> Losses:
     """Return the losses -ln p of the tokens marked in `learned` [B, T], where p is given all earlier tokens."""
-    # Positions before the earliest answer need no logits.
+    # Positions before the earliest answer need no states.
     width = learned.shape[1] - int(np.flatnonzero(learned.any(axis=0))[0])
-    logits = model(**inputs, logits_to_keep=width + 1, use_cache=False).logits[:, :-1]  # [B, W, vocabulary]
-    tokens = inputs["input_ids"][:, -width:]
-    losses = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")  # [B, W]
-    mask = torch.from_numpy(learned[:, -width:]).to(losses.device)
-    count, masked = mask.sum(dim=1), losses.double() * mask
-    first = mask.int().argmax(dim=1)  # the position of the first answer token
-    best = torch.softmax(logits[torch.arange(len(first)), first].float(), dim=-1).amax(dim=-1)
-    return Losses(masked.sum(dim=1) / count, masked.amax(dim=1), count.double(), best.double())
+    head = AnswerHead(loaded.base, learned[:, -width:])
+    with head:
+        logits = loaded.model(**inputs, logits_to_keep=width + 1, use_cache=False).logits
+    return head.losses(logits, inputs["input_ids"][:, -width:])

@@ -34,12 +34,13 @@ Sink = Callable[[int, Tensor], None]
 class LastRowCapture:
     """Context manager for one forward pass: calls `sink(layer, rows)` for every layer, rows [B, H, K] in fp32.
 
-    `last` [B] is the last position of each sample that is not padding; None if the padding is on the left. Restores the
-    model's own attention implementation afterwards, also after an error. If several threads use one model, only one
-    thread captures at a time. Raises: UnreadableAttention if the model's attention cannot be replaced.
+    `last` is the position whose rows are captured: a negative number counts from the end, a tensor [B] holds one
+    position a sample, and None is the final position. Restores the model's own attention implementation afterwards,
+    also after an error. If several threads use one model, only one thread captures at a time.
+    Raises: UnreadableAttention if the model's attention cannot be replaced.
     """
 
-    def __init__(self, model: PreTrainedModel, sink: Sink, last: Tensor | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, sink: Sink, last: Tensor | int | None = None) -> None:
         self.model = model
         self.sink = sink
         self.last = last
@@ -93,14 +94,14 @@ def last_rows(
     query: Tensor,
     key: Tensor,
     mask: Tensor | None,
-    last: Tensor | None,
+    last: Tensor | int | None,
     scaling: float,
     causal: bool = True,
     softcap: float | None = None,
 ) -> Tensor:
     """Return the attention of each sample's last query to all keys: query [B, H, Q, D], key [B, G, K, D] -> [B, H, K].
 
-    The result is fp32. `last` [B] is the position of that query; None means the final position. Each of the G groups of
+    The result is fp32. `last` is the position of that query, see LastRowCapture. Each of the G groups of
     H/G heads shares its keys, which are not copied for every head. `mask` [B or 1, H or 1, Q, K] is boolean (True =
     visible) or added to the scores. If `mask` is None, attention is causal, or unmasked if `causal` is false. The
     weight is 0 exactly where a key is not visible.
@@ -118,17 +119,21 @@ def last_rows(
         hidden = ~row if row.dtype == torch.bool else row < torch.finfo(row.dtype).min / 2
         scores = scores.masked_fill(hidden, float("-inf")) if row.dtype == torch.bool else scores + row
     elif causal and last is not None:
-        hidden = (torch.arange(keys, device=key.device) > last[:, None])[:, None]
+        position = torch.full((batch,), keys + last, device=key.device) if isinstance(last, int) else last
+        hidden = (torch.arange(keys, device=key.device) > position[:, None])[:, None]
         scores = scores.masked_fill(hidden, float("-inf"))
     weights = torch.softmax(scores, dim=-1)
     seen = weights.clamp_min(LEAST)
     return seen if hidden is None else torch.where(hidden, weights, seen)
 
 
-def at_last(values: Tensor, last: Tensor | None) -> Tensor:
-    """Select position `last` [B] of each sample, or the final position if it is None: [B, H, Q, X] -> [B, H, X]."""
-    if last is None:
-        return values[:, :, -1]
+def at_last(values: Tensor, last: Tensor | int | None) -> Tensor:
+    """Select position `last` of each sample, see LastRowCapture: [B, H, Q, X] -> [B, H, X].
+
+    Some models compute only the last positions in some layers, so a position that counts from the end is safer.
+    """
+    if last is None or isinstance(last, int):
+        return values[:, :, -1 if last is None else last]
     return values[torch.arange(len(last), device=last.device), :, last]
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from bye_core.attention.answer_head import AnswerHead, Losses
 from bye_core.attention.capture import LastRowCapture
 from bye_core.attention.errors import NonFiniteAttention, UnreadableAttention
 from bye_core.attention.statistics import BatchStatistics
@@ -19,7 +19,6 @@ from bye_core.model_protocol import EncodedBatch, Images, VisionLanguageModel
 from bye_core.records import AttentionRows, Grid, Sample
 
 Outcome = AttentionRows | ByeError
-LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,45 @@ def encode_batch(loaded: VisionLanguageModel, samples: Sequence[Sample], images:
 
 def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcome]:
     """Run the forward pass and return each sample's attention rows, or NonFiniteAttention if they are not finite."""
-    statistics = BatchStatistics(batch.groups, loaded.device, loaded.family.layers)
-    head_input = HeadInput(loaded.base)
-    with torch.inference_mode(), LastRowCapture(loaded.base, statistics), head_input:
+    with torch.inference_mode():
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
-        logits = loaded.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]  # [B, vocabulary]
-        best = torch.softmax(logits.float(), dim=-1).max(dim=-1)
+        outcomes, _ = read_pass(loaded, batch, inputs, np.zeros((len(batch.samples), 0), bool))
+    return outcomes
+
+
+def read_pass(
+    loaded: VisionLanguageModel, batch: QuestionBatch, inputs: Any, learned: np.ndarray
+) -> tuple[list[Outcome], Losses]:
+    """Run one forward pass over `inputs`: the questions of `batch`, then A columns of answers.
+
+    learned  [B, A] the tokens of the answers whose loss counts
+    Returns (rows or NonFiniteAttention of each sample, losses of the answers).
+    """
+    keys, width = batch.groups.shape[1], learned.shape[1]
+    statistics = BatchStatistics(batch.groups, loaded.device, loaded.family.layers)
+    # The last position of a question sees no key of its answer.
+    capture = LastRowCapture(loaded.base, lambda layer, rows: statistics(layer, rows[..., :keys]), -1 - width)
+    head = AnswerHead(loaded.base, learned)
+    with capture, head:
+        logits = loaded.model(**inputs, logits_to_keep=width + 1, use_cache=False).logits
+    losses = head.losses(logits, inputs["input_ids"][:, inputs["input_ids"].shape[1] - width :])
     missing = sorted(set(loaded.family.layers).difference(statistics.layers))
     if missing:
         raise UnreadableAttention(reason=f"layers {missing} did not use it.")
-    arrays = statistics.finish(loaded.base.config.get_text_config().num_hidden_layers)
-    probabilities, tokens, states = best.values.cpu().numpy(), best.indices.cpu().numpy(), head_input.last()
+    best = torch.softmax(logits[0, : len(batch.samples)].float(), dim=-1).max(dim=-1)  # [B]
+    return rows_of(loaded, batch, statistics, best.values.cpu().numpy(), best.indices.tolist(), head.states()), losses
+
+
+def rows_of(
+    loaded: VisionLanguageModel,
+    batch: QuestionBatch,
+    statistics: BatchStatistics,
+    probabilities: np.ndarray,
+    tokens: Sequence[int],
+    states: np.ndarray,
+) -> list[Outcome]:
+    """Return the rows of each sample, or NonFiniteAttention; probabilities [B], tokens [B], states [B, D]."""
+    arrays: Sequence[Mapping[str, Any]] = statistics.finish(loaded.base.config.get_text_config().num_hidden_layers)
     outcomes: list[Outcome] = []
     for i, sample in enumerate(batch.samples):
         broken = statistics.broken(i)
@@ -71,51 +98,15 @@ def read_batch(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[Outcom
             names = ", ".join(map(str, broken)) or "(output only)"
             outcomes.append(NonFiniteAttention(id=sample.id, layers=names))
             continue
-        token = int(tokens[i])
         outcomes.append(
             AttentionRows(
                 id=sample.id,
-                entropy=arrays[i]["entropy"],
-                peak=arrays[i]["peak"],
-                mass=arrays[i]["mass"],
-                layer_entropy=arrays[i]["layer_entropy"],
-                layer_entropy_reference=arrays[i]["layer_entropy_reference"],
-                rows=arrays[i]["rows"],
+                **arrays[i],
                 grids=batch.grids[i],
-                token=token,
-                token_text=loaded.processor.tokenizer.decode([token]),
+                token=tokens[i],
+                token_text=loaded.processor.tokenizer.decode([tokens[i]]),
                 probability=float(probabilities[i]),
                 hidden=states[i],
             )
         )
     return outcomes
-
-
-class HeadInput:
-    """Context manager that stores the input of the output head in one forward pass with `logits_to_keep=1`.
-
-    It uses a hook because `output_hidden_states` would store the states of all layers.
-    """
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
-        self.states: Tensor | None = None
-
-    def __enter__(self) -> HeadInput:
-        self._hook = self.head.register_forward_pre_hook(self._keep)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._hook.remove()
-
-    def _keep(self, module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.states = inputs[0]
-
-    def last(self) -> np.ndarray:
-        """Return the head's input at the last position of each sample: [B, D] float16, clipped to float16's range."""
-        if self.states is None:
-            raise UnreadableAttention(reason="its output head was not called.")
-        states = self.states[:, -1].float().clamp(-LARGEST_FLOAT16, LARGEST_FLOAT16)
-        return states.cpu().numpy().astype(np.float16)

@@ -78,7 +78,7 @@ def add_scan(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--answers", action="store_true",
         help="also record how likely each answer is before and after fine-tuning, and the attention before it, in "
-        "three more passes; `detect` becomes more reliable, and --method loss needs it",
+        "one more pass; `detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
     add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
     add_tuned(parser)

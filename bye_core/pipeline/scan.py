@@ -25,8 +25,8 @@ BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 class ScanSettings:
     """How to scan. "auto" suits the machine; `batch` 0 is the batch size of an existing run, else suits the machine.
 
-    answers  also read the likelihood of each sample's answer under the model: one more forward pass. With an adapter,
-             also that under the model before fine-tuning, and its attention: two more
+    answers  also read the likelihood of each sample's answer under the model, in the same forward pass. With an
+             adapter, a second pass reads the likelihood and the attention of the model before fine-tuning
     tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
     pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
              adapter was trained
@@ -61,7 +61,6 @@ def scan(
 
     Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings.
     """
-    from bye_core.attention import read_attention
     from bye_core.models.loading import load_model
 
     settings = settings or ScanSettings()
@@ -81,17 +80,8 @@ def scan(
         yield _scan_progress(run, done, total)
         for batch, images, faults in _opened_ahead(reader, dataset, todo):
             good = [sample for sample in batch if sample.id in images]
-            results = read_attention(loaded, good, [images[sample.id] for sample in good])
-            rows = [result for result in results if isinstance(result, AttentionRows)]
-            faults += [
-                sample_fault(sample, result)
-                for sample, result in zip(good, results, strict=True)
-                if isinstance(result, ByeError)
-            ]
-            if run.settings.answers:
-                rows, unread = _with_answers(loaded, good, images, rows)
-                faults += unread
-            run.append(rows, faults)
+            rows, unread = _read(loaded, good, images, run.settings.answers)
+            run.append(rows, faults + unread)
             done += len(batch)
             yield _scan_progress(run, done, total)
     if not run.counts().scored:
@@ -99,33 +89,27 @@ def scan(
         raise NothingScanned(count=f"{total:,}", data=data, reason=reason, run=run_path)
 
 
-def _with_answers(
-    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Mapping[str, Any], rows: Sequence[AttentionRows]
+def _read(
+    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Mapping[str, Any], answers: bool
 ) -> tuple[list[AttentionRows], list[Fault]]:
-    """Return (rows with the likelihoods of the answers, one fault for each sample without a likelihood).
+    """Return (rows of the samples, faults). A sample whose answer alone cannot be read has rows and a fault.
 
-    If there is an adapter, the rows also get the attention of the model before fine-tuning.
+    With `answers`, the rows hold the likelihoods of the answers and, if there is an adapter, the attention of the model
+    before fine-tuning.
     """
-    from bye_core.attention import read_answers, read_attention
+    from bye_core.attention import Reading, read_attention, read_with_answers
 
-    by_id = {row.id: row for row in rows}
-    scanned = [sample for sample in samples if sample.id in by_id]
-    outcomes = read_answers(loaded, scanned, [images[sample.id] for sample in scanned])
-    faults = []
-    for sample, outcome in zip(scanned, outcomes, strict=True):
-        if isinstance(outcome, ByeError):
-            faults.append(replace(sample_fault(sample, outcome), fatal=False))
+    read = read_with_answers if answers else read_attention
+    rows, faults = [], []
+    for sample, result in zip(samples, read(loaded, samples, [images[one.id] for one in samples]), strict=True):
+        if isinstance(result, ByeError):
+            faults.append(sample_fault(sample, result))
+        elif isinstance(result, Reading):
+            rows.append(result.rows)
+            faults += [replace(sample_fault(sample, result.unread), fatal=False)] if result.unread else []
         else:
-            by_id[sample.id] = replace(by_id[sample.id], **vars(outcome))
-    if loaded.identity.get("adapter_digest"):
-        with loaded.without_adapter():
-            before = read_attention(loaded, scanned, [images[sample.id] for sample in scanned])
-        # A sample that the model before fine-tuning cannot read stays without these statistics.
-        for row in before:
-            if isinstance(row, AttentionRows):
-                statistics = {f"{name}_before": getattr(row, name) for name in ("entropy", "peak", "mass")}
-                by_id[row.id] = replace(by_id[row.id], **statistics)
-    return list(by_id.values()), faults
+            rows.append(result)
+    return rows, faults
 
 
 def failed(run_path: Path) -> tuple[Fault, ...]:

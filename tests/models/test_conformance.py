@@ -13,13 +13,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from bye_core.attention import LastRowCapture, read_answers, read_attention
+from bye_core.attention import LastRowCapture, read_answers, read_attention, read_with_answers, with_answers
 from bye_core.grids import cell_box, token_numbers
 from bye_core.models import calls
 from bye_core.models.families import FAMILIES
 from bye_core.models.families.generic import GenericFamily
 from bye_core.models.loading import load_model
-from bye_core.records import AttentionRows, ModelAnswer
+from bye_core.records import AttentionRows, ModelAnswer, Turn
 from bye_core.train.collate import Collator
 from tests.models.spelling import learned_texts, spelled
 from tests.models.tiny import TALK, picture, sample, tiny_models
@@ -205,6 +205,28 @@ def test_answers_do_not_depend_on_padding(tiny, loaded, monkeypatch):
     assert answers[0][2] == answers[1][0]
     losses = [read_answers(loaded, part, [images[one.id] for one in part]) for part in (samples, samples[2:])]
     assert losses[0][2].nll == pytest.approx(losses[1][0].nll, abs=1e-4)
+
+
+def test_an_answer_behind_the_question_changes_no_row(tiny, loaded, monkeypatch):
+    """The statistics and losses of one pass over question and answer are those of separate passes."""
+    if not loaded.family.causal:
+        assert isinstance(loaded.family, GenericFamily)
+        pytest.skip("only families of their own are known to be causal")
+    asked = [question_sample(tiny), sample("b", "how many dogs are there in it ?"), sample("c", "?")]
+    answers = ["red", "it is a kind cat", "yes , there are many dogs in it"]
+    samples = [replace(s, turns=(*s.turns[:-1], Turn("assistant", (a,)))) for s, a in zip(asked, answers, strict=True)]
+    images = [[picture(0)], [picture(1, 40, 20)], [picture(3, 31, 30)]]
+    apart = with_answers._read_apart(loaded, samples, images)
+    monkeypatch.setattr(with_answers, "_read_apart", lambda loaded, samples, images: [None] * len(samples))
+    for one, other in zip(read_with_answers(loaded, samples, images), apart, strict=True):
+        assert one.unread is other.unread is None
+        for name, value in vars(other.rows).items():
+            if name in ("rows", "hidden"):  # float16
+                np.testing.assert_allclose(getattr(one.rows, name), value, atol=2e-3, rtol=2e-3)
+            elif isinstance(value, np.ndarray | float):
+                np.testing.assert_allclose(getattr(one.rows, name), value, atol=TOLERANCE, rtol=0, err_msg=name)
+            else:
+                assert getattr(one.rows, name) == value
 
 
 class Stop(Exception):

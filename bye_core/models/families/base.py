@@ -22,6 +22,7 @@ from bye_core.models.errors import (
     PromptMismatch,
     PromptTooLong,
 )
+from bye_core.models.families.answers import append_columns, scales_with_length
 from bye_core.models.families.geometry import padded_size, resized_size
 from bye_core.models.families.lora import has_fused_experts, linear_modules
 from bye_core.models.families.spans import expand, role_characters
@@ -73,6 +74,10 @@ class Family(ABC):
     bounds_size: bool = False
     # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: bool = False
+    # Whether the attention of the last position of a question is the same if an answer follows; see answer_keeps_rows.
+    causal: ClassVar[bool] = True
+    # The value of `token_type_ids` at the tokens of an answer.
+    answer_type: ClassVar[int] = 0
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
@@ -127,6 +132,14 @@ class Family(ABC):
     def token_limit(self) -> int | None:
         """The most tokens that the model accepts; None if its config names no limit."""
         return getattr(self.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def answer_keeps_rows(self) -> bool:
+        """Whether the attention of the last position of a question is the same if an answer follows.
+
+        It is not if the scale of the positions depends on the length of the whole sequence.
+        """
+        return self.causal and not scales_with_length(self.config.get_text_config())
 
     def chat(self, turns: Sequence[Turn], generation: bool) -> str:
         """Render `turns` with the chat template; `generation` adds the role tag that starts an answer."""
@@ -195,6 +208,13 @@ class Family(ABC):
         prompts = [self.question(sample) for sample in samples]
         shown = [[own[n] for n in prompt.images] for prompt, own in zip(prompts, images, strict=True)]
         return self.encode([prompt.text for prompt in prompts], shown, padding_side="left")
+
+    def append_answers(self, inputs: BatchFeature, answers: Sequence[Sequence[int]]) -> BatchFeature:
+        """Return the tensors of questions, padded on the left, with the tokens of `answers` in further columns.
+
+        Raises: ValueError if the processor returned a tensor over all positions that this method does not know.
+        """
+        return append_columns(inputs, answers, self.processor.tokenizer.pad_token_id or 0, self.answer_type)
 
     def check_lengths(self, samples: Sequence[Sample], inputs: BatchFeature) -> None:
         """Check the number of tokens of each sample. Raises: PromptTooLong if one exceeds what the model accepts."""

@@ -40,6 +40,7 @@ class PaliGemma(Family):
     tower_name = "model.vision_tower"
     head_name = "lm_head"
     template = TEMPLATE
+    answer_type = 1
 
     def adds_special_tokens(self, text: str) -> bool:
         """Return false: the start token comes after the images, and the template writes it."""

@@ -91,7 +91,7 @@ def _form() -> tuple[Any, ...]:
         )  # fmt: skip
         answers = gr.Checkbox(
             True, label="Read the answers too", elem_id="scan-answers",
-            info="reads their likelihood before and after fine-tuning; finds usual answers too, in three more passes",
+            info="reads their likelihood before and after fine-tuning; finds usual answers too, in one more pass",
         )  # fmt: skip
     return model, adapter, name, batch, device, dtype, least, most, answers, tuned
 
