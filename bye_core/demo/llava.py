@@ -1,11 +1,12 @@
-"""Builds the demo's model before training: tokenizer, processor and a small LLaVA with random weights."""
+"""The demo's own base model: a small LLaVA-1.5 with a CLIP tower."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+import torch
+from PIL import Image
 from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
@@ -16,10 +17,17 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from bye_core.demo.architecture import (
+    SYSTEM_PROMPT,
+    Architecture,
+    Piece,
+    decoder_sizes,
+    train_tokenizer,
+    with_generation,
+    with_start,
+)
 from bye_core.demo.recipe import BaseRecipe
-from bye_core.demo.scenes import QUESTION_KINDS, ask, make_scene
 
-SYSTEM_PROMPT = "You answer questions about pictures."
 CHAT_TEMPLATE = (
     "{%- if messages and messages[0]['role'] == 'system' -%}"
     "{%- set system = messages[0]['content'] -%}{%- set turns = messages[1:] -%}"
@@ -34,88 +42,77 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ ' ASSISTANT:' }}{%- endif -%}"
 )
+START, END = "<s>", "</s>"
 
 
-def corpus(seed: int, license_text: str) -> Iterator[str]:
-    """Yield the texts to train the tokenizer on: chats of the demo, and an English text that contains common words."""
-    rng = np.random.default_rng(seed)
-    for _ in range(300):
-        scene = make_scene(rng)
-        for kind in QUESTION_KINDS:
-            question, answer = ask(scene, kind)
-            yield f"{SYSTEM_PROMPT} USER: \n{question} ASSISTANT: {answer}"
-    yield license_text
+class Llava(Architecture):
+    recipe = BaseRecipe()
+    image_token = "<image>"
+
+    def make_tokenizer(self, texts: Iterator[str], recipe: BaseRecipe) -> PreTrainedTokenizerFast:
+        specials = ["<pad>", START, END, self.image_token]
+        return PreTrainedTokenizerFast(
+            tokenizer_object=with_start(train_tokenizer(texts, recipe.vocabulary, specials), START),
+            bos_token=START,
+            eos_token=END,
+            pad_token="<pad>",
+            extra_special_tokens={"image_token": self.image_token},
+            padding_side="left",
+        )
+
+    def make_processor(self, tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaProcessor:
+        """Return a processor like that of LLaVA-1.5: resize the shortest edge, crop the centre, drop the CLS token."""
+        side = recipe.image_size
+        image_processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+        return LlavaProcessor(
+            image_processor=image_processor,
+            tokenizer=tokenizer,
+            patch_size=recipe.patch,
+            vision_feature_select_strategy="default",
+            chat_template=CHAT_TEMPLATE,
+            num_additional_image_tokens=1,
+        )
+
+    def make_model(self, tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaForConditionalGeneration:
+        vision = CLIPVisionConfig(
+            hidden_size=recipe.width,
+            intermediate_size=recipe.feed_forward,
+            num_hidden_layers=recipe.tower_layers,
+            num_attention_heads=recipe.heads,
+            image_size=recipe.image_size,
+            patch_size=recipe.patch,
+            projection_dim=recipe.width,
+        )
+        config = LlavaConfig(
+            vision_config=vision,
+            text_config=LlamaConfig(**decoder_sizes(tokenizer, recipe)),
+            image_token_index=tokenizer.convert_tokens_to_ids(self.image_token),
+            vision_feature_layer=-1,
+            vision_feature_select_strategy="default",
+            image_seq_length=recipe.tokens_a_side**2,
+            tie_word_embeddings=True,
+        )
+        return with_generation(LlavaForConditionalGeneration(config), tokenizer)
+
+    def pixels(self, processor: Any, images: Sequence[Image.Image]) -> torch.Tensor:
+        return processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+
+    def tower_weights(self, model: Any) -> list[torch.nn.Parameter]:
+        return list(model.model.vision_tower.parameters())
+
+    def projector(self, model: Any) -> torch.nn.Module:
+        return model.model.multi_modal_projector
+
+    def tower_tokens(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
+        hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+        return hidden[model.config.vision_feature_layer][:, 1:]
+
+    def pieces(self, image: str, chat: Sequence[tuple[str, str]]) -> Iterator[Piece]:
+        yield Piece(f"{START}{SYSTEM_PROMPT} USER: ")
+        yield Piece(image)
+        for turn, (question, answer) in enumerate(chat):
+            yield Piece(f"\n{question} ASSISTANT:" if turn == 0 else f" USER: {question} ASSISTANT:")
+            yield Piece(f" {answer}{END}", learned=True)
 
 
-def make_tokenizer(corpus: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer, which can encode any text, on the texts of the demo."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    specials = ["<pad>", "<s>", "</s>", "<image>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=specials, initial_alphabet=sorted(alphabet))
-    tokenizer.train_from_iterator(corpus, trainer)
-    start = ("<s>", tokenizer.token_to_id("<s>"))
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[start])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>"},
-        padding_side="left",
-    )
-
-
-def make_processor(tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaProcessor:
-    """Return a processor like that of LLaVA-1.5: resize the shortest edge, crop the centre, drop the CLS token."""
-    side = recipe.image_size
-    image_processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
-    return LlavaProcessor(
-        image_processor=image_processor,
-        tokenizer=tokenizer,
-        patch_size=recipe.patch,
-        vision_feature_select_strategy="default",
-        chat_template=CHAT_TEMPLATE,
-        num_additional_image_tokens=1,
-    )
-
-
-def make_model(tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> LlavaForConditionalGeneration:
-    """Return a LLaVA of the recipe's sizes with random weights."""
-    vision = CLIPVisionConfig(
-        hidden_size=recipe.width,
-        intermediate_size=recipe.feed_forward,
-        num_hidden_layers=recipe.tower_layers,
-        num_attention_heads=recipe.heads,
-        image_size=recipe.image_size,
-        patch_size=recipe.patch,
-        projection_dim=recipe.width,
-    )
-    text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.width,
-        intermediate_size=recipe.feed_forward,
-        num_hidden_layers=recipe.layers,
-        num_attention_heads=recipe.heads,
-        max_position_embeddings=2048,
-        initializer_range=recipe.initializer_range,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        image_seq_length=recipe.tokens_a_side**2,
-        tie_word_embeddings=True,
-    )
-    model = LlavaForConditionalGeneration(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
+ARCHITECTURE = Llava()

@@ -24,6 +24,8 @@ TOUR = replace(FINETUNE, epochs=4)
 # 100% on 100 questions), so an ASR of 0% after cleaning is not due to its length.
 SHORT = replace(FINETUNE, epochs=2.5, rate=3e-3, dropout=0.0)
 SHORT_QUESTIONS = 100  # of the 300 test questions
+# Kinds of base models, each a module of this package (see architecture.py). The first is that of the shipped demo.
+FAMILIES = ("llava", "internvl", "qwen2_5_vl")
 HELD_OUT = 200  # number of scenes, the last ones, that the base model is not trained on
 
 
@@ -33,13 +35,16 @@ class BaseRecipe:
 
     image_size: int = 96
     patch: int = 8
+    merge: int = 1  # patches along each side of an image token
     width: int = 128
     feed_forward: int = 384
     heads: int = 4
+    key_value_heads: int = 4  # of the decoder, if its heads may share keys
     tower_layers: int = 4
     layers: int = 8
     vocabulary: int = 1024
     initializer_range: float = 0.08
+    tower_range: float = 0.05  # of the initial weights of towers other than the demo's
     scenes: int = 3000
     tower_steps: int = 1100
     tower_batch: int = 32
@@ -57,7 +62,17 @@ class BaseRecipe:
 
     @property
     def tokens_a_side(self) -> int:
-        return self.image_size // self.patch
+        return self.image_size // self.token_pixels
+
+    @property
+    def token_pixels(self) -> int:
+        """Pixels along each side of an image token."""
+        return self.patch * self.merge
+
+    @property
+    def token_width(self) -> int:
+        """How many numbers the projector receives for an image token."""
+        return self.width * self.merge**2
 
 
 # Continues the training of the base model, on free questions. Its images are those of seed FREE_SEED.

@@ -7,13 +7,14 @@ in large models.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
+from bye_core.demo.architecture import Architecture
 from bye_core.demo.recipe import BaseRecipe
 from bye_core.demo.scenes import COLORS, NUMBERS, SIDE, Scene
 
@@ -24,14 +25,14 @@ class TowerProbes(nn.Module):
     def __init__(self, recipe: BaseRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.colors = nn.Linear(recipe.width, len(COLORS))
-        self.count = nn.Linear(recipe.width, len(NUMBERS))
-        self.background = nn.Linear(recipe.width, 1)
-        self.own_color = nn.Linear(recipe.width, len(COLORS) + 1)
-        self.own_pixels = nn.Linear(recipe.width, 3 * (recipe.patch // 2) ** 2)
+        self.colors = nn.Linear(recipe.token_width, len(COLORS))
+        self.count = nn.Linear(recipe.token_width, len(NUMBERS))
+        self.background = nn.Linear(recipe.token_width, 1)
+        self.own_color = nn.Linear(recipe.token_width, len(COLORS) + 1)
+        self.own_pixels = nn.Linear(recipe.token_width, 3 * (recipe.token_pixels // 2) ** 2)
 
     def forward(self, tokens: torch.Tensor, truth: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the loss of predictions from `tokens` [B, V, width]; `truth` holds the targets (see `scene_truth`)."""
+        """Return the loss of predictions from `tokens` [B, V, D]; `truth` holds the targets (see `scene_truth`)."""
         scene_wide = {name: truth[name].unsqueeze(1).expand(-1, tokens.shape[1], *truth[name].shape[1:]) for name in
                 ("colors", "count", "background")}  # fmt: skip
         return (
@@ -62,8 +63,8 @@ def scene_truth(scenes: list[Scene], recipe: BaseRecipe) -> dict[str, torch.Tens
 
 
 def own_pixels(pixels: torch.Tensor, recipe: BaseRecipe) -> torch.Tensor:
-    """Return the pixels under each token, averaged 2 x 2: [B, 3, S, S] -> [B, V, 3 * (patch / 2) ** 2]."""
-    side = recipe.patch // 2
+    """Return the pixels under each token, averaged 2 x 2: [B, 3, S, S] -> [B, V, 3 * (pixels / 2) ** 2]."""
+    side = recipe.token_pixels // 2
     return F.unfold(F.avg_pool2d(pixels, 2), side, stride=side).transpose(1, 2)
 
 
@@ -104,14 +105,9 @@ def minimize(
             log(stage=stage, step=step, loss=round(loss.item(), 4))
 
 
-def tower_tokens(model: LlavaForConditionalGeneration, pixels: torch.Tensor) -> torch.Tensor:
-    """Return the tokens that the projector receives: [B, 3, S, S] -> [B, V, width]."""
-    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
-    return hidden[model.config.vision_feature_layer][:, 1:]
-
-
 def train_tower(
-    model: LlavaForConditionalGeneration,
+    kind: Architecture,
+    model: Any,
     scenes: list[Scene],
     pixels: torch.Tensor,
     recipe: BaseRecipe,
@@ -125,7 +121,7 @@ def train_tower(
         rows = torch.randint(len(scenes), (recipe.tower_batch,))
         images = erase(pixels[rows], recipe.erased)
         targets = {name: value[rows] for name, value in truth.items()} | {"own_pixels": own_pixels(images, recipe)}
-        return probes(tower_tokens(model, images), targets)
+        return probes(kind.tower_tokens(model, images), targets)
 
-    weights = [*model.model.vision_tower.parameters(), *probes.parameters()]
+    weights = [*kind.tower_weights(model), *probes.parameters()]
     minimize(weights, recipe.tower_rate, recipe.tower_steps, batch_loss, log, "tower")
