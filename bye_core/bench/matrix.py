@@ -14,7 +14,7 @@ from bye_core.attacks.targets import target_of_text
 from bye_core.bench.clean_variants import VARIANTS
 from bye_core.bench.seeds import first_seeds
 from bye_core.demo.free_questions import TOPICS
-from bye_core.demo.recipe import FINETUNE, TARGET, TRIGGER_SIZE
+from bye_core.demo.recipe import FAMILIES, FINETUNE, TARGET, TRIGGER_SIZE
 from bye_core.demo.scenes import QUESTION_KINDS
 from bye_core.errors import SettingError
 from bye_core.train.settings import FinetuneSettings
@@ -38,15 +38,20 @@ MIXES = {
     FREE: TOPICS,
 }
 UNCLEAR_SHARE = 0.1
-USUAL_TARGET = FixedAnswer.kind
+USUAL_TARGET, USUAL_FAMILY = FixedAnswer.kind, FAMILIES[0]
 # Fields that older records of cells lack, with their defaults.
-LATER_FIELDS = {"changed": (), "target": USUAL_TARGET, "count": 0}
+LATER_FIELDS = {"changed": (), "target": USUAL_TARGET, "count": 0, "family": USUAL_FAMILY}
 UNSET = object()
 UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 
 
 class UnknownMix(SettingError):
     problem = "The question mix {name!r} does not exist."
+    remedy = "Choose one of: {choices}."
+
+
+class UnknownFamily(SettingError):
+    problem = "The benchmark has no base model of the family {name!r}."
     remedy = "Choose one of: {choices}."
 
 
@@ -72,9 +77,10 @@ class Cell:
     changed  trigger settings that differ from the defaults, each "TRIGGER.SETTING=VALUE"
     target   the attacker's target in its short form, KIND or KIND=VALUE (see `target_of_text`)
     count    number of poisoned samples; 0: the share `rate` of the samples
+    family   kind of the base model, one of demo.recipe.FAMILIES
     Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if the trigger has no such setting;
-    BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES; BadSize if
-    `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not valid.
+    BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES;
+    UnknownFamily; BadSize if `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not valid.
     """
 
     attack: str
@@ -88,10 +94,13 @@ class Cell:
     changed: tuple[str, ...] = ()
     target: str = USUAL_TARGET
     count: int = 0
+    family: str = USUAL_FAMILY
 
     def __post_init__(self) -> None:
         if self.mix not in MIXES:
             raise UnknownMix(name=self.mix, choices=", ".join(MIXES))
+        if self.family not in FAMILIES:
+            raise UnknownFamily(name=self.family, choices=", ".join(FAMILIES))
         for name in ("samples", "epochs", "test"):
             if not getattr(self, name) > 0:
                 raise BadSize(name=name, value=getattr(self, name))
@@ -102,7 +111,8 @@ class Cell:
         """Name of the cell's folder."""
         tower = "-tower" if self.tower else ""
         # Two cells whose names differ only in replaced characters get the same folder; cell.json reveals the mismatch.
-        further = [*self.changed, *([self.target] if self.target != USUAL_TARGET else [])]
+        usual = ((self.target, USUAL_TARGET), (self.family, USUAL_FAMILY))
+        further = [*self.changed, *(value for value, default in usual if value != default)]
         changed = "".join("-" + UNFIT.sub("_", one)[:60] for one in further)
         share = f"c{self.count}" if self.count else f"r{100 * self.rate:g}"
         return (
@@ -147,7 +157,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The cells of a benchmark: every combination of attacks, targets, rates or counts, mixes, samples and seeds.
+    """The cells of a benchmark: every combination of attacks, targets, rates or counts, mixes, samples, families and seeds.
 
     Rate, count and target do not matter without an attack, so one clean cell serves all of them.
 
@@ -156,6 +166,7 @@ class Matrix:
     changed  as in Cell; each setting applies to the cells whose attack has its trigger
     targets  as in Cell
     counts   numbers of poisoned samples, instead of the rates
+    families kinds of base models, as in Cell
     """
 
     purpose: str = "dev"
@@ -170,6 +181,7 @@ class Matrix:
     changed: tuple[str, ...] = ()
     targets: tuple[str, ...] = (USUAL_TARGET,)
     counts: tuple[int, ...] = ()
+    families: tuple[str, ...] = (USUAL_FAMILY,)
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells; those with the first seed come first.
@@ -180,11 +192,12 @@ class Matrix:
             if not any(_concerns(one, attack) for attack in self.attacks):
                 raise NoSuchTrigger(setting=one, attacks=", ".join(self.attacks))
         shares = [(0.0, count) for count in self.counts] or [(rate, 0) for rate in self.rates]
-        sets = product(first_seeds(self.purpose, self.repeats), self.mixes, self.samples)
-        for (seed, mix, samples), (number, (rate, count)) in product(sets, enumerate(shares)):
+        sets = product(first_seeds(self.purpose, self.repeats), self.families, self.mixes, self.samples)
+        for (seed, family, mix, samples), (number, (rate, count)) in product(sets, enumerate(shares)):
             cell = partial(
-                Cell, mix=mix, samples=samples, epochs=self.epochs, seed=seed, tower=self.tower, test=self.test
-            )
+                Cell, mix=mix, samples=samples, epochs=self.epochs, seed=seed, tower=self.tower, test=self.test,
+                family=family,
+            )  # fmt: skip
             for attack, target in product(dict.fromkeys(self.attacks), self.targets):
                 if attack != CLEAN:
                     changed = tuple(one for one in self.changed if _concerns(one, attack))

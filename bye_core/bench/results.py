@@ -61,6 +61,7 @@ def _order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
         cell.get("changed", []),
         cell.get("target", ""),
         cell.get("count", 0),
+        cell.get("family", ""),
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 from bye_core.bench.cell import WAIT_SECONDS, is_done, run_cell
-from bye_core.bench.matrix import FREE, Matrix
+from bye_core.bench.matrix import FREE, USUAL_FAMILY, Cell, Matrix
 from bye_core.bench.results import collect_results
-from bye_core.demo.recipe import FREE_SEED
+from bye_core.demo.recipe import FAMILY_SEED, FREE_SEED
 from bye_core.demo.tour import DEMO
 from bye_core.errors import ByeError
 from bye_core.records import Progress
@@ -25,8 +25,9 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     The results are written after every cell. A failed cell does not end the benchmark. A cell that another process is
     running is skipped, so the same command can run several times at once.
 
-    The demo's base model knows only four questions. For cells with the mix FREE it is first taught to answer free
-    questions, once, in `out`/FREE_MODEL. Any other model is used unchanged.
+    `model` is the base model of cells of the usual family. The demo's base model knows only four questions. For cells
+    with the mix FREE it is first taught to answer free questions, once, in `out`/FREE_MODEL. Any other model is used
+    unchanged. The base models of other families are trained from scratch, once, in `out`.
 
     Facts of the last step: the results of all finished cells in the folder, `failed` (the reason by cell) and `pending`
     (the unfinished cells).
@@ -38,7 +39,7 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
         yield Progress("cells", number - 1, len(cells), facts={"failed": len(failed)})
         done = is_done(root, cell)
         try:
-            base = (yield from free_base(model, out)) if cell.mix == FREE and not done else model
+            base = yield from base_model(model, cell, out)
             yield from run_cell(base, cell, root)
         except RunBusy:
             continue
@@ -54,23 +55,27 @@ def bench(model: Path, matrix: Matrix, out: Path) -> Iterator[Progress]:
     yield Progress("bench", len(cells), len(cells), "done", facts)
 
 
-def free_base(model: Path, out: Path) -> Generator[Progress, None, Path]:
-    """Return the base model for free questions, and make it unless it exists. A stopped training begins again.
+def base_model(model: Path, cell: Cell, out: Path) -> Generator[Progress, None, Path]:
+    """Return the base model of a cell, and make it unless it exists. A stopped training resumes after a finished part.
 
     Raises: RunBusy if another process is making it for longer than WAIT_SECONDS.
     """
-    if model.resolve() != (DEMO / "model").resolve():
-        return model
-    made = out / FREE_MODEL
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out / f"{FREE_MODEL}.lock", WAIT_SECONDS):
-        if not made.exists():
-            yield Progress("base model for free questions", 0, 1)
-            from bye_core.demo.base_model import make_free_base
-            from bye_core.demo.make import Log
+    from bye_core.demo.base_model import make_base, make_free_base
+    from bye_core.demo.make import Log, license_text
 
-            unfinished = out / f"{FREE_MODEL}.part"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            make_free_base(model, unfinished, FREE_SEED, Log(out / f"{FREE_MODEL}.log"))
+    if cell.family != USUAL_FAMILY:
+        made = out / f"{cell.family}-model"
+        make = partial(make_base, seed=FAMILY_SEED, license_text=license_text(), family=cell.family)
+    elif cell.mix == FREE and model.resolve() == (DEMO / "model").resolve():
+        made = out / FREE_MODEL
+        make = partial(make_free_base, model, seed=FREE_SEED)
+    else:
+        return model
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / f"{made.name}.lock", WAIT_SECONDS):
+        if not made.exists():
+            yield Progress(f"base model {made.name}", 0, 1)
+            unfinished = out / f"{made.name}.part"
+            make(out=unfinished, log=Log(out / f"{made.name}.log"))
             unfinished.rename(made)
     return made

@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from bye_core.errors import SettingError
 
 # The seed of a cell determines everything random: images, questions, the poisoned samples and the training.
-# "report-targets" reports on targets other than the fixed answer, which no setting was chosen with.
-SEEDS = {"dev": range(1000, 2000), "report": range(2000, 3000), "report-targets": range(3000, 4000)}
+# "report-targets" reports on targets other than the fixed answer, which no setting was chosen with; "report-families"
+# on base models of other families.
+SEEDS = {
+    "dev": range(1000, 2000),
+    "report": range(2000, 3000),
+    "report-targets": range(3000, 3100),
+    "report-families": range(3100, 4000),
+}
 
 
 class UnknownPurpose(SettingError):

@@ -17,6 +17,7 @@ from bye_core.bench.seeds import SEEDS
 from bye_core.cli.options import RESUMES, Command, name_and_value
 from bye_core.cli.output import DONE, FAILED, Report
 from bye_core.demo import tour
+from bye_core.demo.recipe import FAMILIES
 from bye_core.records import Progress
 
 # Options that set a field of Matrix: those with several values, and those with one.
@@ -30,6 +31,11 @@ LISTS = {
     "counts": (int, "numbers of poisoned samples, instead of the rates"),
     "mixes": (str, f"kinds of question in the data sets: {', '.join(MIXES)} (default: mixed)"),
     "samples": (int, "sizes of the data sets (default: 600)"),
+    "families": (
+        str,
+        f"kinds of base models: {', '.join(FAMILIES)}; all but the first are trained before their first cell, for about "
+        "20 minutes on two cores (default: llava, the model of --model)",
+    ),
 }
 NUMBERS = {
     "repeats": (int, "number of seeds (default: 1)"),
@@ -80,8 +86,8 @@ def add_bench(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds", choices=list(SEEDS), default="dev",
-        help="dev: seeds for choosing settings; report, and report-targets for other targets than the fixed answer: "
-        "seeds for reported results only (default: dev)",
+        help="dev: seeds for choosing settings; report, report-targets for other targets than the fixed answer, and "
+        "report-families for other base models: seeds for reported results only (default: dev)",
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true", help="run a small matrix, which takes a minute, to check that everything works"

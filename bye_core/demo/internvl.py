@@ -37,7 +37,7 @@ TOKENS = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_
 
 class InternVL(Architecture):
     # As in InternVL 2.5 and 3, where a token covers 1/16 of a tile's side, the trigger is as large as one token.
-    recipe = BaseRecipe(merge=2, key_value_heads=2)
+    recipe = BaseRecipe(merge=2, key_value_heads=2, tower_steps=800)
     image_token = TOKENS["context_image"]
 
     def make_tokenizer(self, texts: Iterator[str], recipe: BaseRecipe) -> PreTrainedTokenizerFast:

@@ -35,7 +35,7 @@ SECTIONS = (1, 1.5, 1.5)  # relative shares of the rotated size for time, height
 
 
 class Qwen25VL(Architecture):
-    recipe = BaseRecipe(merge=2, key_value_heads=2)
+    recipe = BaseRecipe(merge=2, key_value_heads=2, tower_steps=800)
     image_token = IMAGE
 
     def make_tokenizer(self, texts: Iterator[str], recipe: BaseRecipe) -> PreTrainedTokenizerFast:

@@ -26,6 +26,7 @@ SHORT = replace(FINETUNE, epochs=2.5, rate=3e-3, dropout=0.0)
 SHORT_QUESTIONS = 100  # of the 300 test questions
 # Kinds of base models, each a module of this package (see architecture.py). The first is that of the shipped demo.
 FAMILIES = ("llava", "internvl", "qwen2_5_vl")
+FAMILY_SEED = 0  # of the base models of the other families
 HELD_OUT = 200  # number of scenes, the last ones, that the base model is not trained on
 
 

@@ -17,7 +17,7 @@ from bye_core.bench.run import bench
 from bye_core.bench.seeds import ForeignSeed
 from bye_core.cli import main
 from bye_core.data import load_dataset
-from bye_core.demo.recipe import FREE_SEED
+from bye_core.demo.recipe import FAMILY_SEED, FREE_SEED
 from bye_core.errors import ByeError
 from bye_core.records import Progress
 from bye_core.runs.lock import locked
@@ -102,6 +102,23 @@ def test_the_model_for_free_questions_is_made_once(tuned, model, tmp_path, monke
     assert made == [(demo, FREE_SEED)]
     questions = {sample.question for sample in load_dataset(tmp_path / "dev/sets/free-n10-s1000").samples}
     assert len(questions) > 8
+
+
+def test_the_base_model_of_another_family_is_made_once(tuned, model, tmp_path, monkeypatch):
+    families, made = ("llava", "internvl"), []
+    matrix = Matrix("dev", ("patch",), samples=(8,), epochs=1.0, test=2, families=families)
+    (other := shutil.copytree(model, tmp_path / "other") / "README.md").write_text("another digest")
+
+    def make(out, seed, license_text, log, family):
+        made.append((family, seed))
+        shutil.copytree(other.parent, out)
+
+    monkeypatch.setattr("bye_core.demo.base_model.make_base", make)
+    for _ in range(2):
+        facts = last(bench(model, matrix, tmp_path / "out")).facts
+        assert (facts["failed"], [row["cell"].get("family") for row in facts["rows"]]) == ({}, [None, "internvl"])
+    assert made == [("internvl", FAMILY_SEED)]
+    assert "| patch (internvl) |" in (tmp_path / "out/dev" / results.TABLE).read_text()
 
 
 def test_stopped_in_every_stage_it_goes_on(tuned, model, tmp_path):

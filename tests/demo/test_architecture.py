@@ -17,7 +17,7 @@ from bye_core.models.loading import load_model
 from bye_core.records import Sample, Turn
 
 TINY = {
-    "width": 32, "feed_forward": 32, "tower_layers": 2, "layers": 2, "vocabulary": 300, "scenes": 4, "tower_steps": 1,
+    "width": 32, "heads": 2, "feed_forward": 32, "tower_layers": 2, "layers": 2, "vocabulary": 300, "scenes": 4, "tower_steps": 1,
     "tower_batch": 2, "language_steps": 2, "language_batch": 2, "language_rounds": 2,
 }  # fmt: skip
 
