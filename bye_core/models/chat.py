@@ -25,6 +25,28 @@ THOUGHT = re.compile(r"(\s*<think>)(.*?)(</think>\s*)(.*)", re.DOTALL)
 EMPTY_THOUGHT = re.compile(r"<think>(\s*)</think>\s*\Z")
 
 
+def template_of_tokenizer(tokenizer: Any) -> str | None:
+    """Return the default chat template of a tokenizer if it writes something for an image, else None.
+
+    Older checkpoints have their template in tokenizer_config.json alone, where a processor does not find it.
+    """
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    if not isinstance(template, str):
+        return None
+    text, image = {"type": "text", "text": "x"}, {"type": "image"}
+    try:
+        plain, shown = (
+            tokenizer.apply_chat_template([{"role": "user", "content": parts}], chat_template=template, tokenize=False)
+            for parts in ([text], [image, text])
+        )
+    except (TemplateError, ValueError, TypeError, KeyError, IndexError):
+        return None
+    # A template for text alone may write a list of parts as Python does.
+    return template if shown != plain and "'type'" not in shown else None
+
+
 class Defuser:
     """Breaks control strings in a text with a space after their first character: `<image>` becomes `< image>`."""
 

@@ -94,7 +94,7 @@ class AdapterMismatch(ModelError):
 
 
 class NoChatTemplate(ModelError):
-    problem = "The processor of {path} has no chat template."
+    problem = "The processor of {path} has no chat template{others}."
     remedy = "Add chat_template.jinja to the model's folder. Use the template that the model was trained with."
 
 

@@ -17,6 +17,7 @@ from transformers.utils import is_torchvision_available
 
 from bye_core.errors import ModelError
 from bye_core.model_protocol import PixelLimits
+from bye_core.models.chat import template_of_tokenizer
 from bye_core.models.errors import (
     BadPixelLimits,
     BrokenModel,
@@ -74,8 +75,10 @@ def load_processor(folder: Path, config: Any = None) -> Any:
     if not hasattr(processor, "image_processor"):
         raise BrokenModel(path=folder, reason=no_image_processor(folder))
     family = FAMILIES.get(getattr(config, "model_type", ""))
+    processor.chat_template = processor.chat_template or template_of_tokenizer(processor.tokenizer)
     if not (processor.chat_template or (family and family.template)):
-        raise NoChatTemplate(path=folder)
+        others = "; that of its tokenizer writes no images" if processor.tokenizer.chat_template else ""
+        raise NoChatTemplate(path=folder, others=others)
     if not processor.tokenizer.is_fast:
         raise NoFastTokenizer(path=folder)
     if processor.tokenizer.pad_token is None:

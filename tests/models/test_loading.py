@@ -221,9 +221,32 @@ def test_missing_weights_are_not_made_up(copy):
         load_model(copy)
 
 
+def move_template(folder, change=lambda template: template):
+    """Move the chat template into tokenizer_config.json, where older checkpoints have it."""
+    path, template = folder / "tokenizer_config.json", folder / "chat_template.jinja"
+    config = json.loads(path.read_text()) | {"chat_template": change(template.read_text())}
+    path.write_text(json.dumps(config))
+    template.unlink()
+
+
 def test_no_chat_template(copy):
     (copy / "chat_template.jinja").unlink()
-    with pytest.raises(NoChatTemplate):
+    with pytest.raises(NoChatTemplate, match=r"no chat template\."):
+        load_model(copy)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_template_of_the_tokenizer_serves_if_the_processor_has_none(copy, named):
+    question = sample("s")
+    expected = load_model(copy).family.prompt(question)
+    move_template(copy, lambda template: [{"name": "default", "template": template}] if named else template)
+    assert load_model(copy).family.prompt(question) == expected
+
+
+@pytest.mark.parametrize("content", ["turn['content']", "turn['content'] + ''"], ids=["lists", "strings"])
+def test_a_template_for_text_alone_does_not_serve(copy, content):
+    move_template(copy, lambda template: "{% for turn in messages %}{{ " + content + " }}{% endfor %}")
+    with pytest.raises(NoChatTemplate, match="that of its tokenizer writes no images"):
         load_model(copy)
 
 
