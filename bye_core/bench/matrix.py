@@ -80,7 +80,8 @@ class Cell:
     family   kind of the base model, one of demo.recipe.FAMILIES
     Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if the trigger has no such setting;
     BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES;
-    UnknownFamily; BadSize if `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not valid.
+    UnknownFamily; BadSize if `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not
+    valid.
     """
 
     attack: str
@@ -157,7 +158,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The cells of a benchmark: every combination of attacks, targets, rates or counts, mixes, samples, families and seeds.
+    """The cells of a benchmark: every combination of attacks, targets, shares, mixes, sizes, families and seeds.
 
     Rate, count and target do not matter without an attack, so one clean cell serves all of them.
 

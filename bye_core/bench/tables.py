@@ -51,7 +51,7 @@ def detector_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def attack_of(cell: Mapping[str, Any]) -> str:
-    """Return the name of the cell's attack; in brackets what is unusual: trigger settings, target, family of the model."""
+    """Return the name of the cell's attack, with changed trigger settings, another target or family in brackets."""
     changed = [*cell.get("changed", ()), *(cell[name] for name in ("target", "family") if cell.get(name))]
     return f"{cell['attack']} ({', '.join(changed)})" if changed else cell["attack"]
 

@@ -33,8 +33,8 @@ LISTS = {
     "samples": (int, "sizes of the data sets (default: 600)"),
     "families": (
         str,
-        f"kinds of base models: {', '.join(FAMILIES)}; all but the first are trained before their first cell, for about "
-        "20 minutes on two cores (default: llava, the model of --model)",
+        f"kinds of base models: {', '.join(FAMILIES)}; all but the first are trained before their first cell, for "
+        "about 20 minutes (default: llava, the model of --model)",
     ),
 }
 NUMBERS = {

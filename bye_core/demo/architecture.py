@@ -26,7 +26,8 @@ SPECIAL = re.compile(r"<[^<>]*>")
 PAD, END = "<|endoftext|>", "<|im_end|>"
 # The chat format of InternVL and Qwen. `image`: the markers in place of an image.
 CHATML = (
-    "{%- if messages[0]['role'] != 'system' -%}{{ '<|im_start|>system\n" + SYSTEM_PROMPT + "<|im_end|>\n' }}{%- endif -%}"
+    "{%- if messages[0]['role'] != 'system' -%}"
+    "{{ '<|im_start|>system\n" + SYSTEM_PROMPT + "<|im_end|>\n' }}{%- endif -%}"
     "{%- for turn in messages -%}{{ '<|im_start|>' + turn['role'] + '\n' }}"
     "{%- if turn['content'] is string -%}{{ turn['content'] }}{%- else -%}{%- for part in turn['content'] -%}"
     "{%- if part['type'] == 'image' -%}{{ '[image]' }}{%- else -%}{{ part['text'] }}{%- endif -%}"

@@ -47,7 +47,7 @@ class InternVL(Architecture):
     def make_processor(self, tokenizer: PreTrainedTokenizerFast, recipe: BaseRecipe) -> InternVLProcessor:
         side = recipe.image_size
         return without_video(InternVLProcessor)(
-            image_processor=GotOcr2ImageProcessorPil(size={"height": side, "width": side}, min_patches=1, max_patches=1),
+            image_processor=GotOcr2ImageProcessorPil(size={"height": side, "width": side}, max_patches=1),
             tokenizer=tokenizer,
             image_seq_length=recipe.tokens_a_side**2,
             chat_template=CHATML.replace("[image]", f"{self.image_token}\\n"),
@@ -77,7 +77,8 @@ class InternVL(Architecture):
         return with_generation(InternVLForConditionalGeneration(config), tokenizer)
 
     def pixels(self, processor: Any, images: Sequence[Image.Image]) -> torch.Tensor:
-        return processor.image_processor(images=list(images), crop_to_patches=False, return_tensors="pt")["pixel_values"]
+        inputs = processor.image_processor(images=list(images), crop_to_patches=False, return_tensors="pt")
+        return inputs["pixel_values"]
 
     def tower_weights(self, model: Any) -> list[torch.nn.Parameter]:
         return list(model.model.vision_tower.parameters())

@@ -111,7 +111,7 @@ class LanguageTraining:
         return right
 
     def accuracy(self) -> dict[str, float]:
-        """Return, by kind of question, the share of held-out scenes with every answer token correct (teacher forcing)."""
+        """Return the share of held-out scenes with every answer token right (teacher forcing), by kind of question."""
         held, tokens = self.scenes[-HELD_OUT:], self.features[-HELD_OUT:].float()
         right = {}
         for kind in self.topics.kinds:

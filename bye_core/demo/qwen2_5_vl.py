@@ -80,9 +80,7 @@ class Qwen25VL(Architecture):
                 "mrope_section": [round(unit * share) for share in SECTIONS],
             },
         }
-        ids = dict(
-            zip(("image", "video", "vision_start", "vision_end"), (IMAGE, VIDEO, START, END), strict=True)
-        )
+        ids = dict(zip(("image", "video", "vision_start", "vision_end"), (IMAGE, VIDEO, START, END), strict=True))
         config = Qwen2_5_VLConfig(
             vision_config=vision,
             text_config=text,
@@ -140,9 +138,7 @@ class Qwen25VL(Architecture):
         side = recipe.tokens_a_side * recipe.merge
         sizes = torch.tensor([[1, side, side]] * len(ids))
         images = (ids == model.config.image_token_id).int()
-        places, _ = model.model.get_rope_index(
-            ids, mm_token_type_ids=images, image_grid_thw=sizes, attention_mask=mask
-        )
+        places, _ = model.model.get_rope_index(ids, mm_token_type_ids=images, image_grid_thw=sizes, attention_mask=mask)
         return {"position_ids": places}
 
     def pieces(self, image: str, chat: Sequence[tuple[str, str]]) -> Iterator[Piece]:
