@@ -19,6 +19,7 @@ CURVE_POINTS = 161
 LEAST = 0.3  # curves end below this value: samples on a log scale, per cent of the highest bar on a linear scale
 
 NOTHING_CLUSTERED = "No layer separates the samples, so nothing was clustered.<br>Lower tau or choose layers by hand."
+NO_VALUES = "This method found nothing to measure,<br>so no sample has a value."
 
 
 def layer_histogram(
@@ -55,7 +56,9 @@ def final_histogram(
     `value_label`: what the values measure, with the unit. Traces: see `histogram_figure`.
     """
     if not np.isfinite(detection.values).any():
-        return empty_figure("final_histogram", NOTHING_CLUSTERED)
+        # Only the settings of BYE's rule contain tau.
+        message = NOTHING_CLUSTERED if "tau" in detection.settings else NO_VALUES
+        return empty_figure("final_histogram", message)
     parts = split_parts(len(detection.values), detection.flagged, truth)
     side = suspicious_side(detection)
     cutoff, final = detection.cutoff, detection.final

@@ -67,6 +67,9 @@ TEMPLATE = go.layout.Template(
                 "ticks": "",
                 "title": {"standoff": 8, "font": {"size": 12}},
                 "fixedrange": True,
+                # Without SI prefixes: plotly would write 0.0008 as "800µ".
+                "exponentformat": "none",
+                "separatethousands": True,
             }
             for axis in ("xaxis", "yaxis")
         },

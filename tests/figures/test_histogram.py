@@ -111,7 +111,10 @@ def test_final_values_split_by_truth():
 def test_without_evidence_the_figure_says_so():
     figure = final_histogram(make_detection((np.nan,) * 4, (False,) * 4, final=None, cutoff=None))
     assert not figure.data
-    assert "No layer separates" in figure.layout.annotations[0].text
+    assert "has a value" in figure.layout.annotations[0].text
+    assert "tau" not in figure.layout.annotations[0].text, "this method has no tau"
+    bye = replace(make_detection((np.nan,) * 4, (False,) * 4, final=None, cutoff=None), settings={"tau": 2.0})
+    assert "Lower tau" in final_histogram(bye).layout.annotations[0].text
 
 
 def test_a_layer_without_numbers_says_so():

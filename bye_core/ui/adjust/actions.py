@@ -10,15 +10,14 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.detect import missing_inputs
 from bye_core.ui.adjust import comparison, method_settings
 from bye_core.ui.adjust.comparison import compare, detected_run
-from bye_core.ui.adjust.display import Parts, show
+from bye_core.ui.adjust.display import Parts, is_shown, show, show_incomplete
 from bye_core.ui.adjust.effect_card import LISTS, listed
 from bye_core.ui.adjust.trial import Trial, defaults, trial_of
 from bye_core.ui.session import Session
 from bye_core.ui.shared.events import Update
-from bye_core.ui.shared.messages import warn
+from bye_core.ui.shared.obstacles import lacking
 from bye_core.ui.shared.plots import Sent
 
 
@@ -27,7 +26,7 @@ def refresh(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool,
     if not in_front:
         return parts.unchanged()
     compared = compare(session, trial)
-    return show(parts, compared, sent, log, all_fields=compared.trial != trial or not sent)
+    return show(parts, compared, sent, log, all_fields=compared.trial != trial or not is_shown(trial, sent))
 
 
 def redraw(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -> Update:
@@ -50,17 +49,20 @@ def uncut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -
 def choose_method(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, method: str) -> Update:
     """Try another method. If the scan lacks an input of the method, show a warning instead."""
     compared = compare(session, trial)
-    if error := missing_inputs(compared.table, method):
-        warn(error)
+    if lacks := lacking(compared.table, method):
+        gr.Warning(lacks)
         return {parts.method: compared.trial.method}
     return show(parts, compare(session, Trial(session.run, method)), sent, log, all_fields=True)
 
 
 def fill(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *values: Any) -> Update:
-    """Try the values of the number fields of a method other than BYE. Do nothing while a field is empty."""
+    """Try the values of the number fields of a method other than BYE. While a field is empty, there is no effect."""
     own = _own(session, trial)
-    names = [setting.name for setting in method_settings.settings_of(own.method)]
-    changes = method_settings.typed(own.method, dict(zip(names, values[: len(names)], strict=True)))
+    settings = method_settings.settings_of(own.method)
+    given = values[: len(settings)]
+    if empty := [setting.label for setting, value in zip(settings, given, strict=True) if value is None]:
+        return show_incomplete(parts, empty[0])
+    changes = method_settings.typed(own.method, dict(zip([setting.name for setting in settings], given, strict=True)))
     if not changes:
         return parts.unchanged()
     return show(parts, compare(session, own.having(**changes)), sent, log)
@@ -75,13 +77,19 @@ def choose_mode(parts: Parts, session: Session, trial: Trial, sent: Sent, log: b
 
 
 def change(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, *values: Any) -> Update:
-    """Try the values of BYE's fields. Do nothing while a field is empty."""
+    """Try the values of BYE's fields. While a field is empty, there is no effect to show."""
     bsi, mode, tau, layers, cluster, threshold = values
-    if tau is None or threshold is None or (mode == "hand" and not layers):
-        return parts.unchanged()
+    for field, is_empty in (
+        (parts.tau, tau is None and mode == "tau"),
+        (parts.layers, mode == "hand" and not layers),
+        (parts.threshold, threshold is None and cluster == "threshold"),
+    ):
+        if is_empty:
+            return show_incomplete(parts, field.label)
     own = _own(session, trial)
     changed = own.having(
-        bsi=bsi, tau=float(tau), cluster=cluster, threshold=float(threshold),
+        bsi=bsi, tau=own["tau"] if tau is None else float(tau), cluster=cluster,
+        threshold=own["threshold"] if threshold is None else float(threshold),
         entropy=None if bsi != own["bsi"] else own["entropy"],
         layers=tuple(sorted(layers)) if mode == "hand" else None, select=mode != "all",
     )  # fmt: skip

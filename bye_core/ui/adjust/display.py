@@ -10,25 +10,27 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from bye_core.detect import DETECTORS, missing_inputs, value_label
+from bye_core.detect import DETECTORS, value_label
 from bye_core.errors import ByeError
 from bye_core.figures import final_histogram
 from bye_core.records import Detection, ScanTable
 from bye_core.ui.adjust import method_settings
 from bye_core.ui.adjust.comparison import Comparison, NotReady
-from bye_core.ui.adjust.effect_card import effect_card
+from bye_core.ui.adjust.effect_card import effect_card, incomplete_card
 from bye_core.ui.adjust.trial import Trial, defaults
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import note, warn
+from bye_core.ui.shared.obstacles import inputs_used, lacking
 from bye_core.ui.shared.plots import Sent, fresh
 
 STEPS = 400  # of the cut-off slider
+TRIAL_SHOWN = "trial"  # the entry of `sent` that identifies the trial whose settings the form shows
 
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """The components of Adjust. `sent` holds the digest of each figure on the page, by elem_id.
+    """The components of Adjust. `sent` holds the digest of each figure on the page, by elem_id, and TRIAL_SHOWN.
 
     `slots` are number fields for the settings of methods other than BYE.
     """
@@ -74,6 +76,20 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
     }  # fmt: skip
 
 
+def is_shown(trial: Trial, sent: Sent) -> bool:
+    """Return whether the form shows the settings of `trial`. Another tab may have changed it."""
+    return sent.get(TRIAL_SHOWN) == repr(trial)
+
+
+def show_incomplete(parts: Parts, field: str) -> Update:
+    """Replace the effect while `field` is empty. The settings on the form cannot be used until it has a value."""
+    return {
+        parts.effect: incomplete_card(field),
+        parts.use: gr.Button(interactive=False),
+        parts.back: gr.Button(interactive=True),
+    }
+
+
 def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False) -> Update:
     """Show the effect of a trial. With `all_fields`, also set the form fields to the trial's settings."""
     effect, trial = compared.effect(), compared.trial
@@ -85,7 +101,7 @@ def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: 
         parts.actions: gr.Column(visible=True),
         parts.effect: effect_card(effect),
         parts.trial: trial,
-        parts.sent: now,
+        parts.sent: {**now, TRIAL_SHOWN: repr(trial)},
         parts.use: gr.Button(interactive=not effect.saved),
         parts.back: gr.Button(interactive=not effect.saved),
         parts.paper: gr.Button(interactive=trial != Trial(trial.run)),
@@ -110,7 +126,7 @@ def _form(parts: Parts, compared: Comparison, all_fields: bool) -> Update:
     }
     fields[parts.layers]["choices"] = [(layer_name(one.layer, one.bsi), one.layer) for one in compared.reports]
     if all_fields:
-        fields[parts.method] = {"choices": method_choices(compared.table)}
+        fields[parts.method] = {"choices": method_choices(compared.table), "info": inputs_used(trial.method)}
         values = {
             parts.method: trial.method, parts.bsi: trial["bsi"], parts.mode: mode, parts.tau: trial["tau"],
             parts.layers: list(trial["layers"] or ()), parts.cluster: trial["cluster"],
@@ -132,7 +148,7 @@ def _form(parts: Parts, compared: Comparison, all_fields: bool) -> Update:
 def method_choices(table: ScanTable) -> list[tuple[str, str]]:
     """Return (label, name) of every method. The label says if the scan lacks an input of the method."""
     return [
-        (detector.title + (" (not with this scan)" if missing_inputs(table, name) else ""), name)
+        (detector.title + (" (this scan lacks its input)" if lacking(table, name) else ""), name)
         for name, detector in DETECTORS.items()
     ]
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from bye_core.text import verdict_words
 from bye_core.ui.adjust.trial import Effect
+from bye_core.ui.shared.glossary import TERMS, tooltip
 
 # The lists that a button can open, with the tooltip of the button.
 LISTS = {
     "added": "flagged now, but not with the settings in use",
     "removed": "no longer flagged",
-    "borderline": "flagged or not depending on small changes of the cut-off",
+    "borderline": TERMS["borderline"].meaning.rstrip("."),
     "accepted": "accepted by hand, but flagged",
     "rejected": "rejected by hand, but not flagged",
 }
@@ -31,17 +32,23 @@ def listed(effect: Effect, name: str) -> tuple[str, ...]:
 
 
 def effect_card(effect: Effect) -> str:
-    rows = [_flagged(effect), _flips(effect), _row("borderline", _button(effect, "borderline", "{n:,}"))]
+    rows = [_flagged(effect), _flips(effect), _term_row("borderline", _button(effect, "borderline", "{n:,}"))]
     rows.append(_by_hand(effect))
     if effect.scores is not None:
         rows.append(_scores(effect.scores))
     return f'<dl class="bye-effect">{"".join(rows)}</dl>'
 
 
+def incomplete_card(field: str) -> str:
+    """Return the HTML that replaces the counts while `field` is empty: earlier counts would be of other settings."""
+    words = f"Enter a value for “{field}” to see the effect. The figures still show the last complete settings."
+    return f'<dl class="bye-effect"><div><dt>no result</dt><dd data-count="none">{escape(words)}</dd></div></dl>'
+
+
 def _flagged(effect: Effect) -> str:
     share = f" ({effect.flagged / effect.total:.1%})" if effect.total else ""
     words = f"<b>{effect.flagged:,}</b> of {effect.total:,}{share}"
-    row = _row("flagged", f'<span data-count="flagged" data-value="{effect.flagged}">{words}</span>')
+    row = _term_row("flagged", f'<span data-count="flagged" data-value="{effect.flagged}">{words}</span>')
     if effect.flagged or not effect.verdict:
         return row
     return row + _row("verdict", escape(verdict_words(effect.verdict, effect.flagged, effect.total)))
@@ -65,9 +72,9 @@ def _by_hand(effect: Effect) -> str:
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
-    names = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"), ("auc", "AUC"))
     cells = "".join(
-        f'<span class="bye-score">{name} <b data-score="{key}">{_number(scores[key])}</b></span>' for key, name in names
+        f'<span class="bye-score">{tooltip(key)} <b data-score="{key}">{_number(scores[key])}</b></span>'
+        for key in ("precision", "recall", "f1", "auc")
     )
     unscanned = len(scores["unscanned"])
     more = f'<p class="bye-hint">{unscanned:,} poisoned samples are not scored.</p>' if unscanned else ""
@@ -80,6 +87,11 @@ def _number(value: float | None) -> str:
 
 def _row(name: str, content: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{content}</dd></div>"
+
+
+def _term_row(key: str, content: str) -> str:
+    """Return a row whose name is a term of the glossary."""
+    return f"<div><dt>{tooltip(key)}</dt><dd>{content}</dd></div>"
 
 
 def _buttons(effect: Effect, kinds: Iterable[tuple[str, str]]) -> str:

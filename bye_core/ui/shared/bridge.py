@@ -10,6 +10,12 @@ from bye_core.ui.web.scripts import start_module
 _IN_FRONT = """(...values) => [...values.slice(0, -1),
   document.querySelector('#tabs [data-tab-id="{tab}"]')?.getAttribute('aria-selected') === 'true'{more}]"""
 
+# For a component's `js_on_load`: a click on a button with `data-do` triggers "click" with the button's data.
+CLICKS = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do]');
+  if (button) trigger('click', { ...button.dataset });
+});"""
+
 
 def in_front(tab: str, more: str = "") -> str:
     """Return a JavaScript function for a listener's `js`. It replaces the last input by whether `tab` is in front.

@@ -37,18 +37,24 @@ def without_options(text: str) -> str:
     return _OPTION_SENTENCE.sub("", text).strip().replace("`clean`", "the Clean tab")
 
 
+def on_page(remedy: str) -> str:
+    """Return a remedy for a page: without the sentences about the command line, unless it has no others."""
+    return without_options(remedy) or remedy
+
+
 def alert(error: ByeError, remedy: str = "") -> str:
     """Return the HTML of an error. It stays on the page until the next action replaces it.
 
     `remedy` replaces the error's own, which may be about the command line.
     """
-    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in (error.problem, remedy or error.remedy))
+    parts = error.problem, remedy or on_page(error.remedy)
+    problem, remedy = (escape(clip(discreet(part), LONGEST)) for part in parts)
     return f'<div class="bye-alert" role="alert"><strong>{problem}</strong> {remedy}</div>'
 
 
 def warn(error: ByeError) -> None:
     """Show an error for a few seconds."""
-    gr.Warning(escape(clip(discreet(f"{error.problem} {error.remedy}"), LONGEST)))
+    gr.Warning(escape(clip(discreet(f"{error.problem} {on_page(error.remedy)}"), LONGEST)))
 
 
 def note(words: str) -> str:

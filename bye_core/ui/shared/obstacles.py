@@ -11,8 +11,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bye_core.detect import DETECTORS
+from bye_core.detect.detector import INPUTS
 from bye_core.detect.limitations import ScanFacts, scan_limitations
-from bye_core.records import NOT_TESTED, Detection, Limitation
+from bye_core.records import NOT_TESTED, Detection, Limitation, ScanTable
 from bye_core.runs import Run
 from bye_core.train.settings import training_facts
 from bye_core.ui.shared.messages import without_options
@@ -41,6 +43,13 @@ UNFINISHED = ("incomplete_scan", "nothing_scanned", "few_samples")
 TUNED, WITHDRAWN, AGAIN = "yes", "no", "again"
 OR_STATE = "or state: "  # before the button of the statement
 STATEMENT = "The model was fine-tuned on this data set"
+# How to get an input of a method (detect.detector.INPUTS) with the controls of the Scan tab.
+SCAN_AGAIN = {
+    "layer_entropy": "Scan again as a new run, with float32 as precision.",
+    "mass": "Scan the data set with a model.",
+    "hidden": "Scan again as a new run: an earlier version made this scan.",
+    "nll_before": "Scan again as a new run, with an adapter and with “Read the answers too”.",
+}
 # What the result of a scan will be, said before it starts.
 EXPECTED = {
     "not_finetuned": "A model that was not fine-tuned on this set shows no back door of it, and no adapter is chosen.",
@@ -132,3 +141,22 @@ def expected_html(kind: str) -> str:
         f"<div class='bye-expected'><p><b>This scan will end as “not tested”.</b> {escape(EXPECTED.get(kind, ''))}</p>"
         f"<p>{button}</p></div>"
     )
+
+
+def inputs_used(method: str) -> str:
+    """Return the sentences that say what a method reads, and what it never sees; "" if there is no such method."""
+    detector = DETECTORS.get(method)
+    if detector is None:
+        return ""
+    needs = " and ".join(INPUTS[name][0] for name in (detector.needs or ("layer_entropy",)))
+    wants = "".join(f" It also uses {INPUTS[name][0]}, if the scan has read it." for name in detector.wants)
+    return f"Needs {needs}.{wants} {detector.misses}".strip()
+
+
+def lacking(table: ScanTable, method: str) -> str:
+    """Return what the scan lacks for a method, and how to get it on the page; "" if the method can run."""
+    detector = DETECTORS.get(method)
+    if detector is None:
+        return f"This version has no method {method}."
+    name = next((name for name in detector.needs if getattr(table, name) is None), "")
+    return f"This scan lacks {INPUTS[name][0]}. {SCAN_AGAIN[name]}" if name else ""

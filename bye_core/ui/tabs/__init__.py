@@ -7,6 +7,7 @@ from bye_core.ui.session import Tab
 NAMES = (
     "review",
     "layers",
+    "detectors",
     "dossier",
     "data",
     "scan",

@@ -35,7 +35,7 @@ def test_numbers_take_the_types_of_the_settings():
 
 def test_methods_that_the_scan_lacks_something_for_are_marked(run_path):
     labels = {name: label for label, name in method_choices(Run.open(run_path).table())}
-    lacking = {name for name, label in labels.items() if label.endswith("(not with this scan)")}
+    lacking = {name for name, label in labels.items() if label.endswith("(this scan lacks its input)")}
     assert lacking == {"loss", "surprise", "spectral", "activation"}
 
 

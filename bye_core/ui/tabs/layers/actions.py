@@ -33,6 +33,7 @@ from bye_core.ui.open_run import verdict
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.glossary import tooltip
 from bye_core.ui.shared.messages import note, warn
 from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.plots import Sent, fresh
@@ -71,8 +72,10 @@ class Parts(events.Parts):
     scatter: gr.Plot
 
 
-def heading(title: str, words: str) -> str:
-    return f'<div class="bye-heading"><h3>{escape(title)}</h3><p class="bye-hint">{escape(words)}</p></div>'
+def heading(title: str, words: str, term: str = "") -> str:
+    """Return a heading with a hint. `term` is a key of the glossary, whose term is explained behind the hint."""
+    more = f" {tooltip(term)}" if term else ""
+    return f'<div class="bye-heading"><h3>{escape(title)}</h3><p class="bye-hint">{escape(words)}{more}</p></div>'
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ def _fields(parts: Parts, compared: Comparison, at: ChosenAt, heads: np.ndarray 
     if compared.trial.method != PAPER:
         role = f"This layer {part}{f': {report.note}' if report.sensitive and report.note else ''}."
     return {
-        parts.chosen: heading(what, role),
+        parts.chosen: heading(what, role, "sensitive"),
         parts.layer: gr.Dropdown(choices=layers, value=layer),
         parts.head: gr.Dropdown(choices=names, value=head),
     }

@@ -16,13 +16,15 @@ NAME = "layers"
 # These handlers run one at a time, so that the page shows the latest figure.
 DRAW = {**QUIET, "concurrency_id": "layers", "concurrency_limit": 1, "trigger_mode": "always_last"}
 IN_FRONT = in_front(NAME)
-# Title of each figure, and how to read it.
+# Title of each figure, how to read it, and the term that it needs (a key of the glossary).
 FIGURES = {
-    "bsi": ("Separation of each layer", "How well a layer separates the samples into two groups. Click a bar."),
-    "entropy": ("Entropy of each layer", "The entropies of the two groups in each layer. Click a point."),
-    "heads": ("Separation of each head", "A single head may separate better than the mean of its layer. Click a cell."),
+    "bsi": ("Separation of each layer", "How well a layer separates the samples into two groups. Click a bar.", "bsi"),
+    "entropy": ("Entropy of each layer", "The entropies of the two groups in each layer. Click a point.", "entropy"),
+    "heads": (
+        "Separation of each head", "A single head may separate better than the mean of its layer. Click a cell.", "bsi",
+    ),
     "scatter": ("Every sample", "Click a point to open it in Review. Draw a loop around several to list them there."),
-}
+}  # fmt: skip
 
 
 def build(frame: Frame, tab: gr.Tab) -> None:

@@ -16,6 +16,7 @@ from bye_core.records import AttentionRows, Detection, Sample
 from bye_core.text import clip
 from bye_core.ui import demo_run
 from bye_core.ui.shared import images
+from bye_core.ui.shared.glossary import TERMS
 
 # Where the strip of a model without a map lies on the image.
 STRIP = (0.0, 0.45, 1.0, 0.55)
@@ -40,23 +41,6 @@ STEPS = (
         "Review, decide, tune again",
         "The samples on the low hill are flagged, not deleted. Accept or reject them in Review, export the remaining "
         "samples, and fine-tune on those.",
-    ),
-)
-NUMBERS = (
-    (
-        "entropy",
-        "how widely a sample's attention is spread over the image tokens, in nats; 0 if all attention is on one token",
-    ),
-    (
-        "BSI",
-        "distance of the two hills of a layer, divided by their joint width; a layer is sensitive from tau = 2",
-    ),
-    ("score", "probability that a sample belongs to the low hill: 0 to 1"),
-    ("flagged", "the score is above the cut-off. Review the sample: a flag is no proof"),
-    ("CP", "clean performance: share of correct answers on unchanged test images; cleaning should not lower it"),
-    (
-        "ASR",
-        "attack success rate: share of triggered test images with the attacker's answer; cleaning should lower it to 0",
     ),
 )
 LIMITS = (
@@ -180,7 +164,7 @@ def _tile(shown: Shown, layer: int, title: str, kind: str) -> str:
 
 
 def numbers() -> str:
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in NUMBERS)
+    rows = "".join(f"<dt>{escape(term.name)}</dt><dd>{escape(term.meaning)}</dd>" for term in TERMS.values())
     return f"<h3>What the numbers mean</h3><dl class='bye-terms'>{rows}</dl>"
 
 

@@ -1,0 +1,54 @@
+"""Builds the Detectors tab: all methods side by side on the open run."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from bye_core.ui.adjust.view import TRIAL
+from bye_core.ui.session import Frame, Tab
+from bye_core.ui.shared.bridge import CLICKS, in_front
+from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front
+from bye_core.ui.tabs.detectors import actions as page
+from bye_core.ui.tabs.detectors.actions import NO_LIST, Parts
+
+NAME = "detectors"
+DRAW = {**QUIET, "trigger_mode": "always_last"}
+# Methods run for one visitor at a time, because each uses a whole core.
+RUN = {**QUIET, "concurrency_id": "detectors", "concurrency_limit": 1}
+
+
+def build(frame: Frame, tab: gr.Tab) -> None:
+    """Build the tab. It reads the session and the trial.
+
+    "Try" writes the trial, and "Use" the run's detection and session.revision. Lists write session.sample and
+    session.selection.
+    """
+    notice = gr.HTML(elem_id="detectors-notice", padding=False)
+    with gr.Row(elem_classes="bye-actions"):
+        start = gr.Button(
+            "Run all methods", variant="primary", visible=False, scale=0, min_width=240, elem_id="detectors-run"
+        )
+        stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=120, elem_id="detectors-stop")
+    status = gr.HTML(elem_id="detectors-status", padding=False)
+    table = gr.HTML(elem_id="detectors-table", padding=False, js_on_load=CLICKS)
+    samples = gr.HTML(elem_id="detectors-samples", padding=False, js_on_load=CLICKS)
+    here, chosen = gr.Checkbox(False, visible=False), gr.State(NO_LIST)
+    parts = Parts(frame.session, frame.trial, frame.tabs, chosen, here, notice, start, stop, status, table, samples)
+    _listen(parts, frame, tab)
+
+
+TAB = Tab(NAME, "Detectors", build, styles=("detectors.css",))
+
+
+def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
+    outputs, known = parts.all(), [parts.session, parts.trial, parts.chosen]
+    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    entered = tab.select(bound(page.enter), known, outputs, **RUN)
+    for state in (parts.session, parts.trial):
+        state.change(
+            bound(if_in_front(page.draw)), [*known, parts.in_front], outputs, js=in_front(NAME), **DRAW
+        )  # fmt: skip
+    running = parts.start.click(bound(page.run_all), known, outputs, **RUN)
+    parts.stop.click(bound(page.draw), known, outputs, cancels=[running, entered], **QUIET)
+    parts.table.click(bound(page.clicked), known, outputs, **TRIAL)
+    parts.samples.click(bound(page.open_samples), known, outputs, **SESSION)
