@@ -8,7 +8,7 @@ from typing import Any
 
 from bye_core.records import Detection
 from bye_core.text import clip, count, verdict_words
-from bye_core.ui.shared.glossary import tooltip
+from bye_core.ui.shared.glossary import TERMS, tooltip
 from bye_core.ui.shared.obstacles import inputs_used
 from bye_core.ui.tabs.detectors.entries import DEFAULTS, TRIED, USED, Entry, Overlap, overlap, scores
 
@@ -19,17 +19,18 @@ LISTS = {
     "only_here": "Flagged by {title}, but not by the method in use",
     "only_used": "Flagged by the method in use, but not by {title}",
 }
+COMPARED = ("flagged by both", "only by this", "only by the one in use")  # titles of the columns of LISTS
+MEASURES = ("precision", "recall", "f1")
 SHOWN = 50  # samples of a list
 ID, ANSWER = 40, 60  # characters
 
 
 def methods_table(found: Sequence[Entry], used: Detection, poisoned: frozenset[str] | None) -> str:
     """Return the HTML table of the methods. Its buttons hold `data-do` and `data-key`, the key of an entry."""
-    titles = ["method", tooltip("flagged"), "flagged by both", "only by this", "only by the one in use"]
-    titles += [tooltip(key) for key in ("precision", "recall", "f1")] if poisoned is not None else []
-    head = "".join(f"<th scope='col'{_align(n)}>{title}</th>" for n, title in enumerate([*titles, "action"]))
-    width = len(titles)
-    body = "".join(_row(entry, used, scores(entry, poisoned), width) for entry in found)
+    measures = MEASURES if poisoned is not None else ()
+    titles = ["method", tooltip("flagged"), *COMPARED, *map(tooltip, measures), "actions"]
+    head = "".join(f"<th scope='col'{_align(n)}>{title}</th>" for n, title in enumerate(titles))
+    body = "".join(_row(entry, used, scores(entry, poisoned), len(titles) - 1) for entry in found)
     return (
         "<div class='bye-scroll' tabindex='0' role='region' aria-label='methods'>"
         f"<table class='bye-table bye-methods'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -51,10 +52,11 @@ def _row(entry: Entry, used: Detection, measured: Mapping[str, Any] | None, widt
         return f"<tr{current}>{name}<td colspan='{width}' class='bye-lacks'>{words}{button}</td></tr>"
     if entry.detection is None:
         return f"<tr{current}>{name}<td colspan='{width - 1}' class='bye-lacks'>not run yet</td>{_actions(entry)}</tr>"
-    cells = [_flagged(entry.detection), *_compared(entry, used)]
+    cells = dict(zip(("flagged", *COMPARED), (_flagged(entry.detection), *_compared(entry, used)), strict=True))
     if measured is not None:
-        cells += [_number(measured[key]) for key in ("precision", "recall", "f1")]
-    numbers = "".join(f"<td class='bye-number'>{cell}</td>" for cell in cells)
+        cells |= {TERMS[key].name: _number(measured[key]) for key in MEASURES}
+    # A narrow page shows the title of a column in front of each number.
+    numbers = "".join(f"<td class='bye-number' data-title='{title}'>{cell}</td>" for title, cell in cells.items())
     return f"<tr{current} data-method='{entry.key}'>{name}{numbers}{_actions(entry)}</tr>"
 
 
