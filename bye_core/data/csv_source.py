@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +14,10 @@ from bye_core.data.sources import TextSource, Unreadable, to_bytes, to_text
 from bye_core.data.text_files import NotReadable
 
 LONGEST_CELL = MAX_BYTES * 3 // 2  # characters of an image as base64 text; the module's own limit is 131,072
+MOST_CELLS = 100_000  # of one line; each takes 8 bytes of memory and more (ours)
 UNUSUAL_BREAKS = 100  # line breaks in one cell; few texts have as many (ours)
 _NAMED_DELIMITER = re.compile(r"sep=([,;|\t])[\"\r]*")  # a first line that Excel writes
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 csv.field_size_limit(LONGEST_CELL)
 
 
@@ -26,6 +27,7 @@ class CsvSource(TextSource):
     header: tuple[str, ...] = ()
     _header_end = 0  # bytes
     _delimiter = ","
+    _cut = False  # whether the last line has too many cells
 
     def rows(self) -> Iterator[Any]:
         text = to_text(self.data)
@@ -52,9 +54,11 @@ class CsvSource(TextSource):
 
         def counted() -> Iterator[str]:
             nonlocal consumed
-            for line in io.StringIO(text, newline=""):
+            for match in _LINE.finditer(text):  # io.StringIO would copy the text
+                line = match.group()
                 consumed += len(to_bytes(line))
-                yield line
+                self._cut = line.count(self._delimiter) > MOST_CELLS
+                yield line[:MOST_CELLS] if self._cut else line
 
         reader = csv.reader(counted(), delimiter=self._delimiter)
         while True:
@@ -65,6 +69,8 @@ class CsvSource(TextSource):
                 return
             except csv.Error as error:
                 cells = Unreadable(str(error), to_text(self.data[start:consumed]))
+            if self._cut:
+                cells = Unreadable(f"the row has more than {MOST_CELLS:,} cells")
             yield cells, start, consumed
 
     def _read_header(self, cells: list[str] | Unreadable, end: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.bounds import read_small_file
 from bye_core.data.faults import Refusal, as_json
 from bye_core.data.formats import FORMATS
 from bye_core.data.formats.base import Layout
@@ -32,7 +33,7 @@ def info_entries(info: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a dataset_info.json that name a file of this machine; {} if there are none."""
     if not info.is_file():
         return {}
-    content = parse(info.read_bytes().decode("utf-8", "surrogateescape"))
+    content = parse(read_small_file(info).decode("utf-8", "surrogateescape"))
     entries = {k: v for k, v in content.items() if isinstance(v, dict)} if isinstance(content, dict) else {}
     return {
         name: entry for name, entry in entries.items()

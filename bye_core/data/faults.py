@@ -118,6 +118,11 @@ class BadText(Refusal):
     remedy = "Save the file as UTF-8 and remove the character, because tokenizers fail on it or cut the text there."
 
 
+class HugeText(Refusal):
+    problem = "A {role} message has more than {most:,} characters."
+    remedy = "Shorten the message, or delete the record: no model reads so long a text."
+
+
 class LongText(Refusal):
     fatal = False
     problem = "A {role} message has {length} characters."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.data import json_layouts, json_text
+from bye_core.data.bounds import check_json
 from bye_core.data.json_errors import NotJson
 from bye_core.data.renaming import Renaming
 from bye_core.data.sources import (
@@ -45,6 +46,7 @@ class JsonSource(TextSource):
         self._others: list[tuple[int, int]] = []  # start and end of the other lists, in bytes
 
     def rows(self) -> Iterator[Any]:
+        check_json(self.path, self.data)
         text, ascii_only = to_text(self.data), self.data.isascii()
         spans, offset, done = array("q"), 0, 0
         self.notes = ()

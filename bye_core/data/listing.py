@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from bye_core.data.bounds import read_small_file
 from bye_core.data.dataset_info import INFO, info_entries
 from bye_core.data.shards import group_files, split_of
 from bye_core.data.sources import parse
@@ -30,7 +31,7 @@ def annotation_files(folder: Path) -> tuple[str, ...]:
 def split_names(folder: Path, depth: int = 0) -> tuple[str, ...]:
     """Return the names that `split` may have for a folder: its splits, or the entries of its dataset_info.json."""
     if (folder / "dataset_dict.json").is_file():
-        content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
+        content = parse(read_small_file(folder / "dataset_dict.json").decode("utf-8", "surrogateescape"))
         splits = content.get("splits") if isinstance(content, dict) else None
         return tuple(map(str, splits)) if isinstance(splits, list) else ()
     if entries := info_entries(folder / INFO):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.bounds import Budget
 from bye_core.data.dataset import DataSet
 from bye_core.data.faults import Refusal
 from bye_core.data.formats import Reader, complete_layout, detect_format, peek
@@ -78,7 +79,7 @@ def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
     complete = complete_layout(form, layout)
     reader = Reader(form, complete)
     root = _root(location.roots, head, reader)
-    records = read_samples(rows, reader, root, reading.strict_ids)
+    records = read_samples(rows, reader, root, reading.strict_ids, Budget(path, location.source.size))
     return DataSet(
         path=location.path or location.source.path,
         root=root,

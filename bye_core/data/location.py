@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.bounds import read_small_file
 from bye_core.data.dataset_info import INFO, INFO_LEVELS, UnsupportedInfo, entry_layout, finds_info, info_entries
 from bye_core.data.faults import Refusal
 from bye_core.data.file_source import open_file
@@ -168,7 +169,7 @@ def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOpti
 
 
 def _from_saved_splits(folder: Path, top: Path, reading: ReadingOptions) -> Location:
-    content = parse((folder / "dataset_dict.json").read_text(encoding="utf-8", errors="surrogateescape"))
+    content = parse(read_small_file(folder / "dataset_dict.json").decode("utf-8", "surrogateescape"))
     splits = content.get("splits") if isinstance(content, dict) else None
     if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
         raise NotReadable(path=folder, why="its dataset_dict.json lists no splits")

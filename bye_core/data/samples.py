@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.data import faults as fault_kinds
+from bye_core.data.bounds import LARGEST_TEXT, Budget
 from bye_core.data.faults import LONGEST_QUOTE, MalformedRecord, named_fault, unnamed_fault, value_type
 from bye_core.data.formats import Reader
 from bye_core.data.formats.base import Layout, ParsedRecord, is_missing
@@ -44,8 +45,14 @@ class Records:
     notes: tuple[str, ...] = ()
 
 
-def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bool = False) -> Records:
-    """Read all rows as records. With `strict_ids`, a record with the id of an earlier record has a fault."""
+def read_samples(
+    rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bool = False, budget: Budget | None = None
+) -> Records:
+    """Read all rows as records. With `strict_ids`, a record with the id of an earlier record has a fault.
+
+    Raises: TooLargeDecoded if the records need more memory than the `budget` has.
+    """
+    budget = budget or Budget("", 0)
     ids, paths, notes = _Ids(reader.layout, strict_ids), _Paths(root), dict[str, None]()
     contents: list[tuple[tuple[Turn, ...], tuple[str, ...]] | None] = []  # turns and images; None if malformed
     refused: dict[int, Fault] = {}
@@ -59,6 +66,7 @@ def read_samples(rows: Iterable[Any], reader: Reader, root: Path, strict_ids: bo
                 notes[note] = None
         except DataError as error:
             errors.append(error)
+        budget.spend(_texts(content))
         contents.append(content)
         if errors:
             refused[index] = unnamed_fault(index, *errors)
@@ -213,6 +221,13 @@ def _marker_errors(turns: tuple[Turn, ...], images: int) -> Iterator[DataError]:
             yield fault_kinds.MarkerMismatch(markers=f"markers for {len(markers)} image(s)", images=images)
 
 
+def _texts(content: tuple[tuple[Turn, ...], tuple[str, ...]] | None) -> Iterator[str]:
+    """Yield the texts of a record that stay in memory."""
+    if content:
+        yield from content[1]
+        yield from (part for turn in content[0] for part in turn.parts if isinstance(part, str))
+
+
 def _has_marker(turns: tuple[Turn, ...]) -> bool:
     numbered = any(turn.role == "user" and NUMBERED_MARKER.search(turn.text) for turn in turns)
     return numbered or any(isinstance(part, int) for turn in turns for part in turn.parts)
@@ -230,6 +245,9 @@ def _text_errors(turns: tuple[Turn, ...], images: Iterable[str]) -> Iterator[Dat
         if isinstance(part, str) and _has_bad_character(part)
     ]
     texts += [("image path", name) for name in images if _has_bad_character(name)]
+    for turn in turns:
+        if any(isinstance(part, str) and len(part) > LARGEST_TEXT for part in turn.parts):
+            yield fault_kinds.HugeText(role=turn.role, most=LARGEST_TEXT)
     for where, text in texts:
         if match := _BAD_CHARACTER.search(text):
             yield fault_kinds.BadText(where=where, text=text[max(0, match.start() - 20) : match.end() + 20])

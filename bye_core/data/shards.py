@@ -143,6 +143,10 @@ class ShardedSource:
         self._starts = [0]  # [shards + 1]: the first record of each shard, then the number of all records
 
     @property
+    def size(self) -> int:
+        return sum(shard.size for shard in self._shards)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return tuple(note for shard in self._shards for note in shard.notes)
 

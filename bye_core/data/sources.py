@@ -44,6 +44,10 @@ class Source(Protocol):
     path: Path
 
     @property
+    def size(self) -> int:
+        """The bytes of its files; those of a compressed text are counted unpacked."""
+
+    @property
     def renames(self) -> bool:
         """Whether `write` can change the paths of images."""
 
@@ -80,6 +84,7 @@ class TextSource:
     def __init__(self, path: Path) -> None:
         self.path, self.file = path, read_text_file(path)
         self.data = self.file.data
+        self.size = len(self.data)
         self.spans = array("q")  # start and end of each record, in bytes, one after the other
         self.notes: tuple[str, ...] = ()
 

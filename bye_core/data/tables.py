@@ -1,5 +1,6 @@
 """Reads Arrow tables: parquet files and data sets saved by `datasets`. Embedded images stay on disk until requested.
 
+A reader process decodes all rows first (see table_reader). What it could decode with limited memory, this process can.
 This module uses pyarrow only: the decoders of `datasets` would open any path or URL that an Image column names.
 """
 
@@ -9,20 +10,22 @@ import json
 import shutil
 import threading
 from bisect import bisect_left, bisect_right
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bye_core.data.bounds import Budget, read_small_file
 from bye_core.data.faults import MalformedRecord
-from bye_core.data.formats.base import EMBEDDED_IMAGE
+from bye_core.data.formats.base import EMBEDDED_IMAGE, OTHER_VALUE
 from bye_core.data.path_spellings import ImageOutsideDataset, MissingImage
 from bye_core.data.paths import RootFolder
 from bye_core.data.renaming import NO_RENAMINGS, Renaming
 from bye_core.data.sources import Unreadable, parse
+from bye_core.data.table_reader import BATCH, decoded_rows
 from bye_core.data.text_files import NotReadable
 from bye_core.files import file_sha256
 
-BATCH = 64  # number of rows decoded at once; 64 MB if each has an image of 1 MB
 ARROW_FILE = "data-00000-of-00001.arrow"
 
 
@@ -33,26 +36,23 @@ class ParquetSource:
     renames = False
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self.path = path
-        try:
-            self._file = pq.ParquetFile(path, memory_map=True)
-            str(self._file.schema_arrow)  # fails if a column has a damaged name
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise NotReadable(path=path, why=error) from error
+        self.path, self.size = path, path.stat().st_size
+        self._file = _open_parquet(path)
         self._starts = [0]  # [row groups + 1]: the first row of each row group, then the total number of rows
         for group in range(self._file.num_row_groups):
             self._starts.append(self._starts[-1] + self._file.metadata.row_group(group).num_rows)
+        Budget(path, self.size).check_count(self._starts[-1])
         self._lock = threading.Lock()
         self._batches: Iterator[Any] = iter(())
-        self._batch: Any = None
-        self._group, self._start = -1, 0
+        # Two batches (first row, rows), because the samples of one scanned batch may be in both and are read twice.
+        self._held: deque[tuple[int, Any]] = deque(maxlen=2)
+        self._group, self._next = -1, 0
+        self._rows_at_once = BATCH
 
     def rows(self) -> Iterator[Any]:
-        for batch in self._guarded(self._file.iter_batches(batch_size=BATCH)):
-            yield from rows_without_images(batch)
+        for rows_at_once, rows in decoded_rows(self.path, self.size):
+            self._rows_at_once = rows_at_once
+            yield from rows
 
     def record(self, index: int) -> Any:
         with self._lock:
@@ -61,19 +61,26 @@ class ParquetSource:
     def _locate(self, index: int) -> tuple[Any, int]:
         """Return (the decoded batch that holds row `index`, the index of the row in that batch)."""
         group = bisect_right(self._starts, index) - 1
-        if group != self._group or index < self._start:
-            self._batches = self._guarded(self._file.iter_batches(batch_size=BATCH, row_groups=[group]))
-            self._group, self._batch, self._start = group, next(self._batches), self._starts[group]
-        while index >= self._start + self._batch.num_rows:
-            self._start += self._batch.num_rows
-            self._batch = next(self._batches)
-        return self._batch, index - self._start
+        for start, batch in self._held:
+            if start <= index < start + batch.num_rows:
+                return batch, index - start
+        if group != self._group or index < self._next:
+            self._batches = self._iterate(group)
+            self._group, self._next = group, self._starts[group]
+        while True:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise NotReadable(path=self.path, why="it holds fewer rows than it announces")
+            start, self._next = self._next, self._next + batch.num_rows
+            self._held.append((start, batch))
+            if index < self._next:
+                return batch, index - start
 
-    def _guarded(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def _iterate(self, group: int) -> Iterator[Any]:
         import pyarrow as pa
 
         try:
-            yield from batches
+            yield from self._file.iter_batches(batch_size=self._rows_at_once, row_groups=[group])
         except (pa.ArrowException, OSError) as error:
             raise NotReadable(path=self.path, why=error) from error
 
@@ -93,7 +100,7 @@ class ParquetSource:
                 first, last = (bisect_left(indices, row) for row in (start, self._starts[group + 1]))
                 kept = [index - start for index in indices[first:last]]
                 parts, passed = [], 0
-                for batch in self._guarded(self._file.iter_batches(batch_size=BATCH, row_groups=[group])):
+                for batch in self._iterate(group):
                     end = passed + batch.num_rows
                     rows = [row - passed for row in kept[bisect_left(kept, passed) : bisect_left(kept, end)]]
                     parts.append(batch.take(pa.array(rows, pa.int64())))
@@ -106,49 +113,41 @@ class ParquetSource:
 
 
 class ArrowSource:
-    """A data set saved by `datasets`, memory-mapped. The hub's download cache stores data sets in the same form."""
+    """A data set saved by `datasets`, memory-mapped. The hub's download cache stores data sets in the same form.
+
+    table  the opened table; None to open it after a reader process has decoded all rows
+    """
 
     notes: tuple[str, ...] = ()
     renames = False
 
     def __init__(self, path: Path, table: Any, files: Sequence[Path], info: Path | None) -> None:
-        import pyarrow as pa
-
-        self.path, self._table, self._files, self._info = path, table, files, info
-        try:
-            str(table.schema)  # fails if a column has a damaged name
-            table.validate(full=True)  # without this check bad offsets would crash the process
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise NotReadable(path=path, why=error) from error
+        self.path, self._files, self._info = path, files, info
+        self.size = max(sum(file.stat().st_size for file in files), 0 if table is None else table.nbytes)
+        self._opened = None if table is None else _checked_table(path, table)
 
     @classmethod
     def saved(cls, folder: Path) -> ArrowSource:
-        """Open a folder written by `save_to_disk`. Raises:
+        """Return the source of a folder written by `save_to_disk`.
 
-        NotReadable if it is damaged or names files outside the folder.
+        Raises: NotReadable if its state.json is damaged or names files outside the folder.
         """
-        import pyarrow as pa
-
-        state = parse((folder / "state.json").read_text(encoding="utf-8", errors="surrogateescape"))
-        names = _data_file_names(state)
-        if not names:
-            raise NotReadable(path=folder, why="its state.json names no data files")
-        try:
-            files = [RootFolder(folder).resolve(name) for name in names]
-            tables = [pa.ipc.open_stream(pa.memory_map(str(file))).read_all() for file in files]
-            table = pa.concat_tables(tables)
-        except ImageOutsideDataset as error:
-            raise NotReadable(path=folder, why="its state.json names files outside the folder") from error
-        except MissingImage as error:
-            raise NotReadable(path=folder, why="its state.json names files that are not there") from error
-        except (pa.ArrowException, OSError) as error:
-            raise NotReadable(path=folder, why=error) from error
         info = folder / "dataset_info.json"
-        return cls(folder, table, files, info if info.is_file() else None)
+        return cls(folder, None, _data_files(folder), info if info.is_file() else None)
+
+    @property
+    def _table(self) -> Any:
+        if self._opened is None:
+            self._opened = _open_saved(self.path)
+        return self._opened
 
     def rows(self) -> Iterator[Any]:
-        for batch in self._table.to_batches(max_chunksize=1000):
-            yield from rows_without_images(batch)
+        if self._opened is not None:
+            for batch in self._opened.to_batches(max_chunksize=BATCH):
+                yield from rows_without_images(batch)
+            return
+        for _, rows in decoded_rows(self.path, self.size):
+            yield from rows
 
     def record(self, index: int) -> Any:
         return full_row(self._table.slice(index, 1), 0)
@@ -178,51 +177,85 @@ class ArrowSource:
         return written
 
 
+def batches_of_rows(path: Path, batch: int, skip: int = 0) -> Iterator[list[Any]]:
+    """Yield the rows of a parquet file, or of a saved data set, in lists of at most `batch`, without the first `skip`.
+
+    Decodes in this process, without a limit on its memory. Raises: NotReadable if the table is damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        if path.is_dir():
+            batches = iter(_open_saved(path).to_batches(max_chunksize=batch))
+        else:
+            batches = _open_parquet(path).iter_batches(batch_size=batch, use_threads=False)
+        for rows in batches:
+            passed = min(skip, rows.num_rows)
+            skip -= passed
+            if rows.num_rows > passed:
+                yield list(rows_without_images(rows.slice(passed)))
+    except (pa.ArrowException, OSError) as error:
+        raise NotReadable(path=path, why=error) from error
+
+
 def rows_without_images(batch: Any) -> Iterator[Any]:
     """Yield the rows of a RecordBatch as dicts, with EMBEDDED_IMAGE for binary cells, so that no image is copied.
 
-    A row whose text is not UTF-8 becomes Unreadable.
+    Cells that no format reads, such as dates, become OTHER_VALUE. A row that cannot be converted becomes Unreadable.
     """
     names = batch.schema.names
-    binary = [k for k, field in enumerate(batch.schema) if _holds_bytes(field.type)]
-    others = [k for k in range(len(names)) if k not in binary]
+    others = [k for k, field in enumerate(batch.schema) if not _is_plain(field.type)]
+    plain = [k for k in range(len(names)) if k not in others]
     try:
-        rows = batch.select([names[k] for k in others]).to_pylist() if others else [{}] * batch.num_rows
-    except UnicodeDecodeError:  # to find the row at fault, read them one by one
-        rows = [_read_row(batch, others, row) for row in range(batch.num_rows)]
+        rows = batch.select(plain).to_pylist() if plain else [{} for _ in range(batch.num_rows)]
+    except (UnicodeDecodeError, ValueError):  # to find the row at fault, read them one by one
+        rows = [_read_row(batch, plain, row) for row in range(batch.num_rows)]
     for index, row in enumerate(rows):
         if isinstance(row, Unreadable):
             yield row
             continue
         try:
-            yield {**row, **{names[k]: _without_images(batch.column(k)[index]) for k in binary}}
-        except UnicodeDecodeError as error:
-            yield Unreadable(f"its text is not UTF-8 ({error.reason})")
+            yield {**row, **{names[k]: _without_images(batch.column(k)[index]) for k in others}}
+        except (UnicodeDecodeError, ValueError) as error:
+            yield Unreadable(_reason(error))
 
 
 def full_row(rows: Any, index: int) -> dict[str, Any]:
-    """Return one row including its images. Raises: MalformedRecord if its text is not UTF-8."""
+    """Return one row including its images. Raises: MalformedRecord if it cannot be converted."""
+    names = rows.schema.names
     try:
-        return rows.slice(index, 1).to_pylist()[0]
-    except UnicodeDecodeError as error:
-        raise MalformedRecord(what=f"its text is not UTF-8 ({error.reason})") from error
+        return {name: _without_images(rows.column(k)[index], images=True) for k, name in enumerate(names)}
+    except (UnicodeDecodeError, ValueError) as error:
+        raise MalformedRecord(what=_reason(error)) from error
 
 
 def _read_row(batch: Any, columns: list[int], row: int) -> dict[str, Any] | Unreadable:
     try:
         return {batch.schema.names[k]: batch.column(k)[row].as_py() for k in columns}
-    except UnicodeDecodeError as error:
-        return Unreadable(f"its text is not UTF-8 ({error.reason})")
+    except (UnicodeDecodeError, ValueError) as error:
+        return Unreadable(_reason(error))
 
 
-def _holds_bytes(type: Any) -> bool:
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"its text is not UTF-8 ({error.reason})"
+    return f"a value of its row cannot be read ({error})"
+
+
+def _is_plain(type: Any) -> bool:
+    """Return whether pyarrow converts all values of this type to text, numbers, lists and dicts."""
     import pyarrow as pa
 
-    if isinstance(type, pa.BaseExtensionType):
-        return _holds_bytes(type.storage_type)
-    if pa.types.is_nested(type):
-        return any(_holds_bytes(type.field(k).type) for k in range(type.num_fields))
-    return _is_bytes(type)
+    kinds = pa.types
+    if kinds.is_list(type) or kinds.is_large_list(type) or kinds.is_fixed_size_list(type):
+        return _is_plain(type.value_type)
+    if kinds.is_struct(type):
+        return all(_is_plain(type.field(k).type) for k in range(type.num_fields))
+    tests = (
+        kinds.is_string, kinds.is_large_string, kinds.is_string_view, kinds.is_integer, kinds.is_floating,
+        kinds.is_boolean, kinds.is_null,
+    )  # fmt: skip
+    return any(test(type) for test in tests)
 
 
 def _is_bytes(type: Any) -> bool:
@@ -232,16 +265,82 @@ def _is_bytes(type: Any) -> bool:
     return any(test(type) for test in tests)
 
 
-def _without_images(scalar: Any) -> Any:
+def _without_images(scalar: Any, images: bool = False) -> Any:
+    """Return the value of a cell; with `images`, including the bytes in it."""
     import pyarrow as pa
 
+    if _is_plain(scalar.type):
+        return scalar.as_py()
     if not scalar.is_valid:
         return None
+    if isinstance(scalar, pa.ExtensionScalar | pa.DictionaryScalar):
+        return _without_images(scalar.value, images)
     if isinstance(scalar, pa.StructScalar):
-        return {name: _without_images(scalar[k]) for k, name in enumerate(field.name for field in scalar.type)}
-    if isinstance(scalar, pa.ListScalar):
-        return [_without_images(entry) for entry in scalar.values]
-    return EMBEDDED_IMAGE if _is_bytes(scalar.type) else scalar.as_py()
+        fields = [field.name for field in scalar.type]
+        if len(set(fields)) < len(fields):
+            raise ValueError("it names a field twice")
+        return {name: _without_images(scalar[k], images) for k, name in enumerate(fields)}
+    if isinstance(scalar, pa.ListScalar) and not isinstance(scalar, pa.MapScalar):
+        return [_without_images(entry, images) for entry in scalar.values]
+    if _is_bytes(scalar.type):
+        return scalar.as_py() if images else EMBEDDED_IMAGE
+    return OTHER_VALUE
+
+
+def _open_parquet(path: Path) -> Any:
+    """Open a parquet file. Raises: NotReadable if it is damaged, or if two of its columns have the same name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+        _check_names(path, file.schema_arrow)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise NotReadable(path=path, why=error) from error
+    return file
+
+
+def _open_saved(folder: Path) -> Any:
+    """Return the table of a saved data set, memory-mapped. Raises: NotReadable if it is damaged."""
+    import pyarrow as pa
+
+    try:
+        tables = [pa.ipc.open_stream(pa.memory_map(str(file))).read_all() for file in _data_files(folder)]
+        return _checked_table(folder, pa.concat_tables(tables))
+    except (pa.ArrowException, OSError) as error:
+        raise NotReadable(path=folder, why=error) from error
+
+
+def _checked_table(path: Path, table: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        _check_names(path, table.schema)
+        table.validate(full=True)  # without this check bad offsets would crash the process
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise NotReadable(path=path, why=error) from error
+    return table
+
+
+def _check_names(path: Path, schema: Any) -> None:
+    str(schema)  # fails if a column has a damaged name
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise NotReadable(path=path, why=f"it has several columns called {twice[0]}")
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Return the data files of a saved data set. Raises: NotReadable if one is missing or outside the folder."""
+    state = parse(read_small_file(folder / "state.json").decode("utf-8", "surrogateescape"))
+    names = _data_file_names(state)
+    if not names:
+        raise NotReadable(path=folder, why="its state.json names no data files")
+    try:
+        return [RootFolder(folder).resolve(name) for name in names]
+    except ImageOutsideDataset as error:
+        raise NotReadable(path=folder, why="its state.json names files outside the folder") from error
+    except MissingImage as error:
+        raise NotReadable(path=folder, why="its state.json names files that are not there") from error
 
 
 def _data_file_names(state: Any) -> list[str]:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, cast
 
 from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
+from bye_core.data.bounds import most_memory
 from bye_core.data.faults import Refusal
 
 GZIP = b"\x1f\x8b"
-FREE_BYTES = 256 * 2**20  # a file may expand to this size however small it is
-LARGEST_RATIO = 100  # of expanded to packed size; annotation files shrink 5 to 20 times (ours)
-LARGEST_BYTES = 8 * 2**30  # ours: the text is held in memory
+FREE_BYTES = 64 * 2**20  # a file may expand to this size however small it is
+LARGEST_RATIO = 30  # of expanded to packed size; annotation files shrink 5 to 20 times (ours)
+MEMORY_RATIO = 4  # of needed memory to expanded size, at least: the bytes, the text and the records
 _CHUNK = 2**20
 _BOM = "\ufeff"
 _LONE = "surrogatepass"  # an encoding of 16 bits may hold half a character, which the file keeps
@@ -124,7 +125,7 @@ def _recoded(path: Path, raw: bytes, encoding: str, packed: bool, digest: str) -
 
 
 def _unpack(path: Path, raw: bytes) -> bytes:
-    limit = min(LARGEST_BYTES, max(FREE_BYTES, LARGEST_RATIO * len(raw)))
+    limit = min(most_memory() // MEMORY_RATIO, max(FREE_BYTES, LARGEST_RATIO * len(raw)))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
             reader, parts = BoundedReader(cast(IO[bytes], file), limit), []

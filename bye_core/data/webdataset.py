@@ -67,7 +67,7 @@ class TarSource:
     renames = False
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.size = path, path.stat().st_size
         self._keys: list[str] = []
         self._stems: set[str] = set()
         self._kinds: list[str] = []

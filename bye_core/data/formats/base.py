@@ -32,8 +32,22 @@ class EmbeddedImage:
     def __str__(self) -> str:
         return "binary data"
 
+    def __reduce__(self) -> str:
+        return "EMBEDDED_IMAGE"  # there is one object, in every process
+
+
+class OtherValue:
+    """Placeholder for a value of a table that no format reads, such as a date."""
+
+    def __str__(self) -> str:
+        return "another value"
+
+    def __reduce__(self) -> str:
+        return "OTHER_VALUE"
+
 
 EMBEDDED_IMAGE = EmbeddedImage()
+OTHER_VALUE = OtherValue()
 ImageCell = str | bytes | EmbeddedImage
 
 
