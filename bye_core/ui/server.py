@@ -13,7 +13,7 @@ from bye_core.ui.tabs import TABS
 from bye_core.ui.tabs.review.view import FIRST_SCREEN
 from bye_core.ui.theme import THEME
 from bye_core.ui.web.first_screen import FirstScreen
-from bye_core.ui.web.origins import OwnPagesOnly
+from bye_core.ui.web.protected_app import ProtectedApp
 from bye_core.ui.web.scripts import ScriptFiles
 from bye_core.ui.web.static_files import ReadyScripts
 from bye_core.ui.workspace import hosted
@@ -39,7 +39,7 @@ def launch(
         show_error=False,
         run_history=False,
         ssr_mode=False,
-        app_kwargs={"middleware": middleware(page)},
+        _app=ProtectedApp(host, middleware=middleware(page)),
         **options,
     )
 
@@ -51,7 +51,6 @@ def style_sheets() -> list[str]:
 def middleware(page: gr.Blocks) -> list[Middleware]:
     """Return the middleware of the app; the first one receives each request first."""
     return [
-        Middleware(OwnPagesOnly),
         Middleware(ReadyScripts),
         Middleware(ScriptFiles),
         Middleware(FirstScreen, page=page, screen=FIRST_SCREEN),

@@ -27,12 +27,14 @@ ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
   (row) => [Number(row.getAttribute('aria-posinset')), row.querySelector('.rv-id').textContent])"""
 START_SECONDS, WAIT_MILLISECONDS = 180, 180_000
 NOWHERE = "about:blank"
+POLICY = "Content Security Policy"  # in what the browser says when the page does what its policy forbids
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 @pytest.fixture
 def open_page(chromium):
-    """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error fails the test.
+    """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error, or a load
+    that the app's own policy forbids, fails the test.
 
     It is known there who came in: what is typed sooner may be overwritten (test_entering.py)."""
     contexts, errors = [], []
@@ -43,6 +45,7 @@ def open_page(chromium):
         page = context.new_page()
         page.set_default_timeout(WAIT_MILLISECONDS)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if POLICY in said.text else None)
         page.goto(url)
         if url != NOWHERE:
             page.wait_for_selector("html[data-known]")

@@ -5,8 +5,6 @@ Gradio alone does not refuse such calls, except on localhost: it only controls w
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +12,11 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-SAFE = ("GET", "HEAD", "OPTIONS")
+from bye_core.ui.web.hosts import chosen_names
+
+SAFE = ("GET", "HEAD")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REFUSAL = {"detail": "Pages of this site may not call the app. Open the app's own page, or call it from a program."}
-_FOREIGN_FILE = re.compile(r"/file[=/]\s*https?:", re.IGNORECASE)
 
 
 def is_own(origin: str | None, host: str, more: tuple[str, ...] = ()) -> bool:
@@ -47,21 +46,8 @@ def _named(host: str, scheme: str) -> tuple[str | None, int | None]:
         return None, None
 
 
-def trusted() -> tuple[str, ...]:
-    """Return the host names of the proxies in front of the app.
-
-    They come from two environment variables: SPACE_HOST, which Hugging Face Spaces sets, and BYE_HOSTS, names separated
-    by commas.
-    """
-    names = f"{os.environ.get('SPACE_HOST', '')},{os.environ.get('BYE_HOSTS', '')}"
-    return tuple(name.strip() for name in names.split(",") if name.strip())
-
-
 class OwnPagesOnly:
-    """ASGI middleware that answers calls from other sites with 403.
-
-    It also refuses "file=URL" with an address of another host, because Gradio would download that address.
-    """
+    """ASGI middleware that answers calls from other sites with 403."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -74,6 +60,6 @@ class OwnPagesOnly:
 
 def allowed(scope: Scope) -> bool:
     if scope["method"] in SAFE:
-        return _FOREIGN_FILE.search(scope.get("path", "")) is None
+        return True
     headers = Headers(scope=scope)
-    return is_own(headers.get("origin"), headers.get("host", ""), trusted())
+    return is_own(headers.get("origin"), headers.get("host", ""), chosen_names())

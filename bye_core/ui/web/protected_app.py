@@ -1,0 +1,43 @@
+"""Gradio's application behind the checks that every request passes first."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from gradio.routes import App, ORJSONResponse
+from starlette.types import ASGIApp
+
+from bye_core.ui.web.file_inputs import FileInputs
+from bye_core.ui.web.hosts import OwnHostOnly
+from bye_core.ui.web.needed_routes import NeededRoutes
+from bye_core.ui.web.origins import OwnPagesOnly
+from bye_core.ui.web.policies import Policies
+
+LOOPBACK = "127.0.0.1"
+
+
+def listening_address(host: str | None) -> str:
+    """Return the address on which Gradio listens if it gets `host` as the server's name."""
+    return host or os.environ.get("GRADIO_SERVER_NAME") or LOOPBACK
+
+
+class ProtectedApp(App):
+    """Gradio's application. Gradio puts its own CORS middleware before those of an app, so they cannot replace it."""
+
+    def __init__(self, host: str | None = None, **options: Any) -> None:
+        # Gradio sets this class itself only for an application that it creates.
+        super().__init__(default_response_class=ORJSONResponse, **options)
+        self._listening = listening_address(host)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return protected(super().build_middleware_stack(), self._listening)
+
+
+def protected(app: ASGIApp, listening: str) -> ASGIApp:
+    """Return `app` behind all checks. The first of them to see a request is written last."""
+    app = FileInputs(app)
+    app = OwnPagesOnly(app)
+    app = NeededRoutes(app)
+    app = OwnHostOnly(app, listening)
+    return Policies(app)
