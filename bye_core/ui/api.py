@@ -31,7 +31,7 @@ from bye_core.ui import demo_run
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.shared.messages import discreet
-from bye_core.ui.shared.workspace_jobs import RESUMABLE
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.workspace import Workspace, hosted, is_token, new_token, workspace_of
@@ -125,7 +125,7 @@ def _scan_job(workspace: Workspace, data: str, run: str, form: scan_job.Form) ->
             workspace, data_sets.find(workspace, data if data in known else data_sets.key_of(data)), form
         )
     if job.state in RESUMABLE:
-        scan_job.resume(job)
+        resume_job(job)
     return job
 
 

@@ -9,6 +9,7 @@ from threading import Lock
 
 from bye_core import runs
 from bye_core.files import ASSETS
+from bye_core.ui.shared.space import check_space
 from bye_core.ui.workspace import Workspace
 
 DEMO = ASSETS / "demo"
@@ -21,10 +22,14 @@ def has_demo() -> bool:
 
 
 def open_demo(place: Workspace) -> str:
-    """Copy the shipped run into the workspace unless the copy exists. Return its name."""
+    """Copy the shipped run into the workspace unless the copy exists. Return its name.
+
+    Raises: VisitorFull, HostFull or ManyVisitors if a public host has no space for it.
+    """
     path = place.runs / NAME
     with _copying:
         if not runs.is_run(path):
+            check_space(place)
             unfinished = place.runs / f".{NAME}"
             shutil.rmtree(unfinished, ignore_errors=True)
             shutil.copytree(DEMO / "run", unfinished)

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
+from bye_core.ui.shared.cleaning import start_cleaning
 from bye_core.ui.tabs import TABS
 from bye_core.ui.tabs.review.view import FIRST_SCREEN
 from bye_core.ui.theme import THEME
@@ -19,7 +20,7 @@ from bye_core.ui.web.static_files import ReadyScripts
 from bye_core.ui.workspace import hosted
 
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}  # on a public host, on one's own machine
-WAITING = 64  # requests in the queue; later ones are refused
+WAITING = 256  # requests in the queue; later ones are refused. One client of a public host may have far fewer
 
 
 def launch(
@@ -27,6 +28,7 @@ def launch(
 ) -> Any:
     """Serve the page. `options` are passed to Gradio's `launch`, whose result is returned."""
     page.queue(max_size=WAITING)
+    start_cleaning()
     return page.launch(
         server_name=host,
         server_port=port,

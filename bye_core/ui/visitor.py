@@ -33,7 +33,11 @@ def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
     known, data = stored.get("visitor"), stored.get("data")
     visitor = known if is_token(known) else new_token()
     workspace = workspace_of(visitor)
-    name = run_to_open(workspace, run, stored.get("run"))
+    try:
+        name = run_to_open(workspace, run, stored.get("run"))
+    except ByeError as error:  # a public host without space for another visitor
+        warn(error)
+        name = ""
     session = Session(visitor=visitor, run=name, data=data if isinstance(data, str) else "")
     return to_store(session), session, gr.Timer(active=is_busy(workspace))
 

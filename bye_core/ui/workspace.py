@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -13,6 +15,8 @@ from bye_core import runs
 from bye_core.errors import RunError
 
 TOKEN_BYTES = 16
+USE_SECONDS, MOST_USED = 60.0, 10_000
+_used: dict[Path, float] = {}
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
@@ -90,4 +94,18 @@ def workspace_of(visitor: str) -> Workspace:
         return Workspace(runs.home())
     if not is_token(visitor):
         raise NoSuchRun(name="(no visitor)")
-    return Workspace(runs.home() / "visitors" / visitor)
+    root = runs.home() / "visitors" / visitor
+    _note_use(root)
+    return Workspace(root)
+
+
+def _note_use(root: Path) -> None:
+    """Set the time of a visitor's folder to now, at most once a minute. Folders that nobody uses are deleted by it."""
+    now = time.monotonic()
+    if now - _used.get(root, -USE_SECONDS) < USE_SECONDS:
+        return
+    if len(_used) >= MOST_USED:
+        _used.clear()
+    with suppress(OSError):  # a new visitor has no folder yet
+        os.utime(root)
+        _used[root] = now

@@ -6,6 +6,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
+from urllib.parse import unquote
 
 import pytest
 from gradio_client import Client
@@ -49,6 +50,8 @@ def owner(made, home, monkeypatch):
     path, token = made(), new_token()
     monkeypatch.setenv("BYE_HOSTED", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for limit in ("CALLS", "WAITING", "STREAMS"):
+        monkeypatch.setenv(f"BYE_LIMIT_{limit}", "100000")  # all strangers of these tests are one client
     place = workspace_of(token)
     place.runs.mkdir(parents=True)
     shutil.move(path, place.runs / "made")
@@ -232,10 +235,10 @@ def test_no_route_tells_a_stranger_anything(url, home, owner, routes):
         for name in names if "{" in template else [""]:
             path = PARAMETER.sub(lambda _, name=name: name, template)
             query = "" if method == "POST" else f"?session_hash=made&visitor={new_token()}&run=made&upload_id=made"
-            _, _, text = ask(url, method, path + query)
+            text = ask(url, method, path + query)[2].replace(unquote(name), "")  # a refusal repeats what was asked for
             tried += 1
             assert str(home) not in text, path
-            assert owner not in text.replace(name, ""), path
+            assert owner not in text, path
             assert "Backdoor Attack!" not in text, path
     assert tried > 50
 
@@ -243,8 +246,10 @@ def test_no_route_tells_a_stranger_anything(url, home, owner, routes):
 def test_a_call_with_an_address_for_a_file_is_refused_by_every_handler(url, owner):
     """Gradio would download it before any handler sees it."""
     file = {"path": "http://127.0.0.1:9/x", "meta": {"_type": "gradio.FileData"}, "orig_name": "x.zip"}
-    for handler in config_of(url)["dependencies"]:
+    handlers = [handler for handler in config_of(url)["dependencies"] if handler["inputs"]]
+    assert len(handlers) > 50
+    for handler in handlers:
         body = {"data": [file] * len(handler["inputs"]), "fn_index": handler["id"], "session_hash": "stranger"}
         assert post(url, "queue/join", body)[0] == 400
-    for path in ("call/detect", "call/v2/detect", "component_server", "component_server/"):
+    for path in ("call/detect", "call/export", "component_server", "component_server/"):
         assert post(url, path, {"data": [[{"deep": file}]], "run": file})[0] == 400

@@ -18,7 +18,7 @@ import pytest
 
 import bye_core
 from bye_core.runs import jobs
-from bye_core.runs.jobs import process, progress_log, record
+from bye_core.runs.jobs import launch, process, progress_log, record
 from bye_core.runs.jobs import supervisor as supervise
 from tests.waiting import PATIENCE, until
 
@@ -139,6 +139,26 @@ def test_what_hears_no_stop_is_killed_with_all_that_it_started(root, tmp_path):
     assert job.stop(grace=0.3) == jobs.STOPPED
     until(lambda: gone(job.pid, *pids))
     assert job.stop() == jobs.STOPPED
+
+
+def test_a_job_whose_time_is_over_saves_its_work_and_can_be_resumed(root, tmp_path):
+    job = jobs.start(root / "one", "count", [tmp_path / "n"], seconds=1)
+    assert ended(job) == jobs.FAILED
+    assert job.error().kind == "TimeOver"
+    saved = int((tmp_path / "n").read_text())
+    assert saved > 0
+    job.resume()
+    until(lambda: job.progress().done > saved)
+    assert job.stop() == jobs.STOPPED
+
+
+def test_an_endless_job_that_hears_no_stop_frees_its_place(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "GRACE_SECONDS", 0.3)
+    job = jobs.start(root / "one", "deaf", [tmp_path / "pids"], at_most=1, seconds=0.5)
+    assert ended(job) == jobs.FAILED
+    assert job.error().kind == "TimeOver"
+    until(lambda: gone(job.pid))
+    jobs.start(root / "two", "quick", [tmp_path / "a", "3"], at_most=1)
 
 
 def test_a_killed_command_fails_with_its_reason(root):

@@ -37,10 +37,12 @@ def start(
     env: Mapping[str, str] | None = None,
     title: str = "",
     at_most: int | None = None,
+    seconds: float | None = None,
 ) -> Job:
     """Run `python -m bye_core KIND ARGUMENTS` in the background; store its records in `folder`, which is new or empty.
 
-    `env` is added to this process's environment and is written to no file.
+    `env` is added to this process's environment and is written to no file. After `seconds` the job is asked to save its
+    work and end, and then killed; its state is then FAILED.
 
     Raises: TooManyJobs if `at_most` jobs of the parent folder are running; JobExists if the folder holds a job;
     CannotStart if the folder or the process cannot be created; BadArgument if an argument contains a NUL character.
@@ -58,7 +60,7 @@ def start(
         if (folder / JOB).exists():
             raise JobExists(path=folder)
         _check_number(folder.parent, at_most)
-        launch(folder, Record(kind, arguments, title or kind, created, os.getcwd()), env or {})
+        launch(folder, Record(kind, arguments, title or kind, created, os.getcwd()), env or {}, seconds)
     return Job.open(folder)
 
 
@@ -167,8 +169,10 @@ class Job:
                     supervisor.write_exit(self.folder, killed)
         return self.state
 
-    def resume(self, env: Mapping[str, str] | None = None, at_most: int | None = None) -> None:
-        """Start the same command again in the same folder.
+    def resume(
+        self, env: Mapping[str, str] | None = None, at_most: int | None = None, seconds: float | None = None
+    ) -> None:
+        """Start the same command again in the same folder. `env` and `seconds` are those of `start`.
 
         Raises: JobRunning if the job still runs; TooManyJobs if `at_most` jobs are running; CannotStart if the process
         cannot be created.
@@ -176,7 +180,7 @@ class Job:
         with locked(self.folder.parent / ROOT_LOCK, LOCK_SECONDS):
             self._check_ended()
             _check_number(self.folder.parent, at_most)
-            launch(self.folder, read_record(self.folder), env or {})
+            launch(self.folder, read_record(self.folder), env or {}, seconds)
 
     def remove(self) -> None:
         """Delete the job's own files, but not its command's results. Raises: JobRunning if the job still runs."""

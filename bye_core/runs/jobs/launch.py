@@ -22,11 +22,15 @@ from bye_core.runs.jobs.record import Record, write_record
 SUPERVISOR = Path(supervisor_script.__file__)
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
+GRACE_SECONDS = 20.0  # for a command whose time is over, to save its work (ours)
 NICE = 5  # lower priority, so that the page stays responsive while a scan uses all cores (ours)
 
 
-def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
-    """Start the next attempt of the job `record`. The command starts only after job.json is written."""
+def launch(folder: Path, record: Record, env: Mapping[str, str], seconds: float | None = None) -> None:
+    """Start the next attempt of the job `record`. The command starts only after job.json is written.
+
+    The supervisor ends the command after `seconds`.
+    """
     try:
         begins = begin_attempt(folder / supervisor_script.PROGRESS)
         supervisor = subprocess.Popen(
@@ -46,7 +50,8 @@ def launch(folder: Path, record: Record, env: Mapping[str, str]) -> None:
         with supervisor.stdin as orders:
             write_record(folder, replace(record, attempt=attempt, pid=supervisor.pid, born=born, begins=begins))
             command = [sys.executable, "-m", "bye_core", record.kind, *record.arguments, "--progress", "jsonl"]
-            orders.write(json.dumps({"command": command, "attempt": attempt, "nice": NICE}).encode("ascii") + b"\n")
+            order = {"command": command, "attempt": attempt, "nice": NICE, "seconds": seconds, "grace": GRACE_SECONDS}
+            orders.write(json.dumps(order).encode("ascii") + b"\n")
     except OSError as error:
         raise CannotStart(path=folder, reason=error.strerror) from error
 

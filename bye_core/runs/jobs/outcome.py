@@ -32,6 +32,8 @@ def final_state(line: Mapping[str, Any], end: Mapping[str, Any]) -> str:
         return DONE
     if "error" in line:
         return FAILED
+    if end.get("late") and not end.get("asked"):
+        return FAILED
     if "stopped" in line or end.get("asked"):
         return STOPPED
     if not end:
@@ -50,6 +52,9 @@ def failure_of(state: str, line: Mapping[str, Any], end: Mapping[str, Any], log:
         return None
     if "error" in line:
         return Failure(**{name: str(line["error"].get(name, "")) for name in ("kind", "problem", "remedy")})
+    if end.get("late"):
+        problem = "The job was ended because its time was over."
+        return Failure("TimeOver", problem, "Resume the job. Its saved results are kept.")
     if end["exit"] == KILLED:
         problem = "The system killed the job's process, most likely for lack of memory."
         return Failure("Killed", problem, "Free memory or use a smaller batch, then resume the job.")

@@ -29,6 +29,7 @@ from bye_core.text import clip, folder_name
 from bye_core.ui import demo_run
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, TooLargeHere, limits
+from bye_core.ui.shared.space import check_space, make_room
 from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
 DEMO, DEMO_TITLE = "demo", "the demo's set"  # key and name of the demo's set
@@ -139,7 +140,11 @@ def find(workspace: Workspace, key: str) -> Choice:
 
 
 def remember(workspace: Workspace, choice: Choice) -> None:
-    """Store `choice` as the most recently opened set, with the current time."""
+    """Store `choice` as the most recently opened set, with the current time.
+
+    Raises: VisitorFull, HostFull or ManyVisitors if a public host has no space for the visitor's files.
+    """
+    check_space(workspace)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with _writing:
         others = [entry for entry in recent(workspace) if entry.key != choice.key]
@@ -216,7 +221,7 @@ def open_set(workspace: Workspace, choice: Choice) -> DataSet:
 
     def load() -> DataSet:
         if is_remote(path) and (hosted() or not is_cached(path)):
-            check_repo_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted())
+            make_room(path, check_repo_size(path, "dataset", limits().fetched, TooLargeHere, anonymous=hosted()))
         return pipeline.load(path, choice.reading)
 
     return _loaded.get((path, *choice.reading.arguments(), _stamp(Path(path))), load)
@@ -225,13 +230,15 @@ def open_set(workspace: Workspace, choice: Choice) -> DataSet:
 def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
     """Unpack an uploaded file into the workspace. The facts of the last Progress hold the `key` of the new set.
 
-    Raises: TooManySets if the visitor has the most uploads allowed; DiskFull if the disk is nearly full; NotUploadable
+    Raises: TooManySets if the visitor has the most uploads allowed; VisitorFull, HostFull or ManyVisitors if a public
+    host has no space for it; DiskFull if the disk is nearly full; NotUploadable
     if the file is neither an archive nor parquet; another DataError if the archive cannot be unpacked.
     """
     root = workspace.data
     uploads = [item for item in root.iterdir() if item.is_dir()] if root.is_dir() else []
     if (most := limits().sets) is not None and len(uploads) >= most:
         raise TooManySets(count=len(uploads))
+    check_space(workspace)
     root.mkdir(parents=True, exist_ok=True)
     if hosted() and shutil.disk_usage(root).free < limits().archive.bytes + SPARE_BYTES:
         raise DiskFull()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from bye_core.data import archive
 from bye_core.errors import SettingError
@@ -126,7 +127,8 @@ def limits() -> Limits:
     """
     given = {name: value for name in SETTABLE if (value := os.environ.get(f"{PREFIX}{name.upper()}"))}
     chosen = PUBLIC if hosted() else OWN
-    return replace(chosen, **{name: _number(name, value) for name, value in given.items()}) if given else chosen
+    numbers: dict[str, Any] = {name: _number(name, value) for name, value in given.items()}
+    return replace(chosen, **numbers) if numbers else chosen
 
 
 def _number(name: str, value: str) -> int:

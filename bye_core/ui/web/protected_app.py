@@ -8,6 +8,7 @@ from typing import Any
 from gradio.routes import App, ORJSONResponse
 from starlette.types import ASGIApp
 
+from bye_core.ui.web.clients import ClientLimits
 from bye_core.ui.web.file_inputs import FileInputs
 from bye_core.ui.web.hosts import OwnHostOnly
 from bye_core.ui.web.needed_routes import NeededRoutes
@@ -31,13 +32,17 @@ class ProtectedApp(App):
         self._listening = listening_address(host)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return protected(super().build_middleware_stack(), self._listening)
+        """Return the app behind all checks. The first of them to see a request is written last."""
+        app: ASGIApp = FileInputs(super().build_middleware_stack())
+        app = ClientLimits(app, self._is_waiting, self._largest_upload)
+        app = OwnPagesOnly(app)
+        app = NeededRoutes(app)
+        app = OwnHostOnly(app, self._listening)
+        return Policies(app)
 
+    def _is_waiting(self, event: str) -> bool:
+        """Return whether the call with this event id waits or runs in the queue. Gradio forgets ended calls."""
+        return event in self.get_blocks()._queue.event_ids_to_events
 
-def protected(app: ASGIApp, listening: str) -> ASGIApp:
-    """Return `app` behind all checks. The first of them to see a request is written last."""
-    app = FileInputs(app)
-    app = OwnPagesOnly(app)
-    app = NeededRoutes(app)
-    app = OwnHostOnly(app, listening)
-    return Policies(app)
+    def _largest_upload(self) -> int | None:
+        return self.get_blocks().max_file_size

@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from bye_core.runs import jobs
 from bye_core.ui.header import running_jobs
 from bye_core.ui.shared import job_card, limits
 from bye_core.ui.shared.data_sets import Choice
-from bye_core.ui.shared.limits import MachineBusy, NotHere, TooManySamples
+from bye_core.ui.shared.limits import MachineBusy, NotHere, TooLargeHere, TooManySamples
 from bye_core.ui.shared.model_choice import (
     NoModelChosen,
     NoSuchModel,
@@ -24,7 +25,7 @@ from bye_core.ui.shared.model_choice import (
     resolve_adapter,
     resolve_model,
 )
-from bye_core.ui.shared.workspace_jobs import is_busy
+from bye_core.ui.shared.workspace_jobs import is_busy, resume_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import run_list
 from bye_core.ui.tabs.scan.job import Form
@@ -156,7 +157,7 @@ def test_a_job_is_found_again_stopped_and_resumed(workspace, choice, model, stan
     assert job.stop() == jobs.STOPPED
     assert not is_busy(workspace)
     assert running_jobs(workspace.jobs) == ""
-    scan_job.resume(job)
+    resume_job(job)
     assert jobs.current(workspace.jobs, "scan").state == jobs.RUNNING
 
 
@@ -181,6 +182,26 @@ def test_a_public_host_bounds_all_visitors_together(home, tmp_path, standing_in,
     monkeypatch.setattr(limits, "PUBLIC", replace(limits.PUBLIC, all_jobs=2))
     with pytest.raises(MachineBusy):
         scan_job.start(workspaces[2], Choice("mine"), Form("owner/model"))
+
+
+def test_a_public_host_bounds_models_and_adapters_from_the_hub(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("BYE_HOSTED", "1")
+    workspace = workspace_of(new_token())
+    shutil.copytree(make_data(tmp_path / "set", 3).parent, workspace.data / "mine")
+    sizes, kept = {"owner/model": 1, "owner/adapter": limits.PUBLIC.model + 1}, []
+
+    def repo_info(self, name, **_):
+        return SimpleNamespace(siblings=[SimpleNamespace(size=sizes[name])])
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", repo_info)
+    monkeypatch.setattr(scan_job, "make_room", lambda name, size: kept.append(name))
+    monkeypatch.setattr(scan_job, "start_job", lambda *_: kept.append("started"))
+    with pytest.raises(TooLargeHere, match=r"owner/adapter has 3\.0 GB"):
+        scan_job.start(workspace, Choice("mine"), Form("owner/model", "owner/adapter"))
+    sizes["owner/adapter"] = 1
+    kept.clear()
+    scan_job.start(workspace, Choice("mine"), Form("owner/model", "owner/adapter"))
+    assert kept == ["owner/model", "owner/adapter", "started"]
 
 
 def test_the_list_of_runs(run_path, workspace):

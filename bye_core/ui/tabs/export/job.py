@@ -23,6 +23,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import images
 from bye_core.ui.shared.exports import NotExported, export_names, export_path, find_export
 from bye_core.ui.shared.limits import NotHere
+from bye_core.ui.shared.space import check_space
 from bye_core.ui.workspace import Workspace, hosted
 
 PROGRAM = """\
@@ -91,10 +92,12 @@ def start(workspace: Workspace, run_path: Path, name: str, format: str, data: st
     """Export in a background thread. The future's result is the manifest. Closing the page does not stop the export.
 
     Raises: BadName if the name is not a plain folder name; ExportRunning if this export is being written;
-    TooManyExports if the visitor has the most exports allowed; NotHere if `data` is given on a public host.
+    TooManyExports if the visitor has the most exports allowed; VisitorFull or HostFull if a public host has no space;
+    NotHere if `data` is given on a public host.
     """
     out = export_path(workspace, name)
     _check_path(data)
+    check_space(workspace)
     with _lock:
         if (future := _running.get(out)) and not future.done():
             raise ExportRunning(name=name)

@@ -12,6 +12,7 @@ from bye_core.records import Decision
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.shared import images, sample_queue
+from bye_core.ui.shared.space import check_space
 from bye_core.ui.tabs.review import answers
 from bye_core.ui.tabs.review.answers import PAGE
 from bye_core.ui.web import page_calls
@@ -127,6 +128,7 @@ def review_decide(request: Request) -> dict[str, Any]:
     request: choice; id or positions; reviewer; note. Without `note`, the samples' earlier notes stay.
     """
     opened = asked_run(request)
+    check_space(workspace_of(page_calls.text(request, "visitor")))
     if "positions" in request:
         ids = [opened.samples[position].id for position in _positions(opened, request, len(opened.samples))]
     else:

@@ -21,7 +21,7 @@ from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.obstacles import expected_html
-from bye_core.ui.shared.workspace_jobs import RESUMABLE
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -224,7 +224,7 @@ def resume(parts: Parts, session: Session, watch: Watch) -> Update:
     job = scan_job.job_named(workspace_of(session.visitor), watch.job)
     if job is None:
         return refresh(parts, session, watch)
-    scan_job.resume(job)
+    resume_job(job)
     return {parts.pulse: gr.Timer(active=True), **refresh(parts, session, replace(watch, state=""))}
 
 

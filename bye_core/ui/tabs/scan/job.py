@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from bye_core import runs
 from bye_core.data.hub import check_repo_size
 from bye_core.pipeline.check import NoSampleReady
 from bye_core.runs import jobs
-from bye_core.runs.lock import locked
 from bye_core.ui.shared import data_sets
-from bye_core.ui.shared.limits import MachineBusy, TooLargeHere, TooManySamples, limits
+from bye_core.ui.shared.limits import TooLargeHere, TooManySamples, limits
 from bye_core.ui.shared.model_choice import resolve_adapter, resolve_model
 from bye_core.ui.shared.obstacles import expected_obstacle
+from bye_core.ui.shared.space import make_room
+from bye_core.ui.shared.workspace_jobs import start_job
 from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "scan"
 AUTO = "auto"
-# A visitor's job must not use the access token of the host's account.
-NO_ACCOUNT = {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 
 
 @dataclass(frozen=True)
@@ -84,43 +80,12 @@ def start(workspace: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Jo
         raise NoSampleReady(path=choice.name, size=dataset.size)
     if bounds.samples is not None and len(dataset.samples) > bounds.samples:
         raise TooManySamples(count=len(dataset.samples), most=bounds.samples)
-    if hosted() and data_sets.is_remote(model):
-        check_repo_size(model, "model", bounds.model, TooLargeHere, anonymous=True)
-    with _free_machine():
-        run = run_folder(workspace, form, choice)
-        options = arguments(workspace, choice, form, run)
-        return jobs.start(workspace.jobs / run.name, KIND, options, _environment(), run.name, at_most=bounds.jobs)
-
-
-def resume(job: jobs.Job) -> None:
-    """Resume a scan that ended early. Samples that are scanned already are not scanned again.
-
-    Raises: MachineBusy if all visitors together run the most jobs allowed; TooManyJobs if this visitor does.
-    """
-    with _free_machine():
-        job.resume(_environment(), at_most=limits().jobs)
-
-
-def _environment() -> dict[str, str] | None:
-    return NO_ACCOUNT if hosted() else None
-
-
-@contextmanager
-def _free_machine() -> Iterator[None]:
-    """Hold the lock file of a public host while the `with` block starts a job. Elsewhere, do nothing.
-
-    Raises: MachineBusy if all visitors together run the most jobs allowed.
-    """
-    most = limits().all_jobs
-    if most is None:
-        yield
-        return
-    runs.home().mkdir(parents=True, exist_ok=True)
-    with locked(runs.home() / "machine.lock", wait=10.0):
-        visitors = (runs.home() / "visitors").glob("*/jobs")
-        if sum(map(jobs.running, visitors)) >= most:
-            raise MachineBusy(most=most)
-        yield
+    if hosted():
+        for name in filter(data_sets.is_remote, (model, resolve_adapter(workspace, form.adapter))):
+            size = check_repo_size(name, "model", bounds.model, TooLargeHere, anonymous=True)
+            make_room(name, size)
+    run = run_folder(workspace, form, choice)
+    return start_job(workspace, run.name, KIND, arguments(workspace, choice, form, run))
 
 
 def job_named(workspace: Workspace, id: str) -> jobs.Job | None:
