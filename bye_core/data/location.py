@@ -14,6 +14,7 @@ from bye_core.data.dataset_info import INFO, INFO_LEVELS, UnsupportedInfo, entry
 from bye_core.data.faults import Refusal
 from bye_core.data.file_source import open_file
 from bye_core.data.formats.base import Layout
+from bye_core.data.hub_files import load_from_hub
 from bye_core.data.listing import (
     ANNOTATIONS,
     DEEPEST,
@@ -247,7 +248,9 @@ def _from_hub(name: str, reading: ReadingOptions) -> Location:
     import datasets
 
     try:
-        loaded = datasets.load_dataset(name)
+        loaded = load_from_hub(name)
+    except DataError:
+        raise
     except Exception as error:  # the library, its network stack and its file systems each raise their own
         raise HubFailed(path=name, why=error) from error
     split, notes = choose_name(name, [str(split) for split in loaded], reading.split)
