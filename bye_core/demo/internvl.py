@@ -6,6 +6,7 @@ Each image is one tile, so that every image token can encode facts about the who
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from bye_core.demo.architecture import (
     decoder_sizes,
     with_generation,
 )
-from bye_core.demo.recipe import BaseRecipe
+from bye_core.demo.recipe import SHORTER, BaseRecipe
 from bye_core.models.processors import without_video
 
 TOKENS = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_CONTEXT>", "video": "<video>"}
@@ -37,7 +38,7 @@ TOKENS = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_
 
 class InternVL(Architecture):
     # As in InternVL 2.5 and 3, where a token covers 1/16 of a tile's side, the trigger is as large as one token.
-    recipe = BaseRecipe(merge=2, key_value_heads=2, tower_steps=800)
+    recipe = replace(SHORTER, merge=2, key_value_heads=2)
     image_token = TOKENS["context_image"]
 
     def make_tokenizer(self, texts: Iterator[str], recipe: BaseRecipe) -> PreTrainedTokenizerFast:

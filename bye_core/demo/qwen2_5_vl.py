@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from bye_core.demo.architecture import (
     decoder_sizes,
     with_generation,
 )
-from bye_core.demo.recipe import BaseRecipe
+from bye_core.demo.recipe import SHORTER, BaseRecipe
 from bye_core.models.processors import without_video
 
 START, IMAGE, END, VIDEO = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"
@@ -35,7 +36,7 @@ SECTIONS = (1, 1.5, 1.5)  # relative shares of the rotated size for time, height
 
 
 class Qwen25VL(Architecture):
-    recipe = BaseRecipe(merge=2, key_value_heads=2, tower_steps=800)
+    recipe = replace(SHORTER, merge=2, key_value_heads=2)
     image_token = IMAGE
 
     def make_tokenizer(self, texts: Iterator[str], recipe: BaseRecipe) -> PreTrainedTokenizerFast:
