@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bye_core.errors import ModelError, SampleFailed, SettingError
 
+EXAMPLES = "for example a LLaVA, InternVL, Qwen-VL, Gemma or SmolVLM (docs/models.md lists all)"
+
 
 class ModelNotFound(ModelError):
     problem = "No model at {path}: {reason}"
@@ -50,12 +52,12 @@ class PickleWeights(ModelError):
 
 class TextOnlyModel(ModelError):
     problem = "The model at {path} ({model_type}) has no vision part."
-    remedy = "Use a vision-language model, such as one of these types: {supported}."
+    remedy = f"Use a vision-language model: {EXAMPLES}."
 
 
 class UnsupportedFamily(ModelError):
     problem = "The installed version of transformers loads no vision-language models of type {model_type}."
-    remedy = "Update transformers, or use a model such as one of these types: {supported}."
+    remedy = f"Update transformers, or use another model: {EXAMPLES}."
 
 
 class OriginalLayout(ModelError):
@@ -75,7 +77,7 @@ class BadPixelLimits(SettingError):
 
 class UnreadableArchitecture(ModelError):
     problem = "Models of type {model_type} are not supported: {reason}"
-    remedy = "Use a model that receives images as tokens among its text, such as one of these types: {supported}."
+    remedy = f"Use a model that receives images as tokens among its text: {EXAMPLES}."
 
 
 class UnknownParts(ModelError):

@@ -178,10 +178,10 @@ def read_config(folder: Path) -> Any:
     only its subfolders hold models; BrokenModel if config.json is damaged; OriginalLayout if the model needs the
     code of its authors; TextOnlyModel if it has no vision part; UnsupportedFamily if no family describes it.
     """
-    path, supported = folder / "config.json", ", ".join(sorted(FAMILIES))
+    path = folder / "config.json"
     if not path.is_file():
         if (folder / PARAMETERS_FILE).is_file():
-            instead = advice(PARAMETERS, supported)
+            instead = advice(PARAMETERS)
             raise OriginalLayout(path=folder, model_type=PARAMETERS_FILE, advice=instead)
         if (folder / ADAPTER_CONFIG).is_file():
             raise AdapterAsModel(path=folder, base=base_model_name(folder))
@@ -195,15 +195,15 @@ def read_config(folder: Path) -> Any:
         if known and not original:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             if model_type not in FAMILIES:
-                check_architecture(config, supported)
+                check_architecture(config)
             return config
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenModel(path=folder, reason=error) from error
     if original:
-        raise OriginalLayout(path=folder, model_type=model_type, advice=advice(original, supported))
+        raise OriginalLayout(path=folder, model_type=model_type, advice=advice(original))
     if raw.get("vision_config") is None:
-        raise TextOnlyModel(path=folder, model_type=model_type, supported=supported)
-    raise UnsupportedFamily(model_type=model_type, supported=supported)
+        raise TextOnlyModel(path=folder, model_type=model_type)
+    raise UnsupportedFamily(model_type=model_type)
 
 
 def nf4(dtype: torch.dtype, family: Family | type[Family]) -> BitsAndBytesConfig:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bye_core.models.errors import EXAMPLES
+
 SCRIPTS = "src/transformers/models"  # of https://github.com/huggingface/transformers
 
 
@@ -79,7 +81,7 @@ def original_layout(config: Mapping[str, Any], known: bool) -> Original | None:
     return ORIGINAL.get(model_type, Original() if config.get("auto_map") else None)
 
 
-def advice(original: Original, supported: str) -> str:
+def advice(original: Original) -> str:
     """Return what to do instead, as an imperative sentence."""
     if original.models:
         first = f"Use {' or '.join(original.models)}, the same model in the layout of transformers"
@@ -88,7 +90,7 @@ def advice(original: Original, supported: str) -> str:
     elif original.newer:
         return f"Use {original.newer}, a newer model of the same authors that needs no such code."
     else:
-        return f"Use a model that needs no such code, such as one of these types: {supported}."
+        return f"Use a model that needs no such code: {EXAMPLES}."
     if not original.script:
         return f"{first}."
     return f"{first}, or convert your weights with {SCRIPTS}/{original.script} of the repository of transformers."

@@ -19,6 +19,7 @@ from PIL import Image
 from bye_core.model_protocol import Images, layers_with_rows
 from bye_core.models.errors import PromptMismatch, UnknownGeometry, UnreadableArchitecture
 from bye_core.models.families.base import Family
+from bye_core.models.families.corrections import CORRECTIONS
 from bye_core.models.families.geometry import Box, seen_box
 from bye_core.models.families.layouts import Expansion, image_boxes, layouts
 from bye_core.models.families.measured_layout import best_layout, changes, image_features
@@ -46,7 +47,7 @@ PROPORTIONS = 4
 MOST_UNKNOWN = 16
 
 
-def check_architecture(config: Any, supported: str) -> None:
+def check_architecture(config: Any) -> None:
     """Check that a config describes a decoder that sees image tokens. Raises: UnreadableArchitecture if it does not."""
     text = config.get_text_config()
     reason = UNREADABLE.get(config.model_type)
@@ -58,7 +59,7 @@ def check_architecture(config: Any, supported: str) -> None:
         kinds = ", ".join(sorted(set(text.layer_types)))
         reason = f"its layers are of type {kinds}, which have no attention rows."
     if reason:
-        raise UnreadableArchitecture(model_type=config.model_type, reason=reason, supported=supported)
+        raise UnreadableArchitecture(model_type=config.model_type, reason=reason)
 
 
 class GenericFamily(Family):
@@ -95,6 +96,8 @@ class GenericFamily(Family):
 
     def attach(self, model: torch.nn.Module) -> None:
         self.model = model
+        if correct := CORRECTIONS.get(self.name):
+            correct(model)
 
     def with_replacements(self, inputs: BatchFeature, images: Sequence[Images]) -> BatchFeature:
         """Keep what the processor wrote in place of each image marker, as the processor reports it."""
