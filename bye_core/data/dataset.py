@@ -88,18 +88,22 @@ class DataSet:
         images.check_size(data, name)
         return data
 
+    def image_sizes(self, sample: Sample) -> list[tuple[int, int]]:
+        """Return the (width, height) of the sample's images, from their headers; (0, 0) for one that cannot be read."""
+        return [self._image_size(sample, k) for k in range(len(sample.images))]
+
     def pixels(self, sample: Sample) -> int:
         """Return how many pixels the sample's images have together, from their headers. Decodes no image.
 
         Counts 0 for an image that cannot be read. Use it with `images.group_by_pixels` before images are decoded.
         """
-        return sum(self._pixels(sample, k) for k in range(len(sample.images)))
+        return sum(width * height for width, height in self.image_sizes(sample))
 
-    def _pixels(self, sample: Sample, k: int) -> int:
+    def _image_size(self, sample: Sample, k: int) -> tuple[int, int]:
         try:
-            return images.pixel_count(self.image_bytes(sample, k))
+            return images.image_size(self.image_bytes(sample, k))
         except DataError:
-            return 0
+            return 0, 0
 
     def images(self, sample: Sample) -> list[Image.Image]:
         """Return the sample's images in RGB, rotated upright.

@@ -104,13 +104,19 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
         raise BrokenImage(path=path, why=why, remedy=remedy) from error
 
 
-def pixel_count(data: bytes) -> int:
-    """Return width x height of an image file as its header says; 0 if the header cannot be read. Decodes no pixels."""
+def image_size(data: bytes) -> tuple[int, int]:
+    """Return (width, height) of an image file as its header says; (0, 0) if it cannot be read. Decodes no pixels."""
     try:
         with Image.open(io.BytesIO(data), formats=DECODERS) as image:
-            return image.width * image.height
+            return image.size
     except Exception:  # noqa: BLE001 - decoders raise anything on hostile bytes; `decode` reports the reason
-        return 0
+        return 0, 0
+
+
+def pixel_count(data: bytes) -> int:
+    """Return width x height of an image file, see `image_size`."""
+    width, height = image_size(data)
+    return width * height
 
 
 def group_by_pixels(counts: Sequence[int], limit: int = MAX_BATCH_PIXELS) -> list[range]:

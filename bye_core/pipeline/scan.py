@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 from bye_core import runs
 from bye_core.data import DataSet, sample_fault
+from bye_core.data.images import EMBEDDED_PREFIX
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
+from bye_core.pipeline.batches import ScanBatch, missing_batches
 from bye_core.pipeline.check import ready, scanned_path
 from bye_core.records import AttentionRows, Fault, Progress, Sample
 from bye_core.train.settings import trained_pixels, training_facts
@@ -55,12 +57,13 @@ def scan(
 ) -> Iterator[Progress]:
     """Read the attention rows of every sample that the run does not hold yet. Saves each batch before it yields.
 
-    Batches depend only on the order of the samples, and a batch is stored completely or not at all. So a resumed scan
+    Batches depend only on the data and the settings, and a batch is stored completely or not at all. So a resumed scan
     stores the same bytes as an uninterrupted scan. A sample that fails is stored as a fault. If only the likelihood
     of its answer cannot be read, the sample is scanned without it and gets a non-fatal fault.
 
     Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings.
     """
+    from bye_core.models.lengths import PromptLengths
     from bye_core.models.loading import load_model
 
     settings = settings or ScanSettings()
@@ -73,16 +76,24 @@ def scan(
     run = runs.Run.prepare(run_path, own, dataset.samples)
     run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
     total = len(dataset.samples)
+    lengths = PromptLengths(loaded.processor, run.settings.answers)
     with run.writing(), ThreadPoolExecutor(1) as reader:
         run.append([], dataset.faults)
-        todo = _missing_batches(run, dataset)
-        done = total - sum(map(len, todo))
+        scored = run.scored_ids()
+        done = len(scored)
         yield _scan_progress(run, done, total)
-        for batch, images, faults in _opened_ahead(reader, dataset, todo):
-            good = [sample for sample in batch if sample.id in images]
-            rows, unread = _read(loaded, good, images, run.settings.answers)
-            run.append(rows, faults + unread)
-            done += len(batch)
+        todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
+        rows: list[AttentionRows] = []
+        faults: list[Fault] = []
+        for opened in _ahead(reader, _opened(dataset, todo)):
+            good = [sample for sample in opened.samples if sample.id in opened.images]
+            read, unread = _read(loaded, good, opened.images, run.settings.answers)
+            rows, faults = rows + read, faults + opened.faults + unread
+            if opened.batch is None:
+                continue
+            run.append(rows, faults)
+            done += sum(sample.id not in scored for sample in opened.batch)
+            rows, faults = [], []
             yield _scan_progress(run, done, total)
     if not run.counts().scored:
         reason = next((f"{fault.problem} {fault.remedy}" for fault in run.failed()), "unknown.")
@@ -117,43 +128,54 @@ def failed(run_path: Path) -> tuple[Fault, ...]:
     return runs.Run.open(run_path).failed()
 
 
-def _missing_batches(run: runs.Run, dataset: DataSet) -> list[Sequence[Sample]]:
-    """Return the batches with at least one sample that the run does not hold yet."""
-    scored, size = run.scored_ids(), run.settings.batch_size
-    batches = [dataset.samples[start : start + size] for start in range(0, len(dataset.samples), size)]
-    return [batch for batch in batches if any(sample.id not in scored for sample in batch)]
+@dataclass(frozen=True)
+class _Opened:
+    """Samples of one batch whose images are decoded together.
 
-
-def _opened_ahead(
-    reader: Executor, dataset: DataSet, batches: Sequence[Sequence[Sample]]
-) -> Iterator[tuple[Sequence[Sample], dict[str, list[Any]], list[Fault]]]:
-    """Yield (batch, images by sample id, faults of the samples whose images do not open) for each batch.
-
-    `reader` decodes the images of the next batch while the model processes the current batch.
+    images  by sample id; none for samples whose images do not open, which have a fault
+    batch   all samples of the batch, if these are its last ones
     """
-    if not batches:
-        return
-    opening = reader.submit(_open_batch, dataset, batches[0])
-    for n, batch in enumerate(batches):
-        images, faults = opening.result()
-        if n + 1 < len(batches):
-            opening = reader.submit(_open_batch, dataset, batches[n + 1])
-        yield batch, images, faults
+
+    samples: Sequence[Sample]
+    images: Mapping[str, list[Any]]
+    faults: list[Fault]
+    batch: Sequence[Sample] | None
+
+
+def _opened(dataset: DataSet, batches: Iterable[ScanBatch]) -> Iterator[_Opened]:
+    """Decode the images of the batches, group by group. Samples with the same images one after another share them."""
+    names: tuple[str, ...] = ()
+    pictures: list[Any] = []
+    for batch in batches:
+        for group in batch.groups:
+            samples, images, faults = batch.samples[group.start : group.stop], {}, []
+            for sample in samples:
+                try:
+                    if not names or sample.images != names:
+                        pictures, names = dataset.images(sample), _shared_names(sample)
+                    images[sample.id] = pictures
+                except ByeError as error:
+                    names = ()
+                    faults.append(sample_fault(sample, error))
+            yield _Opened(samples, images, faults, batch.samples if group is batch.groups[-1] else None)
+
+
+def _shared_names(sample: Sample) -> tuple[str, ...]:
+    """Return the names of the sample's images; () if they name images only within its own record."""
+    return () if any(name.startswith(EMBEDDED_PREFIX) for name in sample.images) else sample.images
+
+
+def _ahead(reader: Executor, items: Iterator[_Opened]) -> Iterator[_Opened]:
+    """Yield `items`; `reader` prepares the next one while the model processes the current one."""
+    future = reader.submit(next, items, None)
+    while (item := future.result()) is not None:
+        future = reader.submit(next, items, None)
+        yield item
 
 
 def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:
     counts = run.counts()
     return Progress("scan", done, total, facts={"scored": counts.scored, "failed": counts.failed})
-
-
-def _open_batch(dataset: DataSet, batch: Sequence[Sample]) -> tuple[dict[str, list[Any]], list[Fault]]:
-    images, faults = {}, []
-    for sample in batch:
-        try:
-            images[sample.id] = dataset.images(sample)
-        except ByeError as error:
-            faults.append(sample_fault(sample, error))
-    return images, faults
 
 
 def _run_settings(
