@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import tempfile
 from html import escape
 from pathlib import Path
 
 import gradio as gr
+from huggingface_hub import constants
 
 from bye_core import runs
 from bye_core.errors import ByeError
@@ -23,13 +27,21 @@ def discreet(text: str) -> str:
     """Return `text`; on a public host, the paths of the server's folders are removed from it."""
     if not hosted():
         return text
-    home = runs.home()
-    bases = (home, ASSETS.parent, Path.home())
-    roots = {str(root) for base in bases for root in (base, base.resolve())}
-    text = re.sub(f"(?:{'|'.join(map(re.escape, roots))})/visitors/[0-9a-f]{{32}}/?", "", text)
-    for root in sorted(roots - {"/"}, key=len, reverse=True):
-        text = text.replace(f"{root}/", "").replace(root, "the server's folder")
-    return text
+    roots = _server_folders()
+    folder = "|".join(map(re.escape, sorted(roots - {"/"}, key=len, reverse=True)))
+    text = re.sub(rf"(?:{folder})/visitors/[0-9a-f]{{32}}/?", "", text)
+    whole = rf"(?<![\w.-])(?:{folder})(?:(?P<more>/)|(?![\w.-]))"
+    return re.sub(whole, lambda found: "" if found["more"] else "the server's folder", text)
+
+
+def _server_folders() -> set[str]:
+    """Return the folders whose paths a message may contain: of the app, of the libraries, of what they downloaded."""
+    hub = [getattr(constants, name, "") for name in ("HF_HOME", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_ASSETS_CACHE")]
+    chosen = [os.environ.get(name, "") for name in ("HF_DATASETS_CACHE", "TRANSFORMERS_CACHE", "GRADIO_TEMP_DIR")]
+    libraries = [sys.prefix, sys.base_prefix, *(entry for entry in sys.path if entry.endswith("-packages"))]
+    names = [*filter(None, hub + chosen + libraries), tempfile.gettempdir(), os.getcwd()]
+    bases = (runs.home(), ASSETS.parent, Path.home(), *map(Path, names))
+    return {str(root) for base in bases for root in (base, base.resolve())}
 
 
 def without_options(text: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -109,4 +112,10 @@ def test_a_public_host_names_no_folder_of_its_own(home, monkeypatch):
     monkeypatch.setenv("BYE_HOSTED", "1")
     assert discreet(text) == "data/x and secret"
     assert str(home) not in alert(NoSuchRun(name=f"{home}/<b>"))
+    elsewhere = home.parent / "downloads"  # HF_HOME may lie anywhere
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(elsewhere / "hub"))
+    assert discreet(f"{elsewhere}/hub/models--a--b/config.json is broken") == "models--a--b/config.json is broken"
+    for folder in (Path(tempfile.gettempdir()), Path.cwd(), Path(sys.prefix), Path(sys.base_prefix)):
+        assert discreet(f"Cannot read {folder}/x.json in {folder}") == "Cannot read x.json in the server's folder"
+    assert discreet(f"see /data{tempfile.gettempdir()}/x") == f"see /data{tempfile.gettempdir()}/x"  # not that folder
     assert "&lt;b&gt;" in alert(NoSuchRun(name="<b>"))
