@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from importlib.util import find_spec
 
-from bye_core.ui.app import build
-from bye_core.ui.server import launch
+NEEDED = ("gradio", "brotli", "cachetools")  # the extra "app" of pyproject.toml
+MISSING = 'The app needs the package {name}, which is not installed. Run pip install "bye-core[app]" first.'
 
 
 def main() -> None:
@@ -17,6 +19,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free from 7860)")
     parser.add_argument("--open", action="store_true", help="open a browser window")
     options = parser.parse_args()
+    for name in NEEDED:
+        if find_spec(name) is None:
+            sys.exit(MISSING.format(name=name))
+    from bye_core.ui.app import build
+    from bye_core.ui.server import launch
+
     launch(build(options.run), options.host, options.port, options.open)
 
 
