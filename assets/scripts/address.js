@@ -3,7 +3,7 @@
 //
 //   get('sample')                         the value in the address, '' if there is none
 //   set({ show: 'all', sample: 's1' })    changes the address; '' or null removes a name
-//   set({ tab: 'scan' }, { push: true })  also makes a new entry in the browser's history
+//   set({ tab: 'scan' }, { push: true })  also makes a new entry in the browser's history; push: false never does
 //   onChange((changed) => ...)            after Back or Forward, with the set of the names whose values changed
 //
 // A new value of `run` always makes a new entry and removes all names but `tab`: filters and samples belong to one run.
@@ -23,7 +23,7 @@ export function get(name) {
   return shown[name] || '';
 }
 
-export function set(changes, { push = false } = {}) {
+export function set(changes, { push = null } = {}) {
   const run = changes.run ?? get('run');
   const moved = run !== get('run');
   const before = moved ? { tab: get('tab') } : shown;
@@ -38,7 +38,7 @@ export function set(changes, { push = false } = {}) {
   if (search === new URLSearchParams(location.search).toString()) return;
   const address = `${location.pathname}${search && `?${search}`}${location.hash}`;
   // The first run is no new entry: Back must leave the page, not return to the same view without a name.
-  const entry = push || (moved && get('run'));
+  const entry = push ?? Boolean(moved && get('run'));
   history[entry ? 'pushState' : 'replaceState'](history.state, '', address);
   shown = read();
 }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import NamedTuple
 
 import gradio as gr
 
 from bye_core.ui import api, visitor
 from bye_core.ui.adjust import view as adjust
 from bye_core.ui.adjust.trial import Trial
+from bye_core.ui.header.actions import clicked
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.shared.bridge import build_bridge
 from bye_core.ui.shared.events import QUIET, SESSION
-from bye_core.ui.tabs import TABS
+from bye_core.ui.tabs import FIRST_TAB, TABS
+from bye_core.ui.web.scripts import start_module
 from bye_core.ui.workspace import hosted
 
 TITLE = "BYE: find back-door poison in a data set"
@@ -26,18 +28,12 @@ EARLY = (
 )  # fmt: skip
 # Gradio deletes old archives and uploads: (seconds between checks, age in seconds) on a public host and elsewhere.
 DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
-# Buttons anywhere on the page name the tab to open, or state on which data set the model was fine-tuned.
-TO_TAB = """document.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-tab], [data-statement]');
-  if (!button) return;
-  if (button.dataset.statement) button.disabled = true;
-  trigger('click', { tab: button.dataset.tab || '', statement: button.dataset.statement || '',
-    run: button.dataset.of || '' });
-});"""
 # Review shows its first sample without Gradio (assets/scripts/review/enter.js). The rest of the page loads slowly, so
 # it waits for that sample, but at most 3 s.
+# It also passes the run that the page's address names.
 AFTER_REVIEW = """(stored) => new Promise((go) => {
-  const begin = () => go([stored]);
+  const link = new URLSearchParams(location.search).get('run') || '';
+  const begin = () => go([{ ...stored, link }]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
   document.addEventListener('bye-entered', begin, { once: true });
   setTimeout(begin, 3000);
@@ -55,11 +51,12 @@ def build(run: str = "") -> gr.Blocks:
         api.register()
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=visitor.secret())
         session = gr.State(Session())
-        top = gr.HTML(elem_id="header", js_on_load=TO_TAB)
+        top = gr.HTML(elem_id="header", js_on_load=start_module("shell.js"))
+        running, compared = gr.HTML(elem_id="running"), gr.HTML(elem_id="compared")
         bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
         # Outside of Tabs, because Gradio counts each component inside as a tab and would show wrong titles.
         opened, trial = gr.State({}), gr.State(Trial())
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", selected=FIRST_TAB) as tabs:
             frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
             for tab in TABS:
                 with gr.Tab(tab.title, id=tab.name, elem_id=f"tab-{tab.name}") as component:
@@ -68,7 +65,7 @@ def build(run: str = "") -> gr.Blocks:
                     else:
                         tab.build(frame, component)
         adjust.build(frame)
-        _listen(page, frame, stored, top)
+        _listen(page, frame, stored, Top(top, running, compared))
     for handler in page.fns.values():
         # Gradio's page checks every component of this list at each step of each handler.
         if handler.show_progress == "hidden":
@@ -76,25 +73,25 @@ def build(run: str = "") -> gr.Blocks:
     return page
 
 
-def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: gr.HTML) -> None:
+class Top(NamedTuple):
+    """What lies above the tabs: the header, the running jobs, and the comparison of two runs."""
+
+    header: gr.HTML
+    running: gr.HTML
+    compared: gr.HTML
+
+
+def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: Top) -> None:
     session, opened, pulse = frame.session, frame.opened, frame.pulse
     entered = page.load(
         lambda values: visitor.enter(values, frame.asked), stored, [stored, session, pulse], js=AFTER_REVIEW, **QUIET
     )
     entered.then(None, js=KNOWN, **QUIET)
-    session.change(visitor.show_header, session, top, **QUIET)
+    opened.change(visitor.show_running, session, top.running, **QUIET)
+    session.change(visitor.show_header, session, top.header, **QUIET)
     # Each listener of the session slows the page at every decision, so most handlers listen to `opened` instead.
     session.change(visitor.to_store, session, opened, **QUIET)
     opened.change(dict, opened, stored, **QUIET)
     idle = gr.State(0)
-    pulse.tick(visitor.beat, [session, idle], [top, idle, pulse], **QUIET)
-    top.click(_clicked, session, [session, frame.tabs, top], **SESSION)
-
-
-def _clicked(session: Session, event: gr.EventData) -> tuple[Any, Any, Any]:
-    """Open the tab that a button names, or store the statement that it makes. Return (session, tabs, header)."""
-    if not event.statement:
-        return gr.skip(), gr.Tabs(selected=event.tab), gr.skip()
-    changed = visitor.detect_again(session, event.run, event.statement)
-    # The header is sent again in any case, because its button was disabled at the click.
-    return changed, gr.skip(), visitor.show_header(changed)
+    pulse.tick(visitor.beat, [session, idle], [top.header, top.running, idle, pulse], **QUIET)
+    top.header.click(clicked, session, [session, frame.tabs, top.header, top.compared], **SESSION)

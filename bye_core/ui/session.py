@@ -16,10 +16,13 @@ class Session:
 
     visitor    the token that names the workspace (bye_core.ui.workspace)
     run        name of the open run in the workspace, "" for none
-    data       key of the data set chosen in Data, "" for none
+    data       key of the project's data set: the set of the open run, or the set loaded in Data; "" for none
     truth      path of the truth file that the visitor loaded, "" for none
     sample     id of the sample that Review shows or is about to show
     selection  ids of the samples that Review lists: those in a lasso or in a list of Adjust; () for all samples
+    closed     name of the run that was closed when another data set was loaded, "" for none
+    unknown    name of a run in a link that does not exist here, "" for none
+    first      whether this visitor came here for the first time
     revision   increases with every change on disk that pages must show: decisions, a detection, scanned samples
     """
 
@@ -29,6 +32,9 @@ class Session:
     truth: str = ""
     sample: str = ""
     selection: tuple[str, ...] = ()
+    closed: str = ""
+    unknown: str = ""
+    first: bool = False
     revision: int = 0
 
 

@@ -10,10 +10,11 @@ import gradio as gr
 from bye_core import pipeline, runs
 from bye_core.errors import ByeError
 from bye_core.ui.demo_run import run_to_open
-from bye_core.ui.header import header, running_jobs
+from bye_core.ui.header.view import header, running_jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.obstacles import TUNED, WITHDRAWN
+from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.shared.workspace_jobs import is_busy
 from bye_core.ui.workspace import is_token, new_token, workspace_of
 
@@ -27,18 +28,24 @@ LAST_BEATS = 2  # ticks of the pulse timer after the last job has ended
 def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
     """Return (what the browser stores, the session, the pulse timer) for a page that was just opened.
 
-    `stored` is what the browser stored before: the visitor's token, the run and the data set. The run that opens is
-    `run` if it exists, else the stored run, else the demo. The pulse is active if jobs of the visitor run.
+    `stored` is what the browser stored before: the visitor's token, the run and the data set; and the run in the
+    page's address, as "link". The run that opens is the first that exists of: the one in the address, `run`, the stored
+    one, the demo. The pulse is active if jobs of the visitor run.
     """
-    known, data = stored.get("visitor"), stored.get("data")
+    known, data, link = (stored.get(name) for name in ("visitor", "data", "link"))
+    data, link = (value if isinstance(value, str) else "" for value in (data, link))
     visitor = known if is_token(known) else new_token()
     workspace = workspace_of(visitor)
+    kept = stored.get("run")
+    session = Session(visitor=visitor, data=data, first=not is_token(known))
     try:
-        name = run_to_open(workspace, run, stored.get("run"))
+        # A stored set without a run is a project that has not been scanned yet.
+        name = "" if data and kept == "" and not (run or link) else run_to_open(workspace, link, run, kept)
+        session = open_run_in(workspace, session, name) if name else session
     except ByeError as error:  # a public host without space for another visitor
         warn(error)
         name = ""
-    session = Session(visitor=visitor, run=name, data=data if isinstance(data, str) else "")
+    session = replace(session, unknown=link if link not in ("", name) else "")
     return to_store(session), session, gr.Timer(active=is_busy(workspace))
 
 
@@ -47,23 +54,27 @@ def to_store(session: Session) -> dict:
     return {"visitor": session.visitor, "run": session.run, "data": session.data}
 
 
-def beat(session: Session, idle: int) -> tuple[str, int, gr.Timer]:
-    """Update the header while jobs run. Return (header, ticks since the last job ended, pulse timer).
+def beat(session: Session, idle: int) -> tuple[str, str, int, gr.Timer]:
+    """Update the header while jobs run. Return (header, running jobs, ticks since the last job ended, pulse timer).
 
     The pulse ticks LAST_BEATS times after the last job has ended, so that every tab sees the end of the job.
     """
     idle = 0 if is_busy(workspace_of(session.visitor)) else idle + 1
-    return show_header(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
+    return show_header(session), show_running(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
 
 
 def show_header(session: Session) -> str:
-    """Return the HTML of the open run and of the visitor's running jobs."""
+    """Return the HTML of the project and its open run."""
     try:
-        top = header(session)
+        return header(session)
     except ByeError as error:
         warn(error)
-        top = header(replace(session, run=""))
-    return top + (running_jobs(workspace_of(session.visitor).jobs) if session.visitor else "")
+        return header(replace(session, run=""))
+
+
+def show_running(session: Session) -> str:
+    """Return the HTML of the visitor's running jobs."""
+    return running_jobs(workspace_of(session.visitor).jobs) if session.visitor else ""
 
 
 def detect_again(session: Session, name: str, statement: str) -> Session:

@@ -37,7 +37,7 @@ def test_export_download_and_open_the_archive(page, path, expect, tmp_path):
 
     page.locator("#export-reject").click()
     expect(summary).to_contain_text("108 kept")
-    expect(page.locator("#header")).to_contain_text("12 of 12 flagged samples reviewed")
+    expect(page.locator("#header")).to_contain_text("12 of 12 reviewed")
     page.get_by_role("button", name="Undo these 2").click()
     expect(summary).to_contain_text("110 kept")
     page.locator("#export-reject").click()

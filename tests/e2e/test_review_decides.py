@@ -63,7 +63,7 @@ def test_ten_rejections_within_two_seconds_are_recorded_in_order_and_three_undon
     assert [line["undo"] for line in lines(path)[10:]] == ["000010", "000009", "000008"]
     expect(page.part("page")).to_have_attribute("data-sample", order[7][0])
     # The other parts of the page hear of it, once.
-    expect(page.page.locator("#header")).to_contain_text("7 of 12 flagged samples reviewed")
+    expect(page.page.locator("#header")).to_contain_text("7 of 12 reviewed")
 
 
 def test_a_burst_without_any_pause_loses_nothing(page, path, expect):

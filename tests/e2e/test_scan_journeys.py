@@ -25,7 +25,7 @@ def ended(home):
 
 def start(page, expect, fresh, model, folder):
     page.get_by_role("tab", name="Scan").click()
-    expect(page.locator("#scan-data")).to_contain_text("No data set is chosen")
+    expect(page.locator("#scan-data")).to_contain_text("the demo's set")
     page.click("#scan-choose")
     fresh(page, "#data-path input").fill(str(folder))
     page.click("#data-load")
@@ -66,7 +66,7 @@ def test_a_scan_outlives_tab_and_server_stops_resumes_and_is_opened(
     page.get_by_role("tab", name="Scan").click()
     card, stop = page.locator("#scan-job"), page.locator("#scan-stop")
     expect(card).to_contain_text("mine-tiny")
-    expect(page.locator("#header")).to_contain_text("scanning mine-tiny")
+    expect(page.locator("#running")).to_contain_text("scanning mine-tiny")
     expect(card).to_contain_text("samples/s", timeout=SLOW)
     stop.click()
     held.stop()

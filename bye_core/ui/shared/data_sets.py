@@ -76,6 +76,7 @@ class Choice:
     format, columns, split, question, strict_ids   how to read the set, as in ReadingOptions; empty if not chosen
     splits                          the names of its splits, for a set that is no folder
     found, records, ready, opened   of the last opening: format, number of records, number of usable records, time
+    digest                          of the last opening: the digest of the set
     """
 
     key: str
@@ -90,6 +91,7 @@ class Choice:
     records: int = 0
     ready: int = 0
     opened: str = ""
+    digest: str = ""
 
     @property
     def name(self) -> str:

@@ -71,9 +71,10 @@ def head(page: gr.Blocks, screen: Screen) -> str:
 def body(page: gr.Blocks, screen: Screen) -> str:
     """Return the first screen between an empty header and a row of tab titles."""
     component = next(block for block in page.blocks.values() if block.elem_id == screen.component)
-    titles = [escape(block.label) for block in page.blocks.values() if isinstance(block, gr.Tab)]
     tabs = "".join(
-        f"<{tag}>{title}</{tag}>" for tag, title in zip(["b", *["span"] * len(titles)], titles, strict=False)
+        f"<b>{escape(block.label)}</b>" if block.id == screen.component else f"<span>{escape(block.label)}</span>"
+        for block in page.blocks.values()
+        if isinstance(block, gr.Tab)
     )
     facts = in_script({"component": component._id, **component.props})
     early = (scripts.FOLDER / screen.early).read_text(encoding="utf-8")

@@ -10,8 +10,9 @@ from bye_core.detect.limitations import FINETUNE_FIRST, ScanFacts, limited, scan
 from bye_core.records import NO_EVIDENCE, NOT_TESTED, Limitation
 from bye_core.runs import Run
 from bye_core.train.settings import CARD
-from bye_core.ui import header, visitor
+from bye_core.ui import visitor
 from bye_core.ui.adjust.trial import is_same
+from bye_core.ui.header.view import header
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import messages, obstacles
@@ -24,6 +25,8 @@ from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import workspace_of
 
 NOTHING = {"tau": 1e9}  # a setting of bye with which it flags nothing
+
+MADE = Session("v", run="made")
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_pages_leave_out_the_options_of_the_command_line():
 
 def test_every_page_says_not_tested_with_the_reason_and_the_button(untested):
     opened, workspace = open_run(untested), workspace_of("")
-    top = header.describe(opened, "made")
+    top = header(MADE)
     assert "bye-open'>Not tested" in top.replace('"', "'")
     pages = [
         top,
@@ -99,7 +102,7 @@ def test_the_statement_changes_the_verdict_and_can_be_withdrawn(untested):
     assert opened.detection.settings["tau"] == 1e9, "the method and settings of the saved detection"
     assert opened.detect("bye", NOTHING).verdict == NO_EVIDENCE, "no old result is shown"
     assert not is_same(opened.detection, tried)
-    top = header.describe(opened, "made")
+    top = header(MADE)
     assert "as you stated" in top
     assert "data-statement='no'" in top
     visitor.detect_again(stated, "made", obstacles.WITHDRAWN)
@@ -121,7 +124,7 @@ def test_no_evidence_of_an_earlier_version_is_not_tested_until_it_is_detected_ag
     assert record["verdict"] == NO_EVIDENCE
     del record["limitations"]
     saved.write_text(json.dumps(record))
-    assert "data-statement='again'" in header.describe(open_run(run_path), "made")
+    assert "data-statement='again'" in header(MADE)
     visitor.detect_again(Session(run="made"), "made", obstacles.AGAIN)
     assert open_run(run_path).detection.verdict == NO_EVIDENCE
 

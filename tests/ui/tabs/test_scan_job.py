@@ -13,7 +13,7 @@ import pytest
 from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
-from bye_core.ui.header import running_jobs
+from bye_core.ui.header.view import running_jobs
 from bye_core.ui.shared import job_card, limits
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.limits import MachineBusy, NotHere, TooLargeHere, TooManySamples

@@ -15,6 +15,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, job_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
+from bye_core.ui.shared.project import open_data_in
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
 from bye_core.ui.tabs.attack.job import Form
@@ -228,4 +229,6 @@ def stop(parts: Parts, session: Session, watch: Watch) -> Update:
 def open_set(parts: Parts, session: Session, watch: Watch) -> Update:
     """Make the written set the chosen one."""
     job = _followed(workspace_of(session.visitor), watch)
-    return {parts.session: replace(session, data=job.id)} if job is not None else parts.unchanged()
+    if job is None:
+        return parts.unchanged()
+    return {parts.session: open_data_in(workspace_of(session.visitor), session, job.id)}

@@ -17,6 +17,7 @@ from bye_core.ui.shared import data_sets, events, model_choice
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
+from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.clean import job as clean_job
 from bye_core.ui.tabs.clean import stages_card
@@ -189,8 +190,7 @@ def open_stage(parts: Parts, session: Session, watch: Watch, event: gr.EventData
         return {parts.watch: watch}
     opens = stages_card.STAGES[stage][1]
     if opens in ("review", "layers"):
-        workspace.run_path(job.id)
-        session = replace(session, run=job.id, revision=session.revision + 1)
+        session = open_run_in(workspace, session, job.id)
         return {parts.session: session, parts.tabs: gr.Tabs(selected=opens)}
     if opens == "log":
         return {parts.opened: f"<pre class='bye-pre'>{escape(clean_job.log(job, stage)) or '(nothing yet)'}</pre>"}

@@ -21,6 +21,7 @@ from bye_core.ui.shared import data_sets, events
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.events import Handler, Update
 from bye_core.ui.shared.messages import alert, note, warn
+from bye_core.ui.shared.project import open_data_in
 from bye_core.ui.shared.steps import paced
 from bye_core.ui.tabs.data import cards, validation
 from bye_core.ui.tabs.data.columns import (
@@ -92,12 +93,12 @@ def for_visitors(handler: Handler) -> Handler:
 
 
 def change_session(parts: Parts, session: Session, shown: str) -> Update:
-    """Show the data set of the session, which the browser stored or another tab chose."""
+    """Show the data set of the project, which the browser stored or another tab chose."""
     if session.data == shown and shown:
         return {parts.shown: shown}
     listing = {parts.listing: _listing(session)}
     if not session.data:
-        return listing
+        return _empty(parts, session) if shown else listing
     choice = data_sets.find(workspace_of(session.visitor), session.data)
     return {**listing, parts.shown: session.data, **open_set(parts, session, choice)}
 
@@ -115,8 +116,7 @@ def use_list(parts: Parts, session: Session, event: gr.EventData) -> Update:
     if removed in known:
         data_sets.remove(workspace, removed)
         if removed == session.data:
-            session = replace(session, data="")
-            return _empty(parts, session)
+            return _empty(parts, open_data_in(workspace, session, ""))
     return {parts.listing: _listing(session)}
 
 
@@ -154,9 +154,11 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
     state = validation.checked(dataset)
     ready = dataset.size - len(state.unusable())
     splits = splits_of(workspace, choice, dataset.notes)
-    choice = replace(choice, found=dataset.format, records=dataset.size, ready=ready, splits=splits)
+    choice = replace(
+        choice, found=dataset.format, records=dataset.size, ready=ready, splits=splits, digest=dataset.digest
+    )
     data_sets.remember(workspace, choice)
-    session = replace(session, data=choice.key)
+    session = open_data_in(workspace, session, choice.key)
     return {
         parts.session: session,
         parts.shown: choice.key,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
-from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, open_tab
+from bye_core.ui.shared.bridge import in_front
+from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, open_tab
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.data import actions
 from bye_core.ui.tabs.data.actions import for_visitors
 from bye_core.ui.tabs.data.columns import AUTOMATIC, FORMAT_CHOICES, SLOTS
 from bye_core.ui.workspace import hosted
 
+NAME = "data"
 CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-open], [data-remove]');
   if (button) trigger('click', { open: button.dataset.open || '', remove: button.dataset.remove || '' });
@@ -21,10 +23,10 @@ CLICKS = """element.addEventListener('click', (event) => {
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads and writes session.data, and writes in the workspace how the set is read."""
     parts = _lay_out(frame.session)
-    _listen(parts, frame)
+    _listen(parts, frame, tab)
 
 
-TAB = Tab("data", "Data", build, styles=("data.css",))
+TAB = Tab(NAME, "Data", build, styles=("data.css",))
 
 
 def _lay_out(session: gr.State) -> actions.Parts:
@@ -84,14 +86,20 @@ def _lay_out(session: gr.State) -> actions.Parts:
     )  # fmt: skip
 
 
-def _listen(parts: actions.Parts, frame: Frame) -> None:
+def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, session = parts.all(), parts.session
     bind_any = binder(parts, alert_in(parts.notice))
 
     def bind(handler: Handler) -> Handler:
         return bind_any(for_visitors(handler))
 
-    frame.opened.change(bind(actions.change_session), [session, parts.shown], outputs, **QUIET)
+    # A set is read only if the tab is in front.
+    here = gr.Checkbox(False, visible=False)
+    tab.select(bind(actions.change_session), [session, parts.shown], outputs, **QUIET)
+    frame.opened.change(
+        bind_any(if_in_front(for_visitors(actions.change_session))), [session, parts.shown, here], outputs,
+        js=in_front(NAME), trigger_mode="always_last", **QUIET,
+    )  # fmt: skip
     waiting = {"api_visibility": "private", "show_progress_on": [parts.listing]}
     for event in (parts.load.click, parts.path.submit):
         event(bind(actions.load), [session, parts.path], outputs, **waiting)

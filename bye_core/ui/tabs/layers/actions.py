@@ -37,6 +37,7 @@ from bye_core.ui.shared.glossary import tooltip
 from bye_core.ui.shared.messages import note, warn
 from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.plots import Sent, fresh
+from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.workspace import workspace_of
 
 ALL_HEADS = -1
@@ -178,7 +179,8 @@ def open_samples(parts: Parts, session: Session, points: Sequence[Any]) -> Updat
 
 
 def open_demo(parts: Parts, session: Session) -> Update:
-    return {parts.session: replace(session, run=demo_run.open_demo(workspace_of(session.visitor)))}
+    workspace = workspace_of(session.visitor)
+    return {parts.session: open_run_in(workspace, session, demo_run.open_demo(workspace))}
 
 
 def detect(parts: Parts, session: Session) -> Update:

@@ -21,6 +21,7 @@ from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.obstacles import expected_html
+from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import outcome, run_list
@@ -37,7 +38,7 @@ class Watch:
     """What the page shows now. Unchanged parts are not sent again.
 
     job, state  the scan that the page follows, and its last known state
-    run         the run that was open when the page began to follow the scan
+    run, data   the run and the data set that were open when the page began to follow the scan
     drawn       samples in the preliminary figure
     filled_for  visitor, data set and run for which the form was filled
     """
@@ -47,6 +48,7 @@ class Watch:
     state: str = ""
     drawn: int = 0
     filled_for: tuple[str, ...] = ()
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         parts.fields[1]: gr.Dropdown(choices=adapters, **({} if old_adapter else {"value": adapter})),
         parts.fields[-1]: tuned,
         parts.demo: gr.Button(visible=demo_run.has_demo()),
-        parts.choose: gr.Button(visible=not session.data),
+        parts.choose: gr.Button("Choose another data set" if session.data else "Choose a data set"),
         parts.start: gr.Button(interactive=bool(session.data)),
         parts.runs: run_list.table(workspace, session.run),
         **preview(parts, session, watch, model, adapter, *others, tuned),
@@ -142,7 +144,7 @@ def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         parts.notice: "",
         parts.pulse: gr.Timer(active=True),
         **preview(parts, session, watch, *values),
-        **refresh(parts, session, Watch(job.id, session.run, filled_for=watch.filled_for)),
+        **refresh(parts, session, Watch(job.id, session.run, filled_for=watch.filled_for, data=session.data)),
     }
 
 
@@ -153,14 +155,15 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     if job is None:
         return _no_job(parts, workspace, session, watch)
     if job.id != watch.job:
-        watch = Watch(job.id, session.run, filled_for=watch.filled_for)
+        watch = Watch(job.id, session.run, filled_for=watch.filled_for, data=session.data)
     state = job.state
     update = {parts.job: job_card.card(workspace, job), **_buttons(parts, workspace, job, state)}
     ended_now = watch.state == jobs.RUNNING and state != jobs.RUNNING
     if ended_now:
         # If the user has opened another run in the meantime, do not open this one.
-        opens = state == jobs.DONE and session.run == watch.run
-        session = replace(session, run=job.id if opens else session.run, revision=session.revision + 1)
+        opens = state == jobs.DONE and (session.run, session.data) == (watch.run, watch.data)
+        session = replace(session, revision=session.revision + 1)
+        session = open_run_in(workspace, session, job.id) if opens else session
         update[parts.session] = session
     if state != watch.state:
         update[parts.runs] = run_list.table(workspace, session.run)
@@ -231,7 +234,7 @@ def resume(parts: Parts, session: Session, watch: Watch) -> Update:
 def choose_run(parts: Parts, session: Session, watch: Watch, event: gr.EventData) -> Update:
     """Open the clicked run of the list, or follow its scan."""
     if event.job:
-        return refresh(parts, session, Watch(event.job, session.run, filled_for=watch.filled_for))
+        return refresh(parts, session, Watch(event.job, session.run, filled_for=watch.filled_for, data=session.data))
     return _open_run(parts, session, event.run)
 
 
@@ -245,8 +248,7 @@ def open_demo(parts: Parts, session: Session, _: Watch) -> Update:
 
 def _open_run(parts: Parts, session: Session, name: str) -> Update:
     workspace = workspace_of(session.visitor)
-    workspace.run_path(name)
-    session = replace(session, run=name, revision=session.revision + 1)
+    session = open_run_in(workspace, session, name)
     return {parts.session: session, parts.notice: "", parts.runs: run_list.table(workspace, name)}
 
 

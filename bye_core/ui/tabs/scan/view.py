@@ -35,7 +35,7 @@ TAB = Tab("scan", "Scan", build, jobs={KIND: "scanning"})
 
 def _lay_out(frame: Frame) -> actions.Parts:
     notice, data = gr.HTML(elem_id="scan-notice"), gr.HTML(note(actions.NO_DATA), elem_id="scan-data")
-    choose = gr.Button("Choose a data set", variant="primary", elem_id="scan-choose", scale=0, min_width=200)
+    choose = gr.Button("Choose another data set", size="sm", elem_id="scan-choose", scale=0, min_width=200)
     fields, expected = _form(), gr.HTML(elem_id="scan-expected")
     command = gr.Code(
         label="Command", interactive=False, elem_id="scan-command",
