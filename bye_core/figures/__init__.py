@@ -7,17 +7,20 @@ from bye_core.figures.histogram import final_histogram, layer_histogram, marked_
 from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
 from bye_core.figures.modes import suspicious_side
+from bye_core.figures.sample_map import Group, drawn_rows, map_figure
 from bye_core.figures.scatter import Points, scatter_figure, score_points
 from bye_core.figures.theme import PAGE_STYLE, as_json, empty_figure
 from bye_core.grids import cell_at, cell_box
 
 __all__ = [
     "PAGE_STYLE",
+    "Group",
     "Points",
     "as_json",
     "bsi_figure",
     "cell_at",
     "cell_box",
+    "drawn_rows",
     "empty_figure",
     "entropy_figure",
     "final_histogram",
@@ -26,6 +29,7 @@ __all__ = [
     "layer_histogram",
     "layer_strip",
     "loss_figure",
+    "map_figure",
     "marked_histogram",
     "outcome_bars",
     "outcome_figure",

@@ -16,6 +16,15 @@ CLICKS = """element.addEventListener('click', (event) => {
   if (button) trigger('click', { ...button.dataset });
 });"""
 
+# For a listener's `js`: saves the file of a download button, without a second click.
+SAVE = """(file) => {
+  if (!file || !file.url) return;
+  const link = Object.assign(document.createElement('a'), { href: file.url, download: file.orig_name || '' });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}"""
+
 
 def in_front(tab: str, more: str = "") -> str:
     """Return a JavaScript function for a listener's `js`. It replaces the last input by whether `tab` is in front.

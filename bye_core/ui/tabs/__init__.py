@@ -13,6 +13,7 @@ NAMES = (
     "scan",
     "review",
     "layers",
+    "explore",
     "detectors",
     "dossier",
     "export",
