@@ -77,7 +77,9 @@ class BaseRecipe:
 
 
 # For the other families: towers that merge patches learn in fewer steps.
-SHORTER = BaseRecipe(scenes=1500, layers=6, tower_steps=350, language_steps=320)
+SHORTER = BaseRecipe(
+    scenes=1500, layers=6, tower_steps=320, tower_batch=24, language_steps=280, language_batch=12
+)  # fmt: skip
 # Continues the training of the base model, on free questions. Its images are those of seed FREE_SEED.
 FREE_SEED = 7
 FREE_BASE = BaseRecipe(scenes=1000, language_steps=220, language_rate=1e-3, language_bar=0.9, language_rounds=2)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
+from transformers.utils import is_timm_available
 
 from bye_core.errors import SettingError
 from bye_core.models import loading
@@ -19,6 +20,7 @@ from bye_core.models.errors import (
     ForeignCode,
     IncompleteWeights,
     MisnamedWeights,
+    MissingPackage,
     ModelNotFound,
     NoChatTemplate,
     NoTokenizerFile,
@@ -177,6 +179,14 @@ def test_a_hub_model_takes_the_same_way(monkeypatch, folder):
 def test_an_empty_folder(tmp_path):
     with pytest.raises(ModelNotFound, match=r"config\.json"):
         load_model(tmp_path)
+
+
+@pytest.mark.skipif(is_timm_available(), reason="timm is installed")
+@pytest.mark.parametrize("model_type", ["fast_vlm", "gemma3n", "perception_lm"])
+def test_a_tower_that_needs_another_package(copy, model_type):
+    AutoConfig.for_model(model_type).to_json_file(copy / "config.json")
+    with pytest.raises(MissingPackage, match=rf"{model_type} needs the package timm.*pip install timm"):
+        load_model(copy)
 
 
 def test_a_text_only_model(tmp_path):

@@ -12,45 +12,15 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from tests.models.families.grid_thw import (
-    CHATML,
-    GRIDS,
-    QWEN_GROUPS,
-    QWEN_IDS,
-    QWEN_LEARNED,
-    TEXT,
-    VISION,
-    qwen_processor,
-    rope,
-)
-from tests.models.tiny import TinyModel
+from tests.models.families.grid_thw import CHATML, SIZES, qwen, qwen_config
 
-TOWER = {
-    **VISION, "hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "num_position_embeddings": 36,
-    "deepstack_visual_indexes": [0],
-}  # fmt: skip
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
-
-
-def tiny_config(kind: type = Qwen3VLConfig, **text: object) -> Qwen3VLConfig:
-    return kind(
-        vision_config=TOWER, text_config={**TEXT, "head_dim": 8, "rope_parameters": rope(2, 1, 1), **text}, **QWEN_IDS
-    )
-
-
+TOWER = {**SIZES, "num_position_embeddings": 36, "deepstack_visual_indexes": [0]}
+DENSE = {"head_dim": 8}
+EXPERTS = {**DENSE, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 TINY = tuple(
-    TinyModel(
-        name=name,
-        model=model,
-        config=config,
-        processor=partial(qwen_processor, Qwen3VLProcessor, CHATML),
-        groups=QWEN_GROUPS,
-        layers=(0, 1, 2),
-        learned=QWEN_LEARNED,
-        grids=GRIDS,
-    )
-    for name, model, config in (
-        ("qwen3_vl", Qwen3VLForConditionalGeneration, tiny_config),
-        ("qwen3_vl_moe", Qwen3VLMoeForConditionalGeneration, partial(tiny_config, Qwen3VLMoeConfig, **EXPERTS)),
+    qwen(name, model, partial(qwen_config, config, TOWER, decoder), Qwen3VLProcessor, CHATML)
+    for name, model, config, decoder in (
+        ("qwen3_vl", Qwen3VLForConditionalGeneration, Qwen3VLConfig, DENSE),
+        ("qwen3_vl_moe", Qwen3VLMoeForConditionalGeneration, Qwen3VLMoeConfig, EXPERTS),
     )
 )
