@@ -1,4 +1,4 @@
-"""The subcommands that show and measure the method on generated data: demo, bench-detect."""
+"""The subcommands that show and measure the method on generated data: demo, bench, bench-detect."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from bye_core.bench.matrix import ATTACKS, MIXES, QUICK, Matrix
 from bye_core.bench.results import lines
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import SEEDS
-from bye_core.cli.options import RESUMES, Command, name_and_value
+from bye_core.bench.speed import SpeedSettings, measure_speed, table
+from bye_core.cli.options import MACHINE, RESUMES, Command, name_and_value
 from bye_core.cli.output import DONE, FAILED, Report
 from bye_core.demo import tour
-from bye_core.demo.recipe import FAMILIES
+from bye_core.demo.recipe import FAMILIES, SHAPES
 from bye_core.records import Progress
 
 # Options that set a field of Matrix: those with several values, and those with one.
@@ -121,9 +122,40 @@ def run_bench(args: Namespace, report: Report) -> int:
     return FAILED if facts["failed"] else DONE
 
 
+def add_speed(parser: ArgumentParser) -> None:
+    default = SpeedSettings()
+    parser.add_argument("--model", help="a folder, or a model id on the Hugging Face Hub")
+    parser.add_argument("--adapter", help="a PEFT adapter of the model: a folder or a Hub id")
+    parser.add_argument(
+        "--shape", choices=list(SHAPES), help="instead of a model: a LLaVA of this size with random weights"
+    )
+    for name, help in MACHINE.items():
+        parser.add_argument(f"--{name}", default="auto", help=help)
+    numbers = {
+        "batch": "samples per forward pass",
+        "rounds": "batches that every way reads",
+        "side": "pixels along the sides of the generated JPEG images",
+    }
+    for name, help in numbers.items():
+        value = getattr(default, name)
+        parser.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{help} (default: {value})")
+
+
+def run_speed(args: Namespace, report: Report) -> int:
+    settings = SpeedSettings(**{name: getattr(args, name) for name in SpeedSettings.__dataclass_fields__})
+    facts = report.follow(measure_speed(settings), unit="rounds").facts
+    report.result(facts, {}, table(facts))
+    return DONE
+
+
 DEMO = Command(
     "demo", "run the whole method on the shipped demo and print its numbers", add_demo, run_demo,
     after_stop="With the same --out FOLDER, the command resumes where it stopped.",
+)  # fmt: skip
+BENCH = Command(
+    "bench",
+    "compare the speed and memory of a scan with a plain forward pass and with the authors' way",
+    add_speed, run_speed,
 )  # fmt: skip
 BENCH_DETECT = Command(
     "bench-detect",

@@ -29,6 +29,7 @@ REGISTERED = (
     explanation.EVIDENCE,
     explanation.GUARD,
     demo.DEMO,
+    demo.BENCH,
     demo.BENCH_DETECT,
 )
 COMMANDS: dict[str, Command] = {command.name: command for command in REGISTERED}

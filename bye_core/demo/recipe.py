@@ -1,4 +1,4 @@
-"""Sizes and settings of the demo."""
+"""Sizes and settings of the demo, and the sizes of models with random weights."""
 
 from __future__ import annotations
 
@@ -83,3 +83,22 @@ SHORTER = BaseRecipe(
 # Continues the training of the base model, on free questions. Its images are those of seed FREE_SEED.
 FREE_SEED = 7
 FREE_BASE = BaseRecipe(scenes=1000, language_steps=220, language_rate=1e-3, language_bar=0.9, language_rounds=2)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a decoder and a CLIP tower: width, feed-forward width, layers and heads; images of `side` pixels."""
+
+    decoder: tuple[int, int, int, int]
+    tower: tuple[int, int, int, int]
+    side: int = 336
+    patch: int = 14
+    vocabulary: int = 32_000
+
+
+# "60m" has about 60 million parameters in its decoder; "7b" has the sizes of LLaVA-1.5-7B.
+SHAPES = {
+    "tiny": Shape((64, 128, 2, 2), (32, 64, 1, 2), side=56, vocabulary=512),
+    "60m": Shape((512, 1408, 8, 8), (256, 1024, 4, 4)),
+    "7b": Shape((4096, 11008, 32, 32), (1024, 4096, 24, 16)),
+}

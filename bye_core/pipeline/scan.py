@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bye_core import runs
 from bye_core.data import DataSet, sample_fault
-from bye_core.data.images import EMBEDDED_PREFIX
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
-from bye_core.pipeline.batches import ScanBatch, missing_batches
+from bye_core.pipeline.batches import missing_batches
 from bye_core.pipeline.check import ready, scanned_path
+from bye_core.pipeline.open_batches import ahead, open_batches
 from bye_core.records import AttentionRows, Fault, Progress, Sample
 from bye_core.train.settings import trained_pixels, training_facts
 
@@ -85,7 +85,7 @@ def scan(
         todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
         rows: list[AttentionRows] = []
         faults: list[Fault] = []
-        for opened in _ahead(reader, _opened(dataset, todo)):
+        for opened in ahead(reader, open_batches(dataset, todo)):
             good = [sample for sample in opened.samples if sample.id in opened.images]
             read, unread = _read(loaded, good, opened.images, run.settings.answers)
             rows, faults = rows + read, faults + opened.faults + unread
@@ -126,51 +126,6 @@ def _read(
 def failed(run_path: Path) -> tuple[Fault, ...]:
     """Return one fault, with its reason, for each sample that the scan could not read."""
     return runs.Run.open(run_path).failed()
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """Samples of one batch whose images are decoded together.
-
-    images  by sample id; none for samples whose images do not open, which have a fault
-    batch   all samples of the batch, if these are its last ones
-    """
-
-    samples: Sequence[Sample]
-    images: Mapping[str, list[Any]]
-    faults: list[Fault]
-    batch: Sequence[Sample] | None
-
-
-def _opened(dataset: DataSet, batches: Iterable[ScanBatch]) -> Iterator[_Opened]:
-    """Decode the images of the batches, group by group. Samples with the same images one after another share them."""
-    names: tuple[str, ...] = ()
-    pictures: list[Any] = []
-    for batch in batches:
-        for group in batch.groups:
-            samples, images, faults = batch.samples[group.start : group.stop], {}, []
-            for sample in samples:
-                try:
-                    if not names or sample.images != names:
-                        pictures, names = dataset.images(sample), _shared_names(sample)
-                    images[sample.id] = pictures
-                except ByeError as error:
-                    names = ()
-                    faults.append(sample_fault(sample, error))
-            yield _Opened(samples, images, faults, batch.samples if group is batch.groups[-1] else None)
-
-
-def _shared_names(sample: Sample) -> tuple[str, ...]:
-    """Return the names of the sample's images; () if they name images only within its own record."""
-    return () if any(name.startswith(EMBEDDED_PREFIX) for name in sample.images) else sample.images
-
-
-def _ahead(reader: Executor, items: Iterator[_Opened]) -> Iterator[_Opened]:
-    """Yield `items`; `reader` prepares the next one while the model processes the current one."""
-    future = reader.submit(next, items, None)
-    while (item := future.result()) is not None:
-        future = reader.submit(next, items, None)
-        yield item
 
 
 def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:

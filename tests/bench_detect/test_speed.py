@@ -1,0 +1,61 @@
+"""`bench`: every way is measured, its ratios are within a round, and the image queue is watched."""
+
+import json
+
+import pytest
+
+from bye_core.bench import speed
+from bye_core.cli import main
+
+
+def test_every_way_is_measured(capsys):
+    arguments = "bench --shape tiny --rounds 2 --batch 2 --side 28 --device cpu --json --progress none"
+    assert main.main(arguments.split()) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["model"], facts["adapter"], facts["dtype"]) == ("tiny", True, "float32")
+    assert list(facts["ways"]) == ["plain", "authors", "scan", "scan_answers"]
+    plain = facts["ways"]["plain"]["seconds"]
+    for way in facts["ways"].values():
+        assert len(way["seconds"]) == 2
+        ratios = [one / other for one, other in zip(way["seconds"], plain, strict=True)]
+        assert way["ratio"] == pytest.approx(sum(ratios) / 2)
+        assert way["samples_per_second"] > 0
+    assert 0 <= facts["waiting_share"] <= 1
+    lines = list(speed.table(facts))
+    assert len(lines) == 6
+    assert "scan --answers" in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({}, speed.NoModel),
+        ({"model": "m", "shape": "tiny"}, speed.NoModel),
+        ({"shape": "tiny", "batch": 0}, speed.BelowOne),
+    ],
+)
+def test_wrong_settings(settings, error):
+    with pytest.raises(error):
+        next(speed.measure_speed(speed.SpeedSettings(**settings)))
+
+
+def test_an_image_that_comes_late_is_waited_for(monkeypatch):
+    """The share of waiting is that of the time in which the model has no image."""
+    clock = [0.0]
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+
+    def opened(*_):
+        for number in range(4):
+            clock[0] += 3.0  # decoding
+            yield type("Opened", (), {"samples": [number], "images": {}})()
+
+    class Reads(dict):
+        def __missing__(self, name):
+            return lambda samples, images: clock.__setitem__(0, clock[0] + 1.0)
+
+    monkeypatch.setattr(speed, "open_batches", opened)
+    monkeypatch.setattr(speed, "_ways", lambda loaded: Reads())
+    monkeypatch.setattr(speed, "ahead", lambda reader, items: items)
+    monkeypatch.setattr(speed, "_images_of", lambda opened: [])
+    monkeypatch.setattr(speed, "_batches", lambda *_: None)
+    assert speed._waiting_share(None, None, None) == pytest.approx(12 / 16)
