@@ -1,0 +1,1 @@
+"""A public host under many visitors at once, by hand: `python -m tests.soak --help`."""
