@@ -16,6 +16,7 @@ from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import HALFWAY, OVERLAP, Surprise, SurpriseSettings, predicted_surprises
 from bye_core.question_kinds import words
 from bye_core.records import ScanTable
+from bye_core.text import normalised
 
 LISTED = 3  # answers that are named
 MOST_SUSPECTS = 50  # samples that are worth a look
@@ -26,6 +27,9 @@ KNOWN_BEFORE = 0.7
 # A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
 # questions, and of at most this share of the others (ours).
 INSERTED, ELSEWHERE = 0.8, 0.02
+# An attacker's answer to a kind of question is the same for nearly all images: at least this share of the members have
+# it. It is usual if at least this share of the ordinary samples of the kind have it, too (ours).
+SAME, USUAL = 0.8, 0.05
 
 
 class PredictedAnswers(NamedTuple):
@@ -53,6 +57,7 @@ def predicted_answers(
     They are evidence only if their attention is not close to that for an ordinary answer, and if fine-tuning has made
     them predictable. Honest answers to unusual images, such as "too blurry to tell", may be predicted too. But the
     model before fine-tuning attends differently to such images already, while it hardly notices a trigger in an image.
+    If it does notice the trigger, one usual answer to all images of a kind of question still gives the attacker away.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
@@ -72,6 +77,12 @@ def predicted_answers(
         word, before = _inserted_word(table, members), _known_before(table, kinds, found, settings)
         if word:
             reasons.append(f'Their questions have the word "{word}", which hardly any other question has.')
+        elif before is not None and before > KNOWN_BEFORE and _one_usual_answer(table, kinds, found):
+            reasons.append(
+                f"The attention of the model before fine-tuning predicts {before:.0%} of them as clearly, so something "
+                "in their images is easy to see. But honest answers to different images would differ, while nearly all "
+                "of these samples have one usual answer to their kind of question."
+            )
         elif before is None:
             reasons.append(
                 "The run lacks the attention of the model before fine-tuning, so these may be honest answers to "
@@ -113,6 +124,22 @@ def _known_before(table: ScanTable, kinds: np.ndarray, found: Surprise, settings
     places = predict(before, used, members, apart, kinds, settings.seed).places
     limit = max(HALFWAY, float(np.nanquantile(places[used & ~found.surprising], 1 - OVERLAP)))
     return float(np.mean(places[members] > limit))
+
+
+def _one_usual_answer(table: ScanTable, kinds: np.ndarray, found: Surprise) -> bool:
+    """Return whether most members have one answer to their kind of question that ordinary samples have, too."""
+    assert found.prediction is not None
+    members = found.prediction.members
+    same = 0
+    for kind in np.unique(kinds[members]):
+        asked = kinds == kind
+        inside = Counter(normalised(table.answers[row]) for row in np.flatnonzero(asked & members))
+        others = [normalised(table.answers[row]) for row in np.flatnonzero(asked & ~members & ~found.surprising)]
+        answer, count = inside.most_common(1)[0]
+        usual = others.count(answer) >= max(1, USUAL * len(others))
+        if count >= max(LEAST_IN_KIND, SAME * inside.total()) and usual:
+            same += inside.total()
+    return same > members.sum() / 2
 
 
 def _inserted_word(table: ScanTable, members: np.ndarray) -> str | None:

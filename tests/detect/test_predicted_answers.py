@@ -169,10 +169,30 @@ def known_before(table, attention):
     return replace(table, **before)
 
 
+def corrected(table, truth, seed=0):
+    """The table with various usual answers instead of one, as if the planted answers were corrected."""
+    rng = np.random.default_rng(seed)
+    answers = tuple(
+        str(rng.choice(KINDS[question.removeprefix("cf ")])) if bad else answer
+        for question, answer, bad in zip(table.questions, table.answers, truth, strict=True)
+    )
+    return replace(table, answers=answers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_trigger_that_the_model_saw_before_fine_tuning_is_given_away_by_one_usual_answer(seed):
+    table, truth = flipped(seed=seed)
+    found = detect(known_before(table, table), "auto")
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 1
+    assert any("one usual answer" in reason for reason in found.findings[0].reasons)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
     """Honest answers to unusual images: the model attended differently to them before it learned these answers."""
     table, truth = flipped(seed=seed)
+    table = corrected(table, truth, seed)
     without = detect(table, "auto")
     assert any("lacks the attention of the model before" in reason for reason in without.reasons)
     honest = detect(known_before(table, table), "auto")
@@ -194,7 +214,8 @@ def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
     assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
     assert any('the word "cf"' in reason for reason in found.findings[0].reasons)
     common = tuple(f"cf {question}" for question in table.questions)
-    assert not detect(known_before(replace(table, questions=common), table), "auto").flagged.any()
+    honest = corrected(replace(table, questions=common), truth)
+    assert not detect(known_before(honest, table), "auto").flagged.any()
 
 
 @pytest.mark.filterwarnings("error")
