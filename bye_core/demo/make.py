@@ -87,7 +87,8 @@ def make_demo(out: Path, seed: int = 0) -> Iterator[Progress]:
         result |= yield from measure(model, out / "data" / "test.json", folder / "adapter")
         numbers["further_seeds"].append(result)
         log(stage="further seed", **result)
-    for path in (out / "run" / "run.json", *out.glob("adapters/*/finetune.json")):
+    runs.edit_settings(out / "run", model=model.as_posix())
+    for path in out.glob("adapters/*/finetune.json"):
         use_relative_path(path, model)
     (out / "run" / "scan.lock").unlink(missing_ok=True)
     shutil.rmtree(out / "run" / "statistics", ignore_errors=True)  # a cache: created again when the run is opened

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bye_core import detect, runs
 from bye_core.data.faults import NoImage
 from bye_core.detect.limitations import ScanFacts, limited, scan_limitations, training_limitations
-from bye_core.errors import RunError
-from bye_core.records import NOT_TESTED, Detection, ScanTable
+from bye_core.errors import RunError, printable
+from bye_core.records import NOT_TESTED, Detection, Limitation, ScanTable
+from bye_core.text import count
 from bye_core.train.settings import checked_facts, training_facts
 
+# Shards of at most this size are read in full before each detection, in about a second; a scan reads all (ours).
+VERIFIED_BYTES = 2**30
+NAMED, LONGEST_ID = 5, 60  # damaged samples that a limitation names, and characters of an id
 INSPECTED = 500  # compared samples; the error of the share is then below 5 percentage points (ours)
 
 
@@ -30,9 +35,27 @@ def detect_run(
     run = runs.Run.open(run_path)
     if tuned_on_this_data:
         run.remember(tuned_on_this_data=True)
+    if run.stored_bytes() <= VERIFIED_BYTES:
+        run.verify()
     detection = detect_scan(run, run.table(), method, **settings)
-    run.save_detection(detection)
+    detection = replace(detection, limitations=(*detection.limitations, *_damage(run)))
+    try:
+        run.save_detection(detection)
+    except runs.RunNotWritable as error:
+        unsaved = Limitation("not_saved", f"This detection was not saved. {error.problem}", error.remedy, False)
+        return replace(detection, limitations=(*detection.limitations, unsaved))
     return detection
+
+
+def _damage(run: runs.Run) -> tuple[Limitation, ...]:
+    """Return a limitation that names the samples whose stored rows are damaged; () if there are none."""
+    ids = run.damaged()
+    if not ids:
+        return ()
+    named = ", ".join(printable(id, LONGEST_ID) for id in ids[:NAMED]) + (" ..." if len(ids) > NAMED else "")
+    problem = f"The stored rows of {count(len(ids), 'sample')} failed their checksum and were left out: {named}."
+    remedy = "Scan again with the same --run. Only missing and damaged samples are scanned."
+    return (Limitation("damaged_rows", problem, remedy, decisive=False),)
 
 
 def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, **settings: Any) -> Detection:

@@ -1,7 +1,7 @@
 """Stores the decisions of analysts in an append-only file, one line per batch.
 
-Each line is written completely or not at all, even if the process is killed. An undo appends a line: no line is ever
-removed.
+Each line is written completely or not at all, even if the process is killed, and has a checksum. An undo appends a
+line: no line is ever removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bye_core.records import Decision
-from bye_core.runs.append_log import append_line, whole_lines
+from bye_core.runs.append_log import Log, append_line, read_log
+from bye_core.runs.checksums import ChecksumError
 from bye_core.runs.errors import DamagedRun, UnknownChoice
 from bye_core.runs.lock import locked
 
@@ -52,20 +53,20 @@ class DecisionFile:
             return ""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with locked(self._lock, LOCK_SECONDS):
-            lines, end = self._read()
+            lines, log = self._read()
             batch = f"{sum('decisions' in line for line in lines) + 1:06d}"
             stamped = [asdict(replace(d, batch=batch, time=d.time or now)) for d in decisions]
-            append_line(self.path, {"batch": batch, "decisions": stamped}, end)
+            append_line(self.path, {"batch": batch, "decisions": stamped}, log)
         return batch
 
     def undo(self, batch: str = "") -> Batch | None:
         """Withdraw the batch with the id `batch` (default: the newest batch); return it, or None if there is none."""
         with locked(self._lock, LOCK_SECONDS):
-            lines, end = self._read()
+            lines, log = self._read()
             candidates = [candidate for candidate in _valid_batches(lines) if not batch or candidate.id == batch]
             if not candidates:
                 return None
-            append_line(self.path, {"undo": candidates[-1].id}, end)
+            append_line(self.path, {"undo": candidates[-1].id}, log)
         return candidates[-1]
 
     def batches(self) -> list[Batch]:
@@ -77,20 +78,33 @@ class DecisionFile:
         newest = {decision.id: decision for batch in self.batches() for decision in batch.decisions}
         return {id: decision for id, decision in newest.items() if decision.choice != "none"}
 
-    def _read(self) -> tuple[list[dict[str, Any]], int]:
-        lines, end = whole_lines(self.path)
-        return [self._parse(number, text) for number, text in enumerate(lines, 1)], end
+    def _read(self) -> tuple[list[dict[str, Any]], Log]:
+        log = read_log(self.path)
+        return [self._parse(number, text) for number, text in enumerate(log.lines, 1)], log
 
-    def _parse(self, number: int, text: bytes) -> dict[str, Any]:
+    def _parse(self, number: int, text: bytes | None) -> dict[str, Any]:
+        """Return a line as {"batch": id, "decisions": [Decision]} or {"undo": id}."""
         try:
+            if text is None:
+                raise ChecksumError
             line = json.loads(text)
-            if not isinstance(line, dict) or not line.keys() & {"decisions", "undo"}:
+            if isinstance(line, dict) and line.keys() == {"undo"} and isinstance(line["undo"], str):
+                return line
+            if not isinstance(line, dict) or line.keys() != {"batch", "decisions"}:
                 raise ValueError("it holds neither decisions nor an undo")
-        except ValueError as error:
+            return {"batch": str(line["batch"]), "decisions": tuple(map(_decision, line["decisions"]))}
+        except (ValueError, TypeError, RecursionError) as error:
             # Skipping the line would silently change the decisions.
             advice = f"Or delete line {number}, and repeat the decisions of that batch."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
-        return line
+
+
+def _decision(fields: Any) -> Decision:
+    """Return the decision with these fields. Raises: TypeError or ValueError if one is unknown or of another type."""
+    decision = Decision(**fields)
+    if not all(isinstance(value, str) for value in vars(decision).values()) or decision.choice not in CHOICES:
+        raise ValueError("it holds a decision that is not one of accept, reject and none")
+    return decision
 
 
 def _valid_batches(lines: Sequence[dict[str, Any]]) -> list[Batch]:
@@ -98,7 +112,7 @@ def _valid_batches(lines: Sequence[dict[str, Any]]) -> list[Batch]:
     valid: list[Batch] = []
     for line in lines:
         if "decisions" in line:
-            valid.append(Batch(line["batch"], tuple(Decision(**fields) for fields in line["decisions"])))
+            valid.append(Batch(line["batch"], line["decisions"]))
         else:
             valid = [batch for batch in valid if batch.id != line["undo"]]
     return valid

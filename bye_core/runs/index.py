@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bye_core.records import Fault, Sample
+from bye_core.runs.checksums import seal, unseal
 from bye_core.runs.errors import DamagedRun, RunBusy, RunNotWritable
 from bye_core.runs.shards import Location
 
@@ -31,6 +34,8 @@ CREATE TABLE damaged (position INTEGER PRIMARY KEY);
 INSERT INTO state VALUES ('batch', 0);
 """
 # SQLite's messages for a file that is not a database, a broken database, and an empty database.
+# SQLite's messages if it cannot create the files that it needs beside a database.
+NO_ROOM = ("full", "I/O", "unable to open", "readonly")
 DAMAGE = ("not a database", "malformed", "no such table")
 
 ADVICE = "Or move index.sqlite away and scan again, which rebuilds the index from the shards."
@@ -66,6 +71,8 @@ def create(path: Path) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection that any thread may use: an app may run each step of a scan in a different thread."""
+    if not path.exists():
+        raise DamagedRun(file=path.name, detail="it is missing", advice=ADVICE)
     with translated(path):
         connection = sqlite3.connect(
             _address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -76,8 +83,6 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _address(path: Path) -> str:
-    if not path.exists():
-        raise DamagedRun(file=path.name, detail="it is missing", advice=ADVICE)
     address = path.resolve().as_uri()
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return f"{address}?mode=rw"
@@ -87,8 +92,33 @@ def _address(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with translated(path), closing(connect(path)) as connection:
+    """Yield a connection for reading, also if the disk is full or read-only.
+
+    Even a reader needs a file beside a database in WAL mode. If the disk has no room for it, reads a copy.
+    """
+    with translated(path), ExitStack() as held:
+        try:
+            connection = held.enter_context(closing(connect(path)))
+            connection.execute("SELECT 1 FROM state").fetchone()
+        except sqlite3.OperationalError as error:
+            if not any(words in str(error) for words in NO_ROOM):
+                raise
+            connection = held.enter_context(closing(sqlite3.connect(_copied(path, held), isolation_level=None)))
         yield connection
+
+
+def _copied(path: Path, held: ExitStack) -> Path:
+    """Copy the index and its log into a temporary folder, or into memory; return the path of the copy."""
+    for parent in (None, "/dev/shm"):
+        try:
+            folder = Path(held.enter_context(TemporaryDirectory(prefix="bye-index-", dir=parent)))
+            for name in (path.name, f"{path.name}-wal"):
+                if path.with_name(name).exists():
+                    shutil.copyfile(path.with_name(name), folder / name)
+        except OSError:
+            continue
+        return folder / path.name
+    raise sqlite3.OperationalError("the disk is full")
 
 
 @contextmanager
@@ -98,6 +128,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[int]:
     try:
         connection.execute("UPDATE state SET value = value + 1 WHERE name = 'batch'")
         yield batch_number(connection)
+        connection.execute("INSERT OR REPLACE INTO state SELECT 'scored', count(*) FROM scored")
         connection.execute("COMMIT")
     except BaseException:
         # SQLite may have rolled back the transaction already, if the disk is full.
@@ -106,11 +137,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[int]:
         raise
 
 
-def is_sound(path: Path) -> bool:
-    """Return whether the file is a valid index. Raises an error (instead of returning False) if the disk fails."""
+def is_sound(path: Path, samples: int) -> bool:
+    """Return whether the file is a valid index of a run with this number of samples.
+
+    Raises an error, instead of returning False, if the disk fails.
+    """
     with translated(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         try:
             connection.execute("SELECT value FROM state").fetchall()
+            count_scored(connection)
+            faults(connection)
+            for table in ("scored", "damaged"):
+                least, most = connection.execute(f"SELECT min(position), max(position) FROM {table}").fetchone()
+                if least is not None and not 0 <= least <= most < samples:
+                    return False
             return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError as error:
             if any(words in str(error) for words in DAMAGE):
@@ -133,11 +173,20 @@ def keep_shape(connection: sqlite3.Connection, layers: int, heads: int) -> None:
 
 
 def positions(connection: sqlite3.Connection) -> set[int]:
+    count_scored(connection)
     return {position for (position,) in connection.execute("SELECT position FROM scored")}
 
 
 def count_scored(connection: sqlite3.Connection) -> int:
-    return connection.execute("SELECT count(*) FROM scored").fetchone()[0]
+    """Return the number of scanned samples. Raises: sqlite3.DatabaseError if entries have disappeared from the index.
+
+    SQLite has no checksums, so the number of entries is stored beside them.
+    """
+    count = connection.execute("SELECT count(*) FROM scored").fetchone()[0]
+    stored = connection.execute("SELECT value FROM state WHERE name = 'scored'").fetchone()
+    if stored and stored[0] != count:
+        raise sqlite3.DatabaseError(f"malformed: it has {count} entries and should have {stored[0]}")
+    return count
 
 
 def has(connection: sqlite3.Connection, position: int) -> bool:
@@ -148,6 +197,7 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> list
     """Return the scanned samples in data set order, or only the sample at `position`."""
     query = "SELECT position, shard, offset, length, crc, batch FROM scored"
     if position is None:
+        count_scored(connection)
         found = connection.execute(f"{query} ORDER BY position")
     else:
         found = connection.execute(f"{query} WHERE position = ?", (position,))
@@ -185,7 +235,7 @@ def damaged(connection: sqlite3.Connection) -> list[int]:
 
 def add_faults(connection: sqlite3.Connection, faults: Iterable[Fault]) -> None:
     """Store faults. A fatal fault replaces the earlier one of its record, so that a record is listed once."""
-    rows = [(json.dumps(fault.id), fault.index, fault.kind, fault.fatal, json.dumps(asdict(fault))) for fault in faults]
+    rows = [(json.dumps(fault.id), fault.index, fault.kind, fault.fatal, _sealed(fault)) for fault in faults]
     fatal = [row[:2] for row in rows if row[3]]
     connection.executemany("DELETE FROM faults WHERE id = ? AND record = ? AND fatal", fatal)
     connection.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?, ?, ?)", rows)
@@ -202,5 +252,18 @@ def count_failed(connection: sqlite3.Connection) -> int:
 
 
 def faults(connection: sqlite3.Connection) -> list[Fault]:
-    found = [Fault(**json.loads(text)) for (text,) in connection.execute("SELECT fault FROM faults")]
+    """Return all faults. Raises: sqlite3.DatabaseError if one is damaged."""
+    found = []
+    for *columns, text in connection.execute("SELECT id, record, kind, fatal, fault FROM faults"):
+        try:
+            fault = Fault(**json.loads(unseal(text.encode("ascii")).text))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise sqlite3.DatabaseError(f"malformed fault: {error}") from error
+        if columns != [json.dumps(fault.id), fault.index, fault.kind, fault.fatal]:
+            raise sqlite3.DatabaseError("malformed fault: its columns differ from its text")
+        found.append(fault)
     return sorted(found, key=lambda fault: (fault.index, fault.id, fault.kind))
+
+
+def _sealed(fault: Fault) -> str:
+    return seal(json.dumps(asdict(fault)).encode("ascii")).decode("ascii")

@@ -25,6 +25,7 @@ from bye_core.records import (
     Sample,
     Turn,
 )
+from bye_core.runs.checksums import seal, unseal
 from bye_core.runs.errors import DuplicateSamples
 
 EARLIER = Limitation(
@@ -68,12 +69,15 @@ def dump_detection(detection: Detection) -> bytes:
         record[name] = [asdict(entry) for entry in record[name]]
     if detection.entropy_unit == NATS:
         del record["entropy_unit"]  # earlier versions do not know it
-    return (json.dumps(_json_value(record), allow_nan=False, indent=1) + "\n").encode("ascii")
+    return seal(json.dumps(_json_value(record), allow_nan=False, indent=1).encode("ascii")) + b"\n"
 
 
 def load_detection(data: bytes) -> Detection:
-    """Read a saved detection. "no evidence" of an earlier version, which lacks limitations, becomes "not tested"."""
-    record = json.loads(data)
+    """Read a saved detection. "no evidence" of an earlier version, which lacks limitations, becomes "not tested".
+
+    Raises: ChecksumError, another ValueError, TypeError, KeyError or AttributeError if the detection is damaged.
+    """
+    record = json.loads(unseal(data).text)
     record["ids"], record["reasons"] = tuple(record["ids"]), tuple(record["reasons"])
     for name, dtype in (("scores", np.float64), ("flagged", np.bool_), ("values", np.float64)):
         # Item by item: np.float64("nan") converts the text for NaN.

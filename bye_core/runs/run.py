@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
 from bye_core.runs.check_file import CheckFile
+from bye_core.runs.checksums import seal, unseal
 from bye_core.runs.decision_file import Batch, DecisionFile
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
 from bye_core.runs.lock import locked
@@ -42,6 +43,8 @@ CHECKS = "checks.jsonl"
 UNFINISHED = {SAMPLES, SHARDS, LOCK, *INDEX_FILES, f"{INDEX_FILES[0]}-journal"}
 
 ELSEWHERE = "Or scan into a new folder."
+EDITED = f"If you edited the file yourself, delete the entry crc32 at its end. {ELSEWHERE}"
+RESTORED = "Or scan again with the same --run and data set: the scan restores the file."
 
 
 def is_run(path: Path | str) -> bool:
@@ -121,11 +124,13 @@ class Run:
         if not is_run(path):
             raise NotARun(path=path)
         try:
-            record = json.loads((path / SETTINGS).read_bytes())
+            record = json.loads(unseal((path / SETTINGS).read_bytes()).text)
             digest = record.pop("samples_digest")
             return cls(path, RunSettings(**record).completed(), digest)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DamagedRun(file=SETTINGS, detail=error, advice=ELSEWHERE) from error
+        except OSError as error:
+            raise DamagedRun(file=SETTINGS, detail=error.strerror, advice=ELSEWHERE) from error
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise DamagedRun(file=SETTINGS, detail=error, advice=EDITED) from error
 
     @classmethod
     def prepare(cls, path: Path | str, settings: RunSettings, samples: Sequence[Sample]) -> Run:
@@ -151,21 +156,36 @@ class Run:
         self.settings = settings
 
     def check(self, settings: RunSettings, samples: Sequence[Sample] | None = None) -> None:
-        """Raise RunMismatch if a scan of `samples` with `settings` cannot be part of this run."""
+        """Raise RunMismatch if a scan of `samples` with `settings` cannot be part of this run.
+
+        Restores the list of samples from `samples` if it is damaged and they are the same.
+        """
         differences = self.settings.differences(settings)
-        if samples is not None and hashlib.sha256(dump_samples(samples)).hexdigest() != self._samples_digest:
-            differences.append(f"{len(self.samples())} samples, now {len(samples)}, with other contents")
+        if samples is not None:
+            listing = dump_samples(samples)
+            if hashlib.sha256(listing).hexdigest() != self._samples_digest:
+                differences.append(f"{len(self.samples())} samples, now {len(samples)}, with other contents")
+            elif not differences:
+                self._restore_samples(listing)
         if differences:
             raise RunMismatch(path=self.path, differences="; ".join(differences))
+
+    def _restore_samples(self, listing: bytes) -> None:
+        path = self.path / SAMPLES
+        try:
+            if not path.exists() or path.read_bytes() != listing:
+                write_atomic(path, listing)
+        except OSError as error:
+            raise RunNotWritable(path=self.path, reason=error.strerror) from error
 
     @cached_property
     def _snapshot(self) -> tuple[Sample, ...]:
         try:
             data = (self.path / SAMPLES).read_bytes()
         except OSError as error:
-            raise DamagedRun(file=SAMPLES, detail=error.strerror, advice=ELSEWHERE) from error
+            raise DamagedRun(file=SAMPLES, detail=error.strerror, advice=RESTORED) from error
         if hashlib.sha256(data).hexdigest() != self._samples_digest:
-            raise DamagedRun(file=SAMPLES, detail="its checksum does not match", advice=ELSEWHERE)
+            raise DamagedRun(file=SAMPLES, detail="its checksum does not match", advice=RESTORED)
         return load_samples(data)
 
     def samples(self) -> tuple[Sample, ...]:
@@ -227,6 +247,10 @@ class Run:
         """Read all stored rows, compare their checksums, and return the ids of the damaged samples."""
         return self._store.verify()
 
+    def stored_bytes(self) -> int:
+        """Return the size of all stored rows on disk."""
+        return self._store.stored_bytes()
+
     def decide(self, decisions: Iterable[Decision]) -> str:
         """Append one batch of decisions and return the batch's id; the batch is on disk when this returns."""
         decisions = tuple(decisions)
@@ -273,14 +297,21 @@ class Run:
             return None
         try:
             return load_detection(path.read_bytes())
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             advice = "Or run `detect` again. It needs only the scan."
             raise DamagedRun(file=DETECTION, detail=error, advice=advice) from error
 
 
 def _write_settings(path: Path, settings: RunSettings, samples_digest: str) -> None:
     record = {**settings.record(), "samples_digest": samples_digest}
-    write_atomic(path / SETTINGS, (json.dumps(record, indent=1) + "\n").encode("ascii"))
+    write_atomic(path / SETTINGS, seal(json.dumps(record, indent=1).encode("ascii")) + b"\n")
+
+
+def edit_settings(path: Path | str, **changes: Any) -> None:
+    """Write changed entries into the run.json of a run, for example the paths of a moved model. Raises: OSError."""
+    file = Path(path) / SETTINGS
+    record = json.loads(unseal(file.read_bytes()).text) | changes
+    write_atomic(file, seal(json.dumps(record, indent=1).encode("ascii")) + b"\n")
 
 
 def _check_vacant(path: Path) -> None:

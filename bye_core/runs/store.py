@@ -12,6 +12,7 @@ from threading import Lock
 from bye_core.records import AttentionRows, Fault, Sample, ScanTable
 from bye_core.runs import index, shards, table
 from bye_core.runs.errors import (
+    DamagedRun,
     DamagedSample,
     NotScanned,
     NotWriting,
@@ -50,6 +51,7 @@ class Store:
         self._stacking = Lock()
         self._connection: sqlite3.Connection | None = None
         self._shard_bytes = shards.SHARD_BYTES
+        self._lost: set[int] = set()  # positions of the samples whose rows failed their checksum
 
     def position(self, id: str) -> int:
         if self._known is None:
@@ -60,7 +62,11 @@ class Store:
 
     def ids(self, positions: Iterable[int]) -> Iterator[str]:
         samples = self._samples()
-        return (samples[position].id for position in positions)
+        for position in positions:
+            if not 0 <= position < len(samples):
+                detail = "it names a sample that the run does not have"
+                raise DamagedRun(file=INDEX, detail=detail, advice=index.ADVICE)
+            yield samples[position].id
 
     @contextmanager
     def writing(self, shard_bytes: int) -> Iterator[None]:
@@ -68,6 +74,7 @@ class Store:
             held.enter_context(locked(self._folder / LOCK))
             with self._writable():
                 self._repair()
+                self.verify()
                 self._connection = held.enter_context(closing(index.connect(self._index)))
             self._shard_bytes = shard_bytes
             try:
@@ -85,7 +92,7 @@ class Store:
 
     def _repair(self) -> None:
         """Delete unfinished data of a killed writer; mark samples that a shortened shard has lost as not scanned."""
-        if not (self._index.exists() and index.is_sound(self._index)):
+        if not (self._index.exists() and index.is_sound(self._index, len(self._samples()))):
             self._rebuild_index()
         with index.reading(self._index) as connection:
             short = shards.cut(self._shards, index.ends(connection))
@@ -127,6 +134,7 @@ class Store:
                     index.keep_shape(connection, *shape)
                 index.insert(connection, batch, zip(map(self.position, fresh), locations, strict=True))
                 index.add_faults(connection, faults)
+                self._lost.difference_update(map(self.position, fresh))
                 index.clear_fatal(connection, [self._samples()[self.position(one.id)] for one in rows])
         return tuple(fresh)
 
@@ -144,7 +152,10 @@ class Store:
 
     def damaged(self) -> tuple[str, ...]:
         with index.reading(self._index) as connection:
-            return tuple(self.ids(index.damaged(connection)))
+            marked = index.damaged(connection)
+            scored = index.positions(connection) if self._lost else set()
+        # Samples that could not be marked in the index of this run.
+        return tuple(self.ids(sorted({*marked, *(self._lost & scored)})))
 
     def rows(self, id: str) -> AttentionRows:
         with index.reading(self._index) as connection:
@@ -161,10 +172,13 @@ class Store:
             found = [entry for position in positions for entry in index.entries(connection, position)]
         return (rows for _, rows in self._read(found))
 
+    def stored_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self._shards.glob("*.bin"))
+
     def verify(self) -> tuple[str, ...]:
         with index.reading(self._index) as connection:
             entries = index.entries(connection)
-        for _ in self._read(entries):
+        for _ in self._payloads(entries):
             pass
         return self.damaged()
 
@@ -182,13 +196,19 @@ class Store:
 
     def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
         """Yield (entry, rows) of each intact sample, then mark the damaged samples as not scanned."""
-        lost = []
+        return ((entry, decode(payload)) for entry, payload in self._payloads(entries))
+
+    def _payloads(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, bytes]]:
+        """Yield (entry, payload) of each intact sample, then mark the damaged samples as not scanned."""
+        lost, samples = [], self._samples()
         found = shards.read(self._shards, [entry.location for entry in entries])
         for entry, (_, payload) in zip(entries, found, strict=True):
-            if payload is None:
+            # The index has no checksum of its own: it may name the rows of another sample.
+            sample = samples[entry.position] if 0 <= entry.position < len(samples) else None
+            if payload is None or sample is None or payload_id(payload) != sample.id:
                 lost.append(entry)
             else:
-                yield entry, decode(payload)
+                yield entry, payload
         if lost:
             self._drop(lost)
 
@@ -200,6 +220,7 @@ class Store:
             if not isinstance(error, RunNotWritable):
                 raise
             # In a run that is not writable, damaged samples cannot be marked; every read skips them.
+            self._lost.update(entry.position for entry in lost)
 
 
 def _common_shape(rows: Iterable[AttentionRows], shape: tuple[int, int] | None) -> tuple[int, int] | None:

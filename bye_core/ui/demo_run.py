@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from threading import Lock
@@ -33,18 +32,16 @@ def open_demo(place: Workspace) -> str:
             unfinished = place.runs / f".{NAME}"
             shutil.rmtree(unfinished, ignore_errors=True)
             shutil.copytree(DEMO / "run", unfinished)
-            _complete_paths(unfinished / "run.json")
+            _complete_paths(unfinished)
             unfinished.rename(path)
     return NAME
 
 
-def _complete_paths(settings: Path) -> None:
+def _complete_paths(run: Path) -> None:
     """Make the paths of model and data absolute; the shipped settings hold them relative to the repository."""
-    record = json.loads(settings.read_text(encoding="utf-8"))
-    root = ASSETS.parent
-    for name in ("model", "adapter", "data"):
-        record[name] = str(root / record[name])
-    settings.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    settings = runs.Run.open(run).settings
+    paths = {name: str(ASSETS.parent / getattr(settings, name)) for name in ("model", "adapter", "data")}
+    runs.edit_settings(run, **paths)
 
 
 def run_to_open(place: Workspace, *wanted: str | None) -> str:

@@ -1,6 +1,5 @@
 """A run made with relative paths is opened from another folder."""
 
-import json
 import os
 from pathlib import Path
 
@@ -19,10 +18,9 @@ def run(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(here)
     data = made_run.make_data(here / "set", 6)
     path = made_run.make_run(here, samples=6)
-    record = json.loads((path / "run.json").read_text())
-    record |= {"data": os.path.relpath(data, here), "data_digest": pipeline.ready(data).digest, "format": "llava"}
-    record["more"] = runs.relative_paths(data=record["data"])
-    (path / "run.json").write_text(json.dumps(record))
+    relative, digest = os.path.relpath(data, here), pipeline.ready(data).digest
+    more = runs.relative_paths(data=relative)
+    runs.edit_settings(path, data=relative, data_digest=digest, format="llava", more=more)
     return path
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bye_core import pipeline
 from bye_core.records import Decision
-from bye_core.runs import Run
+from bye_core.runs import Run, edit_settings
 from bye_core.ui.open_run import open_run
 from tests.made_run import make_run
 
@@ -46,8 +46,7 @@ def test_another_run_in_the_same_place_is_another_run(home):
     before = open_run(path)
     path.rename(home / "old")
     make_run(home / "more", samples=12).rename(path)
-    settings = path / "run.json"
-    settings.write_text(settings.read_text().replace(Run.open(path).settings.created, "2001-01-01T00:00:00+00:00"))
+    edit_settings(path, created="2001-01-01T00:00:00+00:00")
     after = open_run(path)
     assert after.run is not before.run
     assert len(after.samples) == 12

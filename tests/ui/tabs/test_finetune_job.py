@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bye_core.errors import ByeError
-from bye_core.runs import Run, jobs
+from bye_core.runs import Run, edit_settings, jobs
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD, PRESETS, BadFinetuneSetting, FinetuneSettings
 from bye_core.ui import demo_run
@@ -50,9 +50,7 @@ def test_the_command_names_only_what_differs(workspace, run, model):
 
 
 def test_a_set_scanned_with_columns_is_tuned_on_with_them(workspace, run, model):
-    record = json.loads((run.path / "run.json").read_text())
-    record |= {"format": "vqa", "more": {"columns": {"answer": "reply"}}}
-    (run.path / "run.json").write_text(json.dumps(record))
+    edit_settings(run.path, format="vqa", more={"columns": {"answer": "reply"}})
     given = finetune_job.arguments(workspace, Run.open(run.path), finetune_job.Form(model, finetune_job.RAW))
     assert given[4:8] == ["--format", "vqa", "--columns", "answer=reply"]
 
