@@ -90,7 +90,7 @@ def test_the_model_for_free_questions_is_made_once(tuned, model, tmp_path, monke
 
     def make(base, out, seed, log):
         made.append((base, seed))
-        shutil.copytree(model, out)
+        (shutil.copytree(model, out) / "notes.json").write_text(json.dumps("another digest"))
 
     assert last(bench(model, matrix, tmp_path / "other")).facts["failed"] == {}
     monkeypatch.setattr("bye_core.demo.base_model.make_free_base", make)
@@ -107,11 +107,10 @@ def test_the_model_for_free_questions_is_made_once(tuned, model, tmp_path, monke
 def test_the_base_model_of_another_family_is_made_once(tuned, model, tmp_path, monkeypatch):
     families, made = ("llava", "internvl"), []
     matrix = Matrix("dev", ("patch",), samples=(8,), epochs=1.0, test=2, families=families)
-    (other := shutil.copytree(model, tmp_path / "other") / "README.md").write_text("another digest")
 
     def make(out, seed, license_text, log, family):
         made.append((family, seed))
-        shutil.copytree(other.parent, out)
+        (shutil.copytree(model, out) / "notes.json").write_text(json.dumps("another digest"))
 
     monkeypatch.setattr("bye_core.demo.base_model.make_base", make)
     for _ in range(2):
