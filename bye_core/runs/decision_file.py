@@ -73,6 +73,13 @@ class DecisionFile:
         """Return all batches that are not withdrawn, oldest first."""
         return _valid_batches(self._read()[0])
 
+    def history(self) -> list[tuple[Batch, bool]]:
+        """Return all batches, oldest first, each with whether it is still valid: not withdrawn by an undo."""
+        lines = self._read()[0]
+        valid = {batch.id for batch in _valid_batches(lines)}
+        every = _valid_batches([line for line in lines if "decisions" in line])
+        return [(batch, batch.id in valid) for batch in every]
+
     def current(self) -> dict[str, Decision]:
         """Return the valid decision of each sample, by id. Samples whose last choice is "none" are left out."""
         newest = {decision.id: decision for batch in self.batches() for decision in batch.decisions}

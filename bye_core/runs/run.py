@@ -269,6 +269,10 @@ class Run:
         """Return the batches of decisions that are not withdrawn, oldest first."""
         return self._decisions.batches()
 
+    def history(self) -> list[tuple[Batch, bool]]:
+        """Return all batches of decisions, oldest first, each with whether it is valid: not withdrawn by an undo."""
+        return self._decisions.history()
+
     def decisions(self) -> dict[str, Decision]:
         """Return the current decision of each sample, by id; leaves out samples without a decision or with "none"."""
         return self._decisions.current()

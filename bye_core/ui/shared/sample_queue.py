@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,17 +16,18 @@ from bye_core.records import Decision, Detection, ScanTable
 UNDECIDED, ACCEPTED, REJECTED = range(3)
 CHOICES = {"accept": ACCEPTED, "reject": REJECTED}
 
-SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "suspects", "all")
+SHOWS = ("flagged", "undecided", "accepted", "rejected", "contrary", "disputed", "suspects", "all")
 SORTS = ("suspicious", "uncertain", "file")
 
 # Bits of a mark. The page reads them too (assets/scripts/review/page.js).
-FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT, SUSPECT_BIT = 1, 2, 4, 8
+FLAGGED_BIT, ACCEPTED_BIT, REJECTED_BIT, SUSPECT_BIT, DISPUTED_BIT = 1, 2, 4, 8, 16
 UNSCANNED = 255  # the mark of a sample that is not scanned yet
 BITS = {
     "flagged": FLAGGED_BIT,
     "accepted": ACCEPTED_BIT,
     "rejected": REJECTED_BIT,
     "suspect": SUSPECT_BIT,
+    "disputed": DISPUTED_BIT,
     "unscanned": UNSCANNED,
 }
 
@@ -153,10 +154,24 @@ def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping
     return found
 
 
-def marks(columns: Columns, chosen: np.ndarray) -> np.ndarray:
-    """Return [N] uint8: FLAGGED_BIT, SUSPECT_BIT, ACCEPTED_BIT and REJECTED_BIT of every sample."""
+def disputed_ids(batches: Iterable[Iterable[Decision]]) -> frozenset[str]:
+    """Return the ids on which reviewers of different names differ: one's last choice is accept, another's reject.
+
+    batches: the valid batches of decisions, oldest first.
+    """
+    last: dict[str, dict[str, str]] = {}
+    for decisions in batches:
+        for decision in decisions:
+            last.setdefault(decision.id, {})[decision.reviewer] = decision.choice
+    return frozenset(id for id, by in last.items() if len(by) > 1 and set(CHOICES) <= set(by.values()))
+
+
+def marks(columns: Columns, chosen: np.ndarray, disputed: np.ndarray | None = None) -> np.ndarray:
+    """Return [N] uint8: FLAGGED_BIT, SUSPECT_BIT, ACCEPTED_BIT, REJECTED_BIT and DISPUTED_BIT of every sample."""
     bits = FLAGGED_BIT * columns.flagged + SUSPECT_BIT * columns.suspects
     bits = bits + ACCEPTED_BIT * (chosen == ACCEPTED) + REJECTED_BIT * (chosen == REJECTED)
+    if disputed is not None:
+        bits = bits + DISPUTED_BIT * disputed
     return bits.astype(np.uint8)
 
 
@@ -165,7 +180,7 @@ def contrary(columns: Columns, chosen: np.ndarray) -> np.ndarray:
     return ((chosen == ACCEPTED) & columns.flagged) | ((chosen == REJECTED) & ~columns.flagged)
 
 
-def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def shown(columns: Columns, chosen: np.ndarray, disputed: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Return for each list in SHOWS [N] bool: whether the list contains the sample."""
     return {
         "flagged": columns.flagged,
@@ -173,14 +188,15 @@ def shown(columns: Columns, chosen: np.ndarray) -> dict[str, np.ndarray]:
         "accepted": chosen == ACCEPTED,
         "rejected": chosen == REJECTED,
         "contrary": contrary(columns, chosen),
+        "disputed": np.zeros(len(columns.ids), bool) if disputed is None else disputed,
         "suspects": columns.suspects,
         "all": np.ones(len(columns.ids), bool),
     }
 
 
-def select(columns: Columns, chosen: np.ndarray, query: Query) -> np.ndarray:
-    """Return the rows that `query` selects, in the order of `query.sort`."""
-    wanted = shown(columns, chosen)[query.show].copy()
+def select(columns: Columns, chosen: np.ndarray, query: Query, disputed: np.ndarray | None = None) -> np.ndarray:
+    """Return the rows that `query` selects, in the order of `query.sort`. `disputed`: [N] bool, see disputed_ids."""
+    wanted = shown(columns, chosen, disputed)[query.show].copy()
     for row, same in ((query.question, columns.same_question), (query.answer, columns.same_answer)):
         if row is not None:
             wanted &= same == same[row]

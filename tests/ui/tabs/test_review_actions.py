@@ -14,6 +14,7 @@ from bye_core.records import Decision, Grid, Sample, Turn
 from bye_core.runs import Run
 from bye_core.ui.shared import sample_queue
 from bye_core.ui.tabs.review import actions as review_actions
+from bye_core.ui.tabs.review import decisions as review_decisions
 from bye_core.ui.workspace import new_token
 from tests.made_run import make_rows
 
@@ -105,7 +106,7 @@ def test_pictures_come_decoded_and_bounded(run_path, home):
 
 def test_decisions_are_on_disk_in_order_when_answered(run):
     for number, choice in ((4, "reject"), (2, "accept"), (4, "accept")):
-        answer = ask(review_actions.review_decide, id=f"s{number:05d}", choice=choice, reviewer="Ann", note="seen")
+        answer = ask(review_decisions.review_decide, id=f"s{number:05d}", choice=choice, reviewer="Ann", note="seen")
         assert answer["count"] == 1
         assert run.batches()[-1].id == answer["batch"]
     assert [(b.decisions[0].id, b.decisions[0].choice) for b in run.batches()] == [
@@ -118,35 +119,35 @@ def test_decisions_are_on_disk_in_order_when_answered(run):
 
 def test_a_list_is_decided_as_one_batch_and_undone_as_one(run):
     flagged = listed(show="flagged")
-    answer = ask(review_actions.review_decide, positions=[*flagged, flagged[0]], choice="reject")
+    answer = ask(review_decisions.review_decide, positions=[*flagged, flagged[0]], choice="reject")
     assert answer["count"] == len(flagged)
     assert set(listed(show="rejected")) == set(flagged)
-    undone = ask(review_actions.review_undo, batch=answer["batch"])
+    undone = ask(review_decisions.review_undo, batch=answer["batch"])
     assert undone["count"] == len(flagged)
     assert not (marks(undone) & sample_queue.REJECTED_BIT).any()
-    assert ask(review_actions.review_undo, batch=answer["batch"])["error"]["kind"] == "NothingToUndo"
+    assert ask(review_decisions.review_undo, batch=answer["batch"])["error"]["kind"] == "NothingToUndo"
 
 
 def test_deciding_again_without_a_note_keeps_the_one_there_is(run):
-    ask(review_actions.review_decide, id="s00001", choice="reject", note="odd")
-    ask(review_actions.review_decide, positions=[0, 1], choice="accept")
+    ask(review_decisions.review_decide, id="s00001", choice="reject", note="odd")
+    ask(review_decisions.review_decide, positions=[0, 1], choice="accept")
     assert {id: decision.note for id, decision in run.decisions().items()} == {"s00000": "", "s00001": "odd"}
-    ask(review_actions.review_decide, id="s00001", choice="accept", note="")
+    ask(review_decisions.review_decide, id="s00001", choice="accept", note="")
     assert run.decisions()["s00001"].note == ""
 
 
 def test_undo_without_a_batch_takes_back_the_newest_of_that_reviewer_only(run):
-    ask(review_actions.review_decide, id="s00001", choice="reject", reviewer="Ann")
-    ask(review_actions.review_decide, id="s00002", choice="reject", reviewer="Ben")
-    assert ask(review_actions.review_undo, reviewer="Ann")["id"] == "s00001"
+    ask(review_decisions.review_decide, id="s00001", choice="reject", reviewer="Ann")
+    ask(review_decisions.review_decide, id="s00002", choice="reject", reviewer="Ben")
+    assert ask(review_decisions.review_undo, reviewer="Ann")["id"] == "s00001"
     assert set(run.decisions()) == {"s00002"}
-    assert "error" in ask(review_actions.review_undo, reviewer="Ann")
+    assert "error" in ask(review_decisions.review_undo, reviewer="Ann")
 
 
 def test_decisions_survive_another_detection_and_contradictions_show(run, run_path, poisoned):
     kept = min(poisoned)
-    ask(review_actions.review_decide, id=kept, choice="accept")
-    ask(review_actions.review_decide, id="s00000", choice="reject")
+    ask(review_decisions.review_decide, id=kept, choice="accept")
+    ask(review_decisions.review_decide, id="s00000", choice="reject")
     before = ask(review_actions.review_queue)["stamp"]
     pipeline.detect_run(run_path, "bye", cutoff=0.5)
     assert ask(review_actions.review_queue)["stamp"] != before
@@ -185,9 +186,9 @@ def test_nonsense_is_refused_with_a_remedy(run, bad):
         (review_actions.review_cards, {"positions": "all"}),
         (review_actions.review_picture, {"position": 0, "number": 1}),
         (review_actions.review_picture, {"position": 0}),
-        (review_actions.review_decide, {"id": "gone", "choice": "reject"}),
-        (review_actions.review_decide, {"id": "s00000", "choice": "toggle"}),
-        (review_actions.review_decide, {"positions": [0], "choice": ["reject"]}),
+        (review_decisions.review_decide, {"id": "gone", "choice": "reject"}),
+        (review_decisions.review_decide, {"id": "s00000", "choice": "toggle"}),
+        (review_decisions.review_decide, {"positions": [0], "choice": ["reject"]}),
     ],
 )
 def test_other_nonsense_too(run, function, more):
@@ -200,7 +201,7 @@ def test_not_even_an_object():
         assert "error" in json.loads(review_actions.review_queue(nothing))
 
 
-@pytest.mark.parametrize("function", review_actions.SERVER_FUNCTIONS)
+@pytest.mark.parametrize("function", [*review_actions.SERVER_FUNCTIONS, *review_decisions.DECISION_FUNCTIONS])
 def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home, monkeypatch, function):
     monkeypatch.setenv("BYE_HOSTED", "1")
     monkeypatch.setattr("bye_core.ui.demo_run.has_demo", lambda: False)  # everybody's, and not what is asked for
@@ -214,7 +215,7 @@ def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home
         assert set(answer) == {"error"}
         assert str(home) not in json.dumps(answer)
     answer = json.loads(function({**more, "visitor": mine, "run": "made"}))
-    assert set(answer) != {"error"} or answer["error"]["kind"] == "NothingToUndo"
+    assert set(answer) != {"error"} or answer["error"]["kind"] in ("NothingToUndo", "NothingToRedo")
     assert Run.open(run_path).batches() == []
 
 
@@ -226,7 +227,7 @@ def test_a_moved_data_set_costs_the_pictures_only(run_path, home, monkeypatch):
     assert ask(review_actions.review_sample, position=0)["heat"]
     assert set(ask(review_actions.review_picture, position=0, number=0)["error"]) == {"kind", "problem", "remedy"}
     assert ask(review_actions.review_thumbnails, positions=[0, 1])["thumbnails"] == {"0": "", "1": ""}
-    assert ask(review_actions.review_decide, id="s00000", choice="reject")["count"] == 1
+    assert ask(review_decisions.review_decide, id="s00000", choice="reject")["count"] == 1
     (home / "made/elsewhere").rename(home / "made/data")
     monkeypatch.setattr("bye_core.ui.shared.images.RETRY_SECONDS", 1e-9)
     assert ask(review_actions.review_picture, position=0, number=0)["width"] == 96
@@ -272,7 +273,7 @@ def test_hostile_texts_travel_as_ascii_and_name_their_sample_on_the_way_back(hom
     assert sample["id"] == f"{HOSTILE}0"
     assert sample["answer"].endswith("(96,000 more characters)")
     assert sample["typical"] is None
-    assert json.loads(review_actions.review_decide({**there, "id": sample["id"], "choice": "reject"}))["count"] == 1
+    assert json.loads(review_decisions.review_decide({**there, "id": sample["id"], "choice": "reject"}))["count"] == 1
     assert run.decisions()[f"{HOSTILE}0"].choice == "reject"
     assert len(review_actions.review_queue({**there, "query": {"text": HOSTILE[2:]}})) < 4000
 
@@ -288,6 +289,52 @@ def test_what_is_not_scanned_is_no_part_of_the_queue(home):
 
 
 def test_another_persons_decision_shows_in_the_marks(run):
-    assert not (marks(ask(review_actions.review_marks)) & sample_queue.ACCEPTED_BIT).any()
+    assert not (marks(ask(review_decisions.review_marks)) & sample_queue.ACCEPTED_BIT).any()
     run.decide([Decision("s00009", "accept")])
-    assert np.flatnonzero(marks(ask(review_actions.review_marks)) & sample_queue.ACCEPTED_BIT).tolist() == [9]
+    assert np.flatnonzero(marks(ask(review_decisions.review_marks)) & sample_queue.ACCEPTED_BIT).tolist() == [9]
+
+
+def test_marks_are_sent_once_and_then_only_after_a_change(run):
+    first = ask(review_decisions.review_marks)
+    known = {"known": first["decided"], "newest": first["newest"]}
+    assert "marks" not in ask(review_decisions.review_marks, **known)
+    batch = run.decide([Decision("s00009", "accept", "Ben"), Decision("s00010", "accept", "Ben")])
+    answer = ask(review_decisions.review_marks, **known)
+    assert answer["others"] == [{"batch": batch, "reviewer": "Ben", "count": 2}]
+    assert np.flatnonzero(marks(answer) & sample_queue.ACCEPTED_BIT).tolist() == [9, 10]
+    known = {"known": answer["decided"], "newest": answer["newest"]}
+    run.undo(batch)
+    assert not marks(ask(review_decisions.review_marks, **known))[[9, 10]].any() & sample_queue.ACCEPTED_BIT
+
+
+def test_reviewers_who_differ_are_reported_and_listed(run):
+    newest = ask(review_decisions.review_marks)["newest"]
+    run.decide([Decision("s00009", "accept", "Ben")])
+    mine = {"id": "s00009", "choice": "reject", "reviewer": "Ann"}
+    answer = ask(review_decisions.review_decide, **mine, newest=newest)
+    assert answer["conflicts"] == [{"id": "s00009", "choice": "accept", "reviewer": "Ben"}]
+    newest = ask(review_decisions.review_marks)["newest"]
+    assert ask(review_decisions.review_decide, **mine, newest=newest)["conflicts"] == [], "Ann has seen it"
+    assert listed(show="disputed") == [9]
+    assert np.flatnonzero(marks(ask(review_decisions.review_marks)) & sample_queue.DISPUTED_BIT).tolist() == [9]
+    ask(review_decisions.review_decide, id="s00009", choice="reject", reviewer="Ben")
+    assert listed(show="disputed") == []
+
+
+def test_history_names_who_decided_and_each_step_is_undone_and_made_again(run):
+    ask(review_decisions.review_decide, id="s00001", choice="reject", reviewer="Ann", note="odd")
+    bulk = ask(review_decisions.review_decide, positions=[2, 3], choice="accept", reviewer="Ben")["batch"]
+    ask(review_decisions.review_undo, batch=bulk)
+    steps = ask(review_decisions.review_history)["steps"]
+    assert [(s["reviewer"], s["choice"], s["count"], s["valid"]) for s in steps] == [
+        ("Ben", "accept", 2, False), ("Ann", "reject", 1, True),
+    ]  # fmt: skip
+    again = ask(review_decisions.review_redo, batch=bulk, reviewer="Ann")
+    assert {id: (d.choice, d.reviewer) for id, d in run.decisions().items()} == {
+        "s00001": ("reject", "Ann"), "s00002": ("accept", "Ann"), "s00003": ("accept", "Ann"),
+    }  # fmt: skip
+    assert run.decisions()["s00002"].time, "the time of the second decision"
+    listed_steps = ask(review_decisions.review_history)
+    assert [s["batch"] for s in listed_steps["steps"]] == [again["batch"], "000001"]
+    assert listed_steps["total"] == 2
+    assert ask(review_decisions.review_redo, batch=again["batch"])["error"]["kind"] == "NothingToRedo"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bye_core.errors import ByeError, SettingError
-from bye_core.records import Decision
+from bye_core.errors import ByeError
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.shared import images, sample_queue
@@ -19,17 +18,12 @@ from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import BadRequest, Request, failure, json_answer
 from bye_core.ui.workspace import workspace_of
 
-REVIEWER, NOTE, SEARCH = 80, 2000, 200  # characters
+SEARCH = 200  # characters
 
 CHANGED = {
     "problem": "The data set has changed since the scan. The model may have seen other images.",
     "remedy": "Restore the scanned version, or scan the new one.",
 }
-
-
-class NothingToUndo(SettingError):
-    problem = "You have no decision to undo."
-    remedy = "Enter the name of the reviewer whose decisions you want to undo."
 
 
 def asked_run(request: Request) -> OpenRun:
@@ -63,7 +57,7 @@ def review_queue(request: Request) -> dict[str, Any]:
     """Return a list of samples. request: query {show, sort, text, question, answer, picked}."""
     opened = asked_run(request)
     query = _query(opened, page_calls.part(request, "query"))
-    return answers.listing(opened, sample_queue.select(opened.columns, opened.choices(), query))
+    return answers.listing(opened, sample_queue.select(opened.columns, opened.choices(), query, opened.disputed()))
 
 
 @json_answer
@@ -81,17 +75,10 @@ def review_notice(request: Request) -> dict[str, Any]:
 
 
 @json_answer
-def review_marks(request: Request) -> dict[str, Any]:
-    """Return the current marks of all samples from disk, because another person may review the same run."""
-    opened = asked_run(request)
-    return {"stamp": opened.stamp, "marks": answers.encoded(opened.marks())}
-
-
-@json_answer
 def review_cards(request: Request) -> dict[str, Any]:
     """Return the cards of samples. request: positions, at most PAGE."""
     opened = asked_run(request)
-    return {"cards": [answers.card(opened, opened.row(position)) for position in _positions(opened, request, PAGE)]}
+    return {"cards": [answers.card(opened, opened.row(position)) for position in asked_positions(opened, request, PAGE)]}
 
 
 @json_answer
@@ -100,7 +87,7 @@ def review_thumbnails(request: Request) -> dict[str, Any]:
     opened = asked_run(request)
     return {
         "thumbnails": {
-            p: images.thumbnail(opened.settings, opened.samples[p]) for p in _positions(opened, request, PAGE)
+            p: images.thumbnail(opened.settings, opened.samples[p]) for p in asked_positions(opened, request, PAGE)
         }
     }
 
@@ -109,74 +96,26 @@ def review_thumbnails(request: Request) -> dict[str, Any]:
 def review_sample(request: Request) -> dict[str, Any]:
     """Return everything about one sample except its images. request: position or id."""
     opened = asked_run(request)
-    return answers.sample(opened, _position(opened, request))
+    return answers.sample(opened, asked_position(opened, request))
 
 
 @json_answer
 def review_picture(request: Request) -> dict[str, Any]:
     """Return one image. request: position, number."""
     opened = asked_run(request)
-    sample = opened.samples[_position(opened, request)]
+    sample = opened.samples[asked_position(opened, request)]
     number = page_calls.index(request.get("number"), len(sample.images), "an unknown picture")
     return images.shown(opened.settings, sample, number)._asdict()
-
-
-@json_answer
-def review_decide(request: Request) -> dict[str, Any]:
-    """Save one batch of decisions. The batch is on disk when the function returns.
-
-    request: choice; id or positions; reviewer; note. Without `note`, the samples' earlier notes stay.
-    """
-    opened = asked_run(request)
-    check_space(workspace_of(page_calls.text(request, "visitor")))
-    if "positions" in request:
-        ids = [opened.samples[position].id for position in _positions(opened, request, len(opened.samples))]
-    else:
-        ids = [page_calls.text(request, "id")]
-    choice, reviewer = page_calls.text(request, "choice"), page_calls.text(request, "reviewer", limit=REVIEWER)
-    known = opened.decisions() if "note" not in request else {}
-    notes = {id: known[id].note if id in known else page_calls.text(request, "note", limit=NOTE) for id in ids}
-    batch = opened.run.decide([Decision(id, choice, reviewer, note) for id, note in notes.items()])
-    return {"batch": batch, "count": len(ids)}
-
-
-@json_answer
-def review_undo(request: Request) -> dict[str, Any]:
-    """Undo a batch of decisions. Return what was undone, and the marks of all samples.
-
-    request: batch (its id, or "" for the newest batch of this reviewer); reviewer.
-    """
-    opened = asked_run(request)
-    run, batch = opened.run, page_calls.text(request, "batch")
-    reviewer = page_calls.text(request, "reviewer", limit=REVIEWER)
-    if not batch:
-        own = [one.id for one in run.batches() if all(d.reviewer == reviewer for d in one.decisions)]
-        batch = own[-1] if own else ""
-    withdrawn = run.undo(batch) if batch else None
-    if withdrawn is None:
-        raise NothingToUndo()
-    first = withdrawn.decisions[0]
-    return {
-        "batch": withdrawn.id,
-        "count": len(withdrawn.decisions),
-        "choice": first.choice,
-        "id": first.id,
-        "position": opened.position_of[first.id],
-        "marks": answers.encoded(opened.marks()),
-    }
 
 
 SERVER_FUNCTIONS = [
     review_enter,
     review_queue,
     review_notice,
-    review_marks,
     review_cards,
     review_thumbnails,
     review_sample,
     review_picture,
-    review_decide,
-    review_undo,
 ]
 
 
@@ -199,7 +138,7 @@ def _row(opened: OpenRun, position: Any) -> int:
     return opened.row(page_calls.index(position, len(opened.samples), "an unknown sample"))
 
 
-def _position(opened: OpenRun, request: Request) -> int:
+def asked_position(opened: OpenRun, request: Request) -> int:
     if "position" in request:
         return page_calls.index(request["position"], len(opened.samples), "an unknown sample")
     position = opened.position_of.get(page_calls.text(request, "id"))
@@ -208,7 +147,7 @@ def _position(opened: OpenRun, request: Request) -> int:
     return position
 
 
-def _positions(opened: OpenRun, request: Request, limit: int) -> list[int]:
+def asked_positions(opened: OpenRun, request: Request, limit: int) -> list[int]:
     found = request.get("positions")
     if not isinstance(found, list):
         raise BadRequest(what="a list of samples")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bye_core import runs
 from bye_core.errors import ByeError
 from bye_core.figures import overlay_payload
 from bye_core.runs.errors import DamagedSample, NotScanned
@@ -25,6 +26,7 @@ def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
     detection = opened.detection
     return {
         "stamp": opened.stamp,
+        **decided_until(opened),
         "positions": encoded(opened.positions[rows].astype("<u4")),
         "marks": encoded(opened.marks()),
         "detected": detection is not None,
@@ -36,6 +38,15 @@ def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
         "answers": _facets(opened, opened.columns.answers, opened.columns.same_answer),
         "cards": [card(opened, int(row)) for row in rows[: PAGE // 2]],
     }
+
+
+def decided_until(opened: OpenRun) -> dict[str, str]:
+    """Return how far the decisions on disk go: `decided` changes with each change, `newest` is the last batch's id.
+
+    Read it before the marks: if a decision comes in between, the page only reads the marks once more.
+    """
+    stamp, history = runs.stamps(opened.path).decisions, opened.history()
+    return {"decided": "-".join(map(str, stamp)), "newest": history[-1][0].id if history else ""}
 
 
 def _obstacle(opened: OpenRun) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from bye_core.ui.shared.events import QUIET, SESSION, open_tab
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.sample_queue import BITS
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
+from bye_core.ui.tabs.review.decisions import DECISION_FUNCTIONS
 from bye_core.ui.tabs.review.why import review_why
 from bye_core.ui.web.first_screen import Screen
 from bye_core.ui.workspace import workspace_of
@@ -39,7 +40,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         html_template="<div></div>",
         js_on_load=TAKE_OVER,
         apply_default_css=False,
-        server_functions=[*SERVER_FUNCTIONS, review_why],
+        server_functions=[*SERVER_FUNCTIONS, *DECISION_FUNCTIONS, review_why],
         elem_id=NAME,
         stops=scale_stops(),
         asked=frame.asked,
