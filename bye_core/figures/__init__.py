@@ -2,7 +2,15 @@
 
 from bye_core.figures.evaluation import outcome_bars, outcome_figure, outcome_rows
 from bye_core.figures.heads import head_bsi, heads_figure
-from bye_core.figures.heatmap import layer_strip, overlay_payload, png_uri, scale_css, scale_stops, strip_uris
+from bye_core.figures.heatmap import (
+    layer_strip,
+    mean_payload,
+    overlay_payload,
+    png_uri,
+    scale_css,
+    scale_stops,
+    strip_uris,
+)
 from bye_core.figures.histogram import final_histogram, layer_histogram, marked_histogram
 from bye_core.figures.layers import bsi_figure, entropy_figure
 from bye_core.figures.loss import loss_figure
@@ -31,6 +39,7 @@ __all__ = [
     "loss_figure",
     "map_figure",
     "marked_histogram",
+    "mean_payload",
     "outcome_bars",
     "outcome_figure",
     "outcome_rows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -113,6 +114,14 @@ def overlay_payload(rows: AttentionRows) -> dict[str, Any]:
             {name: column[0] for name, column in _layers(*_means(shares, raw, known, raster)).items()} for raster in own
         ],
     }
+
+
+def mean_payload(rows: AttentionRows, layers: Sequence[int]) -> dict[str, Any]:
+    """Return the payload of `overlay_payload` with one layer: the mean of the defined ones of `layers`."""
+    shares = image_shares(np.asarray(rows.rows, np.float64)[list(layers)])
+    known = shares[np.isfinite(shares).all(axis=1)]
+    mean = known.mean(axis=0) if len(known) else np.full(shares.shape[1], np.nan)
+    return overlay_payload(replace(rows, rows=mean[None]))
 
 
 def _means(shares: np.ndarray, raw: np.ndarray, known: np.ndarray, raster: Raster) -> tuple[np.ndarray, np.ndarray]:

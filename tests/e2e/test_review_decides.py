@@ -1,9 +1,11 @@
 """A person decides in Review: by key, in bulk, on a selection; what the page calls saved is on disk."""
 
 import json
+import re
 
 import pytest
 
+from bye_core.records import Decision
 from bye_core.runs import Run
 
 # Ten keys, and how long the page takes to take them.
@@ -114,6 +116,62 @@ def test_a_selection_by_shift_click_is_decided_alone(page, path, expect):
     assert len(lines(path)) == 1
 
 
+def test_keys_decide_the_selection_and_many_or_unflagged_samples_only_after_a_question(page, path, expect):
+    first = page.sample
+    for number in (1, 2):
+        page.page.locator(".rv-pick").nth(number).click()
+    expect(page.part("reject")).to_contain_text("2 selected")
+    page.page.keyboard.press("r")
+    expect(page.part("messages")).to_contain_text("Rejected 2 samples")
+    assert list(choices(path).values()) == ["reject"] * 2
+    assert page.sample == first, "the current sample stays"
+
+    page.show("all")
+    page.part("bulk-accept").click()
+    dialog = page.page.get_by_role("dialog", name="Accept 118 samples?")
+    expect(dialog).to_contain_text("108 of them are not flagged.")
+    page.page.keyboard.press("r")  # no key decides while the question is open
+    page.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert len(lines(path)) == 1
+    page.part("bulk-accept").click()
+    page.page.get_by_role("button", name="Accept 118 samples").click()
+    expect(page.part("messages")).to_contain_text("Accepted 118 samples")
+    assert sorted(choices(path).values()) == ["accept"] * 118 + ["reject"] * 2
+
+
+def test_the_history_undoes_and_redoes_any_step_and_says_by_whom(page, path, expect):
+    first = page.sample
+    page.page.keyboard.press("r")
+    name = page.part("name-field")
+    expect(name).to_be_visible()
+    name.fill("Ann")
+    name.press("Enter")
+    page.page.evaluate("document.activeElement.blur()")
+    second = page.sample
+    page.page.keyboard.press("a")
+    page.settle()
+    page.page.keyboard.press("u")
+    expect(page.part("messages")).to_contain_text(f"Undone: {second}")
+    page.page.keyboard.press("Shift+U")
+    expect(page.part("messages")).to_contain_text(f"Redone: {second} is accepted")
+    assert choices(path) == {first: "reject", second: "accept"}
+
+    page.part("history").click()
+    steps = page.page.get_by_role("dialog", name="History of decisions").get_by_role("listitem")
+    expect(steps).to_have_count(2)
+    expect(steps.nth(0)).to_contain_text(f"Ann accepted {second}")
+    expect(steps.nth(1)).to_contain_text(f"no name rejected {first}")
+    steps.nth(1).get_by_role("button", name="Undo").click()
+    expect(steps.nth(1)).to_contain_text("(undone)")
+    assert choices(path) == {second: "accept"}
+    steps.nth(1).get_by_role("button", name="Redo").click()
+    expect(steps.nth(0)).to_contain_text(f"Ann rejected {first}")
+    assert choices(path) == {first: "reject", second: "accept"}
+    page.page.keyboard.press("Escape")
+    expect(page.part("name")).to_be_hidden()
+
+
 def test_typing_decides_nothing_and_notes_are_kept_with_the_decision(page, path, expect):
     first = page.sample
     page.part("note").fill("")
@@ -143,6 +201,10 @@ def test_two_people_on_one_run_see_each_other_and_undo_only_their_own(path, serv
     first = ann.sample
     ann.page.keyboard.press("r")
     ann.settle()
+    # Ben does nothing, and sees it: in his list, his header and his counts.
+    expect(ben.part("progress")).to_contain_text("1 of 12 flagged reviewed")
+    expect(ben.page.locator(".rv-current .rv-state")).to_have_attribute("title", "rejected")
+    expect(ben.page.locator("#header")).to_contain_text("1 of 12 flagged")
     ben.page.keyboard.press("j")
     expect(ben.part("page")).not_to_have_attribute("data-sample", first)
     second = ben.sample
@@ -152,6 +214,35 @@ def test_two_people_on_one_run_see_each_other_and_undo_only_their_own(path, serv
     ann.page.keyboard.press("u")
     expect(ann.part("messages")).to_contain_text(f"Undone: {first}")
     assert choices(path) == {second: "accept"}
+
+
+def test_reviewers_who_decide_otherwise_at_the_same_time_are_told(path, serve, open_page, review, expect):
+    page = review(open_page(serve()))
+    first = page.sample
+    page.page.evaluate("localStorage.setItem('bye-reviewer', 'Ann')")
+    page.page.reload()
+    page = review(page.page)
+    page.page.wait_for_selector("html[data-known]")
+    held = []
+
+    def asks_for_marks(request):
+        return "review_marks" in (request.post_data or "")
+
+    page.page.route(
+        "**/component_server/**",
+        lambda route: held.append(route) if asks_for_marks(route.request) else route.continue_(),
+    )
+    with page.page.expect_request(asks_for_marks):
+        pass  # from here on, the page hears nothing of Ben's decision
+    Run.open(path).decide([Decision(first, "accept", "Ben")])
+    page.page.keyboard.press("r")
+    expect(page.part("messages")).to_contain_text(f"Conflict: Ben had accepted {first}")
+    page.page.unroute("**/component_server/**")
+    for route in held:
+        route.continue_()
+    expect(page.part("show").locator("option[value=disputed]")).to_have_text("reviewers disagree (1)")
+    page.show("disputed")
+    expect(page.page.locator(".rv-current .rv-state")).to_have_attribute("title", re.compile("reviewers disagree"))
 
 
 def test_every_acknowledged_decision_survives_a_killed_server(path, serve_apart, serve, open_page, review, expect):

@@ -1,27 +1,32 @@
 // Makes decisions. The page shows a decision at once and sends it. If the server refuses it, the page reverts it.
 
+import { confirmed } from './dialog.js';
 import { bytesOf, count } from './dom.js';
 import { showCounts, showSaved } from './filters.js';
 import { decidedBits } from './list.js';
-import { showError, showMessage } from './messages.js';
-import { ACCEPTED, FLAGGED, part, REJECTED, SUSPECT, trigger } from './page.js';
+import { showConflict, showError, showMessage } from './messages.js';
+import { askName, reviewer } from './name.js';
+import { ACCEPTED, FLAGGED, part, REJECTED, trigger } from './page.js';
 import { call, wordsOf } from './requests.js';
 import { list, openIndex, openPosition, outbox, panel } from './review.js';
 import { drafts, samples, state } from './state.js';
+import { refreshMarks, tellOtherTabs } from './sync.js';
 
 export const made = []; // decisions of this page that are not undone, oldest first; `batch` is known after saving
+const undone = []; // ids of the batches that this page has undone and can make again, oldest first
 export const unsaved = []; // decisions that the server refused
 const TELL_AFTER = 900; // ms after the last decision until the other tabs are informed
 let telling = null;
 let undoing = 0; // number of running undos whose sample only the server knows
 
-export const reviewer = () => part('reviewer').value.trim();
+const BULK = 20; // more samples, or unflagged ones, are decided only after a question
+
 const CHOICE_BITS = ACCEPTED | REJECTED;
 const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
 export const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
 
 function mark(position, bits, marks = list.marks) {
-  marks[position] = (marks[position] & (FLAGGED | SUSPECT)) | (bits & CHOICE_BITS);
+  marks[position] = (marks[position] & ~CHOICE_BITS) | (bits & CHOICE_BITS);
 }
 
 // Shows the marks that are on disk, changed by the decisions that are not saved yet.
@@ -37,6 +42,10 @@ export function adopt(marks) {
 }
 
 export function decide(choice) {
+  if (list.selected.size) {
+    decideMany(choice);
+    return;
+  }
   const position = list.current;
   if (position === null) return;
   const card = list.cards.get(position);
@@ -62,7 +71,9 @@ function send(position, id, choice) {
   mark(position, bitsOf(choice));
   list.pending.add(position);
   made.push(item);
+  undone.length = 0;
   outbox.push(item);
+  askName();
   const known = samples.get(position);
   if (known)
     known.then(
@@ -73,9 +84,29 @@ function send(position, id, choice) {
     );
 }
 
-export function decideMany(choice) {
+export async function decideMany(choice) {
   const positions = bulkPositions();
-  if (positions.length) outbox.push({ kind: 'many', positions, choice, by: reviewer() });
+  if (!positions.length || !(await mayDecide(choice, positions))) return;
+  undone.length = 0;
+  outbox.push({ kind: 'many', positions, choice, by: reviewer() });
+  askName();
+}
+
+// Asks once, with numbers, before a decision on many samples or on samples that are not flagged.
+async function mayDecide(choice, positions) {
+  const bits = positions.map((position) => list.marks[position]);
+  const unflagged = bits.filter((one) => !(one & FLAGGED)).length;
+  if (positions.length <= BULK && !unflagged) return true;
+  const changed = bits.filter((one) => decidedBits(one) && (one & CHOICE_BITS) !== bitsOf(choice)).length;
+  const verb = `${choice === 'accept' ? 'Accept' : 'Reject'} ${count(positions.length, 'sample')}`;
+  const number = (of) => `${of.toLocaleString('en')} of them ${of === 1 ? 'is' : 'are'}`;
+  const sentences = [
+    choice === 'accept' ? 'Accepted samples stay in the export.' : 'Rejected samples are left out of the export.',
+    unflagged ? `${number(unflagged)} not flagged.` : 'All of them are flagged.',
+    changed ? `${number(changed)} decided otherwise; this replaces the earlier decisions.` : '',
+    'One undo reverts all.',
+  ];
+  return confirmed(`${verb}?`, sentences.filter(Boolean), verb);
 }
 
 // Returns the selected samples, or without a selection the undecided samples of the list.
@@ -99,10 +130,34 @@ export function undo() {
   outbox.push({ kind: 'undo', of, many: of ? null : made.pop(), by: reviewer() });
 }
 
+// Makes the decisions of the last undone step of this page again.
+export function redo() {
+  if (!undone.length) {
+    showMessage('There is nothing to redo. The history lists all steps.');
+    return;
+  }
+  redoStep(undone.pop());
+}
+
+// These two change any step of the history, also another reviewer's. They resolve when the server has answered.
+export function undoStep(batch) {
+  const own = made.findIndex((item) => item.batch === batch);
+  if (own >= 0) made.splice(own, 1);
+  undoing += 1;
+  return sent({ kind: 'undo', of: null, many: { batch }, by: reviewer() });
+}
+
+export const redoStep = (batch) => sent({ kind: 'redo', batch, by: reviewer() });
+
+function sent(item) {
+  return new Promise((resolve) => outbox.push({ ...item, resolve }));
+}
+
 export async function deliver(item) {
   try {
-    const show = await { one: sendOne, many: sendMany, undo: sendUndo }[item.kind](item);
+    const show = await { one: sendOne, many: sendMany, undo: sendUndo, redo: sendRedo }[item.kind](item);
     item.sent = true;
+    tellOtherTabs();
     later();
     if (item.context === state.context) show();
   } catch (error) {
@@ -112,19 +167,32 @@ export async function deliver(item) {
   if (item.kind === 'undo' && !item.of) undoing -= 1;
   showCounts();
   list.refresh();
+  item.resolve?.();
 }
 
 // Each of these functions sends an item. It returns a function that shows that the item is saved.
 async function sendOne(item) {
   const { id, choice, note, by, position } = item;
   const words = { id, choice, reviewer: by, ...(note === undefined ? {} : { note }) };
-  item.batch = (await call('review_decide', item.context, words)).batch;
+  const answer = await call('review_decide', item.context, { ...words, newest: state.newest });
+  item.batch = answer.batch;
   return () => {
+    showConflicts(answer, choice);
     if (drafts.get(position) === note) drafts.delete(position);
     mark(position, bitsOf(choice), state.savedMarks);
     settled(item);
     showSaved(`Saved: ${done(choice)} ${id}.`);
   };
+}
+
+// Another reviewer decided otherwise after this page last read the decisions. The newer decision is valid.
+function showConflicts({ conflicts, conflict_count: number }, choice) {
+  if (!conflicts.length) return;
+  const others = conflicts.map(
+    ({ id, choice: other, reviewer: by }) => `${by || 'a reviewer without a name'} had ${done(other)} ${id}`,
+  );
+  const more = number > conflicts.length ? `, and ${count(number - conflicts.length, 'more decision')} differed` : '';
+  showConflict(`${others.join(', ')}${more}. Your newer choice, ${done(choice)}, replaces this.`, [['Undo mine', undo]]);
 }
 
 function settled(item) {
@@ -134,8 +202,10 @@ function settled(item) {
 
 async function sendMany(item) {
   const { positions, choice, by } = item;
-  const { batch, count: number } = await call('review_decide', item.context, { positions, choice, reviewer: by });
-  item.batch = batch;
+  const words = { positions, choice, reviewer: by, newest: state.newest };
+  const answer = await call('review_decide', item.context, words);
+  const number = answer.count;
+  item.batch = answer.batch;
   return () => {
     made.push(item);
     for (const position of positions) {
@@ -145,6 +215,7 @@ async function sendMany(item) {
     }
     list.unselect();
     showMessage(`${choice === 'accept' ? 'Accepted' : 'Rejected'} ${count(number, 'sample')}.`, [['Undo', undo]]);
+    showConflicts(answer, choice);
     if (list.current !== null) panel.mark(list.marks[list.current]);
   };
 }
@@ -153,21 +224,45 @@ async function sendUndo(item) {
   const { of, many, by } = item;
   const batch = (of || many)?.batch || '';
   if (of && !batch) return () => settled(item); // the decision was never saved
-  const undone = await call('review_undo', item.context, { batch, reviewer: by });
+  const answer = await call('review_undo', item.context, { batch, reviewer: by });
   return () => {
+    undone.push(answer.batch);
     if (of) {
       samples.delete(of.position);
       settled(item);
     } else samples.clear();
-    adopt(bytesOf(undone.marks));
-    const one = undone.count === 1;
+    adopt(bytesOf(answer.marks));
+    const one = answer.count === 1;
     showSaved('');
     showMessage(
-      one ? `Undone: ${undone.id} is no longer ${done(undone.choice)}.` : `Undone: ${count(undone.count, 'decision')}.`,
+      one ? `Undone: ${answer.id} is no longer ${done(answer.choice)}.` : `Undone: ${count(answer.count, 'decision')}.`,
+      [['Redo', redo]],
     );
-    const index = list.positions.indexOf(undone.position);
+    const index = list.positions.indexOf(answer.position);
     if (!of && one && index >= 0) openIndex(index);
+    else reload();
   };
+}
+
+async function sendRedo(item) {
+  const answer = await call('review_redo', item.context, { batch: item.batch, reviewer: item.by });
+  return () => {
+    made.push({ kind: 'many', batch: answer.batch });
+    samples.clear();
+    adopt(bytesOf(answer.marks));
+    const one = answer.count === 1;
+    showMessage(one ? `Redone: ${answer.id} is ${done(answer.choice)}.` : `Redone: ${count(answer.count, 'decision')}.`, [
+      ['Undo', undo],
+    ]);
+    const index = list.positions.indexOf(answer.position);
+    if (one && index >= 0) openIndex(index);
+    else reload();
+  };
+}
+
+// Shows the current sample again, with who decided on it.
+function reload() {
+  if (list.cursor >= 0) openIndex(list.cursor);
 }
 
 function refuse(item, words) {
@@ -205,12 +300,29 @@ function sendAgain() {
   showCounts();
 }
 
-export async function refreshMarks() {
-  const [here, before] = [state.context, outbox.count];
-  const { marks } = await call('review_marks', here);
-  if (here !== state.context || before !== outbox.count) return; // a new decision was made; these marks are outdated
-  adopt(bytesOf(marks));
+// Shows newer marks of the server, also those of other reviewers. Returns whether any mark has changed.
+export function adoptMarks({ marks, decided, newest, others = [] }) {
+  state.decided = decided;
+  state.newest = newest;
+  if (!marks) return false;
+  const saved = bytesOf(marks);
+  const changed = [...saved.keys()].filter((position) => saved[position] !== state.savedMarks[position]);
+  if (!changed.length) return false;
+  for (const position of changed) samples.delete(position);
+  adopt(saved);
   showCounts();
+  const theirs = others.filter(({ batch }) => !made.some((item) => item.batch === batch));
+  if (theirs.length) {
+    const by = [...new Set(theirs.map(({ reviewer: name }) => name || 'another tab'))].join(', ');
+    showSaved(
+      `${by}: ${count(
+        theirs.reduce((sum, one) => sum + one.count, 0),
+        'new decision',
+      )}`,
+    );
+  }
+  if (changed.includes(list.current)) reload();
+  return true;
 }
 
 // Informs the other tabs once after a series of decisions.

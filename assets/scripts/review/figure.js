@@ -14,6 +14,10 @@ export class Viewer {
     this.view = 'tiles';
     this.figures = [];
     this.sample = null;
+    this.maps = [];
+    this.own = 0; // the scale that this sample alone would have
+    this.scale = 0;
+    this.group = [this]; // viewers with one colour scale
     this.observer = new ResizeObserver(() => this.paint());
   }
 
@@ -91,6 +95,19 @@ export class Viewer {
     return { maps, top };
   }
 
+  clear() {
+    this.observer.disconnect();
+    this.sample = null;
+    this.figures = [];
+    this.holder.replaceChildren();
+    this.paint();
+  }
+
+  // Returns the shares of one image, as `paintHeat` takes them.
+  cellsOf(number) {
+    return this.maps.filter(({ grid }) => grid.image === number);
+  }
+
   setLayers(layers) {
     this.layers = layers;
     this.paint();
@@ -101,17 +118,22 @@ export class Viewer {
     this.paint();
   }
 
+  // Measures this sample, and draws all samples of the group whose colours change.
   paint() {
     const { maps, top } = this.measure();
     this.maps = maps;
-    const scale = top ? scaleTop(maps, top.share) : 0;
+    this.top = top;
+    this.own = top ? scaleTop(maps, top.share) : 0;
+    const scale = Math.max(...this.group.map((viewer) => viewer.own));
+    for (const viewer of this.group) if (viewer === this || viewer.scale !== scale) viewer.draw(scale);
+  }
+
+  draw(scale) {
+    const { maps, top } = this;
+    this.scale = scale;
     for (const figure of this.figures) {
       if (!figure.image || !figure.stage.clientWidth) continue;
-      paintHeat(
-        figure.heat,
-        maps.filter(({ grid }) => grid.image === figure.number),
-        scale,
-      );
+      paintHeat(figure.heat, this.cellsOf(figure.number), scale);
       const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
       figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
     }
@@ -125,7 +147,7 @@ export class Viewer {
     let found = null;
     if (event) {
       // Where grids overlap, the last one has the smallest cells and is used.
-      for (const map of this.maps.filter(({ grid }) => grid.image === figure.number)) {
+      for (const map of this.cellsOf(figure.number)) {
         const cell = cellAt(map.grid, event.clientX - box.left, event.clientY - box.top, box.width, box.height);
         if (cell)
           found = { grid: map.grid, row: cell[0], column: cell[1], share: map.shares[cell[0] * map.grid.columns + cell[1]] };

@@ -2,8 +2,8 @@
 
 import { bulkPositions } from './decisions.js';
 import { button, count, h } from './dom.js';
-import { decidedBits, stateOf } from './list.js';
-import { ACCEPTED, FLAGGED, part, REJECTED, SUSPECT, UNSCANNED } from './page.js';
+import { choiceState, decidedBits } from './list.js';
+import { ACCEPTED, DISPUTED, FLAGGED, part, REJECTED, SUSPECT, UNSCANNED } from './page.js';
 import { ask, list } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
@@ -35,6 +35,7 @@ export const SHOWS = {
   accepted: 'accepted',
   rejected: 'rejected',
   contrary: 'against the flag',
+  disputed: 'reviewers disagree',
   suspects: 'worth a look',
   all: 'all',
 };
@@ -72,13 +73,16 @@ export function showCounts() {
     else if (bits & REJECTED) totals.rejected += 1;
     else totals.undecided += 1;
     if (bits & SUSPECT) totals.suspects += 1;
-    if (stateOf(bits).note) totals.contrary += 1;
+    if (choiceState(bits).note) totals.contrary += 1;
+    if (bits & DISPUTED) totals.disputed += 1;
   }
   for (const option of part('show').options)
     option.textContent = `${SHOWS[option.value]} (${totals[option.value].toLocaleString('en')})`;
-  // Only some methods name samples that are worth a look.
-  for (const option of part('show').options)
-    option.hidden = option.value === 'suspects' && !totals.suspects && state.query.show !== 'suspects';
+  // Only some methods name samples that are worth a look, and reviewers seldom disagree.
+  for (const option of part('show').options) {
+    const { value } = option;
+    option.hidden = ['suspects', 'disputed'].includes(value) && !totals[value] && state.query.show !== value;
+  }
   showBulk();
   showPlace();
   showProgress();
@@ -97,6 +101,11 @@ function showBulk() {
       : `${verb} every undecided sample in this list; one undo reverts all`;
     part(name).disabled = !number;
   }
+  for (const [name, words] of [
+    ['accept', 'keep'],
+    ['reject', 'remove'],
+  ])
+    part(name).querySelector('small').textContent = picked ? `${number.toLocaleString('en')} selected` : words;
   part('unselect').hidden = !picked;
   part('picked').hidden = state.query.picked === null;
   part('many').textContent = picked ? `${number.toLocaleString('en')} selected` : `${number.toLocaleString('en')} undecided`;

@@ -8,7 +8,7 @@ export const folded = () => part('page').dataset.fit !== 'wide';
 export function unfold(open) {
   part('queue').toggleAttribute('data-open', open);
   part('unfold').setAttribute('aria-expanded', String(open));
-  part('unfold').textContent = open ? 'Close the queue' : 'Open the queue';
+  part('unfold').textContent = open ? 'Hide queue' : 'Show queue';
 }
 
 export const isUnfolded = () => folded() && part('queue').hasAttribute('data-open');

@@ -3,6 +3,8 @@
 import { props } from './page.js';
 
 export const STOPS = props.stops;
+export const drawing = { smooth: false }; // cells with sharp edges, or blended
+const LARGEST_CANVAS = 2560; // device pixels; a larger one is scaled by the browser
 const EDGES = [
   [4, 'rgba(0, 0, 0, 0.8)'],
   [2, '#ffffff'],
@@ -105,8 +107,10 @@ export function cellImage(grid, shares, top, veil) {
 
 // Sets the resolution of the canvas to that of the screen; returns its size in device pixels.
 function fit(canvas) {
-  const width = Math.max(1, Math.round(canvas.clientWidth * devicePixelRatio));
-  const height = Math.max(1, Math.round(canvas.clientHeight * devicePixelRatio));
+  const longest = Math.max(canvas.clientWidth, canvas.clientHeight, 1) * devicePixelRatio;
+  const density = devicePixelRatio * Math.min(1, LARGEST_CANVAS / longest);
+  const width = Math.max(1, Math.round(canvas.clientWidth * density));
+  const height = Math.max(1, Math.round(canvas.clientHeight * density));
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   return [width, height];
@@ -117,7 +121,8 @@ export function paintHeat(canvas, cells, top) {
   const [width, height] = fit(canvas);
   const context = canvas.getContext('2d');
   context.clearRect(0, 0, width, height);
-  context.imageSmoothingEnabled = false;
+  context.imageSmoothingEnabled = drawing.smooth;
+  context.imageSmoothingQuality = 'high';
   for (const { grid, shares } of cells) {
     const [left, up, right, bottom] = grid.box;
     context.drawImage(

@@ -1,7 +1,7 @@
 // The list of samples. Only visible rows are in the page; their texts and thumbnails are fetched in pages.
 
 import { h, Recent } from './dom.js';
-import { ACCEPTED, FLAGGED, REJECTED, SUSPECT, UNSCANNED } from './page.js';
+import { ACCEPTED, DISPUTED, FLAGGED, REJECTED, SUSPECT, UNSCANNED } from './page.js';
 
 const ROW = 64; // pixels, as in assets/review.css
 const MARGIN = 6; // extra rows drawn above and below the visible ones
@@ -11,6 +11,13 @@ export const decidedBits = (bits) => bits !== UNSCANNED && (bits & (ACCEPTED | R
 
 // Every state has a word and a shape, not only a colour.
 export function stateOf(bits) {
+  const state = choiceState(bits);
+  return bits & DISPUTED
+    ? { ...state, note: [`${state.word}, but the reviewers disagree`, state.note].filter(Boolean).join('; ') }
+    : state;
+}
+
+export function choiceState(bits) {
   if (bits & ACCEPTED) {
     return bits & FLAGGED
       ? { kind: 'kept', shape: '✓', word: 'accepted', note: 'accepted by hand, flagged now' }
@@ -43,6 +50,7 @@ export class SampleList {
     this.selected = new Set();
     this.cursor = -1;
     this.anchor = -1;
+    this.follower = null; // the grid, which shows the same samples
     this.rows = new Map();
     this.space = h('div', { class: 'rv-space' });
     holder.replaceChildren(this.space);
@@ -70,6 +78,7 @@ export class SampleList {
     for (const row of this.rows.values()) row.root.remove();
     this.rows.clear();
     this.later();
+    this.follower?.later();
     return this.cursor >= 0;
   }
 
@@ -78,6 +87,8 @@ export class SampleList {
     this.anchor = index;
     this.reveal(index);
     this.later();
+    this.follower?.reveal(index);
+    this.follower?.later();
   }
 
   // Scrolls no more than needed.
@@ -146,6 +157,7 @@ export class SampleList {
 
   refresh() {
     for (const index of this.rows.keys()) this.update(index);
+    this.follower?.refresh();
   }
 
   row(index) {

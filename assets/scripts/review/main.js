@@ -1,15 +1,22 @@
 // Starts Review, connects its buttons, fields and keys, and follows changes of the session.
 
-import { decide, decideMany, made, noteChanged, refreshMarks, reviewer, undo, unsaved } from './decisions.js';
+import { compareTypical, forgetComparison, isComparing, stopComparing, togglePin } from './compare.js';
+import { decide, decideMany, made, noteChanged, redo, undo, unsaved } from './decisions.js';
 import { h, storedValue, storeValue } from './dom.js';
 import { enter, storeContext } from './enter.js';
 import { SHOWS, teach } from './filters.js';
 import { isUnfolded, startFit, unfold } from './fit.js';
+import { drawing } from './heatmap.js';
+import { openHistory } from './history.js';
+import { chooseLayer, forgetLayer } from './layers.js';
 import { showError } from './messages.js';
+import { startName } from './name.js';
 import { element, part, props, trigger, watch } from './page.js';
 import { call, wordsOf } from './requests.js';
-import { ask, choose, chooseView, list, openIndex, openPosition, outbox } from './review.js';
+import { ask, chooseView, grid, list, openIndex, openPosition, outbox, repaint, showGrid } from './review.js';
 import { drafts, EVERYTHING, entered, markEntered, pictures, samples, state } from './state.js';
+import { refreshMarks, startSync } from './sync.js';
+import { openZoom } from './zoom.js';
 
 function step(by) {
   openIndex(Math.min(list.positions.length - 1, Math.max(0, list.cursor + by)));
@@ -21,20 +28,29 @@ function skip() {
   else step(1);
 }
 
+const inGrid = () => !part('grid').hidden;
+const rowStep = (by) => step(by * (inGrid() ? grid.columns : 1));
+
 const KEYS = {
   a: () => decide('accept'),
   r: () => decide('reject'),
   s: skip,
   u: undo,
+  'shift+u': redo,
   j: () => step(1),
   k: () => step(-1),
   x: () => list.cursor >= 0 && list.select(list.cursor, !list.selected.has(list.current), false),
-  arrowdown: () => step(1),
+  h: () => part('heat').click(),
+  z: openZoom,
+  c: compareTypical,
+  p: togglePin,
+  g: () => showGrid(!inGrid()),
+  arrowdown: () => rowStep(1),
   arrowright: () => step(1),
-  arrowup: () => step(-1),
+  arrowup: () => rowStep(-1),
   arrowleft: () => step(-1),
 };
-const ONCE = ['a', 'r', 's', 'u', 'x']; // these keys do not repeat while they are held down
+const ONCE = ['a', 'r', 's', 'u', 'shift+u', 'x', 'h', 'z', 'c', 'p', 'g']; // these keys do not repeat while they are held down
 
 function typing(target, key) {
   if (!(target instanceof Element)) return false;
@@ -50,19 +66,37 @@ function onkey(event) {
     return;
   }
   const key = event.key.toLowerCase();
-  if (key === 'escape' && isUnfolded() && !event.defaultPrevented && !typing(event.target, key)) {
-    event.preventDefault();
-    unfold(false);
-    part('unfold').focus();
+  if (key === 'escape') {
+    closeTop(event);
     return;
   }
-  const act = KEYS[key];
+  const pressed = event.shiftKey && KEYS[`shift+${key}`] ? `shift+${key}` : key;
+  const act = KEYS[pressed];
   if (!act || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (!element.getClientRects().length || !part('keys').checked || typing(event.target, key)) return;
   if (document.querySelector('dialog[open], [aria-modal="true"]')) return;
   event.preventDefault();
-  if (event.repeat && ONCE.includes(key)) return;
+  if (event.repeat && ONCE.includes(pressed)) return;
   act();
+}
+
+// Escape closes one thing, the one on top. Dialogs and Adjust close themselves.
+function closeTop(event) {
+  if (event.defaultPrevented || typing(event.target, 'escape') || event.target.closest?.('.sidebar')) return;
+  if (!element.getClientRects().length || document.querySelector('dialog[open]')) return;
+  const close = isUnfolded()
+    ? () => {
+        unfold(false);
+        part('unfold').focus();
+      }
+    : isComparing() && !inGrid()
+      ? stopComparing
+      : inGrid()
+        ? () => showGrid(false)
+        : null;
+  if (!close) return;
+  event.preventDefault();
+  close();
 }
 
 function opacity() {
@@ -90,23 +124,43 @@ function start() {
   part('picked').addEventListener('click', () => ask({ picked: null }));
   part('unselect').addEventListener('click', () => list.unselect());
   part('layer').addEventListener('change', () =>
-    choose(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)),
+    chooseLayer(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)),
   );
   part('view').addEventListener('change', () => chooseView(part('view').value));
+  part('heat').addEventListener('change', () => part('page').classList.toggle('rv-no-heat', !part('heat').checked));
+  drawing.smooth = storedValue('smooth', 'off') === 'on';
+  part('smooth').checked = drawing.smooth;
+  part('smooth').addEventListener('change', () => {
+    drawing.smooth = part('smooth').checked;
+    storeValue('smooth', drawing.smooth ? 'on' : 'off');
+    repaint();
+  });
   part('opacity').addEventListener('input', opacity);
-  const acts = { accept: KEYS.a, reject: KEYS.r, skip, undo, next: KEYS.j, previous: KEYS.k };
+  const acts = {
+    accept: KEYS.a,
+    reject: KEYS.r,
+    skip,
+    undo,
+    redo,
+    history: openHistory,
+    zoom: openZoom,
+    pin: togglePin,
+    'grid-view': KEYS.g,
+    next: KEYS.j,
+    previous: KEYS.k,
+  };
   for (const [name, act] of Object.entries(acts)) part(name).addEventListener('click', act);
   part('note').addEventListener('change', noteChanged);
   // Enter and Escape leave the field, so that the keys work again.
   for (const name of ['note', 'reviewer', 'text']) {
     part(name).addEventListener('keydown', (event) => ['Enter', 'Escape'].includes(event.key) && part(name).blur());
   }
-  part('reviewer').value = storedValue('reviewer', '');
-  part('reviewer').addEventListener('change', () => storeValue('reviewer', reviewer()));
+  startName();
   part('keys').checked = storedValue('keys', 'on') === 'on';
   part('keys').addEventListener('change', () => storeValue('keys', part('keys').checked ? 'on' : 'off'));
   document.addEventListener('keydown', onkey);
   startFit();
+  startSync();
   addEventListener('beforeunload', (event) => {
     if (element.isConnected && !(outbox.empty && !unsaved.length)) event.preventDefault();
   });
@@ -128,6 +182,9 @@ async function look() {
     for (const known of [made, unsaved]) known.length = 0;
     list.cursor = -1;
     state.listing = null;
+    forgetLayer();
+    forgetComparison();
+    grid.reload();
     if (state.context.run) await ask({ ...EVERYTHING, show: value.flagged ? 'flagged' : 'all' }, false);
     else teach();
   } else if (state.context.run && value.stamp !== before.stamp) {

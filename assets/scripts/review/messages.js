@@ -22,6 +22,11 @@ export function showError(words, actions) {
   part('messages').replaceChildren(box);
 }
 
+// Stays until the user closes it: another reviewer decided otherwise.
+export function showConflict(text, actions) {
+  part('messages').replaceChildren(message('error', [h('strong', {}, 'Conflict: '), text], actions));
+}
+
 let closing = null;
 
 export function showMessage(text, actions = []) {

@@ -17,12 +17,20 @@ export const props = {
   },
 };
 
-// The bits of a sample's mark (bye_core/ui/shared/sample_queue.py): {flagged, accepted, rejected, suspect, unscanned}.
-export const { flagged: FLAGGED, accepted: ACCEPTED, rejected: REJECTED, suspect: SUSPECT, unscanned: UNSCANNED } = byeFirst.bits;
+// The bits of a sample's mark (bye_core/ui/shared/sample_queue.py): {flagged, accepted, ...}.
+export const {
+  flagged: FLAGGED,
+  accepted: ACCEPTED,
+  rejected: REJECTED,
+  suspect: SUSPECT,
+  disputed: DISPUTED,
+  unscanned: UNSCANNED,
+} = byeFirst.bits;
 
 export const part = (name) => element.querySelector(`[data-part="${name}"]`);
 
 export function trigger(name, data) {
+  if (events.some(([waiting]) => waiting === name)) return; // one of each kind is enough
   events.push([name, data]);
   passEvents();
 }

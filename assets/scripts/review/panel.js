@@ -27,7 +27,7 @@ function firstToken({ token, probability }) {
 }
 
 export class Panel {
-  // act: {question(position), answer(position), open(position)}
+  // act: {question(position), answer(position), compare(), back()}
   constructor(holder, act) {
     this.holder = holder;
     this.act = act;
@@ -43,12 +43,20 @@ export class Panel {
     this.peak = h('div', { class: 'rv-peak' }, h('h3', {}, 'Peak'), this.crop, h('p', { class: 'rv-caption' }));
   }
 
-  show(sample, bits) {
+  // `back`: the sample to which the user can return, or null
+  show(sample, bits, back = null) {
     this.sample = sample;
     this.mark(bits);
     this.peak.hidden = true;
     this.holder.replaceChildren(
-      h('div', { class: 'rv-head' }, h('h2', { class: 'rv-title' }, sample.id), this.state, this.texts(sample)),
+      h(
+        'div',
+        { class: 'rv-head' },
+        back ? button(`Back to ${back.id}`, { class: 'rv-link rv-back' }, () => this.act.back()) : null,
+        h('h2', { class: 'rv-title' }, sample.id),
+        this.state,
+        this.texts(sample),
+      ),
       h(
         'div',
         { class: 'rv-rest' },
@@ -132,8 +140,8 @@ export class Panel {
       );
       return;
     }
-    const open = button('Open', { class: 'rv-link', 'aria-label': `Open ${compared.id}` }, () =>
-      this.act.open(compared.position),
+    const open = button('Open beside', { class: 'rv-link', title: 'Compare on one colour scale (key C)' }, () =>
+      this.act.compare(),
     );
     this.typical.replaceChildren(
       h('h3', {}, 'Typical', open),
@@ -148,7 +156,7 @@ export class Panel {
     );
     this.same = same;
     this.compare.layers = layers;
-    this.compare.show(compared, pictures);
+    if (this.compare.sample !== compared) this.compare.show(compared, pictures);
   }
 
   details(sample) {

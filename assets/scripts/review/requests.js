@@ -73,6 +73,12 @@ export class Outbox {
     return !this.items.length;
   }
 
+  // Resolves when every item that is waiting now has been sent.
+  async idle() {
+    const until = this.count;
+    while (!this.empty && this.count - this.items.length < until) await new Promise((go) => setTimeout(go, 20));
+  }
+
   push(item) {
     item.context ??= state.context;
     this.items.push(item);

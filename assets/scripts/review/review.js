@@ -1,11 +1,14 @@
 // Shows one sample after another and the list of samples. `props.value` = {visitor, run, sample, stamp, revision}.
 
-import { adopt, deliver, fillNote, keepDraft, refreshMarks } from './decisions.js';
-import { bytesOf, h } from './dom.js';
+import { compareTypical, showBeside } from './compare.js';
+import { adopt, deliver, fillNote, keepDraft } from './decisions.js';
+import { bytesOf } from './dom.js';
 import { Strip, Viewer } from './figure.js';
 import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
 import { unfold } from './fit.js';
+import { Grid } from './grid.js';
 import { hasViews } from './heatmap.js';
+import { layersOf, layerWords, showLayers, toggleLayer } from './layers.js';
 import { showLegend } from './legend.js';
 import { SampleList } from './list.js';
 import { showError } from './messages.js';
@@ -13,22 +16,27 @@ import { part } from './page.js';
 import { Panel } from './panel.js';
 import { call, Outbox, Prefetcher, wordsOf } from './requests.js';
 import { EVERYTHING, entered, pictures, samples, state } from './state.js';
+import { refreshMarks } from './sync.js';
 
 const NEAR = [1, 2, 3, -1]; // samples to prefetch, relative to the current one
 let asked = 0; // number of the latest request for a list
-let layer = 'sensitive';
 
 const prefetcher = new Prefetcher();
 export const outbox = new Outbox(deliver);
-const viewer = new Viewer(part('figures'), 'sample', (text) => {
+export const viewer = new Viewer(part('figures'), 'sample', (text) => {
   part('readout').textContent = text || part('readout').dataset.rest || '';
 });
-const strip = new Strip(part('strip'), (chosen) => choose(layer === chosen ? 'sensitive' : chosen));
+export const beside = new Viewer(part('beside-figures'), 'compared sample');
+export const strip = new Strip(part('strip'), toggleLayer);
 export const panel = new Panel(part('facts'), {
   question: (position) => ask({ question: position, show: 'all' }),
   answer: (position) => ask({ answer: position, show: 'all' }),
-  open: openPosition,
+  open: (position) => openPosition(position),
+  compare: compareTypical,
+  back: goBack,
 });
+export const viewers = () => [viewer, beside, panel.compare];
+for (const shown of viewers()) shown.group = viewers();
 export const list = new SampleList(
   part('list'),
   {
@@ -45,9 +53,20 @@ export const list = new SampleList(
   showCounts,
 );
 
+export const grid = new Grid(
+  part('grid'),
+  list,
+  (positions) => call('review_tiles', state.context, { positions, layers: layersOf() }).then(({ tiles }) => tiles),
+  (index, enter) => {
+    openIndex(index);
+    if (enter) showGrid(false);
+  },
+);
+list.follower = grid;
+
 // --- requests to the server ------------------------------------------------------------------------------------
 
-function sampleAt(position) {
+export function sampleAt(position) {
   return (
     samples.get(position) ||
     samples.set(
@@ -60,7 +79,7 @@ function sampleAt(position) {
   );
 }
 
-async function decoded(src, width, height) {
+export async function decoded(src, width, height) {
   const image = new Image();
   image.src = src;
   await image.decode();
@@ -83,7 +102,7 @@ export function pictureAt(position, number) {
   );
 }
 
-const picturesOf = (sample) =>
+export const picturesOf = (sample) =>
   [...Array(sample.pictures).keys()].map((number) => {
     const picture = pictureAt(sample.position, number);
     picture.catch(() => {}); // its message is shown instead of the image
@@ -131,6 +150,8 @@ export function showQueue(answer, position, first = null) {
     if (first.picture) pictures.set(`${first.position}/0`, decoded(first.picture.src, first.picture.width, first.picture.height));
   }
   state.listing = answer;
+  state.decided = answer.decided;
+  state.newest = answer.newest;
   for (const card of answer.cards) list.cards.set(card.position, card);
   const bytes = bytesOf(answer.positions);
   const listed = list.fill(new Uint32Array(bytes.buffer), bytesOf(answer.marks), position);
@@ -154,12 +175,27 @@ export function openIndex(index) {
   showSample(list.current);
 }
 
-export async function openPosition(position) {
+// `from`: the sample to which the user can return.
+export async function openPosition(position, from = null) {
+  const back = from && { position: from.position, id: from.id, query: state.query, to: position };
   if (!list.positions.includes(position)) await ask(EVERYTHING, false);
+  state.back = back;
   openIndex(list.positions.indexOf(position));
 }
 
+async function goBack() {
+  const { position, query } = state.back;
+  state.back = null;
+  if (query !== state.query) await ask(query, false);
+  openIndex(list.positions.indexOf(position));
+}
+
+export function showAgain() {
+  if (list.current !== null) showSample(list.current);
+}
+
 async function showSample(position) {
+  if (state.back?.to !== position) state.back = null;
   showPlace();
   part('main').setAttribute('aria-busy', 'true');
   prefetch();
@@ -170,6 +206,7 @@ async function showSample(position) {
     if (left()) return;
     fill(sample);
     part('main').removeAttribute('aria-busy');
+    await showBeside(sample, left);
     if (!sample.typical) panel.showTypical(null);
     else {
       const compared = await sampleAt(sample.typical.position);
@@ -185,7 +222,7 @@ function fill(sample) {
   viewer.name = sample.id;
   viewer.layers = layersOf();
   part('view-field').hidden = !sample.heat || !hasViews(sample.heat);
-  panel.show(sample, list.marks[position]);
+  panel.show(sample, list.marks[position], state.back);
   viewer.show(sample, picturesOf(sample));
   // Draws the image first, because the small maps of all layers take as long as everything else together.
   requestAnimationFrame(() =>
@@ -223,45 +260,29 @@ function rest(text) {
   part('readout').textContent = text;
 }
 
-// --- layers ----------------------------------------------------------------------------------------------------
-
-function layersOf() {
-  if (!state.listing) return [];
-  if (layer === 'all' || (layer === 'sensitive' && !state.listing.sensitive.length))
-    return [...Array(state.listing.layers).keys()];
-  return layer === 'sensitive' ? state.listing.sensitive : [layer];
-}
-
-const layerWords = () =>
-  typeof layer === 'number'
-    ? `layer ${layer}`
-    : layer === 'sensitive' && state.listing && state.listing.sensitive.length
-      ? 'mean of the sensitive layers'
-      : 'mean of all layers';
-
-export function choose(chosen) {
-  layer = chosen;
-  part('layer').value = String(chosen);
-  viewer.setLayers(layersOf());
-  panel.compare.setLayers(layersOf());
-  strip.select(layersOf());
-}
-
 // Shows the attention on the tiles of the images, or on the overviews of the whole images.
 export function chooseView(view) {
-  for (const shown of [viewer, panel.compare]) shown.setView(view);
+  for (const shown of viewers()) shown.setView(view);
   strip.view = view;
+  grid.view = view;
+  grid.reload();
   if (viewer.sample) strip.show(viewer.sample, state.listing.sensitive);
 }
 
-function showLayers() {
-  const options = [];
-  if (state.listing.sensitive.length) options.push(['sensitive', 'mean of the sensitive layers']);
-  options.push(['all', 'mean of all layers']);
-  for (let i = 0; i < state.listing.layers; i++)
-    options.push([String(i), `layer ${i}${state.listing.sensitive.includes(i) ? ', sensitive' : ''}`]);
-  if (typeof layer === 'number' && layer >= state.listing.layers) layer = 'sensitive';
-  if (layer === 'sensitive' && !state.listing.sensitive.length) layer = 'all';
-  part('layer').replaceChildren(...options.map(([value, text]) => h('option', { value }, text)));
-  part('layer').value = String(layer);
+// Draws all heatmaps again, after a change of their look.
+export function repaint() {
+  for (const shown of viewers()) shown.paint();
+  grid.clear();
+  grid.later();
+}
+
+export function showGrid(on) {
+  part('grid').hidden = !on;
+  part('body').hidden = on;
+  part('grid-view').setAttribute('aria-pressed', String(on));
+  part('grid-view').textContent = on ? 'Single' : 'Grid';
+  unfold(false);
+  if (on) grid.reveal(list.cursor);
+  else repaint();
+  grid.later();
 }

@@ -7,6 +7,9 @@ export const state = {
   session: {}, // the latest value of the session
   listing: null, // the latest response with a list of samples
   query: { show: 'flagged', sort: 'suspicious', text: '', question: null, answer: null, picked: null },
+  decided: null, // changes with each change of the decisions on disk
+  newest: '', // the last batch of decisions that the page knows
+  back: null, // {position, id, query, to}: where the user came from when the sample `to` was opened
   savedMarks: new Uint8Array(0), // the marks that are on disk; all counts on the page use them
 };
 

@@ -18,12 +18,14 @@ from bye_core.records import Sample
 from bye_core.runs import RunSettings
 from bye_core.ui.shared.cache import Cache
 
-# Longest edge in pixels. The page shows no larger image. Thumbnails are 56 px wide on screens with double density.
-DISPLAY, THUMBNAIL = 1024, 112
-# Images with at most so many pixels are sent without loss, so that a small trigger stays unchanged.
-LOSSLESS_PIXELS = 256 * 256
+# Longest edge in pixels. Thumbnails are 56 px wide on screens with double density, tiles fill a card of the grid, and
+# the full-screen view shows originals.
+DISPLAY, THUMBNAIL, TILE, ORIGINAL = 1024, 112, 320, 8192
+# Images with at most so many pixels are sent without loss, so that a small trigger stays unchanged. For originals the
+# limit is larger: there, single pixels are inspected.
+LOSSLESS_PIXELS, LOSSLESS_ORIGINAL = 256 * 256, 2048 * 2048
 
-KEPT_SETS, KEPT_IMAGES, KEPT_THUMBNAILS = 4, 64, 4096
+KEPT_SETS, KEPT_IMAGES, KEPT_THUMBNAILS, KEPT_TILES = 4, 64, 4096, 512
 # seconds after which an unreadable data set is read again, instead of with every thumbnail
 RETRY_SECONDS = 5.0
 
@@ -45,7 +47,8 @@ class Shown(NamedTuple):
     height: int
 
 
-_sets, _images, _thumbnails = Cache(KEPT_SETS), Cache(KEPT_IMAGES), Cache(KEPT_THUMBNAILS)
+_sets, _images = Cache(KEPT_SETS), Cache(KEPT_IMAGES)
+_small = {THUMBNAIL: Cache(KEPT_THUMBNAILS), TILE: Cache(KEPT_TILES)}
 
 
 def data_set(settings: RunSettings) -> DataSet:
@@ -89,6 +92,11 @@ def shown(settings: RunSettings, sample: Sample, number: int) -> Shown:
     return _images.get(key, lambda: encoded(opened(settings, sample, number), DISPLAY))
 
 
+def original(settings: RunSettings, sample: Sample, number: int) -> Shown:
+    """Return image `number` of the sample in its own pixels. Raises: DataError if the image or set cannot be read."""
+    return encoded(opened(settings, sample, number), ORIGINAL)
+
+
 def shown_image(image: Image.Image) -> Shown:
     """Return an image that is not in a data set, for display."""
     return encoded(image, DISPLAY)
@@ -96,15 +104,21 @@ def shown_image(image: Image.Image) -> Shown:
 
 def thumbnail(settings: RunSettings, sample: Sample) -> str:
     """Return the data URI of a thumbnail of the sample's first image; "" if it has none or it cannot be read."""
+    found = small(settings, sample, THUMBNAIL)
+    return found.src if found else ""
+
+
+def small(settings: RunSettings, sample: Sample, longest: int = TILE) -> Shown | None:
+    """Return the sample's first image as a thumbnail or tile; None if it has no image or it cannot be read."""
     if not sample.images:
-        return ""
+        return None
     name = sample.images[0]
     # Many samples may share an image file; in a table, each sample has its own image.
     key = (settings.data, settings.data_digest, sample.id if name.startswith(EMBEDDED_PREFIX) else "", name)
     try:
-        return _thumbnails.get(key, lambda: encoded(opened(settings, sample, 0), THUMBNAIL)).src
+        return _small[longest].get(key, lambda: encoded(opened(settings, sample, 0), longest))
     except ByeError:
-        return ""
+        return None
 
 
 def opened(settings: RunSettings, sample: Sample, number: int) -> Image.Image:
@@ -125,9 +139,10 @@ def encoded(image: Image.Image, longest: int) -> Shown:
     # The reducing gap shrinks large images roughly first: it takes a fifth of the time, without visible difference.
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
     content = io.BytesIO()
-    if longest == THUMBNAIL:
+    pixels, lossless = image.width * image.height, LOSSLESS_ORIGINAL if longest == ORIGINAL else LOSSLESS_PIXELS
+    if longest in _small:
         kind, options = "webp", {"quality": 80, "method": 0}
-    elif image.width * image.height <= LOSSLESS_PIXELS:
+    elif pixels <= lossless:
         kind, options = "png", {}
     else:
         kind, options = "jpeg", {"quality": 90, "subsampling": 0}

@@ -13,7 +13,7 @@ from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.shared import images, sample_queue
 from bye_core.ui.shared.space import check_space
 from bye_core.ui.tabs.review import answers
-from bye_core.ui.tabs.review.answers import PAGE
+from bye_core.ui.tabs.review.answers import PAGE, TILES
 from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import BadRequest, Request, failure, json_answer
 from bye_core.ui.workspace import workspace_of
@@ -78,7 +78,9 @@ def review_notice(request: Request) -> dict[str, Any]:
 def review_cards(request: Request) -> dict[str, Any]:
     """Return the cards of samples. request: positions, at most PAGE."""
     opened = asked_run(request)
-    return {"cards": [answers.card(opened, opened.row(position)) for position in asked_positions(opened, request, PAGE)]}
+    return {
+        "cards": [answers.card(opened, opened.row(position)) for position in asked_positions(opened, request, PAGE)]
+    }
 
 
 @json_answer
@@ -93,6 +95,18 @@ def review_thumbnails(request: Request) -> dict[str, Any]:
 
 
 @json_answer
+def review_tiles(request: Request) -> dict[str, Any]:
+    """Return the cards of the grid: image and attention of samples. request: positions, at most TILES; layers."""
+    opened = asked_run(request)
+    layers = request.get("layers")
+    if not isinstance(layers, list) or not layers:
+        raise BadRequest(what="a list of layers")
+    count = opened.table.layer_entropy.shape[1]
+    chosen = [page_calls.index(layer, count, "an unknown layer") for layer in layers]
+    return {"tiles": {p: answers.tile(opened, p, chosen) for p in asked_positions(opened, request, TILES)}}
+
+
+@json_answer
 def review_sample(request: Request) -> dict[str, Any]:
     """Return everything about one sample except its images. request: position or id."""
     opened = asked_run(request)
@@ -101,11 +115,12 @@ def review_sample(request: Request) -> dict[str, Any]:
 
 @json_answer
 def review_picture(request: Request) -> dict[str, Any]:
-    """Return one image. request: position, number."""
+    """Return one image, scaled down if it is large. request: position, number; original: in its own pixels."""
     opened = asked_run(request)
     sample = opened.samples[asked_position(opened, request)]
     number = page_calls.index(request.get("number"), len(sample.images), "an unknown picture")
-    return images.shown(opened.settings, sample, number)._asdict()
+    get = images.original if request.get("original") is True else images.shown
+    return get(opened.settings, sample, number)._asdict()
 
 
 SERVER_FUNCTIONS = [
@@ -114,6 +129,7 @@ SERVER_FUNCTIONS = [
     review_notice,
     review_cards,
     review_thumbnails,
+    review_tiles,
     review_sample,
     review_picture,
 ]

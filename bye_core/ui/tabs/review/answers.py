@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bye_core import runs
 from bye_core.errors import ByeError
-from bye_core.figures import overlay_payload
+from bye_core.figures import mean_payload, overlay_payload
 from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.ui.open_run import OpenRun
 from bye_core.ui.shared import images, sample_queue
@@ -18,7 +19,7 @@ from bye_core.ui.shared.sample_evidence import conversation, layer_names, short
 from bye_core.ui.web.page_calls import failure
 
 CARD_TEXT, FACET_TEXT = 80, 70  # characters
-PAGE = 48  # cards or thumbnails in one answer
+PAGE, TILES = 48, 12  # cards or thumbnails, and cards of the grid, in one answer
 
 
 def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
@@ -113,6 +114,17 @@ def _attention(opened: OpenRun, id: str) -> dict[str, Any]:
         "token": rows.token_text,
         "probability": number(rows.probability),
     }
+
+
+def tile(opened: OpenRun, position: int, layers: Sequence[int]) -> dict[str, Any]:
+    """Return a card of the grid: the first image, and the mean attention of `layers`; None where there is none."""
+    sample = opened.samples[position]
+    picture = images.small(opened.settings, sample)
+    try:
+        heat = mean_payload(opened.run.rows(sample.id), layers)
+    except (NotScanned, DamagedSample):
+        heat = None
+    return {"picture": picture._asdict() if picture else None, "heat": heat}
 
 
 def first_picture(opened: OpenRun, position: int) -> dict[str, Any] | None:
