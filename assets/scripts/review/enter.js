@@ -1,11 +1,13 @@
 // Shows the first sample before Gradio has sent the session. One request returns the list, the first sample and its
 // image. AFTER_REVIEW in bye_core/ui/app.py waits for the event "bye-entered", which main.js sends after this.
 
+import { get } from '../address.js';
 import { storedValue, storeValue } from './dom.js';
+import { followLook, linkedLook, linkedQuery, linkedSample } from './link.js';
 import { props } from './page.js';
 import { call } from './requests.js';
 import { pictureAt, showQueue } from './review.js';
-import { EVERYTHING, markEntered, state } from './state.js';
+import { markEntered, state } from './state.js';
 
 function storedContext() {
   try {
@@ -23,7 +25,9 @@ export function storeContext() {
 export async function enter() {
   const { visitor = '', run = '' } = storedContext();
   try {
-    const answer = await call('review_enter', { visitor }, { asked: props.asked, kept: run });
+    const asked = get('run') || props.asked;
+    const link = { query: linkedQuery(asked), sample: linkedSample(asked) };
+    const answer = await call('review_enter', { visitor }, { asked, kept: run, ...link });
     if (state.session.run === undefined) await openFirst(visitor, answer);
   } catch {
     // Gradio's session arrives later and reports the error.
@@ -32,11 +36,13 @@ export async function enter() {
   }
 }
 
-async function openFirst(visitor, { run, flagged, list: listing, first }) {
+async function openFirst(visitor, { run, query, list: listing, first }) {
   state.context = { visitor, run };
   state.session = { visitor, run, stamp: listing.stamp, revision: 0 };
-  state.query = { ...state.query, ...EVERYTHING, show: flagged ? 'flagged' : 'all' };
+  state.query = { ...state.query, ...query };
+  const look = linkedLook(run);
   showQueue(listing, null, first);
+  followLook(look);
   if (!first?.picture) return;
   await pictureAt(first.position, 0).catch(() => {});
   await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));

@@ -4,7 +4,7 @@ import { bulkPositions } from './decisions.js';
 import { button, count, h } from './dom.js';
 import { choiceState, decidedBits } from './list.js';
 import { ACCEPTED, DISPUTED, FLAGGED, part, REJECTED, SUSPECT, UNSCANNED } from './page.js';
-import { ask, list } from './review.js';
+import { choose, list } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
 // What an empty list of flagged samples means, by the verdict of the detection.
@@ -170,9 +170,9 @@ export function teach() {
       h('p', {}, words),
       ...(flagged ? obstacle(state.listing.obstacle) : []),
       flagged && suspects
-        ? button(`Show ${count(suspects, 'sample')} worth a look`, {}, () => ask({ ...EVERYTHING, show: 'suspects' }))
+        ? button(`Show ${count(suspects, 'sample')} worth a look`, {}, () => choose({ ...EVERYTHING, show: 'suspects' }))
         : '',
-      button('Show all samples', {}, () => ask(EVERYTHING)),
+      button('Show all samples', {}, () => choose(EVERYTHING)),
     );
   }
 }

@@ -1,6 +1,7 @@
 // The layers whose attention is shown: the sensitive ones, all, or a single one. The choice belongs to one run.
 
 import { h } from './dom.js';
+import { showInAddress } from './link.js';
 import { part } from './page.js';
 import { grid, panel, strip, viewers } from './review.js';
 import { state } from './state.js';
@@ -26,9 +27,18 @@ export function toggleLayer(chosen) {
   chooseLayer(layer === chosen ? 'sensitive' : chosen);
 }
 
-export function chooseLayer(chosen) {
+// The name of the choice in the address, '' for the sensitive layers.
+export const layerName = () => (layer === 'sensitive' ? '' : String(layer));
+
+// `name`: 'sensitive', 'all', or the number of a layer, also as text; others are ignored.
+export function chooseLayer(name) {
+  const none = name === 'sensitive' && !state.listing?.sensitive.length;
+  const chosen = none ? 'all' : ['sensitive', 'all'].includes(name) ? name : Number(name);
+  if (Number.isNaN(chosen) || chosen >= (state.listing?.layers ?? 0)) return;
+  if (chosen === layer) return;
   layer = chosen;
   part('layer').value = String(chosen);
+  showInAddress();
   for (const viewer of viewers()) viewer.setLayers(layersOf());
   strip.select(layersOf());
   grid.reload();

@@ -9,11 +9,10 @@ import { isUnfolded, startFit, unfold } from './fit.js';
 import { drawing } from './heatmap.js';
 import { openHistory } from './history.js';
 import { chooseLayer, forgetLayer } from './layers.js';
-import { showError } from './messages.js';
+import { followLook, linkedLook, linkedQuery, linkedSample, openById, startLinks } from './link.js';
 import { startName } from './name.js';
 import { element, part, props, trigger, watch } from './page.js';
-import { call, wordsOf } from './requests.js';
-import { ask, chooseView, grid, list, openIndex, openPosition, outbox, repaint, showGrid } from './review.js';
+import { ask, choose, chooseView, grid, list, openIndex, outbox, repaint, showGrid } from './review.js';
 import { drafts, EVERYTHING, entered, markEntered, pictures, samples, state } from './state.js';
 import { refreshMarks, startSync } from './sync.js';
 import { openZoom } from './zoom.js';
@@ -108,24 +107,20 @@ function opacity() {
 function start() {
   part('show').replaceChildren(...Object.entries(SHOWS).map(([value, text]) => h('option', { value }, text)));
   const facet = (name) =>
-    part(name).addEventListener('change', () =>
-      ask({ [name]: part(name).value === '' ? null : Number(part(name).value) }, false),
-    );
+    part(name).addEventListener('change', () => choose({ [name]: part(name).value === '' ? null : Number(part(name).value) }));
   ['question', 'answer'].forEach(facet);
   for (const name of ['show', 'sort'])
-    part(name).addEventListener('change', () => ask({ [name]: part(name).value, picked: null }, false));
+    part(name).addEventListener('change', () => choose({ [name]: part(name).value, picked: null }));
   let typed = null;
   part('text').addEventListener('input', () => {
     clearTimeout(typed);
-    typed = setTimeout(() => ask({ text: part('text').value }, false), 150);
+    typed = setTimeout(() => choose({ text: part('text').value }), 150);
   });
   part('bulk-accept').addEventListener('click', () => decideMany('accept'));
   part('bulk-reject').addEventListener('click', () => decideMany('reject'));
-  part('picked').addEventListener('click', () => ask({ picked: null }));
+  part('picked').addEventListener('click', () => choose({ picked: null }, true));
   part('unselect').addEventListener('click', () => list.unselect());
-  part('layer').addEventListener('change', () =>
-    chooseLayer(Number.isNaN(Number(part('layer').value)) ? part('layer').value : Number(part('layer').value)),
-  );
+  part('layer').addEventListener('change', () => chooseLayer(part('layer').value));
   part('view').addEventListener('change', () => chooseView(part('view').value));
   part('heat').addEventListener('change', () => part('page').classList.toggle('rv-no-heat', !part('heat').checked));
   drawing.smooth = storedValue('smooth', 'off') === 'on';
@@ -161,6 +156,7 @@ function start() {
   document.addEventListener('keydown', onkey);
   startFit();
   startSync();
+  startLinks();
   addEventListener('beforeunload', (event) => {
     if (element.isConnected && !(outbox.empty && !unsaved.length)) event.preventDefault();
   });
@@ -185,8 +181,14 @@ async function look() {
     forgetLayer();
     forgetComparison();
     grid.reload();
-    if (state.context.run) await ask({ ...EVERYTHING, show: value.flagged ? 'flagged' : 'all' }, false);
-    else teach();
+    const { run } = state.context;
+    if (run) {
+      const start = { ...EVERYTHING, sort: 'suspicious', show: value.flagged ? 'flagged' : 'all' };
+      const [linked, look] = [linkedSample(run), linkedLook(run)];
+      await ask({ ...start, ...linkedQuery(run) }, false);
+      followLook(look);
+      if (linked && !value.sample) await openById(linked);
+    } else teach();
   } else if (state.context.run && value.stamp !== before.stamp) {
     await ask({});
   } else if (state.context.run && value.revision !== before.revision) {
@@ -198,14 +200,8 @@ async function look() {
   }
   const selection = value.selection || [];
   if (!state.context.run || !(selection.length || value.sample)) return;
-  if (selection.length) await ask({ ...EVERYTHING, picked: selection }, false);
-  if (value.sample) {
-    const { position } = await call('review_sample', state.context, { id: value.sample }).catch((error) => {
-      showError(wordsOf(error), []);
-      return {};
-    });
-    if (position !== undefined) await openPosition(position);
-  }
+  if (selection.length) await choose({ ...EVERYTHING, picked: selection });
+  if (value.sample) await openById(value.sample);
   trigger('opened', {});
 }
 

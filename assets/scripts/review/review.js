@@ -10,6 +10,7 @@ import { Grid } from './grid.js';
 import { hasViews } from './heatmap.js';
 import { layersOf, layerWords, showLayers, toggleLayer } from './layers.js';
 import { showLegend } from './legend.js';
+import { newEntry, showInAddress } from './link.js';
 import { SampleList } from './list.js';
 import { showError } from './messages.js';
 import { part } from './page.js';
@@ -29,8 +30,8 @@ export const viewer = new Viewer(part('figures'), 'sample', (text) => {
 export const beside = new Viewer(part('beside-figures'), 'compared sample');
 export const strip = new Strip(part('strip'), toggleLayer);
 export const panel = new Panel(part('facts'), {
-  question: (position) => ask({ question: position, show: 'all' }),
-  answer: (position) => ask({ answer: position, show: 'all' }),
+  question: (position) => choose({ question: position, show: 'all' }, true),
+  answer: (position) => choose({ answer: position, show: 'all' }, true),
   open: (position) => openPosition(position),
   compare: compareTypical,
   back: goBack,
@@ -139,6 +140,12 @@ export async function ask(change, keep = true) {
   }
 }
 
+// The user chooses another list: the browser's Back returns to the one before.
+export function choose(change, keep = false) {
+  newEntry();
+  return ask(change, keep);
+}
+
 // `first`: the first sample to show, if the response contains it.
 export function showQueue(answer, position, first = null) {
   if (!state.listing || answer.stamp !== state.listing.stamp) {
@@ -160,8 +167,9 @@ export function showQueue(answer, position, first = null) {
   showLayers();
   showCounts();
   teach();
-  if (!list.positions.length) return;
-  if (listed) openIndex(list.cursor);
+  if (!list.positions.length) showInAddress();
+  else if (first) openIndex(list.positions.indexOf(first.position));
+  else if (listed) openIndex(list.cursor);
   else openIndex(Math.max(0, list.nextUndecided()));
 }
 
@@ -172,13 +180,14 @@ export function openIndex(index) {
   keepDraft();
   list.go(index);
   fillNote(list.current, null);
+  showInAddress();
   showSample(list.current);
 }
 
 // `from`: the sample to which the user can return.
 export async function openPosition(position, from = null) {
   const back = from && { position: from.position, id: from.id, query: state.query, to: position };
-  if (!list.positions.includes(position)) await ask(EVERYTHING, false);
+  if (!list.positions.includes(position)) await choose(EVERYTHING);
   state.back = back;
   openIndex(list.positions.indexOf(position));
 }
@@ -240,6 +249,7 @@ function fill(sample) {
   fillNote(position, sample.decision);
   for (const name of ['body', 'main', 'facts']) part(name).scrollTop = 0;
   part('page').dataset.sample = sample.id;
+  showInAddress(); // also where the list did not know the id before
 }
 
 viewer.onpainted = (maps, top, scale) => {
@@ -282,6 +292,7 @@ export function showGrid(on) {
   part('grid-view').setAttribute('aria-pressed', String(on));
   part('grid-view').textContent = on ? 'Single' : 'Grid';
   unfold(false);
+  showInAddress();
   if (on) grid.reveal(list.cursor);
   else repaint();
   grid.later();

@@ -52,13 +52,34 @@ def test_a_page_that_is_built_gets_list_sample_and_picture_in_one_answer(run, po
     first = listed(show="flagged")[0]
     run.decide([Decision(run.samples()[first].id, "reject")])
     answer = json.loads(review_actions.review_enter({"visitor": "", "asked": "", "kept": "made"}))
-    assert (answer["run"], answer["flagged"]) == ("made", True)
+    assert (answer["run"], answer["query"]) == ("made", {"show": "flagged"})
     assert answer["list"] == ask(review_actions.review_queue, query={"show": "flagged"})
     shown = answer["first"]
     assert shown["position"] == listed(show="flagged")[1], "the first that is undecided"
     picture = shown.pop("picture")
     assert shown == ask(review_actions.review_sample, position=shown["position"])
     assert picture == ask(review_actions.review_picture, position=shown["position"], number=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "query", "sample", "shown", "first"),
+    [
+        ("made", {"show": "all", "sort": "file"}, "s00007", {"show": "all", "sort": "file"}, 7),
+        ("", {"show": "all"}, "gone", {"show": "all"}, None),
+        ("made", {}, "s00000", {"show": "all"}, 0),  # not in the list of flagged samples
+        ("made", {"show": "bogus"}, "", {"show": "flagged"}, None),
+        ("made", {"question": 10**9}, "", {"show": "flagged"}, None),
+        ("other", {"show": "all"}, "s00007", {"show": "flagged"}, None),
+    ],
+)
+def test_a_link_opens_its_list_and_sample_or_the_defaults(run, poisoned, asked, query, sample, shown, first):
+    assert "s00000" not in poisoned
+    link = {"visitor": "", "asked": asked, "kept": "made", "query": query, "sample": sample}
+    answer = json.loads(review_actions.review_enter(link))
+    assert answer["query"] == shown
+    assert answer["first"]["position"] in positions(answer["list"])
+    if first is not None:
+        assert answer["first"]["position"] == first
 
 
 def test_a_page_that_is_built_without_a_picture_or_a_run_is_not_held_up(run, home, monkeypatch):
@@ -209,7 +230,7 @@ def test_on_a_public_host_only_the_visitors_own_token_opens_a_run(run_path, home
     own = home / "visitors" / mine / "runs"
     own.mkdir(parents=True)
     shutil.copytree(run_path, own / "made")
-    more = {"id": "s00000", "position": 0, "positions": [0], "number": 0, "choice": "reject"}
+    more = {"id": "s00000", "position": 0, "positions": [0], "number": 0, "choice": "reject", "layers": [0]}
     for visitor in (stranger, "", "../..", mine[:-1], None):
         answer = json.loads(function({**more, "visitor": visitor, "run": "made"}))
         assert set(answer) == {"error"}

@@ -37,19 +37,32 @@ def review_enter(request: Request) -> dict[str, Any]:
     """Return everything that a page shows first: the list, its first undecided sample, and that sample's image.
 
     request: visitor; asked, kept: names of runs. The run `asked` opens if it exists, else `kept`, else the demo. No
-    session exists yet at this call.
+    session exists yet at this call. query, sample: the list and the id of the sample that a link names; they are
+    ignored if another run than `asked` opens, or if they do not exist.
     """
     place = workspace_of(page_calls.text(request, "visitor"))
-    run = run_to_open(place, page_calls.text(request, "asked"), page_calls.text(request, "kept"))
+    asked = page_calls.text(request, "asked")
+    run = run_to_open(place, asked, page_calls.text(request, "kept"))
     opened = open_run(place.run_path(run))
     flagged, chosen = bool(opened.columns.flagged.any()), opened.choices()
-    rows = sample_queue.select(opened.columns, chosen, sample_queue.Query("flagged" if flagged else "all"))
+    linked = asked in ("", run)
+    default = {"show": "flagged" if flagged else "all"}
+    query = default | dict(page_calls.part(request, "query")) if linked else default
+    try:
+        rows = sample_queue.select(opened.columns, chosen, _query(opened, query), opened.disputed())
+    except ByeError:  # the link is of another version of the run
+        query = default
+        rows = sample_queue.select(opened.columns, chosen, _query(opened, query), opened.disputed())
+    named = opened.row_of.get(page_calls.text(request, "sample")) if linked else None
+    if named is not None and named not in rows:
+        query = {"show": "all"}
+        rows = sample_queue.select(opened.columns, chosen, _query(opened, query))
     undecided = rows[chosen[rows] == sample_queue.UNDECIDED]
     first = None
     if len(rows):
-        position = int(opened.positions[(undecided if len(undecided) else rows)[0]])
+        position = int(opened.positions[(undecided if len(undecided) else rows)[0] if named is None else named])
         first = {**answers.sample(opened, position), "picture": answers.first_picture(opened, position)}
-    return {"run": run, "flagged": flagged, "list": answers.listing(opened, rows), "first": first}
+    return {"run": run, "query": query, "list": answers.listing(opened, rows), "first": first}
 
 
 @json_answer
