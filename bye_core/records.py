@@ -349,6 +349,24 @@ class CausalCheck:
 
 
 @dataclass(frozen=True)
+class Inspection:
+    """What the scanned model does with one sample, in full.
+
+    answer         its whole answer to the sample's question
+    answer_before  the same before fine-tuning; None if the run has no adapter
+    rows           [L, H, V] float16, attention of the first answer token in each head; None if it cannot be read
+    fault          what could not be read, and why; "" if all could
+    """
+
+    id: str
+    answer: str | None
+    answer_before: str | None
+    rows: np.ndarray | None = None
+    grids: tuple[Grid, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Progress:
     """The progress of a long stage: `message` for people, `facts` for machines."""
 

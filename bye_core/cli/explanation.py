@@ -71,6 +71,28 @@ def evidence_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(facts['causes']['faults']):>7}  could not be checked; --json gives the reasons"
 
 
+def add_inspect(parser: ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument(
+        "--id", action="append", required=True, dest="ids", metavar="ID", help="a sample of the run; can be repeated"
+    )
+    add_moved_model(parser)
+    parser.add_argument("--data", help=MOVED_DATA)
+
+
+def run_inspect(args: Namespace, report: Report) -> int:
+    report.follow(pipeline.inspect_samples(args.run, args.ids, args.model, args.adapter, args.data, args.device))
+    found = pipeline.read_inspections(args.run, args.ids)
+    facts = [{name: getattr(one, name) for name in ("id", "answer", "answer_before", "fault")} for one in found]
+    lines = (
+        f"{one.id}: {one.fault or one.answer!r}"
+        + (f"; before fine-tuning: {one.answer_before!r}" if one.answer_before is not None else "")
+        for one in found
+    )
+    report.result({"samples": facts}, {"inspected": len(found)}, lines)
+    return DONE
+
+
 def add_report(parser: ArgumentParser) -> None:
     add_run(parser)
     add_out(parser, "the HTML file to write; a JSON file of the same name is written beside it")
@@ -128,6 +150,10 @@ REPORT = Command(
 EVIDENCE = Command(
     "evidence", "explain why samples are flagged: attention, answers and a causal check",
     add_evidence, run_evidence, after_stop="Checked samples are kept. Run the same command to resume.",
+)  # fmt: skip
+INSPECT = Command(
+    "inspect", "ask the model about single samples: its whole answer before and after fine-tuning, and all heads",
+    add_inspect, run_inspect, after_stop="Inspected samples are kept. Run the same command to resume.",
 )  # fmt: skip
 GUARD = Command(
     "guard",

@@ -27,6 +27,7 @@ REGISTERED = (
     training.CLEAN,
     explanation.REPORT,
     explanation.EVIDENCE,
+    explanation.INSPECT,
     explanation.GUARD,
     demo.DEMO,
     demo.BENCH,

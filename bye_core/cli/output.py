@@ -25,7 +25,7 @@ from bye_core.text import UNITS
 
 DONE, FAILED, POISONED, UNTESTED = 0, 1, 3, 4  # exit codes
 # Stages that save each of their slow steps: a request to stop waits for the end of the current step.
-SAVING_STAGES = ("scan", "evidence")
+SAVING_STAGES = ("scan", "evidence", "inspect")
 
 
 def verdict_code(verdict: str, fail_on_poison: bool) -> int:

@@ -17,6 +17,7 @@ from bye_core.pipeline.evidence import evidence
 from bye_core.pipeline.export import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.finetune import finetune, finetune_here, preflight
 from bye_core.pipeline.guard import Guard, guard_detection, guard_one, guard_set, open_guard
+from bye_core.pipeline.inspect import inspect_samples, read_inspections
 from bye_core.pipeline.poison import (
     TRUTH,
     NoAttackRecorded,
@@ -71,6 +72,7 @@ __all__ = [
     "guard_detection",
     "guard_one",
     "guard_set",
+    "inspect_samples",
     "last_detection",
     "load",
     "open_guard",
@@ -81,6 +83,7 @@ __all__ = [
     "preflight",
     "preview_poison",
     "read_attack",
+    "read_inspections",
     "read_truth",
     "ready",
     "reopen_set",

@@ -2,9 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from bye_core.records import Grid
+from bye_core.records import Grid, Inspection
+from bye_core.runs import Run
+from bye_core.runs.inspections import save_inspection
 from tests.e2e.test_review_shows import made_run, made_set, record
 
 SHAPE = "image => [image.clientWidth / image.clientHeight, image.naturalWidth / image.naturalHeight]"
@@ -71,6 +74,29 @@ def test_a_second_sample_is_compared_on_one_scale_and_left_again(made, serve, op
     expect(beside).to_be_visible()
     page.page.keyboard.press("Escape")
     expect(beside).to_be_hidden()
+
+
+def test_a_single_head_is_shown_once_the_model_was_asked(made, serve, open_page, review, expect):
+    run = Run.open(made())
+    page = review(open_page(serve()))
+    first = page.sample
+    rows = np.full((8, 4, 144), 1e-3, np.float16)
+    rows[4, 1, 0] = 0.9  # the upper left corner
+    save_inspection(run.path, Inspection(first, "planted answer", "clean answer", rows, run.rows(first).grids))
+    page.part("layer").select_option("4")
+    page.part("head").select_option("4/1")
+    expect(page.part("readout")).to_contain_text("Layer 4, head 1: entropy")
+    corner = "(canvas) => canvas.getContext('2d').getImageData(2, 2, 1, 1).data[1]"
+    heat = page.page.locator(".rv-main .rv-heat").first
+    assert heat.evaluate(corner) > 200, "the brightest colour of the scale"
+    page.page.keyboard.press("j")
+    expect(page.part("readout")).to_contain_text('press "Ask the model"')
+    page.page.keyboard.press("k")
+    expect(page.part("answers")).to_contain_text("Before fine-tuning")
+    expect(page.part("answers")).to_contain_text("planted answer")
+    page.part("layer").select_option("all")
+    expect(page.part("head")).to_have_value("")
+    assert heat.evaluate(corner) < 200
 
 
 def test_the_grid_shows_whole_images_and_decides_the_selection(home, serve, open_page, review, expect):

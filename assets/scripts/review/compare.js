@@ -1,6 +1,7 @@
 // Shows a second sample beside the current one, with one colour scale: a typical one, or one that the user has pinned.
 
 import { button, h } from './dom.js';
+import { followHead } from './heads.js';
 import { layersOf } from './layers.js';
 import { part } from './page.js';
 import { beside, list, openPosition, picturesOf, sampleAt, showAgain, viewer } from './review.js';
@@ -64,6 +65,7 @@ export async function showBeside(sample, left) {
   beside.layers = layersOf();
   if (beside.sample !== other) beside.show(other, picturesOf(other));
   viewer.paint();
+  followHead();
 }
 
 export function forgetComparison() {

@@ -14,6 +14,7 @@ export class Viewer {
     this.view = 'tiles';
     this.figures = [];
     this.sample = null;
+    this.head = null; // the attention of a single head on this sample, in place of the layers
     this.maps = [];
     this.own = 0; // the scale that this sample alone would have
     this.scale = 0;
@@ -25,6 +26,7 @@ export class Viewer {
   show(sample, pictures) {
     this.observer.disconnect();
     this.sample = sample;
+    this.head = null;
     this.figures = pictures.map((picture, number) => this.figure(picture, number, pictures.length));
     this.holder.replaceChildren(...this.figures.map((figure) => figure.root));
     this.strip = null;
@@ -75,17 +77,17 @@ export class Viewer {
   }
 
   grids(number) {
-    return this.sample?.heat ? viewOf(this.sample.heat, this.view).filter((grid) => grid.image === number) : [];
+    return this.heat ? viewOf(this.heat, this.view).filter((grid) => grid.image === number) : [];
   }
 
   // Returns the shares of every shown grid for the chosen layers (`maps`), and the cell with the largest share (`top`).
   measure() {
-    const heat = this.sample?.heat;
+    const { heat } = this;
     const maps = [];
     let top = null;
     if (heat) {
       for (const grid of viewOf(heat, this.view)) {
-        const shares = sharesOf(heat, grid, this.layers);
+        const shares = sharesOf(heat, grid, this.shownLayers);
         if (!shares) continue;
         const peak = { ...peakOf(grid, shares), grid };
         maps.push({ grid, shares });
@@ -100,6 +102,20 @@ export class Viewer {
     this.sample = null;
     this.figures = [];
     this.holder.replaceChildren();
+    this.paint();
+  }
+
+  get heat() {
+    return this.head ?? this.sample?.heat ?? null;
+  }
+
+  get shownLayers() {
+    return this.head ? [0] : this.layers;
+  }
+
+  setHead(heat) {
+    if (this.head === heat) return;
+    this.head = heat;
     this.paint();
   }
 

@@ -1,6 +1,7 @@
 // The layers whose attention is shown: the sensitive ones, all, or a single one. The choice belongs to one run.
 
 import { h } from './dom.js';
+import { meanOfHeads, showHeads } from './heads.js';
 import { showInAddress } from './link.js';
 import { part } from './page.js';
 import { grid, panel, strip, viewers } from './review.js';
@@ -30,14 +31,16 @@ export function toggleLayer(chosen) {
 // The name of the choice in the address, '' for the sensitive layers.
 export const layerName = () => (layer === 'sensitive' ? '' : String(layer));
 
-// `name`: 'sensitive', 'all', or the number of a layer, also as text; others are ignored.
-export function chooseLayer(name) {
+// `name`: 'sensitive', 'all', or the number of a layer, also as text; others are ignored. `head`: null for the mean.
+export function chooseLayer(name, head = null) {
   const none = name === 'sensitive' && !state.listing?.sensitive.length;
   const chosen = none ? 'all' : ['sensitive', 'all'].includes(name) ? name : Number(name);
   if (Number.isNaN(chosen) || chosen >= (state.listing?.layers ?? 0)) return;
+  if (head === null) meanOfHeads();
   if (chosen === layer) return;
   layer = chosen;
   part('layer').value = String(chosen);
+  showHeads();
   showInAddress();
   for (const viewer of viewers()) viewer.setLayers(layersOf());
   strip.select(layersOf());
@@ -59,5 +62,6 @@ export function showLayers() {
   if (layer === 'sensitive' && !state.listing.sensitive.length) layer = 'all';
   part('layer').replaceChildren(...options.map(([value, text]) => h('option', { value }, text)));
   part('layer').value = String(layer);
+  showHeads();
   panel.compare.layers = layersOf();
 }

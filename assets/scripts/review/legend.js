@@ -25,11 +25,11 @@ export function showLegend(maps, scale, viewer) {
 }
 
 // Returns words for the attention on padding, on the other view, and on tokens that stand for no part of the image.
-function hiddenShares(maps, { sample, layers, view }) {
+function hiddenShares(maps, { heat, shownLayers, view }) {
   const sum = (shares) => (shares || []).reduce((total, share) => total + share, 0);
   const padding = maps.reduce((total, { grid, shares }) => total + paddingShare(grid, shares), 0);
   const shown = maps.reduce((total, { shares }) => total + sum(shares), 0);
-  const all = sample.heat.grids.reduce((total, grid) => total + sum(sharesOf(sample.heat, grid, layers)), 0);
+  const all = heat.grids.reduce((total, grid) => total + sum(sharesOf(heat, grid, shownLayers)), 0);
   return [
     [padding, 'lies on padding outside'],
     [all - shown, `lies on the ${view === 'overview' ? 'tiles' : 'overview'}`],

@@ -1,6 +1,7 @@
 // Keeps list, sample, layer and grid of Review in the page's address, so that a link opens the same view.
 
 import { get, onChange, set } from '../address.js';
+import { chooseHead, headName } from './heads.js';
 import { chooseLayer, layerName } from './layers.js';
 import { showError } from './messages.js';
 import { part } from './page.js';
@@ -9,7 +10,7 @@ import { ask, list, openPosition, showGrid } from './review.js';
 import { EVERYTHING, state } from './state.js';
 
 const QUERY = ['show', 'sort', 'question', 'answer', 'text'];
-const OWN = [...QUERY, 'sample', 'layer', 'mode'];
+const OWN = [...QUERY, 'sample', 'layer', 'head', 'mode'];
 let entry = false; // whether the next view is a new entry in the browser's history
 
 // Returns the part of the query that the address names, {} if it names another run.
@@ -38,15 +39,16 @@ export function showInAddress() {
   if (list.current !== null && !current) return; // its name is not known yet
   const words = { show, sort: sort === 'suspicious' ? '' : sort, question, answer, text };
   const mode = part('grid').hidden ? '' : 'grid';
-  set({ run, ...words, sample, layer: layerName(), mode }, { push: entry });
+  set({ run, ...words, sample, layer: layerName(), head: headName(), mode }, { push: entry });
   entry = false;
 }
 
 // Layer and grid of the address. Read it before the list is shown, which writes the address; then `followLook`.
-export const linkedLook = (run) => (describes(run) ? { layer: get('layer'), mode: get('mode') } : {});
+export const linkedLook = (run) => (describes(run) ? { layer: get('layer'), head: get('head'), mode: get('mode') } : {});
 
-export function followLook({ layer, mode }) {
+export function followLook({ layer, head, mode }) {
   chooseLayer(layer || 'sensitive');
+  if (layer && head) chooseHead(`${layer}/${head}`);
   showGrid(mode === 'grid');
 }
 

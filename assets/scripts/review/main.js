@@ -6,6 +6,7 @@ import { h, storedValue, storeValue } from './dom.js';
 import { enter, storeContext } from './enter.js';
 import { SHOWS, teach } from './filters.js';
 import { isUnfolded, startFit, unfold } from './fit.js';
+import { chooseHead, forgetHead } from './heads.js';
 import { drawing } from './heatmap.js';
 import { openHistory } from './history.js';
 import { chooseLayer, forgetLayer } from './layers.js';
@@ -121,6 +122,7 @@ function start() {
   part('picked').addEventListener('click', () => choose({ picked: null }, true));
   part('unselect').addEventListener('click', () => list.unselect());
   part('layer').addEventListener('change', () => chooseLayer(part('layer').value));
+  part('head').addEventListener('change', () => chooseHead(part('head').value));
   part('view').addEventListener('change', () => chooseView(part('view').value));
   part('heat').addEventListener('change', () => part('page').classList.toggle('rv-no-heat', !part('heat').checked));
   drawing.smooth = storedValue('smooth', 'off') === 'on';
@@ -179,6 +181,7 @@ async function look() {
     list.cursor = -1;
     state.listing = null;
     forgetLayer();
+    forgetHead();
     forgetComparison();
     grid.reload();
     const { run } = state.context;

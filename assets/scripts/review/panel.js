@@ -3,27 +3,18 @@
 import { button, count, h, percent } from './dom.js';
 import { Viewer } from './figure.js';
 import { cellBox, cellName, isPadding, paintCrop } from './heatmap.js';
+import { Inspector } from './inspect.js';
 import { decidedBits, stateOf } from './list.js';
 import { FLAGGED, SUSPECT } from './page.js';
 import { Why } from './why.js';
 
-// A token may be only a space or line break. These are drawn as symbols, with a hint.
-const BLANKS = { ' ': '␣', '\n': '⏎', '\t': '⇥', '\u00a0': '␣' };
-
+// A first token of blanks says nothing about the answer: some tokenizers put one before the first word.
 function firstToken({ token, probability }) {
-  const shown = [...token].map((one) => BLANKS[one] || one).join('');
-  const hint = token.trim()
-    ? null
-    : token
-      ? 'Only a space: the tokenizer separates it from the first word of the answer.'
-      : 'A special token without text.';
-  return h(
-    'dd',
-    {},
-    h('code', { class: 'rv-token' }, shown || '(none)'),
-    ` ${percent(probability)}`,
-    hint && h('span', { class: 'rv-hint rv-own-line' }, hint),
-  );
+  if (token === null || (token && !token.trim())) return [];
+  return [
+    h('dt', {}, 'Model’s own first token (probability)'),
+    h('dd', {}, h('code', { class: 'rv-token' }, token || '(a special token without text)'), ` ${percent(probability)}`),
+  ];
 }
 
 export class Panel {
@@ -40,6 +31,7 @@ export class Panel {
     };
     this.crop = h('canvas', { class: 'rv-crop', width: 160, height: 160, role: 'img' });
     this.why = new Why();
+    this.inspector = new Inspector();
     this.peak = h('div', { class: 'rv-peak' }, h('h3', {}, 'Peak'), this.crop, h('p', { class: 'rv-caption' }));
   }
 
@@ -63,10 +55,12 @@ export class Panel {
         h('p', {}, sample.summary),
         h('div', { class: 'rv-compare' }, this.typical, this.peak),
         this.numbers(sample),
+        this.inspector.holder,
         this.why.holder,
         this.details(sample),
       ),
     );
+    this.inspector.show(sample);
     this.why.show(sample);
   }
 
@@ -107,7 +101,7 @@ export class Panel {
         more(sample.same_answer, 'Show same answer', () => this.act.answer(sample.position)),
       ),
       h('dd', { class: 'rv-answer' }, sample.answer || '(empty)'),
-      ...(sample.token === null ? [] : [h('dt', {}, 'Model’s own first token (probability)'), firstToken(sample)]),
+      ...firstToken(sample),
     );
   }
 

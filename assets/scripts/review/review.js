@@ -7,6 +7,7 @@ import { Strip, Viewer } from './figure.js';
 import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
 import { unfold } from './fit.js';
 import { Grid } from './grid.js';
+import { followHead } from './heads.js';
 import { hasViews } from './heatmap.js';
 import { layersOf, layerWords, showLayers, toggleLayer } from './layers.js';
 import { showLegend } from './legend.js';
@@ -246,6 +247,7 @@ function fill(sample) {
       ? `${sample.heat_error.problem} ${sample.heat_error.remedy}`
       : 'Point at the image to see the attention on a cell.',
   );
+  followHead();
   fillNote(position, sample.decision);
   for (const name of ['body', 'main', 'facts']) part(name).scrollTop = 0;
   part('page').dataset.sample = sample.id;
@@ -265,7 +267,7 @@ function prefetch() {
   prefetcher.replace(wanted.map((position) => () => fetchAhead(position)));
 }
 
-function rest(text) {
+export function rest(text) {
   part('readout').dataset.rest = text;
   part('readout').textContent = text;
 }

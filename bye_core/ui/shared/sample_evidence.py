@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
 LONGEST_TEXT = 4000
+NAMED_HEADS = 24  # a method may use all heads of a layer
 
 
 class Fact(NamedTuple):
@@ -143,6 +145,18 @@ class Evidence:
         middle = np.median(self.closeness[self.ordinary & np.isfinite(self.closeness)])
         best = int(rows[np.abs(self.closeness[rows] - middle).argmin()])
         return best, bool(same[best] == same[row])
+
+
+def named_heads(detection: Detection | None) -> list[tuple[int, int]]:
+    """Return the (layer, head) pairs that the method names in its reasons or as voters; at most NAMED_HEADS."""
+    if detection is None:
+        return []
+    text = " ".join(detection.reasons)
+    named = [(int(layer), int(head)) for layer, head in re.findall(r"layer (\d+) head (\d+)", text)]
+    for report in detection.layers:
+        voters = re.match(r"heads? ([\d, ]+) voted", report.note)
+        named += [(report.layer, int(head)) for head in voters[1].split(",")] if voters else []
+    return list(dict.fromkeys(named))[:NAMED_HEADS]
 
 
 def nearest_question(words: Mapping[int, frozenset[str]], row: int, among: Sequence[int]) -> int:

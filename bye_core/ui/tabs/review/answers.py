@@ -15,7 +15,7 @@ from bye_core.runs.errors import DamagedSample, NotScanned
 from bye_core.ui.open_run import OpenRun
 from bye_core.ui.shared import images, sample_queue
 from bye_core.ui.shared.obstacles import buttons, explanation, first_obstacle
-from bye_core.ui.shared.sample_evidence import conversation, layer_names, short
+from bye_core.ui.shared.sample_evidence import conversation, layer_names, named_heads, short
 from bye_core.ui.web.page_calls import failure
 
 CARD_TEXT, FACET_TEXT = 80, 70  # characters
@@ -34,6 +34,8 @@ def listing(opened: OpenRun, rows: np.ndarray) -> dict[str, Any]:
         "verdict": detection.verdict if detection else "",
         "obstacle": _obstacle(opened),
         "sensitive": list(detection.sensitive_layers) if detection else [],
+        "heads": 0 if opened.table.entropy is None else int(opened.table.entropy.shape[2]),
+        "named": named_heads(detection),
         "layers": int(opened.table.layer_entropy.shape[1]),
         "questions": _facets(opened, opened.columns.questions, opened.columns.same_question),
         "answers": _facets(opened, opened.columns.answers, opened.columns.same_answer),

@@ -19,6 +19,7 @@ from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.sample_queue import BITS
 from bye_core.ui.tabs.review.actions import SERVER_FUNCTIONS
 from bye_core.ui.tabs.review.decisions import DECISION_FUNCTIONS
+from bye_core.ui.tabs.review.inspection import INSPECTION_FUNCTIONS, KIND
 from bye_core.ui.tabs.review.why import review_why
 from bye_core.ui.web.first_screen import Screen
 from bye_core.ui.workspace import workspace_of
@@ -40,7 +41,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         html_template="<div></div>",
         js_on_load=TAKE_OVER,
         apply_default_css=False,
-        server_functions=[*SERVER_FUNCTIONS, *DECISION_FUNCTIONS, review_why],
+        server_functions=[*SERVER_FUNCTIONS, *DECISION_FUNCTIONS, *INSPECTION_FUNCTIONS, review_why],
         elem_id=NAME,
         stops=scale_stops(),
         asked=frame.asked,
@@ -53,7 +54,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     page.dossier(open_tab("dossier"), None, frame.tabs, **QUIET)
 
 
-TAB = Tab(NAME, "Review", build, STYLES)
+TAB = Tab(NAME, "Review", build, STYLES, jobs={KIND: "asking the model about samples of"})
 
 
 def show(session: Session) -> dict[str, Any]:
