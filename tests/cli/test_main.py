@@ -13,7 +13,7 @@ from tests.pipeline.stages import stage
 
 
 def test_the_subcommands_are_those_of_the_contract():
-    analysis = "check poison finetune scan detect decide export evaluate score clean report evidence guard"
+    analysis = "check poison finetune scan detect decide export evaluate score clean report evidence inspect guard"
     assert list(main.COMMANDS) == [*analysis.split(), "demo", "bench", "bench-detect"]
 
 

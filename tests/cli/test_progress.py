@@ -53,7 +53,7 @@ def last_line(path):
 
 
 def test_every_long_subcommand_can_be_followed():
-    parser, needed = main.build_parser(), {"--model": "m", "--data": "d", "--out": "o", "--run": "r"}
+    parser, needed = main.build_parser(), {"--model": "m", "--data": "d", "--out": "o", "--run": "r", "--id": "s"}
     long = [command for command in main.COMMANDS.values() if command.long]
     assert {command.name for command in main.COMMANDS.values()} - {command.name for command in long} == SHORT
     for command in long:

@@ -223,21 +223,21 @@ def test_reviewers_who_decide_otherwise_at_the_same_time_are_told(path, serve, o
     page.page.reload()
     page = review(page.page)
     page.page.wait_for_selector("html[data-known]")
-    held = []
+    held, holding = [], [True]
 
     def asks_for_marks(request):
         return "review_marks" in (request.post_data or "")
 
     page.page.route(
         "**/component_server/**",
-        lambda route: held.append(route) if asks_for_marks(route.request) else route.continue_(),
+        lambda route: held.append(route) if holding[0] and asks_for_marks(route.request) else route.continue_(),
     )
     with page.page.expect_request(asks_for_marks):
         pass  # from here on, the page hears nothing of Ben's decision
     Run.open(path).decide([Decision(first, "accept", "Ben")])
     page.page.keyboard.press("r")
     expect(page.part("messages")).to_contain_text(f"Conflict: Ben had accepted {first}")
-    page.page.unroute("**/component_server/**")
+    holding[0] = False
     for route in held:
         route.continue_()
     expect(page.part("show").locator("option[value=disputed]")).to_have_text("reviewers disagree (1)")

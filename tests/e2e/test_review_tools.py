@@ -85,12 +85,12 @@ def test_a_single_head_is_shown_once_the_model_was_asked(made, serve, open_page,
     save_inspection(run.path, Inspection(first, "planted answer", "clean answer", rows, run.rows(first).grids))
     page.part("layer").select_option("4")
     page.part("head").select_option("4/1")
-    expect(page.part("readout")).to_contain_text("Layer 4, head 1: entropy")
+    expect(page.part("head-words")).to_contain_text("Layer 4, head 1: entropy")
     corner = "(canvas) => canvas.getContext('2d').getImageData(2, 2, 1, 1).data[1]"
     heat = page.page.locator(".rv-main .rv-heat").first
     assert heat.evaluate(corner) > 200, "the brightest colour of the scale"
     page.page.keyboard.press("j")
-    expect(page.part("readout")).to_contain_text('press "Ask the model"')
+    expect(page.part("head-words")).to_contain_text('press "Ask the model"')
     page.page.keyboard.press("k")
     expect(page.part("answers")).to_contain_text("Before fine-tuning")
     expect(page.part("answers")).to_contain_text("planted answer")

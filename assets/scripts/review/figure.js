@@ -151,7 +151,7 @@ export class Viewer {
       if (!figure.image || !figure.stage.clientWidth) continue;
       paintHeat(figure.heat, this.cellsOf(figure.number), scale);
       const cropped = paintMarks(figure.marks, this.grids(figure.number), null);
-      figure.stage.title = cropped ? 'The model does not see the darkened margin.' : '';
+      figure.stage.title = `Point at a cell to read its share.${cropped ? ' The model does not see the darkened margin.' : ''}`;
     }
     if (this.strip && maps.length) paintStrip(this.strip, maps[0], scale);
     this.onpainted?.(maps, top, scale);

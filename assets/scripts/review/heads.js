@@ -5,7 +5,7 @@ import { chooseLayer, layersOf } from './layers.js';
 import { showInAddress } from './link.js';
 import { part } from './page.js';
 import { call } from './requests.js';
-import { beside, list, rest, viewer } from './review.js';
+import { beside, list, viewer } from './review.js';
 import { state } from './state.js';
 
 let head = null; // its number in the single layer that is shown; null: the mean of all heads
@@ -54,7 +54,13 @@ export function forgetHead() {
 // The mean of all heads belongs to every other choice of layers.
 export function meanOfHeads() {
   head = null;
+  say('');
   for (const shown of [viewer, beside]) shown.setHead(null);
+}
+
+function say(text) {
+  part('head-words').hidden = !text;
+  part('head-words').textContent = text;
 }
 
 const headOf = (position) => {
@@ -75,6 +81,7 @@ export async function followHead() {
     meanOfHeads();
     return;
   }
+  say('');
   const [wanted, here] = [head, state.context];
   for (const shown of [viewer, beside]) {
     const { sample } = shown;
@@ -83,7 +90,7 @@ export async function followHead() {
       const answer = await headOf(sample.position);
       if (wanted !== head || here !== state.context || shown.sample !== sample) return;
       shown.setHead(answer.heat);
-      if (shown === viewer && list.current === sample.position) rest(words(answer));
+      if (shown === viewer && list.current === sample.position) say(words(answer));
     } catch {
       shown.setHead(null);
     }

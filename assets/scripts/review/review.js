@@ -242,11 +242,7 @@ function fill(sample) {
       strip.select(layersOf());
     }),
   );
-  rest(
-    sample.heat_error
-      ? `${sample.heat_error.problem} ${sample.heat_error.remedy}`
-      : 'Point at the image to see the attention on a cell.',
-  );
+  rest(sample.heat_error ? `${sample.heat_error.problem} ${sample.heat_error.remedy}` : '');
   followHead();
   fillNote(position, sample.decision);
   for (const name of ['body', 'main', 'facts']) part(name).scrollTop = 0;
@@ -267,7 +263,7 @@ function prefetch() {
   prefetcher.replace(wanted.map((position) => () => fetchAhead(position)));
 }
 
-export function rest(text) {
+function rest(text) {
   part('readout').dataset.rest = text;
   part('readout').textContent = text;
 }

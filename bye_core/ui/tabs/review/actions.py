@@ -11,7 +11,6 @@ from bye_core.errors import ByeError
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.shared import images, sample_queue
-from bye_core.ui.shared.space import check_space
 from bye_core.ui.tabs.review import answers
 from bye_core.ui.tabs.review.answers import PAGE, TILES
 from bye_core.ui.web import page_calls

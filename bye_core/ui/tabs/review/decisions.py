@@ -10,10 +10,12 @@ from bye_core.errors import SettingError
 from bye_core.records import Decision
 from bye_core.runs.decision_file import Batch
 from bye_core.ui.open_run import OpenRun
+from bye_core.ui.shared.space import check_space
 from bye_core.ui.tabs.review import answers
 from bye_core.ui.tabs.review.actions import asked_positions, asked_run
 from bye_core.ui.web import page_calls
 from bye_core.ui.web.page_calls import Request, json_answer
+from bye_core.ui.workspace import workspace_of
 
 REVIEWER, NOTE = 80, 2000  # characters
 STEPS = 200  # newest steps of the history that a page shows
@@ -111,6 +113,7 @@ def review_redo(request: Request) -> dict[str, Any]:
     request: batch, the id of the undone batch; reviewer, who makes the decisions now.
     """
     opened = asked_run(request)
+    check_space(workspace_of(page_calls.text(request, "visitor")))
     wanted, reviewer = page_calls.text(request, "batch"), page_calls.text(request, "reviewer", limit=REVIEWER)
     undone = next((batch for batch, valid in opened.history() if batch.id == wanted and not valid), None)
     if undone is None:
