@@ -39,6 +39,8 @@ from bye_core.ui.workspace import Workspace, hosted, is_token, new_token, worksp
 POLL_SECONDS = 0.3
 CONCURRENT = {"scan": 8, "detect": 2, "export": 2}  # concurrent calls; waiting for a scan needs no CPU time
 
+_awaited: set[Path] = set()  # folders of the scans for which a call waits
+
 
 class RunTaken(RunError):
     problem = "A run named {name} exists already, but this app did not start its scan."
@@ -97,7 +99,8 @@ async def scan(
 
     With `answers` and an adapter, also read how likely the answers are before and after fine-tuning. The scan is a job:
     it continues when the caller disconnects, and another call with the same run resumes it. Without `wait`, the
-    call returns at once. `tuned_on_this_data` states that the model was fine-tuned on `data`; the run remembers it.
+    call returns at once; on a public host, also while another call waits for the same scan. `tuned_on_this_data` states
+    that the model was fine-tuned on `data`; the run remembers it.
     Returns run, samples, scanned, failed, verdict, flagged; before the job has ended: run, state, done, total. The
     verdict is "poisoned", "no_evidence" or "not_tested"; /detect also returns the reasons.
     """
@@ -105,8 +108,14 @@ async def scan(
     batches = str(batch) if batch else scan_job.AUTO
     form = scan_job.Form(model, adapter, run, batches, device, dtype, answers, tuned_on_this_data)
     job = await asyncio.to_thread(_scan_job, workspace, data, run, form)
-    while wait and job.state == jobs.RUNNING:
-        await asyncio.sleep(POLL_SECONDS)
+    wait = wait and not (hosted() and job.folder in _awaited)
+    if wait:
+        _awaited.add(job.folder)
+        try:
+            while job.state == jobs.RUNNING:
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            _awaited.discard(job.folder)
     state, error = job.state, job.error()
     if error and wait:
         raise JobEnded(name=run, why=error.problem, then=error.remedy)

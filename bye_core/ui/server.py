@@ -22,6 +22,8 @@ from bye_core.ui.workspace import hosted
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}  # on a public host, on one's own machine
 WAITING = 256  # requests in the queue; later ones are refused. One client of a public host may have far fewer
 
+SESSIONS = 500  # pages whose state is in memory, about 0.7 MB each (measured); the one unused longest is forgotten
+
 
 def launch(
     page: gr.Blocks, host: str | None = None, port: int | None = None, browser: bool = False, **options: Any
@@ -40,6 +42,7 @@ def launch(
         max_file_size=LARGEST_UPLOAD[hosted()],
         show_error=False,
         run_history=False,
+        state_session_capacity=SESSIONS,
         ssr_mode=False,
         _app=ProtectedApp(host, middleware=middleware(page)),
         **options,

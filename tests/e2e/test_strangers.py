@@ -50,7 +50,7 @@ def owner(made, home, monkeypatch):
     path, token = made(), new_token()
     monkeypatch.setenv("BYE_HOSTED", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for limit in ("CALLS", "WAITING", "STREAMS"):
+    for limit in ("CALLS", "WAITING", "STREAMS", "SESSIONS", "UNREAD"):
         monkeypatch.setenv(f"BYE_LIMIT_{limit}", "100000")  # all strangers of these tests are one client
     place = workspace_of(token)
     place.runs.mkdir(parents=True)

@@ -62,6 +62,8 @@ class Limits:
     calls          calls of one client a minute
     waiting        calls of one client that wait or run at the same time
     streams        open connections of one client over which results come
+    sessions       sessions of one client an hour: each page that it opens, and each call of a program
+    unread         results for one client that it has not fetched
     uploads        uploads of one client an hour
     upload_folder  size of all uploads that are not unpacked yet, and of all archives for download
     upload_age     time after which these are deleted
@@ -85,6 +87,8 @@ class Limits:
     calls: int | None = None
     waiting: int | None = None
     streams: int | None = None
+    sessions: int | None = None
+    unread: int | None = None
     uploads: int | None = None
     upload_folder: int | None = None
     upload_age: int | None = None
@@ -109,12 +113,14 @@ PUBLIC = Limits(
     idle_demo=HOUR,
     visitors=60,
     calls=1200,
-    waiting=40,
+    waiting=80,  # a page that opens makes 10 at a time (measured)
     streams=64,
+    sessions=600,
+    unread=200,
     uploads=500 * MB,
     upload_folder=4 * GB,
     upload_age=HOUR,
-    request=8 * MB,
+    request=MB,
     archive=archive.Limits(files=5000, bytes=400 * 2**20, ratio=50.0),
 )
 SETTABLE = tuple(entry.name for entry in fields(Limits) if entry.name != "archive")

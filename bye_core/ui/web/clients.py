@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from cachetools import LRUCache
@@ -23,13 +24,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bye_core.ui.shared.limits import HOUR, MB, MINUTE, Limits, limits
 from bye_core.ui.shared.space import measured_size
-from bye_core.ui.web.file_inputs import UPLOADS
+from bye_core.ui.web.file_inputs import MAY_USE, UPLOADS
 
 KNOWN_CLIENTS = 10_000
 BURST_SECONDS = 15.0  # a client may make the calls of so many seconds at once (ours)
 UPLOAD_OVERHEAD = MB  # of the form around an uploaded file
 LARGEST_REPLY = 1 << 14  # the reply to a call that joins the queue has about 50 bytes
 STREAMS = re.compile(r"/gradio_api/(?:heartbeat/|queue/data|upload_progress|call/)")
+CALLS = "/gradio_api/call/"
 IPV6_NETWORK = 64  # bits: a home or an office has such a network, and may use any address in it
 BUSY = "You make too many calls at a time. Wait a moment, or run the app on your own machine."
 NOT_ENTERED = "Open the page before you upload."
@@ -71,6 +73,7 @@ class Client:
     events       ids of its calls in Gradio's queue
     streams      its open streams
     uploaded     (time, bytes) of its uploads
+    sessions     when it first used each session of the last hour
     entered      whether a call of it was accepted
     """
 
@@ -80,6 +83,7 @@ class Client:
     events: set[str] = field(default_factory=set)
     streams: int = 0
     uploaded: deque[tuple[float, int]] = field(default_factory=deque)
+    sessions: dict[str, float] = field(default_factory=dict)
     entered: bool = False
 
     def may_call(self, a_minute: int | None, now: float) -> bool:
@@ -96,6 +100,19 @@ class Client:
         self.events = {event for event in self.events if is_waiting(event)}
         return most is None or self.running + len(self.events) < most
 
+    def may_use(self, session: str, bounds: Limits, unread: Callable[[str], int], now: float) -> bool:
+        """Return whether it may use this session now, and note that it does.
+
+        Gradio keeps about 0.7 MB for each session (measured), and results until they are fetched.
+        """
+        self.sessions = {name: since for name, since in self.sessions.items() if since > now - HOUR}
+        if bounds.sessions is not None and session not in self.sessions and len(self.sessions) >= bounds.sessions:
+            return False
+        if bounds.unread is not None and sum(map(unread, self.sessions)) >= bounds.unread:
+            return False
+        self.sessions.setdefault(session, now)
+        return True
+
     def upload_refusal(self, size: str, bounds: Limits, largest: int | None, now: float) -> tuple[int, str] | None:
         """Return (status, reason) if an upload with this Content-Length is refused; else count it and return None."""
         if bounds.uploads is None:
@@ -106,15 +123,15 @@ class Client:
             return 411, NO_LENGTH
         while self.uploaded and self.uploaded[0][0] < now - HOUR:
             self.uploaded.popleft()
-        count = int(size[:20])
-        if largest is not None and count > largest + UPLOAD_OVERHEAD:
+        length = int(size[:20])
+        if largest is not None and length > largest + UPLOAD_OVERHEAD:
             return 413, TOO_LARGE
-        if sum(earlier for _, earlier in self.uploaded) + count > bounds.uploads:
+        if sum(earlier for _, earlier in self.uploaded) + length > bounds.uploads:
             return 429, FULL
         room = bounds.upload_folder
-        if room is not None and measured_size(Path(get_upload_folder())) + count > room:
+        if room is not None and measured_size(Path(get_upload_folder())) + length > room:
             return 507, FULL
-        self.uploaded.append((now, count))
+        self.uploaded.append((now, length))
         return None
 
 
@@ -122,11 +139,19 @@ class ClientLimits:
     """ASGI middleware that answers a client beyond its bounds with 429.
 
     is_waiting  whether the call with this event id waits or runs in Gradio's queue
+    unread      returns the number of results of a session that nobody has fetched
     largest     returns the size of the largest upload that Gradio accepts, None for any
     """
 
-    def __init__(self, app: ASGIApp, is_waiting: Callable[[str], bool], largest: Callable[[], int | None]) -> None:
-        self._app, self._is_waiting, self._largest = app, is_waiting, largest
+    def __init__(
+        self,
+        app: ASGIApp,
+        is_waiting: Callable[[str], bool],
+        unread: Callable[[str], int],
+        largest: Callable[[], int | None],
+    ) -> None:
+        self._app, self._is_waiting, self._unread, self._largest = app, is_waiting, unread, largest
+        self._numbers = count()
         self._clients: LRUCache[str, Client] = LRUCache(KNOWN_CLIENTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,6 +181,11 @@ class ClientLimits:
                 return await _refusal(*refused)(scope, receive, send)
         reply = bytearray()
 
+        def may_use(session: str) -> bool:
+            # A call of a program names no session: Gradio makes one for it.
+            own = session or (f"call {next(self._numbers)}" if CALLS in scope["path"] else "")
+            return not own or client.may_use(own, bounds, self._unread, now)
+
         async def send_and_read(message: Message) -> None:
             if message["type"] == "http.response.body" and len(reply) < LARGEST_REPLY:
                 reply.extend(message.get("body", b""))
@@ -163,7 +193,7 @@ class ClientLimits:
 
         client.running += 1
         try:
-            await self._app(scope, receive, send_and_read)
+            await self._app({**scope, MAY_USE: may_use}, receive, send_and_read)
         finally:
             client.running -= 1
             if event := _event_id(bytes(reply)):

@@ -34,7 +34,7 @@ class ProtectedApp(App):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app behind all checks. The first of them to see a request is written last."""
         app: ASGIApp = FileInputs(super().build_middleware_stack())
-        app = ClientLimits(app, self._is_waiting, self._largest_upload)
+        app = ClientLimits(app, self._is_waiting, self._unread, self._largest_upload)
         app = OwnPagesOnly(app)
         app = NeededRoutes(app)
         app = OwnHostOnly(app, self._listening)
@@ -43,6 +43,11 @@ class ProtectedApp(App):
     def _is_waiting(self, event: str) -> bool:
         """Return whether the call with this event id waits or runs in the queue. Gradio forgets ended calls."""
         return event in self.get_blocks()._queue.event_ids_to_events
+
+    def _unread(self, session: str) -> int:
+        """Return the number of results of a session that wait to be fetched."""
+        results = self.get_blocks()._queue.pending_messages_per_session.get(session)
+        return results.qsize() if results else 0
 
     def _largest_upload(self) -> int | None:
         return self.get_blocks().max_file_size

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 
 import pytest
 from starlette.responses import JSONResponse
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse
 from bye_core.ui.shared.space import forget_sizes
 from bye_core.ui.web import clients
 from bye_core.ui.web.clients import ClientLimits, client_of
+from bye_core.ui.web.file_inputs import MAY_USE
 
 JOIN, UPLOAD, STREAM = "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/queue/data"
 
@@ -49,9 +51,12 @@ def asked(monkeypatch, tmp_path):
         waiting.add(event)
         if scope["path"] != JOIN:
             await ask.gate.wait()
+        if MAY_USE in scope and not scope[MAY_USE](scope.get("session", "")):
+            return await JSONResponse({}, status_code=429)(scope, receive, send)
         await JSONResponse({"event_id": event})(scope, receive, send)
 
-    limited = ClientLimits(app, waiting.__contains__, lambda: 100_000_000)
+    unread = Counter()
+    limited = ClientLimits(app, waiting.__contains__, unread.__getitem__, lambda: 100_000_000)
 
     async def one(scope):
         status = []
@@ -72,13 +77,13 @@ def asked(monkeypatch, tmp_path):
 
         return asyncio.run(all_at_once())
 
-    ask.waiting = waiting
+    ask.waiting, ask.unread = waiting, unread
     return ask
 
 
 def test_ninety_joins_of_one_client_leave_room_for_others(asked):
     statuses = asked(*[scope_of() for _ in range(90)])
-    assert statuses == [200] * 40 + [429] * 50
+    assert statuses == [200] * 80 + [429] * 10
     assert asked(scope_of(address="1.1.1.1")) == [200]
     asked.waiting.clear()  # Gradio has answered them
     assert asked(scope_of()) == [200]
@@ -115,6 +120,19 @@ def test_uploads_need_a_visitor_a_size_and_room(asked, monkeypatch, tmp_path):
     (tmp_path / "earlier").write_bytes(b"x")
     forget_sizes()
     assert asked(mine) == [507]
+
+
+def test_sessions_and_results_that_nobody_fetches_are_bounded(asked, monkeypatch):
+    monkeypatch.setenv("BYE_LIMIT_SESSIONS", "3")
+    names = ["a", "b", "c", "d", "a"]
+    assert asked(*[scope_of() | {"session": name} for name in names]) == [200, 200, 200, 429, 200]
+    assert asked(scope_of("/gradio_api/call/detect")) == [429]  # each call of a program is a session of its own
+    assert asked(scope_of("/gradio_api/cancel")) == [200]
+    assert asked(*[scope_of("/gradio_api/call/detect", address="1.1.1.1")] * 4) == [200, 200, 200, 429]
+    asked.unread |= {"a": 150, "b": 49}
+    assert asked(scope_of() | {"session": "c"}) == [200]
+    asked.unread["b"] = 50
+    assert asked(scope_of() | {"session": "c"}) == [429]
 
 
 def test_nothing_is_bounded_on_ones_own_machine(asked, monkeypatch):
