@@ -19,7 +19,7 @@ from bye_core.records import ScanTable
 from bye_core.text import normalised
 
 LISTED = 3  # answers that are named
-MOST_SUSPECTS = 50  # samples that are worth a look
+MOST_SUSPECTS = 1_000  # samples that are worth a look; a few of them are asked about in `detect --confirm`
 # If the attention of the model before fine-tuning predicts more than this share of the members, the images or the
 # questions differ by themselves. It predicts all honest answers to images without shapes, but 0 to 12% of the samples
 # with a patch, a blended image, an object or noise, and 47% of those with a sinusoidal signal (ours, development sets).

@@ -134,7 +134,10 @@ def predicted_surprises(
     enough = clear.sum() >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
     found = enough and prediction.predictor is not None
     if not found:
-        needed = f"At least {LEAST} and {settings.found:.0%} are needed: the unlikely answers may be label noise."
+        needed = (
+            f"That is too little: it needs {LEAST} answers, {settings.found:.0%} of the unlikely ones, and {CLEAR:.0%} "
+            f"of the {int(prediction.members.sum()):,} that seem to be predicted. They may be label noise."
+        )
         return Surprise(surprising, none, 0.49 * scores, prediction, [reason, needed])
     flagged = prediction.members | (alike & (places > limit))
     return Surprise(surprising, flagged, np.where(flagged, scores, np.minimum(scores, 0.49)), prediction, [reason])
