@@ -8,17 +8,22 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
 _PACKAGE = Path(__file__).resolve().parent
 # Style sheets, scripts and the shipped demo: inside an installed package, or beside the package in a checkout.
 ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
 CHUNK = 1 << 22
+JUST_CREATED = 2.0  # seconds after which a temporary file that no process holds is a left-over (ours)
 
 
 def file_sha256(*paths: Path) -> str:
@@ -73,14 +78,49 @@ def appending(path: Path, end: int) -> Iterator[int]:
         sync_folder(path.parent)
 
 
+def hold(descriptor: int) -> None:
+    """Mark an open temporary file or folder as in use, until it is closed or its process ends."""
+    with suppress(OSError):  # a file system without locks
+        lock_descriptor(descriptor, blocking=False)
+
+
+def remove_leftovers(folder: Path, prefix: str, suffix: str) -> None:
+    """Delete the temporary files and folders in `folder` that a killed process left. Keeps those in use."""
+    for path in folder.iterdir():
+        if path.name.startswith(prefix) and path.name.endswith(suffix) and not is_held(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process uses a temporary file or folder (see `hold`), or has just created it."""
+    try:
+        if time.time() - path.lstat().st_mtime < JUST_CREATED:
+            return True
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return not lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file in one step: readers see the old content or all of the new content, even after a power cut."""
     # Not mkstemp: only the owner could read its files, but a team shares a run folder.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    remove_leftovers(path.parent, f".{path.name}-", ".tmp")
     descriptor = os.open(temporary, flags, 0o666)
     try:
         try:
+            hold(descriptor)
             write_all(descriptor, data)
             os.fsync(descriptor)
         finally:

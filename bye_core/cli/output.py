@@ -165,12 +165,19 @@ REPORTS = {"bar": Bars, "jsonl": Lines, "none": Report}
 
 
 def fault_line(fault: Fault) -> str:
-    return f"record {fault.index}  {fault.id}  {fault.kind}: {fault.problem} {fault.remedy}"
+    return f"record {fault.index}  {printable(fault.id)}  {fault.kind}: {fault.problem} {fault.remedy}"
 
 
 def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{for_terminal(line)}\n")
 
 
 def _warn(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{for_terminal(text)}\n")
+
+
+def for_terminal(text: str) -> str:
+    """Escape the control characters of a text, as in JSON: an id may hold codes that command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in text)

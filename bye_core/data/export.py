@@ -154,9 +154,9 @@ def csv_cell(value: Any) -> str:
 
 def _kept_samples(dataset: DataSet, keep: Collection[str]) -> tuple[Sample, ...]:
     ids = set(keep)
-    unknown = sorted(ids - dataset.by_id.keys())
+    unknown = sorted(ids - dataset.by_id.keys(), key=str)
     if unknown:
-        raise UnknownIds(count=len(unknown), ids=", ".join(unknown[:LISTED]))
+        raise UnknownIds(count=len(unknown), ids=", ".join(map(str, unknown[:LISTED])))
     if not ids:
         raise NothingToKeep()
     return tuple(sample for sample in dataset.samples if sample.id in ids)

@@ -69,8 +69,10 @@ class ExportImages:
     def _copy(self, sample: Sample, name: str) -> ImageFile:
         """Put one image file where its path leads in the export: as a hard link if possible, else as a copy."""
         found = self._root.locate(name)
-        # Directly in the export folder, such a name would collide with a file of the export or be read as annotations.
-        if "/" not in found.name and found.name.casefold().endswith((*ANNOTATIONS, ".arrow")):
+        # Directly in the export folder, such a file or folder would collide with a file of the export, or be read as
+        # annotations.
+        tops = {path.partition("/")[0].casefold() for path in (found.name, *found.crossed)}
+        if any(top.endswith((*ANNOTATIONS, ".arrow")) for top in tops):
             raise ReservedName(name=name, id=sample.id)
         if found.name in self._copied:  # several samples share this image
             if self._copied[found.name] != found.file:

@@ -1,6 +1,7 @@
 """Writes a folder completely or not at all.
 
-The folder is built under a temporary name beside its final path, flushed to the disk, and then renamed.
+The folder is built under a temporary name beside its final path, flushed to the disk, and then renamed. A folder that
+a killed process left is removed by the next call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bye_core.files import sync_folder
+from bye_core.files import hold, remove_leftovers, sync_folder
 
 _RENAME_EXCHANGE = 2  # a flag of Linux
 _AT_FDCWD = -100  # paths are relative to the working directory
@@ -25,14 +26,20 @@ _AT_FDCWD = -100  # paths are relative to the working directory
 def atomic_folder(out: Path) -> Iterator[Path]:
     """Yield a new folder to fill. If the block succeeds, the folder becomes `out` and replaces an existing folder."""
     out.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out.parent, f".{out.name}.", ".new")
     new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".new", dir=out.parent))
+    descriptor = None if os.name == "nt" else os.open(new, os.O_RDONLY)
     try:
+        if descriptor is not None:
+            hold(descriptor)
         new.chmod(0o777 & ~_umask())  # mkdtemp creates folders for their owner only
         yield new
         sync_tree(new)
         replace_folder(new, out)
         sync_folder(out.parent)
     finally:
+        if descriptor is not None:
+            os.close(descriptor)
         shutil.rmtree(new, ignore_errors=True)  # unfinished after a failure, the former `out` after an exchange
 
 

@@ -30,6 +30,16 @@ class NotJson(ValueError):
         return f"{place(self._text, self._position, self._line)}: {self.seen}"
 
 
+class TooDeep(NotJson):
+    """Lists or objects that are nested too deeply to be parsed."""
+
+    def __init__(self, text: str, position: int) -> None:
+        super().__init__(text, position, "lists or objects are nested too deeply")
+
+    def __str__(self) -> str:
+        return self.seen  # without the line: a file may hold many of these, and lines are counted from its start
+
+
 def skip_blanks(text: str, position: int) -> int:
     match = _BLANKS.match(text, position)
     return match.end() if match else position

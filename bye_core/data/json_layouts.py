@@ -12,8 +12,8 @@ from typing import Any
 
 from bye_core.data.faults import printable
 from bye_core.data.formats.base import IMAGE_KEYS
-from bye_core.data.json_errors import NotJson, explain, explain_rest, skip_blanks
-from bye_core.data.json_text import Records, decode, decode_at, members, separator
+from bye_core.data.json_errors import NotJson, TooDeep, explain, explain_rest, skip_blanks
+from bye_core.data.json_text import Records, decode, decode_at, decode_shallow, end_of, members, separator
 
 PEEK = 64  # records or lines inspected to find out what the text holds
 LONGEST_PEEK = 2**24  # characters of these lines together
@@ -56,6 +56,11 @@ def find_records(
         raise explain(text, start, "")
     try:
         first, end = decode_at(text, start)
+    except TooDeep as error:
+        try:
+            first, end = decode_shallow(text, start), end_of(text, start)
+        except NotJson:
+            raise error from None
     except NotJson:
         if _has_lines(text, lines):
             return Records("lines", 0)

@@ -82,8 +82,11 @@ class JsonSource(TextSource):
     def parse(self, raw: str) -> Any:
         if self._kind != "by id":
             return json_text.with_file(super().parse(raw), self._files)
-        ((key, value),) = parse(f"{{{raw}}}").items()
-        return json_text.with_id(key, value)
+        value = parse(f"{{{raw}}}")
+        if not isinstance(value, dict):
+            return raw
+        ((key, entry),) = value.items()
+        return json_text.with_id(key, entry)
 
     def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
         spans, lines = self.spans, self._kind in ("lines", "objects")

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bye_core.data.json_errors import NotJson, explain, explain_rest, skip_blanks
+from bye_core.data.json_errors import NotJson, TooDeep, explain, explain_rest, skip_blanks
 
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
 _WINDOW = 2**16  # characters in which the end of an object over several lines is searched first
+SHALLOW = 100  # levels of lists and objects that always can be parsed
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _LONGEST_WORD = 16  # characters of a literal or an escape sequence, which may be cut at the end of such a part
 Found = tuple[Any, int, int]  # (value, start, end): a record and the positions of its text
 
@@ -59,7 +61,41 @@ def decode_at(text: str, position: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         raise explain(text, error.pos, error.msg) from error
     except RecursionError as error:
-        raise NotJson(text, position, "lists or objects are nested too deeply") from error
+        raise TooDeep(text, position) from error
+
+
+def end_of(text: str, position: int) -> int:
+    """Return where the list or object at `position` ends, however deeply it is nested. Raises: NotJson."""
+    depth = 0
+    for match in _TOKEN.finditer(text, position):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
+        if depth == 0:
+            return match.end()
+    raise explain(text, len(text), "")
+
+
+def decode_shallow(text: str, position: int) -> Any:
+    """Parse the list or object at `position` with null in place of what is nested too deeply. Raises: NotJson."""
+    parts, kept, depth = [], position, 0
+    for match in _TOKEN.finditer(text, position, end_of(text, position)):
+        step = {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
+        if step == 1 and depth == SHALLOW:
+            parts += [text[kept : match.start()], "null"]
+        depth += step
+        if step == -1 and depth == SHALLOW:
+            kept = match.end()
+    return decode("".join([*parts, text[kept : end_of(text, position)]]))
+
+
+def _value_or_error(text: str, position: int) -> tuple[Any, int]:
+    """Parse the JSON value at `position`; return (value, its end), or (TooDeep, its end)."""
+    try:
+        return decode_at(text, position)
+    except TooDeep as error:
+        try:
+            return error, end_of(text, position)
+        except NotJson:
+            raise error from None
 
 
 def bad_byte(text: str) -> tuple[int, int] | None:
@@ -86,7 +122,7 @@ def read_records(text: str, found: Records) -> Iterator[Found]:
     elif found.kind == "lines":
         yield from _lines(text)
     else:
-        value, end = decode_at(text, found.start)
+        value, end = _value_or_error(text, found.start)
         yield value, found.start, end
 
 
@@ -94,7 +130,7 @@ def _list(text: str, start: int) -> Iterator[Found]:
     position = skip_blanks(text, start + 1)
     more = text[position : position + 1] != "]"
     while more:
-        value, end = decode_at(text, position)
+        value, end = _value_or_error(text, position)
         yield value, position, end
         position = skip_blanks(text, end)
         more = text[position : position + 1] == ","
@@ -115,7 +151,7 @@ def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int, int]]:
         if text[colon : colon + 1] != ":":
             raise explain(text, colon, "Expecting ':' delimiter")
         start = skip_blanks(text, colon + 1)
-        value, end = decode_at(text, start)
+        value, end = _value_or_error(text, start)
         yield key, value, position, start, end
         position = skip_blanks(text, end)
         if text[position : position + 1] != ",":
@@ -141,7 +177,7 @@ def with_id(key: str, value: Any) -> Any:
 
 def _objects(text: str, start: int) -> Iterator[Found]:
     while start < len(text):
-        value, end = decode_at(text, start)
+        value, end = _value_or_error(text, start)
         after = skip_blanks(text, end)
         if after < len(text) and text[after] != "{":
             raise explain_rest(text, after, "object")

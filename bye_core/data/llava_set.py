@@ -18,7 +18,7 @@ from PIL import Image
 
 from bye_core.data.formats.llava import Llava, llava_record
 from bye_core.data.images import decode
-from bye_core.errors import SettingError
+from bye_core.errors import DataError, SettingError
 from bye_core.records import Sample
 
 ENCODINGS: dict[str, dict[str, Any]] = {
@@ -31,6 +31,11 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 class FolderInUse(SettingError):
     problem = "{out} already exists and is not empty."
     remedy = "Set another folder with --out, or empty this folder first."
+
+
+class CannotWriteSet(DataError):
+    problem = "{out} cannot be written: {why}."
+    remedy = "Free disk space, make the folder writable, or name another folder."
 
 
 class UnknownEncoding(SettingError):
@@ -66,9 +71,19 @@ def write_llava_set(
     An image file is named by a digest of its content: the name reveals nothing, and equal images are stored once.
     `extra_files` maps file names to JSON values; it is read after the last item. The folder appears only after it is
     complete. If a call is killed, the next call removes its unfinished folder.
-    Raises: FolderInUse if `out` exists and is not empty; UnknownEncoding if there is no such encoding.
+    Raises: FolderInUse if `out` exists and is not empty; UnknownEncoding if there is no such encoding;
+    CannotWriteSet if the disk is full or read-only.
     """
-    if out.exists() and any(out.iterdir()):
+    try:
+        yield from _write_llava_set(items, out, encoding, extra_files or {})
+    except OSError as error:
+        raise CannotWriteSet(out=out, why=error.strerror or error) from error
+
+
+def _write_llava_set(
+    items: Iterable[tuple[Sample, list[Image.Image]]], out: Path, encoding: str, extra_files: dict[str, Any]
+) -> Iterator[Sample]:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FolderInUse(out=out)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.parent / f".{out.name}.part"
@@ -80,7 +95,7 @@ def write_llava_set(
             names = tuple(_write_image(image, encoding, unfinished) for image in images)
             records.append(llava_record(sample.id, sample.turns, names))
             yield sample
-        for name, value in {Llava.file: records, **(extra_files or {})}.items():
+        for name, value in {Llava.file: records, **extra_files}.items():
             (unfinished / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         if out.exists():
             out.rmdir()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bye_core.data.bounds import Budget
 from bye_core.data.dataset import DataSet
-from bye_core.data.faults import Refusal
+from bye_core.data.faults import LONGEST_QUOTE, Refusal, value_type
 from bye_core.data.formats import Reader, complete_layout, detect_format, peek
 from bye_core.data.formats.base import Layout
 from bye_core.data.json_source import JsonSource
@@ -20,7 +21,7 @@ from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.data.samples import read_samples
 from bye_core.data.sources import NoSuchSplit, Source
 from bye_core.data.text_files import NotReadable
-from bye_core.errors import DataError, printable
+from bye_core.errors import DataError, SettingError, printable
 
 PEEK = 64  # records inspected to detect the format; the first one may be untypical
 
@@ -32,6 +33,11 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "train2017", "val2017", "train2014",
 class EmptyDataSet(Refusal):
     problem = "{path} holds no records."
     remedy = "Check that this is the right file and that it is complete."
+
+
+class NotText(SettingError):
+    problem = "The argument {name} is {kind} that cannot be used."
+    remedy = "Give it as text without NUL characters."
 
 
 def load_dataset(
@@ -46,12 +52,25 @@ def load_dataset(
     """Read a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
 
     The options are those of ReadingOptions. Faults of single records are listed in the result.
-    Raises: DataError if the set as a whole cannot be read.
+    Raises: DataError if the set as a whole cannot be read; NotText if an argument has another type.
     """
+    texts = {"format": format, "split": split, "question": question}
+    _check_texts({"path": os.fspath(path) if isinstance(path, os.PathLike) else path} | texts)
+    if path is None:
+        raise NotText(name="path", kind=value_type(path))
+    if not isinstance(columns or {}, Mapping):
+        raise NotText(name="columns", kind=value_type(columns))
+    _check_texts({f"column {name}": key for name, key in (columns or {}).items()})
     try:
         return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids))
     except OSError as error:
         raise NotReadable(path=path, why=error.strerror or error) from error
+
+
+def _check_texts(arguments: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, str | None) or "\0" in (value or ""):
+            raise NotText(name=printable(name, LONGEST_QUOTE), kind=value_type(value))
 
 
 def record_keys(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> tuple[str, ...]:

@@ -55,6 +55,11 @@ class NoAnnotations(Refusal):
     remedy = "Give the path of the annotation file.{hint}"
 
 
+class LinkedOutside(Refusal):
+    problem = "The annotation file {path} is a link that leads out of its folder."
+    remedy = "Copy the file into the folder, or give the path of the file itself."
+
+
 class SeveralAnnotations(Refusal):
     problem = "The folder {path} holds several annotation files: {found}."
     remedy = "Give the path of one file."
@@ -161,12 +166,26 @@ def _from_files(folder: Path, top: Path, files: list[Path], reading: ReadingOpti
     if chosen is None:
         raise SeveralAnnotations(path=folder, found=", ".join(file.name for file in files))
     group, notes = chosen
+    for file in group.files:
+        _check_inside(file, top)
     if len(group.files) == 1 and len(groups) == 1 and folder == top:
         return Location(open_file(group.files[0], inner), roots, split_used=bool(wanted), notes=notes)
     if len(group.files) == 1:
         return Location(open_file(group.files[0], inner), roots, top, split_used=bool(wanted), notes=notes)
     shards = [open_file(file, inner) for file in group.files]
     return Location(ShardedSource(top, shards), roots, top, split_used=bool(wanted), notes=notes)
+
+
+def _check_inside(file: Path, top: Path) -> None:
+    """Raise LinkedOutside if a file found in the folder `top` is a link that leads out of it.
+
+    In the hub's cache, the files of a snapshot are links to the folder `blobs` of the same repository.
+    """
+    real, folder = os.path.realpath(file), Path(os.path.realpath(top))
+    snapshot = next((parent for parent in (folder, *folder.parents) if parent.name == "snapshots"), None)
+    roots = [folder, *([snapshot.parent / "blobs"] if snapshot else [])]
+    if not any(real.startswith(str(root).rstrip(os.sep) + os.sep) for root in roots):
+        raise LinkedOutside(path=file)
 
 
 def _from_saved_splits(folder: Path, top: Path, reading: ReadingOptions) -> Location:

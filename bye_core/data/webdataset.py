@@ -63,10 +63,10 @@ def is_shard(path: Path) -> bool:
 class TarSource:
     """One WebDataset shard."""
 
-    notes: tuple[str, ...] = ()
     renames = False
 
     def __init__(self, path: Path) -> None:
+        self.notes: tuple[str, ...] = ()
         self.path, self.size = path, path.stat().st_size
         self._keys: list[str] = []
         self._stems: set[str] = set()
@@ -160,8 +160,11 @@ class TarSource:
                         archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
                         self._add(info, size)
                     packed.seek(archive.offset)
-                    if packed.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile stops at a damaged header
+                    end = packed.read(tarfile.BLOCKSIZE)
+                    if end.strip(b"\0"):  # tarfile stops at a damaged header
                         raise self._damaged(f"its header at byte {archive.offset:,} is damaged")
+                    if not end and self._places:
+                        self.notes += (f"{self.path.name} has no end mark: samples at its end may be missing.",)
             except (LimitExceeded, tarfile.TarError, ValueError, OSError, EOFError, ArithmeticError) as error:
                 if not self._cut_off:
                     why = "the file is damaged or its end is missing" if self._places else "it is not a tar file"

@@ -63,7 +63,7 @@ def default_method(own_options: bool = False, entropy_file: bool = False) -> str
     return PAPER if own_options or entropy_file else DEFAULT
 
 
-def detect(table: ScanTable, method: str = DEFAULT, **settings: Any) -> Detection:
+def detect(table: ScanTable, method: str = DEFAULT, /, **settings: Any) -> Detection:
     """Run the detector `method`. A setting that is not given has the detector's default.
 
     Raises: UnknownDetector if there is no such method; UnknownSetting if it has no such setting; BadSetting if a value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from bye_core.records import ScanTable
 
 # Prevents a hostile layer number from filling the memory; the deepest published decoders have about 130 layers.
 MOST_LAYERS = 1024
+LONGEST_LINE = 2**20  # bytes; 1,024 layers take 30,000 (ours)
+# A table may have so many values without being full, and a larger one so many for each value in the file (ours).
+FREE_VALUES, SPARSEST = 2**22, 4
 
 
 def read_entropies(path: Path | str) -> ScanTable:
@@ -29,15 +32,10 @@ def read_entropies(path: Path | str) -> ScanTable:
     Raises: NoScores if the file cannot be read or is empty; BadScoreLine if a line is not valid.
     """
     path = Path(path)
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise NoScores(path=path, reason=error.strerror) from error
     ids: dict[str, int] = {}  # id -> line number
     answers, entropies = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    values = layers = 0
+    for number, line in _lines(path):
         try:
             id, answer, entropy = _parse(line)
             if id in ids:
@@ -47,13 +45,33 @@ def read_entropies(path: Path | str) -> ScanTable:
         ids[id] = number
         answers.append(answer)
         entropies.append(entropy)
+        values, layers = values + len(entropy), max(layers, 1 + max(entropy, default=-1))
+        if len(ids) * layers > max(FREE_VALUES, SPARSEST * values):
+            reason = f"{len(ids):,} samples with {layers:,} layers hold only {values:,} entropies"
+            raise NoScores(path=path, reason=reason)
     if not ids:
         raise NoScores(path=path, reason="it is empty")
     # [N, L]
-    stacked = np.full((len(ids), 1 + max(max(entropy, default=-1) for entropy in entropies)), np.nan)
+    stacked = np.full((len(ids), layers), np.nan)
     for row, entropy in enumerate(entropies):
         stacked[row, list(entropy)] = list(entropy.values())
     return ScanTable(tuple(ids), stacked, stacked.copy(), answers=tuple(answers))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, line) for each line that is not blank. Raises: NoScores if the file cannot be read."""
+    number = 0
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                number += 1
+                if len(line) > LONGEST_LINE:
+                    raise BadScoreLine(path=path, line=number, reason=f"it has more than {LONGEST_LINE:,} bytes")
+                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise NoScores(path=path, reason=error.strerror) from error
 
 
 def write_entropies(

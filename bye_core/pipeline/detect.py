@@ -26,7 +26,7 @@ class NothingDetected(RunError):
 
 
 def detect_run(
-    run_path: Path, method: str = detect.DEFAULT, tuned_on_this_data: bool = False, **settings: Any
+    run_path: Path, method: str = detect.DEFAULT, tuned_on_this_data: bool = False, /, **settings: Any
 ) -> Detection:
     """Run `method` on a run's statistics and save the detection in the run. `settings` are the method's settings.
 
@@ -58,7 +58,7 @@ def _damage(run: runs.Run) -> tuple[Limitation, ...]:
     return (Limitation("damaged_rows", problem, remedy, decisive=False),)
 
 
-def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, **settings: Any) -> Detection:
+def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, /, **settings: Any) -> Detection:
     """Return a detection on the run's statistics `table`, with the limitations of the scan; does not save it."""
     facts = scan_facts(run)
     return limited(detect.detect(table, method, **settings), (*scan_limitations(facts), *training_limitations(facts)))
@@ -121,7 +121,9 @@ def covers_all(detection: Detection, run: runs.Run) -> bool:
     return set(detection.ids) == set(run.scored_ids())
 
 
-def detect_entropies(path: Path, method: str = detect.default_method(entropy_file=True), **settings: Any) -> Detection:
+def detect_entropies(
+    path: Path, method: str = detect.default_method(entropy_file=True), /, **settings: Any
+) -> Detection:
     """Run `method` on a file of entropies (JSON lines), as written by the BYE authors' code or another program."""
     return detect.detect(detect.read_entropies(path), method, **settings)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from bye_core.train.child import run_child
 from bye_core.train.settings import FinetuneSettings, settings_arguments
 
 LOCK = "training.lock"
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 
 def finetune_here(
@@ -44,8 +46,9 @@ def finetune_here(
 
     refuse_finished(out)
     first = int(os.environ.get("RANK", 0)) == 0
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out / LOCK) if first else nullcontext():
+    with _disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with _disk_errors(out), locked(out / LOCK) if first else nullcontext():
         dataset, loaded, settings = _loaded(model, data, settings, reading)
         facts: dict[str, Any] = {"model": loaded.identity, "data_digest": dataset.digest, "versions": runs.versions()}
         facts |= {"text_only": len(dataset.text_only)} if dataset.text_only else {}
@@ -89,6 +92,22 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Convert the errors of a full or read-only disk to RunNotWritable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise runs.RunNotWritable(path=out, reason=error.strerror) from error
+
+
+def _events(arguments: list[str], out: Path) -> Iterator[dict[str, Any]]:
+    with _disk_errors(out):
+        yield from run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt")
+
+
 def finetune(
     model: str,
     data: str | Path,
@@ -101,8 +120,12 @@ def finetune(
     A fine-tuning that was stopped or killed resumes from its last checkpoint when called again.
     """
     refuse_finished(out)
+    with _disk_errors(out):  # before a child process starts
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
     arguments += reading.arguments()
     arguments += settings_arguments(settings or FinetuneSettings())
-    for event in run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt"):
+    for event in _events(arguments, out):
         yield Progress("finetune", event["step"], event["steps"], facts=event)

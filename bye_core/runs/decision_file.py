@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from bye_core.records import Decision
 from bye_core.runs.append_log import Log, append_line, read_log
 from bye_core.runs.checksums import ChecksumError
-from bye_core.runs.errors import DamagedRun, UnknownChoice
+from bye_core.runs.errors import DamagedRun, NotText, UnknownChoice
 from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
@@ -47,8 +47,11 @@ class DecisionFile:
         """
         decisions = tuple(decisions)
         for decision in decisions:
-            if decision.choice not in CHOICES:
+            if not isinstance(decision.choice, str) or decision.choice not in CHOICES:
                 raise UnknownChoice(choice=decision.choice, choices=", ".join(CHOICES))
+            for name, value in vars(decision).items():
+                if not isinstance(value, str):
+                    raise NotText(name=name, value=value)
         if not decisions:
             return ""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -100,16 +103,17 @@ class DecisionFile:
             if not isinstance(line, dict) or line.keys() != {"batch", "decisions"}:
                 raise ValueError("it holds neither decisions nor an undo")
             return {"batch": str(line["batch"]), "decisions": tuple(map(_decision, line["decisions"]))}
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             # Skipping the line would silently change the decisions.
             advice = f"Or delete line {number}, and repeat the decisions of that batch."
             raise DamagedRun(file=self.path.name, detail=f"line {number}: {error}", advice=advice) from error
 
 
 def _decision(fields: Any) -> Decision:
-    """Return the decision with these fields. Raises: TypeError or ValueError if one is unknown or of another type."""
-    decision = Decision(**fields)
-    if not all(isinstance(value, str) for value in vars(decision).values()) or decision.choice not in CHOICES:
+    """Return the decision with these fields. Raises: TypeError, ValueError or AttributeError if it is damaged."""
+    # Earlier versions stored what they were given as reviewer, note and time.
+    decision = Decision(**{name: "" if value is None else value for name, value in fields.items()})
+    if not isinstance(decision.id, str) or decision.choice not in CHOICES:
         raise ValueError("it holds a decision that is not one of accept, reject and none")
     return decision
 

@@ -70,6 +70,11 @@ class ShapeMismatch(RunError):
     remedy = "Scan the whole run with one model, or scan into a new folder."
 
 
+class NotText(SettingError):
+    problem = "The {name} of a decision is {value!r}, which is not text."
+    remedy = "Give it as text."
+
+
 class UnknownChoice(SettingError):
     problem = "{choice!r} is not a decision."
     remedy = "Choose one of: {choices}."

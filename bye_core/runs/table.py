@@ -17,13 +17,13 @@ import shutil
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from bye_core.files import write_atomic
+from bye_core.files import hold, is_held, write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entry
 from bye_core.runs.payload import OPTIONAL, OPTIONAL_ARRAYS, STATISTICS
@@ -38,7 +38,6 @@ KEYS, FACTS = "keys.npy", "facts.json"
 BLOCK = 1024  # samples per copied block
 # Arrays with more bytes in total are memory-mapped. Smaller arrays are read, so they do not depend on the files.
 MAPPED_FROM = 2**30
-ABANDONED = 86_400  # seconds after which an unfinished state is deleted, because its process was probably killed
 
 ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
 
@@ -79,7 +78,8 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
     try:
         folder.mkdir(exist_ok=True)
         own.mkdir()
-        made = _write(own, _blocks(stack, entries, read))
+        with _held(own):
+            made = _write(own, _blocks(stack, entries, read))
         _delete_older(own)
     except (OSError, ValueError):
         # Without a cache (full disk, read-only run), this reader needs more memory, and the next one more time.
@@ -91,14 +91,27 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
     return made
 
 
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Mark an unfinished state as in use."""
+    descriptor = None if os.name == "nt" else os.open(folder, os.O_RDONLY)
+    try:
+        if descriptor is not None:
+            hold(descriptor)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _delete_older(own: Path) -> None:
     """Delete the states in the same folder that are older than the state `own`."""
     made = (own / FACTS).stat().st_mtime_ns
     for other in own.parent.iterdir():
         try:
             facts = other / FACTS
-            dated, least_age = (facts, 0) if facts.is_file() else (other, ABANDONED * 10**9)
-            if other != own and made - dated.stat().st_mtime_ns > least_age:
+            older = facts.stat().st_mtime_ns < made if facts.is_file() else not is_held(other)
+            if other != own and older:
                 # Windows does not delete a state that a reader has open. It is deleted with the next state.
                 shutil.rmtree(other, ignore_errors=True)
         except FileNotFoundError:

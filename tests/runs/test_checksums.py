@@ -85,7 +85,7 @@ def test_damage_beyond_repair_is_named_and_kept(run):
     assert file.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("fields", [{"choice": "keep"}, {"choice": 1}, {"id": 3}, {"more": "x"}, {"note": None}])
+@pytest.mark.parametrize("fields", [{"choice": "keep"}, {"choice": 1}, {"id": 3}, {"more": "x"}])
 def test_lines_of_earlier_versions_are_read_and_checked(run, fields):
     line = {"batch": "000009", "decisions": [{"id": "s7", "choice": "reject"}]}
     file = run.path / "decisions.jsonl"
