@@ -140,10 +140,22 @@ class ByeError(Exception):
         self.remedy = template.vformat(type(self).remedy, (), facts)
         super().__init__(f"{self.problem} {self.remedy}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error travel between processes, with facts that any process can read."""
+        plain = str | int | float | None
+        facts = {name: fact if isinstance(fact, plain) else printable(fact) for name, fact in self.facts.items()}
+        return _restored, (type(self), self.args, {**vars(self), "facts": facts})
+
     @property
     def kind(self) -> str:
         """The stable name of the failure in machine-readable output."""
         return type(self).__name__
+
+
+def _restored(kind: type[ByeError], args: tuple[Any, ...], state: Mapping[str, Any]) -> ByeError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class DataError(ByeError):

@@ -80,6 +80,7 @@ class ModelFamily(Protocol):
     config: Any
     image_token: str
     tower_name: str
+    needs_model: bool
 
     @property
     def answer_keeps_rows(self) -> bool: ...

@@ -71,21 +71,31 @@ class AnswerHead:
         states = self.first.float().clamp(-LARGEST_FLOAT16, LARGEST_FLOAT16)
         return states.cpu().numpy().astype(np.float16)
 
+    def first_logits(self, logits: Tensor) -> Tensor:
+        """Return the logits [B, vocabulary] of the first answer token, from those that the model returned.
+
+        The first pass of a process also finds out whether the head alone gives the logits. If it does, this pass takes
+        them from the head as all later ones do: rounding depends on the number of rows, and a scan that resumes must
+        store the same bytes.
+        """
+        if self.first is None:
+            raise UnreadableAttention(reason="its output head was not called.")
+        count = len(self.first)
+        if logits.shape[1] == count:
+            return logits[0]
+        if self.head not in _is_plain:
+            probe = self.head((PROBE * self.first[:1])[None])[0]
+            _is_plain[self.head] = bool((probe - logits[0, -1:]).abs().amax() <= 0.01 * probe.abs().amax())
+        return self.head(self.first[None])[0] if _is_plain[self.head] else logits[0, :count]
+
     def losses(self, logits: Tensor, tokens: Tensor) -> Losses:
         """Return the losses of the answers. Call it after the pass, with the adapter of the pass still in place.
 
         `logits` are those that the model returned; `tokens` [B, A] those of the last A columns.
         """
-        if self.first is None:
-            raise UnreadableAttention(reason="its output head was not called.")
+        count = len(self.first_logits(logits))
         wanted = tokens[self.learned.to(tokens.device)]  # [S]
-        count = len(self.first)
-        computed = logits[0, count:-1] if logits.shape[1] > count else None
-        if computed is not None:
-            probe = self.head((PROBE * self.first[:1])[None])[0]
-            # Rounding depends on the number of rows, so compare with the scale of the numbers.
-            close = (probe - logits[0, -1:]).abs().amax() <= 0.01 * probe.abs().amax()
-            _is_plain[self.head] = bool(close)
+        computed = None if _is_plain[self.head] else logits[0, count:-1]
         values: list[tuple[Tensor, Tensor]] = []
         for start in range(0, len(wanted), ROWS):
             part = slice(start, start + ROWS)

@@ -15,7 +15,7 @@ from bye_core.attention.capture import LastRowCapture
 from bye_core.attention.errors import NonFiniteAttention, UnreadableAttention
 from bye_core.attention.statistics import BatchStatistics
 from bye_core.errors import ByeError
-from bye_core.model_protocol import EncodedBatch, Images, VisionLanguageModel
+from bye_core.model_protocol import Batch, Encode, EncodedBatch, Images, ModelFamily, VisionLanguageModel
 from bye_core.records import AttentionRows, Grid, Sample
 
 Outcome = AttentionRows | ByeError
@@ -30,19 +30,34 @@ class QuestionBatch(EncodedBatch):
 
 
 def read_attention(
-    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]
+    loaded: VisionLanguageModel,
+    samples: Sequence[Sample],
+    images: Sequence[Images],
+    encoded: QuestionBatch | None = None,
 ) -> list[AttentionRows | ByeError]:
     """Return, for each sample in order, its attention rows or the error that occurred; usually in one forward pass.
 
-    The model sees the questions, never the answers. `images[i]` are the RGB images of `samples[i]`.
+    The model sees the questions, never the answers. `images[i]` are the RGB images of `samples[i]`; `encoded` is what
+    `encode_batch` returned for these samples, if it was called before.
     Raises: UnreadableAttention if the model's attention cannot be captured.
     """
-    results = loaded.run_batch(samples, images, partial(encode_batch, loaded), partial(read_batch, loaded))
-    return list(results)
+    encode = reused(encoded, partial(encode_batch, loaded.family))
+    return list(loaded.run_batch(samples, images, encode, partial(read_batch, loaded)))
 
 
-def encode_batch(loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]) -> QuestionBatch:
-    family = loaded.family
+def reused(encoded: Batch | None, encode: Encode[Batch]) -> Encode[Batch]:
+    """Return a function that encodes samples, but returns `encoded` if it holds exactly these samples."""
+
+    def encode_or_reuse(samples: Sequence[Sample], images: Sequence[Images]) -> Batch:
+        if encoded is not None and [one.id for one in samples] == [one.id for one in encoded.samples]:
+            return encoded
+        return encode(samples, images)
+
+    return encode_or_reuse
+
+
+def encode_batch(family: ModelFamily, samples: Sequence[Sample], images: Sequence[Images]) -> QuestionBatch:
+    """Encode the samples' questions, with the group of every key and the grids. Raises: the errors of the family."""
     inputs = family.encode_questions(samples, images)
     positions = [family.token_groups(inputs, i, samples[i], images[i]) for i in range(len(samples))]
     family.check_lengths(samples, inputs)
@@ -73,11 +88,12 @@ def read_pass(
     head = AnswerHead(loaded.base, learned)
     with capture, head:
         logits = loaded.model(**inputs, logits_to_keep=width + 1, use_cache=False).logits
+    first = head.first_logits(logits)
     losses = head.losses(logits, inputs["input_ids"][:, inputs["input_ids"].shape[1] - width :])
     missing = sorted(set(loaded.family.layers).difference(statistics.layers))
     if missing:
         raise UnreadableAttention(reason=f"layers {missing} did not use it.")
-    best = torch.softmax(logits[0, : len(batch.samples)].float(), dim=-1).max(dim=-1)  # [B]
+    best = torch.softmax(first.float(), dim=-1).max(dim=-1)  # [B]
     return rows_of(loaded, batch, statistics, best.values.cpu().numpy(), best.indices.tolist(), head.states()), losses
 
 

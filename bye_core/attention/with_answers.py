@@ -18,7 +18,7 @@ import torch
 from bye_core.attention.answer_head import Losses
 from bye_core.attention.answer_loss import AnswerLoss, loss_of, read_answers
 from bye_core.attention.errors import NoAnswerToRead, NonFiniteAttention
-from bye_core.attention.read import Outcome, QuestionBatch, encode_batch, read_attention, read_pass
+from bye_core.attention.read import Outcome, QuestionBatch, encode_batch, read_attention, read_pass, reused
 from bye_core.attention.tower_cache import TowerCache
 from bye_core.errors import ByeError, SampleFailed
 from bye_core.model_protocol import Images, ModelFamily, VisionLanguageModel
@@ -56,22 +56,29 @@ class AnsweredBatch(QuestionBatch):
 
 
 def read_with_answers(
-    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Sequence[Images]
+    loaded: VisionLanguageModel,
+    samples: Sequence[Sample],
+    images: Sequence[Images],
+    encoded: AnsweredBatch | None = None,
 ) -> list[Reading | ByeError]:
     """Return, for each sample in order, its rows with the loss of its answer, or the error that occurred.
 
     Runs one forward pass, or two if the model has an adapter: the second one gives the attention and the loss before
-    fine-tuning. `images[i]` are the RGB images of `samples[i]`. If the family does not allow to put an answer behind
-    its question, or if these passes fail for a sample, question and answer are read in passes of their own.
+    fine-tuning. `images[i]` are the RGB images of `samples[i]`; `encoded` is what `encode_with_answers` returned for
+    these samples, if it was called before. If the family does not allow to put an answer behind its question, or if
+    these passes fail for a sample, question and answer are read in passes of their own.
     Raises: UnreadableAttention if the model's attention cannot be captured.
     """
-    answers = [_answer_tokens(loaded.family, sample) for sample in samples]
-    together = [i for i, answer in enumerate(answers) if answer is not None]
-    by_id = {samples[i].id: answers[i] for i in together}
+    known = None if encoded is None else {sample.id for sample in encoded.samples}
+    together = [
+        i
+        for i, sample in enumerate(samples)
+        if (_answer_tokens(loaded.family, sample) is not None if known is None else sample.id in known)
+    ]
     outcomes = loaded.run_batch(
         [samples[i] for i in together],
         [images[i] for i in together],
-        partial(_encode, loaded, by_id),
+        reused(encoded, partial(_encode, loaded.family)),
         partial(_read, loaded),
     )
     results: dict[int, Reading | ByeError] = {
@@ -84,6 +91,17 @@ def read_with_answers(
         zip(apart, _read_apart(loaded, [samples[i] for i in apart], [images[i] for i in apart]), strict=True)
     )
     return [results[i] for i in range(len(samples))]
+
+
+def encode_with_answers(
+    family: ModelFamily, samples: Sequence[Sample], images: Sequence[Images]
+) -> AnsweredBatch | None:
+    """Encode the questions with their answers behind them, of all samples where this is possible; None if of none.
+
+    Raises: the errors of `encode_batch`.
+    """
+    together = [i for i, sample in enumerate(samples) if _answer_tokens(family, sample) is not None]
+    return _encode(family, [samples[i] for i in together], [images[i] for i in together]) if together else None
 
 
 def _answer_tokens(family: ModelFamily, sample: Sample) -> AnswerTokens | ByeError | None:
@@ -112,30 +130,25 @@ def _answer_tokens(family: ModelFamily, sample: Sample) -> AnswerTokens | ByeErr
     return AnswerTokens(ids[len(before) :], [last > start and first < last for first, last in offsets])
 
 
-def _encode(
-    loaded: VisionLanguageModel,
-    answers: Mapping[str, AnswerTokens | ByeError | None],
-    samples: Sequence[Sample],
-    images: Sequence[Images],
-) -> AnsweredBatch:
+def _encode(family: ModelFamily, samples: Sequence[Sample], images: Sequence[Images]) -> AnsweredBatch:
     """Encode the samples' questions and put their answers behind them."""
-    questions = encode_batch(loaded, samples, images)
+    questions = encode_batch(family, samples, images)
     lengths = questions.inputs["attention_mask"].sum(dim=1)
     added: list[AnswerTokens] = []
     unread: dict[int, ByeError] = {}
     for row, sample in enumerate(samples):
-        answer = answers[sample.id]
+        answer = _answer_tokens(family, sample)
         try:
             if isinstance(answer, AnswerTokens):
                 whole = torch.ones(1, int(lengths[row]) + len(answer.ids))
-                loaded.family.check_lengths([sample], {"attention_mask": whole})
+                family.check_lengths([sample], {"attention_mask": whole})
         except ByeError as error:
             answer = error
         if not isinstance(answer, AnswerTokens):
             unread[row] = answer or NoAnswerToRead(id=sample.id)
             answer = AnswerTokens([], [])
         added.append(answer)
-    inputs = loaded.family.append_answers(questions.inputs, [answer.ids for answer in added])
+    inputs = family.append_answers(questions.inputs, [answer.ids for answer in added])
     learned = np.zeros((len(samples), inputs["input_ids"].shape[1] - questions.inputs["input_ids"].shape[1]), bool)
     for row, answer in enumerate(added):
         learned[row, : len(answer.learned)] = answer.learned

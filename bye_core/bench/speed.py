@@ -23,7 +23,7 @@ from bye_core.data.llava_set import write_llava_set
 from bye_core.errors import ByeError, SettingError
 from bye_core.model_protocol import Images, VisionLanguageModel
 from bye_core.pipeline.batches import missing_batches
-from bye_core.pipeline.open_batches import OpenedSamples, ahead, open_batches
+from bye_core.pipeline.open_batches import AUTOMATIC, OpenedSamples, open_ahead, open_batches
 from bye_core.records import Progress, Sample, Turn
 
 QUESTION = "What colour is the object in the middle of this picture? Answer with a single word or phrase."
@@ -45,6 +45,8 @@ class SpeedSettings:
     batch   samples per forward pass
     rounds  batches that every way reads; the first one warms up and does not count
     side    pixels along the sides of the JPEG images
+    loaders processes that decode and encode images ahead of the model; 0 for none, -1 for a number that suits the
+            machine
     """
 
     model: str | None = None
@@ -55,6 +57,7 @@ class SpeedSettings:
     batch: int = 8
     rounds: int = 5
     side: int = 336
+    loaders: int = AUTOMATIC
 
 
 class NoModel(SettingError):
@@ -76,7 +79,8 @@ def measure_speed(settings: SpeedSettings) -> Iterator[Progress]:
     """Measure all ways. The facts of the last step: the settings, one entry for each way, and the ratios.
 
     An entry has `samples_per_second`, `peak_mib` (above the memory before; None if it cannot be measured) and the
-    `seconds` of each round. `waiting_share` is the share of a whole scan's time in which the model waited for images.
+    `seconds` of each round. A whole scan has `scan_per_second`, and `waiting_share`, the share of its time in which the
+    model waited for images; `images_per_second` is the rate of the same samples without a model.
     Raises: NoModel unless there is exactly one of model and shape; SettingError if a number is below 1.
     """
     loaded = _load(settings)
@@ -96,10 +100,11 @@ def measure_speed(settings: SpeedSettings) -> Iterator[Progress]:
                 if number:
                     times[name].append(seconds)
             yield Progress("speed", number + 1, total)
-        waiting = _waiting_share(dataset, loaded, settings)
+        whole = _throughput(dataset, loaded, settings, scans=True)
+        images_alone, _ = _throughput(dataset, loaded, settings, scans=False)
         yield Progress("speed", total - 1, total)
         peaks = _peaks(ways, *batches[0], loaded)
-    yield Progress("speed", total, total, "done", _facts(settings, loaded, times, peaks, waiting))
+    yield Progress("speed", total, total, "done", _facts(settings, loaded, times, peaks, (*whole, images_alone)))
 
 
 def table(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +113,8 @@ def table(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, way in facts["ways"].items():
         peak = "not known" if way["peak_mib"] is None else f"{way['peak_mib']:,.0f}"
         yield f"{TITLES[name]:52} {way['samples_per_second']:>9.2f} {way['ratio']:>16.3f} {peak:>10}"
-    yield f"share of a scan's time spent waiting for images: {facts['waiting_share']:.1%}"
+    yield f"a whole scan: {facts['scan_per_second']:.2f} samples/s; waiting for images {facts['waiting_share']:.1%}"
+    yield f"images and prompts alone, without a model: {facts['images_per_second']:.2f} samples/s"
 
 
 def _load(settings: SpeedSettings) -> VisionLanguageModel:
@@ -180,19 +186,29 @@ def _checked(read: Way, samples: Sequence[Sample], images: Sequence[Images]) -> 
             raise NotMeasured(reason=reason.problem)
 
 
-def _waiting_share(dataset: DataSet, loaded: VisionLanguageModel, settings: SpeedSettings) -> float:
-    """Return the share of the time of a scan of the whole set, without saving, in which the model waits for images."""
-    read = _ways(loaded)[SCAN]
-    waiting, begin = 0.0, time.perf_counter()
+def _throughput(
+    dataset: DataSet, loaded: VisionLanguageModel, settings: SpeedSettings, scans: bool
+) -> tuple[float, float]:
+    """Read the whole set as a scan does, without saving; without the model if `scans` is false.
+
+    Returns (samples per second, share of the time spent waiting for images), both after the first group of samples.
+    """
+    from bye_core.attention import read_attention
+
+    waiting, count, begin = 0.0, 0, 0.0
     with ThreadPoolExecutor(1) as reader:
-        items = ahead(reader, open_batches(dataset, _batches(dataset, settings)))
+        items = open_ahead(reader, dataset, _batches(dataset, settings), loaded, workers=settings.loaders)
         while True:
             start = time.perf_counter()
             opened = next(items, None)
-            waiting += time.perf_counter() - start
+            now = time.perf_counter()
             if opened is None:
-                return waiting / (time.perf_counter() - begin)
-            read(opened.samples, _images_of(opened))
+                return count / (now - begin), waiting / (now - begin)
+            if begin:
+                waiting, count = waiting + now - start, count + len(opened.samples)
+            if scans:
+                read_attention(loaded, opened.samples, _images_of(opened), opened.encoded)
+            begin = begin or time.perf_counter()
 
 
 def _peaks(
@@ -213,7 +229,7 @@ def _facts(
     loaded: VisionLanguageModel,
     times: dict[str, list[float]],
     peaks: dict[str, float | None],
-    waiting: float,
+    whole: tuple[float, float, float],
 ) -> dict[str, Any]:
     """Return the results; `ratio` is the median, over the rounds, of a way's time divided by that of the plain pass."""
     ways = {
@@ -234,5 +250,6 @@ def _facts(
         "rounds": settings.rounds,
         "side": settings.side,
         "ways": ways,
-        "waiting_share": waiting,
+        "loaders": settings.loaders,
+        **dict(zip(("scan_per_second", "waiting_share", "images_per_second"), whole, strict=True)),
     }

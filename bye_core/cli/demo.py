@@ -15,7 +15,7 @@ from bye_core.bench.results import lines
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import SEEDS
 from bye_core.bench.speed import SpeedSettings, measure_speed, table
-from bye_core.cli.options import MACHINE, RESUMES, Command, name_and_value
+from bye_core.cli.options import LOADERS, MACHINE, RESUMES, Command, name_and_value
 from bye_core.cli.output import DONE, FAILED, Report
 from bye_core.demo import tour
 from bye_core.demo.recipe import FAMILIES, SHAPES
@@ -135,6 +135,7 @@ def add_speed(parser: ArgumentParser) -> None:
         "batch": "samples per forward pass",
         "rounds": "batches that every way reads",
         "side": "pixels along the sides of the generated JPEG images",
+        "loaders": LOADERS,
     }
     for name, help in numbers.items():
         value = getattr(default, name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from bye_core import pipeline, runs
 from bye_core.cli.options import (
+    LOADERS,
     MACHINE,
     MOVED_DATA,
     Command,
@@ -80,6 +81,7 @@ def add_scan(parser: ArgumentParser) -> None:
         help="also record how likely each answer is before and after fine-tuning, and the attention before it, in "
         "one more pass; `detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
+    parser.add_argument("--loaders", type=int, default=-1, metavar="N", help=f"{LOADERS} (default: -1)")
     add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
     add_tuned(parser)
     parser.add_argument(
@@ -104,7 +106,7 @@ def _warn_of_base_model(args: Namespace) -> None:
 
 def run_scan(args: Namespace, report: Report) -> int:
     _warn_of_base_model(args)
-    how = (args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data, pixel_limits(args))
+    how = (args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data, pixel_limits(args), args.loaders)
     settings = pipeline.ScanSettings(*how)
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)

@@ -25,6 +25,9 @@ MACHINE = {
     "device": "auto, cpu, cuda, cuda:1 or mps (default: the fastest available)",
     "dtype": "auto, float32, bfloat16 or float16 (default: auto)",
 }
+LOADERS = (
+    "processes that decode and encode images ahead of the model; 0 for none, -1 for a number that suits the machine"
+)
 START_AGAIN = "No unfinished work is kept. Run the same command to start again."
 RESUMES = "Finished work is kept. Run the same command to resume."
 

@@ -111,14 +111,7 @@ class DataSet:
         Raises: DataError if an image cannot be decoded, or if the images have more than `images.MAX_BATCH_PIXELS`
         pixels together.
         """
-        decoded, left = [], images.MAX_BATCH_PIXELS
-        for k, name in enumerate(sample.images):
-            data = self.image_bytes(sample, k)
-            left -= images.pixel_count(data)
-            if left < 0:
-                raise images.HugeSample(limit=images.MAX_BATCH_PIXELS)
-            decoded.append(images.decode(data, name))
-        return decoded
+        return images.decode_sample((name, self.image_bytes(sample, k)) for k, name in enumerate(sample.images))
 
 
 def reference_answers(dataset: DataSet, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,20 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
     except Exception as error:  # decoders raise anything on hostile bytes: struct.error, SyntaxError, KeyError ...
         why, remedy = describe(data, error)
         raise BrokenImage(path=path, why=why, remedy=remedy) from error
+
+
+def decode_sample(stored: Iterable[tuple[str, bytes]]) -> list[Image.Image]:
+    """Decode the images of one sample, given as (name, content of the file).
+
+    Raises: HugeSample if they have more than MAX_BATCH_PIXELS pixels together; the errors of `decode`.
+    """
+    decoded, left = [], MAX_BATCH_PIXELS
+    for name, data in stored:
+        left -= pixel_count(data)
+        if left < 0:
+            raise HugeSample(limit=MAX_BATCH_PIXELS)
+        decoded.append(decode(data, name))
+    return decoded
 
 
 def image_size(data: bytes) -> tuple[int, int]:

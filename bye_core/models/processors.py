@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -217,8 +218,16 @@ def without_video(own: Any) -> Any:
         "check_argument_for_proper_class": check_argument,
         "_get_arguments_from_pretrained": classmethod(load_arguments),
         VIDEO: property(lambda self: absent, lambda self, value: None),
+        "__reduce__": lambda self: (_restored, (own, vars(self))),
     }
     return type(own.__name__, (own,), changes)
+
+
+def _restored(own: Any, state: Mapping[str, Any]) -> Any:
+    """Return a processor without its video part, in another process."""
+    processor = object.__new__(without_video(own))
+    vars(processor).update(state)
+    return processor
 
 
 # How transformers names a package that it misses.

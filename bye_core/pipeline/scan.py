@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from bye_core.errors import ByeError, RunError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.batches import missing_batches
 from bye_core.pipeline.check import ready, scanned_path
-from bye_core.pipeline.open_batches import ahead, open_batches
-from bye_core.records import AttentionRows, Fault, Progress, Sample
+from bye_core.pipeline.open_batches import AUTOMATIC as AUTOMATIC_LOADERS
+from bye_core.pipeline.open_batches import OpenedSamples, open_ahead
+from bye_core.records import AttentionRows, Fault, Progress
 from bye_core.train.settings import trained_pixels, training_facts
 
 # Samples a forward pass: enough to fill two CPU cores or a large GPU. A batch that does not fit is halved (ours).
@@ -32,6 +33,8 @@ class ScanSettings:
     tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
     pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
              adapter was trained
+    loaders  processes that decode and encode images ahead of the model; 0 for none, -1 for a number that suits the
+             machine
     """
 
     batch: int = 0
@@ -40,6 +43,7 @@ class ScanSettings:
     answers: bool = False
     tuned_on_this_data: bool = False
     pixels: PixelLimits = UNLIMITED
+    loaders: int = AUTOMATIC_LOADERS
 
 
 class NothingScanned(RunError):
@@ -85,9 +89,8 @@ def scan(
         todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
         rows: list[AttentionRows] = []
         faults: list[Fault] = []
-        for opened in ahead(reader, open_batches(dataset, todo)):
-            good = [sample for sample in opened.samples if sample.id in opened.images]
-            read, unread = _read(loaded, good, opened.images, run.settings.answers)
+        for opened in open_ahead(reader, dataset, todo, loaded, run.settings.answers, settings.loaders):
+            read, unread = _read(loaded, opened, run.settings.answers)
             rows, faults = rows + read, faults + opened.faults + unread
             if opened.batch is None:
                 continue
@@ -100,9 +103,7 @@ def scan(
         raise NothingScanned(count=f"{total:,}", data=data, reason=reason, run=run_path)
 
 
-def _read(
-    loaded: VisionLanguageModel, samples: Sequence[Sample], images: Mapping[str, Any], answers: bool
-) -> tuple[list[AttentionRows], list[Fault]]:
+def _read(loaded: VisionLanguageModel, opened: OpenedSamples, answers: bool) -> tuple[list[AttentionRows], list[Fault]]:
     """Return (rows of the samples, faults). A sample whose answer alone cannot be read has rows and a fault.
 
     With `answers`, the rows hold the likelihoods of the answers and, if there is an adapter, the attention of the model
@@ -110,9 +111,11 @@ def _read(
     """
     from bye_core.attention import Reading, read_attention, read_with_answers
 
-    read = read_with_answers if answers else read_attention
+    samples = [sample for sample in opened.samples if sample.id in opened.images]
+    read: Any = read_with_answers if answers else read_attention
+    results = read(loaded, samples, [opened.images[one.id] for one in samples], opened.encoded)
     rows, faults = [], []
-    for sample, result in zip(samples, read(loaded, samples, [images[one.id] for one in samples]), strict=True):
+    for sample, result in zip(samples, results, strict=True):
         if isinstance(result, ByeError):
             faults.append(sample_fault(sample, result))
         elif isinstance(result, Reading):

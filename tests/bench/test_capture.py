@@ -109,7 +109,7 @@ def measure_time(batch: int = 8, rounds: int = ROUNDS, padded: bool = False) -> 
     loaded = build(24, hidden=512, layers=8, heads=8)
     samples = [sample(f"s{n}", "what colour is the cat ? " * (1 + padded * n)) for n in range(batch)]
     images = [[picture(n, 128, 96)] for n in range(batch)]
-    ready = encode_batch(loaded, samples, images)
+    ready = encode_batch(loaded.family, samples, images)
     ways = {
         "a": lambda: authors_way(loaded, samples, images),
         "b": lambda: bare(loaded, ready.inputs),
@@ -125,7 +125,7 @@ def peak_memory(way: str, tokens_a_side: int, hidden: int = 256, layers: int = 6
     torch.set_num_threads(1)
     loaded = build(tokens_a_side, hidden, layers, heads)
     samples, images = [sample("a")], [[picture(0, 256, 256)]]
-    ready = encode_batch(loaded, samples, images)
+    ready = encode_batch(loaded.family, samples, images)
     set_attention(loaded, "sdpa")
     resting = status_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to the present

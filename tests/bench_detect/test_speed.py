@@ -1,9 +1,11 @@
 """`bench`: every way is measured, its ratios are within a round, and the image queue is watched."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from bye_core import attention
 from bye_core.bench import speed
 from bye_core.cli import main
 
@@ -22,7 +24,7 @@ def test_every_way_is_measured(capsys):
         assert way["samples_per_second"] > 0
     assert 0 <= facts["waiting_share"] <= 1
     lines = list(speed.table(facts))
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert "scan --answers" in lines[4]
 
 
@@ -40,22 +42,19 @@ def test_wrong_settings(settings, error):
 
 
 def test_an_image_that_comes_late_is_waited_for(monkeypatch):
-    """The share of waiting is that of the time in which the model has no image."""
+    """The share of waiting is that of the time in which the model has no image; the first group does not count."""
     clock = [0.0]
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
 
-    def opened(*_):
-        for number in range(4):
-            clock[0] += 3.0  # decoding
-            yield type("Opened", (), {"samples": [number], "images": {}})()
+    def tick(seconds, value=None):
+        clock[0] += seconds
+        return value
 
-    class Reads(dict):
-        def __missing__(self, name):
-            return lambda samples, images: clock.__setitem__(0, clock[0] + 1.0)
-
-    monkeypatch.setattr(speed, "open_batches", opened)
-    monkeypatch.setattr(speed, "_ways", lambda loaded: Reads())
-    monkeypatch.setattr(speed, "ahead", lambda reader, items: items)
+    opened = SimpleNamespace(samples=["a", "b"], encoded=None)
+    monkeypatch.setattr(speed, "open_ahead", lambda *_, **__: (tick(3.0, opened) for _ in range(4)))
     monkeypatch.setattr(speed, "_images_of", lambda opened: [])
     monkeypatch.setattr(speed, "_batches", lambda *_: None)
-    assert speed._waiting_share(None, None, None) == pytest.approx(12 / 16)
+    monkeypatch.setattr(attention, "read_attention", lambda *_: tick(1.0))
+    settings = speed.SpeedSettings()
+    assert speed._throughput(None, None, settings, scans=True) == pytest.approx((6 / 12, 9 / 12))
+    assert speed._throughput(None, None, settings, scans=False) == pytest.approx((6 / 9, 1.0))

@@ -4,6 +4,7 @@ Finds the tiny model of each registered family by itself (tests/models/tiny.py).
 """
 
 import copy
+import pickle
 import re
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from bye_core.attention import LastRowCapture, read_answers, read_attention, read_with_answers, with_answers
+from bye_core.attention.preparation import can_travel
 from bye_core.grids import cell_box, token_numbers
 from bye_core.models import calls
 from bye_core.models.families import FAMILIES
@@ -205,6 +207,16 @@ def test_answers_do_not_depend_on_padding(tiny, loaded, monkeypatch):
     assert answers[0][2] == answers[1][0]
     losses = [read_answers(loaded, part, [images[one.id] for one in part]) for part in (samples, samples[2:])]
     assert losses[0][2].nll == pytest.approx(losses[1][0].nll, abs=1e-4)
+
+
+def test_another_process_encodes_alike(tiny, loaded):
+    """Worker processes get a copy of the family, unless it needs the model."""
+    assert can_travel(loaded.family) == (not isinstance(loaded.family, GenericFamily))
+    if not loaded.family.needs_model:
+        copied = pickle.loads(pickle.dumps(loaded.family))
+        texts, images = [copied.prompt(sample("a"))], [[picture(0)]]
+        own, other = loaded.family.encode(texts, images), copied.encode(texts, images)
+        assert {name: value.tolist() for name, value in own.items()} == {n: v.tolist() for n, v in other.items()}
 
 
 def test_an_answer_behind_the_question_changes_no_row(tiny, loaded, monkeypatch):

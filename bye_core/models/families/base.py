@@ -76,6 +76,8 @@ class Family(ABC):
     flat_images: bool = False
     # Whether the attention of the last position of a question is the same if an answer follows; see answer_keeps_rows.
     causal: ClassVar[bool] = True
+    # Whether the family uses the weights that `attach` hands over, so that no other process can encode for it.
+    needs_model: bool = False
     # The value of `token_type_ids` at the tokens of an answer.
     answer_type: ClassVar[int] = 0
 

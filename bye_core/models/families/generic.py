@@ -66,6 +66,7 @@ class GenericFamily(Family):
     """A family whose facts belong to one model: names from the structure of its modules, layout from its processor."""
 
     model_types = ()
+    needs_model = True
     causal = False  # not known: it may see its questions in both directions
 
     def __init__(self, processor: Any, config: Any) -> None:
