@@ -147,10 +147,9 @@ def is_sound(path: Path, samples: int) -> bool:
             connection.execute("SELECT value FROM state").fetchall()
             count_scored(connection)
             faults(connection)
-            for table in ("scored", "damaged"):
-                least, most = connection.execute(f"SELECT min(position), max(position) FROM {table}").fetchone()
-                if least is not None and not 0 <= least <= most < samples:
-                    return False
+            known = [entry.position for entry in entries(connection)] + damaged(connection)
+            if not all(isinstance(position, int) and 0 <= position < samples for position in known):
+                return False
             return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError as error:
             if any(words in str(error) for words in DAMAGE):
@@ -201,7 +200,11 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> list
         found = connection.execute(f"{query} ORDER BY position")
     else:
         found = connection.execute(f"{query} WHERE position = ?", (position,))
-    return [Entry(row[0], Location(*row[1:5]), row[5]) for row in found.fetchall()]
+    rows = found.fetchall()
+    for row in rows:  # a flipped bit may change the type of a value
+        if not all(isinstance(value, int) and value >= 0 for value in row):
+            raise sqlite3.DatabaseError("malformed: an entry holds something else than numbers")
+    return [Entry(row[0], Location(*row[1:5]), row[5]) for row in rows]
 
 
 def last_end(connection: sqlite3.Connection) -> tuple[int, int]:

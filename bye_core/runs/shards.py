@@ -73,6 +73,8 @@ def read(folder: Path, locations: Sequence[Location]) -> Iterator[tuple[Location
 
 
 def _read_payload(file: BinaryIO, location: Location) -> bytes | None:
+    if location.end > os.fstat(file.fileno()).st_size:
+        return None
     file.seek(location.offset)
     payload = file.read(location.length)
     return payload if len(payload) == location.length and zlib.crc32(payload) == location.crc else None

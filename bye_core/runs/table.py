@@ -204,6 +204,7 @@ def _write(folder: Path, blocks: Iterable[Stack]) -> Stack:
             file.flush()
             os.fsync(file.fileno())
     np.save(folder / KEYS, keys)
+    sums["keys"] = zlib.crc32(keys.tobytes())
     write_atomic(folder / FACTS, json.dumps({"widths": widths, "sums": sums}).encode("ascii"))
     return _open(folder)
 
@@ -237,6 +238,8 @@ def _open(folder: Path) -> Stack:
     keys = np.load(folder / KEYS, allow_pickle=False)
     facts = json.loads((folder / FACTS).read_text(encoding="ascii"))
     widths, sums = facts["widths"], facts["sums"]
+    if zlib.crc32(keys.tobytes()) != sums["keys"]:
+        raise ValueError("the checksum of the keys does not match")
     if not len(keys):
         return empty_stack()
     arrays = {}

@@ -25,7 +25,8 @@ from tests import made_run
 from tests.runs.made_rows import make_run, scan
 
 COUNT = 240  # samples of a scan
-SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32", epochs=2.0, checkpoint_every=1)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a killed process loses nothing that it has written
+SETTINGS = pipeline.FinetuneSettings(rank=2, device="cpu", dtype="float32", epochs=2.0, save_steps=1)
 
 
 def killed(action: Callable[[int], None], seconds: float) -> tuple[bool, list[str]]:
@@ -174,7 +175,7 @@ def kill(stage: str, count: int, seed: int) -> int:
     chance, kills = random.Random(seed), 0
     files.JUST_CREATED = 0.0  # a left-over is cleared away at once
     for _ in range(count):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             kills += STAGES[stage](Path(folder), chance)
             assert leftovers(Path(folder)) == [], (stage, leftovers(Path(folder)))
     return kills
