@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
+from bye_core.data.bounds import MEMORY_SETTING
 from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
 from bye_core.ui.shared.cleaning import start_cleaning
@@ -22,6 +24,8 @@ from bye_core.ui.workspace import hosted
 LARGEST_UPLOAD = {True: "100mb", False: "20gb"}  # on a public host, on one's own machine
 WAITING = 256  # requests in the queue; later ones are refused. One client of a public host may have far fewer
 
+DATA_MEMORY = "768"  # megabytes that one data set may need on a public host: the server then stays below 1.5 GB
+
 SESSIONS = 500  # pages whose state is in memory, about 0.7 MB each (measured); the one unused longest is forgotten
 
 
@@ -29,6 +33,8 @@ def launch(
     page: gr.Blocks, host: str | None = None, port: int | None = None, browser: bool = False, **options: Any
 ) -> Any:
     """Serve the page. `options` are passed to Gradio's `launch`, whose result is returned."""
+    if hosted():
+        os.environ.setdefault(MEMORY_SETTING, DATA_MEMORY)  # jobs get it too
     page.queue(max_size=WAITING)
     start_cleaning()
     return page.launch(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
 
@@ -41,9 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hostile")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def usual_memory() -> None:
-    assert bounds.MEMORY_SETTING not in os.environ
+@pytest.fixture(autouse=True)
+def usual_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(bounds.MEMORY_SETTING, raising=False)
 
 
 def test_there_are_enough() -> None:
