@@ -54,6 +54,8 @@ def translated(path: Path) -> Iterator[None]:
     """Convert SQLite's errors inside the `with` block to the errors of runs."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite's message quotes a damaged name
+        raise DamagedRun(file=path.name, detail="its schema is damaged", advice=ADVICE) from error
     except sqlite3.DatabaseError as error:
         message = str(error)
         if "locked" in message or "busy" in message:
@@ -151,6 +153,8 @@ def is_sound(path: Path, samples: int) -> bool:
             if not all(isinstance(position, int) and 0 <= position < samples for position in known):
                 return False
             return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except UnicodeDecodeError:
+            return False
         except sqlite3.DatabaseError as error:
             if any(words in str(error) for words in DAMAGE):
                 return False
