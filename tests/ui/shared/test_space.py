@@ -27,7 +27,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(cleaning, "get_upload_folder", lambda: str(tmp_path / "uploads"))
     demo = tmp_path / "shipped"
     (demo / "run").mkdir(parents=True)
-    (demo / "run/run.json").write_text('{"model": "m", "adapter": "a", "data": "d"}')
+    shutil.copyfile(demo_run.DEMO / "run/run.json", demo / "run/run.json")
     monkeypatch.setattr(demo_run, "DEMO", demo)
     space.forget_sizes()
     space._arrivals.clear()
