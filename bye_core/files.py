@@ -5,10 +5,12 @@ Also computes SHA-256 digests of files and turns records into JSON values.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,6 +36,20 @@ def file_sha256(*paths: Path) -> str:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file. A named pipe or a device, which may never end, is not read.
+
+    Raises: OSError if there is no such file, if it is no regular file, or if it has more than `most` bytes.
+    """
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > most:
+            raise OSError(errno.EINVAL, f"no regular file of at most {most:,} bytes", str(path))
+        return file.read(most)
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,6 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
+from bye_core.errors import ByeError, ModelError
+from bye_core.models.adapter_cost import ALL_LINEAR, EMBEDDINGS, check_cost, check_patterns, check_rows
+from bye_core.models.checked_files import checked, read_settings
 from bye_core.models.errors import (
     AdapterMismatch,
     BrokenModel,
@@ -27,17 +30,18 @@ from bye_core.models.files import (
     ADAPTER_CONFIG,
     ADAPTER_HASHED,
     ADAPTER_WEIGHTS,
+    TOKENIZER_FILE,
+    TOKENIZER_SETTINGS,
     check_checkpoints,
     check_safetensors,
 )
+from bye_core.models.probes import probe_tokenizer
 from bye_core.text import clip
 
 # Fields of a LoRA config that make peft import a module or build classes named in the file; harmless when empty.
 CODE_FIELDS = ("auto_mapping", "megatron_config", "custom_modules", "_custom_modules")
 REASON_SHOWN = 300  # characters of an error of another package
-EMBEDDINGS = ("embed_tokens.weight", "embed_tokens.modules_to_save.weight")
-TOKENIZER = "tokenizer.json"
-PREFIX, ALL_LINEAR = "base_model.model.", "all-linear"
+PREFIX = "base_model.model."
 FIRST_FACTOR = re.compile(r"\.lora_(?:embedding_)?A\b")
 WRAPPER = re.compile(r"\.(?:modules_to_save|original_module)\.")
 SAME_END = 3  # parts of a tensor's name, such as linear_1.lora_A.weight
@@ -52,21 +56,16 @@ def read_adapter_config(folder: Path, base_class: str = "") -> dict:
     UnsupportedAdapter if it describes another adapter than LoRA; ForeignCode if it names code to import;
     MisnamedWeights if the weights have another name than the one that peft reads; PickleWeights if there are none.
     """
-    path = folder / ADAPTER_CONFIG
-    if not path.is_file():
+    config = read_settings(folder, ADAPTER_CONFIG)
+    if config is None:
         check_checkpoints(folder, ADAPTER_CONFIG)
         raise ModelNotFound(path=folder, reason=f"the folder has no {ADAPTER_CONFIG}.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BrokenModel(path=path, reason=error) from error
-    if not isinstance(config, dict):
-        raise BrokenModel(path=path, reason=f"{ADAPTER_CONFIG} is not a JSON object.")
     if config.get("peft_type") != "LORA":
         raise UnsupportedAdapter(path=folder, kind=config.get("peft_type"))
     for field in CODE_FIELDS:
         if config.get(field) and not (field == "auto_mapping" and _names_class(config[field], base_class)):
             raise ForeignCode(path=folder, field=field)
+    checked(folder, ADAPTER_WEIGHTS)
     check_safetensors(folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise MisnamedWeights(path=folder, found=", ".join(sorted(file.name for file in folder.glob("*.safetensors"))))
@@ -82,10 +81,10 @@ def _names_class(mapping: Any, name: str) -> bool:
 def base_model_name(adapter: Path) -> str:
     """Return the base model that an adapter names, "unknown" if it names none."""
     try:
-        config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = read_settings(adapter, ADAPTER_CONFIG) or {}
+    except ModelError:
         return "unknown"
-    return str(config.get("base_model_name_or_path") or "unknown") if isinstance(config, dict) else "unknown"
+    return str(config.get("base_model_name_or_path") or "unknown")
 
 
 def adopt_tokenizer(processor: Any, folder: Path, config: Any) -> tuple[str, ...]:
@@ -94,16 +93,17 @@ def adopt_tokenizer(processor: Any, folder: Path, config: Any) -> tuple[str, ...
     Returns the patterns of the adapter's files that decide what the model computes.
     """
     rows = vocabulary_rows(folder)
-    if rows in (None, config.get_text_config().vocab_size) or not (folder / TOKENIZER).is_file():
+    if rows in (None, config.get_text_config().vocab_size) or not (folder / TOKENIZER_FILE).is_file():
         return ADAPTER_HASHED
+    probe_tokenizer(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
         raise BrokenModel(path=folder, reason=error) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = processor.tokenizer.pad_token
     processor.tokenizer = tokenizer
-    return (*ADAPTER_HASHED, TOKENIZER, "tokenizer_config.json")
+    return (*ADAPTER_HASHED, TOKENIZER_FILE, *TOKENIZER_SETTINGS)
 
 
 def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftModel:
@@ -116,10 +116,13 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
         own = PeftConfig.from_pretrained(str(folder))
         own.base_model_name_or_path = network.name_or_path  # otherwise peft warns about each adapter that was moved
         saved = load_file(folder / ADAPTER_WEIGHTS)
+        check_patterns(folder, own, network)
+        check_rows(folder, network, saved)
         rows = vocabulary_rows(folder)
         if rows and rows != network.get_input_embeddings().num_embeddings:
             network.resize_token_embeddings(rows, mean_resizing=False)
         name_targets(own, network, saved)
+        check_cost(folder, own, network, saved)
         wrapped: Any = get_peft_model(network, own)
         report = wrapped.load_adapter(str(folder), "default")
         missing = {name.replace(".default.", ".") for name in report.missing_keys} | _unsaved_modules(wrapped, saved)
@@ -131,7 +134,9 @@ def add_adapter(network: Any, folder: Path, config: Mapping[str, Any]) -> PeftMo
         renamed = renamed_tensors(unused, missing)
         if renamed:
             set_peft_model_state_dict(wrapped, {new: saved[old] for old, new in renamed.items()})
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
+    except ByeError:
+        raise
+    except Exception as error:
         raise AdapterMismatch(**facts, reason=clip(str(error), REASON_SHOWN)) from error
     differing = (missing - set(renamed.values())) | (unused - set(renamed))
     if differing:
@@ -143,8 +148,8 @@ def vocabulary_rows(folder: Path) -> int | None:
     """Return the number of rows of the embeddings that an adapter brings; None if it brings none."""
     try:
         with safe_open(folder / ADAPTER_WEIGHTS, "pt") as file:
-            names = [name for name in file.keys() if name.endswith(EMBEDDINGS)]  # noqa: SIM118
-            return int(file.get_slice(names[0]).get_shape()[0]) if names else None
+            shapes = [file.get_slice(name).get_shape() for name in file.keys() if name.endswith(EMBEDDINGS)]  # noqa: SIM118
+            return int(shapes[0][0]) if shapes and math.prod(shapes[0]) else None
     except (OSError, SafetensorError):
         return None  # add_adapter reports a damaged file
 

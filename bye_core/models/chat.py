@@ -7,13 +7,14 @@ change what the template does, and the position of each text in the prompt is kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 
 from bye_core.model_protocol import Prompt, Span
 from bye_core.models.errors import HostileText, UnusableChatTemplate
+from bye_core.models.probes import ChatTemplate
 from bye_core.records import Turn
 
 MARK = re.compile("(\t?)\ue000(\\d+)\ue001(\t?)")
@@ -35,11 +36,11 @@ def template_of_tokenizer(tokenizer: Any) -> str | None:
         template = template.get("default")
     if not isinstance(template, str):
         return None
+    render = ChatTemplate(template, tokenizer)
     text, image = {"type": "text", "text": "x"}, {"type": "image"}
     try:
         plain, shown = (
-            tokenizer.apply_chat_template([{"role": "user", "content": parts}], chat_template=template, tokenize=False)
-            for parts in ([text], [image, text])
+            render([{"role": "user", "content": parts}], generation=False) for parts in ([text], [image, text])
         )
     except (TemplateError, ValueError, TypeError, KeyError, IndexError):
         return None
@@ -82,7 +83,7 @@ class Chat:
     """
 
     def __init__(self, processor: Any, controls: Sequence[str], empty_thought: str = "") -> None:
-        self.template: Callable[..., str] = processor.apply_chat_template
+        self.template = ChatTemplate(processor.chat_template, processor.tokenizer)
         self.empty_thought = empty_thought
         self.layouts: dict[tuple, str] = {}
         self.answer_end = ""
@@ -151,7 +152,7 @@ class Chat:
         # Some templates write the content of a text-only turn unchanged, so they need a string there (GLM-4.1V).
         for plain in ((), ("system", "assistant"), ("system", "assistant", "user")):
             try:
-                layout = self.template(_marked(shape, plain), add_generation_prompt=generation, tokenize=False)
+                layout = self.template(_marked(shape, plain), generation)
             except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
                 reason = reason or error
                 continue
@@ -185,7 +186,7 @@ class Chat:
         if not self.empty_thought:
             return layout
         question = [{"role": "user", "content": [{"type": "text", "text": "x"}]}]
-        if not self.template(question, add_generation_prompt=True, tokenize=False).endswith(self.empty_thought):
+        if not self.template(question, generation=True).endswith(self.empty_thought):
             return layout
         counts = [sum(kinds) for _, kinds in shape]
         answers = {sum(counts[:n]) for n, (role, _) in enumerate(shape) if role == "assistant" and counts[n]}

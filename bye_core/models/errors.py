@@ -72,7 +72,10 @@ class NoPixelLimits(SettingError):
 
 class BadPixelLimits(SettingError):
     problem = "Images cannot be resized to at least {least:,} and at most {most:,} pixels."
-    remedy = "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second."
+    remedy = (
+        "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second. "
+        "They are bounded by 4,194,304 and 67,108,864 pixels."
+    )
 
 
 class UnreadableArchitecture(ModelError):

@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from bye_core.files import file_sha256
+from bye_core.models.checked_files import checked
 from bye_core.models.errors import (
     ModelNotFound,
     OnlyCheckpoints,
@@ -25,8 +26,10 @@ HASHED = HUB_PATTERNS
 # All other files of an adapter folder are notes on how it was trained.
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ADAPTER_HASHED = (ADAPTER_CONFIG, "*.safetensors")
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 CHECKPOINTS_SHOWN = 5
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5", ".npz", ".gguf")
 
 
 def local_folder(model: str | Path) -> Path:
@@ -72,9 +75,10 @@ def digests(folder: Path, names: Sequence[str] = HASHED) -> dict[str, str]:
     """Return the SHA-256 digests, by file name, of the files in `folder` that match the patterns `names`.
 
     The default patterns match every file that decides what a model computes.
+    Raises: UnsafeFile if one of the files leads out of the folder.
     """
-    files = sorted({path for pattern in names for path in folder.glob(pattern) if path.is_file()})
-    return {path.name: file_sha256(path) for path in files}
+    files = sorted({path.name for pattern in names for path in folder.glob(pattern) if path.is_file()})
+    return {name: file_sha256(real) for name in files if (real := checked(folder, name))}
 
 
 def combined(files: Mapping[str, str]) -> str:

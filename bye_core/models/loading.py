@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,40 +14,27 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from bye_core.errors import ByeError
 from bye_core.model_protocol import UNLIMITED, Batch, Encode, Forward, ImagesOfSamples, PixelLimits, Result, Samples
 from bye_core.models import calls
-from bye_core.models.adapter import add_adapter, adopt_tokenizer, base_model_name, read_adapter_config
+from bye_core.models.adapter import add_adapter, adopt_tokenizer, read_adapter_config
 from bye_core.models.errors import (
-    AdapterAsModel,
     BrokenModel,
     IncompleteWeights,
-    ModelNotFound,
     NoAdapterLoaded,
     NoBitsandbytes,
     NoDevice,
-    OriginalLayout,
-    TextOnlyModel,
     UnknownDtype,
-    UnsupportedFamily,
 )
-from bye_core.models.families import FAMILIES, family_class
+from bye_core.models.families import family_class
 from bye_core.models.families.base import Family
-from bye_core.models.families.generic import check_architecture
-from bye_core.models.files import (
-    ADAPTER_CONFIG,
-    ADAPTER_HASHED,
-    check_checkpoints,
-    check_safetensors,
-    combined,
-    digests,
-    local_folder,
-)
-from bye_core.models.original import PARAMETERS, PARAMETERS_FILE, advice, original_layout
-from bye_core.models.processors import check_processor, limit_pixels, load_processor, read_json
+from bye_core.models.files import ADAPTER_HASHED, check_safetensors, combined, digests, local_folder
+from bye_core.models.folder_view import adapter_view, model_view, unforeseen_errors
+from bye_core.models.model_config import check_model_folder, check_weights, read_config
+from bye_core.models.processors import check_processor, limit_pixels, load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -110,22 +97,30 @@ def load_model(
     target = pick_device(device)
     number_type = pick_dtype(dtype, target)
     folder = local_folder(model)
-    config = read_config(folder)
-    check_safetensors(folder)
-    adapter_folder = local_folder(adapter) if adapter is not None else None
-    base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
-    adapter_config = read_adapter_config(adapter_folder, base_class) if adapter_folder else {}
-    processor = load_processor(folder, config)
-    hashed = adopt_tokenizer(processor, adapter_folder, config) if adapter_folder else ADAPTER_HASHED
-    family = family_class(config)(processor, config)
-    check_processor(family, folder)
-    limit_pixels(processor, pixels, family.name)
-    quantization = nf4(number_type, family) if four_bit else None
-    network = load_weights(folder, number_type, quantization, target)
-    if adapter_folder:
-        network = add_adapter(network, adapter_folder, adapter_config)
-    # A quantised model is already on its device and cannot be moved.
-    (network if four_bit else network.to(target)).eval().requires_grad_(False)
+    check_model_folder(folder)
+    adapter_folder = None
+    with ExitStack() as views, unforeseen_errors(folder):
+        view = views.enter_context(model_view(folder))
+        config = read_config(view)
+        check_safetensors(folder)
+        if adapter is not None:
+            adapter_folder = local_folder(adapter)
+            base_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
+            adapter_config = read_adapter_config(adapter_folder, base_class)
+            adapter_files = views.enter_context(adapter_view(adapter_folder))
+        check_weights(folder, config)
+        processor = load_processor(view, config)
+        hashed = adopt_tokenizer(processor, adapter_files, config) if adapter_folder else ADAPTER_HASHED
+        family = family_class(config)(processor, config)
+        check_processor(family, view)
+        limit_pixels(processor, pixels, family.name)
+        quantization = nf4(number_type, family) if four_bit else None
+        network = load_weights(view, number_type, quantization, target)
+        network.name_or_path = processor.tokenizer.name_or_path = str(folder)  # the view is removed
+        if adapter_folder:
+            network = add_adapter(network, adapter_files, adapter_config)
+        # A quantised model is already on its device and cannot be moved.
+        (network if four_bit else network.to(target)).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
         files["adapter"] = digests(adapter_folder, hashed)
@@ -171,41 +166,6 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def read_config(folder: Path) -> Any:
-    """Return the model's config.
-
-    Raises: ModelNotFound if the folder has no config.json; AdapterAsModel if it holds an adapter; OnlyCheckpoints if
-    only its subfolders hold models; BrokenModel if config.json is damaged; OriginalLayout if the model needs the
-    code of its authors; TextOnlyModel if it has no vision part; UnsupportedFamily if no family describes it.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        if (folder / PARAMETERS_FILE).is_file():
-            instead = advice(PARAMETERS)
-            raise OriginalLayout(path=folder, model_type=PARAMETERS_FILE, advice=instead)
-        if (folder / ADAPTER_CONFIG).is_file():
-            raise AdapterAsModel(path=folder, base=base_model_name(folder))
-        check_checkpoints(folder, path.name)
-        raise ModelNotFound(path=folder, reason="the folder holds no config.json.")
-    try:
-        raw = read_json(path)
-        model_type = raw.get("model_type")
-        known = model_type in FAMILIES or model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-        original = original_layout(raw, known)
-        if known and not original:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            if model_type not in FAMILIES:
-                check_architecture(config)
-            return config
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BrokenModel(path=folder, reason=error) from error
-    if original:
-        raise OriginalLayout(path=folder, model_type=model_type, advice=advice(original))
-    if raw.get("vision_config") is None:
-        raise TextOnlyModel(path=folder, model_type=model_type)
-    raise UnsupportedFamily(model_type=model_type)
-
-
 def nf4(dtype: torch.dtype, family: Family | type[Family]) -> BitsAndBytesConfig:
     """Return the settings for 4-bit NormalFloat weights with double quantisation; computation uses `dtype`.
 
@@ -238,8 +198,9 @@ def load_weights(
     load: Any = AutoModelForImageTextToText.from_pretrained  # its type does not know `output_loading_info`
     try:
         network, report = load(
-            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **options
-        )
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True,
+            output_loading_info=True, **options,
+        )  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise BrokenModel(path=folder, reason=error) from error
     gaps = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -16,9 +14,11 @@ from transformers import AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 from transformers.utils import is_torchvision_available
 
-from bye_core.errors import ModelError
+from bye_core.errors import ByeError, ModelError
 from bye_core.model_protocol import PixelLimits
+from bye_core.models import bounds
 from bye_core.models.chat import template_of_tokenizer
+from bye_core.models.checked_files import read_settings
 from bye_core.models.errors import (
     BadPixelLimits,
     BrokenModel,
@@ -38,13 +38,16 @@ from bye_core.models.errors import (
 from bye_core.models.families import FAMILIES
 from bye_core.models.families.base import Family
 from bye_core.models.families.geometry import edge
+from bye_core.models.files import TOKENIZER_FILE, TOKENIZER_SETTINGS
+from bye_core.models.image_size import check_image_size
+from bye_core.models.packages import missing_package
+from bye_core.models.probes import probe_tokenizer
 from bye_core.records import Sample, Turn
 
 VIDEO = "video_processor"
 # Files that may name the processor's class, in the order in which transformers reads them.
-CLASS_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "config.json")
+CLASS_FILES = ("processor_config.json", "preprocessor_config.json", TOKENIZER_SETTINGS[0], "config.json")
 IMAGE_PROCESSOR_FILES = CLASS_FILES[:2]
-TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_FILES = (TOKENIZER_FILE, "*.model", "*.tiktoken", "vocab.*", "tekken.json")
 TOKENIZER_PACKAGES = ("sentencepiece", "tiktoken", "protobuf")  # they convert other files to tokenizer.json
 # The sample on which `check_processor` tries a processor, and the errors of a processor of another family.
@@ -67,14 +70,18 @@ def load_processor(folder: Path, config: Any = None) -> Any:
     authors; NoTokenizerFile, NoFastTokenizer, NoChatTemplate; BrokenModel if its files are missing or damaged.
     """
     check_tokenizer_files(folder)
+    probe_tokenizer(folder)
     try:
         own = processor_class(folder, config)
         loader = AutoProcessor if own is None else without_video(own)
-        processor = loader.from_pretrained(folder, trust_remote_code=False)
-    except (ImportError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        processor = loader.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except ByeError:
+        raise
+    except Exception as error:
         raise loading_error(folder, error) from error
     if not hasattr(processor, "image_processor"):
         raise BrokenModel(path=folder, reason=no_image_processor(folder))
+    check_image_size(folder, processor, config)
     family = FAMILIES.get(getattr(config, "model_type", ""))
     processor.chat_template = processor.chat_template or template_of_tokenizer(processor.tokenizer)
     if not (processor.chat_template or (family and family.template)):
@@ -125,14 +132,6 @@ def no_image_processor(folder: Path) -> str:
     return f"it has no image processor: {' and '.join(IMAGE_PROCESSOR_FILES)} are missing."
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises: ValueError, which names the file, if it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} is damaged: {error}.") from error
-
-
 def check_processor(family: Family, folder: Path) -> None:
     """Check on an image and a question that the processor belongs to the model.
 
@@ -156,11 +155,11 @@ def check_processor(family: Family, folder: Path) -> None:
 def processor_class(folder: Path, config: Any = None) -> type | None:
     """Return the processor class of transformers that a model folder names; None if it names none."""
     for name in CLASS_FILES:
-        path = folder / name
-        if path.is_file():
-            stored = read_json(path).get("processor_class")
-            if stored:
-                return importable_class(stored)
+        stored = (read_settings(folder, name) or {}).get("processor_class")
+        if stored and not isinstance(stored, str):
+            raise ValueError(f"{name} names the processor class {stored}, which is no text.")
+        if stored:
+            return importable_class(stored)
     return PROCESSOR_MAPPING.get(type(config), None)
 
 
@@ -230,20 +229,6 @@ def _restored(own: Any, state: Mapping[str, Any]) -> Any:
     return processor
 
 
-# How transformers names a package that it misses.
-PACKAGE_PATTERNS = (
-    r"pip install ([\w.-]+)", r"requires the ([\w.-]+) library", r"Missing optional dependencies: ([\w.-]*\w)",
-)  # fmt: skip
-
-
-def missing_package(error: Exception) -> str | None:
-    """Return the package that an error asks for; None if it names none."""
-    for pattern in PACKAGE_PATTERNS:
-        if named := re.search(pattern, str(error)):
-            return named[1].lower()
-    return error.name if isinstance(error, ModuleNotFoundError) else None
-
-
 def limit_pixels(processor: Any, limits: PixelLimits, family: str) -> None:
     """Set how many pixels a resized image may have. `family`: name of the model family, for the error.
 
@@ -256,6 +241,6 @@ def limit_pixels(processor: Any, limits: PixelLimits, family: str) -> None:
         raise NoPixelLimits(family=family)
     least = limits.min_pixels or edge(own.size, "shortest_edge")
     most = limits.max_pixels or edge(own.size, "longest_edge")
-    if not 0 < least <= most:
+    if not 0 < least <= most or least > bounds.LEAST_PIXELS or most > bounds.MOST_PIXELS:
         raise BadPixelLimits(least=least, most=most)
     own.size = type(own.size)(**{**dict(own.size), "shortest_edge": least, "longest_edge": most})

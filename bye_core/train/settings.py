@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.errors import SettingError
+from bye_core.files import read_regular
 from bye_core.model_protocol import UNLIMITED, PixelLimits
 
 CARD = "finetune.json"
+CARD_BYTES = 16 << 20  # the losses of 100,000 steps take 2 MB
 TRAINING = ("data_digest", "samples", "steps", "loss", "losses")  # what a run keeps of the card
 LARGEST = 1e15  # number in a card; a larger one is none that a training has
 MOST_LOSSES = 1000  # of a card; more are not kept
@@ -110,7 +112,7 @@ def finished(out: Path) -> bool:
 def training_facts(adapter: Path) -> dict[str, Any] | None:
     """Return what an adapter's card says about its training (TRAINING, epochs); None if it has no such card."""
     try:
-        card = json.loads((adapter / CARD).read_text(encoding="utf-8"))
+        card = json.loads(read_regular(adapter / CARD, CARD_BYTES))
     except (OSError, ValueError, RecursionError):
         return None  # the adapter was trained elsewhere
     if not isinstance(card, dict):
@@ -145,9 +147,9 @@ def _is_number(value: Any) -> bool:
 def trained_pixels(adapter: Path) -> PixelLimits:
     """Return the pixel limits with which an adapter was trained; zeros if its card names none."""
     try:
-        settings = json.loads((adapter / CARD).read_text(encoding="utf-8"))["settings"]
+        settings = json.loads(read_regular(adapter / CARD, CARD_BYTES))["settings"]
         return PixelLimits(int(settings.get("min_pixels", 0)), int(settings.get("max_pixels", 0)))
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError):
         return UNLIMITED  # the adapter was trained elsewhere
 
 

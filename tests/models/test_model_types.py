@@ -8,7 +8,7 @@ from bye_core.models.errors import MissingPackage, UnknownParts, UnreadableArchi
 from bye_core.models.families import FAMILIES, family_class
 from bye_core.models.families.generic import GenericFamily
 from bye_core.models.families.parts import find_parts, skeleton
-from bye_core.models.loading import read_config
+from bye_core.models.model_config import read_config
 
 REFUSED = {
     "encoder-decoder": {

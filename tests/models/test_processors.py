@@ -10,7 +10,8 @@ from transformers.utils import is_torchvision_available
 from bye_core.model_protocol import PixelLimits
 from bye_core.models import processors
 from bye_core.models.errors import BadPixelLimits, BrokenModel, MissingPackage, NoPixelLimits
-from bye_core.models.processors import limit_pixels, load_processor, missing_package, without_video
+from bye_core.models.packages import missing_package
+from bye_core.models.processors import limit_pixels, load_processor, without_video
 from tests.models.families import lfm2_vl, llama4
 from tests.models.tiny import picture, tiny_tokenizer
 
@@ -149,6 +150,9 @@ def test_pixel_limits():
     assert encode(own)["image_grid_thw"].prod() * 16 >= 1024
     with pytest.raises(BadPixelLimits):
         limit_pixels(own, PixelLimits(min_pixels=4096), "Qwen")
+    for absurd in (PixelLimits(10**8, 10**9), PixelLimits(max_pixels=10**12)):
+        with pytest.raises(BadPixelLimits):
+            limit_pixels(own, absurd, "Qwen")
     for other in (internvl(), smolvlm()):
         with pytest.raises(NoPixelLimits):
             limit_pixels(other, PixelLimits(max_pixels=256), "Other")

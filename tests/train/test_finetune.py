@@ -11,6 +11,7 @@ from safetensors import safe_open
 from bye_core.data import load_dataset
 from bye_core.models import loading
 from bye_core.models.errors import NoBitsandbytes
+from bye_core.models.families import FAMILIES
 from bye_core.models.loading import load_model
 from bye_core.train import checkpoints, finetune
 from bye_core.train.adapter import with_lora
@@ -179,7 +180,7 @@ def test_four_bits_need_bitsandbytes(model, monkeypatch):
     with pytest.raises(NoBitsandbytes, match="pip install bitsandbytes"):
         load_model(model, device="cpu", four_bit=True)
     monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: name)
-    config = loading.nf4(torch.bfloat16, loading.FAMILIES["llava"])
+    config = loading.nf4(torch.bfloat16, FAMILIES["llava"])
     assert (config.quantization_method(), config.bnb_4bit_use_double_quant) == ("nf4", True)
     assert config.bnb_4bit_compute_dtype is torch.bfloat16
     assert config.llm_int8_skip_modules == ["model.vision_tower", "model.multi_modal_projector", "lm_head"]

@@ -1,10 +1,12 @@
 """What a run keeps of an adapter's card, whatever the file holds."""
 
 import json
+import os
 
 import pytest
 
-from bye_core.train.settings import CARD, training_facts
+from bye_core.model_protocol import UNLIMITED, PixelLimits
+from bye_core.train.settings import CARD, CARD_BYTES, trained_pixels, training_facts
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,24 @@ def test_any_card_gives_facts_or_none(tmp_path, content, expected):
 
 def test_no_card(tmp_path):
     assert training_facts(tmp_path) is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda card: card.symlink_to("/dev/zero"), lambda card: None])
+def test_a_card_that_is_no_regular_file_is_not_read(tmp_path, make):
+    make(tmp_path / CARD)
+    assert training_facts(tmp_path) is None
+    assert trained_pixels(tmp_path) == UNLIMITED
+
+
+def test_a_large_card_is_not_read(tmp_path):
+    with (tmp_path / CARD).open("wb") as card:
+        card.truncate(CARD_BYTES + 1)
+    assert training_facts(tmp_path) is None
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", '"x"', "[]", "null"])
+def test_pixel_limits_of_a_card_that_are_no_numbers(tmp_path, value):
+    (tmp_path / CARD).write_text(f'{{"settings": {{"min_pixels": {value}, "max_pixels": 9}}}}')
+    assert trained_pixels(tmp_path) == UNLIMITED
+    (tmp_path / CARD).write_text('{"settings": {"min_pixels": 4, "max_pixels": 9}}')
+    assert trained_pixels(tmp_path) == PixelLimits(4, 9)

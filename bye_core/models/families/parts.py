@@ -42,7 +42,7 @@ def skeleton(config: Any) -> torch.nn.Module:
     import torch
     from transformers import AutoModelForImageTextToText
 
-    from bye_core.models.processors import missing_package
+    from bye_core.models.packages import missing_package
 
     try:
         with torch.device("meta"):
