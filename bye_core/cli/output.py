@@ -165,7 +165,7 @@ REPORTS = {"bar": Bars, "jsonl": Lines, "none": Report}
 
 
 def fault_line(fault: Fault) -> str:
-    return f"record {fault.index}  {printable(fault.id)}  {fault.kind}: {fault.problem} {fault.remedy}"
+    return f"record {fault.index + 1:,}  {printable(fault.id)}  {fault.kind}: {fault.problem} {fault.remedy}"
 
 
 def _write(line: str) -> None:

@@ -59,7 +59,8 @@ class UnknownRole(Refusal):
 
 
 class DuplicateId(Refusal):
-    problem = "Record {index} has the same id as record {first}; only record {first} is used."
+    # Messages count records from 1, as pages do; the `index` of a Fault counts from 0.
+    problem = "Record {number} has the same id as record {first}; only record {first} is used."
     remedy = "Give every record its own id, or leave out --strict-ids: the records then get names of their own."
 
 

@@ -110,7 +110,7 @@ class _Ids:
         """Remember the id of record `index`, and return what is wrong with it. A bad id is replaced by a made id."""
         id, errors = self._read(row)
         if self._strict and id in self._first:
-            errors.append(fault_kinds.DuplicateId(index=index, first=self._first[id]))
+            errors.append(fault_kinds.DuplicateId(number=f"{index + 1:,}", first=f"{self._first[id] + 1:,}"))
         if id:
             self._first.setdefault(id, index)
         self._ids.append(id)

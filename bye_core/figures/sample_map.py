@@ -18,7 +18,7 @@ SYMBOLS = ("circle", "triangle-up", "square", "diamond", "cross", "star", "hexag
 OTHER_COLOR, OTHER_SYMBOL = NEUTRAL, "circle-open"
 # Points of one map. A browser draws more, but each takes 30 bytes of the page, and they hide each other.
 MOST_POINTS = 20_000
-HEIGHT = 460
+HEIGHT = 600  # pixels, about as high as the filters beside the map
 
 
 class Group(NamedTuple):

@@ -66,7 +66,8 @@ def size(count: int) -> str:
 def left_out(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each sample that is left out, with the reason, and notes on experts and memory."""
     for fault in facts["faults"]:
-        yield f"left out  record {fault['index']}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
+        number = f"{fault['index'] + 1:,}"
+        yield f"left out  record {number}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
     if facts["left_out"] > len(facts["faults"]):
         yield "in all    " + ", ".join(f"{count} x {kind}" for kind, count in facts["reasons"].items())
     if facts.get("frozen_experts"):

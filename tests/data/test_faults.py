@@ -85,7 +85,7 @@ def test_one_record_may_have_several_faults(tmp_path: Path) -> None:
     data = load(tmp_path, {**GOOD, "image": "images/9.png", "conversations": sets.talk("")}, strict_ids=True)
     assert faults_of(data) == [("good", "DuplicateId"), ("good", "EmptyAnswer"), ("good", "MissingImage")]
     assert len(data.faults) == 1
-    for words in ("same id as record 0", "no text", "not in the data set's folder"):
+    for words in ("same id as record 1", "no text", "not in the data set's folder"):
         assert words in data.faults[0].problem
     assert "Write the answer" in data.faults[0].remedy
 

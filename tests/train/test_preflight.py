@@ -132,7 +132,7 @@ def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
     assert facts["memory"]["total"] < facts["memory"]["free"]
     assert main.main(command) == 0
     text = capsys.readouterr().out
-    assert "left out  record 0  0  MissingImage" in text
+    assert "left out  record 1  0  MissingImage" in text
     assert not (tmp_path / "out").exists()
 
 

@@ -110,10 +110,8 @@ def sample_table(opened: OpenRun, view: View, rows: np.ndarray, page: int, picke
     layer = "mean of all layers" if view.layer == ALL else f"layer {view.layer}"
     head = "" if view.head == ALL else f", head {view.head}"
     unit = UNITS_OF_VALUES[opened.evidence.unit]
-    titles = [
-        "sample", tooltip("score"), f"{tooltip('entropy')}, {layer}{head} [{unit}]", "attention peaks", "decision",
-        "question", "answer",
-    ]  # fmt: skip
+    titles = ["sample", tooltip("score"), f"{tooltip('entropy')}, {layer}{head} [{unit}]", "decision"]
+    titles += ["question", "answer", *(["attention peaks"] if places.known(opened) is not None else [])]
     cells = "".join(f"<th scope='col'>{title}</th>" for title in titles)
     body = "".join(map(_Line(opened, view).html, part.tolist()))
     what = "selected sample" if picked else "sample"
@@ -136,15 +134,17 @@ class _Line:
         columns = self._columns
         id = columns.ids[row]
         mark = " <span class='bye-poisoned bye-mark'>flagged</span>" if columns.flagged[row] else ""
-        place = "not read yet" if self._places is None else places.PLACES.get(self._places[row], "unknown")
+        place = ""
+        if self._places is not None:
+            place = f"<td>{places.PLACES.get(self._places[row], 'unknown')}</td>"
         return (
             f"<tr><td><button type='button' data-do='sample' data-id='{escape(id, quote=True)}'>"
             f"<bdi>{escape(clip(id, ID))}</bdi></button>{mark}</td>"
             f"<td class='bye-number'>{_figures(columns.scores[row])}</td>"
-            f"<td class='bye-number'>{_figures(self._entropies[row])}</td><td>{place}</td>"
+            f"<td class='bye-number'>{_figures(self._entropies[row])}</td>"
             f"<td>{DECISIONS[int(self._chosen[row])]}</td>"
             f"<td dir='auto'>{escape(clip(columns.questions[row], TEXT))}</td>"
-            f"<td dir='auto'>{escape(clip(columns.answers[row], TEXT))}</td></tr>"
+            f"<td dir='auto'>{escape(clip(columns.answers[row], TEXT))}</td>{place}</tr>"
         )
 
 

@@ -82,10 +82,10 @@ def _number(label: str, name: str, least: float | None = None, most: float | Non
 
 
 def _lay_out_table() -> list[Any]:
-    table = gr.HTML(elem_id="explore-table", padding=False, js_on_load=CLICKS)
     with gr.Row(elem_classes="bye-actions"):
-        review = gr.Button("Open in Review", variant="primary", scale=0, min_width=220, elem_id="explore-review")
-        clear = gr.Button("Clear the selection", visible=False, scale=0, min_width=180, elem_id="explore-clear")
+        review = gr.Button("Open in Review", variant="primary", scale=0, min_width=280, elem_id="explore-review")
+        clear = gr.Button("Clear the selection", visible=False, scale=0, min_width=200, elem_id="explore-clear")
+    table = gr.HTML(elem_id="explore-table", padding=False, js_on_load=CLICKS)
     with gr.Row(elem_classes="bye-turn", visible=False) as pager:
         before = gr.Button("Previous", size="sm", scale=0, min_width=120, elem_id="explore-before")
         number = gr.HTML(elem_id="explore-number")
@@ -100,7 +100,7 @@ def _lay_out_downloads() -> list[Any]:
         elem_id="explore-csv-heads",
     )  # fmt: skip
     with gr.Row(elem_classes="bye-actions"):
-        csv = gr.Button("Flagged samples as CSV", scale=0, min_width=220, elem_id="explore-csv")
+        csv = gr.Button("Flagged samples as CSV", scale=0, min_width=260, elem_id="explore-csv")
         report = gr.Button("Report as HTML", scale=0, min_width=180, elem_id="explore-report")
         save = gr.DownloadButton("Save", visible=False, scale=0, min_width=180, elem_id="explore-save")
     status = gr.HTML(elem_id="explore-status", padding=False)
