@@ -19,7 +19,17 @@ from bye_core.evidence.causal import (
     judge_outcome,
     plan_intervention,
 )
-from bye_core.evidence.consensus_map import Consensus, attention_map, common_raster, find_consensus
+from bye_core.evidence.consensus_map import (
+    ALL,
+    OVERVIEW,
+    TILES,
+    Consensus,
+    attention_map,
+    common_raster,
+    find_consensus,
+    has_views,
+    of_view,
+)
 from bye_core.evidence.dossier import Dossier
 from bye_core.evidence.exact_test import ALPHA, LEAST_P, Excess, Strata
 from bye_core.evidence.occlusion import Gallery, area, cover, crop, crop_size, mean_crop, paste
@@ -46,6 +56,7 @@ from bye_core.evidence.regions import (
 )
 
 __all__ = [
+    "ALL",
     "ALPHA",
     "CONDITIONS",
     "COVERED",
@@ -59,10 +70,12 @@ __all__ = [
     "MOST_COVERED_AT_FIRST",
     "OTHER_QUESTIONS",
     "OUTCOMES",
+    "OVERVIEW",
     "ROUNDS",
     "SEARCHED",
     "SEARCHED_CONTROL",
     "SEVERAL_SPOTS",
+    "TILES",
     "WINDOWS",
     "AttentionPeak",
     "Box",
@@ -93,10 +106,12 @@ __all__ = [
     "find_peak",
     "grow_spots",
     "has_answer",
+    "has_views",
     "hit_shares",
     "judge_outcome",
     "mark_inserted",
     "mean_crop",
+    "of_view",
     "overrepresented_words",
     "paste",
     "peak_shares",

@@ -13,6 +13,8 @@ from bye_core.records import AttentionRows, Grid
 
 # Largest number of rows or columns of a raster on which maps of different grids are compared (ours).
 FINEST = 24
+# The views of an image that a model sees both as tiles and as an overview of the whole image; ALL adds them up.
+ALL, TILES, OVERVIEW = "all", "tiles", "overview"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class Consensus:
         return peak.image == 0 and max(abs(down), abs(across)) <= 1.5
 
 
+def of_view(grids: Sequence[Grid], view: str) -> list[Grid]:
+    """Return the grids of a view: TILES (also for images without an overview), OVERVIEW, or ALL."""
+    return [grid for grid in grids if view == ALL or grid.overview == (view == OVERVIEW)]
+
+
+def has_views(grids: Sequence[Grid], image: int = 0) -> bool:
+    """Return whether the model sees image number `image` both as tiles and as an overview."""
+    return len({grid.overview for grid in grids if grid.image == image}) == 2
+
+
 def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
     """Return (rows, columns) of the raster for the maps of these samples.
 
@@ -74,10 +86,12 @@ def common_raster(grids: Iterable[Sequence[Grid]]) -> tuple[int, int]:
     return min(FINEST, min(rows for rows, _ in sizes)), min(FINEST, min(columns for _, columns in sizes))
 
 
-def attention_map(rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0) -> np.ndarray | None:
-    """Return the attention map of one sample; None if `layer` does not see the whole image."""
-    shares = image_shares(rows.rows)[layer]
-    return on_image(shares, rows.grids, image, raster) if np.isfinite(shares).all() and rows.grids else None
+def attention_map(
+    rows: AttentionRows, layer: int, raster: tuple[int, int], image: int = 0, view: str = ALL
+) -> np.ndarray | None:
+    """Return the attention map of one sample; None if `layer` does not see the whole image, or if it lacks the view."""
+    shares, grids = image_shares(rows.rows)[layer], of_view(rows.grids, view)
+    return on_image(shares, grids, image, raster) if np.isfinite(shares).all() and grids else None
 
 
 def find_consensus(

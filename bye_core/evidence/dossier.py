@@ -30,6 +30,8 @@ class Dossier:
                     read
     peaks           attention peaks by id, of the flagged samples whose rows were read
     recipients      samples into whose images a suspected spot may be pasted
+    views           the consensus on the tiles alone and on the overview alone (consensus_map.TILES and OVERVIEW), if
+                    the model sees the flagged images both ways
     """
 
     samples: int
@@ -42,6 +44,7 @@ class Dossier:
     peaks: Mapping[str, AttentionPeak] = field(default_factory=dict)
     consensus: Consensus | None = None
     recipients: PasteRecipients | None = None
+    views: Mapping[str, Consensus] = field(default_factory=dict)
 
     @property
     def flagged(self) -> int:
@@ -68,6 +71,7 @@ class Dossier:
             "layer": asdict(self.layer) if self.layer else None,
             "looks": {id: asdict(one) for id, one in self.peaks.items()},
             "consensus": _consensus(self.consensus) if self.consensus else None,
+            "views": {view: _consensus(one) for view, one in self.views.items()},
         }
 
 

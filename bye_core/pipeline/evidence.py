@@ -15,6 +15,10 @@ from bye_core.data import DataSet
 from bye_core.detect import PAPER
 from bye_core.errors import ByeError
 from bye_core.evidence import (
+    ALL,
+    OVERVIEW,
+    TILES,
+    Consensus,
     Dossier,
     PasteRecipients,
     Strata,
@@ -23,7 +27,9 @@ from bye_core.evidence import (
     common_raster,
     find_consensus,
     find_peak,
+    has_views,
     mark_inserted,
+    of_view,
     overrepresented_words,
     peak_shares,
     remove_words,
@@ -110,14 +116,33 @@ def _with_attention(dossier: Dossier, run: runs.Run, detection: Detection, kinds
     raster = common_raster(rows.grids for _, rows in flagged)
     maps, other_maps = (_maps(part, kinds, layer.layer, raster) for part in (flagged, others))
     consensus = find_consensus(maps, other_maps, list(peaks.values())) if maps else None
-    return replace(dossier, layer=layer, peaks=peaks, consensus=consensus)
+    views = _views(flagged, others, kinds, layer.layer)
+    return replace(dossier, layer=layer, peaks=peaks, consensus=consensus, views=views)
+
+
+# Row number and attention rows of samples.
+Read = Sequence[tuple[int, AttentionRows]]
+
+
+def _views(flagged: Read, others: Read, kinds: Sequence[str], layer: int) -> dict[str, Consensus]:
+    """Return the consensus on the tiles and on the overview; {} unless the model sees all flagged images both ways."""
+    if not all(has_views(rows.grids) for _, rows in flagged):
+        return {}
+    results = {}
+    for view in (TILES, OVERVIEW):
+        raster = common_raster(of_view(rows.grids, view) for _, rows in flagged)
+        maps, other_maps = (_maps(part, kinds, layer, raster, view) for part in (flagged, others))
+        if not maps:
+            return {}
+        results[view] = find_consensus(maps, other_maps, [])
+    return results
 
 
 def _maps(
-    read: Sequence[tuple[int, AttentionRows]], kinds: Sequence[str], layer: int, raster: tuple[int, int]
+    read: Read, kinds: Sequence[str], layer: int, raster: tuple[int, int], view: str = ALL
 ) -> list[tuple[str, np.ndarray]]:
     """Return (kind of question, attention map) for each sample that attends to its image in `layer`."""
-    maps = ((kinds[row], attention_map(rows, layer, raster)) for row, rows in read)
+    maps = ((kinds[row], attention_map(rows, layer, raster, view=view)) for row, rows in read)
     return [(kind, shares) for kind, shares in maps if shares is not None]
 
 

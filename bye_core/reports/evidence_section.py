@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bye_core.evidence import Gallery, sentences
+from bye_core.evidence import OVERVIEW, TILES, Gallery, sentences
 from bye_core.figures import png_uri
 from bye_core.reports.case import Case
 from bye_core.text import clip
@@ -36,21 +36,42 @@ def dossier_html(facts: Mapping[str, Any], gallery: Gallery) -> str:
     return "".join([*parts, _words(facts), _causes(facts["causes"])])
 
 
+# How the model sees an image that it gets both ways, in the order of the choice.
+VIEWS = {TILES: "tiles", OVERVIEW: "overview"}
+
+
 def _places(facts: Mapping[str, Any], gallery: Gallery) -> str:
-    common = facts["consensus"]
-    figures, note = [], ""
-    if common:
-        flagged, others = np.array(common["flagged"]), np.array(common["others"])
-        top = max(float(flagged.max()), float(others.max()), 1e-9)
-        for values, words in ((flagged, "flagged samples"), (others, "other samples with the same questions")):
-            figures.append(_figure(png_uri(values / top), f"Attention of {words}", "why-map"))
-        note = f"<p class='why-note'>Brightest in both maps: {top:.1%} of the attention on the image.</p>"
+    """Return the mean maps and the mean spots. If the model sees images both ways, the reader chooses the maps."""
+    views = facts.get("views") or {}
+    if views:
+        maps = "".join(f"<div data-view='{view}'>{_maps(views[view], words)}</div>" for view, words in VIEWS.items())
+        options = "".join(
+            f"<label><input type='radio' name='why-view' value='{view}'{' checked' if view == TILES else ''}> {words}"
+            "</label>"
+            for view, words in VIEWS.items()
+        )
+        choice = f"<fieldset class='why-choice'><legend>Attention on</legend>{options}</fieldset>"
+        shown = f"<div class='why-views'>{choice}{maps}</div>"
+    else:
+        shown = _maps(facts["consensus"]) if facts["consensus"] else ""
     means = {
         f"Mean of {gallery.cut} suspected spots": gallery.mean,
         "Mean of the same positions in other samples": gallery.others,
     }
-    figures += [_figure(image_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
-    return f"<div class='why-places'>{''.join(figures)}</div>{note}" if figures else ""
+    figures = [_figure(image_uri(one), words, "why-mean") for words, one in means.items() if one is not None]
+    return shown + (f"<div class='why-places'>{''.join(figures)}</div>" if figures else "")
+
+
+def _maps(common: Mapping[str, Any], view: str = "image") -> str:
+    """Return the mean maps of flagged and of other samples, on one scale."""
+    flagged, others = np.array(common["flagged"]), np.array(common["others"])
+    top = max(float(flagged.max()), float(others.max()), 1e-9)
+    figures = "".join(
+        _figure(png_uri(values / top), f"Attention of {words}", "why-map")
+        for values, words in ((flagged, "flagged samples"), (others, "other samples with the same questions"))
+    )
+    note = f"Brightest in both maps: {top:.1%} of the attention on the image, in a cell of the {view}."
+    return f"<div class='why-places'>{figures}</div><p class='why-note'>{note}</p>"
 
 
 def _crops(gallery: Gallery) -> str:

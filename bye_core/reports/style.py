@@ -39,6 +39,10 @@ h3 { font-size: .95rem; margin: 1.1rem 0 .3rem; }
   max-width: 44rem; margin: .6rem 0 .2rem; }
 .why-places img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 4px; background: #8883; }
 .why-map img { object-fit: fill; } .why-map img, .why-mean img { image-rendering: pixelated; }
+.why-choice { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 0; padding: 0; border: 0; }
+.why-choice legend { float: left; margin-right: 1rem; padding: 0; color: var(--soft); }
+.why-views:has([value="tiles"]:checked) > [data-view="overview"] { display: none; }
+.why-views:has([value="overview"]:checked) > [data-view="tiles"] { display: none; }
 .why-note { color: var(--soft); font-size: .87rem; }
 .why-crops { list-style: none; padding: 0; display: grid; gap: .5rem;
   grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)); }

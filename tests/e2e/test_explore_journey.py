@@ -1,4 +1,4 @@
-"""Explore and Detectors in a browser: from a loop on the map to Review's list; from a disagreement to another method."""
+"""Explore and Detectors in a browser: a loop on the map leads to Review, a disagreement to another method."""
 
 import csv
 import re
@@ -39,7 +39,7 @@ def test_from_the_map_and_the_methods_to_the_samples(made, serve, open_page, exp
     page.locator("#plot-map").scroll_into_view_if_needed()
     corners = [page.evaluate(PLACE, point.tolist()) for point in points]
     middle = np.mean(corners[:4], axis=0)
-    corners = [middle + (np.array(corner) - middle) * 1 + np.sign(np.array(corner) - middle) * 6 for corner in corners]
+    corners = [np.array(corner) + 6 * np.sign(np.array(corner) - middle) for corner in corners]  # 6 pixels outside
     page.mouse.move(*corners[0])
     page.mouse.down()
     for corner in corners[1:]:

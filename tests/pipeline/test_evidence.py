@@ -1,6 +1,7 @@
 """Evidence on a whole run, by the pipeline and the command line: no model, then with one; resumed, and faults kept."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 from bye_core import pipeline, runs
 from bye_core.cli import main
 from bye_core.data import load_dataset
+from bye_core.evidence import OVERVIEW, TILES, Gallery
 from bye_core.models import calls
 from bye_core.pipeline.causal_check import check_causes
+from bye_core.pipeline.causal_outcomes import causal_outcomes
 from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.scan import AnotherModel
+from bye_core.records import Grid
+from bye_core.reports.evidence_section import dossier_html
 from tests.made_run import TARGET, make_run
 from tests.models.tiny import picture, save_tiny
 
@@ -179,3 +184,25 @@ def test_a_set_that_has_changed_is_refused(scanned):
     with pytest.raises(runs.RunMismatch):
         next(check_causes(scanned.path))
     assert load_dataset(data).samples
+
+
+def test_tiles_and_overview_are_compared_by_themselves(run, monkeypatch):
+    """The same rows, read as an overview of 6 x 3 cells and two tiles of 3 x 3: the peak is on the left tile."""
+    halves = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+    tiles = [Grid(0, 3, 3, 18 + 9 * number, box) for number, box in enumerate(halves)]
+    grids = (Grid(0, 6, 3, 0, overview=True), *tiles)
+    evidence_stage = sys.modules["bye_core.pipeline.evidence"]  # the package has a function of this name
+    read = evidence_stage._read_rows
+    seen = lambda *given: [(row, replace(rows, grids=grids)) for row, rows in read(*given)]  # noqa: E731
+    assert dossier(runs.Run.open(run)).views == {}, "one grid alone leaves nothing to choose"
+    monkeypatch.setattr(evidence_stage, "_read_rows", seen)
+    collected = dossier(runs.Run.open(run))
+    assert collected.views[TILES].flagged.shape == (3, 6)
+    assert collected.views[TILES].peak == (1, 0)
+    assert collected.views[OVERVIEW].flagged.shape == (6, 3)
+    assert collected.views[OVERVIEW].flagged.max() < 0.2 < collected.views[TILES].flagged.max()
+    html = dossier_html(collected.facts() | {"causes": causal_outcomes(runs.Run.open(run), collected)}, Gallery())
+    assert html.count("type='radio'") == 2
+    assert html.count("<div data-view=") == 2
+    without = {**collected.facts(), "views": {}, "causes": causal_outcomes(runs.Run.open(run), collected)}
+    assert "radio" not in dossier_html(without, Gallery())
