@@ -33,6 +33,8 @@ export function start({ element, trigger }) {
     const [now, before] = [[tab(), hasEffect()], last];
     if (String(now) === String(before)) return;
     last = now;
+    // Review fits the window. A list that was chosen far down on another tab must not leave the page scrolled there.
+    if (now[0] === 'review' && before && before[0] !== 'review') window.scrollTo(0, 0);
     const useful = now[0] in wanted;
     bar.toggleAttribute('data-away', !useful);
     // The user opened the sidebar while its numbers were loading: keep it open.
@@ -53,7 +55,9 @@ export function start({ element, trigger }) {
     if (event.target.closest('[data-adjust]')) setOpen(true);
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && isOpen() && bar.contains(document.activeElement)) {
+    // In a field, Escape closes the field's own list or leaves its value, but not the whole sidebar.
+    const inField = document.activeElement?.matches('input, select, textarea');
+    if (event.key === 'Escape' && isOpen() && bar.contains(document.activeElement) && !inField) {
       setOpen(false);
       handle.focus();
     }

@@ -14,6 +14,7 @@ from typing import Any
 from bye_core.detect import DETECTORS
 from bye_core.detect.detector import INPUTS
 from bye_core.detect.limitations import ScanFacts, scan_limitations
+from bye_core.errors import ByeError
 from bye_core.records import NOT_TESTED, Detection, Limitation, ScanTable
 from bye_core.runs import Run
 from bye_core.train.settings import training_facts
@@ -141,6 +142,21 @@ def expected_html(kind: str) -> str:
         f"<div class='bye-expected'><p><b>This scan will end as “not tested”.</b> {escape(EXPECTED.get(kind, ''))}</p>"
         f"<p>{button}</p></div>"
     )
+
+
+# The tab that provides what is missing, by the state of the open run (adjust.comparison.NotReady).
+NEXT = {
+    "closed": (("layers", "Open the demo"), ("scan", "Scan a data set")),
+    "unscored": (("scan", "Open Scan"),),
+    "undetected": (("layers", "Find suspicious samples"),),
+}
+
+
+def not_ready(error: ByeError) -> str:
+    """Return the HTML that says why a tab is empty, with buttons that lead to the tab that provides what is missing."""
+    choices = NEXT.get(str(error.facts.get("state", "")), ())
+    buttons = button_html({"label": label, "tab": tab} for tab, label in choices)
+    return f"<div class='bye-empty'><p>{escape(f'{error.problem} {error.remedy}')}</p><p>{buttons}</p></div>"
 
 
 def inputs_used(method: str) -> str:

@@ -1,6 +1,6 @@
 """The effect in words: counts that machines can read, lists as buttons, texts escaped."""
 
-from bye_core.ui.adjust.effect_card import LISTS, effect_card, listed
+from bye_core.ui.adjust.effect_card import LISTS, effect_card, incomplete_card, listed
 from bye_core.ui.adjust.trial import Conflicts, Effect, Flips
 
 SCORES = {"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "auc": None, "unscanned": ["x"]}
@@ -47,6 +47,13 @@ def test_scores_appear_with_a_truth_only():
 
 def test_an_empty_run_has_no_share():
     assert "<b>0</b> of 0</span>" in effect_card(made(total=0, flagged=0))
+
+
+def test_an_empty_field_is_named_and_leaves_no_numbers():
+    html = incomplete_card("Separation needed (tau)")
+    assert "Separation needed (tau)" in html
+    assert "data-value" not in html, "earlier numbers would be of other settings"
+    assert 'class="bye-effect"' in html, "the sidebar stays open"
 
 
 def test_every_list_can_be_asked_for_and_no_other():

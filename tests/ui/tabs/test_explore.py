@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from bye_core.records import AttentionRows, Decision, Grid
+from bye_core.ui.adjust.comparison import NotReady
 from bye_core.ui.open_run import open_run
-from bye_core.ui.tabs.explore import downloads, drawing, places, saved_views
+from bye_core.ui.session import Session
+from bye_core.ui.shared.obstacles import not_ready
+from bye_core.ui.tabs.explore import actions, downloads, drawing, places, saved_views
 from bye_core.ui.tabs.explore.filters import View, entropies, fitting, passing, view_of
 from bye_core.ui.tabs.explore.projection import project, sources
+from tests.made_run import make_run
 
 
 @pytest.fixture
@@ -118,6 +122,25 @@ def test_what_a_page_or_a_file_sends_is_checked(opened, workspace):
     assert saved_views.load(workspace, "made") == {"a": View()}
     (workspace.root / "views" / "made.json").write_text("[")
     assert saved_views.load(workspace, "made") == {}
+
+
+def test_filters_of_one_run_do_not_reach_another():
+    view = View("image", "answer", low_score=0.5, layer=2)
+    assert actions.of_run(view, "made", {actions.RUN_SHOWN: "made"}) == view
+    assert actions.of_run(view, "made", {}) == view, "the first run on the page"
+    assert actions.of_run(view, "made", {actions.RUN_SHOWN: "other"}) == View("image", "answer")
+
+
+@pytest.mark.parametrize(("run", "state", "tab"), [("", "closed", "layers"), ("new", "unscored", "scan")])
+def test_an_empty_tab_says_what_to_do_next(home, run, state, tab):
+    if run:
+        made = make_run(home / "made", samples=12, scanned=0)
+        (home / "runs").mkdir()
+        made.rename(home / "runs" / "new")
+    with pytest.raises(NotReady) as caught:
+        actions.opened_run(Session(run=run))
+    assert caught.value.state == state
+    assert f"data-tab='{tab}'" in not_ready(caught.value)
 
 
 def test_the_table_lists_the_most_suspicious_first_and_pages(opened, poisoned):

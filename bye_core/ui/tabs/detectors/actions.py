@@ -14,6 +14,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import note, warn
+from bye_core.ui.shared.obstacles import not_ready
 from bye_core.ui.tabs.detectors.entries import Entry, entries, is_small, run_pending
 from bye_core.ui.tabs.detectors.table import LISTS, listed, methods_table, sample_list
 
@@ -90,7 +91,7 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
         warn(error)
         return parts.unchanged()
     return {
-        parts.notice: note(f"{error.problem} {error.remedy}"), parts.start: gr.Button(visible=False),
+        parts.notice: not_ready(error), parts.start: gr.Button(visible=False),
         parts.stop: gr.Button(visible=False), parts.status: "", parts.table: "", parts.samples: "",
     }  # fmt: skip
 

@@ -11,17 +11,18 @@ from bye_core import runs
 from bye_core.reports.evidence_section import dossier_html
 from bye_core.runs import Run, jobs
 from bye_core.runs.jobs import command_line
+from bye_core.ui.adjust.comparison import NotReady
 from bye_core.ui.open_run import session_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events, evidence
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
-from bye_core.ui.shared.obstacles import obstacle_html
+from bye_core.ui.shared.obstacles import not_ready, obstacle_html
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
-NO_RUN = "No run is open. Open the demo in Layers, or scan a data set."
-UNDETECTED = "No detection has run yet. Find suspicious samples in Layers first."
+NO_RUN = NotReady(state="closed", what="No run is open.", advice="The dossier explains the flags of a run.")
+UNDETECTED = NotReady(state="undetected", what="No detection has run yet.", advice="The dossier explains its flags.")
 NOTHING = "No sample of this run is flagged, so there is nothing to explain."
 CHECK = (
     "What causes the answers? The scanned model answers each flagged sample again: unchanged, with the suspected spot "
@@ -69,10 +70,10 @@ def _has_flagged(run: Run | None) -> bool:
 
 def _evidence(parts: Parts, run: Run | None) -> Update:
     if run is None:
-        return {parts.evidence: note(NO_RUN), parts.about: ""}
+        return {parts.evidence: not_ready(NO_RUN), parts.about: ""}
     if not _has_flagged(run):
         detection = run.detection()
-        words = note(UNDETECTED if detection is None else NOTHING)
+        words = not_ready(UNDETECTED) if detection is None else note(NOTHING)
         return {parts.evidence: words + obstacle_html(detection, run.path.name), parts.about: ""}
     words = f"<div class='bye-why'>{dossier_html(evidence.facts(run), evidence.run_gallery(run))}</div>"
     return {parts.evidence: words, parts.about: _about(run)}

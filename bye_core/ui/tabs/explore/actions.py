@@ -17,7 +17,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.messages import note, warn
-from bye_core.ui.shared.obstacles import obstacle_html
+from bye_core.ui.shared.obstacles import not_ready, obstacle_html
 from bye_core.ui.shared.plots import Sent, fresh
 from bye_core.ui.tabs.explore import drawing, places, saved_views
 from bye_core.ui.tabs.explore.filters import ALL, COLORS, View, entropies, fitting, passing, shape, view_of
@@ -28,11 +28,15 @@ FIELDS = tuple(View.__dataclass_fields__)  # the fields of the form, in the orde
 # The samples in the lasso: the run, and their ids.
 Picked = tuple[str, tuple[str, ...]]
 NONE_PICKED: Picked = ("", ())
+RUN_SHOWN = "run"  # the entry of `sent` that names the run on the page
 
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """The components of the tab. `form` holds the fields of View; `sent` the digest of the map on the page."""
+    """The components of the tab.
+
+    `form` holds the fields of View. `sent` holds the digest of the map on the page, and RUN_SHOWN.
+    """
 
     tabs: gr.Tabs
     sent: gr.State
@@ -70,7 +74,7 @@ def opened_run(session: Session) -> OpenRun:
         raise NotReady(state="closed", what="No run is open.", advice="Open the demo, or scan your own data set.")
     opened = open_run(workspace_of(session.visitor).run_path(session.run))
     if not opened.table.ids:
-        advice = "Start its scan in Scan, or resume it. The map shows every scanned sample."
+        advice = "Start its scan, or resume it. The map shows every scanned sample."
         raise NotReady(state="unscored", what="No sample of this run is scanned yet.", advice=advice)
     return opened
 
@@ -80,13 +84,19 @@ def form_view(values: tuple[Any, ...]) -> View:
     return view_of(dict(zip(FIELDS, values, strict=True)))
 
 
+def of_run(view: View, run: str, sent: Sent) -> View:
+    """Return the view, without filters if the page shows another run."""
+    same = sent.get(RUN_SHOWN, run) == run
+    return view if same else View(source=view.source, color=view.color)
+
+
 def show_failure(parts: Parts, error: ByeError) -> Update:
     """Say what is missing. For other errors, show a warning and change nothing."""
     if not isinstance(error, NotReady):
         warn(error)
         return parts.unchanged()
     return {
-        parts.notice: gr.HTML(note(f"{error.problem} {error.remedy}"), visible=True),
+        parts.notice: gr.HTML(not_ready(error), visible=True),
         parts.view: gr.Column(visible=False),
         parts.sent: {},
     }
@@ -96,9 +106,12 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
 
 
 def enter(parts: Parts, session: Session, sent: Sent, picked: Picked, page: int, *values: Any) -> Iterator[Update]:
-    """Show the tab for the open run: its layers and heads, its saved views, the map and the table."""
+    """Show the tab for the open run: its layers and heads, its saved views, the map and the table.
+
+    Filters belong to one run: for another run, only the colours and what the map is made of stay.
+    """
     opened = opened_run(session)
-    view = fitting(form_view(values), opened)
+    view = fitting(of_run(form_view(values), session.run, sent), opened)
     if view.source not in sources(opened.table):
         view = replace(view, source=sources(opened.table)[0])
     choices = _choices(parts, session, opened, view)
@@ -158,7 +171,7 @@ def _draw(parts: Parts, session: Session, sent: Sent, picked: Picked, page: int,
         parts.notice: gr.HTML(warning or ("" if opened.detection else undetected), visible=True),
         parts.view: gr.Column(visible=True),
         parts.shown: note(words),
-        parts.sent: now,
+        parts.sent: {**now, RUN_SHOWN: session.run},
         **plots,
         **_table(parts, opened, view, wanted, _ids(session, picked), page),
     }
