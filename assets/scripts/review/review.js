@@ -151,6 +151,7 @@ export function choose(change, keep = false) {
 export function showQueue(answer, position, first = null) {
   if (!state.listing || answer.stamp !== state.listing.stamp) {
     samples.clear();
+    list.cards.clear(); // their scores are those of the detection before
     askNotice(state.context);
   }
   if (first) {

@@ -9,10 +9,12 @@ from typing import Any
 
 from bye_core.data.export import MANIFEST, is_export
 from bye_core.errors import RunError, SettingError
+from bye_core.runs import RunSettings
 from bye_core.ui.workspace import Workspace, is_folder_name
 
 FOLDER = "exports"
 FIRST_LINES, LONGEST_LINE = 8, 1000
+SAME_RUN = ("created", "data_digest", "model_digest")  # settings that identify the run of an export
 
 
 class BadName(SettingError):
@@ -54,6 +56,16 @@ def find_export(workspace: Workspace, name: str) -> Export | None:
     if not is_export(path):
         return None
     return Export(name, path, json.loads((path / MANIFEST).read_bytes()))
+
+
+def newest_export(workspace: Workspace, settings: RunSettings) -> str:
+    """Return the name of the newest export of the run with these settings, "" if there is none."""
+    for name in export_names(workspace):
+        export = find_export(workspace, name)
+        source = export.manifest.get("run") if export else None
+        if isinstance(source, dict) and all(source.get(key) == getattr(settings, key) for key in SAME_RUN):
+            return name
+    return ""
 
 
 def export_names(workspace: Workspace) -> tuple[str, ...]:

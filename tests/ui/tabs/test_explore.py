@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import gradio as gr
 import numpy as np
 import pytest
+from gradio.helpers import special_args
 
 from bye_core.records import AttentionRows, Decision, Grid
 from bye_core.ui.adjust.comparison import NotReady
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
+from bye_core.ui.shared.events import Parts, binder
 from bye_core.ui.shared.obstacles import not_ready
 from bye_core.ui.tabs.explore import actions, downloads, drawing, places, saved_views
 from bye_core.ui.tabs.explore.filters import View, entropies, fitting, passing, view_of
@@ -141,6 +144,17 @@ def test_an_empty_tab_says_what_to_do_next(home, run, state, tab):
         actions.opened_run(Session(run=run))
     assert caught.value.state == state
     assert f"data-tab='{tab}'" in not_ready(caught.value)
+
+
+def test_the_event_of_the_map_reaches_its_handler(opened):
+    """Gradio puts the event where the signature says, before the values of the form."""
+    bound = binder(Parts(gr.State()))(actions.selected_on_map)
+    event = gr.EventData(None, {"plot": "plot-other", "points": ["s00001"]})
+    inputs, *_ = special_args(bound, [Session(run="made"), *View().record().values()], event_data=event)
+    assert isinstance(inputs[0], gr.EventData)
+    assert inputs[0].plot == "plot-other"
+    assert inputs[1] == Session(run="made")
+    assert actions.form_view(tuple(inputs[2:])) == View()
 
 
 def test_the_table_lists_the_most_suspicious_first_and_pages(opened, poisoned):

@@ -58,12 +58,13 @@ def draw(parts: Parts, session: Session, trial: Trial, chosen: ChosenList) -> Up
     }
 
 
-def enter(parts: Parts, session: Session, trial: Trial, chosen: ChosenList) -> Iterator[Update]:
-    """Show the table. If the scan is small, also run the methods that have not run yet."""
-    yield draw(parts, session, trial, chosen)
+def run_if_small(parts: Parts, session: Session, trial: Trial, chosen: ChosenList) -> Iterator[Update]:
+    """If the scan is small, run the methods that have not run yet."""
     compared = compare(session, trial)
     if is_small(compared) and any(entry.is_pending for entry in entries(compared)):
         yield from run_all(parts, session, trial, chosen)
+    else:
+        yield parts.unchanged()
 
 
 def run_all(parts: Parts, session: Session, trial: Trial, chosen: ChosenList) -> Iterator[Update]:

@@ -43,7 +43,10 @@ TAB = Tab(NAME, "Detectors", build, styles=("detectors.css",))
 def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known = parts.all(), [parts.session, parts.trial, parts.chosen]
     bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
-    entered = tab.select(bound(page.enter), known, outputs, **RUN)
+    # Drawing does not wait for the methods of other visitors.
+    entered = tab.select(bound(page.draw), known, outputs, **DRAW).then(
+        bound(page.run_if_small), known, outputs, **RUN
+    )  # fmt: skip
     for state in (parts.session, parts.trial):
         state.change(
             bound(if_in_front(page.draw)), [*known, parts.in_front], outputs, js=in_front(NAME), **DRAW

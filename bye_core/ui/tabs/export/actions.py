@@ -18,7 +18,7 @@ from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import events, images
 from bye_core.ui.shared.events import Update
-from bye_core.ui.shared.exports import export_path, find_export
+from bye_core.ui.shared.exports import export_path, find_export, newest_export
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.steps import INTERVAL, until_end
 from bye_core.ui.tabs.export import job as export_job
@@ -93,9 +93,19 @@ def enter(parts: Parts, session: Session, shown: str, name: str, format: str, mo
     if session.run == shown:
         yield from _show(parts, session, name, format, moved)
         return
-    reset = {parts.name: session.run, parts.batch: "", parts.moved: gr.Textbox("", visible=False)}
-    for update in _show(parts, session, session.run, format, ""):
+    name = _first_name(session)
+    reset = {parts.name: name, parts.batch: "", parts.moved: gr.Textbox("", visible=False)}
+    for update in _show(parts, session, name, format, ""):
         yield reset | update
+
+
+def _first_name(session: Session) -> str:
+    """Return the name of the run's newest export, which the page then offers; without one, the name of the run."""
+    workspace = workspace_of(session.visitor)
+    try:
+        return (newest_export(workspace, _open_run(session).settings) or session.run) if session.run else ""
+    except ByeError:
+        return session.run  # `_show` says why the run cannot be read
 
 
 def _show(parts: Parts, session: Session, entered: str, format: str, moved: str) -> Iterator[Update]:
