@@ -10,6 +10,8 @@ from bye_core.runs import Run
 from bye_core.runs.inspections import save_inspection
 from tests.e2e.test_review_shows import made_run, made_set, record
 
+SAME = """() => new URL(location).searchParams.get('sample')
+  === document.querySelector('[data-part=page]').dataset.sample"""
 SHAPE = "image => [image.clientWidth / image.clientHeight, image.naturalWidth / image.naturalHeight]"
 
 
@@ -20,8 +22,11 @@ def test_links_open_the_same_list_sample_layer_and_grid_and_back_returns(made, s
     page.page.locator(".rv-layer").nth(2).click()
     page.part("sort").select_option("file")
     page.page.get_by_text("Show same answer (12)").click()
-    page.settle()
+    expect(page.part("count")).to_have_text("1 of 12")
+    page.page.keyboard.press("j")
     expect(page.part("count")).to_have_text("2 of 12")
+    page.settle()
+    page.page.wait_for_function(SAME)
     sample, address = page.sample, page.page.url
     again = review(open_page(address))
     assert again.sample == sample
