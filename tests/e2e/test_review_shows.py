@@ -189,6 +189,7 @@ def test_a_sample_picked_elsewhere_opens_again_and_again(made, other_tab, serve_
     made()
     other_tab["sample"] = "s00005"
     page = open_page(serve_new("made"))
+    page.get_by_role("tab", name="Other").click()
     page.locator("#go").click()
     shown = review(page)
     for _ in range(2):
@@ -205,6 +206,7 @@ def test_samples_picked_elsewhere_are_listed_alone(made, other_tab, serve_new, o
     made()
     other_tab["selection"] = ("s00005", "s00017", "s00002")
     page = open_page(serve_new("made"))
+    page.get_by_role("tab", name="Other").click()
     page.locator("#go").click()
     shown = review(page)
     expect(shown.part("count")).to_have_text("1 of 3")
