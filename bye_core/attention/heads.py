@@ -25,7 +25,7 @@ def read_heads(loaded: VisionLanguageModel, sample: Sample, images: Images) -> H
     Raises: UnreadableAttention if the model's attention cannot be captured.
     """
     results: list[HeadRows | ByeError] = loaded.run_batch(
-        [sample], [images], partial(encode_batch, loaded), partial(_read, loaded)
+        [sample], [images], partial(encode_batch, loaded.family), partial(_read, loaded)
     )
     return results[0]
 

@@ -36,7 +36,9 @@ def _return_memory() -> bool:
     """Make the allocator return freed memory to the system; return whether it can."""
     try:
         library = ctypes.CDLL(None)
-        return all(library.mallopt(name, DIRECT) for name in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))
+        done = all(library.mallopt(name, DIRECT) for name in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))
+        library.malloc_trim(0)
+        return done
     except (OSError, AttributeError):
         return False
 
