@@ -35,7 +35,7 @@ LISTS = {
     "families": (
         str,
         f"kinds of base models: {', '.join(FAMILIES)}; all but the first are trained before their first cell, for "
-        "about 20 minutes (default: llava, the model of --model)",
+        "about 5 minutes (default: llava, the model of --model)",
     ),
 }
 NUMBERS = {
