@@ -25,6 +25,8 @@ AUTOMATIC = -1
 # On a GPU, one process that decodes and encodes 100 images a second a core serves a model of 1 ms a sample with eight
 # processes (ours). On a CPU, the model uses all cores, and more processes only take them from it.
 MOST_WORKERS = 8
+# Samples from which the workers' start, ten seconds or more of imports, pays off by itself (ours).
+WORTH_WORKERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class OpenedSamples:
     encoded: Any = None
 
 
-def worker_count(wanted: int, loaded: VisionLanguageModel, answers: bool) -> int:
+def worker_count(wanted: int, loaded: VisionLanguageModel, answers: bool, samples: int = WORTH_WORKERS) -> int:
     """Return the number of worker processes; 0 if they cannot encode for this model, or would not help.
 
-    `wanted` is the number that the user gave, or AUTOMATIC.
+    `wanted` is the number that the user gave, or AUTOMATIC; `samples` is the number of samples to come.
     """
     from bye_core.attention.preparation import can_travel
 
@@ -54,7 +56,9 @@ def worker_count(wanted: int, loaded: VisionLanguageModel, answers: bool) -> int
         return 0
     if wanted != AUTOMATIC:
         return wanted
-    return 0 if loaded.device.type == "cpu" else min(MOST_WORKERS, max(1, (os.cpu_count() or 1) - 1))
+    if loaded.device.type == "cpu" or samples < WORTH_WORKERS:
+        return 0
+    return min(MOST_WORKERS, max(1, (os.cpu_count() or 1) - 1))
 
 
 def open_ahead(
@@ -64,13 +68,15 @@ def open_ahead(
     loaded: VisionLanguageModel,
     answers: bool = False,
     workers: int = AUTOMATIC,
+    samples: int = WORTH_WORKERS,
 ) -> Iterator[OpenedSamples]:
     """Yield the samples of the batches, group by group, with their images; prepare the next ones meanwhile.
 
     reader   a single thread, which reads files, and decodes images if there are no workers
     answers  whether the answers are read too
+    samples  the number of samples in the batches
     """
-    count = worker_count(workers, loaded, answers)
+    count = worker_count(workers, loaded, answers, samples)
     if not count:
         return ahead(reader, open_batches(dataset, batches))
     return _open_in_workers(reader, dataset, batches, loaded, answers, count)

@@ -89,7 +89,8 @@ def scan(
         todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
         rows: list[AttentionRows] = []
         faults: list[Fault] = []
-        for opened in open_ahead(reader, dataset, todo, loaded, run.settings.answers, settings.loaders):
+        how = run.settings.answers, settings.loaders, total - done
+        for opened in open_ahead(reader, dataset, todo, loaded, *how):
             read, unread = _read(loaded, opened, run.settings.answers)
             rows, faults = rows + read, faults + opened.faults + unread
             if opened.batch is None:

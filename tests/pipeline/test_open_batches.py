@@ -110,6 +110,8 @@ def test_the_number_of_workers(loaded):
     assert worker_count(0, loaded, answers=True) == 0
     gpu = SimpleNamespace(family=loaded.family, device=SimpleNamespace(type="cuda"))
     assert 1 <= worker_count(AUTOMATIC, gpu, answers=False) <= 8
+    assert worker_count(AUTOMATIC, gpu, answers=False, samples=1200) == 0, "their start would take longer"
+    assert worker_count(2, gpu, answers=False, samples=10) == 2
     family = SimpleNamespace(needs_model=True)
     assert worker_count(3, SimpleNamespace(family=family, device=loaded.device), answers=False) == 0
 
