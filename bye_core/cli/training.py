@@ -27,7 +27,7 @@ from bye_core.cli.options import (
 )
 from bye_core.cli.output import DONE, Report, verdict_code
 from bye_core.detect import DEFAULT
-from bye_core.pipeline.cleaning import BASELINES, Cleaning
+from bye_core.pipeline.cleaning import BASELINES, UNTIL, Cleaning
 from bye_core.pipeline.cleaning_folder import read_record
 from bye_core.text import MEASURES, clip, measured
 from bye_core.train import wording
@@ -130,6 +130,10 @@ def add_clean(parser: ArgumentParser) -> None:
         "--baseline", choices=BASELINES, nargs="+", default=[],
         help="random: for comparison, also fine-tune without a random 20%% of the samples",
     )  # fmt: skip
+    parser.add_argument(
+        "--until", choices=UNTIL, default="report",
+        help="detect: stop after the detection and reject nothing; the same command without it resumes",
+    )  # fmt: skip
 
 
 def cleaning_of(args: Namespace) -> Cleaning:
@@ -153,6 +157,7 @@ def cleaning_of(args: Namespace) -> Cleaning:
         seed=settings.seed,
         run=args.run,
         attack_file=args.attack,
+        until=args.until,
     )
 
 

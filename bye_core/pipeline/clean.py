@@ -48,8 +48,9 @@ def clean(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     """Run all stages of `cleaning` in the folder `out`; skip the stages that are already finished in it.
 
     Without evidence of poisoning nothing is removed, and the adapter tuned on the whole set is the result. Keeps a
-    detection or decisions that a person made in the run. The stage names are those of `CleaningOutline.stages`; the
-    facts of the last item, stage "clean", hold the measurements.
+    detection or decisions that a person made in the run. `cleaning.until` "detect" ends after the detection, before
+    any sample is rejected; a later call without it resumes there. The stage names are those of
+    `CleaningOutline.stages`; the facts of the last item, stage "clean", hold the measurements.
 
     Raises: CleaningMismatch if the folder holds another cleaning; StaleAdapter if an adapter was tuned on an earlier
     selection of samples; RunBusy if another process works in the folder; and the errors of each stage.
@@ -68,13 +69,19 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     suspect = folder.tuned("suspect")
     yield from _tune(cleaning, folder, "suspect", cleaning.data)
     yield from _scan(cleaning, folder)
-    detection = _detect_and_reject(folder, cleaning.method)
+    detection = _detected(folder, cleaning.method)
+    if cleaning.until != "detect":
+        decide(folder.run, reject_flagged=True, reviewer=f"method:{cleaning.method}")
     poisoned, flagged = detection.verdict == POISONED, int(detection.flagged.sum())
     yield Progress("detect", 1, 1, facts={"verdict": detection.verdict, "flagged": flagged})
     facts: dict[str, Any] = {"verdict": detection.verdict, "flagged": flagged, "samples": len(detection.ids)}
     if detection.verdict == NOT_TESTED:
         facts["not_tested"] = [obstacle.text for obstacle in detection.obstacles]
     facts |= {"layers": list(detection.sensitive_layers), "run": str(folder.run), "adapter": str(suspect)}
+    words = verdict_words(detection.verdict, flagged, len(detection.ids))
+    if cleaning.until == "detect":
+        yield Progress("clean", 1, 1, words, {**facts, "models": {}})
+        return
     if poisoned:
         manifest = export_run(folder.run, folder.data, data=cleaning.data)
         yield Progress("export", 1, 1, facts=manifest["counts"])
@@ -92,8 +99,7 @@ def _run_stages(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     facts |= {"models": models, "report": str(folder.report)}
     report_cleaning(folder, record, models)
     yield Progress("report", 1, 1)
-    words = "done" if poisoned else verdict_words(detection.verdict, flagged, len(detection.ids))
-    yield Progress("clean", 1, 1, words, facts)
+    yield Progress("clean", 1, 1, "done" if poisoned else words, facts)
 
 
 def _tune(cleaning: Cleaning, folder: CleaningFolder, name: str, data: str | Path) -> Iterator[Progress]:
@@ -124,13 +130,11 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
     yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, cleaning.reading)
 
 
-def _detect_and_reject(folder: CleaningFolder, method: str) -> Detection:
-    """Return the current detection (run it if there is none), and reject the flagged samples without a decision."""
+def _detected(folder: CleaningFolder, method: str) -> Detection:
+    """Return the current detection; run it if there is none."""
     run = runs.Run.open(folder.run)
     earlier = run.detection()
-    detection = earlier if is_current(earlier, run, method) else detect_run(folder.run, method)
-    decide(folder.run, reject_flagged=True, reviewer=f"method:{method}")
-    return detection
+    return earlier if is_current(earlier, run, method) else detect_run(folder.run, method)
 
 
 def random_drop(count: int, seed: int) -> list[int]:

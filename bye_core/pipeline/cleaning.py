@@ -14,6 +14,7 @@ from bye_core.pipeline.poison import attack_arguments
 from bye_core.train.settings import FinetuneSettings, settings_arguments
 
 BASELINES = ("none", "random")
+UNTIL = ("report", "detect")  # the last stage of a cleaning
 
 
 class NoSuchBaseline(SettingError):
@@ -28,7 +29,7 @@ class AttackWithoutTest(SettingError):
 
 @dataclass(frozen=True)
 class Cleaning:
-    """The settings of one cleaning. Only `test`, `attack` and `baselines` may change when a cleaning resumes.
+    """The settings of one cleaning. Only `test`, `attack`, `baselines` and `until` may change when a cleaning resumes.
 
     test        data set with reference answers on which every model is measured; None measures nothing
     attack      trigger and target for the attack success rate, None if they are unknown
@@ -37,6 +38,7 @@ class Cleaning:
     baselines   further models to compare with: "random". The baseline "none" (tuned on all samples) always exists
     seed        seed of the random baseline's selection
     run         folder of the scan, None for the folder `run` of the cleaning
+    until       last stage: "report", or "detect", which rejects no sample and exports nothing
     """
 
     model: str
@@ -52,6 +54,7 @@ class Cleaning:
     seed: int = 0
     run: Path | None = None
     attack_file: Path | None = None
+    until: str = "report"
 
     def __post_init__(self) -> None:
         for name in self.baselines:
@@ -81,4 +84,5 @@ class Cleaning:
         if self.attack:
             arguments += ["--attack", str(self.attack_file)] if self.attack_file else attack_arguments(self.attack)
         arguments += ["--metric", self.metric] if self.metric != "auto" else []
+        arguments += ["--until", self.until] if self.until != "report" else []
         return arguments + (["--baseline", *self.baselines] if self.baselines else [])

@@ -94,11 +94,12 @@ class CleaningOutline:
     method: str
     measured: bool
     baselines: tuple[str, ...]
+    until: str = "report"
 
     @classmethod
     def of(cls, cleaning: Cleaning, out: Path) -> CleaningOutline:
         folder = CleaningFolder(out, cleaning.run or out / "run")
-        return cls(folder, cleaning.method, bool(cleaning.test), cleaning.baselines)
+        return cls(folder, cleaning.method, bool(cleaning.test), cleaning.baselines, cleaning.until)
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> CleaningOutline:
@@ -113,7 +114,8 @@ class CleaningOutline:
         out, run = Path(first("--out")), first("--run")
         method = first("--method") or (read_record(out) or {}).get("method", DEFAULT)
         folder = CleaningFolder(out, Path(run) if run else out / "run")
-        return cls(folder, method, bool(first("--test")), option_values(arguments, "--baseline"))
+        until = first("--until") or "report"
+        return cls(folder, method, bool(first("--test")), option_values(arguments, "--baseline"), until)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -122,6 +124,8 @@ class CleaningOutline:
 
     def stages(self) -> tuple[str, ...]:
         """Return the stages in order, as named in `Progress.stage`, assuming that poisoning is found."""
+        if self.until == "detect":
+            return ("finetune suspect", "scan", "detect")
         evaluations = [f"evaluate {name}" for name in self.models] if self.measured else []
         random = ["finetune random"] if "random" in self.baselines else []
         return ("finetune suspect", "scan", "detect", "export", "finetune cleaned", *random, *evaluations, "report")

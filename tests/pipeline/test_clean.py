@@ -250,3 +250,17 @@ def test_without_a_method_a_cleaning_goes_on_with_its_own(tmp_path):
     (tmp_path / "clean.json").write_text('{"method": "bye", "settings": {}}')
     assert method() == "bye"
     assert method("--method", "tcap") == "tcap"
+
+
+def test_until_the_detection_nothing_is_rejected_and_the_rest_resumes_there(tuned, wanted, tmp_path):
+    check, out = replace(wanted, until="detect", test=None, attack=None, baselines=()), tmp_path / "out"
+    steps = list(pipeline.clean(check, out))
+    assert list(dict.fromkeys(step.stage for step in steps)) == ["finetune suspect", "scan", "detect", "clean"]
+    assert steps[-1].facts["verdict"] == "poisoned"
+    assert not runs.Run.open(out / "run").decisions()
+    outline = CleaningOutline.from_arguments(replace(check, seed=0).arguments(out))
+    assert outline.stages() == ("finetune suspect", "scan", "detect")
+    assert outline.finished() == set(outline.stages())
+    list(pipeline.clean(replace(check, until="report"), out))
+    assert tuned == ["suspect", "cleaned"]
+    assert runs.Run.open(out / "run").decisions()

@@ -218,6 +218,8 @@ def _line(job: jobs.Job) -> str:
     unit = UNITS.get(standing.stage.partition(" ")[0], "samples")
     parts = ", ".join([share, *pace(standing, unit)])
     tab, verb = next(((tab.name, tab.jobs[job.kind]) for tab in TABS if job.kind in tab.jobs), ("", job.kind))
+    if job.kind == "clean" and job.option("--until") == "detect":
+        tab, verb = "data", "checking"
     button = f" <button type='button' class='bye-link' data-tab='{tab}'>Show</button>" if tab else ""
     return (
         f"<p>{progress_bar(standing, running=True)} "

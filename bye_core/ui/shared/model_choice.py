@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bye_core import runs
 from bye_core.data.location import HUB_NAME
@@ -14,10 +16,9 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import Workspace, hosted
 
 DEMO_MODEL, DEMO_ADAPTERS = demo_run.DEMO / "model", demo_run.DEMO / "adapters"
-SHIPPED, MINE = (
-    "demo",
-    "own:",
-)  # prefixes of values on the page: the demo's model and adapters, and adapters of the workspace
+# Prefixes of values on the page: the demo's model and adapters; adapters of the workspace and of its cleanings
+SHIPPED, MINE, CLEANED = "demo", "own:", "clean:"
+CLEANINGS, SUSPECT = "cleanings", "suspect"  # folder of the workspace; the adapter tuned on everything, in a cleaning
 RECENT = 20  # number of recent runs whose models are offered
 
 
@@ -35,16 +36,18 @@ def model_choices(workspace: Workspace) -> list[tuple[str, str]]:
     """Return (label, value) of the demo model and, on the user's own machine, of the models of recent runs."""
     choices = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
     if not hosted():
-        models = filter(None, (_model_of_run(workspace.runs / name) for name in workspace.run_names()[:RECENT]))
-        choices += [(model, model) for model in dict.fromkeys(models) if model != str(DEMO_MODEL)]
+        models = filter(None, (model_of_run(workspace.runs / name) for name in workspace.run_names()[:RECENT]))
+        choices += [(model, model) for model in dict.fromkeys(models) if model != SHIPPED]
     return choices
 
 
-def _model_of_run(path: Path) -> str:
+def model_of_run(path: Path) -> str:
+    """Return the value of the model with which the run in `path` was scanned, "" if the run cannot be read."""
     try:
-        return runs.Run.open(path).settings.model
+        model = runs.Run.open(path).settings.model
     except ByeError:
         return ""
+    return SHIPPED if model == str(DEMO_MODEL) else model
 
 
 def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:
@@ -52,7 +55,12 @@ def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:
     choices = [("none", "")]
     for label, prefix, root in (("the demo's: ", f"{SHIPPED}:", DEMO_ADAPTERS), ("", MINE, workspace.adapters)):
         choices += [(label + name, prefix + name) for name in _finished(root)]
-    return choices
+    return [*choices, *((f"{name}, tuned by a check or cleaning", CLEANED + name) for name in _of_cleanings(workspace))]
+
+
+def _of_cleanings(workspace: Workspace) -> list[str]:
+    """Return the names of the cleanings and checks whose adapter, tuned on everything, is finished."""
+    return sorted(path.parent.parent.name for path in (workspace.root / CLEANINGS).glob(f"*/{SUSPECT}/{CARD}"))
 
 
 def adapter_trained_on(workspace: Workspace, digest: Callable[[], str]) -> str:
@@ -60,11 +68,33 @@ def adapter_trained_on(workspace: Workspace, digest: Callable[[], str]) -> str:
 
     `digest` returns the digest of the data set; it is called only if there are adapters.
     """
-    cards = [workspace.adapters / name / CARD for name in _finished(workspace.adapters)]
-    cards = sorted((card for card in cards if card.is_file()), key=lambda card: -card.stat().st_mtime)
-    wanted = digest() if cards else ""
-    matching = (card.parent for card in cards if (training_facts(card.parent) or {}).get("data_digest") == wanted)
-    return next((f"{MINE}{folder.name}" for folder in matching), "")
+    values = [MINE + name for name in _finished(workspace.adapters)]
+    values += [CLEANED + name for name in _of_cleanings(workspace)]
+    folders = {value: Path(resolve_adapter(workspace, value)) for value in values}
+    folders = {value: folder for value, folder in folders.items() if (folder / CARD).is_file()}
+    wanted = digest() if folders else ""
+    newest = sorted(folders, key=lambda value: -(folders[value] / CARD).stat().st_mtime)
+    matching = (value for value in newest if (training_facts(folders[value]) or {}).get("data_digest") == wanted)
+    return next(matching, "")
+
+
+def model_of_adapter(workspace: Workspace, value: str) -> str:
+    """Return the value of the model from which an adapter was tuned, as its card says; "" if that is not known."""
+    folder = resolve_adapter(workspace, value)
+    facts = read_card(Path(folder)) if folder else {}
+    model = facts.get("model", {}).get("model", "") if isinstance(facts.get("model"), dict) else ""
+    if not model or hosted():
+        return ""
+    return SHIPPED if Path(model).resolve() == DEMO_MODEL.resolve() else model
+
+
+def read_card(adapter: Path) -> dict[str, Any]:
+    """Return the content of an adapter's card, {} if it has none."""
+    try:
+        card = json.loads((adapter / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def _finished(root: Path) -> list[str]:
@@ -97,6 +127,8 @@ def resolve_adapter(workspace: Workspace, value: str | None) -> str:
         name = value.removeprefix(prefix)
         if name != value and name in _finished(root):
             return str(root / name)
+    if value.removeprefix(CLEANED) in _of_cleanings(workspace):
+        return str(workspace.root / CLEANINGS / value.removeprefix(CLEANED) / SUSPECT)
     return _folder_or_hub_name(value)
 
 
@@ -118,8 +150,9 @@ def _folder_or_hub_name(value: str) -> str:
 def finished_adapter_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
     """Return (label, path) of the finished adapters, newest first, and of the adapter with which `run` was scanned."""
     paths = [path for path in workspace.adapters.iterdir() if finished(path)] if workspace.adapters.is_dir() else []
+    paths += [workspace.root / CLEANINGS / name / SUSPECT for name in _of_cleanings(workspace)]
     paths.sort(key=lambda path: -(path / CARD).stat().st_mtime)
-    choices = [(path.name, str(path)) for path in paths]
+    choices = [(path.parent.name if path.name == SUSPECT else path.name, str(path)) for path in paths]
     scanned = run.settings.adapter if run else None
     if scanned and scanned not in {path for _, path in choices}:
         choices.append((f"{Path(scanned).name}, as scanned", scanned))

@@ -15,9 +15,8 @@ from bye_core.ui.adjust.trial import is_same
 from bye_core.ui.header.view import header
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import messages, obstacles
+from bye_core.ui.shared import messages, obstacles, stages_card
 from bye_core.ui.tabs import TABS
-from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.tabs.export import summary
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.tabs.review import answers

@@ -11,12 +11,11 @@ from bye_core.runs import Run, jobs
 from bye_core.train.settings import CARD
 from bye_core.ui import demo_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets
+from bye_core.ui.shared import data_sets, stages_card
 from bye_core.ui.shared.attack_form import NO_TRIGGER
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.clean import actions as clean_actions
 from bye_core.ui.tabs.clean import job as clean_job
-from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.workspace import new_token, workspace_of
 
 
@@ -54,7 +53,7 @@ class Job:
 
 
 def states(job, state):
-    return {stage.name: stage.state for stage in clean_job.stages(job, state)}
+    return {stage.name: stage.state for stage in stages_card.stages(job, state)}
 
 
 def parsed(arguments):
@@ -113,11 +112,11 @@ def test_stages_stand_as_their_files_do(workspace, data, model, run_path):
     assert states(job, jobs.RUNNING)["finetune suspect"] == "running"
     assert set(states(job, jobs.STOPPED).values()) == {"waiting"}
 
-    out = clean_job.outline_of(job.arguments).folder.out
+    out = stages_card.outline_of(job.arguments).folder.out
     (out / "suspect").mkdir(parents=True)
     (out / "suspect" / CARD).write_text("{}")
-    shutil.copytree(run_path, clean_job.outline_of(given).folder.run)
-    pipeline.detect_run(clean_job.outline_of(given).folder.run)
+    shutil.copytree(run_path, stages_card.outline_of(given).folder.run)
+    pipeline.detect_run(stages_card.outline_of(given).folder.run)
     found = states(Job(given, "finetune cleaned"), jobs.RUNNING)
     done = ("finetune suspect", "scan", "detect")
     assert found == {
@@ -127,7 +126,7 @@ def test_stages_stand_as_their_files_do(workspace, data, model, run_path):
         "report": "waiting",
     }
 
-    pipeline.detect_run(clean_job.outline_of(given).folder.run, false_alarm=1e-300)
+    pipeline.detect_run(stages_card.outline_of(given).folder.run, false_alarm=1e-300)
     assert states(job, jobs.STOPPED)["finetune cleaned"] == "skipped"
 
 

@@ -13,14 +13,13 @@ from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets, events, model_choice
+from bye_core.ui.shared import data_sets, events, model_choice, stages_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.clean import job as clean_job
-from bye_core.ui.tabs.clean import stages_card
 from bye_core.ui.workspace import Workspace, workspace_of
 
 NO_DATA = "No data set is chosen yet. Choose the suspect set in Data, then clean it here."
@@ -194,7 +193,7 @@ def open_stage(parts: Parts, session: Session, watch: Watch, event: gr.EventData
         return {parts.session: session, parts.tabs: gr.Tabs(selected=opens)}
     if opens == "log":
         return {parts.opened: f"<pre class='bye-pre'>{escape(clean_job.log(job, stage)) or '(nothing yet)'}</pre>"}
-    folder = clean_job.outline_of(job.arguments).folder
+    folder = stages_card.outline_of(job.arguments).folder
     if opens == "files":
         return {parts.opened: f"<p class='bye-ok'>The cleaned set: <bdi>{escape(str(folder.data))}</bdi></p>"}
     page = escape(folder.report.read_text(encoding="utf-8"), quote=True)

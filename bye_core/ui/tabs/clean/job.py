@@ -8,23 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bye_core import runs
 from bye_core.demo import recipe
 from bye_core.errors import DataError
 from bye_core.pipeline.cleaning import Cleaning
-from bye_core.pipeline.cleaning_folder import CleaningOutline
-from bye_core.records import NO_EVIDENCE, NOT_TESTED
 from bye_core.runs import jobs
 from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.shared import data_sets, workspace_jobs
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET, TEST, read_attack_form, resolve_test_set
-from bye_core.ui.shared.model_choice import SHIPPED, resolve_model
+from bye_core.ui.shared.model_choice import CLEANINGS, SHIPPED, resolve_model
+from bye_core.ui.shared.stages_card import outline_of
 from bye_core.ui.shared.training_form import check_allowed, settings_from_form
 from bye_core.ui.workspace import Workspace
 
-KIND, FOLDER = "clean", "cleanings"
-# stages that run only if poisoning is found
-AFTER_POISON = ("export", "finetune cleaned", "evaluate cleaned")
+KIND = "clean"
 # The model that each training stage makes.
 TRAININGS = {"finetune suspect": "suspect", "finetune cleaned": "cleaned", "finetune random": "random"}
 
@@ -49,14 +45,6 @@ class Form:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a cleaning; `state` is done, running, waiting, skipped (no poisoning) or untested."""
-
-    name: str
-    state: str
-
-
 def defaults(data: str) -> Form:
     """Return the form for a data set; the demo's set has its own model, test set, trigger and settings."""
     if data != data_sets.DEMO or not TEST.is_file():
@@ -68,7 +56,7 @@ def defaults(data: str) -> Form:
 def new_folder(workspace: Workspace, data: str, form: Form) -> Path:
     """Return the folder that `start` would create now. The cleaning's run and job get the same name."""
     stem = form.name.strip() or f"{data_sets.find(workspace, data).stem}-cleaning"
-    return data_sets.free_folder(workspace.root / FOLDER, stem, workspace.jobs, workspace.runs)
+    return data_sets.free_folder(workspace.root / CLEANINGS, stem, workspace.jobs, workspace.runs)
 
 
 def cleaning(workspace: Workspace, data: str, form: Form, run: Path | None = None) -> Cleaning:
@@ -114,28 +102,6 @@ def resume(job: jobs.Job) -> None:
     """Resume a cleaning at the stage where it ended."""
     check_allowed()
     workspace_jobs.resume_job(job)
-
-
-def outline_of(arguments: list[str] | tuple[str, ...]) -> CleaningOutline:
-    """Return the stages and folders of the cleaning with these arguments."""
-    return CleaningOutline.from_arguments(arguments)
-
-
-def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
-    """Return every stage of a cleaning with its state, which follows from its files and the job's progress."""
-    outline = outline_of(job.arguments)
-    finished, current = outline.finished(), job.progress().stage
-    detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
-    skipped = {NO_EVIDENCE: "skipped", NOT_TESTED: "untested"}.get(detection.verdict if detection else "", "")
-
-    def state_of(name: str) -> str:
-        if skipped and name in AFTER_POISON:
-            return skipped
-        if state == jobs.RUNNING and name == current and name != "report":
-            return "running"
-        return "done" if name in finished else "waiting"
-
-    return tuple(Stage(name, state_of(name)) for name in outline.stages())
 
 
 def log(job: jobs.Job, stage: str = "") -> str:

@@ -36,7 +36,7 @@ from bye_core.ui.tabs.data.columns import (
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FIRST = (
-    "Choose the data set to examine before you fine-tune on it: a folder with its images and one annotation file. "
+    "Choose the data set to check before you fine-tune on it: a folder with its images and one annotation file. "
     "The formats LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA table are recognised."
 )
 ASK = "Say below how to read this set, then press “Read with these settings”."
@@ -61,6 +61,7 @@ class Parts(events.Parts):
     listing: gr.HTML
     view: gr.Column
     summary: gr.HTML
+    tune: gr.Button
     scan: gr.Button
     reading: gr.Accordion
     file: gr.Dropdown

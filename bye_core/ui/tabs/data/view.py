@@ -8,7 +8,7 @@ from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, open_tab
 from bye_core.ui.shared.messages import note
-from bye_core.ui.tabs.data import actions
+from bye_core.ui.tabs.data import actions, checking
 from bye_core.ui.tabs.data.actions import for_visitors
 from bye_core.ui.tabs.data.columns import AUTOMATIC, FORMAT_CHOICES, SLOTS
 from bye_core.ui.workspace import hosted
@@ -22,14 +22,15 @@ CLICKS = """element.addEventListener('click', (event) => {
 
 def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads and writes session.data, and writes in the workspace how the set is read."""
-    parts = _lay_out(frame.session)
+    parts, check = _lay_out(frame)
     _listen(parts, frame, tab)
+    _listen_check(check, frame, tab)
 
 
 TAB = Tab(NAME, "Data", build, styles=("data.css",))
 
 
-def _lay_out(session: gr.State) -> actions.Parts:
+def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
     shown, pending, number = gr.State(""), gr.State(""), gr.State(0)
     notice = gr.HTML(note(actions.FIRST), elem_id="data-notice")
     with gr.Row(elem_classes="bye-choose"):
@@ -67,8 +68,27 @@ def _lay_out(session: gr.State) -> actions.Parts:
         again = gr.Button("Read with these settings", size="sm", elem_id="data-again")
     with gr.Column(visible=False) as view:
         with gr.Row(elem_classes="bye-set-row"):
-            summary = gr.HTML(elem_id="data-summary")
-            scan = gr.Button("Scan this data set", variant="primary", elem_id="data-scan", min_width=230, scale=0)
+            with gr.Column(scale=3, min_width=300):
+                summary = gr.HTML(elem_id="data-summary")
+            with gr.Column(scale=2, min_width=300):
+                check_parts = _lay_out_check(frame)
+                with gr.Row(elem_classes="bye-actions"):
+                    tune = gr.Button(
+                        "Fine-tune only",
+                        size="sm",
+                        elem_id="data-finetune",
+                        min_width=130,
+                        scale=0,
+                        visible=not hosted(),
+                    )
+                    scan = gr.Button(
+                        "Scan this data set" if hosted() else "Scan only",
+                        size="md" if hosted() else "sm",
+                        variant="primary" if hosted() else "secondary",
+                        elem_id="data-scan",
+                        min_width=130,
+                        scale=0,
+                    )
         with gr.Accordion("Faults", open=False, elem_id="data-faults") as fault_box:
             with gr.Row():
                 check = gr.Button("Check every image", size="sm", elem_id="data-check", scale=0, min_width=200)
@@ -79,10 +99,32 @@ def _lay_out(session: gr.State) -> actions.Parts:
             before = gr.Button("Previous", size="sm", scale=0, elem_id="data-before")
             page_number = gr.HTML(elem_id="data-place")
             after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
-    return actions.Parts(
-        session, shown, pending, number, notice, path, load, upload, listing, view, summary, scan, reading, file,
-        format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box, faults,
+    parts = actions.Parts(
+        frame.session, shown, pending, number, notice, path, load, upload, listing, view, summary, tune, scan, reading,
+        file, format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box, faults,
         check, stop,
+    )  # fmt: skip
+    return parts, check_parts
+
+
+def _lay_out_check(frame: Frame) -> checking.Parts:
+    """Lay out the check of the whole set as one job, which a public host does not offer."""
+    here = not hosted()
+    model = gr.Dropdown(
+        [], label="Model to fine-tune", info="a folder, or owner/name on the hub", allow_custom_value=True,
+        interactive=True, visible=here, elem_id="data-model",
+    )  # fmt: skip
+    about = gr.HTML(elem_id="data-about", visible=here)
+    start = gr.Button("Check my set", variant="primary", visible=here, elem_id="data-check-set")
+    job = gr.HTML(elem_id="data-checking", visible=here)
+    with gr.Row(elem_classes="bye-actions"):
+        stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=120, elem_id="data-checking-stop")
+        resume = gr.Button("Resume", visible=False, scale=0, min_width=120, elem_id="data-checking-resume")
+        review = gr.Button("Review the result", variant="primary", visible=False, scale=0, min_width=180,
+                           elem_id="data-checking-review")  # fmt: skip
+    return checking.Parts(
+        frame.session, gr.State(checking.Watch()), frame.pulse, frame.tabs, model, about, start, job, stop, resume,
+        review,
     )  # fmt: skip
 
 
@@ -114,3 +156,20 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     checking = parts.check.click(bind_any(actions.check), session, outputs, concurrency_limit=2, **QUIET)
     parts.stop.click(bind(actions.show_checked), session, outputs, cancels=[checking], **QUIET)
     parts.scan.click(open_tab("scan"), None, frame.tabs, **QUIET)
+    parts.tune.click(open_tab("finetune"), None, frame.tabs, **QUIET)
+
+
+def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
+    if hosted():
+        return
+    outputs, known, here = parts.all(), [parts.session, parts.watch], gr.Checkbox(False, visible=False)
+    bind = binder(parts, alert_in(parts.job))
+    visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
+    tab.select(bind(checking.enter), known, outputs, **QUIET)
+    frame.opened.change(bind(if_in_front(checking.enter)), [*known, here], outputs, **visible)
+    frame.pulse.tick(bind(if_in_front(checking.tick)), [*known, here], outputs, **visible)
+    parts.model.change(bind(checking.describe), [parts.session, parts.model], parts.about, **QUIET)
+    parts.start.click(bind(checking.start), [*known, parts.model], outputs, **QUIET)
+    parts.stop.click(bind(checking.stop), known, outputs, **QUIET)
+    parts.resume.click(bind(checking.resume), known, outputs, **QUIET)
+    parts.review.click(bind(checking.review), known, outputs, **QUIET)

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core import figures, runs
+from bye_core.demo.recipe import TOUR
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
 from bye_core.ui.open_run import session_run
@@ -42,7 +43,7 @@ class Watch:
     """What the page shows now. Unchanged parts are not sent again.
 
     visitor     the visitor whose jobs the page shows
-    filled      the run for which the form was filled, None before the tab was first opened
+    filled      the run and the data set for which the form was filled, None before the tab was first opened
     awaited     whether the tab was opened before the visitor was known, so that the form is still to be filled
     job, state  the followed training and its last known state
     settled     whether the end of the training was sent twice: a refresh that began before the end may arrive after it
@@ -51,7 +52,7 @@ class Watch:
     """
 
     visitor: str = ""
-    filled: str | None = None
+    filled: tuple[str, str] | None = None
     awaited: bool = False
     job: str = ""
     state: str = ""
@@ -87,20 +88,22 @@ class Parts(events.Parts):
     outcome: evaluation_actions.OutcomeParts
 
 
-def read_form(values: tuple[Any, ...]) -> finetune_job.Form:
+def read_form(values: tuple[Any, ...], loaded: str = "") -> finetune_job.Form:
+    """Return the form in the fields. `loaded` is the key of the project's data set."""
     model, data, path, name, *settings = values
     named = dict(zip(SETTINGS, settings, strict=True))
-    return finetune_job.Form(model or "", data or "", path or "", name or "", named)
+    return finetune_job.Form(model or "", data or "", path or "", name or "", loaded, named)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
 def change_session(parts: Parts, session: Session, watch: Watch) -> Update:
-    """Show the jobs of a new visitor. If the tab is open and waits for the visitor, also fill the form."""
-    if not session.visitor or session.visitor == watch.visitor:
+    """Show the jobs of a new visitor. Fill the form again if the tab waits for the visitor, or the project changed."""
+    stale = watch.filled not in (None, (session.run, session.data))
+    if not session.visitor or (session.visitor == watch.visitor and not stale):
         return parts.unchanged()
-    return enter(parts, session, watch) if watch.awaited else refresh(parts, session, watch)
+    return enter(parts, session, watch) if watch.awaited or stale else refresh(parts, session, watch)
 
 
 def enter(parts: Parts, session: Session, watch: Watch) -> Update:
@@ -109,25 +112,27 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
         return {parts.watch: replace(watch, awaited=True)}
     workspace = workspace_of(session.visitor)
     run = session_run(session)
-    if watch.filled == session.run and watch.visitor == session.visitor:
-        update: Update = {parts.form[DATA]: gr.Dropdown(finetune_job.data_choices(workspace, run))}
+    if watch.filled == (session.run, session.data) and watch.visitor == session.visitor:
+        update: Update = {parts.form[DATA]: gr.Dropdown(finetune_job.data_choices(workspace, run, session.data))}
     else:
         update = _fill(parts, workspace, run, session)
-        watch = Watch(filled=session.run)
+        watch = Watch(filled=(session.run, session.data))
     return update | refresh(parts, session, watch)
 
 
 def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Session) -> Update:
     """Fill the form with the defaults for the open run."""
-    model = "" if run is None else run.settings.model
+    models = model_choices(workspace)
+    model = next((value for _, value in models), "") if run is None else run.settings.model
     model = SHIPPED if model == str(DEMO_MODEL) else model
-    data, settings = finetune_job.default_data(workspace, run), finetune_job.default_settings(run)
+    data = finetune_job.default_data(workspace, run, session.data)
+    settings = TOUR if run is None and model == SHIPPED else finetune_job.default_settings(run)
     values = [model, data, "", "", *(getattr(settings, name) for name in SETTINGS)]
     update: Update = dict(zip(parts.form, values, strict=True)) | preview(parts, session, None, *values)
     recipes, recipe = finetune_job.recipe_choices(run), finetune_job.recipe_of(run, settings)
     return update | {
-        parts.form[MODEL]: gr.Dropdown(model_choices(workspace), value=model),
-        parts.form[DATA]: gr.Dropdown(finetune_job.data_choices(workspace, run), value=data),
+        parts.form[MODEL]: gr.Dropdown(models, value=model),
+        parts.form[DATA]: gr.Dropdown(finetune_job.data_choices(workspace, run, session.data), value=data),
         parts.recipe: gr.Dropdown(recipes, value=recipe),
         **evaluation_actions.fill(parts.outcome, workspace, run),
     }
@@ -135,7 +140,7 @@ def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Ses
 
 def preview(parts: Parts, session: Session, _: Watch | None, *values: Any) -> Update:
     """Show the command that the Start button would run now, or the error in the form."""
-    workspace, form = workspace_of(session.visitor), read_form(values)
+    workspace, form = workspace_of(session.visitor), read_form(values, session.data)
     update: Update = {parts.form[PATH]: gr.Textbox(visible=form.data == finetune_job.OTHER)}
     try:
         run = session_run(session)
@@ -211,7 +216,7 @@ def _outcome(parts: Parts, workspace: Workspace, session: Session, watch: Watch)
 
 def start(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     workspace = workspace_of(session.visitor)
-    job = finetune_job.start(workspace, session_run(session), read_form(values))
+    job = finetune_job.start(workspace, session_run(session), read_form(values, session.data))
     return {
         # The name is used now, so the form proposes another one.
         **preview(parts, session, watch, *values[:NAME], "", *values[NAME + 1 :]),

@@ -41,7 +41,8 @@ class NameTaken(DataError):
 class Form:
     """The fields of the Fine-tune tab.
 
-    data      "raw" for the scanned set, "cleaned:NAME" for an export, "other" for the folder or file in `path`
+    data      "raw" for the project's set, "cleaned:NAME" for an export, "other" for the folder or file in `path`
+    loaded    key of the project's set, which is used while no run is open
     name      name of the adapter, "" for an automatic name
     settings  values of FinetuneSettings, by name
     """
@@ -50,6 +51,7 @@ class Form:
     data: str = RAW
     path: str = ""
     name: str = ""
+    loaded: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,25 +60,28 @@ class Form:
         return self.data.removeprefix(CLEANED) if self.data.startswith(CLEANED) else ""
 
 
-def data_choices(workspace: Workspace, run: runs.Run | None) -> list[tuple[str, str]]:
-    """Return (label, value) of the data to train on: the exports (newest first), the scanned set, another folder."""
+def data_choices(workspace: Workspace, run: runs.Run | None, loaded: str = "") -> list[tuple[str, str]]:
+    """Return (label, value) of the data to train on: the exports (newest first), the project's set, another folder."""
     choices = []
     for name in export_names(workspace):
         kept = _export(workspace, name).manifest["counts"]["kept"]
         choices.append((f"cleaned: export {name}, {kept:,} records", CLEANED + name))
     if run is not None:
         choices.append((f"everything: the scanned set, {run.counts().total:,} samples", RAW))
+    elif loaded:
+        choice = data_sets.find(workspace, loaded)
+        choices.append((f"everything: {choice.name}, {choice.ready:,} samples", RAW))
     return [*choices, ("another folder", OTHER)]
 
 
-def default_data(workspace: Workspace, run: runs.Run | None) -> str:
-    """Return the preselected data: the open run's export, else the scanned set; without a run, the newest export.
+def default_data(workspace: Workspace, run: runs.Run | None, loaded: str = "") -> str:
+    """Return the preselected data: the open run's export, else the project's set; without both, the newest export.
 
     A run that was not tested has no cleaned set, so its scanned set is preselected.
     """
     names = export_names(workspace)
     if run is None:
-        return CLEANED + names[0] if names else OTHER
+        return RAW if loaded else CLEANED + names[0] if names else OTHER
     if first_obstacle(run.detection()):
         return RAW
     return CLEANED + run.path.name if run.path.name in names else RAW
@@ -139,6 +144,8 @@ def _data_arguments(workspace: Workspace, run: runs.Run | None, form: Form) -> l
     if form.data == RAW and run is not None:
         reading = ReadingOptions.from_record(run.settings.more)
         return ["--data", run.settings.data, *_arguments(reading, run.settings.format)]
+    if form.data == RAW and form.loaded:
+        return data_sets.source_arguments(workspace, data_sets.find(workspace, form.loaded))
     if not form.path.strip():
         raise NoDataChosen()
     choice = data_sets.find(workspace, data_sets.key_of(form.path))
@@ -160,7 +167,8 @@ def new_folder(workspace: Workspace, run: runs.Run | None, form: Form) -> Path:
         if path.name != name:
             raise NameTaken(name=name)
         return path
-    base = form.export or (run.path.name if run else "set")
+    loaded = data_sets.find(workspace, form.loaded).stem if form.loaded else "set"
+    base = form.export or (run.path.name if run else loaded)
     suffix = "cleaned" if form.export else "everything" if form.data == RAW else "other"
     return data_sets.free_folder(workspace.adapters, f"{base}-{suffix}", workspace.jobs)
 

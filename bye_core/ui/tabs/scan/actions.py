@@ -89,11 +89,17 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
     workspace = workspace_of(session.visitor)
     models, adapters = model_choice.model_choices(workspace), model_choice.adapter_choices(workspace)
     old_model, old_adapter, *others, tuned = values
-    if session.data != "".join(watch.filled_for[1:2]):
+    before = "".join(watch.filled_for[1:2])
+    if session.data != before:
         tuned = False  # the statement was about another data set
+    if before and session.data != before:
+        old_model, old_adapter = "", ""  # as were the model and the adapter
     model, adapter = old_model or next((value for _, value in models), None), old_adapter or ""
     if session.data == data_sets.DEMO and model == model_choice.SHIPPED:
         adapter = adapter or next((value for _, value in adapters if value), "")
+    elif session.data and not (old_model or old_adapter):
+        adapter = _trained_on(workspace, session.data)
+        model = model_choice.model_of_adapter(workspace, adapter) or model
     return {
         parts.data: _data_line(workspace, session),
         # A field that is filled keeps its value: the user may have changed it since this request was sent.
@@ -115,10 +121,18 @@ def offer_adapters(parts: Parts, session: Session, _: Watch, *values: Any) -> Up
     workspace, form = workspace_of(session.visitor), read_form(values)
     offered: dict[str, Any] = {"choices": model_choice.adapter_choices(workspace)}
     if session.data and not form.adapter and not form.tuned:
-        choice = data_sets.find(workspace, session.data)
-        found = model_choice.adapter_trained_on(workspace, lambda: data_sets.open_set(workspace, choice).digest)
+        found = _trained_on(workspace, session.data)
         offered |= {"value": found} if found else {}
     return {parts.fields[1]: gr.Dropdown(**offered)}
+
+
+def _trained_on(workspace: Workspace, data: str) -> str:
+    """Return the newest adapter that was trained on the data set, "" if there is none or the set cannot be read."""
+    choice = data_sets.find(workspace, data)
+    try:
+        return model_choice.adapter_trained_on(workspace, lambda: data_sets.open_set(workspace, choice).digest)
+    except ByeError:
+        return ""
 
 
 def _data_line(workspace: Workspace, session: Session) -> str:

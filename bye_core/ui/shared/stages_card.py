@@ -1,15 +1,17 @@
-"""Shows a cleaning as HTML: its stages with their states, then its results."""
+"""Shows a cleaning, or a check of a data set, as HTML: its stages with their states, then its results."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
-from bye_core import pipeline
+from bye_core import pipeline, runs
+from bye_core.pipeline.cleaning_folder import CleaningOutline
+from bye_core.records import NO_EVIDENCE, NOT_TESTED
 from bye_core.runs import jobs
 from bye_core.text import MEASURES, UNITS, measured, verdict_words
 from bye_core.ui.shared import job_card
 from bye_core.ui.shared.messages import note, without_options
-from bye_core.ui.tabs.clean.job import Stage, stages
 
 STATES = {
     "done": "done",
@@ -37,16 +39,54 @@ OPENS = {"log": "show log", "review": "review its samples", "layers": "show its 
          "report": "show report"}  # fmt: skip
 
 
-def card(job: jobs.Job, state: str) -> str:
-    """Return the stages with their states and buttons, the progress of the running one, and the results."""
+# stages that run only if poisoning is found
+AFTER_POISON = ("export", "finetune cleaned", "evaluate cleaned")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a cleaning; `state` is done, running, waiting, skipped (no poisoning) or untested."""
+
+    name: str
+    state: str
+
+
+def outline_of(arguments: list[str] | tuple[str, ...]) -> CleaningOutline:
+    """Return the stages and folders of the cleaning with these arguments."""
+    return CleaningOutline.from_arguments(arguments)
+
+
+def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
+    """Return every stage of a cleaning with its state, which follows from its files and the job's progress."""
+    outline = outline_of(job.arguments)
+    finished, current = outline.finished(), job.progress().stage
+    detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
+    skipped = {NO_EVIDENCE: "skipped", NOT_TESTED: "untested"}.get(detection.verdict if detection else "", "")
+
+    def state_of(name: str) -> str:
+        if skipped and name in AFTER_POISON:
+            return skipped
+        if state == jobs.RUNNING and name == current and name != "report":
+            return "running"
+        return "done" if name in finished else "waiting"
+
+    return tuple(Stage(name, state_of(name)) for name in outline.stages())
+
+
+def card(job: jobs.Job, state: str, opens: bool = True) -> str:
+    """Return the stages with their states and buttons, the progress of the running one, and the results.
+
+    opens  whether finished stages have buttons that open their results
+    """
     standing = job.progress()
-    items = "".join(_item(stage, standing) for stage in stages(job, state))
+    items = "".join(_item(stage, standing, opens) for stage in stages(job, state))
     words = "starting" if state == jobs.RUNNING and not standing.total else job_card.STATES[state]
     return job_card.section(job.title, state, words, f"<ol class='bye-stages'>{items}</ol>{_results(job)}")
 
 
-def _item(stage: Stage, standing: jobs.JobProgress) -> str:
+def _item(stage: Stage, standing: jobs.JobProgress, with_buttons: bool) -> str:
     label, opens = STAGES[stage.name]
+    opens = opens if with_buttons else ""
     more = _progress(stage, label, standing) if stage.state == "running" else ""
     if opens and (stage.state == "done" or (stage.state == "running" and opens in ("log", "review"))):
         more += f"<button type='button' class='bye-link' data-open='{stage.name}'>{OPENS[opens]}</button>"
