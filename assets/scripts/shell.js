@@ -89,6 +89,7 @@ export function start({ element, trigger }) {
 
   function followRun() {
     const run = shownRun();
+    if (known) document.documentElement.toggleAttribute('data-first', Boolean(element.querySelector('.bye-welcome')));
     if (!known || run === undefined || run === get('run')) return;
     set({ run });
   }

@@ -21,6 +21,14 @@ window.byeReview = (component) => {
     counts.test(Function.prototype.toString.call(draw)) ? setTimeout(() => frame(draw), 250) : frame(draw);
 })();
 
+// A first visit to the demo has a line of welcome above the tabs. Its height is reserved before it is there.
+try {
+  const link = new URL(location).searchParams.get('run');
+  document.documentElement.toggleAttribute('data-first', !(link || window.byeFirst.asked || localStorage.getItem('bye-visitor')));
+} catch {
+  // Without storage, the welcome moves the page.
+}
+
 // Fits Review into the window: its layout follows its own width, its height ends at the lower edge of the window.
 // Runs before the first paint, so that nothing jumps; fit.js calls it again after changes.
 window.byeFirst.fit = () => {
