@@ -78,6 +78,7 @@ export function start({ element, trigger }) {
   const shownRun = () => element.querySelector('.bye-header')?.dataset.run;
   let going = ''; // the tab of the address, until it is in front
   let known = false; // whether the visitor's run is on the page
+  let chosen = false; // whether the user has chosen a tab, which then counts more than the address
 
   function followTab() {
     const tab = shownTab();
@@ -99,7 +100,8 @@ export function start({ element, trigger }) {
     known = true;
     // A link to an unknown run is corrected; a page without a link gets the name of its run. Neither is a step back.
     if (shownRun() !== get('run')) set({ run: shownRun() }, { push: false });
-    openTab(get('tab') || FIRST_TAB);
+    if (chosen || !get('tab')) followTab();
+    else openTab(get('tab'));
   }
 
   function openTab(tab) {
@@ -110,9 +112,12 @@ export function start({ element, trigger }) {
 
   // A tab that the user chooses is final, even if the address's tab is still on its way.
   const settle = (event) => {
-    if (event.target.closest('[role="tab"]')) going = '';
+    if (!event.target.closest('[role="tab"], .overflow-dropdown')) return;
+    going = '';
+    chosen = true;
   };
   tabs.addEventListener('click', settle, true);
+  chosen = shownTab() !== FIRST_TAB; // before this script was there
   onChange((changed) => {
     if (changed.has('tab')) openTab(get('tab') || FIRST_TAB);
     if (!changed.has('run') || get('run') === shownRun()) return;

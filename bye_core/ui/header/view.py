@@ -40,16 +40,11 @@ def header(session: Session) -> str:
     workspace = workspace_of(session.visitor)
     opened = open_run(workspace.run_path(session.run)) if session.run else None
     steps = path_steps.steps_of(workspace, session, opened)
-    words = _verdict(opened) if opened else NOTHING
+    words = _verdict(opened) + stated_html(opened.run) if opened else NOTHING
     bar = f"{_brand()}{_switcher(workspace, session, opened)}{words}{_help()}"
-    notes = f"{_welcome(session, opened)}{_notices(workspace, session)}{described(opened) if opened else ''}"
+    notes = f"{_welcome(session, opened)}{_notices(workspace, session)}"
+    notes += obstacle_html(opened.detection, session.run) if opened else ""
     return _frame(session.run, bar, _steps(steps), notes)
-
-
-def described(opened: OpenRun) -> str:
-    """Return what the user stated on the run, and why its data set was not tested, with the buttons that mend it."""
-    stated = stated_html(opened.run)
-    return (f"<p>{stated}</p>" if stated else "") + obstacle_html(opened.detection, opened.path.name)
 
 
 def _frame(run: str, bar: str, steps: str, notes: str) -> str:

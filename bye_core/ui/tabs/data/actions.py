@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import gradio as gr
+from cachetools import LRUCache
 
 from bye_core.data import DataSet
 from bye_core.data.formats import MissingColumn, UnknownFormat
@@ -40,6 +42,8 @@ FIRST = (
     "The formats LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA table are recognised."
 )
 ASK = "Say below how to read this set, then press “Read with these settings”."
+_latest: LRUCache[str, int] = LRUCache(1000)  # by visitor: the number of the last opening of a data set
+_numbering = Lock()
 OPENING = "The page is still opening. Try again in a second."
 
 
@@ -100,8 +104,18 @@ def change_session(parts: Parts, session: Session, shown: str) -> Update:
     listing = {parts.listing: _listing(session)}
     if not session.data:
         return _empty(parts, session) if shown else listing
-    choice = data_sets.find(workspace_of(session.visitor), session.data)
-    return {**listing, parts.shown: session.data, **open_set(parts, session, choice)}
+    choice, number = data_sets.find(workspace_of(session.visitor), session.data), _begin(session)
+    update = {**listing, parts.shown: session.data, **open_set(parts, session, choice)}
+    if _latest.get(session.visitor) != number + 1:
+        return parts.unchanged()  # the user has opened another set in the meantime
+    return {part: value for part, value in update.items() if part is not parts.session}
+
+
+def _begin(session: Session) -> int:
+    """Return the number of an opening of a data set that begins now, by this visitor."""
+    with _numbering:
+        _latest[session.visitor] = number = _latest.get(session.visitor, 0) + 1
+        return number
 
 
 def load(parts: Parts, session: Session, text: str) -> Update:
@@ -144,6 +158,7 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
 def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
     """Open a set and show it. If its file, format or columns are unclear, ask for them."""
     workspace = workspace_of(session.visitor)
+    _begin(session)
     try:
         dataset = data_sets.open_set(workspace, choice)
     except (SeveralAnnotations, SeveralSplits, NoSuchSplit, UnknownFormat, MissingColumn) as error:
