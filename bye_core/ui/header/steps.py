@@ -14,6 +14,7 @@ from bye_core.ui.open_run import OpenRun
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.exports import export_names, export_path, find_export
+from bye_core.ui.shared.model_choice import SUSPECT
 from bye_core.ui.shared.obstacles import MENDED_IN, first_obstacle
 from bye_core.ui.workspace import Workspace
 
@@ -121,19 +122,25 @@ def _finetune(found: tuple[jobs.Job, ...], data: str, opened: OpenRun | None) ->
     if opened is None:
         tuned = [adapter for job in found if (adapter := _adapter_of(job)) and job.option("--data") == data]
         tuned = [adapter for adapter in tuned if finished(Path(adapter))]
-        return (DONE, clipped(Path(tuned[0]).name)) if tuned else (LATER, "")
+        return (DONE, _adapter_name(tuned[0])) if tuned else (LATER, "")
     obstacle = first_obstacle(opened.detection)
     if obstacle is not None and MENDED_IN.get(obstacle.kind, ("", ""))[0] == "finetune":
         return LATER, ""
     settings = opened.settings
-    return DONE, "as you stated" if settings.tuned_on_this_data else clipped(Path(settings.adapter or "").name)
+    return DONE, "as you stated" if settings.tuned_on_this_data else _adapter_name(settings.adapter or "")
+
+
+def _adapter_name(folder: str) -> str:
+    """Return the name of an adapter's folder; of an adapter that a check or cleaning tuned, the name of that."""
+    path = Path(folder)
+    return clipped(path.parent.name if path.name == SUSPECT else path.name)
 
 
 def _adapter_of(job: jobs.Job) -> str:
     """Return the folder of the adapter that a job tunes on its data set; "" for other jobs."""
     folder = job.option("--out")
     if job.kind == "clean" and folder:
-        return str(Path(folder) / "suspect")
+        return str(Path(folder) / SUSPECT)
     return folder if job.kind == "finetune" else ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
@@ -70,8 +72,9 @@ def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
         with gr.Row(elem_classes="bye-set-row"):
             with gr.Column(scale=3, min_width=300):
                 summary = gr.HTML(elem_id="data-summary")
+                progress = _lay_out_progress()
             with gr.Column(scale=2, min_width=300):
-                check_parts = _lay_out_check(frame)
+                check_parts = _lay_out_check(frame, progress)
                 with gr.Row(elem_classes="bye-actions"):
                     tune = gr.Button(
                         "Fine-tune only",
@@ -107,7 +110,18 @@ def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
     return parts, check_parts
 
 
-def _lay_out_check(frame: Frame) -> checking.Parts:
+def _lay_out_progress() -> tuple[Any, ...]:
+    """Return the card of the check and its buttons: Stop, Resume, Review."""
+    job = gr.HTML(elem_id="data-checking")
+    with gr.Row(elem_classes="bye-actions"):
+        stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=120, elem_id="data-checking-stop")
+        resume = gr.Button("Resume", visible=False, scale=0, min_width=120, elem_id="data-checking-resume")
+        review = gr.Button("Review the result", variant="primary", visible=False, scale=0, min_width=180,
+                           elem_id="data-checking-review")  # fmt: skip
+    return job, stop, resume, review
+
+
+def _lay_out_check(frame: Frame, progress: tuple[Any, ...]) -> checking.Parts:
     """Lay out the check of the whole set as one job, which a public host does not offer."""
     here = not hosted()
     model = gr.Dropdown(
@@ -116,15 +130,8 @@ def _lay_out_check(frame: Frame) -> checking.Parts:
     )  # fmt: skip
     about = gr.HTML(elem_id="data-about", visible=here)
     start = gr.Button("Check my set", variant="primary", visible=here, elem_id="data-check-set")
-    job = gr.HTML(elem_id="data-checking", visible=here)
-    with gr.Row(elem_classes="bye-actions"):
-        stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=120, elem_id="data-checking-stop")
-        resume = gr.Button("Resume", visible=False, scale=0, min_width=120, elem_id="data-checking-resume")
-        review = gr.Button("Review the result", variant="primary", visible=False, scale=0, min_width=180,
-                           elem_id="data-checking-review")  # fmt: skip
     return checking.Parts(
-        frame.session, gr.State(checking.Watch()), frame.pulse, frame.tabs, model, about, start, job, stop, resume,
-        review,
+        frame.session, gr.State(checking.Watch()), frame.pulse, frame.tabs, model, about, start, *progress
     )  # fmt: skip
 
 
