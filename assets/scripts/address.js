@@ -6,13 +6,15 @@
 //   set({ tab: 'scan' }, { push: true })  also makes a new entry in the browser's history; push: false never does
 //   onChange((changed) => ...)            after Back or Forward, with the set of the names whose values changed
 //
-// A new value of `run` always makes a new entry and removes all names but `tab`: filters and samples belong to one run.
+// Only shell.js changes the run, with { move: true }: that makes a new entry and removes all names but `tab`, because filters
+// and samples belong to one run. What a view says about another run waits until the address names that run.
 
 // Gradio itself uses the names view, ui, deep_link and those that begin with two underscores.
 const NAMES = ['run', 'tab', 'sample', 'show', 'sort', 'question', 'answer', 'text', 'layer', 'head', 'picture', 'mode', 'other'];
 const LONGEST = 500; // characters of a value; longer ones are left out
 const listeners = new Set();
 let shown = read();
+let waiting = {}; // the changes of a view whose run the address does not name yet
 
 function read() {
   const query = new URLSearchParams(location.search);
@@ -23,10 +25,15 @@ export function get(name) {
   return shown[name] || '';
 }
 
-export function set(changes, { push = null } = {}) {
+export function set(changes, { push = null, move = false } = {}) {
   const run = changes.run ?? get('run');
   const moved = run !== get('run');
-  const before = moved ? { tab: get('tab') } : shown;
+  if (moved && get('run') && !move) {
+    waiting = changes;
+    return;
+  }
+  const before = moved ? { tab: get('tab'), ...(waiting.run === run ? waiting : {}) } : shown;
+  waiting = {};
   const values = { ...before, ...changes };
   const query = new URLSearchParams(location.search);
   for (const name of NAMES) {
@@ -50,6 +57,7 @@ export function onChange(listener) {
 
 addEventListener('popstate', () => {
   const before = shown;
+  waiting = {};
   shown = read();
   const changed = new Set(NAMES.filter((name) => (before[name] || '') !== (shown[name] || '')));
   if (changed.size) for (const listener of [...listeners]) listener(changed);

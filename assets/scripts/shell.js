@@ -92,14 +92,14 @@ export function start({ element, trigger }) {
     const run = shownRun();
     if (known) document.documentElement.toggleAttribute('data-first', Boolean(element.querySelector('.bye-welcome')));
     if (!known || run === undefined || run === get('run')) return;
-    set({ run });
+    set({ run }, { move: true });
   }
 
   function begin() {
     if (known || !('known' in document.documentElement.dataset) || shownRun() === undefined) return;
     known = true;
     // A link to an unknown run is corrected; a page without a link gets the name of its run. Neither is a step back.
-    if (shownRun() !== get('run')) set({ run: shownRun() }, { push: false });
+    if (shownRun() !== get('run')) set({ run: shownRun() }, { push: false, move: true });
     if (chosen || !get('tab')) followTab();
     else openTab(get('tab'));
   }
@@ -122,7 +122,7 @@ export function start({ element, trigger }) {
     if (changed.has('tab')) openTab(get('tab') || FIRST_TAB);
     if (!changed.has('run') || get('run') === shownRun()) return;
     if (get('run')) send({ open: get('run') });
-    else set({ run: shownRun() }, { push: false });
+    else set({ run: shownRun() }, { push: false, move: true });
   });
 
   function scrollTo(part) {

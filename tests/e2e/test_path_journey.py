@@ -112,7 +112,7 @@ def test_another_set_while_a_run_is_open_is_another_project_in_every_tab(
         "Clean": ("#clean-data", "other"),
         "Attack": ("#attack-data", "other"),
         "Export": ("#export-notice", "No run is open"),
-        "Layers": ("#layers-notice", "No run is open"),
+        "Layers": ("#layers-said", "No run is open"),
     }
     for tab, (selector, words) in said.items():
         page.get_by_role("tab", name=tab, exact=True).click()

@@ -182,7 +182,7 @@ def test_the_target_is_what_most_of_the_flagged_answer(run):
 def test_three_models_are_measured_one_after_the_other(workspace, run, model, monkeypatch):
     started = []
 
-    def start(folder, kind, arguments, title="", at_most=None):
+    def start(folder, kind, arguments, env=None, title="", at_most=None, seconds=None):
         folder.mkdir(parents=True)
         started.append((kind, title, list(arguments)))
 
