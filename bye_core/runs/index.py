@@ -205,6 +205,13 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> list
     else:
         found = connection.execute(f"{query} WHERE position = ?", (position,))
     rows = found.fetchall()
+    # A flipped bit in the index may hide an entry from a search; "+" makes SQLite read all entries.
+    if (
+        position is not None
+        and not rows
+        and connection.execute("SELECT 1 FROM scored WHERE +position = ?", (position,)).fetchone()
+    ):
+        raise sqlite3.DatabaseError("malformed: its entries are out of order")
     for row in rows:  # a flipped bit may change the type of a value
         if not all(isinstance(value, int) and value >= 0 for value in row):
             raise sqlite3.DatabaseError("malformed: an entry holds something else than numbers")

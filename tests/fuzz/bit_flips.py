@@ -61,7 +61,7 @@ def judge(path: Path, before: dict[str, Any]) -> str:
     if after == before:
         return "harmless"
     missing = set(before["ids"]) - set(after["ids"])
-    same = all(after["rows"][id] == before["rows"][id] for id in after["ids"])
+    same = all(after["rows"].get(id) == before["rows"][id] for id in after["ids"])
     return "named" if damaged and missing == damaged and same else "silent"
 
 

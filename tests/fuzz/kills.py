@@ -151,7 +151,7 @@ def kill_finetune(folder: Path, chance: random.Random) -> bool:
 
 def kill_clean(folder: Path, chance: random.Random) -> bool:
     data, out = made_run.make_data(folder / "data", 12), folder / "clean"
-    cleaning = pipeline.Cleaning(str(_Models.path), str(data), SETTINGS, "bye", settings={"tau": 0.0})
+    cleaning = pipeline.Cleaning(str(_Models.path), str(data), SETTINGS, "bye")
 
     def clean(_: int) -> None:
         for _ in pipeline.clean(cleaning, out):
