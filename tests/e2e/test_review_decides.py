@@ -204,7 +204,7 @@ def test_two_people_on_one_run_see_each_other_and_undo_only_their_own(path, serv
     # Ben does nothing, and sees it: in his list, his header and his counts.
     expect(ben.part("progress")).to_contain_text("1 of 12 flagged reviewed")
     expect(ben.page.locator(".rv-current .rv-state")).to_have_attribute("title", "rejected")
-    expect(ben.page.locator("#header")).to_contain_text("1 of 12 flagged")
+    expect(ben.page.locator("#header")).to_contain_text("1 of 12 reviewed")
     ben.page.keyboard.press("j")
     expect(ben.part("page")).not_to_have_attribute("data-sample", first)
     second = ben.sample
