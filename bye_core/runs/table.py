@@ -225,7 +225,7 @@ def load_stack(folder: Path) -> Stack | None:
     for _, own in sorted(found, reverse=True):
         try:
             return _open(own)
-        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
+        except Exception:  # noqa: BLE001, S112 - NumPy raises anything on a damaged header; the cache is made again
             continue
     return None
 
