@@ -61,11 +61,11 @@ export function start({ element, trigger }) {
     );
     if (!button || button.closest('[role="tab"]')) return;
     const { tab, part, statement, of, openRun, project, compare, differ, other, dismiss } = button.dataset;
+    if (menu()) menu().open = false;
     if (button.dataset.rename) rename(button.dataset);
     else if (button.dataset.delete) remove(button.dataset);
     else {
       if (statement) button.disabled = true;
-      if (menu()) menu().open = false;
       send({ tab, statement, run: of, open: openRun, project, compare, differ, other, dismiss });
       if (part) scrollTo(part);
     }
@@ -138,7 +138,7 @@ export function start({ element, trigger }) {
   new MutationObserver(() => {
     begin();
     followRun();
-  }).observe(element, { childList: true, subtree: true });
+  }).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-run'] });
   new MutationObserver(followTab).observe(tabs, { subtree: true, attributeFilter: ['aria-selected'] });
   begin();
 }
