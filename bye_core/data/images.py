@@ -22,8 +22,8 @@ from bye_core.data.paths import RootFolder
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 megapixels
 MAX_BYTES = 64 * 2**20  # ours: no photograph of 64 megapixels needs more
-# Ours: 512 MB as RGB in Pillow's memory; 10 photographs of 12 megapixels, or 16 of 8. A scan holds two batches at once.
-MAX_BATCH_PIXELS = 128_000_000
+# Ours: 384 MB as RGB in Pillow's memory; 8 photographs of 12 megapixels, or 12 of 8. A scan holds two batches at once.
+MAX_BATCH_PIXELS = 96_000_000
 STRIP_PIXELS = 2**20  # pixels converted at once
 EMBEDDED_PREFIX = "embedded:"  # names of images embedded in a table begin with this; no path may
 
