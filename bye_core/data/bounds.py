@@ -28,13 +28,15 @@ class TooLargeDecoded(Refusal):
     problem = "{path} is refused: decoded, its records need more than {most} of memory, and its files have only {size}."
     remedy = "Split the data set into smaller ones. If you trust it, allow more megabytes with {setting}."
 
-    def __init__(self, path: object, most: int, size: int) -> None:
-        super().__init__(path=path, most=megabytes(most), size=megabytes(size), setting=MEMORY_SETTING)
-
 
 class LargeFile(Refusal):
     problem = "{path} is larger than {most}, so it is not read."
     remedy = "Check whether this is the right file."
+
+
+def too_large(path: object, most: int, size: int) -> TooLargeDecoded:
+    """Return the error for files of `size` bytes that need more than `most` bytes of memory."""
+    return TooLargeDecoded(path=path, most=megabytes(most), size=megabytes(size), setting=MEMORY_SETTING)
 
 
 def megabytes(size: int) -> str:
@@ -73,13 +75,13 @@ class Budget:
     def check_count(self, count: int) -> None:
         """Raise TooLargeDecoded if so many records need too much memory even without texts."""
         if count * RECORD_BYTES > self._most:
-            raise TooLargeDecoded(self._path, self._most, self._size)
+            raise too_large(self._path, self._most, self._size)
 
     def spend(self, texts: Iterable[Any]) -> None:
         """Count one record with these texts. Raises: TooLargeDecoded if the records need too much memory."""
         self._spent += RECORD_BYTES + sum(map(sys.getsizeof, texts))
         if self._spent > self._most:
-            raise TooLargeDecoded(self._path, self._most, self._size)
+            raise too_large(self._path, self._most, self._size)
 
 
 def check_json(path: Path, data: bytes, size: int | None = None) -> None:
@@ -87,7 +89,7 @@ def check_json(path: Path, data: bytes, size: int | None = None) -> None:
     size = len(data) if size is None else size
     least = len(data) + _OBJECT * data.count(b"{") + _LIST * data.count(b"[") + _VALUE * data.count(b",")
     if least > (most := allowed_memory(size)):
-        raise TooLargeDecoded(path, most, size)
+        raise too_large(path, most, size)
 
 
 def read_small_file(path: Path) -> bytes:

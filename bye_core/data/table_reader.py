@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bye_core.data.bounds import FREE_BYTES, TooLargeDecoded, most_memory
+from bye_core.data.bounds import FREE_BYTES, most_memory, too_large
 from bye_core.data.formats.base import EMBEDDED_IMAGE, OTHER_VALUE
 from bye_core.data.sources import Unreadable
 from bye_core.data.text_files import NotReadable
@@ -66,7 +66,7 @@ def decoded_rows(path: Path, size: int, batches: tuple[int, ...] = BATCHES) -> I
             return
         except _GrewTooLarge:
             continue
-    raise TooLargeDecoded(path, reader_memory(size), size)
+    raise too_large(path, reader_memory(size), size)
 
 
 def _read(path: Path, size: int, batch: int, skip: int) -> Iterator[list[Any]]:

@@ -22,7 +22,8 @@ def test_the_tested_versions_are_among_the_supported():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    supported, tested = {r.name: r for r in map(Requirement, project["dependencies"])}, requirements()
+    listed = [*project["dependencies"], *project["optional-dependencies"]["app"]]
+    supported, tested = {r.name: r for r in map(Requirement, listed)}, requirements()
     assert set(supported) == set(tested)
     for name, requirement in tested.items():
         for limit in requirement.specifier:

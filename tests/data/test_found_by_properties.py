@@ -19,7 +19,7 @@ from tests.data.records import read, say
 
 
 def test_notes_are_printable(tmp_path: Path) -> None:
-    data = read(tmp_path, {"image": "images/0.png", "caption": "a cat"}, question="What?\nSay\x00 it.")
+    data = read(tmp_path, {"image": "images/0.png", "caption": "a cat"}, question="What?\nSay\x07 it.")
     assert data.notes
     assert all(note.isprintable() for note in data.notes)
 

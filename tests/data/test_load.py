@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,7 +72,10 @@ def test_data_set_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     import datasets
 
     saved = datasets.load_from_disk(sets.chat_splits(tmp_path / "set"))
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: saved)
+    builder = SimpleNamespace(
+        config=SimpleNamespace(data_files={}), download_and_prepare=lambda: None, as_dataset=lambda: saved
+    )
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda name: builder)
     data = load_dataset("owner/name")
     assert data.format == "chat"
     assert len(data.samples) == 4
@@ -87,7 +91,7 @@ def test_hub_failure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> None:
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(datasets, "load_dataset", fail)
+    monkeypatch.setattr(datasets, "load_dataset_builder", fail)
     with pytest.raises(HubFailed, match="no network"):
         load_dataset("owner/name")
 

@@ -55,7 +55,9 @@ def leftovers(folder: Path) -> list[str]:
 
 def kill_scan(folder: Path, chance: random.Random) -> bool:
     run = make_run(folder / "run", COUNT)
-    was_killed, _ = killed(lambda _: scan(run, 0, COUNT, shard_bytes=40_000), chance.uniform(0.0, 0.4))
+    was_killed, _ = killed(
+        lambda _: (scan(run, 0, COUNT, shard_bytes=40_000), time.sleep(60)), chance.uniform(0.0, 0.4)
+    )
     scored = Run.open(run.path).scored_ids()
     assert len(scored) % 4 == 0
     scan(Run.open(run.path), 0, COUNT, shard_bytes=40_000)

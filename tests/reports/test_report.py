@@ -122,9 +122,7 @@ def test_hostile_text_stays_text(tmp_path):
         ]
     data = "".join(json.dumps(line) + "\n" for line in lines).encode()
     samples.write_bytes(data)
-    record = json.loads((path / "run.json").read_text())
-    record |= {"samples_digest": hashlib.sha256(data).hexdigest(), "model": HOSTILE}
-    (path / "run.json").write_text(json.dumps(record))
+    runs.edit_settings(path, samples_digest=hashlib.sha256(data).hexdigest(), model=HOSTILE)
     flagged = pipeline.detect_run(path, "bye").flagged_ids
     assert flagged
     pipeline.decide(path, {flagged[0]: "reject"}, reviewer=HOSTILE, note=HOSTILE)

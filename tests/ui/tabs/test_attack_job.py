@@ -207,7 +207,7 @@ def test_without_a_set_the_demos_clean_one_is_taken(workspace, monkeypatch, tmp_
 def test_a_set_is_written_by_a_job_and_opened(parts, workspace, mine, monkeypatch):
     """The job's command is run here, in this process."""
     started = []
-    monkeypatch.setattr(jobs, "start", lambda folder, kind, command, **_: started.append((folder, kind, command)))
+    monkeypatch.setattr(jobs, "start", lambda folder, kind, command, *_, **__: started.append((folder, kind, command)))
     attack_job.start(workspace, Form(("sig",), rate=0.2, name="my set"), attack_job.source(workspace, mine))
     [(folder, kind, command)] = started
     assert (folder, kind) == (workspace.jobs / "my-set", "poison")

@@ -30,7 +30,7 @@ def frame(home):
 
 @pytest.fixture
 def data(frame):
-    return data_tab._lay_out(frame.session)
+    return data_tab._lay_out(frame)[0]
 
 
 def prop(update, name):

@@ -26,7 +26,7 @@ def picture(tmp_path):
 def started(monkeypatch):
     """Jobs that would have been started."""
     found = []
-    monkeypatch.setattr(jobs, "start", lambda folder, kind, given, **more: found.append((folder, kind, given)))
+    monkeypatch.setattr(jobs, "start", lambda folder, kind, given, *_, **__: found.append((folder, kind, given)))
     return found
 
 
