@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows has no such limits; there, the parent's clock alone stops this process.
     resource = None  # type: ignore[assignment]
 
+MOST_PADDING = 4096  # tokens to which a tokenizer may fill up a text; libraries take it over as their default
 # Texts on which patterns of tokenizers take long if they can: runs of one kind of character, then a mix.
 PROBES = (
     *(character * 4000 for character in "a1 !\n中'"), "aA1! \n" * 700, "a" * 2000 + "!", " " * 2000 + "a",
@@ -118,6 +119,9 @@ def try_tokenizer(path: str, most: int) -> int:
     tokenizer = Tokenizer.from_file(path)
     if len(tokenizer.get_added_tokens_decoder()) > most:
         raise MemoryError(f"it adds more than {most:,} tokens to its vocabulary")
+    padding = tokenizer.padding or {}
+    if max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0) > MOST_PADDING:
+        raise MemoryError(f"it fills texts up with more than {MOST_PADDING:,} tokens")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     for text in PROBES:

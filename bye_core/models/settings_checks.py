@@ -48,6 +48,11 @@ PARTS = re.compile(r"architecture|backbone|.*model_name")
 IMPLEMENTATIONS = re.compile(r"_?(attn|experts|attention|kernels?)_implementation(_internal|_autoset)?")
 # Entries of tokenizer_config.json that name files: old versions wrote where they were saved. Libraries get none.
 NAMED_FILES = re.compile(r".*_files?$|name_or_path$|.*_path$")
+# Entries that processors of transformers take as arguments of each call of the tokenizer: they fill texts up to 10^9
+# tokens, or cut them. This tool chooses its own arguments.
+CALL_ARGUMENTS = re.compile(
+    r"padding|truncation|max_length|stride|pad_to_multiple_of|is_split_into_words|return_\w+|text_kwargs|common_kwargs"
+)
 DTYPES = re.compile(r"(torch\.)?(auto|float|double|half|(b?float|u?int)\d{1,2}|float8_\w{1,12}|complex\d{2,3}|bool)")
 # What transformers may take from generation_config.json. Entries that name code, caches or other models are left out.
 GENERATION = (
@@ -104,10 +109,14 @@ def check_processor(folder: Path, name: str, settings: Settings) -> Settings:
 
 
 def check_tokenizer(folder: Path, name: str, settings: Settings) -> Settings:
-    """Return the content of tokenizer_config.json and its kin for libraries: without names of files."""
+    """Return the content of tokenizer_config.json and its kin for libraries.
+
+    Names of files and arguments of calls are left out.
+    """
     check_leads(folder, name, settings)
     check_template(folder, name, settings.get("chat_template"))
-    return {key: value for key, value in settings.items() if not NAMED_FILES.fullmatch(key)}
+    left_out = (NAMED_FILES, CALL_ARGUMENTS)
+    return {key: value for key, value in settings.items() if not any(names.fullmatch(key) for names in left_out)}
 
 
 def check_generation(folder: Path, name: str, settings: Settings) -> Settings:

@@ -342,6 +342,12 @@ def _tokenizers() -> Iterator[Case]:
         yield Case(f"tokenizer: {label}", edit(name, normalizer=start), CostlyModel, late=True)
     slow = {"type": "Split", "pattern": {"Regex": "(a|a)+$"}, "behavior": "Isolated", "invert": False}
     yield Case("tokenizer: a slow pattern", edit(name, pre_tokenizer=slow), BrokenModel, late=True)
+    sides = {"direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "<pad>"}
+    for label, filled in {
+        "length": {"strategy": {"Fixed": 10**9}, "pad_to_multiple_of": None},
+        "multiple": {"strategy": "BatchLongest", "pad_to_multiple_of": 10**9},
+    }.items():
+        yield Case(f"tokenizer: padding, {label}", edit(name, padding={**filled, **sides}), CostlyModel, late=True)
     token = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
     many = [{"id": 400 + n, "content": f"<x{n}>", **token} for n in range(21_000)]
     yield Case("tokenizer: many added tokens", edit(name, added_tokens=many), CostlyModel, late=True)

@@ -134,6 +134,16 @@ def test_old_names_of_files_in_a_tokenizer_are_left_out(copied, folder):
     load_model(path, device="cpu")
 
 
+def test_arguments_of_calls_in_a_tokenizer_are_left_out(copied, folder, loaded):
+    """transformers takes them as defaults; they would fill each text up to 10^9 tokens, or cut it."""
+    path = copied(folder)
+    changes = {"pad_to_multiple_of": 10**9, "padding": "max_length", "max_length": 10**9, "truncation": True}
+    edit("tokenizer_config.json", **changes)(path)
+    with model_view(path) as view:
+        assert not set(changes) & set(json.loads((view / "tokenizer_config.json").read_text()))
+    assert torch.equal(logits(load_model(path, device="cpu")), logits(loaded))
+
+
 def test_a_snapshot_of_the_hub_links_to_its_blobs(tmp_path, folder, loaded):
     repository = tmp_path / "models--owner--name"
     snapshot, blobs = repository / "snapshots/0123", repository / "blobs"
