@@ -32,7 +32,9 @@ DELETE_CACHE = {True: (600, 3600), False: (3600, 86400)}
 # it waits for that sample, but at most 3 s.
 # It also passes the run that the page's address names.
 AFTER_REVIEW = """(stored) => new Promise((go) => {
-  const link = new URLSearchParams(location.search).get('run') || '';
+  // The address with which the page was opened: Review may already have put another run into it.
+  const [opened] = performance.getEntriesByType('navigation');
+  const link = new URL(opened ? opened.name : location.href).searchParams.get('run') || '';
   const begin = () => go([{ ...stored, link }]);
   if (!document.getElementById('review') || 'entered' in document.documentElement.dataset) begin();
   document.addEventListener('bye-entered', begin, { once: true });

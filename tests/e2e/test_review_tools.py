@@ -21,6 +21,7 @@ def test_links_open_the_same_list_sample_layer_and_grid_and_back_returns(made, s
     page.page.keyboard.press("j")
     page.page.locator(".rv-layer").nth(2).click()
     page.part("sort").select_option("file")
+    page.settle()
     page.page.get_by_text("Show same answer (12)").click()
     expect(page.part("count")).to_have_text("1 of 12")
     page.page.keyboard.press("j")

@@ -30,7 +30,7 @@ def test_two_sessions_see_each_others_decisions(made, serve, open_page, review, 
     first, second = one.ids(2)
     one.page.keyboard.press("r")
     one.settle()
-    other.page.reload()
+    other.page.goto(url)  # a reload would open the same sample again, which the address names
     other = review(other.page)
     expect(other.part("progress")).to_contain_text("1 of 12 flagged reviewed")
     assert other.sample != first  # the queue begins with what is undecided

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.responses import JSONResponse
@@ -75,7 +76,8 @@ def asked(monkeypatch, tmp_path):
             ask.gate.set()
             return [await task for task in tasks]
 
-        return asyncio.run(all_at_once())
+        with ThreadPoolExecutor(1) as thread:  # browser tests leave a running loop in the main thread
+            return thread.submit(asyncio.run, all_at_once()).result()
 
     ask.waiting, ask.unread = waiting, unread
     return ask
