@@ -35,6 +35,7 @@ from bye_core.models.files import (
     check_checkpoints,
     check_safetensors,
 )
+from bye_core.models.guarded_tokenizer import guard
 from bye_core.models.probes import probe_tokenizer
 from bye_core.text import clip
 
@@ -100,6 +101,7 @@ def adopt_tokenizer(processor: Any, folder: Path, config: Any) -> tuple[str, ...
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
         raise BrokenModel(path=folder, reason=error) from error
+    guard(tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = processor.tokenizer.pad_token
     processor.tokenizer = tokenizer

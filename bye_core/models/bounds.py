@@ -24,6 +24,7 @@ JSON_DEPTH = 32
 JSON_VALUES = 200_000  # an added token has 7 values; the largest known config of a tokenizer has 20,000
 INDEX_VALUES = 2_000_000  # of an index or a header: 100,000 tensors, with 8 values each in a header
 
+TOKEN_CHARACTERS = 4_096  # of one token; the largest known ones are runs of 512 characters
 ADDED_TOKENS = 20_000  # of a tokenizer; the largest known has 6,415. transformers takes 0.1 s for 1,000 of them
 
 # config.json. The largest known: 126 layers, 128 heads, 512 experts (61 layers x 384 of them), width 53,248,

@@ -39,6 +39,7 @@ from bye_core.models.families import FAMILIES
 from bye_core.models.families.base import Family
 from bye_core.models.families.geometry import edge
 from bye_core.models.files import TOKENIZER_FILE, TOKENIZER_SETTINGS
+from bye_core.models.guarded_tokenizer import guard
 from bye_core.models.image_size import check_image_size
 from bye_core.models.packages import missing_package
 from bye_core.models.probes import probe_tokenizer
@@ -81,6 +82,7 @@ def load_processor(folder: Path, config: Any = None) -> Any:
         raise loading_error(folder, error) from error
     if not hasattr(processor, "image_processor"):
         raise BrokenModel(path=folder, reason=no_image_processor(folder))
+    guard(processor.tokenizer)
     check_image_size(folder, processor, config)
     family = FAMILIES.get(getattr(config, "model_type", ""))
     processor.chat_template = processor.chat_template or template_of_tokenizer(processor.tokenizer)

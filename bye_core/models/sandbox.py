@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,20 @@ class Sandbox:
 
     def try_tokenizer(self, path: Path) -> int:
         """Load a tokenizer.json and encode texts. Returns the size of its vocabulary. Raises as `render` does."""
-        return self._call("try_tokenizer", bounds.TOKENIZER_SECONDS, path=str(path), most=bounds.ADDED_TOKENS)
+        limits = {"most": bounds.ADDED_TOKENS, "longest": bounds.TOKEN_CHARACTERS}
+        return self._call("try_tokenizer", bounds.TOKENIZER_SECONDS, path=str(path), **limits)
+
+    def use_tokenizer(
+        self, digest: str, definition: Callable[[], str], texts: Sequence[str], ids: Sequence[int], split: bool
+    ) -> None:
+        """Encode texts and decode token ids with a tokenizer. Raises as `render` does.
+
+        definition  returns the tokenizer as JSON; the child keeps the last one, whose `digest` tells whether to send it
+        split       whether special tokens in the texts are split like other words
+        """
+        request = {"digest": digest, "texts": list(texts), "ids": list(ids), "split": split}
+        if not self._call("use_tokenizer", bounds.TOKENIZER_SECONDS, **request):
+            self._call("use_tokenizer", bounds.TOKENIZER_SECONDS, **request, definition=definition())
 
     def match(self, patterns: Sequence[str], names: Sequence[str]) -> list[list[int]]:
         """Return, for each pattern, the indices of the names that it matches as a whole. Raises as `render` does."""

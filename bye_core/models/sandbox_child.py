@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows has no such limits; there, the parent's clock alone stops this process.
     resource = None  # type: ignore[assignment]
 
+TOKENS_ADDED, TOKENS_FOR_EACH_CHARACTER = 4096, 64
 MOST_PADDING = 4096  # tokens to which a tokenizer may fill up a text; libraries take it over as their default
 # Texts on which patterns of tokenizers take long if they can: runs of one kind of character, then a mix.
 PROBES = (
@@ -109,16 +110,19 @@ def render(source: str, values: dict[str, Any], most: int) -> str:
     return "".join(parts)
 
 
-def try_tokenizer(path: str, most: int) -> int:
+def try_tokenizer(path: str, most: int, longest: int) -> int:
     """Load tokenizer.json and encode texts on which patterns take long. Returns the number of tokens.
 
-    `most`: how many tokens may be added to the vocabulary.
+    most     how many tokens may be added to the vocabulary
+    longest  how many characters a token may have
     """
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(path)
     if len(tokenizer.get_added_tokens_decoder()) > most:
         raise MemoryError(f"it adds more than {most:,} tokens to its vocabulary")
+    if max(map(len, tokenizer.get_vocab()), default=0) > longest:
+        raise MemoryError(f"it has a token of more than {longest:,} characters")
     padding = tokenizer.padding or {}
     if max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0) > MOST_PADDING:
         raise MemoryError(f"it fills texts up with more than {MOST_PADDING:,} tokens")
@@ -126,8 +130,40 @@ def try_tokenizer(path: str, most: int) -> int:
     tokenizer.no_truncation()
     for text in PROBES:
         encoding = tokenizer.encode(text, add_special_tokens=True)
+        check_growth(text, len(encoding))
         tokenizer.decode(encoding.ids[:1000])
     return tokenizer.get_vocab_size()
+
+
+def check_growth(text: str, tokens: int) -> None:
+    """Check the number of tokens of a text: known tokenizers write at most four for a character."""
+    if tokens > TOKENS_ADDED + TOKENS_FOR_EACH_CHARACTER * len(text):
+        raise MemoryError(f"it writes {tokens:,} tokens for a text of {len(text):,} characters")
+
+
+# The tokenizer of the last request of `use_tokenizer`, by its digest.
+_loaded: dict[str, Any] = {}
+
+
+def use_tokenizer(digest: str, texts: list[str], ids: list[int], split: bool, definition: str = "") -> bool:
+    """Encode texts and decode token ids. Returns whether that was done: not if the definition must be sent first."""
+    from tokenizers import Tokenizer
+
+    if digest not in _loaded:
+        if not definition:
+            return False
+        _loaded.clear()
+        tokenizer = Tokenizer.from_str(definition)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        _loaded[digest] = tokenizer
+    tokenizer = _loaded[digest]
+    tokenizer.encode_special_tokens = split
+    for text in texts:
+        check_growth(text, len(tokenizer.encode(text)))
+    if ids:
+        tokenizer.decode(ids)
+    return True
 
 
 def match(patterns: list[str], names: list[str]) -> list[list[int]]:
@@ -136,7 +172,9 @@ def match(patterns: list[str], names: list[str]) -> list[list[int]]:
     return [[i for i, name in enumerate(names) if pattern.fullmatch(name)] for pattern in compiled]
 
 
-TASKS: dict[str, Callable[..., Any]] = {"render": render, "try_tokenizer": try_tokenizer, "match": match}
+TASKS: dict[str, Callable[..., Any]] = {
+    "render": render, "try_tokenizer": try_tokenizer, "use_tokenizer": use_tokenizer, "match": match,
+}  # fmt: skip
 
 
 def answer(line: bytes) -> dict[str, Any]:
