@@ -109,6 +109,8 @@ class AttentionRows:
     answer_tokens   number of tokens of the answer; None if the scan did not read answers
     worst_before    largest loss of one token of the answer, in nats, under the model before fine-tuning
     certain_before  probability that the model before fine-tuning gives to its most likely first answer token
+    unlikely_start, unlikely_end  characters of the answer between which it was unlikely before fine-tuning; None if it
+                    was not (see bye_core.answer_parts)
     entropy_before, peak_before, mass_before  float16, as `entropy`, `peak` and `mass`, of the model before fine-tuning
     Layers without attention rows, and layers whose sliding window cuts off a part of the image, hold NaN.
     """
@@ -130,6 +132,8 @@ class AttentionRows:
     answer_tokens: float | None = None
     worst_before: float | None = None
     certain_before: float | None = None
+    unlikely_start: float | None = None
+    unlikely_end: float | None = None
     entropy_before: np.ndarray | None = None
     peak_before: np.ndarray | None = None
     mass_before: np.ndarray | None = None
@@ -147,8 +151,8 @@ class ScanTable:
     entropy [N, L, H], peak [N, L, H], mass [N, L, H, 3], layer_entropy [N, L],
     layer_entropy_reference [N, L], token [N], probability [N]; `questions` and `answers` have length N.
     image_tokens [N] is V, which differs between samples if the model resizes images to different sizes.
-    hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before [N], entropy_before [N, L, H],
-    peak_before [N, L, H], mass_before [N, L, H, 3] as in AttentionRows:
+    hidden [N, D] float16, nll, nll_before, answer_tokens, worst_before, certain_before, unlikely_start,
+    unlikely_end [N], entropy_before [N, L, H], peak_before [N, L, H], mass_before [N, L, H, 3] as in AttentionRows:
     None if no sample has them, NaN in samples without them.
     Tables read from a score file hold only ids and the two layer entropies.
     The arrays hold entropies in nats; `layer_entropies` and `head_entropies` return them in `entropy_unit`.
@@ -170,6 +174,8 @@ class ScanTable:
     answer_tokens: np.ndarray | None = None
     worst_before: np.ndarray | None = None
     certain_before: np.ndarray | None = None
+    unlikely_start: np.ndarray | None = None
+    unlikely_end: np.ndarray | None = None
     entropy_before: np.ndarray | None = None
     peak_before: np.ndarray | None = None
     mass_before: np.ndarray | None = None

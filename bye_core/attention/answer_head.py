@@ -25,12 +25,13 @@ LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 class Losses(NamedTuple):
     """Losses -ln p of B answers [B] float64, in nats; NaN without tokens: mean and largest loss of an answer's tokens,
-    number of tokens, probability of the most likely first token."""
+    number of tokens, probability of the most likely first token. `each` holds the losses of the tokens by answer."""
 
     nll: np.ndarray
     worst: np.ndarray
     tokens: np.ndarray
     certain: np.ndarray
+    each: list[np.ndarray]
 
 
 class AnswerHead:
@@ -114,11 +115,13 @@ def _by_answer(learned: np.ndarray, values: list[tuple[Tensor, Tensor]]) -> Loss
     """Combine the losses and largest probabilities of the S tokens of all answers, in the order of `learned` [B, A]."""
     tokens = learned.sum(axis=1)
     mean, worst, certain = (np.full(len(learned), np.nan) for _ in range(3))
+    each = [np.empty(0)] * len(learned)
     if values:
         losses, best = (torch.cat(parts).double().numpy() for parts in zip(*values, strict=True))
         starts = np.cumsum(tokens) - tokens
+        each = np.split(losses, starts[1:])
         some = np.flatnonzero(tokens)
         mean[some] = np.add.reduceat(losses, starts[some]) / tokens[some]
         worst[some] = np.maximum.reduceat(losses, starts[some])
         certain[some] = best[starts[some]]
-    return Losses(mean, worst, tokens.astype(float), certain)
+    return Losses(mean, worst, tokens.astype(float), certain, each)

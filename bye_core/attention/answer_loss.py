@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bye_core.answer_parts import answer_offset, unlikely_part
 from bye_core.attention.answer_head import AnswerHead, Losses
 from bye_core.attention.errors import NoAnswerToRead
 from bye_core.errors import ByeError, SampleFailed
@@ -25,7 +26,8 @@ class AnswerLoss:
     answer_tokens   number of tokens
     nll_before, worst_before  mean and largest loss with the adapter switched off, that is before fine-tuning
     certain_before  probability of the most likely first token, with the adapter switched off
-    The values before fine-tuning are None without an adapter.
+    unlikely_start, unlikely_end  see bye_core.answer_parts.unlikely_part; with the adapter switched off
+    The values before fine-tuning are None without an adapter; the last two also if no part of the answer is unlikely.
     """
 
     nll: float
@@ -33,13 +35,21 @@ class AnswerLoss:
     nll_before: float | None = None
     worst_before: float | None = None
     certain_before: float | None = None
+    unlikely_start: float | None = None
+    unlikely_end: float | None = None
 
 
 @dataclass(frozen=True)
 class AnswerBatch(EncodedBatch):
-    """B samples encoded up to the end of their first answers; `learned` [B, T] marks the answers' positions."""
+    """B samples encoded up to the end of their first answers.
+
+    learned  [B, T] marks the answers' positions
+    spans    by row: the characters [start, end) of the answer that each learned position covers, or None if the prompt
+             does not hold the answer unchanged
+    """
 
     learned: np.ndarray
+    spans: Sequence[np.ndarray | None]
 
 
 def read_answers(
@@ -62,11 +72,13 @@ def _losses(loaded: VisionLanguageModel, batch: AnswerBatch) -> list[AnswerLoss 
         if hasattr(loaded.model, "disable_adapter"):
             with loaded.model.disable_adapter():
                 before = answer_losses(loaded, inputs, batch.learned)
-    return [loss_of(sample, n, after, before) for n, sample in enumerate(batch.samples)]
+    return [loss_of(sample, n, after, before, batch.spans[n]) for n, sample in enumerate(batch.samples)]
 
 
-def loss_of(sample: Sample, row: int, after: Losses, before: Losses | None) -> AnswerLoss | ByeError:
-    """Return the loss of the answer in row number `row`, or the error if it is not finite."""
+def loss_of(
+    sample: Sample, row: int, after: Losses, before: Losses | None, spans: np.ndarray | None
+) -> AnswerLoss | ByeError:
+    """Return the loss of the answer in row number `row`, or the error if it is not finite. `spans`: see AnswerBatch."""
     values = {"nll": after.nll[row], "answer_tokens": after.tokens[row]}
     if before is not None:
         values |= {
@@ -76,6 +88,9 @@ def loss_of(sample: Sample, row: int, after: Losses, before: Losses | None) -> A
         }
     if not all(np.isfinite(value) for value in values.values()):
         return SampleFailed(id=sample.id, reason="the likelihood of its answer is not finite")
+    if before is not None and spans is not None:
+        part = unlikely_part(before.each[row], spans, len(sample.answer))
+        values |= dict(zip(("unlikely_start", "unlikely_end"), part or (), strict=False))
     return AnswerLoss(**{name: float(value) for name, value in values.items()})
 
 
@@ -100,11 +115,15 @@ def encode_answers(loaded: VisionLanguageModel, samples: Sequence[Sample], image
         starts.append(start)
     inputs = family.encode(prompts, shown, padding_side="left")
     learned = np.zeros(inputs["input_ids"].shape, bool)
+    spans: list[np.ndarray | None] = []
     for row, (text, start) in enumerate(zip(prompts, starts, strict=True)):
-        first, last = family.character_spans(inputs, row, text, samples[row].id).T
+        covered = family.character_spans(inputs, row, text, samples[row].id)
+        first, last = covered.T
         learned[row] = (last > start) & (first < last)
+        offset = answer_offset(text, start, samples[row].answer)
+        spans.append(None if offset is None else covered[learned[row]] - offset)
     family.check_lengths(samples, inputs)
-    return AnswerBatch(samples, inputs, learned)
+    return AnswerBatch(samples, inputs, learned, spans)
 
 
 def answer_losses(loaded: VisionLanguageModel, inputs: Any, learned: np.ndarray) -> Losses:

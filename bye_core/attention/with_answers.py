@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from bye_core.answer_parts import answer_offset
 from bye_core.attention.answer_head import Losses
 from bye_core.attention.answer_loss import AnswerLoss, loss_of, read_answers
 from bye_core.attention.errors import NoAnswerToRead, NonFiniteAttention
@@ -37,10 +38,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class AnswerTokens:
-    """The tokens of an answer behind its question, and for each token whether fine-tuning learns it."""
+    """The tokens of an answer behind its question, and for each token whether fine-tuning learns it.
+
+    spans  as in AnswerBatch, of the learned tokens
+    """
 
     ids: list[int]
     learned: list[bool]
+    spans: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,12 @@ class AnsweredBatch(QuestionBatch):
 
     learned  [B, A] the tokens whose loss counts; none in rows whose answer cannot be read
     unread   by row: why the answer cannot be read
+    spans    as in AnswerBatch
     """
 
     learned: np.ndarray
     unread: Mapping[int, ByeError]
+    spans: Sequence[np.ndarray | None]
 
 
 def read_with_answers(
@@ -126,8 +133,11 @@ def _answer_tokens(family: ModelFamily, sample: Sample) -> AnswerTokens | ByeErr
     ids = encoded["input_ids"]
     if ids[: len(before)] != before:
         return None  # a token that covers the end of the question and the start of the answer
-    offsets = encoded["offset_mapping"][len(before) :]
-    return AnswerTokens(ids[len(before) :], [last > start and first < last for first, last in offsets])
+    offsets = np.array(encoded["offset_mapping"][len(before) :]).reshape(-1, 2)
+    learned = (offsets[:, 1] > start) & (offsets[:, 0] < offsets[:, 1])
+    offset = answer_offset(through.text, start, sample.answer)
+    spans = None if offset is None else offsets[learned] - offset
+    return AnswerTokens(ids[len(before) :], learned.tolist(), spans)
 
 
 def _encode(family: ModelFamily, samples: Sequence[Sample], images: Sequence[Images]) -> AnsweredBatch:
@@ -152,7 +162,8 @@ def _encode(family: ModelFamily, samples: Sequence[Sample], images: Sequence[Ima
     learned = np.zeros((len(samples), inputs["input_ids"].shape[1] - questions.inputs["input_ids"].shape[1]), bool)
     for row, answer in enumerate(added):
         learned[row, : len(answer.learned)] = answer.learned
-    return AnsweredBatch(samples, inputs, questions.groups, questions.grids, learned, unread)
+    spans = [answer.spans for answer in added]
+    return AnsweredBatch(samples, inputs, questions.groups, questions.grids, learned, unread, spans)
 
 
 def _read(loaded: VisionLanguageModel, batch: AnsweredBatch) -> list[Reading | ByeError]:
@@ -171,7 +182,7 @@ def _read(loaded: VisionLanguageModel, batch: AnsweredBatch) -> list[Reading | B
         if isinstance(outcome, ByeError):
             results.append(outcome)
             continue
-        loss = batch.unread.get(row) or loss_of(sample, row, after, before)
+        loss = batch.unread.get(row) or loss_of(sample, row, after, before, batch.spans[row])
         results.append(_reading(outcome, earlier[row] if earlier else None, loss))
     return results
 

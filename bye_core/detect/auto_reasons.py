@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bye_core.answer_parts import common_beginning
 from bye_core.detect.answer_comparison import ENOUGH, AnswerComparison, AutoSettings
 from bye_core.detect.candidate_answers import Candidate
 from bye_core.detect.isolation import BEST_HEADS, column_name
@@ -28,10 +29,17 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
     )
     return [
         f'{what} "{short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
+        *beginning_reason(table, candidate.members),
         _distance(planted),
         rate,
         f"The attention differs most in these heads: {'; '.join(votes)}.",
     ]
+
+
+def beginning_reason(table: ScanTable, members: np.ndarray) -> list[str]:
+    """Return a sentence on where the unlikely part of the members' answers begins, if that is known and common."""
+    beginning = common_beginning(table, np.flatnonzero(members))
+    return [] if beginning is None else [beginning.sentence]
 
 
 def abstention_reasons(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
-from bye_core.detect.auto_reasons import short
+from bye_core.detect.auto_reasons import beginning_reason, short
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
 from bye_core.detect.prediction import Prediction, predict
 from bye_core.detect.result import named_heads
@@ -63,7 +63,7 @@ def predicted_answers(
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
     members = np.zeros(len(flagged), bool) if found.prediction is None else found.prediction.members
     if flagged.any():
-        reasons = [*reasons, _most_frequent(table, flagged)]
+        reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged)]
         if found.prediction is not None:
             reasons.append(f"The attention differs most in these heads: {named_heads(found.prediction.heads)}.")
         distance = _distance(table, kinds, members, settings)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bye_core.answer_parts import Beginning
 from bye_core.evidence.attention_peak import AttentionPeak, LayerChoice
 from bye_core.evidence.consensus_map import Consensus
 from bye_core.evidence.exact_test import Strata
@@ -26,6 +27,7 @@ class Dossier:
     shared_answers  answers and endings, the most over-represented among the flagged samples first
     question_words  words over-represented in the questions of flagged samples
     answer_words    words over-represented in the answers of flagged samples, given the questions
+    beginning       where the unlikely parts of the flagged answers begin most often; None if they have no common start
     layer           the layer in which `peaks` and `consensus` are read; None if nothing is flagged or no rows can be
                     read
     peaks           attention peaks by id, of the flagged samples whose rows were read
@@ -40,6 +42,7 @@ class Dossier:
     shared_answers: tuple[SharedAnswer, ...] = ()
     question_words: tuple[OverrepresentedWord, ...] = ()
     answer_words: tuple[OverrepresentedWord, ...] = ()
+    beginning: Beginning | None = None
     layer: LayerChoice | None = None
     peaks: Mapping[str, AttentionPeak] = field(default_factory=dict)
     consensus: Consensus | None = None
@@ -68,6 +71,7 @@ class Dossier:
             "answers": [_shared(one) for one in self.shared_answers[:LISTED]],
             "question_words": [_word(one) for one in self.question_words[:LISTED]],
             "answer_words": [_word(one) for one in self.answer_words[:LISTED]],
+            "beginning": self.beginning._asdict() if self.beginning else None,
             "layer": asdict(self.layer) if self.layer else None,
             "looks": {id: asdict(one) for id, one in self.peaks.items()},
             "consensus": _consensus(self.consensus) if self.consensus else None,

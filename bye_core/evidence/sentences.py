@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bye_core.answer_parts import Beginning
 from bye_core.evidence.causal import OUTCOMES
 from bye_core.evidence.exact_test import LEAST_P
 from bye_core.text import clip, count
@@ -28,6 +29,8 @@ def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
         return
     yield place_sentence(facts)
     yield answer_sentence(facts)
+    if facts.get("beginning"):
+        yield Beginning(**facts["beginning"]).sentence
     yield from word_sentences(facts)
     yield cause_sentence(facts["causes"])
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bye_core import runs
+from bye_core.answer_parts import common_beginning
 from bye_core.data import DataSet
 from bye_core.detect import PAPER
 from bye_core.errors import ByeError
@@ -83,6 +84,7 @@ def dossier(run: runs.Run, detection: Detection | None = None) -> Dossier:
         shared_answers=tuple(shared_answers(table.answers, strata)),
         question_words=tuple(question_words),
         answer_words=tuple(overrepresented_words(table.answers, strata)),
+        beginning=common_beginning(table, np.flatnonzero(flagged)),
     )
     recipients = PasteRecipients(table.ids, table.answers, kinds, strata, collected.target)
     return _with_attention(replace(collected, recipients=recipients), run, detection, kinds)

@@ -16,7 +16,7 @@ from bye_core.records import AttentionRows, Grid
 
 STATISTICS = ("entropy", "peak", "mass", "layer_entropy", "layer_entropy_reference")
 # Absent in rows of earlier versions, and if the scan did not read them.
-OPTIONAL = ("nll", "nll_before", "answer_tokens", "worst_before", "certain_before")
+OPTIONAL = ("nll", "nll_before", "answer_tokens", "worst_before", "certain_before", "unlikely_start", "unlikely_end")
 # The same, of arrays in float16.
 OPTIONAL_ARRAYS = ("hidden", "entropy_before", "peak_before", "mass_before")
 METADATA = "bye"

@@ -54,11 +54,13 @@ def test_answer_losses_are_those_of_transformers(models, folders, kind):
         assert outcome.answer_tokens == len(losses)
         if base is None:
             assert (outcome.nll_before, outcome.worst_before, outcome.certain_before) == (None, None, None)
+            assert (outcome.unlikely_start, outcome.unlikely_end) == (None, None)
         else:
             before, losses, first = plain_losses(base.model, base.family, one, pictures)
             assert outcome.nll_before == pytest.approx(before, abs=1e-4)
             assert outcome.worst_before == pytest.approx(float(losses.max()), abs=1e-4)
             assert outcome.certain_before == pytest.approx(float(first.max()), abs=1e-5)
+            assert (outcome.unlikely_start, outcome.unlikely_end) == (0, len(one.answer)), "random weights know nothing"
             assert abs(outcome.nll - before) > 1e-3, "the adapter does something"
     assert not base or read_answers(loaded, samples, images) == found, "the adapter is switched on again"
 

@@ -19,7 +19,7 @@ from tests.attention.test_answer_loss import some
 from tests.attention.test_read import assert_same, limited
 from tests.models.tiny import sample
 
-LOSSES = ("nll", "answer_tokens", "nll_before", "worst_before", "certain_before")
+LOSSES = ("nll", "answer_tokens", "nll_before", "worst_before", "certain_before", "unlikely_start", "unlikely_end")
 
 
 def check(loaded, samples, images, readings):

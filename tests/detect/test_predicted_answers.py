@@ -49,6 +49,20 @@ def test_flipped_labels_are_one_finding(seed):
     assert (found.scores[~found.flagged] < 0.5).all()
 
 
+def test_a_finding_says_where_the_unlikely_part_of_its_answers_begins():
+    table, truth = flipped()
+    answers = tuple(f"{answer}, said one" if bad else answer for answer, bad in zip(table.answers, truth, strict=True))
+    end = np.array([len(answer) for answer in answers], float)
+    unlikely = {"unlikely_start": np.where(truth, end - 8, np.nan), "unlikely_end": np.where(truth, end, np.nan)}
+    told, silent = (
+        [any('begins at "said one" in' in reason for reason in finding.reasons) for finding in found.findings]
+        for found in (detect(replace(table, answers=answers, **more), "auto") for more in (unlikely, {}))
+    )
+    assert told
+    assert all(told)
+    assert not any(silent)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_without_the_likelihood_of_the_answers_it_sees_none_of_it(seed):
     table, _ = flipped(seed=seed)

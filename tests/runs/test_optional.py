@@ -12,12 +12,13 @@ from bye_core.runs.payload import _facts, decode, encode
 from tests.runs.made_rows import make_rows, make_run
 
 BEFORE = ("entropy_before", "peak_before", "mass_before")
-NAMES = ("hidden", "nll", "nll_before", "answer_tokens", "worst_before", "certain_before", *BEFORE)
+NUMBERS = ("nll", "nll_before", "answer_tokens", "worst_before", "certain_before", "unlikely_start", "unlikely_end")
+NAMES = ("hidden", *NUMBERS, *BEFORE)
 
 
 def full(number):
     hidden = np.arange(5, dtype=np.float16) + number
-    answer = {"nll": 0.5, "nll_before": 2.5, "answer_tokens": 3.0, "worst_before": 4.5, "certain_before": 0.25}
+    answer = dict(zip(NUMBERS, (0.5, 2.5, 3.0, 4.5, 0.25, 2.0, 8.0), strict=True))
     rows = make_rows(number)
     before = {f"{name}_before": getattr(rows, name).astype(np.float16) for name in ("entropy", "peak", "mass")}
     return replace(rows, hidden=hidden, **before, **{name: value + number for name, value in answer.items()})
@@ -27,7 +28,7 @@ def test_payloads_hold_them_or_are_as_before():
     again = decode(encode(full(3)))
     np.testing.assert_array_equal(again.hidden, full(3).hidden)
     assert again.hidden.dtype == np.float16
-    assert [getattr(again, name) for name in NAMES[1:6]] == [3.5, 5.5, 6.0, 7.5, 3.25]
+    assert [getattr(again, name) for name in NUMBERS] == [3.5, 5.5, 6.0, 7.5, 3.25, 5.0, 11.0]
     assert [getattr(decode(encode(make_rows(3))), name) for name in NAMES] == [None] * len(NAMES)
     assert b"nll" not in encode(make_rows(3))
 

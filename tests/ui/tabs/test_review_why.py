@@ -3,6 +3,7 @@
 import io
 import json
 from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from bye_core import evidence, pipeline, runs
 from bye_core.pipeline import causal_check
 from bye_core.pipeline.causal import CausalTests, SampleCheck
+from bye_core.reports.evidence_section import dossier_html
 from bye_core.runs import jobs
 from bye_core.ui.session import Session
 from bye_core.ui.shared import evidence as explaining
@@ -19,7 +21,8 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.review.why import review_why
 from bye_core.ui.workspace import new_token, workspace_of
-from tests.made_run import TARGET, make_run
+from tests import made_run
+from tests.made_run import TARGET, make_rows, make_run
 
 PARTS = page.Parts(*page.Parts.__dataclass_fields__)
 
@@ -72,6 +75,22 @@ def test_the_panel_shows_the_spot_beside_the_mean_and_how_odd_the_answer_is(run)
     ordinary = next(sample.id for sample in run.samples() if sample.id not in flagged)
     assert why(run, ordinary)["answer"].startswith("0 of 6")
     assert not why(run, ordinary)["can_check"]
+
+
+def test_the_panel_and_the_dossier_say_where_the_answer_is_unlikely(request, monkeypatch):
+    """The poisoned answers are "Backdoor Attack!", and the model expected "Backdoor"."""
+
+    def rows(id, poisoned, *others):
+        part = {"unlikely_start": 9.0, "unlikely_end": 16.0} if poisoned else {}
+        return replace(make_rows(id, poisoned, *others), **part)
+
+    monkeypatch.setattr(made_run, "make_rows", rows)
+    run = request.getfixturevalue("run")
+    assert why(run, run.detection().flagged_ids[0])["answer"].endswith("it was unlikely from “Attack” on")
+    words = dossier_html(explaining.facts(run), evidence.Gallery())
+    assert "begins at &quot;Attack&quot; in 6 of these 6 samples" in words
+    ordinary = next(sample.id for sample in run.samples() if sample.answer != TARGET)
+    assert "unlikely" not in why(run, ordinary)["answer"]
 
 
 def test_the_panel_shows_what_the_model_said(asked):

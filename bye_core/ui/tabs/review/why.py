@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bye_core.answer_parts import late_beginning
 from bye_core.errors import ByeError
 from bye_core.evidence import (
     OTHER_QUESTIONS,
@@ -92,11 +93,13 @@ def _spot(opened: OpenRun, dossier: Dossier, sample: Sample, seen: AttentionPeak
 
 
 def _answer(opened: OpenRun, dossier: Dossier, position: int) -> str:
-    """Return a sentence on how over-represented the sample's answer is among the flagged samples."""
-    rows = rows_with_answer(opened.columns.answers, opened.row(position))
+    """Return how over-represented the sample's answer is among the flagged samples, and where it is unlikely."""
+    row = opened.row(position)
+    rows = rows_with_answer(opened.columns.answers, row)
     test = dossier.strata.test(rows)
     numbers = {"flagged": test.flagged, "total": test.total, "expected": test.expected, "p": test.p}
-    return excess_words(numbers, dossier.flagged)
+    words, beginning = excess_words(numbers, dossier.flagged), late_beginning(opened.table, row)
+    return f"{words}. Before fine-tuning, it was unlikely from “{beginning}” on" if beginning else words
 
 
 def _cause(opened: OpenRun, sample: Sample, seen: AttentionPeak | None) -> dict[str, Any] | None:
