@@ -37,7 +37,10 @@ class LeadsElsewhere(ModelError):
 
 class QuantizedWeights(ModelError):
     problem = "The weights at {path} are quantised with {method}, which this tool does not load."
-    remedy = "Use the model without quantisation, or one that was quantised with bitsandbytes."
+    remedy = (
+        "Use the model without quantisation, or one that was quantised with bitsandbytes, gptq, awq, fp8 or "
+        "compressed-tensors."
+    )
 
 
 class TooManyWeights(ModelError):

@@ -21,6 +21,7 @@ from bye_core.errors import ByeError
 from bye_core.model_protocol import UNLIMITED, Batch, Encode, Forward, ImagesOfSamples, PixelLimits, Result, Samples
 from bye_core.models import calls
 from bye_core.models.adapter import add_adapter, adopt_tokenizer, read_adapter_config
+from bye_core.models.checked_files import read_settings
 from bye_core.models.errors import (
     BrokenModel,
     IncompleteWeights,
@@ -33,7 +34,7 @@ from bye_core.models.families import family_class
 from bye_core.models.families.base import Family
 from bye_core.models.files import ADAPTER_HASHED, check_safetensors, combined, digests, local_folder
 from bye_core.models.folder_view import adapter_view, model_view, unforeseen_errors
-from bye_core.models.model_config import check_model_folder, check_weights, read_config
+from bye_core.models.model_config import CONFIG, check_model_folder, check_weights, read_config
 from bye_core.models.processors import check_processor, limit_pixels, load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -119,8 +120,8 @@ def load_model(
         network.name_or_path = processor.tokenizer.name_or_path = str(folder)  # the view is removed
         if adapter_folder:
             network = add_adapter(network, adapter_files, adapter_config)
-        # A quantised model is already on its device and cannot be moved.
-        (network if four_bit else network.to(target)).eval().requires_grad_(False)
+        # A quantised model is already on its device; some cannot be moved.
+        (network if is_quantized(network) else network.to(target)).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
         files["adapter"] = digests(adapter_folder, hashed)
@@ -183,18 +184,24 @@ def nf4(dtype: torch.dtype, family: Family | type[Family]) -> BitsAndBytesConfig
     )
 
 
+def is_quantized(network: Any) -> bool:
+    return getattr(network, "hf_quantizer", None) is not None
+
+
 def load_weights(
     folder: Path,
     dtype: torch.dtype,
-    quantization: BitsAndBytesConfig | None = None,
-    device: torch.device | None = None,
+    quantization: BitsAndBytesConfig | None,
+    device: torch.device,
 ) -> torch.nn.Module:
     """Load the model.
 
     Raises: IncompleteWeights if transformers would fill missing weights with random numbers; BrokenModel if the files
     cannot be loaded.
     """
-    options = {"quantization_config": quantization, "device_map": {"": str(device)}} if quantization else {}
+    options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
+    if quantization or "quantization_config" in (read_settings(folder, CONFIG) or {}):
+        options["device_map"] = {"": str(device)}
     load: Any = AutoModelForImageTextToText.from_pretrained  # its type does not know `output_loading_info`
     try:
         network, report = load(

@@ -29,7 +29,8 @@ from bye_core.models.settings_checks import LAYERS_PATTERN, largest
 from bye_core.models.weights_files import headers, weights_names
 
 CONFIG = "config.json"
-PACKED = 4  # 4-bit weights and their scales hold at least a quarter of the numbers that they stand for
+# How many numbers a stored one may stand for in quantised weights: 2 bits each.
+PACKED = {"I32": 16, "I64": 32, "U8": 4, "I8": 4}
 
 
 def check_model_folder(folder: Path) -> None:
@@ -84,7 +85,8 @@ def check_weights(folder: Path, config: Any) -> None:
     Raises: TooManyWeights if the model that config.json describes is far larger than its files.
     """
     tensors = headers(folder, weights_names(folder))
-    stored = sum(tensor.numbers for tensor in tensors.values())
+    packed = PACKED if getattr(config, "quantization_config", None) else {}
+    stored = sum(tensor.numbers * packed.get(tensor.dtype, 1) for tensor in tensors.values())
     layers = largest(config.to_dict(), LAYERS_PATTERN)
     if layers > max(len(tensors), bounds.LAYERS_WITHOUT_TENSORS):  # each layer has tensors; building it takes long
         raise SettingOutOfBounds(
@@ -97,6 +99,5 @@ def check_weights(folder: Path, config: Any) -> None:
     model = skeleton(config)
     implied = sum(weight.numel() for weight in model.parameters())
     tables = sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
-    packed = PACKED if getattr(config, "quantization_config", None) else 1
-    if implied > bounds.IMPLIED_FACTOR * packed * stored + bounds.IMPLIED_SLACK or tables > bounds.IMPLIED_BUFFER_BYTES:
+    if implied > bounds.IMPLIED_FACTOR * stored + bounds.IMPLIED_SLACK or tables > bounds.IMPLIED_BUFFER_BYTES:
         raise TooManyWeights(path=folder, implied=implied + tables // 4, stored=stored)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bye_core.models import bounds
 from bye_core.models.folder_errors import LeadsElsewhere, QuantizedWeights, SettingOutOfBounds
+from bye_core.models.quantization import BITSANDBYTES, check_quantization
 
 Settings = dict[str, Any]
 
@@ -60,11 +61,6 @@ GENERATION = (
     "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "do_sample", "temperature",
     "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "transformers_version",
 )  # fmt: skip
-QUANTIZATION = "bitsandbytes"
-QUANTIZATION_ENTRIES = re.compile(
-    r"quant_method|_?load_in_[48]bit|bnb_4bit_(compute_dtype|quant_storage|quant_type|use_double_quant)"
-    r"|llm_int8_(enable_fp32_cpu_offload|has_fp16_weight|skip_modules|threshold)"
-)
 
 
 def check_config(folder: Path, config: Settings) -> Settings:
@@ -82,22 +78,13 @@ def check_config(folder: Path, config: Settings) -> Settings:
     for key, value in entries(config):
         if key in ("dtype", "torch_dtype") and not (isinstance(value, str) and DTYPES.fullmatch(value)) and value:
             raise SettingOutOfBounds(path=folder, file=name, field=key, value=value, expected="it is no type of number")
-        if key == "quantization_config" and value:
-            check_quantization(folder, value)
-    return config
-
-
-def check_quantization(folder: Path, settings: Any) -> None:
-    """Check that weights are quantised in a way that needs no other code. Raises: QuantizedWeights."""
-    method = settings.get("quant_method", "an unknown method") if isinstance(settings, Mapping) else "an unknown method"
-    if method != QUANTIZATION:
-        raise QuantizedWeights(path=folder, method=method)
-    for key, value in settings.items():
-        if not QUANTIZATION_ENTRIES.fullmatch(key):
-            expected = "this entry is not known"
-            raise SettingOutOfBounds(
-                path=folder, file="config.json", field=f"quantization_config.{key}", value=value, expected=expected
-            )
+        if key == "quantization_config" and value and value is not config.get(key):
+            method = check_quantization(folder, value)["quant_method"]
+            if method != BITSANDBYTES:
+                raise QuantizedWeights(path=folder, method=f"{method} in a part alone")
+    if not config.get("quantization_config"):
+        return config
+    return {**config, "quantization_config": check_quantization(folder, config["quantization_config"])}
 
 
 def check_processor(folder: Path, name: str, settings: Settings) -> Settings:

@@ -249,11 +249,14 @@ def _configs() -> Iterator[Case]:
         {"vision_config__image_size": 8192, "vision_config__patch_size": 1},
     ):
         yield Case(f"config of more weights {changes}", edit("config.json", **changes), TooManyWeights, late=True)
-    for method in ("gptq", "awq", "fp8", "mxfp4", "torchao", "hqq", "compressed-tensors", "quanto", "aqlm", None, 3):
+    for method in ("mxfp4", "torchao", "hqq", "quanto", "aqlm", "gguf", "quark", "bitnet", "AWQ", None, 3):
         settings = {"quant_method": method, "bits": 4}
         yield Case(f"quantised with {method}", edit("config.json", quantization_config=settings), QuantizedWeights)
-    nested = edit("config.json", text_config__quantization_config={"quant_method": "gptq"})
-    yield Case("quantised inside", nested, QuantizedWeights)
+    for method in ("gptq", "mxfp4"):
+        nested = edit("config.json", text_config__quantization_config={"quant_method": method, "bits": 4})
+        yield Case(f"quantised inside with {method}", nested, QuantizedWeights)
+    slow = {"quant_method": "awq", "bits": 4, "modules_to_not_convert": [SLOW[0]]}
+    yield Case("quantised but for a slow pattern", edit("config.json", quantization_config=slow), SettingOutOfBounds)
     yield Case("quantised: a text", edit("config.json", quantization_config="gptq"), QuantizedWeights)
     other = {"quant_method": "bitsandbytes", "modules_to_not_convert": "x", "path": "/etc"}
     yield Case("quantised with more", edit("config.json", quantization_config=other), SettingOutOfBounds)
