@@ -18,6 +18,12 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Workers use all cores: a job with a lower priority than theirs would wait for minutes.
+os.environ["BYE_JOB_NICE"] = "0"
+
+# What tests write need not survive a power cut.
+os.fsync = lambda descriptor: None
+
 # How long an example takes tells of the machine, not of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -40,5 +46,5 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_xdist_auto_num_workers():
-    """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""
-    return min((os.cpu_count() or 1) + 1, 8)
+    """Return the workers of `-n auto`: two more than cores, because browser tests also wait; at most 8."""
+    return min((os.cpu_count() or 1) + 2, 8)

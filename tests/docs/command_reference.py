@@ -23,7 +23,8 @@ After a stop or crash, the same command resumes `finetune`, `scan`, `evidence --
 `demo` resumes with the same `--out`. The other commands start again.
 
 Environment: `BYE_HOME` is the folder of the app's runs and adapters; `BYE_HOSTED=1` gives every visitor of the app a
-workspace of their own; `BYE_ALLOWED_HOSTS` and `BYE_LIMIT_...` are in [SECURITY.md](../SECURITY.md).
+workspace of their own; `BYE_JOB_NICE` (0 to 19, default 5) lowers the priority of the app's jobs; `BYE_ALLOWED_HOSTS`
+and `BYE_LIMIT_...` are in [SECURITY.md](../SECURITY.md).
 """
 
 

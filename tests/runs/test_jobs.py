@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import bye_core
+from bye_core.errors import SettingError
 from bye_core.runs import jobs
 from bye_core.runs.jobs import launch, process, progress_log, record
 from bye_core.runs.jobs import supervisor as supervise
@@ -244,6 +245,7 @@ def test_a_runaway_log_keeps_its_end_within_bounds(root):
 
 def test_the_environment_and_the_nice_value(root, tmp_path, monkeypatch):
     monkeypatch.setenv("BYE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("BYE_JOB_NICE", raising=False)
     job = jobs.start(root / "one", "tells", [], env={"EXTRA": "secret"})
     assert ended(job) == jobs.DONE
     assert job.result()["home"] == str(tmp_path / "home")
@@ -252,6 +254,17 @@ def test_the_environment_and_the_nice_value(root, tmp_path, monkeypatch):
     assert not [
         file for file in job.folder.iterdir() if file.name != supervise.PROGRESS and b"secret" in file.read_bytes()
     ]
+
+
+def test_the_nice_value_is_a_setting(root, monkeypatch):
+    monkeypatch.setenv("BYE_JOB_NICE", "2")
+    job = jobs.start(root / "one", "tells", [])
+    assert ended(job) == jobs.DONE
+    assert job.result()["nice"] == os.nice(0) + 2
+    for wrong in ("-1", "20", "low", "1.5"):
+        monkeypatch.setenv("BYE_JOB_NICE", wrong)
+        with pytest.raises(SettingError, match="whole number from 0 to 19"):
+            jobs.start(root / "two", "tells", [])
 
 
 def test_lists_newest_first_counts_refuses_and_removes(root, tmp_path):

@@ -33,3 +33,8 @@ class CannotStart(RunError):
 class BadArgument(SettingError):
     problem = "The argument {argument!r} contains a NUL character, which a command cannot receive."
     remedy = "Remove the NUL characters from the argument."
+
+
+class BadPriority(SettingError):
+    problem = "{setting}={value} is not a whole number from 0 to 19."
+    remedy = "Set it to how much the priority of jobs is lowered, such as 5, or remove it."

@@ -45,7 +45,8 @@ def start(
     work and end, and then killed; its state is then FAILED.
 
     Raises: TooManyJobs if `at_most` jobs of the parent folder are running; JobExists if the folder holds a job;
-    CannotStart if the folder or the process cannot be created; BadArgument if an argument contains a NUL character.
+    CannotStart if the folder or the process cannot be created; BadArgument if an argument contains a NUL character;
+    BadPriority if BYE_JOB_NICE is not a number from 0 to 19.
     """
     arguments = tuple(map(str, arguments))
     for argument in arguments:
