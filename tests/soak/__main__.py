@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -29,7 +30,7 @@ from bye_core.runs import Run, jobs
 from tests.soak.visitor import Records, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS, SAMPLE_SECONDS = 120, 5.0
+START_SECONDS, SAMPLE_SECONDS, REPORT_SECONDS = 120, 5.0, 300
 
 
 class Server:
@@ -125,7 +126,7 @@ def soak(minutes: float, visitors: int, browsers: int, kills: int, pause: float,
     threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()
-    memory, disk, killed_jobs = [], [], 0
+    memory, disk, killed_jobs, reported = [], [], 0, 0
     kill_times = [begin + minutes * 30 * (number + 1) / (kills + 1) for number in range(kills)]
     while time.time() < until:
         time.sleep(min(SAMPLE_SECONDS, max(0.1, until - time.time())))
@@ -135,7 +136,12 @@ def soak(minutes: float, visitors: int, browsers: int, kills: int, pause: float,
             server.kill()
             server.start()
         memory.append((time.time() - begin, server.memory()))
-        disk.append(sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) / 2**20)
+        if (time.time() - begin) // REPORT_SECONDS > reported:
+            reported += 1
+            sys.stderr.write(
+                f"{reported * REPORT_SECONDS / 60:.0f} min: {memory[-1][1]:.0f} MiB, {records.wrong[:3]}\n"
+            )
+        disk.append(disk_of(home))
     for thread in threads:
         thread.join(180)
     stuck = sum(thread.is_alive() for thread in threads)
@@ -163,13 +169,24 @@ def soak(minutes: float, visitors: int, browsers: int, kills: int, pause: float,
     }
 
 
+def disk_of(home: Path) -> float:
+    """Return the size of all files of a server, in MiB. Files and folders may be removed meanwhile."""
+    total = 0
+    for folder, _, names in os.walk(home):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total / 2**20
+
+
 def kill_a_job(home: Path) -> int:
     """Kill the process of one running job."""
     for root in home.glob("visitors/*/jobs"):
         for job in jobs.list_jobs(root):
             if job.state == jobs.RUNNING:
-                psutil.Process(job.pid).kill()
-                return 1
+                with suppress(psutil.Error):  # it may have ended meanwhile
+                    psutil.Process(job.pid).kill()
+                    return 1
     return 0
 
 

@@ -79,12 +79,15 @@ class Visitor:
         while time.time() < until:
             try:
                 if not self.entered:
-                    self.entered = self._call("review_enter", asked="", kept="demo") is not None
+                    self.enter()
                 else:
                     self.random.choices([*weights], [*weights.values()])[0]()
             except Gone:
                 time.sleep(1)
             time.sleep(self.random.uniform(0, 2 * pause))
+
+    def enter(self) -> None:
+        self.entered = self._call("review_enter", asked="", kept="demo") is not None
 
     def look(self) -> None:
         position = self._position()
