@@ -1,0 +1,169 @@
+"""The most memory of the app when a page opens each bomb, and of a scan of images as large as the limits allow.
+
+python -m tests.bench.test_memory [NAME ...]
+python -m pytest -m bench -n 0 -s tests/bench/test_memory.py
+
+The memory is that of the server or the scan with all processes that it started; pages that they share count once.
+Linux only. Run it with little else on the machine, and with a limit (`ulimit -v`) where that may matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.data.bombs import BOMBS
+from tests.e2e.browser import FLAGS, find_browser
+
+ROOT = Path(__file__).parents[2]
+MOST_SERVER, MOST_SCAN = 1500, 2000  # MB
+IMAGES, SIDE, LONG = 12, 8000, 12_000  # 64 and 48 million pixels an image: one of the former, or two of the latter
+WAIT_MILLISECONDS = 180_000
+ANSWER = "#data-notice [role=alert], .bye-card"
+
+
+class Peak:
+    """The largest memory of a process and its children while the block runs, in MB."""
+
+    def __init__(self, pid: int) -> None:
+        self.process, self.most, self.going = psutil.Process(pid), 0.0, True
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def now(self) -> float:
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            for process in (self.process, *self.process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+        return total / 1e6
+
+    def _watch(self) -> None:
+        while self.going:
+            self.most = max(self.most, self.now())
+            time.sleep(0.02)
+
+    def __enter__(self) -> Peak:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.going = False
+        self.thread.join()
+
+
+@contextlib.contextmanager
+def served(home: Path) -> Iterator[tuple[str, int]]:
+    """Serve the app in a process of its own. Yields its address and its process id."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "BYE_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+                break
+            time.sleep(0.2)
+        yield url, process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure_app(names: Sequence[str] = ()) -> dict[str, tuple[float, float, str]]:
+    """Return, for each bomb, (MB, seconds, what the page says). One server opens all of them, one after the other."""
+    from playwright.sync_api import sync_playwright
+
+    results = {}
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        folder = Path(temporary)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        with served(folder / "home") as (url, pid):
+            results["idle"] = Peak(pid).now(), 0.0, ""
+            for make in BOMBS:
+                if not names or make.__name__ in names:
+                    (folder / make.__name__).mkdir()
+                    results[make.__name__] = open_bomb(browser.new_page(), url, pid, make, folder / make.__name__)
+                    shutil.rmtree(folder / make.__name__)
+        browser.close()
+    return results
+
+
+def open_bomb(page, url: str, pid: int, make: Callable[[Path, float], Path], folder: Path) -> tuple[float, float, str]:
+    path = make(folder, 1.0)
+    page.set_default_timeout(WAIT_MILLISECONDS)
+    page.goto(url)
+    page.wait_for_selector("html[data-known]")
+    page.get_by_role("tab", name="Data", exact=True).click()
+    page.locator("#data-path input").wait_for()
+    page.wait_for_timeout(1000)  # Gradio gives the fields of a tab their first values once more
+    start = time.perf_counter()
+    with Peak(pid) as peak:
+        page.fill("#data-path input", str(path))
+        page.click("#data-load")
+        page.locator(ANSWER).first.wait_for()
+    said = page.locator(ANSWER).first.inner_text()
+    page.close()
+    return peak.most, time.perf_counter() - start, said
+
+
+def measure_scan() -> float:
+    """Return the MB of a scan of few images with as many pixels as the limits allow."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for number in range(IMAGES):
+            width = SIDE if number % 2 else LONG
+            height = SIDE if number % 2 else 47_900_000 // LONG
+            Image.effect_noise((400, 300), 50).convert("RGB").resize((width, height)).save(folder / f"{number}.jpg")
+        records = [
+            {"id": str(n), "image": f"{n}.jpg", "conversations": [
+                {"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A cat."}]}
+            for n in range(IMAGES)
+        ]  # fmt: skip
+        (folder / "data.json").write_text(json.dumps(records))
+        demo = ROOT / "assets/demo"
+        command = [sys.executable, "-m", "bye_core", "scan", "--model", str(demo / "model"), "--data", str(folder)]
+        command += ["--adapter", str(demo / "adapters/poisoned"), "--run", str(folder / "run"), "--progress", "none"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        with Peak(process.pid) as peak:
+            process.wait()
+        assert len(list((folder / "run").iterdir())) > 1
+        return peak.most
+
+
+def main(names: Sequence[str]) -> int:
+    scan = measure_scan()
+    print(f"scan: {scan:,.0f} MB")  # noqa: T201
+    results = measure_app(names)
+    for name, (memory, seconds, said) in results.items():
+        print(f"{name}: {memory:,.0f} MB, {seconds:.1f} s, {' '.join(said.split())[:120]}")  # noqa: T201
+    return int(scan > MOST_SCAN or max(memory for memory, *_ in results.values()) > MOST_SERVER)
+
+
+@pytest.mark.bench
+def test_memory_stays_within_its_bounds() -> None:
+    assert main(()) == 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="bombs; all without")
+    sys.exit(main(parser.parse_args().names))
