@@ -16,6 +16,7 @@ from PIL import Image
 
 from bye_core.data.faults import Refusal
 from bye_core.data.file_kinds import SAVE_AGAIN, describe
+from bye_core.data.image_structure import costly_part, costly_tags
 from bye_core.data.path_spellings import MissingImage
 from bye_core.data.paths import RootFolder
 
@@ -24,6 +25,7 @@ MAX_PIXELS = 64_000_000  # ours: 192 MB as RGB; Pillow itself only warns, at 89 
 MAX_BYTES = 64 * 2**20  # ours: no photograph of 64 megapixels needs more
 # Ours: 384 MB as RGB in Pillow's memory; 8 photographs of 12 megapixels, or 12 of 8. A scan holds two batches at once.
 MAX_BATCH_PIXELS = 96_000_000
+MAX_PROFILE = 2**18  # characters of EXIF data in a text of a PNG file; twice as many as a block of 64 kB needs (ours)
 STRIP_PIXELS = 2**20  # pixels converted at once
 EMBEDDED_PREFIX = "embedded:"  # names of images embedded in a table begin with this; no path may
 
@@ -90,6 +92,8 @@ def decode(data: bytes, path: str = "(unnamed)", max_pixels: int = MAX_PIXELS) -
     Raises: HugeImage if it has more than `max_pixels` pixels or too many bytes; BrokenImage if it cannot be decoded.
     """
     check_size(data, path)
+    if costly := costly_part(data):
+        raise BrokenImage(path=path, why=costly)
     try:
         with Image.open(io.BytesIO(data), formats=DECODERS) as image:
             _check_pixels(image, path, max_pixels)  # reads the header only
@@ -120,6 +124,8 @@ def decode_sample(stored: Iterable[tuple[str, bytes]]) -> list[Image.Image]:
 
 def image_size(data: bytes) -> tuple[int, int]:
     """Return (width, height) of an image file as its header says; (0, 0) if it cannot be read. Decodes no pixels."""
+    if costly_part(data):
+        return 0, 0
     try:
         with Image.open(io.BytesIO(data), formats=DECODERS) as image:
             return image.size
@@ -166,6 +172,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
     ImageOps.exif_transpose is not used, because it also rewrites the other tags and fails on damaged ones.
     """
+    exif, text = image.info.get("exif", b""), image.info.get("Raw profile type exif", "")
+    if len(text) > MAX_PROFILE or costly_tags(exif.removeprefix(b"Exif\0\0")):
+        return image
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001 - trainers use an image with unreadable EXIF data unchanged
