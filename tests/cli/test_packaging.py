@@ -47,3 +47,17 @@ def test_assets_are_inside_an_installed_package_or_beside_it(tmp_path, installed
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert assets == module.ASSETS
+
+
+def test_the_wheel_holds_the_code_and_the_assets_and_nothing_else():
+    """The list that the build backend makes of `pyproject.toml`, without building."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    listed = WheelBuilder(str(ROOT)).recurse_included_files()
+    names = {file.distribution_path.replace("\\", "/") for file in listed}
+    assert {name.split("/")[0] for name in names} == {"bye_core"}
+    kept = [path for path in (ROOT / "bye_core").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assets = [path for path in (ROOT / "assets").rglob("*") if path.is_file()]
+    shipped = {f"bye_core/{path.relative_to(ROOT)}" for path in assets if "readme" not in path.parts}
+    assert names == {str(path.relative_to(ROOT)) for path in kept} | shipped
+    assert {"bye_core/assets/demo/run/run.json", "bye_core/assets/demo/model/model.safetensors"} <= names
