@@ -16,10 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from bye_core.errors import printable
 from bye_core.records import Fault, Sample
 from bye_core.runs.checksums import seal, unseal
 from bye_core.runs.errors import DamagedRun, RunBusy, RunNotWritable
 from bye_core.runs.shards import Location
+from bye_core.text import clip
 
 BUSY_SECONDS = 10.0
 
@@ -79,9 +81,26 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             _address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-    # FULL: a completed commit survives a power cut, also in WAL mode.
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        # FULL: a completed commit survives a power cut, also in WAL mode.
+        connection.execute("PRAGMA synchronous=FULL")
+        check_schema(path, connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def check_schema(path: Path, connection: sqlite3.Connection) -> None:
+    """Check that an index, which somebody else may have made, holds tables alone: a view may compute for ever.
+
+    Raises: DamagedRun if it holds anything else.
+    """
+    connection.execute("PRAGMA trusted_schema=OFF")
+    others = "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+    if found := connection.execute(others).fetchone():
+        detail = f"it holds {clip(printable(found[0]), 40)}, which is no table"
+        raise DamagedRun(file=path.name, detail=detail, advice=ADVICE)
 
 
 def _address(path: Path) -> str:
@@ -106,6 +125,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not any(words in str(error) for words in NO_ROOM):
                 raise
             connection = held.enter_context(closing(sqlite3.connect(_copied(path, held), isolation_level=None)))
+            check_schema(path, connection)
         yield connection
 
 

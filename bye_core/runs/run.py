@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -123,6 +125,7 @@ class Run:
         path = Path(path)
         if not is_run(path):
             raise NotARun(path=path)
+        _check_regular(path)
         try:
             record = json.loads(unseal((path / SETTINGS).read_bytes()).text)
             digest = record.pop("samples_digest")
@@ -316,6 +319,20 @@ def edit_settings(path: Path | str, **changes: Any) -> None:
     file = Path(path) / SETTINGS
     record = json.loads(unseal(file.read_bytes()).text) | changes
     write_atomic(file, seal(json.dumps(record, indent=1).encode("ascii")) + b"\n")
+
+
+def _check_regular(path: Path) -> None:
+    """Check that the files of a run, which somebody else may have made, are files: a named pipe is read for ever."""
+    shards = path / SHARDS
+    names = [SAMPLES, DETECTION, DECISIONS, CHECKS, LOCK, *INDEX_FILES]
+    names += [f"{SHARDS}/{name}" for name in os.listdir(shards)] if shards.is_dir() else []
+    for name in names:
+        try:
+            mode = os.stat(path / name).st_mode
+        except OSError:
+            continue  # it is missing, or the reader reports it
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DamagedRun(file=name, detail="it is no regular file", advice=ELSEWHERE)
 
 
 def _check_vacant(path: Path) -> None:
