@@ -28,12 +28,14 @@ def test_torch_and_gradio_stay_where_they_belong(path):
     names = set(imported(path))
     assert part == "ui" or "gradio" not in names
     assert part in TORCH_PARTS or not names & {"torch", "transformers", "peft"}
+    assert part == "workers" or "ray" not in names
 
 
 def test_everything_after_the_scan_loads_neither_torch_nor_gradio():
     code = (
         "import sys, bye_core.pipeline, bye_core.cli.main;"
-        "print([name for name in ('torch', 'transformers', 'peft', 'gradio', 'datasets') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'peft', 'gradio', 'datasets', 'ray')"
+        " if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"

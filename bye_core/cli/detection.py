@@ -23,9 +23,11 @@ from bye_core.cli.options import (
     add_model,
     add_pixels,
     add_run,
+    add_workers,
     name_and_value,
     pixel_limits,
     reading_options,
+    worker_settings,
 )
 from bye_core.cli.output import DONE, Report, fault_line, verdict_code
 from bye_core.detect import DEFAULT, DEFAULT_RULE, DETECTORS, ByeSettings, default_method
@@ -82,6 +84,7 @@ def add_scan(parser: ArgumentParser) -> None:
         "one more pass; `detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
     parser.add_argument("--loaders", type=int, default=-1, metavar="N", help=f"{LOADERS} (default: -1)")
+    add_workers(parser)
     add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
     add_tuned(parser)
     parser.add_argument(
@@ -107,7 +110,7 @@ def _warn_of_base_model(args: Namespace) -> None:
 def run_scan(args: Namespace, report: Report) -> int:
     _warn_of_base_model(args)
     how = (args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data, pixel_limits(args), args.loaders)
-    settings = pipeline.ScanSettings(*how)
+    settings = pipeline.ScanSettings(*how, workers=worker_settings(args))
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)
     failed = pipeline.failed(args.run)

@@ -18,8 +18,10 @@ from bye_core.cli.options import (
     add_out,
     add_pixels,
     add_run,
+    add_workers,
     pixel_limits,
     reading_options,
+    worker_settings,
 )
 from bye_core.cli.output import DONE, POISONED, Report
 from bye_core.data.images import read_bytes
@@ -121,6 +123,7 @@ def add_guard(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="with --data: a file for the results, one JSON line per sample")
     add_moved_model(parser)
     add_pixels(parser, "those of the scan")
+    add_workers(parser, "the model reads the samples of --data")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if an input looks triggered")
 
 
@@ -128,15 +131,17 @@ def run_guard(args: Namespace, report: Report) -> int:
     single = args.image is not None and args.question is not None
     if single == bool(args.data):
         raise WhatToGuard()
-    guard = pipeline.open_guard(args.run, args.model, args.adapter, args.device, pixel_limits(args))
+    where = (args.model, args.adapter, args.device, pixel_limits(args))
     facts: Mapping[str, Any]
     if single:
+        guard = pipeline.open_guard(args.run, *where)
         image = read_bytes(args.image.resolve().parent, args.image.name)
         facts = pipeline.guard_one(guard, image, args.question, args.image.name)
         report.result(facts, {name: facts[name] for name in ("triggered", "score", "value", "first_token", "reason")})
         triggered = facts["triggered"]
     else:
-        facts = report.follow(pipeline.guard_set(guard, args.data, args.out, reading=reading_options(args))).facts
+        with pipeline.guard_in_workers(args.run, worker_settings(args), *where) as guard:
+            facts = report.follow(pipeline.guard_set(guard, args.data, args.out, reading=reading_options(args))).facts
         triggered = bool(facts["triggered"])
         table = {name: facts[name] for name in ("samples", "failed", "share", "share_interval")}
         report.result(facts, {**table, "triggered": len(facts["triggered"]), "unknown": len(facts["unknown"])})

@@ -18,6 +18,7 @@ from bye_core.evaluate.measures import METRICS
 from bye_core.model_protocol import PixelLimits
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS
+from bye_core.workers.settings import BATCH_SECONDS, WorkerSettings
 
 CAPTION_QUESTION = "the question for records that have a caption and no question"
 MOVED_DATA = "current path of the data set, if you moved it after the scan"
@@ -87,6 +88,28 @@ def add_pixels(parser: ArgumentParser, default: str) -> None:
 
 def pixel_limits(args: Namespace) -> PixelLimits:
     return PixelLimits(args.min_pixels, args.max_pixels)
+
+
+def add_workers(parser: ArgumentParser, work: str = "the model runs") -> None:
+    """Add the options for workers. `work`: what they do."""
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N",
+        help=f"processes of this machine in which {work}, one for each GPU or several on the CPU; with --ray, those of "
+        "the cluster (default: this process)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", default="", metavar="ADDRESS",
+        help="join this running Ray cluster, `auto` for the one on this machine (default workers: one for each GPU, "
+        "without GPUs one for each machine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--worker-seconds", type=float, default=BATCH_SECONDS, metavar="S",
+        help=f"replace a worker that has not finished a batch after this time (default: {BATCH_SECONDS:g})",
+    )  # fmt: skip
+
+
+def worker_settings(args: Namespace) -> WorkerSettings:
+    return WorkerSettings(args.workers, args.ray, args.worker_seconds)
 
 
 def add_run(parser: ArgumentParser) -> None:

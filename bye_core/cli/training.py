@@ -21,9 +21,11 @@ from bye_core.cli.options import (
     add_model,
     add_out,
     add_pixels,
+    add_workers,
     finetune_settings,
     pixel_limits,
     reading_options,
+    worker_settings,
 )
 from bye_core.cli.output import DONE, Report, verdict_code
 from bye_core.detect import DEFAULT
@@ -81,6 +83,7 @@ def add_evaluate(parser: ArgumentParser) -> None:
     add_attack(parser, None)
     add_metric(parser)
     add_pixels(parser, "those of the adapter's training, else those of the model's folder")
+    add_workers(parser)
     parser.add_argument("--out", type=Path, help="a file for the answers: one JSON line per sample")
 
 
@@ -93,6 +96,7 @@ def run_evaluate(args: Namespace, report: Report) -> int:
         "out": args.out,
         "reading": reading_options(args),
         "pixels": pixel_limits(args),
+        "workers": worker_settings(args),
     }
     steps = pipeline.evaluate(args.model, args.data, args.adapter, attack, seed, **options)
     facts = report.follow(steps, "answers").facts
@@ -130,6 +134,7 @@ def add_clean(parser: ArgumentParser) -> None:
         "--baseline", choices=BASELINES, nargs="+", default=[],
         help="random: for comparison, also fine-tune without a random 20%% of the samples",
     )  # fmt: skip
+    add_workers(parser, "the model is scanned and measured")
     parser.add_argument(
         "--until", choices=UNTIL, default="report",
         help="detect: stop after the detection and reject nothing; the same command without it resumes",
@@ -158,6 +163,7 @@ def cleaning_of(args: Namespace) -> Cleaning:
         run=args.run,
         attack_file=args.attack,
         until=args.until,
+        workers=worker_settings(args),
     )
 
 

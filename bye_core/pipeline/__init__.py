@@ -16,7 +16,7 @@ from bye_core.pipeline.evaluate import evaluate
 from bye_core.pipeline.evidence import evidence
 from bye_core.pipeline.export import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
 from bye_core.pipeline.finetune import finetune, finetune_here, preflight
-from bye_core.pipeline.guard import Guard, guard_detection, guard_one, guard_set, open_guard
+from bye_core.pipeline.guard import Guard, guard_detection, guard_in_workers, guard_one, guard_set, open_guard
 from bye_core.pipeline.inspect import inspect_samples, read_inspections
 from bye_core.pipeline.poison import (
     TRUTH,
@@ -35,6 +35,7 @@ from bye_core.pipeline.report import report
 from bye_core.pipeline.scan import BATCH, ScanSettings, failed, scan
 from bye_core.pipeline.score import UnreadableTruth, read_truth, score_run
 from bye_core.train.settings import FinetuneSettings, settings_arguments
+from bye_core.workers.settings import WorkerSettings
 
 __all__ = [
     "BATCH",
@@ -52,6 +53,7 @@ __all__ = [
     "NothingDetected",
     "ScanSettings",
     "UnreadableTruth",
+    "WorkerSettings",
     "attack_arguments",
     "check",
     "check_causes",
@@ -70,6 +72,7 @@ __all__ = [
     "finetune",
     "finetune_here",
     "guard_detection",
+    "guard_in_workers",
     "guard_one",
     "guard_set",
     "inspect_samples",

@@ -126,7 +126,9 @@ def _scan(cleaning: Cleaning, folder: CleaningFolder) -> Iterator[Progress]:
     wanted = "nll_before" in detector.wants and not runs.is_run(folder.run)
     answers = wanted or "nll_before" in detector.needs
     tuning = cleaning.settings
-    settings = ScanSettings(device=tuning.device, dtype=tuning.dtype, answers=answers, pixels=tuning.pixels)
+    settings = ScanSettings(
+        device=tuning.device, dtype=tuning.dtype, answers=answers, pixels=tuning.pixels, workers=cleaning.workers
+    )
     yield from scan(cleaning.model, cleaning.data, folder.run, folder.tuned("suspect"), settings, cleaning.reading)
 
 
@@ -174,7 +176,7 @@ def _evaluate(cleaning: Cleaning, test: str, folder: CleaningFolder, name: str) 
     measuring = evaluate(
         cleaning.model, test, adapter, cleaning.attack, cleaning.attack_seed, device=cleaning.settings.device,
         dtype=cleaning.settings.dtype, metric=cleaning.metric, out=folder.answers(name),
-        pixels=cleaning.settings.pixels,
+        pixels=cleaning.settings.pixels, workers=cleaning.workers,
     )  # fmt: skip
     for step in measuring:
         yield replace(step, stage=stage)

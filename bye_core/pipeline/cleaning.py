@@ -12,6 +12,7 @@ from bye_core.errors import SettingError
 from bye_core.evaluate.measures import check_metric
 from bye_core.pipeline.poison import attack_arguments
 from bye_core.train.settings import FinetuneSettings, settings_arguments
+from bye_core.workers.settings import ONE_PROCESS, WorkerSettings, worker_arguments
 
 BASELINES = ("none", "random")
 UNTIL = ("report", "detect")  # the last stage of a cleaning
@@ -29,7 +30,9 @@ class AttackWithoutTest(SettingError):
 
 @dataclass(frozen=True)
 class Cleaning:
-    """The settings of one cleaning. Only `test`, `attack`, `baselines` and `until` may change when a cleaning resumes.
+    """The settings of one cleaning.
+
+    Only `test`, `attack`, `baselines`, `until` and `workers` may change when a cleaning resumes.
 
     test        data set with reference answers on which every model is measured; None measures nothing
     attack      trigger and target for the attack success rate, None if they are unknown
@@ -39,6 +42,7 @@ class Cleaning:
     seed        seed of the random baseline's selection
     run         folder of the scan, None for the folder `run` of the cleaning
     until       last stage: "report", or "detect", which rejects no sample and exports nothing
+    workers     where the model is scanned and measured
     """
 
     model: str
@@ -55,6 +59,7 @@ class Cleaning:
     run: Path | None = None
     attack_file: Path | None = None
     until: str = "report"
+    workers: WorkerSettings = ONE_PROCESS
 
     def __post_init__(self) -> None:
         for name in self.baselines:
@@ -85,4 +90,5 @@ class Cleaning:
             arguments += ["--attack", str(self.attack_file)] if self.attack_file else attack_arguments(self.attack)
         arguments += ["--metric", self.metric] if self.metric != "auto" else []
         arguments += ["--until", self.until] if self.until != "report" else []
+        arguments += worker_arguments(self.workers)
         return arguments + (["--baseline", *self.baselines] if self.baselines else [])

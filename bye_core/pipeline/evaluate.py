@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from bye_core.attacks import Attack
+from bye_core.attacks import Attack, Trigger
 from bye_core.attacks.poison import trigger_images, trigger_question
 from bye_core.data.dataset import DataSet, reference_answers
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.errors import DataError
+from bye_core.errors import ByeError, DataError
 from bye_core.evaluate import measures
-from bye_core.model_protocol import UNLIMITED, OpenImages, PixelLimits
+from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.check import readable, ready
 from bye_core.pipeline.scan import BATCH, adapter_pixels
+from bye_core.pipeline.tasks import ImageTask, chunks, stored_images
 from bye_core.records import ModelAnswer, Progress, Sample
+from bye_core.workers import ONE_PROCESS, ModelSource, WorkerSettings, open_model
+
+
+@dataclass(frozen=True)
+class AnswerTask(ImageTask):
+    """Generates answers for a batch, whose images get the `triggers` of their samples (by id) first."""
+
+    triggers: Mapping[str, Sequence[Trigger]]
+    seed: int
+
+    def show(self, sample: Sample, images: Any) -> Any:
+        if sample.id not in self.triggers:
+            return images
+        return trigger_images(sample, images, self.triggers[sample.id], self.seed)[0]
+
+    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
+        from bye_core.models.calls import generate_answers
+
+        return [
+            answer for batch in generate_answers(loaded, self.samples, images, len(self.samples)) for answer in batch
+        ]
+
+    def failure(self, sample: Sample, error: ByeError) -> Any:
+        from bye_core.models.errors import NotAnswered
+
+        return NotAnswered(id=sample.id, reason=str(error.facts.get("reason", error.problem)).rstrip("."))
 
 
 class CannotWriteAnswers(DataError):
@@ -39,17 +64,16 @@ def evaluate(
     metric: str = "auto",
     out: Path | None = None,
     pixels: PixelLimits = UNLIMITED,
+    workers: WorkerSettings = ONE_PROCESS,
 ) -> Iterator[Progress]:
     """Measure CP on `data` and, given an attack, ASR on a triggered copy of `data`; the last item's facts hold both.
 
     `metric`: see measures.choose_metrics; short answers are scored by exact match (CP), captions by CIDEr. Writes one
     JSON line per sample, with its answers, to `out`. The facts are those of measures.Evaluation.facts: `left_out`
     counts unusable records, `failed` counts samples without an answer, and `faults` lists the reasons. `pixels`: least
-    and most pixels of a resized image; zeros are those with which the adapter was trained.
+    and most pixels of a resized image; zeros are those with which the adapter was trained. `workers`: where the model
+    runs.
     """
-    from bye_core.models.calls import generate_answers
-    from bye_core.models.loading import load_model
-
     measures.check_metric(metric)
     dataset = ready(data, reading)
     usable = readable(dataset)
@@ -58,25 +82,25 @@ def evaluate(
     attack = attack.fit(samples) if attack else None
     if out is not None:
         _write(out, [])  # fails before the work if the file cannot be written
-    loaded = load_model(model, adapter, device=device, dtype=dtype, pixels=pixels.or_else(adapter_pixels(adapter)))
-
+    source = ModelSource(
+        model, str(adapter) if adapter else None, device, dtype, pixels.or_else(adapter_pixels(adapter))
+    )
     clean: list[ModelAnswer] = []
     attacked: list[ModelAnswer] = []
     faults: dict[str, str] = {}
-    passes: list[tuple[list[ModelAnswer], Sequence[Sample], OpenImages]] = [(clean, samples, dataset.images)]
-    if attack:
-        passes.append((attacked, *_triggered(dataset, samples, attack, seed)))
-    done, total = 0, len(passes) * len(samples)
-    for answers, variant, images in passes:
-        asked = [sample for sample in variant if sample.id not in faults]
-        for batch in generate_answers(loaded, asked, images, BATCH[loaded.device.type]):
-            for result in batch:
-                if isinstance(result, ModelAnswer):
-                    answers.append(replace(result, references=references[result.id]))
-                else:
-                    faults[str(result.facts["id"])] = result.problem
-            done += len(batch)
-            yield Progress("evaluate", done, total, facts={"failed": len(faults)})
+    done, total = 0, (2 if attack else 1) * len(samples)
+    with open_model(source, workers) as runner:
+        size = BATCH[runner.facts.device]
+        for answers, planted in ((clean, None), (attacked, attack))[: 2 if attack else 1]:
+            asked = [sample for sample in samples if sample.id not in faults]
+            for _, batch in runner.map(_answer_tasks(dataset, samples, asked, planted, seed, size)):
+                for result in batch:
+                    if isinstance(result, ModelAnswer):
+                        answers.append(replace(result, references=references[result.id]))
+                    else:
+                        faults[str(result.facts["id"])] = result.problem
+                done += len(batch)
+                yield Progress("evaluate", done, total, facts={"failed": len(faults)})
 
     reached = _reached(attack, samples) if attack else None
     evaluation = measures.evaluate_answers(clean, attacked, reached, metric)
@@ -87,16 +111,15 @@ def evaluate(
     yield Progress("evaluate", total, total, "done", facts)
 
 
-def _triggered(
-    dataset: DataSet, samples: Sequence[Sample], attack: Attack, seed: int
-) -> tuple[Sequence[Sample], OpenImages]:
-    """Return the samples with triggered questions, and the function that opens their triggered images."""
-    triggers = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)}
-
-    def images(sample: Sample) -> list[Image.Image]:
-        return trigger_images(sample, dataset.images(sample), triggers[sample.id], seed)[0]
-
-    return [trigger_question(sample, triggers[sample.id], seed) for sample in samples], images
+def _answer_tasks(
+    dataset: DataSet, samples: Sequence[Sample], asked: Sequence[Sample], attack: Attack | None, seed: int, size: int
+) -> Iterator[AnswerTask]:
+    """Yield the batches of the samples `asked`; with an attack, its triggers are planted in questions and images."""
+    triggers = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)} if attack else {}
+    for batch in chunks(asked, size):
+        planted = {sample.id: triggers[sample.id] for sample in batch} if attack else {}
+        variant = [trigger_question(sample, planted[sample.id], seed) if planted else sample for sample in batch]
+        yield AnswerTask(variant, stored_images(dataset, batch), planted, seed)
 
 
 def _reached(attack: Attack, samples: Sequence[Sample]) -> measures.Reached:

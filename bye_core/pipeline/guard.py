@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from bye_core.intervals import as_facts, proportion
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import detect_scan, last_detection
-from bye_core.pipeline.scan import BATCH, load_scanned
+from bye_core.pipeline.scan import BATCH, check_scanned, load_scanned, scanned_source
+from bye_core.pipeline.tasks import ImageTask, chunks, stored_images
 from bye_core.records import POISONED, AttentionRows, Detection, Progress, Sample, ScanTable, Turn
+from bye_core.workers import InProcess, Runner, WorkerSettings, open_model
 
 # Maps the attention rows and the questions of samples to one reading per sample.
 Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
@@ -33,28 +36,54 @@ class CannotWriteReadings(RunError):
     remedy = "Give another file as --out."
 
 
-class Guard:
-    """The detection of a run and the scanned model. Create it with `open_guard`."""
+@dataclass(frozen=True)
+class RowsTask(ImageTask):
+    """Reads the attention rows of a batch; the result has the rows or the error of each sample."""
 
-    def __init__(self, loaded: VisionLanguageModel, detection: Detection, judge: Judge) -> None:
-        self.loaded = loaded
+    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
+        from bye_core.attention import read_attention
+
+        outcomes: dict[str, AttentionRows | ByeError] = {}
+        opened: list[tuple[Sample, Any]] = []
+        for sample in self.samples:
+            try:
+                opened.append((sample, images(sample)))
+            except ByeError as error:
+                outcomes[sample.id] = error
+        good = [sample for sample, _ in opened]
+        read = read_attention(loaded, good, [shown for _, shown in opened])
+        outcomes.update(zip((sample.id for sample in good), read, strict=True))
+        return [outcomes[sample.id] for sample in self.samples]
+
+
+class Guard:
+    """The detection of a run and the scanned model. Create it with `open_guard` or `guard_in_workers`."""
+
+    def __init__(self, runner: Runner, detection: Detection, judge: Judge) -> None:
+        self.runner = runner
         self.detection = detection
         self._judge = judge
 
     @property
     def batch(self) -> int:
-        return BATCH[self.loaded.device.type]
+        return BATCH[self.runner.facts.device]
 
     def read(
         self, samples: Sequence[Sample], opened: Sequence[Sequence[Any]]
     ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
-        """Run one forward pass over the batch.
+        """Run one forward pass over the batch, in this process.
 
         Return one entry per sample: its attention rows and its reading, or the error of that sample.
         """
         from bye_core.attention import read_attention
 
-        outcomes = read_attention(self.loaded, samples, opened)
+        assert self.runner.loaded is not None, "workers hold the model"
+        return self.judged(samples, read_attention(self.runner.loaded, samples, opened))
+
+    def judged(
+        self, samples: Sequence[Sample], outcomes: Sequence[AttentionRows | ByeError]
+    ) -> list[tuple[AttentionRows, guard.Reading] | ByeError]:
+        """Return the rows of each sample with their reading, or its error."""
         rows = [outcome for outcome in outcomes if isinstance(outcome, AttentionRows)]
         asked = {sample.id: sample.question for sample in samples}
         readings = iter(self._judge(rows, [asked[outcome.id] for outcome in rows]) if rows else ())
@@ -76,9 +105,31 @@ def open_guard(
     AnotherModel if `model` or `adapter` is not the scanned one.
     """
     run = runs.Run.open(run_path)
+    how = _detection_and_judge(run)
+    return Guard(InProcess(load_scanned(run, model, adapter, device, pixels)), *how)
+
+
+@contextmanager
+def guard_in_workers(
+    run_path: Path,
+    workers: WorkerSettings,
+    model: str | None = None,
+    adapter: str | None = None,
+    device: str = "auto",
+    pixels: PixelLimits = UNLIMITED,
+) -> Iterator[Guard]:
+    """Open the guard of a run as `open_guard`, with the model in `workers`, which end with the context."""
+    run = runs.Run.open(run_path)
+    how, source = _detection_and_judge(run), scanned_source(run, model, adapter, device, pixels)
+    with open_model(source, workers) as runner:
+        check_scanned(run, runner.facts.identity, source)
+        yield Guard(runner, *how)
+
+
+def _detection_and_judge(run: runs.Run) -> tuple[Detection, Judge]:
     detection, table = guard_detection(run), run.table()
     judge = by_answers(table, detection) if detection.method == DEFAULT else _by_entropy(table, detection)
-    return Guard(load_scanned(run, model, adapter, device, pixels), detection, judge)
+    return detection, judge
 
 
 def by_answers(table: ScanTable, detection: Detection) -> Judge:
@@ -170,16 +221,11 @@ def guard_set(
     faults: dict[str, str] = {fault.id: fault.problem for fault in dataset.faults if fault.fatal}
     if out is not None:
         _append(out, [], truncate=True)
-    for start in range(0, total, opened.batch):
-        good, opened_images = [], []
-        for sample in samples[start : start + opened.batch]:
-            try:
-                opened_images.append(dataset.images(sample))
-                good.append(sample)
-            except ByeError as error:
-                faults[sample.id] = error.problem
+    tasks = (RowsTask(batch, stored_images(dataset, batch)) for batch in chunks(samples, opened.batch))
+    done = 0
+    for task, outcomes in opened.runner.map(tasks):
         fresh = {}
-        for sample, outcome in zip(good, opened.read(good, opened_images), strict=True):
+        for sample, outcome in zip(task.samples, opened.judged(task.samples, outcomes), strict=True):
             if isinstance(outcome, ByeError):
                 faults[sample.id] = outcome.problem
             else:
@@ -187,7 +233,7 @@ def guard_set(
         if out is not None:
             _append(out, [{"id": id, **row} for id, row in fresh.items()])
         readings |= fresh
-        done = min(start + opened.batch, total)
+        done += len(task.samples)
         yield Progress("guard", done, total, facts={"failed": len(faults)})
     yield Progress("guard", total, total, "done", _summary(opened, readings, faults))
 

@@ -162,14 +162,15 @@ def _open_in_workers(
 
     lock = Lock()
     preparation = Preparation(loaded.family, answers, decode_job)
-    for job, prepared in prepare(preparation, ahead(reader, _jobs(dataset, batches, lock)), workers):
+    for job, prepared in prepare(preparation, ahead(reader, stored_jobs(dataset, batches, lock)), workers):
         faults = job.faults + prepared.broken
         failed = {fault.id for fault in faults}
         images = {one.id: _PendingImages(dataset, one, lock) for one in job.samples if one.id not in failed}
         yield OpenedSamples(job.samples, images, faults, job.batch, prepared.encoded)
 
 
-def _jobs(dataset: DataSet, batches: Iterable[ScanBatch], lock: Lock) -> Iterator[Job]:
+def stored_jobs(dataset: DataSet, batches: Iterable[ScanBatch], lock: Lock) -> Iterator[Job]:
+    """Yield the groups of the batches with the stored bytes of their images; `lock` guards the files."""
     from bye_core.attention.preparation import Job
 
     def read(sample: Sample) -> list[bytes]:

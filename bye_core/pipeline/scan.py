@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from bye_core import runs
-from bye_core.data import DataSet, sample_fault
+from bye_core.data import DataSet
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.errors import ByeError, RunError
+from bye_core.errors import RunError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
-from bye_core.pipeline.batches import missing_batches
+from bye_core.pipeline.batches import ScanBatch, missing_batches
 from bye_core.pipeline.check import ready, scanned_path
 from bye_core.pipeline.open_batches import AUTOMATIC as AUTOMATIC_LOADERS
-from bye_core.pipeline.open_batches import OpenedSamples, open_ahead
-from bye_core.records import AttentionRows, Fault, Progress
+from bye_core.pipeline.open_batches import ahead, open_ahead, stored_jobs
+from bye_core.pipeline.tasks import ScanTask, read_rows
+from bye_core.records import AttentionRows, Fault, Progress, Sample
 from bye_core.train.settings import trained_pixels, training_facts
+from bye_core.workers import ONE_PROCESS, ModelFacts, ModelSource, Runner, WorkerSettings, open_model
+
+if TYPE_CHECKING:
+    from bye_core.attention.preparation import Job
 
 # Samples a forward pass: enough to fill two CPU cores or a large GPU. A batch that does not fit is halved (ours).
 BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
@@ -34,7 +40,8 @@ class ScanSettings:
     pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
              adapter was trained
     loaders  processes that decode and encode images ahead of the model; 0 for none, -1 for a number that suits the
-             machine
+             machine. Workers have none: each decodes the next batch while its model is busy
+    workers  where the model runs
     """
 
     batch: int = 0
@@ -44,6 +51,7 @@ class ScanSettings:
     tuned_on_this_data: bool = False
     pixels: PixelLimits = UNLIMITED
     loaders: int = AUTOMATIC_LOADERS
+    workers: WorkerSettings = ONE_PROCESS
 
 
 class NothingScanned(RunError):
@@ -68,63 +76,59 @@ def scan(
     Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings.
     """
     from bye_core.models.lengths import PromptLengths
-    from bye_core.models.loading import load_model
 
     settings = settings or ScanSettings()
     dataset = ready(data, reading)
     if runs.is_run(run_path):
         settings = replace(settings, pixels=settings.pixels.or_else(runs.Run.open(run_path).settings.pixels))
     settings = replace(settings, pixels=settings.pixels.or_else(adapter_pixels(adapter)))
-    loaded = load_model(model, adapter, device=settings.device, dtype=settings.dtype, pixels=settings.pixels)
-    own = _run_settings(loaded, dataset, adapter, settings, run_path, reading)
-    run = runs.Run.prepare(run_path, own, dataset.samples)
-    run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
-    total = len(dataset.samples)
-    lengths = PromptLengths(loaded.processor, run.settings.answers)
-    with run.writing(), ThreadPoolExecutor(1) as reader:
-        run.append([], dataset.faults)
-        scored = run.scored_ids()
-        done = len(scored)
-        yield _scan_progress(run, done, total)
-        todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
-        rows: list[AttentionRows] = []
-        faults: list[Fault] = []
-        how = run.settings.answers, settings.loaders, total - done
-        for opened in open_ahead(reader, dataset, todo, loaded, *how):
-            read, unread = _read(loaded, opened, run.settings.answers)
-            rows, faults = rows + read, faults + opened.faults + unread
-            if opened.batch is None:
-                continue
-            run.append(rows, faults)
-            done += sum(sample.id not in scored for sample in opened.batch)
-            rows, faults = [], []
+    source = ModelSource(model, str(adapter) if adapter else None, settings.device, settings.dtype, settings.pixels)
+    with open_model(source, settings.workers) as runner:
+        own = _run_settings(runner.facts, dataset, adapter, settings, run_path, reading)
+        run = runs.Run.prepare(run_path, own, dataset.samples)
+        run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
+        total = len(dataset.samples)
+        lengths = PromptLengths(runner.facts.processor, run.settings.answers)
+        with run.writing(), ThreadPoolExecutor(1) as reader:
+            run.append([], dataset.faults)
+            scored = run.scored_ids()
+            done = len(scored)
             yield _scan_progress(run, done, total)
+            todo = missing_batches(dataset.samples, run.settings.batch_size, scored, dataset.image_sizes, lengths)
+            how = run.settings.answers, settings.loaders, total - done
+            for batch, rows, faults in _readings(runner, dataset, todo, reader, how):
+                run.append(rows, faults)
+                done += sum(sample.id not in scored for sample in batch)
+                yield _scan_progress(run, done, total)
     if not run.counts().scored:
         reason = next((f"{fault.problem} {fault.remedy}" for fault in run.failed()), "unknown.")
         raise NothingScanned(count=f"{total:,}", data=data, reason=reason, run=run_path)
 
 
-def _read(loaded: VisionLanguageModel, opened: OpenedSamples, answers: bool) -> tuple[list[AttentionRows], list[Fault]]:
-    """Return (rows of the samples, faults). A sample whose answer alone cannot be read has rows and a fault.
-
-    With `answers`, the rows hold the likelihoods of the answers and, if there is an adapter, the attention of the model
-    before fine-tuning.
-    """
-    from bye_core.attention import Reading, read_attention, read_with_answers
-
-    samples = [sample for sample in opened.samples if sample.id in opened.images]
-    read: Any = read_with_answers if answers else read_attention
-    results = read(loaded, samples, [opened.images[one.id] for one in samples], opened.encoded)
+def _readings(
+    runner: Runner, dataset: DataSet, todo: Iterable[ScanBatch], reader: Executor, how: tuple[bool, int, int]
+) -> Iterator[tuple[Sequence[Sample], list[AttentionRows], list[Fault]]]:
+    """Yield the samples of each batch with their rows and faults. `how`: answers, loaders, samples still to come."""
+    if runner.loaded is None:
+        for task, (rows, faults) in runner.map(ahead(reader, _tasks(dataset, todo, how[0]))):
+            yield task.batch, rows, faults
+        return
     rows, faults = [], []
-    for sample, result in zip(samples, results, strict=True):
-        if isinstance(result, ByeError):
-            faults.append(sample_fault(sample, result))
-        elif isinstance(result, Reading):
-            rows.append(result.rows)
-            faults += [replace(sample_fault(sample, result.unread), fatal=False)] if result.unread else []
-        else:
-            rows.append(result)
-    return rows, faults
+    for opened in open_ahead(reader, dataset, todo, runner.loaded, *how):
+        read, unread = read_rows(runner.loaded, opened.samples, opened.images, how[0], opened.encoded)
+        rows, faults = rows + read, faults + opened.faults + unread
+        if opened.batch is not None:
+            yield opened.batch, rows, faults
+            rows, faults = [], []
+
+
+def _tasks(dataset: DataSet, todo: Iterable[ScanBatch], answers: bool) -> Iterator[ScanTask]:
+    jobs: list[Job] = []
+    for job in stored_jobs(dataset, todo, Lock()):
+        jobs.append(job)
+        if job.batch is not None:
+            yield ScanTask(jobs, answers)
+            jobs = []
 
 
 def failed(run_path: Path) -> tuple[Fault, ...]:
@@ -138,7 +142,7 @@ def _scan_progress(run: runs.Run, done: int, total: int) -> Progress:
 
 
 def _run_settings(
-    loaded: VisionLanguageModel,
+    facts: ModelFacts,
     dataset: DataSet,
     adapter: str | Path | None,
     settings: ScanSettings,
@@ -147,26 +151,26 @@ def _run_settings(
 ) -> runs.RunSettings:
     from bye_core.models.files import local_folder
 
-    batch = settings.batch or BATCH[loaded.device.type]
+    batch = settings.batch or BATCH[facts.device]
     answers = settings.answers
     if runs.is_run(run_path):
         own = runs.Run.open(run_path).settings
         batch, answers = settings.batch or own.batch_size, answers or own.answers
     return runs.RunSettings(
-        model=loaded.identity["model"],
-        model_digest=loaded.identity["model_digest"],
+        model=facts.identity["model"],
+        model_digest=facts.identity["model_digest"],
         adapter=str(adapter) if adapter else None,
-        adapter_digest=loaded.identity.get("adapter_digest"),
+        adapter_digest=facts.identity.get("adapter_digest"),
         data=str(dataset.path),
         data_digest=dataset.digest,
         format=dataset.format,
         batch_size=batch,
-        dtype=str(loaded.dtype).removeprefix("torch."),
-        device=loaded.device.type,
+        dtype=facts.dtype,
+        device=facts.device,
         answers=answers,
         tuning=training_facts(local_folder(adapter)) if adapter else None,
         tuned_on_this_data=settings.tuned_on_this_data,
-        more=_more(reading, model=loaded.identity["model"], adapter=adapter, data=dataset.path),
+        more=_more(reading, model=facts.identity["model"], adapter=adapter, data=dataset.path),
         **asdict(settings.pixels),
     )
 
@@ -188,6 +192,31 @@ class AnotherModel(RunError):
     remedy = "Give the {part} that was scanned ({path}), or scan and detect with the new {part} first."
 
 
+def scanned_source(
+    run: runs.Run,
+    model: str | None = None,
+    adapter: str | None = None,
+    device: str = "auto",
+    pixels: PixelLimits = UNLIMITED,
+) -> ModelSource:
+    """Return how to load the scanned model. `model`, `adapter`: their current paths, if they have moved.
+
+    `pixels`: other pixel limits than those of the scan.
+    """
+    settings = run.settings
+    adapter = adapter or (scanned_path(settings, "adapter") if settings.adapter_digest else None)
+    path = model or scanned_path(settings, "model")
+    return ModelSource(path, adapter, device, settings.dtype, pixels.or_else(settings.pixels))
+
+
+def check_scanned(run: runs.Run, identity: Mapping[str, Any], source: ModelSource) -> None:
+    """Raise AnotherModel if the model or adapter with this identity is not the scanned one."""
+    for part in ("model", "adapter"):
+        if identity[f"{part}_digest"] != getattr(run.settings, f"{part}_digest"):
+            given = getattr(source, part) or run.settings.model
+            raise AnotherModel(part=part, given=given, path=getattr(run.settings, part))
+
+
 def load_scanned(
     run: runs.Run,
     model: str | None = None,
@@ -195,20 +224,11 @@ def load_scanned(
     device: str = "auto",
     pixels: PixelLimits = UNLIMITED,
 ) -> VisionLanguageModel:
-    """Load the scanned model. `model`, `adapter`: their current paths, if they have moved.
-
-    `pixels`: other pixel limits than those of the scan.
+    """Load the scanned model in this process, as `scanned_source` says.
 
     Raises: AnotherModel if the model or adapter is not the scanned one.
     """
-    from bye_core.models.loading import load_model
-
-    settings, pixels = run.settings, pixels.or_else(run.settings.pixels)
-    adapter = adapter or (scanned_path(settings, "adapter") if settings.adapter_digest else None)
-    loaded = load_model(
-        model or scanned_path(settings, "model"), adapter, device=device, dtype=settings.dtype, pixels=pixels
-    )
-    for part, given in (("model", model), ("adapter", adapter)):
-        if loaded.identity[f"{part}_digest"] != getattr(settings, f"{part}_digest"):
-            raise AnotherModel(part=part, given=given or settings.model, path=getattr(settings, part))
+    source = scanned_source(run, model, adapter, device, pixels)
+    loaded = source.load()
+    check_scanned(run, loaded.identity, source)
     return loaded

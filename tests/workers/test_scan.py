@@ -1,0 +1,127 @@
+"""A scan over the workers of a Ray cluster stores the bytes of one process, whichever of them end midway."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from bye_core import pipeline, runs
+from bye_core.pipeline import ScanSettings
+from bye_core.workers import WorkerSettings
+from tests.workers.conftest import COUNT
+
+
+def scan(model, data, run, workers=None, at_batch=None):
+    """Scan; return the digests of the stored files. `at_batch`: called after each saved batch with its number."""
+    settings = ScanSettings(batch=2, device="cpu", answers=True, loaders=0, workers=workers or WorkerSettings())
+    for number, _step in enumerate(pipeline.scan(model, data, run, settings=settings)):
+        if at_batch:
+            at_batch(number)
+    return digests(run)
+
+
+def digests(run):
+    assert runs.Run.open(run).counts().scored == COUNT
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted((run / "shards").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def plain(model, data, tmp_path_factory):
+    return scan(model, data, tmp_path_factory.mktemp("plain") / "run")
+
+
+def raylet(node):
+    return psutil.Process(node.all_processes["raylet"][0].process.pid)
+
+
+def is_worker(process):
+    """Whether a process holds the model; False for one that has just ended."""
+    try:
+        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::Worker")
+    except psutil.Error:
+        return False
+
+
+def workers_of(cluster):
+    return [child for node in cluster.list_all_nodes() for child in raylet(node).children() if is_worker(child)]
+
+
+def command(model, data, run, *more):
+    options = ["--run", str(run), "--batch", "2", "--device", "cpu", "--answers", "--progress", "jsonl", *more]
+    return [
+        sys.executable,
+        "-m",
+        "bye_core",
+        "scan",
+        "--model",
+        model,
+        "--data",
+        str(data),
+        "--run",
+        str(run),
+        *options,
+    ]
+
+
+def test_a_killed_driver_resumes_and_a_killed_worker_is_replaced(cluster, connected, model, data, plain, tmp_path):
+    """One worker until the driver is killed, then three, of which one is killed."""
+    run = tmp_path / "run"
+    driver = subprocess.Popen(
+        command(model, data, run, "--ray", cluster.address, "--workers", "1"),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with driver:
+        for _ in range(3):
+            driver.stdout.readline()
+        driver.kill()
+    assert 0 < runs.Run.open(run).counts().scored < COUNT
+    killed = []
+
+    def kill(number):
+        if number == 1:
+            killed.append(workers_of(cluster)[0])
+            killed[0].kill()
+
+    assert scan(model, data, run, WorkerSettings(3, cluster.address), kill) == plain
+    assert killed
+
+
+def test_workers_of_this_machine_listen_to_it_alone_and_end_with_ctrl_c(model, data, tmp_path):
+    pytest.importorskip("ray", reason="pip install ray")
+    run = tmp_path / "run"
+    driver = subprocess.Popen(
+        command(model, data, run, "--workers", "2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with driver:
+        assert '"scan"' in driver.stdout.readline()
+        assert '"scan"' in driver.stdout.readline()
+        processes = [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]
+        assert sum(map(is_worker, processes)) == 2
+        listening = [c.laddr.ip for one in processes for c in one.net_connections() if c.status == "LISTEN"]
+        assert listening
+        assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(timeout=60) == 130
+        _, left = psutil.wait_procs(processes, timeout=30)
+        assert not left
+        lines = driver.stdout.read().splitlines()
+    assert lines[-1] == '{"stopped": true}'
+    assert runs.Run.open(run).counts().scored
+
+
+def test_a_stopped_node_of_a_cluster_only_costs_time(cluster, connected, model, data, plain, tmp_path):
+    nodes = [node for node in cluster.list_all_nodes() if node is not cluster.head_node]
+    assert len(nodes) == 2
+
+    def stop_node(number):
+        if number == 2:
+            assert len(workers_of(cluster)) == 2, "one for each node"
+            cluster.remove_node(nodes[0])
+
+    try:
+        assert scan(model, data, tmp_path / "run", WorkerSettings(ray=cluster.address), stop_node) == plain
+    finally:
+        cluster.add_node(num_cpus=3, num_gpus=0, object_store_memory=100 << 20)
