@@ -204,7 +204,9 @@ class WorkerPool:
         self._losses += 1
         if self._losses > MOST_LOSSES:
             raise WorkersFailed(reason=reason)
-        for piece in reversed(seat.pieces.values()):
+        pieces = list(seat.pieces.values())
+        seat.pieces.clear()  # their tickets are settled by this
+        for piece in reversed(pieces):
             piece.losses += 1
             if piece.losses < (BATCH_ATTEMPTS if piece.part is None else SAMPLE_ATTEMPTS):
                 self._pending.appendleft(piece)

@@ -34,7 +34,7 @@ class Letters:
 
 @dataclass
 class Engine:
-    """Runs each task when it is waited for, newest first. `lose` ends the workers that get one of these letters."""
+    """Runs up to four tasks when it is waited for, the newest. `lose` ends the workers that get one of these letters."""
 
     workers: int = 2
     lose: dict[str, int] = field(default_factory=dict)  # letter: how many workers end with it
@@ -42,6 +42,7 @@ class Engine:
     fail: str = ""
     facts: list = field(default_factory=lambda: [FACTS])
     started: int = 0
+    running: list = field(default_factory=list)  # the workers that were not stopped yet
     alive: set = field(default_factory=set)
     tickets: dict = field(default_factory=dict)
     ran: list = field(default_factory=list)
@@ -50,6 +51,7 @@ class Engine:
 
     def start(self):
         self.started += 1
+        self.running.append(self.started)
         self.alive.add(self.started)
         return self.started, self._ticket(self.started, self.facts[min(self.started, len(self.facts)) - 1])
 
@@ -67,7 +69,7 @@ class Engine:
         self.together = max(self.together, len(tickets))
         ready = [one for one in tickets if self.tickets[one][1] is not None and not self._hangs(one)]
         loaded = [one for one in ready if not isinstance(self.tickets[one][1], Letters)]
-        return sorted(loaded)[:1] or sorted(ready)[-1:]
+        return sorted(loaded)[:1] or sorted(ready)[-4:]
 
     def _hangs(self, ticket):
         task = self.tickets[ticket][1]
@@ -90,6 +92,7 @@ class Engine:
         return [letter.upper() for letter in task.ids]
 
     def stop(self, worker):
+        self.running.remove(worker)  # fails the second time
         self.alive.discard(worker)
 
 

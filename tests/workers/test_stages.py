@@ -27,7 +27,7 @@ def test_evaluate_with_an_attack_and_a_broken_image(workers, model, data, tmp_pa
         facts = last(pipeline.evaluate(model, broken, attack=attack, device="cpu", out=out, workers=where))
         results.append(({**facts, "answers": ""}, out.read_bytes()))
     assert results[0] == results[1]
-    assert results[0][0]["failed"] == 1
+    assert results[0][0]["left_out"] == 1
     assert results[0][0]["asr_samples"] == 23
 
 
