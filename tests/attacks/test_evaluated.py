@@ -41,7 +41,7 @@ def asked(monkeypatch):
             given = sample.answer.replace("red", "pink") if seen[-1] == ("Hello! what color?", True) else sample.answer
             yield [ModelAnswer(sample.id, sample.question, sample.answer, given)]
 
-    loaded = SimpleNamespace(device=torch.device("cpu"))
+    loaded = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32, identity={}, processor=None)
     monkeypatch.setattr("bye_core.models.loading.load_model", lambda *_, **__: loaded)
     monkeypatch.setattr("bye_core.models.calls.generate_answers", generate)
     return seen

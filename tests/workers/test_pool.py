@@ -34,7 +34,7 @@ class Letters:
 
 @dataclass
 class Engine:
-    """Runs up to four tasks when it is waited for, the newest. `lose` ends the workers that get one of these letters."""
+    """Runs up to four tasks when it is waited for, the newest. `lose` ends workers that get one of its letters."""
 
     workers: int = 2
     lose: dict[str, int] = field(default_factory=dict)  # letter: how many workers end with it
