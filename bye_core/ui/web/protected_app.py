@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from bye_core.ui.web.clients import ClientLimits
 from bye_core.ui.web.file_inputs import FileInputs
+from bye_core.ui.web.finished_calls import FinishedCalls
 from bye_core.ui.web.hosts import OwnHostOnly
 from bye_core.ui.web.needed_routes import NeededRoutes
 from bye_core.ui.web.origins import OwnPagesOnly
@@ -33,7 +34,7 @@ class ProtectedApp(App):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app behind all checks. The first of them to see a request is written last."""
-        app: ASGIApp = FileInputs(super().build_middleware_stack())
+        app: ASGIApp = FileInputs(FinishedCalls(super().build_middleware_stack(), self._forget))
         app = ClientLimits(app, self._is_waiting, self._unread, self._largest_upload)
         app = OwnPagesOnly(app)
         app = NeededRoutes(app)
@@ -48,6 +49,11 @@ class ProtectedApp(App):
         """Return the number of results of a session that wait to be fetched."""
         results = self.get_blocks()._queue.pending_messages_per_session.get(session)
         return results.qsize() if results else 0
+
+    def _forget(self, call: str) -> None:
+        """Forget the session of a call. If the call still runs, because its client left, Gradio makes another one."""
+        self.state_holder.time_last_used.pop(call, None)
+        self.state_holder.session_data.pop(call, None)
 
     def _largest_upload(self) -> int | None:
         return self.get_blocks().max_file_size
