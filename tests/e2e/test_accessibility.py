@@ -1,0 +1,44 @@
+"""axe-core finds nothing serious on any tab, on light and dark pages."""
+
+from bye_core.ui.tabs import TABS
+
+# What each tab shows once it has read the open run: axe tests what a person sees.
+READY = {
+    "data": ".bye-card",
+    "scan": "#scan-runs table",
+    "review": "[data-part=page][data-sample] .rv-picture",
+    "layers": "#plot-heads .hm",
+    "explore": "#explore-table table",
+    "detectors": "#detectors-table [data-do=use]",
+    "dossier": ".why-told",
+    "export": "#export-summary section",
+    "method": "#method-numbers dl",
+}
+RUN = """([tab, dark, rules]) => {
+  document.body.classList.toggle('dark', dark);
+  const only = rules ? { runOnly: { type: 'rule', values: rules } } : {};
+  const others = [...document.querySelectorAll('[role=tabpanel]')].filter((panel) => panel.id !== tab);
+  return axe.run({ exclude: [...others, '#bridge'] }, { resultTypes: ['violations'], ...only })
+    .then(({ violations }) => violations.map(({ id, impact, nodes }) =>
+      ({ id, impact, nodes: nodes.map(({ target, html }) => `${target}: ${html.slice(0, 200)}`) })));
+}"""
+SEVERE = ("serious", "critical")
+
+
+def test_no_tab_has_a_serious_violation(made, serve, open_page):
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    made()
+    page = open_page(serve(), viewport={"width": 1920, "height": 1000})  # wide enough to show the titles of all tabs
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for tab in TABS:
+        page.locator(f'#tabs [data-tab-id="{tab.name}"]:visible').click()
+        ready = READY.get(tab.name, f"#tab-{tab.name} :is(input, textarea)")
+        page.locator(f"{ready} >> visible=true").first.wait_for()
+        # The colours alone depend on the theme.
+        for dark, rules in ((False, None), (True, ["color-contrast"])):
+            results = page.evaluate(RUN, [f"tab-{tab.name}", dark, rules])
+            found += [(tab.name, dark, one["id"], one["nodes"]) for one in results if one["impact"] in SEVERE]
+        page.evaluate("document.body.classList.remove('dark')")
+    assert found == []
