@@ -128,8 +128,10 @@ export function start({ element, trigger }) {
   function scrollTo(part) {
     const wait = (left) => {
       const target = document.getElementById(`part-${part}`);
-      if (target?.checkVisibility()) target.scrollIntoView({ behavior: 'smooth' });
-      else if (left) requestAnimationFrame(() => wait(left - 1));
+      if (target?.checkVisibility()) {
+        target.focus({ preventScroll: true });
+        target.scrollIntoView({ behavior: 'smooth' });
+      } else if (left) requestAnimationFrame(() => wait(left - 1));
     };
     wait(120);
   }

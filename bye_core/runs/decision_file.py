@@ -20,6 +20,7 @@ from bye_core.runs.errors import DamagedRun, NotText, UnknownChoice
 from bye_core.runs.lock import locked
 
 CHOICES = ("accept", "reject", "none")
+UNDO = ({"undo"}, {"undo", "reviewer", "time"})  # the keys of an undo without and with a reviewer
 
 # Saving a decision takes milliseconds, so a longer wait means that the disk hangs.
 LOCK_SECONDS = 10.0
@@ -30,6 +31,13 @@ class Batch(NamedTuple):
 
     id: str
     decisions: tuple[Decision, ...]
+
+
+class Undo(NamedTuple):
+    """Who withdrew a batch, and when (UTC); each is "" if it was not recorded."""
+
+    reviewer: str = ""
+    time: str = ""
 
 
 class DecisionFile:
@@ -62,26 +70,33 @@ class DecisionFile:
             append_line(self.path, {"batch": batch, "decisions": stamped}, log)
         return batch
 
-    def undo(self, batch: str = "") -> Batch | None:
-        """Withdraw the batch with the id `batch` (default: the newest batch); return it, or None if there is none."""
+    def undo(self, batch: str = "", reviewer: str = "") -> Batch | None:
+        """Withdraw the batch with the id `batch` (default: the newest); return it, or None if there is none.
+
+        A `reviewer` is recorded with the time. Raises: NotText if it is not a string.
+        """
+        if not isinstance(reviewer, str):
+            raise NotText(name="reviewer", value=reviewer)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        who = {"reviewer": reviewer, "time": now} if reviewer else {}
         with locked(self._lock, LOCK_SECONDS):
             lines, log = self._read()
             candidates = [candidate for candidate in _valid_batches(lines) if not batch or candidate.id == batch]
             if not candidates:
                 return None
-            append_line(self.path, {"undo": candidates[-1].id}, log)
+            append_line(self.path, {"undo": candidates[-1].id, **who}, log)
         return candidates[-1]
 
     def batches(self) -> list[Batch]:
         """Return all batches that are not withdrawn, oldest first."""
         return _valid_batches(self._read()[0])
 
-    def history(self) -> list[tuple[Batch, bool]]:
-        """Return all batches, oldest first, each with whether it is still valid: not withdrawn by an undo."""
+    def history(self) -> list[tuple[Batch, Undo | None]]:
+        """Return all batches, oldest first, each with the undo that withdrew it; None while it is valid."""
         lines = self._read()[0]
-        valid = {batch.id for batch in _valid_batches(lines)}
+        undos = {line["undo"]: Undo(line.get("reviewer", ""), line.get("time", "")) for line in lines if "undo" in line}
         every = _valid_batches([line for line in lines if "decisions" in line])
-        return [(batch, batch.id in valid) for batch in every]
+        return [(batch, undos.get(batch.id)) for batch in every]
 
     def current(self) -> dict[str, Decision]:
         """Return the valid decision of each sample, by id. Samples whose last choice is "none" are left out."""
@@ -93,12 +108,12 @@ class DecisionFile:
         return [self._parse(number, text) for number, text in enumerate(log.lines, 1)], log
 
     def _parse(self, number: int, text: bytes | None) -> dict[str, Any]:
-        """Return a line as {"batch": id, "decisions": [Decision]} or {"undo": id}."""
+        """Return a line as {"batch": id, "decisions": [Decision]} or {"undo": id}, also with its reviewer and time."""
         try:
             if text is None:
                 raise ChecksumError
             line = json.loads(text)
-            if isinstance(line, dict) and line.keys() == {"undo"} and isinstance(line["undo"], str):
+            if isinstance(line, dict) and line.keys() in UNDO and all(isinstance(v, str) for v in line.values()):
                 return line
             if not isinstance(line, dict) or line.keys() != {"batch", "decisions"}:
                 raise ValueError("it holds neither decisions nor an undo")

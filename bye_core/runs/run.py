@@ -30,7 +30,7 @@ from bye_core.files import write_atomic
 from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
 from bye_core.runs.check_file import CheckFile
 from bye_core.runs.checksums import seal, unseal
-from bye_core.runs.decision_file import Batch, DecisionFile
+from bye_core.runs.decision_file import Batch, DecisionFile, Undo
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
 from bye_core.runs.lock import locked
 from bye_core.runs.record_json import dump_detection, dump_samples, load_detection, load_samples
@@ -261,19 +261,20 @@ class Run:
             self._store.position(decision.id)
         return self._decisions.decide(decisions)
 
-    def undo(self, batch: str = "") -> Batch | None:
+    def undo(self, batch: str = "", reviewer: str = "") -> Batch | None:
         """Withdraw the batch of decisions with the id `batch` (default: the newest); return it, None if absent.
 
-        Give the id if several people review one run, so that they do not withdraw each other's decisions.
+        The history names the `reviewer` who withdrew it. Give the id if several people review one run, so that they do
+        not withdraw each other's decisions.
         """
-        return self._decisions.undo(batch)
+        return self._decisions.undo(batch, reviewer)
 
     def batches(self) -> list[Batch]:
         """Return the batches of decisions that are not withdrawn, oldest first."""
         return self._decisions.batches()
 
-    def history(self) -> list[tuple[Batch, bool]]:
-        """Return all batches of decisions, oldest first, each with whether it is valid: not withdrawn by an undo."""
+    def history(self) -> list[tuple[Batch, Undo | None]]:
+        """Return all batches of decisions, oldest first, each with the undo that withdrew it, or None."""
         return self._decisions.history()
 
     def decisions(self) -> dict[str, Decision]:

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from bye_core import runs
 from bye_core.pipeline.detect import detect_scan
 from bye_core.records import NO_EVIDENCE, POISONED, Decision, Detection, Sample, ScanTable
-from bye_core.runs.decision_file import Batch
+from bye_core.runs.decision_file import Batch, Undo
 from bye_core.runs.errors import NotScanned
 from bye_core.text import verdict_words
 from bye_core.ui.session import Session
@@ -45,7 +45,7 @@ class OpenRun:
     stamp: str
     results: Cache = field(default_factory=lambda: Cache(KEPT_RESULTS), repr=False)
     _decisions: tuple[Hashable, Mapping[str, Decision]] = field(default=(None, MappingProxyType({})), repr=False)
-    _history: tuple[Hashable, tuple[tuple[Batch, bool], ...]] = field(default=(None, ()), repr=False)
+    _history: tuple[Hashable, tuple[tuple[Batch, Undo | None], ...]] = field(default=(None, ()), repr=False)
     _disputed: tuple[Hashable, frozenset[str]] = field(default=(None, frozenset()), repr=False)
 
     @property
@@ -115,8 +115,8 @@ class OpenRun:
         """[N] UNDECIDED, ACCEPTED or REJECTED (of sample_queue) for each row, from the decisions on disk now."""
         return sample_queue.choices(self.columns, self.decisions(), self.row_of)
 
-    def history(self) -> tuple[tuple[Batch, bool], ...]:
-        """Return all batches of decisions that are on disk now, oldest first, each with whether it is not undone."""
+    def history(self) -> tuple[tuple[Batch, Undo | None], ...]:
+        """Return all batches of decisions that are on disk now, oldest first, each with its undo or None."""
         stamp, history = runs.stamps(self.path).decisions, self._history
         if history[0] != stamp:
             self._history = history = stamp, tuple(self.run.history())
@@ -126,7 +126,7 @@ class OpenRun:
         """[N] bool by row: whether reviewers of different names decided the sample differently, on disk now."""
         stamp, disputed = runs.stamps(self.path).decisions, self._disputed
         if disputed[0] != stamp:
-            batches = (batch.decisions for batch, valid in self.history() if valid)
+            batches = (batch.decisions for batch, undo in self.history() if undo is None)
             self._disputed = disputed = stamp, sample_queue.disputed_ids(batches)
         rows = [self.row_of[id] for id in disputed[1] if id in self.row_of]
         found = np.zeros(len(self.table.ids), bool)

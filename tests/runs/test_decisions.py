@@ -10,7 +10,7 @@ import pytest
 
 from bye_core.records import Decision
 from bye_core.runs import Run
-from bye_core.runs.errors import DamagedRun, RunNotWritable, UnknownChoice, UnknownSample
+from bye_core.runs.errors import DamagedRun, NotText, RunNotWritable, UnknownChoice, UnknownSample
 from tests.runs.made_rows import make_run
 
 
@@ -63,6 +63,17 @@ def test_undo_of_a_withdrawal_brings_the_decision_back(run):
     run.decide([Decision("s1", "none")])
     run.undo()
     assert choices(run) == {"s1": "reject"}
+
+
+def test_the_history_names_who_undid_a_batch_and_undos_without_a_name_stay_valid(run):
+    ids = [run.decide([Decision(f"s{number}", "reject", "ada")]) for number in range(1, 4)]
+    run.undo(ids[0], "eve")
+    run.undo(ids[1])  # as earlier versions wrote it
+    by = [undo and undo.reviewer for _, undo in Run.open(run.path).history()]
+    assert by == ["eve", "", None]
+    with pytest.raises(NotText):
+        run.undo(ids[2], 7)
+    assert choices(run) == {"s3": "reject"}
 
 
 def test_nothing_is_taken_out_of_the_file(run):

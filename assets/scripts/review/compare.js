@@ -3,8 +3,9 @@
 import { button, h } from './dom.js';
 import { followHead } from './heads.js';
 import { layersOf } from './layers.js';
+import { picturesOf, sampleAt } from './loading.js';
 import { part } from './page.js';
-import { beside, list, openPosition, picturesOf, sampleAt, showAgain, viewer } from './review.js';
+import { beside, list, openPosition, showAgain, viewer } from './review.js';
 import { state } from './state.js';
 
 let compared = null; // 'typical': follows the current sample; a position: pinned; null: nothing

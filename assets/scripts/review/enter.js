@@ -4,9 +4,10 @@
 import { get } from '../address.js';
 import { storedValue, storeValue } from './dom.js';
 import { followLook, linkedLook, linkedQuery, linkedSample } from './link.js';
+import { pictureAt } from './loading.js';
 import { props } from './page.js';
 import { call } from './requests.js';
-import { pictureAt, showQueue } from './review.js';
+import { showQueue } from './review.js';
 import { markEntered, state } from './state.js';
 
 function storedContext() {
@@ -26,6 +27,8 @@ export async function enter() {
   const { visitor = '', run = '' } = storedContext();
   try {
     const asked = get('run') || props.asked;
+    // The visitor's project has no run yet. The server would return the demo, which the session then replaces.
+    if (visitor && !run && !asked) return;
     const link = { query: linkedQuery(asked), sample: linkedSample(asked) };
     const answer = await call('review_enter', { visitor }, { asked, kept: run, ...link });
     if (state.session.run === undefined) await openFirst(visitor, answer);

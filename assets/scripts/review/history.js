@@ -46,7 +46,7 @@ export async function openHistory() {
         h('b', {}, step.reviewer || 'no name'),
         ` ${what}`,
         step.count === 1 ? button(step.id, { class: 'rv-link', 'aria-label': `Open ${step.id}` }, open) : null,
-        step.valid ? null : h('em', {}, ' (undone)'),
+        step.valid ? null : h('em', {}, undoneWords(step.undone)),
         h('small', {}, h('time', { datetime: step.time }, when(step.time)), step.note ? `: ${step.note}` : ''),
       ),
       step.valid
@@ -68,5 +68,7 @@ export async function openHistory() {
     ];
   });
 }
+
+const undoneWords = ({ by, time }) => ` (undone${by ? ` by ${by}` : ''}${time ? `, ${when(time)}` : ''})`;
 
 const when = (time) => (time ? new Date(time).toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' }) : '');

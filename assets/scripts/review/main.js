@@ -1,7 +1,7 @@
 // Starts Review, connects its buttons, fields and keys, and follows changes of the session.
 
 import { compareTypical, forgetComparison, isComparing, stopComparing, togglePin } from './compare.js';
-import { decide, decideMany, made, noteChanged, redo, undo, unsaved } from './decisions.js';
+import { decide, decideMany, made, noteChanged, redo, undo } from './decisions.js';
 import { h, storedValue, storeValue } from './dom.js';
 import { enter, storeContext } from './enter.js';
 import { SHOWS, teach } from './filters.js';
@@ -14,6 +14,7 @@ import { followLook, linkedLook, linkedQuery, linkedSample, openById, startLinks
 import { startName } from './name.js';
 import { element, part, props, trigger, watch } from './page.js';
 import { ask, choose, chooseView, grid, list, openIndex, outbox, repaint, showGrid } from './review.js';
+import { unsaved } from './saving.js';
 import { drafts, EVERYTHING, entered, markEntered, pictures, samples, state } from './state.js';
 import { refreshMarks, startSync } from './sync.js';
 import { openZoom } from './zoom.js';

@@ -1,7 +1,7 @@
 // Shows one sample after another and the list of samples. `props.value` = {visitor, run, sample, stamp, revision}.
 
 import { compareTypical, showBeside } from './compare.js';
-import { adopt, deliver, fillNote, keepDraft } from './decisions.js';
+import { adopt } from './decisions.js';
 import { bytesOf } from './dom.js';
 import { Strip, Viewer } from './figure.js';
 import { showCounts, showFacets, showNotice, showPlace, teach } from './filters.js';
@@ -13,10 +13,13 @@ import { layersOf, layerWords, showLayers, toggleLayer } from './layers.js';
 import { showLegend } from './legend.js';
 import { newEntry, showInAddress } from './link.js';
 import { SampleList } from './list.js';
+import { decoded, fetchAhead, picturesOf, sampleAt } from './loading.js';
 import { showError } from './messages.js';
+import { fillNote, keepDraft } from './notes.js';
 import { part } from './page.js';
 import { Panel } from './panel.js';
 import { call, Outbox, Prefetcher, wordsOf } from './requests.js';
+import { deliver } from './saving.js';
 import { EVERYTHING, entered, pictures, samples, state } from './state.js';
 import { refreshMarks } from './sync.js';
 
@@ -67,55 +70,6 @@ export const grid = new Grid(
 list.follower = grid;
 
 // --- requests to the server ------------------------------------------------------------------------------------
-
-export function sampleAt(position) {
-  return (
-    samples.get(position) ||
-    samples.set(
-      position,
-      call('review_sample', state.context, { position }).catch((error) => {
-        samples.delete(position);
-        throw error;
-      }),
-    )
-  );
-}
-
-export async function decoded(src, width, height) {
-  const image = new Image();
-  image.src = src;
-  await image.decode();
-  return { image, width, height };
-}
-
-export function pictureAt(position, number) {
-  const key = `${position}/${number}`;
-  return (
-    pictures.get(key) ||
-    pictures.set(
-      key,
-      call('review_picture', state.context, { position, number })
-        .then(({ src, width, height }) => decoded(src, width, height))
-        .catch((error) => {
-          pictures.delete(key);
-          throw error;
-        }),
-    )
-  );
-}
-
-export const picturesOf = (sample) =>
-  [...Array(sample.pictures).keys()].map((number) => {
-    const picture = pictureAt(sample.position, number);
-    picture.catch(() => {}); // its message is shown instead of the image
-    return picture;
-  });
-
-async function fetchAhead(position) {
-  const sample = await sampleAt(position);
-  await Promise.allSettled(picturesOf(sample));
-  if (sample.typical) await Promise.allSettled(picturesOf(await sampleAt(sample.typical.position)));
-}
 
 // Waits for the first sample, because the server reads the whole data set for this request.
 async function askNotice(here) {

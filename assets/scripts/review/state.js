@@ -10,6 +10,7 @@ export const state = {
   decided: null, // changes with each change of the decisions on disk
   newest: '', // the last batch of decisions that the page knows
   back: null, // {position, id, query, to}: where the user came from when the sample `to` was opened
+  undoing: 0, // running undos whose sample only the server knows
   savedMarks: new Uint8Array(0), // the marks that are on disk; all counts on the page use them
 };
 

@@ -1,10 +1,10 @@
 // Shows the decisions of other tabs and reviewers: asks at short intervals, on focus, and when a tab of this browser
 // says that it has saved a decision.
 
-import { adoptMarks } from './decisions.js';
 import { trigger } from './page.js';
 import { call } from './requests.js';
 import { ask, outbox } from './review.js';
+import { adoptMarks } from './saving.js';
 import { state } from './state.js';
 
 const EVERY = 1500; // ms between two requests

@@ -3,10 +3,11 @@
 import { openDialog } from './dialog.js';
 import { button, h } from './dom.js';
 import { paintHeat } from './heatmap.js';
+import { decoded } from './loading.js';
 import { showError } from './messages.js';
 import { part } from './page.js';
 import { call, wordsOf } from './requests.js';
-import { decoded, viewer } from './review.js';
+import { viewer } from './review.js';
 import { state } from './state.js';
 
 const STEP = 1.25;

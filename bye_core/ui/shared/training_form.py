@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.train.settings import FinetuneSettings
+from bye_core.ui.shared.devices import DTYPES, device_choices
 from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.workspace import hosted
 
@@ -30,6 +31,7 @@ MORE = (
 SWITCHES = ("projector", "vision", "gradient_checkpointing", "qlora")
 SETTINGS = (*MAIN, *MORE, *SWITCHES)
 DEFAULTS = FinetuneSettings()
+CHOICES = {"device": device_choices, "dtype": lambda: DTYPES}  # offered; another value can be entered
 
 # Label and help of each field. They are short, so that adjacent fields have the same height.
 LABELS = {
@@ -50,8 +52,8 @@ LABELS = {
     "warmup": ("Warm-up", "share of all steps"),
     "clip": ("Gradient clipping", "largest norm"),
     "seed": ("Seed", "of order and weights"),
-    "device": ("Device", "auto, cpu, cuda, mps"),
-    "dtype": ("Precision", "auto, float32, bfloat16, ..."),
+    "device": ("Device", "where it trains"),
+    "dtype": ("Precision", "of the weights"),
     "min_pixels": ("Least pixels", "of a resized image; 0: the model's"),
     "max_pixels": ("Most pixels", "of a resized image; 0: the model's"),
 }
@@ -70,6 +72,8 @@ def setting_field(name: str, tab: str) -> Any:
     options = {"label": label, "info": info, "interactive": True, "elem_id": f"{tab}-{name}", "min_width": 120}
     if isinstance(value, bool):
         return gr.Checkbox(value, **options)
+    if name in CHOICES:
+        return gr.Dropdown(CHOICES[name](), value=value, allow_custom_value=True, **options)
     if isinstance(value, str):
         return gr.Textbox(value, max_lines=1, **options)
     return gr.Number(value, precision=0 if isinstance(value, int) else None, **options)

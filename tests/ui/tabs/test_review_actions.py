@@ -345,11 +345,13 @@ def test_reviewers_who_differ_are_reported_and_listed(run):
 def test_history_names_who_decided_and_each_step_is_undone_and_made_again(run):
     ask(review_decisions.review_decide, id="s00001", choice="reject", reviewer="Ann", note="odd")
     bulk = ask(review_decisions.review_decide, positions=[2, 3], choice="accept", reviewer="Ben")["batch"]
-    ask(review_decisions.review_undo, batch=bulk)
+    ask(review_decisions.review_undo, batch=bulk, reviewer="Eve")
     steps = ask(review_decisions.review_history)["steps"]
     assert [(s["reviewer"], s["choice"], s["count"], s["valid"]) for s in steps] == [
         ("Ben", "accept", 2, False), ("Ann", "reject", 1, True),
     ]  # fmt: skip
+    assert [(s["undone"] or {}).get("by") for s in steps] == ["Eve", None]
+    assert steps[0]["undone"]["time"]
     again = ask(review_decisions.review_redo, batch=bulk, reviewer="Ann")
     assert {id: (d.choice, d.reviewer) for id, d in run.decisions().items()} == {
         "s00001": ("reject", "Ann"), "s00002": ("accept", "Ann"), "s00003": ("accept", "Ann"),

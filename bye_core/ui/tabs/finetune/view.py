@@ -59,7 +59,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
                 "", label="Log", visible=False, interactive=False, lines=6, max_lines=12, buttons=["copy"],
                 elem_classes="bye-log", elem_id="finetune-log",
             )  # fmt: skip
-    gr.HTML("<h3>Before and after</h3>")
+    gr.HTML("<h3 id='part-measure' tabindex='-1'>Measure before and after</h3>")  # the header's last step leads here
     return actions.Parts(
         frame.session, gr.State(actions.Watch()), frame.pulse, form, recipe, command, notice, start, job, status,
         figure, stop, resume, log, _outcome(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from bye_core.errors import SettingError
 from bye_core.records import Decision
-from bye_core.runs.decision_file import Batch
+from bye_core.runs.decision_file import Batch, Undo
 from bye_core.ui.open_run import OpenRun
 from bye_core.ui.shared.space import check_space
 from bye_core.ui.tabs.review import answers
@@ -45,7 +45,7 @@ def review_marks(request: Request) -> dict[str, Any]:
     if request.get("known") == until["decided"]:
         return answer
     newest = page_calls.text(request, "newest")
-    later = [batch for batch, valid in opened.history() if valid and batch.id > newest]
+    later = [batch for batch, undo in opened.history() if undo is None and batch.id > newest]
     return answer | {
         "marks": answers.encoded(opened.marks()),
         "others": [{"batch": b.id, "reviewer": b.decisions[0].reviewer, "count": len(b.decisions)} for b in later],
@@ -100,10 +100,10 @@ def review_undo(request: Request) -> dict[str, Any]:
     if not batch:
         own = [one.id for one in run.batches() if all(d.reviewer == reviewer for d in one.decisions)]
         batch = own[-1] if own else ""
-    withdrawn = run.undo(batch) if batch else None
+    withdrawn = run.undo(batch, reviewer) if batch else None
     if withdrawn is None:
         raise NothingToUndo()
-    return {**_step(opened, withdrawn, False), "marks": answers.encoded(opened.marks())}
+    return {**_step(opened, withdrawn, Undo(reviewer)), "marks": answers.encoded(opened.marks())}
 
 
 @json_answer
@@ -115,12 +115,12 @@ def review_redo(request: Request) -> dict[str, Any]:
     opened = asked_run(request)
     check_space(workspace_of(page_calls.text(request, "visitor")))
     wanted, reviewer = page_calls.text(request, "batch"), page_calls.text(request, "reviewer", limit=REVIEWER)
-    undone = next((batch for batch, valid in opened.history() if batch.id == wanted and not valid), None)
+    undone = next((batch for batch, undo in opened.history() if batch.id == wanted and undo), None)
     if undone is None:
         raise NothingToRedo()
     again = [replace(decision, reviewer=reviewer, time="", batch="") for decision in undone.decisions]
     batch = Batch(opened.run.decide(again), tuple(again))
-    return {**_step(opened, batch, True), "marks": answers.encoded(opened.marks())}
+    return {**_step(opened, batch, None), "marks": answers.encoded(opened.marks())}
 
 
 @json_answer
@@ -131,22 +131,23 @@ def review_history(request: Request) -> dict[str, Any]:
     """
     opened = asked_run(request)
     steps, made = [], set()
-    for batch, valid in reversed(opened.history()):
+    for batch, undo in reversed(opened.history()):
         what = tuple((decision.id, decision.choice) for decision in batch.decisions)
-        if valid:
+        if undo is None:
             made.add(what)
-        if valid or what not in made:
-            steps.append((batch, valid))
-    return {"total": len(steps), "steps": [_step(opened, batch, valid) for batch, valid in steps[:STEPS]]}
+        if undo is None or what not in made:
+            steps.append((batch, undo))
+    return {"total": len(steps), "steps": [_step(opened, batch, undo) for batch, undo in steps[:STEPS]]}
 
 
-def _step(opened: OpenRun, batch: Batch, valid: bool) -> dict[str, Any]:
-    """Return the values that the page shows for a batch. `valid`: whether it is not undone."""
+def _step(opened: OpenRun, batch: Batch, undo: Undo | None) -> dict[str, Any]:
+    """Return the values that the page shows for a batch. `undo` withdrew it; None while it is valid."""
     first = batch.decisions[0]
     choices = {decision.choice for decision in batch.decisions}
     return {
         "batch": batch.id,
-        "valid": valid,
+        "valid": undo is None,
+        "undone": undo and {"by": undo.reviewer, "time": undo.time},
         "time": first.time,
         "reviewer": first.reviewer,
         "note": first.note if len(batch.decisions) == 1 else "",

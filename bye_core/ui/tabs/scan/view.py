@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
+from bye_core.ui.shared.devices import DTYPES, device_choices
 from bye_core.ui.shared.events import QUIET, binder, open_tab
 from bye_core.ui.shared.messages import note
 from bye_core.ui.shared.obstacles import STATEMENT
@@ -16,8 +17,6 @@ from bye_core.ui.tabs.scan.job import AUTO, KIND
 from bye_core.ui.workspace import hosted
 
 BATCHES = (AUTO, "1", "2", "4", "8", "16", "32", "64", "128")
-DEVICES = (AUTO, "cpu", "cuda", "mps")
-DTYPES = (AUTO, "float32", "bfloat16", "float16")
 CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-run], [data-job]');
   if (button) trigger('click', { run: button.dataset.run || '', job: button.dataset.job || '' });
@@ -80,7 +79,10 @@ def _form() -> tuple[Any, ...]:
     with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
         name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
         batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
-        device = gr.Dropdown(DEVICES, value=AUTO, label="Device", visible=not hosted(), elem_id="scan-device")
+        device = gr.Dropdown(
+            device_choices(), value=AUTO, label="Device", allow_custom_value=True, visible=not hosted(),
+            elem_id="scan-device",
+        )  # fmt: skip
         dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
         least, most = (
             gr.Number(

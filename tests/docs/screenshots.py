@@ -1,0 +1,129 @@
+"""Makes the pictures of the README: the app with its demo, in Chromium.
+
+    python -m tests.docs.screenshots              # writes assets/readme/*.webp
+    python -m tests.docs.screenshots --all FOLDER # every tab, wide and narrow, light and dark, as PNG files
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "readme"
+LARGEST = 150_000  # bytes of a picture
+README = {"review": ".rv-main .rv-picture", "layers": "#plot-heads .hm"}  # tab -> what is visible when it is drawn
+SIZE, SIZES = (1440, 900), {"1280": (1280, 800), "420": (420, 900)}
+WAIT = 60_000  # ms
+SETTLED = """() => new Promise((done) => {
+  let left = 400;  // stop waiting after that many frames
+  const quiet = () => !document.querySelector('[aria-busy="true"], .rv-waiting, .generating, .progress-text')
+    && [...document.images].every((image) => image.complete);
+  let calm = 0;
+  const wait = () => {
+    calm = quiet() ? calm + 1 : 0;
+    if (calm > 30 || !left--) done();
+    else requestAnimationFrame(wait);
+  };
+  wait();
+})"""
+
+
+@contextmanager
+def app(home: Path) -> Iterator[str]:
+    """Serve the app with an empty home, so that it opens the demo; yield its address."""
+    os.environ.update(BYE_HOME=str(home), GRADIO_ANALYTICS_ENABLED="False")
+    from bye_core.ui import app, server
+
+    page = app.build()
+    _, url, _ = server.launch(page, prevent_thread_lock=True, quiet=True)
+    try:
+        yield url
+    finally:
+        page.close(verbose=False)
+
+
+@contextmanager
+def chromium() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    from tests.e2e.browser import FLAGS, find_browser
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(browser, url: str, size: tuple[int, int], **more):
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **more)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(url)
+    page.wait_for_selector("html[data-known]")
+    return page
+
+
+def show(page, tab: str, ready: str = "") -> None:
+    """Open a tab as a link to it does, and wait until it is drawn."""
+    page.evaluate("(tab) => document.querySelector(`#header [data-tab='${tab}']`)?.click()", tab)
+    strip = page.locator(f'#tabs [data-tab-id="{tab}"]:visible')
+    if strip.count():
+        strip.first.click()
+    else:  # narrow pages list most tabs in a menu
+        page.locator("#tabs .overflow-menu > button").click()
+        page.locator(f'#tabs .overflow-dropdown [data-tab-id="{tab}"]').click()
+    page.locator(f"#tab-{tab} >> visible=true").first.wait_for()
+    if ready:
+        page.locator(f"{ready} >> visible=true").first.wait_for()
+    page.evaluate(SETTLED)
+
+
+def write_readme(browser, url: str) -> None:
+    page = opened(browser, url, SIZE)
+    for tab, ready in README.items():
+        show(page, tab, ready)
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        path = FOLDER / f"{tab}.webp"
+        for quality in (90, 80, 70, 60):
+            picture.save(path, quality=quality, method=6)
+            if path.stat().st_size <= LARGEST:
+                break
+        print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+def write_all(browser, url: str, folder: Path) -> None:
+    from bye_core.ui.tabs import TABS
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for width, size in SIZES.items():
+        page = opened(browser, url, size)
+        for tab in TABS:
+            show(page, tab.name, README.get(tab.name, ""))
+            for scheme in ("light", "dark"):
+                page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", scheme == "dark")
+                page.evaluate(SETTLED)
+                page.screenshot(path=folder / f"{tab.name}-{width}-{scheme}.png", full_page=True)
+            page.evaluate("document.body.classList.remove('dark')")
+        page.context.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="write every tab there instead of the README's pictures")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, app(Path(home)) as url, chromium() as browser:
+        if args.all:
+            write_all(browser, url, args.all)
+        else:
+            write_readme(browser, url)
+
+
+if __name__ == "__main__":
+    main()
