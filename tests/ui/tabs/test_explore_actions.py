@@ -72,7 +72,8 @@ def test_a_loop_lists_its_samples_and_a_click_opens_one(parts):
     opened = explore.open_table(parts, SESSION, answer[parts.picked], 0, *FORM)
     assert set(opened[parts.session].selection) == {"s00001", "s00002"}
     other = Session(run="made")
-    cleared = explore.clear_selection(parts, other, answer[parts.picked], 0, *FORM)
+    (cleared,) = explore.clear_selection(parts, other, {}, answer[parts.picked], 0, *FORM)
+    assert cleared[parts.picked] == explore.NONE_PICKED
     assert "120 samples" in cleared[parts.table]
     clicked = explore.selected_on_map(parts, event(plot="plot-map", how="click", points=["s00003"]), SESSION, *FORM)
     assert clicked[parts.session].sample == "s00003"

@@ -275,9 +275,12 @@ def selected_on_map(parts: Parts, event: gr.EventData, session: Session, *values
     return {parts.picked: (session.run, ids), **table}
 
 
-def clear_selection(parts: Parts, session: Session, picked: Picked, page: int, *values: Any) -> Update:
-    opened, view = opened_run(session), form_view(values)
-    return {parts.picked: NONE_PICKED, **_table(parts, opened, view, passing(opened, view), (), 0)}
+def clear_selection(
+    parts: Parts, session: Session, sent: Sent, picked: Picked, page: int, *values: Any
+) -> Iterator[Update]:
+    """Remove the selection. It draws the map too, because its event cancels a drawing with the selection."""
+    for update in _draw(parts, session, sent, NONE_PICKED, 0, fitting(form_view(values), opened_run(session))):
+        yield {parts.picked: NONE_PICKED, **update}
 
 
 def open_sample(parts: Parts, session: Session, event: gr.EventData) -> Update:

@@ -111,12 +111,16 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, form = parts.all(), parts.form
     drawing = [*parts.known, *form]
     bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
-    tab.select(bound(page.enter), drawing, outputs, **DRAW)
-    parts.session.change(
+    entering = tab.select(bound(page.enter), drawing, outputs, **DRAW)
+    entering_again = parts.session.change(
         bound(page.enter_in_front), [*drawing, parts.in_front], outputs, js=in_front(NAME), **DRAW
     )  # fmt: skip
     changes = [field.input for field in form]
-    gr.on(changes, bound(page.draw), drawing, outputs, **DRAW)
+    changing = gr.on(changes, bound(page.draw), drawing, outputs, **DRAW)
+    # A drawing that began with the selection would show it again.
+    parts.clear.click(
+        bound(page.clear_selection), drawing, outputs, cancels=[entering, entering_again, changing], **QUIET
+    )  # fmt: skip
     parts.saved.input(bound(page.open_view), [*parts.known, parts.saved], outputs, **DRAW)
     frame.bridge.click(bound(page.selected_on_map), [parts.session, *form], outputs, **SESSION)
 
@@ -131,7 +135,6 @@ def _listen_to_buttons(parts: Parts, resetting: list[gr.Button], views: list[gr.
     delete.click(bound(page.delete_view), [parts.session, parts.saved], outputs, **QUIET)
     parts.before.click(bound(page.previous_page), paging, outputs, **QUIET)
     parts.after.click(bound(page.next_page), paging, outputs, **QUIET)
-    parts.clear.click(bound(page.clear_selection), paging, outputs, **QUIET)
     parts.table.click(bound(page.open_sample), parts.session, outputs, **SESSION)
     parts.review.click(bound(page.open_table), paging, outputs, **SESSION)
     for button, handler, inputs in (
