@@ -1,7 +1,7 @@
 """Makes the pictures of the README: the app with its demo, in Chromium.
 
-    python -m tests.docs.screenshots              # writes assets/readme/*.webp
-    python -m tests.docs.screenshots --all FOLDER # every tab, wide and narrow, light and dark, as PNG files
+python -m tests.docs.screenshots              # writes assets/readme/*.webp
+python -m tests.docs.screenshots --all FOLDER # every tab, wide and narrow, light and dark, as PNG files
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def write_all(browser, url: str, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", type=Path, metavar="FOLDER", help="write every tab there instead of the README's pictures")
+    parser.add_argument(
+        "--all", type=Path, metavar="FOLDER", help="write every tab there instead of the README's pictures"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, app(Path(home)) as url, chromium() as browser:
         if args.all:

@@ -42,9 +42,9 @@ def _lay_out(frame: Frame) -> actions.Parts:
     with gr.Row(elem_classes="bye-split-row"):
         with gr.Column(scale=2, min_width=320):
             form, recipe = _form()
-            command = gr.Code(
-                language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
-                lines=2, buttons=["copy"], elem_id="finetune-command",
+            command = gr.Code(  # without a value, Gradio shows an icon whose name screen readers must not read
+                "python -m bye_core finetune", language="shell", label="Command", interactive=False, wrap_lines=True,
+                show_line_numbers=False, lines=2, buttons=["copy"], elem_id="finetune-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="finetune-notice")
             start = gr.Button("Start the training", variant="primary", elem_id="finetune-start")
