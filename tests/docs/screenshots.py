@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ def write_readme(browser, url: str) -> None:
             picture.save(path, quality=quality, method=6)
             if path.stat().st_size <= LARGEST:
                 break
-        print(f"{path.name}: {path.stat().st_size:,} bytes")
+        sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
 
 
 def write_all(browser, url: str, folder: Path) -> None:
@@ -116,9 +117,7 @@ def write_all(browser, url: str, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--all", type=Path, metavar="FOLDER", help="write every tab there instead of the README's pictures"
-    )
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="write pictures of every tab there")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, app(Path(home)) as url, chromium() as browser:
         if args.all:
