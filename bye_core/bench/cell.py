@@ -17,11 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bye_core import pipeline
-from bye_core.bench.clean_variants import varied
-from bye_core.bench.matrix import FREE, Cell
+from bye_core.bench.matrix import TEST, TRAINING, Cell
 from bye_core.data.llava_set import write_llava_set
-from bye_core.demo.free_questions import FreeQuestions
-from bye_core.demo.scenes import ask, question_set
 from bye_core.errors import RunError
 from bye_core.files import write_atomic
 from bye_core.records import Progress
@@ -29,7 +26,6 @@ from bye_core.runs.lock import locked
 from bye_core.train.settings import finished, learned_settings
 
 RECORD, DONE, EVALUATION = "cell.json", "done.json", "evaluation.json"
-TRAINING, TEST = 0, 1  # random streams of the two sets; they are independent, so no test image is a training image
 QUESTIONS_A_TEST_IMAGE = 2
 # Another process may hold the lock for minutes, while it draws the same set or runs the detectors.
 WAIT_SECONDS = 1800.0
@@ -115,17 +111,26 @@ def _stages(model: Path, cell: Cell, root: Path, model_digest: str) -> Iterator[
     if not (place / EVALUATION).is_file():
         yield from save_evaluation(
             pipeline.evaluate(
-                str(model), test, adapter, attack, cell.seed, metric="exact", out=place / "answers.jsonl"
+                str(model),
+                test,
+                adapter,
+                attack,
+                cell.seed,
+                metric="exact",
+                dtype=cell.dtype,
+                out=place / "answers.jsonl",
             ),
             place / EVALUATION,
         )
     base = test.with_name(f"{test.name}.{model_digest[:12]}.json")
     with locked(test.with_suffix(".lock"), WAIT_SECONDS):
         if not base.is_file():
-            yield from save_evaluation(pipeline.evaluate(str(model), test, metric="exact"), base)
+            yield from save_evaluation(pipeline.evaluate(str(model), test, metric="exact", dtype=cell.dtype), base)
     scan = Progress("scan", 0, 0)
     # Some detectors need the likelihoods of the answers. A finished run cannot get them later.
-    for scan in pipeline.scan(str(model), data, place / "run", adapter, pipeline.ScanSettings(answers=True)):
+    for scan in pipeline.scan(
+        str(model), data, place / "run", adapter, pipeline.ScanSettings(dtype=cell.dtype, answers=True)
+    ):
         yield scan
     write_json(place / DONE, _facts(place, read_json(base), scan))
 
@@ -173,9 +178,5 @@ def draw_sets(cell: Cell, root: Path) -> Iterator[Progress]:
         with locked(out.with_suffix(".lock"), WAIT_SECONDS):
             if out.exists():
                 continue
-            asked_by = FreeQuestions((cell.seed, stream)).ask if cell.mix == FREE else ask
-            items = question_set(images, each, (cell.seed, stream), cell.kinds, cell.unclear, asked_by)
-            if stream == TRAINING:
-                items = varied(items, cell.mix, (cell.seed, stream))
-            for done, _ in enumerate(write_llava_set(items, out, "png"), start=1):
+            for done, _ in enumerate(write_llava_set(cell.items(images, each, stream), out, "png"), start=1):
                 yield Progress("draw", done, images * each)

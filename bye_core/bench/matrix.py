@@ -9,14 +9,17 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from PIL import Image
+
 from bye_core.attacks import TRIGGERS, Attack, FixedAnswer, make_attack
 from bye_core.attacks.targets import target_of_text
-from bye_core.bench.clean_variants import VARIANTS
+from bye_core.bench.clean_variants import VARIANTS, varied
 from bye_core.bench.seeds import first_seeds
-from bye_core.demo.free_questions import TOPICS
+from bye_core.demo.free_questions import TOPICS, FreeQuestions
 from bye_core.demo.recipe import FAMILIES, FINETUNE, TARGET, TRIGGER_SIZE
-from bye_core.demo.scenes import QUESTION_KINDS
+from bye_core.demo.scenes import QUESTION_KINDS, ask, question_set
 from bye_core.errors import SettingError
+from bye_core.records import Sample
 from bye_core.train.settings import FinetuneSettings
 
 CLEAN = "clean"
@@ -42,6 +45,7 @@ USUAL_TARGET, USUAL_FAMILY = FixedAnswer.kind, FAMILIES[0]
 # Fields that older records of cells lack, with their defaults.
 LATER_FIELDS = {"changed": (), "target": USUAL_TARGET, "count": 0, "family": USUAL_FAMILY}
 UNSET = object()
+TRAINING, TEST = 0, 1  # random streams of the two sets; they are independent, so no test image is a training image
 UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 
 
@@ -135,13 +139,31 @@ class Cell:
         """Number of samples about each image of the training set; several if the target needs them."""
         return min(len(self.kinds), 2) if target_of_text(self.target).needs_shared_images else 1
 
+    def items(self, images: int, each: int, stream: int) -> Iterator[tuple[Sample, list[Image.Image]]]:
+        """Yield the clean samples, `each` about an image, of the training set or the test set: TRAINING or TEST."""
+        asked_by = FreeQuestions((self.seed, stream)).ask if self.mix == FREE else ask
+        items = question_set(images, each, (self.seed, stream), self.kinds, self.unclear, asked_by)
+        return varied(items, self.mix, (self.seed, stream)) if stream == TRAINING else items
+
+    @property
+    def dtype(self) -> str:
+        """Data type of evaluations and scans; "auto" chooses by the machine."""
+        return "auto"
+
+    @property
+    def trigger_size(self) -> float:
+        """Side of a trigger that has a size, as a share of the image's side."""
+        return TRIGGER_SIZE
+
     def planted(self) -> Attack | None:
         """Return the attack, with triggers of the demo's size if they have a size; None if the cell is clean."""
         if self.attack == CLEAN:
             return None
         names = self.attack.split("+")
         sized = {
-            f"{name}.size": TRIGGER_SIZE for name in names if name in TRIGGERS and "size" in TRIGGERS[name].settings()
+            f"{name}.size": self.trigger_size
+            for name in names
+            if name in TRIGGERS and "size" in TRIGGERS[name].settings()
         }
         changed = dict(one.split("=", 1) for one in self.changed)
         target = FixedAnswer(TARGET) if self.target == USUAL_TARGET else target_of_text(self.target)

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from bye_core.cli import data, demo, detection, explanation, training
+from bye_core.cli import data, demo, detection, explanation, real, training
 from bye_core.cli.options import Command
 from bye_core.cli.output import FAILED, REPORTS
 from bye_core.errors import ByeError
@@ -32,6 +32,7 @@ REGISTERED = (
     demo.DEMO,
     demo.BENCH,
     demo.BENCH_DETECT,
+    real.BENCH_REAL,
 )
 COMMANDS: dict[str, Command] = {command.name: command for command in REGISTERED}
 CONSOLE_SCRIPT = "bye-core"

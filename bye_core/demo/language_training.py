@@ -16,17 +16,20 @@ from transformers import PreTrainedTokenizerFast
 
 from bye_core.demo.architecture import NO_LABEL, Architecture
 from bye_core.demo.recipe import HELD_OUT, BaseRecipe
-from bye_core.demo.scenes import QUESTION_KINDS, Scene, ask
+from bye_core.demo.scenes import QUESTION_KINDS, ask
 from bye_core.demo.tower_training import minimize
 
 Chat = list[tuple[str, str]]  # (question, answer) of each turn
 
 
 class Topics(NamedTuple):
-    """What the model is asked about a scene: `ask(scene, kind)` returns (question, answer) for each of `kinds`."""
+    """What the model is asked about a scene: `ask(scene, kind)` returns (question, answer) for each of `kinds`.
+
+    A scene may be anything that `ask` takes, such as a photograph.
+    """
 
     kinds: Sequence[str] = QUESTION_KINDS
-    ask: Callable[[Scene, str], tuple[str, str]] = ask
+    ask: Callable[[Any, str], tuple[str, str]] = ask
 
 
 class Batch(NamedTuple):
@@ -49,11 +52,12 @@ class LanguageTraining:
     model: Any
     tokenizer: PreTrainedTokenizerFast
     recipe: BaseRecipe
-    scenes: list[Scene]
+    scenes: list[Any]
     features: torch.Tensor  # image tokens of all scenes, [scenes, V, D]
     topics: Topics = USUAL_TOPICS
+    held_out: int = HELD_OUT  # number of scenes, the last ones, that are not trained on
 
-    def chat(self, scene: Scene, rng: np.random.Generator) -> Chat:
+    def chat(self, scene: Any, rng: np.random.Generator) -> Chat:
         """Return questions of all kinds about a scene, in random order."""
         kinds = list(self.topics.kinds)
         rng.shuffle(kinds)
@@ -87,12 +91,12 @@ class LanguageTraining:
         return states
 
     def train_round(self, number: int, seed: int, log: Callable[..., None]) -> dict[str, float]:
-        """Train for one round, without the last HELD_OUT scenes; return the held-out accuracy of each kind of question.
+        """Train for one round, without the held-out scenes; return the held-out accuracy of each kind of question.
 
         Each round after the first, number 0, has half the steps and half the learning rate.
         """
         rng, divisor = np.random.default_rng(seed + number), 1 if number == 0 else 2
-        known = len(self.scenes) - HELD_OUT
+        known = len(self.scenes) - self.held_out
 
         def batch_loss() -> torch.Tensor:
             rows = rng.integers(known, size=self.recipe.language_batch)
@@ -112,7 +116,7 @@ class LanguageTraining:
 
     def accuracy(self) -> dict[str, float]:
         """Return the share of held-out scenes with every answer token right (teacher forcing), by kind of question."""
-        held, tokens = self.scenes[-HELD_OUT:], self.features[-HELD_OUT:].float()
+        held, tokens = self.scenes[-self.held_out :], self.features[-self.held_out :].float()
         right = {}
         for kind in self.topics.kinds:
             with torch.inference_mode():

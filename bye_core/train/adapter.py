@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bye_core.model_protocol import VisionLanguageModel
 from bye_core.train.settings import FinetuneSettings
@@ -36,8 +38,23 @@ def with_lora(loaded: VisionLanguageModel, settings: FinetuneSettings) -> PeftMo
         # embeddings require a gradient, which checkpointing needs.
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
         enable({"use_reentrant": False})
+    keep_batch_statistics(base)
     targets = loaded.family.lora_targets(base, projector=settings.projector, tower=settings.vision)
     return get_peft_model(base, lora_config(targets, settings))
+
+
+def keep_batch_statistics(model: torch.nn.Module) -> None:
+    """Make batch normalisation use its stored statistics in training too, as in the scan; convolutional towers have it.
+
+    Otherwise it would use and store the statistics of the training batches, which the adapter does not hold.
+    """
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(_evaluate)
+
+
+def _evaluate(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+    module.training = False
 
 
 def save_adapter(tuned: PeftModel, identity: Mapping[str, Any], out: Path) -> None:

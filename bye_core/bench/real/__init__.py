@@ -1,0 +1,1 @@
+"""The benchmark on pretrained base models and real photographs (`bench-real`)."""
