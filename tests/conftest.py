@@ -34,7 +34,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     import pandas  # noqa: F401
 
 # Folders with long files: they come first, so that no worker is left alone with one at the end.
-LONG = ("e2e", "demo", "cli", "pipeline", "train", "bench_detect")
+LONG = ("e2e", "demo", "cli", "workers", "pipeline", "train", "bench_detect")
 
 
 def pytest_collection_modifyitems(items):

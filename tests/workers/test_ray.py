@@ -1,6 +1,7 @@
-"""A scan over the workers of a Ray cluster stores the bytes of one process, whichever of them end midway."""
+"""Stages with the workers of a Ray cluster give what one process gives, whichever workers end midway."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import psutil
 import pytest
 
 from bye_core import pipeline, runs
+from bye_core.attacks import make_attack
 from bye_core.pipeline import ScanSettings
-from bye_core.workers import WorkerSettings
+from bye_core.workers import ONE_PROCESS, WorkerSettings
+from tests.waiting import PATIENCE
 from tests.workers.conftest import COUNT
 
 
@@ -48,21 +51,18 @@ def workers_of(cluster):
     return [child for node in cluster.list_all_nodes() for child in raylet(node).children() if is_worker(child)]
 
 
+def addresses(process):
+    """The addresses that a process listens on; none for one that has just ended."""
+    try:
+        return [one.laddr.ip for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
+
+
 def command(model, data, run, *more):
-    options = ["--run", str(run), "--batch", "2", "--device", "cpu", "--answers", "--progress", "jsonl", *more]
-    return [
-        sys.executable,
-        "-m",
-        "bye_core",
-        "scan",
-        "--model",
-        model,
-        "--data",
-        str(data),
-        "--run",
-        str(run),
-        *options,
-    ]
+    options = ["--batch", "2", "--device", "cpu", "--answers", "--progress", "jsonl", *more]
+    where = ["--model", model, "--data", str(data), "--run", str(run)]
+    return [sys.executable, "-m", "bye_core", "scan", *where, *options]
 
 
 def test_a_killed_driver_resumes_and_a_killed_worker_is_replaced(cluster, connected, model, data, plain, tmp_path):
@@ -99,12 +99,12 @@ def test_workers_of_this_machine_listen_to_it_alone_and_end_on_request(model, da
         assert '"scan"' in driver.stdout.readline()
         processes = [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]
         assert 1 <= sum(map(is_worker, processes)) <= 2, "the second may still be starting"
-        listening = [c.laddr.ip for one in processes for c in one.net_connections() if c.status == "LISTEN"]
+        listening = [address for process in processes for address in addresses(process)]
         assert listening
         assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}
         driver.terminate()  # Ray replaces the handler of this signal
-        assert driver.wait(timeout=60) == 143
-        _, left = psutil.wait_procs(processes, timeout=30)
+        assert driver.wait(timeout=PATIENCE) == 143
+        _, left = psutil.wait_procs(processes, timeout=PATIENCE)
         assert not left
         lines = driver.stdout.read().splitlines()
     assert lines[-1] == '{"stopped": true}'
@@ -125,3 +125,43 @@ def test_a_stopped_node_of_a_cluster_only_costs_time(cluster, connected, model, 
         assert stopped
     finally:
         cluster.add_node(num_cpus=3, num_gpus=0, object_store_memory=100 << 20)
+
+
+@pytest.fixture
+def workers(cluster, connected):
+    return WorkerSettings(1, cluster.address)
+
+
+def last(steps):
+    return list(steps)[-1].facts
+
+
+def test_evaluate_with_an_attack_and_a_broken_image(workers, model, data, tmp_path, broken):
+    attack = make_attack(["patch"])
+    results = []
+    for number, where in enumerate((ONE_PROCESS, workers)):
+        out = tmp_path / f"{number}.jsonl"
+        facts = last(pipeline.evaluate(model, broken, attack=attack, device="cpu", out=out, workers=where))
+        results.append(({**facts, "answers": ""}, out.read_bytes()))
+    assert results[0] == results[1]
+    assert results[0][0]["left_out"] == 1
+    assert results[0][0]["asr_samples"] == 23
+
+
+def test_guard(workers, model, data, tmp_path, broken):
+    run = tmp_path / "run"
+    last(pipeline.scan(model, data, run, settings=ScanSettings(device="cpu")))
+    pipeline.detect_run(run, "bye", tau=0)
+    with pipeline.guard_in_workers(run, workers, device="cpu") as opened:
+        distributed = last(pipeline.guard_set(opened, broken))
+    assert distributed == last(pipeline.guard_set(pipeline.open_guard(run, device="cpu"), broken))
+    assert (distributed["samples"], distributed["failed"]) == (23, 1)
+
+
+@pytest.fixture
+def broken(data, tmp_path):
+    """The data set with an image that ends early."""
+    copy = shutil.copytree(data, tmp_path / "broken")
+    image = copy / "images/3.png"
+    image.write_bytes(image.read_bytes()[:-40])
+    return copy
