@@ -34,9 +34,9 @@ class CsvSource(TextSource):
         self.notes = ()
         if not self.data.isascii():
             self.note_bad_bytes(text)
-        first, _, rest = text.partition("\n")
+        first, end = _first_line(text, 0)
         named = _NAMED_DELIMITER.fullmatch(first)
-        header = rest.partition("\n")[0] if named else first
+        header = _first_line(text, end)[0] if named else first
         self._delimiter = named[1] if named else max(",;\t|", key=header.count)
         spans, self._header_end = array("q"), 0
         for cells, start, end in self._lines(text, 0):
@@ -56,7 +56,7 @@ class CsvSource(TextSource):
             nonlocal consumed
             for match in _LINE.finditer(text):  # io.StringIO would copy the text
                 line = match.group()
-                consumed += len(to_bytes(line))
+                consumed += len(line) if line.isascii() else len(to_bytes(line))
                 self._cut = line.count(self._delimiter) > MOST_CELLS
                 yield line[:MOST_CELLS] if self._cut else line
 
@@ -103,3 +103,9 @@ class CsvSource(TextSource):
     def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
         yield self.data[: self._header_end]
         yield from super().chunks(indices, renamings)
+
+
+def _first_line(text: str, start: int) -> tuple[str, int]:
+    """Return the line that begins at `start`, and where the next begins; the rest is not copied."""
+    end = text.find("\n", start)
+    return (text[start:], len(text)) if end < 0 else (text[start:end], end + 1)

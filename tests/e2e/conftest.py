@@ -40,7 +40,9 @@ def open_page(chromium):
     contexts, errors = [], []
 
     def opened(url, **more):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **more})
+        # Without a graphics card, every frame of an animation is drawn by the processor that the tests need.
+        still = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+        context = chromium.new_context(**{**still, **more})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WAIT_MILLISECONDS)

@@ -54,7 +54,7 @@ def page(place, serve, open_page, tiny_folder):
 def enter(page):
     """Until the form is filled for the open run."""
     page.get_by_role("tab", name="Fine-tune", exact=True).click()
-    page.locator("#finetune-command", has_text="python -m bye_core finetune").wait_for()
+    page.locator("#finetune-command", has_text="--model").wait_for()
 
 
 def choose(page, name, value):

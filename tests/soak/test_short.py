@@ -80,3 +80,22 @@ def test_nothing_is_lost_and_nothing_grows(server: Server, tmp_path: Path) -> No
     assert disk_of(tmp_path) <= MOST_DISK * VISITORS
     assert [line for person in people for line in lost(person, tmp_path)] == []
     assert [*records.wrong, *tracebacks(server.log)] == []
+
+
+def test_an_undo_makes_what_was_unsure_unsure_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decision whose answer a kill cut off may be stored: the undo of a later one restores it."""
+    person = Visitor(0, "", 0, 1, Records())
+
+    def cut_off(function: str, **words: object) -> dict:
+        raise Gone
+
+    monkeypatch.setattr(person, "_call", cut_off)
+    with pytest.raises(Gone):
+        person.decide()
+    monkeypatch.setattr(person, "_call", lambda function, **words: {"batch": "b"})
+    person.decide()
+    assert person.unsure == set()
+    assert 0 in person.acknowledged
+    person.undo()
+    assert person.unsure == {0}
+    assert person.acknowledged == {}

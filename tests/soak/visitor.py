@@ -62,7 +62,8 @@ class Visitor:
         self.address = f"8.8.{number // 250}.{number % 250 + 1}"  # each visitor is a client of its own
         self.acknowledged: dict[int, str] = {}
         self.unsure: set[int] = set()
-        self.batches: list[tuple[str, dict[int, str | None]]] = []
+        # (batch, what was acknowledged before it, the positions that were unsure before it)
+        self.batches: list[tuple[str, dict[int, str | None], set[int]]] = []
         self.entered, self.exports = False, 0
 
     def live(self, until: float, pause: float) -> None:
@@ -117,21 +118,21 @@ class Visitor:
         if answer is None:
             return
         self.acknowledged |= dict.fromkeys(positions, choice)
-        self.batches.append((answer["batch"], before))
+        self.batches.append((answer["batch"], before, unsure & before.keys()))
 
     def undo(self) -> None:
         if not self.batches:
             return
-        batch, before = self.batches.pop()
+        batch, before, unsure_before = self.batches.pop()
         unsure, self.unsure = self.unsure, self.unsure | before.keys()
         try:
             if self._call("review_undo", batch=batch, reviewer="soak") is None:
                 return
         except Away:
             self.unsure = unsure
-            self.batches.append((batch, before))
+            self.batches.append((batch, before, unsure_before))
             raise
-        self.unsure = unsure
+        self.unsure = unsure | unsure_before
         for position, choice in before.items():
             self.acknowledged.pop(position, None)
             if choice is not None:
