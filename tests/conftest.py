@@ -46,5 +46,5 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_xdist_auto_num_workers():
-    """Return the workers of `-n auto`: two more than cores, because browser tests also wait; at most 8."""
-    return min((os.cpu_count() or 1) + 2, 8)
+    """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""
+    return min((os.cpu_count() or 1) + 1, 8)
