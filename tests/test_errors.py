@@ -169,7 +169,7 @@ def options(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 # Options of other programs that texts of this package name.
-OTHERS = {"--standalone", "--nproc_per_node", "--nnodes", "--node_rank", "--master_addr"}
+OTHERS = {"--no-deps", "--standalone", "--nproc_per_node", "--nnodes", "--node_rank", "--master_addr"}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z_-]*[a-z]")
 COMMAND = re.compile(r"(?:python -m bye_core|bye-core) ([a-z][a-z-]*)")
 

@@ -7,7 +7,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from bye_core.bench.real.run import bench_real
 from bye_core.bench.real.worlds import ATTACKS, WORLDS, RealMatrix
 from bye_core.bench.results import lines
 from bye_core.cli.options import RESUMES, Command
@@ -48,6 +47,8 @@ def add_real(parser: ArgumentParser) -> None:
 
 
 def run_real(args: Namespace, report: Report) -> int:
+    from bye_core.bench.real.run import bench_real  # loads torch
+
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
     facts = report.follow(bench_real(RealMatrix(args.garments, purpose=args.seeds, **given), args.out)).facts

@@ -6,7 +6,7 @@ Random image tokens are masked, so that the model does not depend on any single 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ class LanguageTraining:
     scenes: list[Any]
     features: torch.Tensor  # image tokens of all scenes, [scenes, V, D]
     topics: Topics = USUAL_TOPICS
-    held_out: int = HELD_OUT  # number of scenes, the last ones, that are not trained on
+    held_out: int = field(default_factory=lambda: HELD_OUT)  # number of scenes, the last ones, that are not trained on
 
     def chat(self, scene: Any, rng: np.random.Generator) -> Chat:
         """Return questions of all kinds about a scene, in random order."""

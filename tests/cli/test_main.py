@@ -14,7 +14,7 @@ from tests.pipeline.stages import stage
 
 def test_the_subcommands_are_those_of_the_contract():
     analysis = "check poison finetune scan detect decide export evaluate score clean report evidence inspect guard"
-    assert list(main.COMMANDS) == [*analysis.split(), "demo", "bench", "bench-detect"]
+    assert list(main.COMMANDS) == [*analysis.split(), "demo", "bench", "bench-detect", "bench-real"]
 
 
 def test_ids_may_hold_an_equals_sign():

@@ -160,7 +160,7 @@ def test_the_history_undoes_and_redoes_any_step_and_says_by_whom(page, path, exp
     expect(steps.nth(0)).to_contain_text(f"Ann accepted {second}")
     expect(steps.nth(1)).to_contain_text(f"no name rejected {first}")
     steps.nth(1).get_by_role("button", name="Undo").click()
-    expect(steps.nth(1)).to_contain_text("(undone)")
+    expect(steps.nth(1)).to_contain_text("(undone by Ann")
     assert choices(path) == {second: "accept"}
     steps.nth(1).get_by_role("button", name="Redo").click()
     expect(steps.nth(0)).to_contain_text(f"Ann rejected {first}")
