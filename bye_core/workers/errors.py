@@ -31,8 +31,8 @@ class WorkersFailed(ByeError):
 class NoWorkerStarted(ByeError):
     problem = "No worker has started within {seconds:,} seconds."
     remedy = (
-        "Check that the cluster has free machines, that they have this version of the package, and that they can read the "
-        "model's folder. Then run the command again: it resumes."
+        "Check that the cluster has free machines with this version of the package, and that they can read the model's "
+        "folder. Then run the command again: it resumes."
     )
 
 
