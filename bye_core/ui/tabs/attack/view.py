@@ -46,7 +46,8 @@ def _lay_out(frame: Frame) -> actions.Parts:
             data = gr.HTML(elem_id="attack-data")
             choose = gr.Button("Choose a data set", visible=False, scale=0, elem_id="attack-choose")
             fields = _form()
-            command = gr.Code(
+            command = gr.Code(  # without a value, Gradio shows an icon whose name screen readers must not read
+        "python -m bye_core poison",
                 language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
                 lines=2, buttons=["copy"], elem_id="attack-command",
             )  # fmt: skip
