@@ -127,7 +127,7 @@ def test_libraries_see_only_files_of_the_digest(copied, folder, adapter):
 
 def test_old_names_of_files_in_a_tokenizer_are_left_out(copied, folder):
     path = copied(folder)
-    edit("tokenizer_config.json", special_tokens_map_file="/root/x.json", name_or_path="owner/name")(path)
+    edit("tokenizer_config.json", special_tokens_map_file="/elsewhere/x.json", name_or_path="owner/name")(path)
     with model_view(path) as view:
         settings = json.loads((view / "tokenizer_config.json").read_text())
     assert not {"special_tokens_map_file", "name_or_path"} & set(settings)

@@ -47,9 +47,8 @@ def _lay_out(frame: Frame) -> actions.Parts:
             choose = gr.Button("Choose a data set", visible=False, scale=0, elem_id="attack-choose")
             fields = _form()
             command = gr.Code(  # without a value, Gradio shows an icon whose name screen readers must not read
-        "python -m bye_core poison",
-                language="shell", label="Command", interactive=False, show_line_numbers=False, wrap_lines=True,
-                lines=2, buttons=["copy"], elem_id="attack-command",
+                "python -m bye_core poison", language="shell", label="Command", interactive=False, wrap_lines=True,
+                show_line_numbers=False, lines=2, buttons=["copy"], elem_id="attack-command",
             )  # fmt: skip
             notice = gr.HTML(elem_id="attack-notice")
             start = gr.Button("Write the poisoned set", variant="primary", visible=not hosted(), elem_id="attack-start")
