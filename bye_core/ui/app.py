@@ -14,6 +14,7 @@ from bye_core.ui.header.actions import clicked
 from bye_core.ui.session import STORAGE_KEY, Frame, Session
 from bye_core.ui.shared.bridge import build_bridge
 from bye_core.ui.shared.events import QUIET, SESSION
+from bye_core.ui.shared.pulse import listen_to_pulse
 from bye_core.ui.tabs import FIRST_TAB, TABS
 from bye_core.ui.web.scripts import start_module
 from bye_core.ui.workspace import hosted
@@ -67,6 +68,7 @@ def build(run: str = "") -> gr.Blocks:
                     else:
                         tab.build(frame, component)
         adjust.build(frame)
+        listen_to_pulse(frame)
         _listen(page, frame, stored, Top(top, running, compared))
     for handler in page.fns.values():
         # Gradio's page checks every component of this list at each step of each handler.

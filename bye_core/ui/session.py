@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -46,7 +47,7 @@ class Frame:
     bridge   sends clicks on figures from the browser to Python
     tabs     the tab bar
     pulse    timer that ticks while a job of the workspace runs; a handler that starts a job returns
-             `gr.Timer(active=True)` for it
+             `gr.Timer(active=True)` for it. Tabs listen to it through `watchers` (bye_core.ui.shared.pulse)
     trial    the settings that Adjust tries on the open run (bye_core.ui.adjust.trial)
     opened   changes with visitor, run and data set, but not with decisions
     asked    the run that the app was started with, "" for none
@@ -59,6 +60,19 @@ class Frame:
     trial: gr.State
     opened: gr.State
     asked: str = ""
+    watchers: list[Watcher] = field(default_factory=list)
+
+
+class Watcher(NamedTuple):
+    """What a tab does at each tick of the pulse: `listener(*values of inputs)` returns updates of `outputs`.
+
+    The last input of a watcher with a tab name in `front` becomes whether that tab is in front (see bridge.in_front).
+    """
+
+    listener: Callable[..., dict[Any, Any]]
+    inputs: list[Any]
+    outputs: list[Any]
+    front: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bye_core.attacks import TARGETS, TRIGGERS
 from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.events import QUIET, alert_in, binder, open_tab
 from bye_core.ui.tabs.attack import actions
 from bye_core.ui.tabs.attack import job as attack_job
@@ -164,7 +164,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     # This listener has no field as input: Gradio's page would check each field at every step of all other listeners.
     frame.opened.change(bind(actions.change_session), [*known, parts.due], parts.due, **QUIET)
     parts.due.change(bind(actions.enter), [*known, *fields], outputs, **drawing)
-    frame.pulse.tick(bind(actions.refresh), known, outputs, **QUIET)
+    frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     kind, target = named["kind"], [named[name] for name in attack_job.TARGET_SETTINGS]
     kind.input(bind(actions.choose_target), [kind, *target], target, **QUIET)
     gr.on(

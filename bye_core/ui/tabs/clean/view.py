@@ -8,7 +8,7 @@ import gradio as gr
 
 from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
@@ -113,7 +113,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
-    frame.pulse.tick(bind(actions.tick), known, outputs, **QUIET)
+    frame.watchers.append(Watcher(bind(actions.tick), known, outputs))
     gr.on(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.notice],
         trigger_mode="always_last", **QUIET,

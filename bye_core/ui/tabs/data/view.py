@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, open_tab
 from bye_core.ui.shared.messages import note
@@ -174,7 +174,7 @@ def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
     visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
     tab.select(bind(checking.enter), known, outputs, **QUIET)
     frame.opened.change(bind(if_in_front(checking.enter)), [*known, here], outputs, **visible)
-    frame.pulse.tick(bind(if_in_front(checking.tick)), [*known, here], outputs, **visible)
+    frame.watchers.append(Watcher(bind(if_in_front(checking.tick)), [*known, here], outputs, NAME))
     parts.model.change(bind(checking.describe), [parts.session, parts.model], parts.about, **QUIET)
     parts.start.click(bind(checking.start), [*known, parts.model], outputs, **QUIET)
     parts.stop.click(bind(checking.stop), known, outputs, **QUIET)

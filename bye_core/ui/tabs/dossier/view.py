@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, binder, if_in_front
 from bye_core.ui.shared.evidence import KIND
@@ -31,7 +31,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
     tab.select(bound(page.look), known, outputs, **QUIET)
     frame.session.change(bound(if_in_front(page.look)), [*known, here], outputs, **visible)
-    frame.pulse.tick(bound(if_in_front(page.look)), [*known, here], outputs, **visible)
+    frame.watchers.append(Watcher(bound(if_in_front(page.look)), [*known, here], outputs, NAME))
     check.click(bound(page.start), known, outputs, **QUIET)
     stop.click(bound(page.stop), known, outputs, **QUIET)
 

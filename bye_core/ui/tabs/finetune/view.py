@@ -8,7 +8,7 @@ import gradio as gr
 
 from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import off_here
@@ -142,7 +142,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     bind, bind_outcome = binder(parts, alert_in(parts.notice)), binder(parts, alert_in(outcome.message))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
-    frame.pulse.tick(bind(actions.refresh), known, outputs, **QUIET)
+    frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
     gr.on(
         [field.change for field in form], bind(actions.preview), [*known, *form],

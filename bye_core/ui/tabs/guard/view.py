@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from bye_core.runs.jobs import command_line
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.events import QUIET, alert_in, binder
 from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
@@ -55,6 +55,6 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     bind = binder(parts, alert_in(parts.notice))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
-    frame.pulse.tick(bind(actions.refresh), known, outputs, **QUIET)
+    frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     asking = parts.ask.click(bind(actions.start), [*known, parts.image, parts.question], outputs, **QUIET)
     asking.failure(actions.show_unreadable, None, parts.notice, **QUIET)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from bye_core.ui.session import Frame, Tab
+from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.devices import DTYPES, device_choices
 from bye_core.ui.shared.events import QUIET, binder, open_tab
 from bye_core.ui.shared.messages import note
@@ -104,7 +104,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
 
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
     tab.select(bind(actions.offer_adapters), [*known, *fields], outputs, **QUIET)
-    frame.pulse.tick(bind(actions.refresh), known, outputs, concurrency_limit=4, **QUIET)
+    frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     gr.on(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.expected],
         trigger_mode="always_last", **QUIET,
