@@ -102,14 +102,7 @@ def _connection(settings: WorkerSettings) -> Iterator[Any]:
             try:
                 with _own_signals():
                     _join(ray, settings.ray) if settings.ray else _start(ray, settings.workers, folder)
-            except (
-                OSError,
-                RuntimeError,
-                ValueError,
-                ConnectionError,
-                AssertionError,
-                ray.exceptions.RayError,
-            ) as error:
+            except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
                 failure = ClusterNotJoined if settings.ray else RayNotStarted
                 raise failure(address=settings.ray, reason=_short(error)) from error
             yield ray
@@ -137,22 +130,23 @@ def _start(ray: Any, workers: int, folder: str) -> None:
 @contextmanager
 def _local_addresses_only(local: bool) -> Iterator[None]:
     """Make Ray use the loopback address and a token of this process, if `local`; else the user's own settings."""
-    earlier = os.environ.get(ALL_ADDRESSES)
-    if local:
-        os.environ[ALL_ADDRESSES] = "0"
-        os.environ[AUTHENTICATION] = "token"
-        os.environ.setdefault(TOKEN, secrets.token_hex(32))
-        os.environ.setdefault(NICENESS, "0")
+    changed = {ALL_ADDRESSES: "0", AUTHENTICATION: "token"} if local else {}
+    for name, value in ((TOKEN, secrets.token_hex(32)), (NICENESS, "0")):
+        if local and name not in os.environ:
+            changed[name] = value
+    earlier = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     constants = import_module("ray._private.ray_constants")
     if local:
         setattr(constants, ALL_ADDRESSES_CONSTANT, False)  # for a Ray that was imported before
     try:
         yield
     finally:
-        if earlier is None:
-            os.environ.pop(ALL_ADDRESSES, None)
-        else:
-            os.environ[ALL_ADDRESSES] = earlier
+        # A cluster that this process joins later has the user's own settings.
+        for name, value in earlier.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

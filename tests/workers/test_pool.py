@@ -1,11 +1,12 @@
 """The rules of the pool, with workers that are plain objects: order, dead and stuck workers, bad samples, limits."""
 
+import os
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from bye_core.errors import ByeError
-from bye_core.workers import ModelFacts, WorkerSettings, pool
+from bye_core.workers import ModelFacts, WorkerSettings, pool, ray_engine
 from bye_core.workers.errors import NoRay, NoWorkerStarted, WorkersDiffer, WorkersFailed
 from bye_core.workers.open import open_model
 from bye_core.workers.pool import WorkerLost, WorkerPool
@@ -198,3 +199,17 @@ def test_settings():
         "60",
     ]
     assert worker_arguments(WorkerSettings()) == []
+
+
+def test_the_settings_of_an_own_ray_do_not_stay_behind(monkeypatch):
+    """A cluster that the same process joins later has the user's own token and priority."""
+    pytest.importorskip("ray", reason="pip install ray")
+    for name in (ray_engine.ALL_ADDRESSES, ray_engine.AUTHENTICATION, ray_engine.TOKEN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(ray_engine.NICENESS, "3")
+    before = dict(os.environ)
+    with ray_engine._local_addresses_only(True):
+        assert os.environ[ray_engine.AUTHENTICATION] == "token"
+        assert len(os.environ[ray_engine.TOKEN]) == 64
+        assert os.environ[ray_engine.NICENESS] == "3", "the user's own value"
+    assert dict(os.environ) == before
