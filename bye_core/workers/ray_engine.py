@@ -143,10 +143,10 @@ def _local_addresses_only(local: bool) -> Iterator[None]:
         yield
     finally:
         # A cluster that this process joins later has the user's own settings.
-        for name, value in earlier.items():
+        for name, before in earlier.items():
             os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+            if before is not None:
+                os.environ[name] = before
 
 
 @contextmanager

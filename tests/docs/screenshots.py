@@ -62,24 +62,17 @@ def chromium() -> Iterator:
         browser.close()
 
 
-def opened(browser, url: str, size: tuple[int, int], **more):
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **more)
+def new_page(browser, size: tuple[int, int]):
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(WAIT)
-    page.goto(url)
-    page.wait_for_selector("html[data-known]")
     return page
 
 
-def show(page, tab: str, ready: str = "") -> None:
-    """Open a tab as a link to it does, and wait until it is drawn."""
-    page.evaluate("(tab) => document.querySelector(`#header [data-tab='${tab}']`)?.click()", tab)
-    strip = page.locator(f'#tabs [data-tab-id="{tab}"]:visible')
-    if strip.count():
-        strip.first.click()
-    else:  # narrow pages list most tabs in a menu
-        page.locator("#tabs .overflow-menu > button").click()
-        page.locator(f'#tabs .overflow-dropdown [data-tab-id="{tab}"]').click()
+def show(page, url: str, tab: str, ready: str = "") -> None:
+    """Open a link to a tab, and wait until it is drawn."""
+    page.goto(f"{url}?tab={tab}")
+    page.wait_for_selector("html[data-known]")
     page.locator(f"#tab-{tab} >> visible=true").first.wait_for()
     if ready:
         page.locator(f"{ready} >> visible=true").first.wait_for()
@@ -87,9 +80,9 @@ def show(page, tab: str, ready: str = "") -> None:
 
 
 def write_readme(browser, url: str) -> None:
-    page = opened(browser, url, SIZE)
+    page = new_page(browser, SIZE)
     for tab, ready in README.items():
-        show(page, tab, ready)
+        show(page, url, tab, ready)
         picture = Image.open(io.BytesIO(page.screenshot()))
         path = FOLDER / f"{tab}.webp"
         for quality in (90, 80, 70, 60):
@@ -104,9 +97,9 @@ def write_all(browser, url: str, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for width, size in SIZES.items():
-        page = opened(browser, url, size)
+        page = new_page(browser, size)
         for tab in TABS:
-            show(page, tab.name, README.get(tab.name, ""))
+            show(page, url, tab.name, README.get(tab.name, ""))
             for scheme in ("light", "dark"):
                 page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", scheme == "dark")
                 page.evaluate(SETTLED)

@@ -29,7 +29,7 @@ WELCOME = (
     f"{PRODUCT} finds the samples of an image-and-text data set that would teach a fine-tuned model a hidden back door."
 )
 NEXT = (
-    "The warm cells show where the model looks. Press <kbd>R</kbd> to reject the sample or <kbd>A</kbd> to accept it."
+    "The warm cells show where the model looks. In Review, <kbd>R</kbd> rejects the sample and <kbd>A</kbd> accepts it."
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -82,6 +82,33 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
 def alert_in(component: Any) -> Callable[..., Update]:
     """Return an `on_error` function (see `binder`) that shows the error in `component`."""
     return lambda error, *_: {component: alert(error)}
+
+
+# Numbers the requests of a page in the order of what the user did.
+_TURN = """(...values) => {
+  window.byeTurn = (window.byeTurn || 0) + 1;
+  return [...values.slice(0, -2), window.byeTurn, values.at(-1)];
+}"""
+
+
+def on_latest(
+    triggers: Sequence[Any], listener: Callable[..., Update], inputs: list[Any], outputs: list[Any], **options: Any
+) -> None:
+    """Listen to several events of a form; ignore a request that an earlier event sent and that arrives later.
+
+    If two fields change at once, such as when a form is filled, Gradio's page sends two requests at the same time. The
+    one with the older values may arrive last, even with trigger_mode="always_last", and its result would stay.
+    """
+    turn, last = gr.Number(0, visible=False), gr.State(0)
+
+    def latest(*values: Any) -> Update:
+        *own, number, seen = values
+        return {last: seen} if number <= seen else {**listener(*own), last: number}
+
+    all_inputs, all_outputs = [*inputs, turn, last], [*outputs, last]
+    gr.on(
+        triggers, latest, all_inputs, all_outputs, js=_TURN, trigger_mode="always_last", concurrency_limit=1, **options
+    )
 
 
 def if_in_front(handler: Handler) -> Handler:

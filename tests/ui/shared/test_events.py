@@ -8,7 +8,7 @@ import pytest
 from gradio.helpers import special_args
 
 from bye_core.errors import SettingError
-from bye_core.ui.shared.events import Parts, alert_in, binder, if_in_front, open_tab
+from bye_core.ui.shared.events import Parts, alert_in, binder, if_in_front, on_latest, open_tab
 
 
 class Wrong(SettingError):
@@ -82,3 +82,17 @@ def test_only_in_front(parts):
 
 def test_open_tab():
     assert open_tab("data")().selected == "data"
+
+
+def test_a_request_that_an_earlier_event_sent_and_that_arrives_later_changes_nothing():
+    with gr.Blocks() as page:
+        field, shown = gr.Textbox(), gr.HTML()
+        on_latest([field.change], lambda value: {shown: value}, [field], [shown])
+    (handler,) = page.fns.values()
+    turn, last = handler.inputs[-2:]
+    assert handler.concurrency_limit == 1
+    assert handler.fn("new", 2, 0) == {shown: "new", last: 2}
+    assert handler.fn("old", 1, 2) == {last: 2}
+    assert handler.fn("newer", 3, 2) == {shown: "newer", last: 3}
+    assert "byeTurn" in handler.js
+    assert turn is not last

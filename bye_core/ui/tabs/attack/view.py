@@ -12,7 +12,7 @@ from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.events import QUIET, alert_in, binder, open_tab
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, open_tab
 from bye_core.ui.tabs.attack import actions
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.workspace import hosted
@@ -167,9 +167,8 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     kind, target = named["kind"], [named[name] for name in attack_job.TARGET_SETTINGS]
     kind.input(bind(actions.choose_target), [kind, *target], target, **QUIET)
-    gr.on(
-        [field.change for field in fields], bind(actions.preview), [*known, *fields], outputs,
-        trigger_mode="always_last", **drawing,
+    on_latest(
+        [field.change for field in fields], bind(actions.preview), [*known, *fields], outputs, **QUIET,
     )  # fmt: skip
     parts.others.click(bind(actions.next_samples), [*known, *fields], outputs, **drawing)
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)

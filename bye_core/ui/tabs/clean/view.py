@@ -10,7 +10,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
@@ -114,9 +114,9 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.tick), known, outputs))
-    gr.on(
+    on_latest(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.notice],
-        trigger_mode="always_last", **QUIET,
+        **QUIET,
     )  # fmt: skip
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)
     parts.jobs.input(bind(actions.follow), [*known, parts.jobs], outputs, **QUIET)

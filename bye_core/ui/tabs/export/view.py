@@ -8,7 +8,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
 from bye_core.ui.shared.exports import FIRST_LINES
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.export import actions, publish
@@ -124,7 +124,7 @@ def _listen(parts: actions.Parts, tab: gr.Tab) -> None:
     parts.before.click(bind(actions.previous_page), paging, outputs, **QUIET)
     parts.after.click(bind(actions.next_page), paging, outputs, **QUIET)
     described = [parts.name.input, parts.format.input]
-    gr.on(described, bind(actions.describe), [session, *fields], outputs, trigger_mode="always_last", **QUIET)
+    on_latest(described, bind(actions.describe), [session, *fields], outputs, **QUIET)
     parts.moved.submit(bind(actions.enter), entering, outputs, **LONG)
     parts.export.click(bind(actions.export), [session, *fields], outputs, **LONG)
     packed = parts.download.click(bind(publish.pack), [session, parts.name], outputs, **LONG)

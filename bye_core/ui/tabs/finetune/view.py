@@ -10,7 +10,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
@@ -144,9 +144,9 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
-    gr.on(
+    on_latest(
         [field.change for field in form], bind(actions.preview), [*known, *form],
-        [parts.command, parts.notice, form[actions.PATH], parts.recipe], trigger_mode="always_last", **QUIET,
+        [parts.command, parts.notice, form[actions.PATH], parts.recipe], **QUIET,
     )  # fmt: skip
     parts.recipe.input(bind(actions.apply_recipe), [*known, parts.recipe], outputs, **QUIET)
     parts.start.click(bind(actions.start), [*known, *form], outputs, **QUIET)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.devices import DTYPES, device_choices
-from bye_core.ui.shared.events import QUIET, binder, open_tab
+from bye_core.ui.shared.events import QUIET, binder, on_latest, open_tab
 from bye_core.ui.shared.messages import note
 from bye_core.ui.shared.obstacles import STATEMENT
 from bye_core.ui.tabs.scan import actions
@@ -105,9 +105,9 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
     tab.select(bind(actions.offer_adapters), [*known, *fields], outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
-    gr.on(
+    on_latest(
         [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.expected],
-        trigger_mode="always_last", **QUIET,
+        **QUIET,
     )  # fmt: skip
     # The statement was about the model and the adapter that were chosen before.
     gr.on([field.input for field in fields[:2]], None, None, fields[-1], js="() => false", **QUIET)
