@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from colorsys import rgb_to_hsv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,17 +59,12 @@ class Garment:
 
 def color_name(red: float, green: float, blue: float) -> str:
     """Return the name of a colour with components from 0 to 255: black, gray, white, or that of its hue."""
-    low, high = min(red, green, blue), max(red, green, blue)
-    if high < DARK:
+    hue, saturation, brightness = rgb_to_hsv(red / 255, green / 255, blue / 255)
+    if 255 * brightness < DARK:
         return "black"
-    if (high - low) / high < GRAY:
-        return "white" if high > LIGHT else "gray"
-    spread = high - low
-    if high == red:
-        hue = 60 * ((green - blue) / spread % 6)
-    else:
-        hue = 60 * ((blue - red) / spread + 2) if high == green else 60 * ((red - green) / spread + 4)
-    return next(name for end, name in HUES if hue <= end)
+    if saturation < GRAY:
+        return "white" if 255 * brightness > LIGHT else "gray"
+    return next(name for end, name in HUES if 360 * hue <= end)
 
 
 def read_garments(folder: Path) -> dict[str, list[Garment]]:
