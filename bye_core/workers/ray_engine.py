@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module, util
 from typing import Any
@@ -28,6 +28,8 @@ ALL_ADDRESSES, ALL_ADDRESSES_CONSTANT = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "EN
 AUTHENTICATION, TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
 # Ray gives its workers the lowest priority but a few, to protect machines that do other work.
 NICENESS = "RAY_worker_niceness"
+# Joining a cluster takes seconds (measured), also on a busy machine.
+REPLY_SECONDS = 120.0
 
 
 class RayEngine:
@@ -98,17 +100,49 @@ def _connection(settings: WorkerSettings) -> Iterator[Any]:
             yield ray
             return
         folder = "" if settings.ray else tempfile.mkdtemp(prefix="bye-ray-")
+        answered = True
         try:
             try:
                 with _own_signals():
-                    _join(ray, settings.ray) if settings.ray else _start(ray, settings.workers, folder)
+                    if settings.ray:
+                        _in_time(lambda: _join(ray, settings.ray))
+                    else:
+                        _start(ray, settings.workers, folder)
             except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
+                answered = not isinstance(error, NoReply)
                 failure = ClusterNotJoined if settings.ray else RayNotStarted
                 raise failure(address=settings.ray, reason=_short(error)) from error
             yield ray
         finally:
-            ray.shutdown()
+            if answered:
+                ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class NoReply(OSError):
+    """Ray did not answer within REPLY_SECONDS."""
+
+
+def _in_time(call: Callable[[], None]) -> None:
+    """Call in a thread. Raises: NoReply after REPLY_SECONDS; what the call raises.
+
+    Ray 2.60 waits without limit for the first reply of a cluster.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="ray", daemon=True)
+    thread.start()
+    thread.join(REPLY_SECONDS)
+    if thread.is_alive():
+        raise NoReply(f"Ray did not answer within {REPLY_SECONDS:g} seconds")
+    if raised:
+        raise raised[0]
 
 
 def _join(ray: Any, address: str) -> None:
@@ -137,12 +171,14 @@ def _local_addresses_only(local: bool) -> Iterator[None]:
     earlier = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     constants = import_module("ray._private.ray_constants")
+    allowed = getattr(constants, ALL_ADDRESSES_CONSTANT)
     if local:
         setattr(constants, ALL_ADDRESSES_CONSTANT, False)  # for a Ray that was imported before
     try:
         yield
     finally:
         # A cluster that this process joins later has the user's own settings.
+        setattr(constants, ALL_ADDRESSES_CONSTANT, allowed)
         for name, before in earlier.items():
             os.environ.pop(name, None)
             if before is not None:

@@ -1,6 +1,8 @@
 """The rules of the pool, with workers that are plain objects: order, dead and stuck workers, bad samples, limits."""
 
+import importlib
 import os
+import threading
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -207,9 +209,25 @@ def test_the_settings_of_an_own_ray_do_not_stay_behind(monkeypatch):
     for name in (ray_engine.ALL_ADDRESSES, ray_engine.AUTHENTICATION, ray_engine.TOKEN):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(ray_engine.NICENESS, "3")
-    before = dict(os.environ)
+    constants = importlib.import_module("ray._private.ray_constants")
+    before, allowed = dict(os.environ), constants.ENABLE_RAY_CLUSTER
     with ray_engine._local_addresses_only(True):
+        assert not constants.ENABLE_RAY_CLUSTER
         assert os.environ[ray_engine.AUTHENTICATION] == "token"
         assert len(os.environ[ray_engine.TOKEN]) == 64
         assert os.environ[ray_engine.NICENESS] == "3", "the user's own value"
     assert dict(os.environ) == before
+    assert constants.ENABLE_RAY_CLUSTER == allowed
+
+
+def test_a_ray_that_does_not_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr(ray_engine, "REPLY_SECONDS", 0.05)
+    never = threading.Event()
+    with pytest.raises(ray_engine.NoReply, match="did not answer within"):
+        ray_engine._in_time(never.wait)
+    never.set()
+
+
+def test_what_joining_raises_is_raised():
+    with pytest.raises(ValueError, match="no such cluster"):
+        ray_engine._in_time(lambda: (_ for _ in ()).throw(ValueError("no such cluster")))
