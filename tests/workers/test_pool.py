@@ -217,7 +217,7 @@ def test_the_settings_of_an_own_ray_do_not_stay_behind(monkeypatch):
         assert len(os.environ[ray_engine.TOKEN]) == 64
         assert os.environ[ray_engine.NICENESS] == "3", "the user's own value"
     assert dict(os.environ) == before
-    assert constants.ENABLE_RAY_CLUSTER == allowed
+    assert allowed == constants.ENABLE_RAY_CLUSTER
 
 
 def test_a_ray_that_does_not_answer_is_an_error(monkeypatch):
