@@ -149,12 +149,13 @@ def add_moved_model(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
 
 
-def add_finetune_settings(parser: ArgumentParser) -> None:
+def add_finetune_settings(parser: ArgumentParser, torchrun: bool = True) -> None:
     """Add --preset, and one option per field of FinetuneSettings to override the preset; `add_model` adds the options
-    of the machine. The parsed namespace has only the options that were given."""
+    of the machine. The parsed namespace has only the options that were given. `torchrun`: whether several processes can
+    run the subcommand together."""
     parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)), help=PRESET)
     for field in dataclasses.fields(FinetuneSettings):
-        if field.name in MACHINE:
+        if field.name in MACHINE or (field.name == "fsdp" and not torchrun):
             continue
         flag = "--" + field.name.replace("_", "-")
         help = f"{SETTINGS[field.name]} (default: {field.default})"

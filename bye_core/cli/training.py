@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ from bye_core.pipeline.cleaning import BASELINES, UNTIL, Cleaning
 from bye_core.pipeline.cleaning_folder import read_record
 from bye_core.text import MEASURES, clip, measured
 from bye_core.train import wording
-from bye_core.train.settings import CARD
+from bye_core.train.settings import CARD, FinetuneSettings
 
 QUESTION_LENGTH = 100  # characters of a question in the printed text
 
@@ -54,6 +55,8 @@ def run_finetune(args: Namespace, report: Report) -> int:
     settings = finetune_settings(args)
     if args.dry_run:
         facts = pipeline.preflight(args.model, args.data, settings, reading=reading_options(args))
+        if settings.fsdp:
+            facts["fsdp"]["start"] = torchrun_command(args, settings, facts["fsdp"]["processes"])
         report.result(facts, wording.table(facts), wording.left_out(facts))
         return DONE
     if args.here:
@@ -70,6 +73,12 @@ def run_finetune(args: Namespace, report: Report) -> int:
     card = json.loads((args.out / CARD).read_text(encoding="utf-8"))
     report.result({"adapter": str(args.out), "steps": last.done} | facts | skipped(card))
     return DONE
+
+
+def torchrun_command(args: Namespace, settings: FinetuneSettings, processes: int) -> str:
+    """Return the command that runs the training in several processes of one machine."""
+    words = pipeline.finetune_arguments(args.model, args.data, args.out, settings, reading_options(args))
+    return shlex.join(["torchrun", "--standalone", f"--nproc_per_node={processes}", "-m", "bye_core", *words])
 
 
 def skipped(card: Mapping[str, Any]) -> dict[str, int]:
@@ -125,7 +134,7 @@ def add_clean(parser: ArgumentParser) -> None:
     add_format(parser)
     add_out(parser, "the folder for everything that the cleaning produces")
     add_method(parser)
-    add_finetune_settings(parser)
+    add_finetune_settings(parser, torchrun=False)
     parser.add_argument("--run", type=Path, help="the folder of the scan (default: `run` in --out)")
     parser.add_argument("--test", help="a data set with reference answers on which to measure every model")
     add_attack(parser, None, seed=False)

@@ -15,7 +15,7 @@ from bye_core.pipeline.detect import NothingDetected, detect_entropies, detect_o
 from bye_core.pipeline.evaluate import evaluate
 from bye_core.pipeline.evidence import evidence
 from bye_core.pipeline.export import ExportPlan, check_unchanged, export_entropies, export_run, plan_export
-from bye_core.pipeline.finetune import finetune, finetune_here, preflight
+from bye_core.pipeline.finetune import finetune, finetune_arguments, finetune_here, preflight
 from bye_core.pipeline.guard import Guard, guard_detection, guard_in_workers, guard_one, guard_set, open_guard
 from bye_core.pipeline.inspect import inspect_samples, read_inspections
 from bye_core.pipeline.poison import (
@@ -70,6 +70,7 @@ __all__ = [
     "export_run",
     "failed",
     "finetune",
+    "finetune_arguments",
     "finetune_here",
     "guard_detection",
     "guard_in_workers",

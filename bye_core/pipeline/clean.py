@@ -31,7 +31,7 @@ from bye_core.runs.errors import RunNotWritable
 from bye_core.runs.lock import locked
 from bye_core.text import verdict_words
 from bye_core.train.checkpoints import discard
-from bye_core.train.settings import CARD, finished
+from bye_core.train.settings import CARD, finished, needs_processes
 
 LOCK = "clean.lock"
 RANDOM_SHARE = 0.2  # the paper's baseline drops a random 20%
@@ -52,9 +52,11 @@ def clean(cleaning: Cleaning, out: Path) -> Iterator[Progress]:
     any sample is rejected; a later call without it resumes there. The stage names are those of
     `CleaningOutline.stages`; the facts of the last item, stage "clean", hold the measurements.
 
-    Raises: CleaningMismatch if the folder holds another cleaning; StaleAdapter if an adapter was tuned on an earlier
-    selection of samples; RunBusy if another process works in the folder; and the errors of each stage.
+    Raises: BadFinetuneSetting with `fsdp`, which needs several processes; CleaningMismatch if the folder holds another
+    cleaning; StaleAdapter if an adapter was tuned on an earlier selection of samples; RunBusy if another process works
+    in the folder; and the errors of each stage.
     """
+    needs_processes(cleaning.settings)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

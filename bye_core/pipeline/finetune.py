@@ -20,7 +20,7 @@ from bye_core.records import Progress
 from bye_core.runs.lock import locked
 from bye_core.train.checkpoints import refuse_finished
 from bye_core.train.child import run_child
-from bye_core.train.settings import FinetuneSettings, settings_arguments
+from bye_core.train.settings import FinetuneSettings, needs_processes, settings_arguments
 
 LOCK = "training.lock"
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
@@ -67,24 +67,30 @@ def preflight(
     reading: ReadingOptions = AUTOMATIC,
 ) -> dict[str, Any]:
     """Return what a fine-tuning would use, without training: samples, skipped samples, token lengths, memory, steps."""
+    from bye_core.train.fsdp import planned_processes
     from bye_core.train.preflight import run_preflight
 
     dataset, loaded, settings = _loaded(model, data, settings or FinetuneSettings(), reading)
-    return run_preflight(loaded, dataset.samples, dataset.images, settings, _processes()).facts(dataset.faults)
+    processes = planned_processes() if settings.fsdp and _processes() == 1 else _processes()
+    return run_preflight(loaded, dataset.samples, dataset.images, settings, processes).facts(dataset.faults)
 
 
 def _loaded(
     model: str, data: str | Path, settings: FinetuneSettings, reading: ReadingOptions
 ) -> tuple[DataSet, VisionLanguageModel, FinetuneSettings]:
     """Return the data set, the model on this process's device, and the settings with device and dtype filled in."""
-    from bye_core.models.loading import load_model, pick_device
+    from bye_core.models.loading import load_model, pick_device, pick_dtype
 
     dataset = ready(data, reading)
-    device = str(pick_device(settings.device))
-    if device == "cuda" and _processes() > 1:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-    loaded = load_model(model, device=device, dtype=settings.dtype, four_bit=settings.qlora, pixels=settings.pixels)
-    return dataset, loaded, replace(settings, device=device, dtype=loaded.identity["dtype"])
+    device = pick_device(settings.device)
+    if str(device) == "cuda" and _processes() > 1:
+        device = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    dtype = str(pick_dtype(settings.dtype, device)).removeprefix("torch.")
+    # FSDP moves the weights to the device layer by layer: the whole model may be too large for it.
+    first = "cpu" if settings.fsdp else str(device)
+    loaded = load_model(model, device=first, dtype=dtype, four_bit=settings.qlora, pixels=settings.pixels)
+    loaded = replace(loaded, device=device)
+    return dataset, loaded, replace(settings, device=str(device), dtype=loaded.identity["dtype"])
 
 
 def _processes() -> int:
@@ -108,6 +114,14 @@ def _events(arguments: list[str], out: Path) -> Iterator[dict[str, Any]]:
         yield from run_child(arguments, progress=out / "progress.jsonl", log=out / "log.txt")
 
 
+def finetune_arguments(
+    model: str, data: str | Path, out: Path, settings: FinetuneSettings, reading: ReadingOptions
+) -> list[str]:
+    """Return the words of the command line that trains in the process that runs it."""
+    arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
+    return [*arguments, *reading.arguments(), *settings_arguments(settings)]
+
+
 def finetune(
     model: str,
     data: str | Path,
@@ -118,14 +132,14 @@ def finetune(
     """Fine-tune `model` on `data` with LoRA in a child process; the adapter is in `out` after the last item.
 
     A fine-tuning that was stopped or killed resumes from its last checkpoint when called again.
+    Raises: BadFinetuneSetting with `fsdp`, which needs several processes; the errors of `finetune_here`.
     """
+    needs_processes(settings or FinetuneSettings())
     refuse_finished(out)
     with _disk_errors(out):  # before a child process starts
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    arguments = ["finetune", "--here", "--model", model, "--data", str(data), "--out", str(out)]
-    arguments += reading.arguments()
-    arguments += settings_arguments(settings or FinetuneSettings())
+    arguments = finetune_arguments(model, data, out, settings or FinetuneSettings(), reading)
     for event in _events(arguments, out):
         yield Progress("finetune", event["step"], event["steps"], facts=event)

@@ -57,12 +57,17 @@ def _evaluate(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
     module.training = False
 
 
-def save_adapter(tuned: PeftModel, identity: Mapping[str, Any], out: Path) -> None:
-    """Save the LoRA weights as safetensors. Stores a relative path to the base model, so both can move together."""
+def save_adapter(
+    tuned: PeftModel, identity: Mapping[str, Any], out: Path, weights: dict[str, Any] | None = None
+) -> None:
+    """Save the LoRA weights as safetensors. Stores a relative path to the base model, so both can move together.
+
+    weights  the trained weights by name, if `tuned` is split over several processes
+    """
     model = str(identity["model"])
     base = os.path.relpath(model, out) if Path(model).is_dir() else model
     tuned.peft_config["default"].base_model_name_or_path = Path(base).as_posix()
     # The vocabulary is never resized; without this option, peft would look for the base model on the hub to check.
-    tuned.save_pretrained(str(out), safe_serialization=True, save_embedding_layers=False)
+    tuned.save_pretrained(str(out), safe_serialization=True, save_embedding_layers=False, state_dict=weights)
     # peft's model card is an empty template; finetune.json records the training.
     (out / "README.md").unlink(missing_ok=True)

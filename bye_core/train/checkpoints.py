@@ -132,5 +132,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         then, now_value = before.get(name), now.get(name)
         if then != now_value:
             is_digest = len(str(now_value)) >= DIGEST_LENGTH
-            differences.append(f"another {name}" if is_digest else f"{name} was {then}, now {now_value}")
+            words = ["not set" if value is None else str(value) for value in (then, now_value)]
+            differences.append(f"another {name}" if is_digest else f"{name} was {words[0]}, now {words[1]}")
     return differences

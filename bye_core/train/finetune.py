@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
@@ -18,13 +17,13 @@ from bye_core.files import write_atomic
 from bye_core.model_protocol import OpenImages, VisionLanguageModel
 from bye_core.process import StopRequest, is_out_of_memory
 from bye_core.records import Fault, Sample
-from bye_core.train import checkpoints, preflight
-from bye_core.train.adapter import save_adapter, with_lora
+from bye_core.train import checkpoints, fsdp, preflight
+from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NotSaved, OutOfMemory
 from bye_core.train.progress import PROGRESS, ProgressLog
 from bye_core.train.sampler import SampleList
-from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings, learned_settings
+from bye_core.train.settings import CARD, BadFinetuneSetting, FinetuneSettings, learned_settings, needs_processes
 from bye_core.train.trainer import CheckpointCallback, ResumableTrainer
 
 LOGGED_STEPS = 5
@@ -32,9 +31,14 @@ CURVE_PARTS = 10  # of the loss curve in the card
 
 
 def training_arguments(
-    settings: FinetuneSettings, out: Path, device: torch.device, dtype: torch.dtype, processes: int = 1
+    settings: FinetuneSettings, out: Path, loaded: VisionLanguageModel, processes: int = 1
 ) -> TrainingArguments:
-    """Return the Trainer's arguments. Raises: BadFinetuneSetting if `batch` is not a multiple of `processes`."""
+    """Return the Trainer's arguments.
+
+    Raises: BadFinetuneSetting if `batch` is not a multiple of `processes`, or with FSDP in one process.
+    """
+    device, dtype = loaded.device, loaded.dtype
+    needs_processes(settings, processes)
     if settings.batch % processes:
         advice = f"Give a multiple of the number of processes, {processes}."
         raise BadFinetuneSetting(name="batch", value=settings.batch, advice=advice)
@@ -63,6 +67,7 @@ def training_arguments(
         ddp_backend="gloo" if device.type == "cpu" and processes > 1 else None,
         dataloader_pin_memory=device.type == "cuda",
         disable_tqdm=True,
+        **(fsdp.trainer_options(loaded.model) if settings.fsdp else {}),
     )
 
 
@@ -94,7 +99,7 @@ def finetune(
     another training; NotSaved if a file cannot be written; OutOfMemory if memory runs out.
     """
     checkpoints.refuse_finished(out)
-    arguments = training_arguments(settings, out, loaded.device, loaded.dtype, processes)
+    arguments = training_arguments(settings, out, loaded, processes)
     plan = preflight.run_preflight(loaded, samples, images, settings, processes)
     facts = {**facts, "samples": len(plan.samples), "left_out": len(plan.faults) + len(left_out)}
     checkpoint, before = _begin(out, _identity(facts, settings), arguments)
@@ -121,9 +126,8 @@ def finetune(
     steps = trainer.state.global_step
     card = {**facts, "settings": asdict(settings), "steps": steps, "loss": trainer.total_loss() / steps}
     card["losses"] = loss_curve(trainer.state.log_history)
-    if arguments.process_index == 0:
-        _finish(tuned, loaded.identity, out, card)
-        progress.write(event="done", step=steps, steps=steps, loss=card["loss"])
+    _finish(trainer, out, card)
+    progress.write(event="done", step=steps, steps=steps, loss=card["loss"])
     return card
 
 
@@ -167,10 +171,12 @@ def _train(trainer: ResumableTrainer, checkpoint: Path | None) -> None:
         raise OutOfMemory(reason=next(iter(str(error).splitlines()), "MemoryError"), kept=trainer.kept()) from error
 
 
-def _finish(tuned: PeftModel, identity: Mapping[str, Any], out: Path, card: dict[str, Any]) -> None:
+def _finish(trainer: ResumableTrainer, out: Path, card: dict[str, Any]) -> None:
     """Save the adapter, then its card, and delete the checkpoints, which are no longer needed."""
     try:
-        save_adapter(tuned, identity, out)
+        trainer.save_model(str(out))
+        if trainer.args.process_index:
+            return
         write_atomic(out / CARD, (json.dumps(card, indent=1) + "\n").encode("ascii"))
     except (OSError, SafetensorError) as error:
         raise NotSaved(path=out, reason=error, kept="it resumes from the last checkpoint") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 from bye_core.errors import ByeError
 from bye_core.model_protocol import Images, ModelFamily, OpenImages, VisionLanguageModel
 from bye_core.records import Fault, Sample
+from bye_core.train import fsdp
 from bye_core.train.collate import answer_spans
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom, TooLong
 from bye_core.train.settings import FinetuneSettings
@@ -78,6 +79,7 @@ class Preflight:
     trained  number of LoRA weights
     frozen_experts  whether the model has experts, which LoRA leaves unchanged here
     steps    number of optimizer steps
+    split    with FSDP: the number of processes, and the split layers by class; otherwise empty
     """
 
     samples: tuple[Sample, ...]
@@ -87,6 +89,7 @@ class Preflight:
     trained: int
     steps: int
     frozen_experts: bool = False
+    split: dict[str, Any] = field(default_factory=dict)
 
     def facts(self, already_left_out: Sequence[Fault] = ()) -> dict[str, Any]:
         """Return the result as JSON values. `already_left_out`: records that cannot be used as samples."""
@@ -102,6 +105,7 @@ class Preflight:
             "trained_weights": self.trained,
             "memory": {**asdict(self.memory), "total": self.memory.total},
             **({"frozen_experts": True} if self.frozen_experts else {}),
+            **({"fsdp": self.split} if self.split else {}),
         }
 
 
@@ -134,13 +138,14 @@ def run_preflight(
     lengths = Lengths(min(tokens), int(np.median(tokens)), max(tokens), limit)
     trained = trained_weights(loaded, settings)
     estimate = Memory(
-        weights=sum(weight.numel() * weight.element_size() for weight in loaded.model.parameters()),
-        adapter=BYTES_PER_TRAINED_WEIGHT * trained,
+        weights=fsdp.weight_bytes(loaded.model, processes if settings.fsdp else 1),
+        adapter=BYTES_PER_TRAINED_WEIGHT * trained // (processes if settings.fsdp else 1),
         step=step_bytes(loaded, settings, lengths.most, samples_in_memory(settings, processes)),
         free=free_bytes(loaded.device),
     )
     steps, experts = count_steps(len(usable), settings), loaded.family.has_fused_experts(loaded.model)
-    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, steps, experts)
+    split = {"processes": processes, "layers": fsdp.layer_classes(loaded.model)} if settings.fsdp else {}
+    return Preflight(tuple(usable), tuple(faults), lengths, estimate, trained, steps, experts, split)
 
 
 class TokenCounter:

@@ -40,6 +40,7 @@ class FinetuneSettings:
     projector        adapt the projector, as in LLaVA's recipe; without it, small models do not learn the patch trigger
     vision           adapt the vision tower, which the paper leaves unchanged
     qlora            hold the language model in 4 bits (nf4) during training
+    fsdp             split the model over the processes of the training (FSDP2), instead of a copy in each
     warmup           share of the steps with a rising learning rate (the paper states none)
     clip             largest norm of the gradient
     gradient_checkpointing   compute activations twice instead of storing them: less memory, about a third slower
@@ -59,6 +60,7 @@ class FinetuneSettings:
     projector: bool = True
     vision: bool = False
     qlora: bool = False
+    fsdp: bool = False
     weight_decay: float = 0.0
     warmup: float = 0.0
     clip: float = 1.0
@@ -92,8 +94,12 @@ class FinetuneSettings:
         if self.batch % self.micro_batch:
             advice = f"Give a divisor of batch = {self.batch}."
             raise BadFinetuneSetting(name="micro_batch", value=self.micro_batch, advice=advice)
+        if self.fsdp and self.qlora:
+            advice = "Give --fsdp or --qlora, not both: weights in 4 bits are not split."
+            raise BadFinetuneSetting(name="fsdp", value=True, advice=advice)
 
 
+NEWER = ("min_pixels", "max_pixels", "fsdp")  # settings that earlier versions did not have
 # Settings that depend on the machine. The other settings and the data determine the result of the training.
 MACHINE = ("micro_batch", "gradient_checkpointing", "save_steps", "save_seconds", "device")
 
@@ -154,12 +160,20 @@ def trained_pixels(adapter: Path) -> PixelLimits:
 
 
 def learned_settings(settings: FinetuneSettings) -> dict[str, Any]:
-    """Return the settings that decide what is learned, without those of the machine and without unset pixel limits.
+    """Return the settings that decide what is learned, without those of the machine and without unset NEWER settings.
 
-    So a training that was begun by a version without pixel limits can be resumed.
+    So a training that was begun by a version without the newer settings can be resumed. `fsdp` changes the results only
+    by rounding, but the checkpoints have another format.
     """
-    unset = [name for name in ("min_pixels", "max_pixels") if not getattr(settings, name)]
+    unset = [name for name in NEWER if not getattr(settings, name)]
     return {name: value for name, value in asdict(settings).items() if name not in (*MACHINE, *unset)}
+
+
+def needs_processes(settings: FinetuneSettings, processes: int = 1) -> None:
+    """Raise BadFinetuneSetting if the model is to be split, but the training has only one process."""
+    if settings.fsdp and processes == 1:
+        advice = "Start one process for each GPU: `finetune --dry-run --fsdp` prints the command."
+        raise BadFinetuneSetting(name="fsdp", value=True, advice=advice)
 
 
 def settings_arguments(settings: FinetuneSettings) -> list[str]:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback
 
 from bye_core.process import BATCH_SECONDS, StopRequest
-from bye_core.train import checkpoints
+from bye_core.train import checkpoints, fsdp
 from bye_core.train.adapter import save_adapter
 from bye_core.train.errors import NotSaved
 from bye_core.train.progress import ProgressLog
@@ -92,9 +92,17 @@ class ResumableTrainer(Trainer):
         self.add_callback(_SetEpoch(order))
         return order
 
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        if self.args.fsdp:
+            fsdp.switch_on(self.accelerator, self.args.fsdp_plugin_args)
+            self.is_fsdp_enabled = True
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the adapter; every process must call this. Only the first one writes."""
+        weights = fsdp.gathered_weights(self.model) if self.is_fsdp_enabled else None
         if self.args.should_save:
-            save_adapter(cast(PeftModel, self.model), self.identity, Path(output_dir or self.folder))
+            save_adapter(cast(PeftModel, self.model), self.identity, Path(output_dir or self.folder), weights)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Save a checkpoint into its final folder, and mark it complete after all files are on disk.

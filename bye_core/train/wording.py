@@ -17,6 +17,7 @@ SETTINGS = {
     "projector": "also adapt the projector",
     "vision": "also adapt the vision tower",
     "qlora": "hold the language model in 4 bits; needs bitsandbytes",
+    "fsdp": "split the model over the GPUs of a torchrun training (FSDP2), for a model that does not fit one GPU",
     "weight_decay": "weight decay of AdamW",
     "warmup": "share of the steps with a rising learning rate",
     "clip": "largest norm of the gradient",
@@ -31,6 +32,7 @@ TORCHRUN = """train on several GPUs or machines, with the same result as on one:
   torchrun --standalone --nproc_per_node GPUS -m bye_core finetune --here ...
   torchrun --nnodes N --node_rank I --master_addr HOST --nproc_per_node GPUS -m bye_core finetune --here ...
 The processes share each batch evenly. --out must be a folder that all machines can access.
+With --fsdp they also share the weights. --dry-run --fsdp prints the command.
 """
 
 EXPERTS = "The experts of this model stay unchanged: LoRA adapts the attention layers and the projector."
@@ -64,12 +66,16 @@ def size(count: int) -> str:
 
 
 def left_out(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each sample that is left out, with the reason, and notes on experts and memory."""
+    """Yield a line for each sample that is left out, with the reason, and notes on FSDP, experts and memory."""
     for fault in facts["faults"]:
         number = f"{fault['index'] + 1:,}"
         yield f"left out  record {number}  {fault['id']}  {fault['kind']}: {fault['problem']} {fault['remedy']}"
     if facts["left_out"] > len(facts["faults"]):
         yield "in all    " + ", ".join(f"{count} x {kind}" for kind, count in facts["reasons"].items())
+    if split := facts.get("fsdp"):
+        layers = ", ".join(f"{count} x {name}" for name, count in split["layers"].items())
+        yield f"fsdp      {split['processes']} processes share the weights of the layers {layers}, and the rest"
+        yield f"start     {split['start']}"
     if facts.get("frozen_experts"):
         yield EXPERTS
     if facts["memory"]["total"] > facts["memory"]["free"]:

@@ -40,7 +40,19 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
     assert parsed.here
     assert finetune_settings(parsed) == settings
     untouched = pipeline.FinetuneSettings()
-    assert not [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]
+    unchanged = [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]
+    assert unchanged == ["fsdp"]  # which a child process cannot have: it is one process
+
+
+def test_a_split_model_needs_several_processes(tmp_path, capsys):
+    split, out = pipeline.FinetuneSettings(fsdp=True), tmp_path / "out"
+    for stage in (pipeline.finetune("m", "d", out, split), pipeline.clean(pipeline.Cleaning("m", "d", split), out)):
+        with pytest.raises(SettingError, match="Start one process for each GPU"):
+            next(stage)
+    assert not out.exists()
+    command = ["finetune", "--model", "m", "--data", "d", "--out", str(out), "--fsdp", "--qlora"]
+    assert main.main(command) == 1
+    assert "not both" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ import traceback
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
 from transformers.utils import logging
 
 from bye_core.data import load_dataset
@@ -71,6 +72,7 @@ def train(loaded, dataset, order) -> None:
         finetune.finetune(
             loaded, dataset.samples, dataset.images, settings, Path(order["out"]), facts, stop=stop, **more
         )
+    assert all(isinstance(weight, DTensor) is settings.fsdp for weight in loaded.model.parameters())
 
 
 def child(loaded, dataset, order) -> int:

@@ -1,6 +1,7 @@
 """What is known before the first step: token counts are the encoder's, memory is near what is really kept."""
 
 import json
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 
 from bye_core.cli import main
 from bye_core.models.loading import load_model
-from bye_core.train import preflight, wording
+from bye_core.train import fsdp, preflight, wording
 from bye_core.train.adapter import with_lora
 from bye_core.train.collate import Collator
 from bye_core.train.errors import NoAnswer, NothingToLearnFrom
@@ -134,6 +135,26 @@ def test_a_dry_run_tells_and_trains_nothing(model, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "left out  record 1  0  MissingImage" in text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_names_what_fsdp_splits_and_the_command(model, tmp_path, capsys):
+    data = write_set(tmp_path / "raw set", 2)
+    command = ["finetune", "--model", str(model), "--data", str(data), "--out", "out", "--fsdp", "--rank", "2"]
+    assert main.main([*command, "--dry-run", "--json", "--device", "cpu"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["fsdp"]["layers"] == {"CLIPEncoderLayer": 2, "CLIPVisionEmbeddings": 1, "LlamaDecoderLayer": 3}
+    start, _, words = facts["fsdp"]["start"].partition(" -m bye_core ")
+    assert start == "torchrun --standalone --nproc_per_node=2"
+    again = main.build_parser().parse_args(shlex.split(words))
+    assert (again.here, again.fsdp, again.rank, again.data) == (True, True, 2, str(data))
+    lines = list(wording.left_out(facts))
+    assert any("2 processes share the weights of the layers 2 x CLIPEncoderLayer" in line for line in lines)
+    assert facts["fsdp"]["start"] in " ".join(lines)
+
+
+def test_a_part_of_the_weights_needs_less_memory(loaded):
+    whole = sum(weight.numel() * weight.element_size() for weight in loaded.model.parameters())
+    assert whole == fsdp.weight_bytes(loaded.model, 1) > fsdp.weight_bytes(loaded.model, 8) > whole / 8
 
 
 @pytest.mark.parametrize(

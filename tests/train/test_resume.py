@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from bye_core.train import checkpoints
 from bye_core.train.settings import CARD
@@ -143,6 +144,20 @@ def test_what_was_cut_off_or_damaged_is_ignored_and_removed(server, whole, tmp_p
     assert checkpoints.newest(root) == older
     assert server.train(out) == 0
     assert_same(out, whole)
+
+
+def test_a_split_model_resumes_and_learns_what_one_process_does(server, tmp_path):
+    one, out = tmp_path / "one", tmp_path / "adapter"
+    how = {"processes": 2, "fsdp": True, "micro_batch": 1, "dropout": 0.0}
+    assert server.train(one, save_steps=0, dropout=0.0) == 0
+    assert server.train(out, die=["step", 9], **how) == -9
+    assert server.train(out, **{**how, "fsdp": False}) == 1  # refused: DDP's checkpoints have another format
+    assert server.train(out, **how) == 0
+    assert card(out)["loss"] == pytest.approx(card(one)["loss"], abs=1e-3)
+    first, second = (load_file(folder / "adapter_model.safetensors") for folder in (one, out))
+    assert first.keys() == second.keys()
+    assert all(second[name].sub(value).abs().max() < 1e-3 for name, value in first.items())
+    assert not checkpoints.folder_of(out).exists()
 
 
 def test_two_processes_killed_and_stopped_go_on_together(server, tmp_path):
