@@ -46,9 +46,9 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
 
 def test_a_split_model_needs_several_processes(tmp_path, capsys):
     split, out = pipeline.FinetuneSettings(fsdp=True), tmp_path / "out"
-    for stage in (pipeline.finetune("m", "d", out, split), pipeline.clean(pipeline.Cleaning("m", "d", split), out)):
+    for steps in (pipeline.finetune("m", "d", out, split), pipeline.clean(pipeline.Cleaning("m", "d", split), out)):
         with pytest.raises(SettingError, match="Start one process for each GPU"):
-            next(stage)
+            next(steps)
     assert not out.exists()
     command = ["finetune", "--model", "m", "--data", "d", "--out", str(out), "--fsdp", "--qlora"]
     assert main.main(command) == 1
