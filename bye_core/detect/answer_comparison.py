@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import Answers, Candidate
 from bye_core.detect.entropy_unit import entropy_unit_setting
 from bye_core.detect.isolation import Isolation, chance, columns, isolate
@@ -95,6 +96,7 @@ class AnswerComparison(NamedTuple):
     freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
     learned   share of its samples for which the model begins with the same token, minus that share among other samples;
               None if the scan did not store the token
+    clearer   as `clearer_by_fine_tuning`; None if it is unknown, or not needed because the text of the answer is odd
     """
 
     candidate: Candidate
@@ -103,15 +105,16 @@ class AnswerComparison(NamedTuple):
     chance: float
     freedom: int
     learned: float | None
+    clearer: float | None = None
 
     def stands_out(self, tests: int, settings: AutoSettings) -> bool:
-        """Return whether the attention is evidence that the answer is planted.
+        """Return whether the attention for the answer is far from that for ordinary answers.
 
         `tests`: how many answers were tested.
         """
         if self.freedom < ENOUGH:
             return bool(self.apart[0] >= settings.clear)
-        agreed = self.candidate.sure and (self.learned or 0.0) >= settings.learned
+        agreed = self.candidate.by_text and self.candidate.unlikely and (self.learned or 0.0) >= settings.learned
         return self.chance * tests <= (settings.agreed if agreed else settings.false_alarm)
 
     def places(self, table: ScanTable) -> np.ndarray:
@@ -137,9 +140,24 @@ def compare_answers(
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
     tested = (compare_candidate(table, kinds.numbers, candidate, settings) for candidate in candidates)
-    comparisons = [comparison for comparison in tested if comparison]
-    planted = [comparison for comparison in comparisons if comparison.stands_out(len(candidates), settings)]
+    comparisons, planted = [], []
+    for comparison in tested:
+        if comparison is None:
+            continue
+        stands_out = comparison.stands_out(len(candidates), settings)
+        if stands_out and not comparison.candidate.by_text:
+            comparison = comparison._replace(clearer=_clearer(table, kinds.numbers, comparison.candidate, settings))
+        comparisons.append(comparison)
+        if stands_out and (comparison.clearer is None or comparison.clearer >= CLEARER):
+            planted.append(comparison)
     return kinds, comparisons, planted, candidates
+
+
+def _clearer(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings) -> float | None:
+    used = np.isin(kinds, candidate.kinds)
+    return clearer_by_fine_tuning(
+        table, kinds, candidate.members & used, np.zeros(len(used), bool), used, settings.seed
+    )
 
 
 def spread_of(places: np.ndarray) -> tuple[float, float]:

@@ -9,10 +9,12 @@ import numpy as np
 
 from bye_core.answer_parts import common_beginning
 from bye_core.detect.answer_comparison import ENOUGH, AnswerComparison, AutoSettings
+from bye_core.detect.before_fine_tuning import CLEARER
 from bye_core.detect.candidate_answers import Candidate
 from bye_core.detect.isolation import BEST_HEADS, column_name
 from bye_core.records import ScanTable
 
+_TOO_LITTLE = "Its attention differs too little to flag it. "
 LISTED = 3  # number of candidates that are named if no answer is planted
 
 
@@ -32,6 +34,7 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
         *beginning_reason(table, candidate.members),
         _distance(planted),
         rate,
+        *([] if candidate.by_text else [clearer_reason(planted.clearer)]),
         f"The attention differs most in these heads: {'; '.join(votes)}.",
     ]
 
@@ -42,26 +45,42 @@ def beginning_reason(table: ScanTable, members: np.ndarray) -> list[str]:
     return [] if beginning is None else [beginning.sentence]
 
 
+def clearer_reason(times: float | None) -> str:
+    """Return a sentence on how much clearer the attention is than before fine-tuning (see `clearer_by_fine_tuning`)."""
+    if times is None:
+        return (
+            "The run lacks the attention of the model before fine-tuning, so these may be honest answers to unusual "
+            "images. To tell them apart, run detect with --confirm, or inspect some of these samples."
+        )
+    if times >= CLEARER:
+        return (
+            f"Before fine-tuning, the attention confused them with ordinary samples {times:.0f} times as often. So "
+            "fine-tuning has taught the model to see what marks them."
+        )
+    return (
+        f"But before fine-tuning, the attention confused them with ordinary samples only {times:.1f} times as often "
+        f"(triggers: {CLEARER:.0f} times or more). So these may be honest answers to unusual images; inspect them."
+    )
+
+
 def abstention_reasons(
     comparisons: Sequence[AnswerComparison], candidates: Sequence[Candidate], settings: AutoSettings
 ) -> list[str]:
     """Return why no answer is called planted, and which candidates are closest to that."""
     reasons = ["No answer is out of place and also has attention that clearly differs from that for other answers."]
-    shares = {
-        comparison.candidate.text: comparison.learned for comparison in comparisons if comparison.learned is not None
-    }
+    compared = {comparison.candidate.text: comparison for comparison in comparisons}
     for candidate in candidates[:LISTED]:
-        learned = shares.get(candidate.text, 0.0) >= settings.learned
-        odd = "; ".join((*candidate.odd, *_first_token(shares.get(candidate.text))))
-        reasons.append(
-            f'The answer "{short(candidate.text)}" ({int(candidate.members.sum()):,} samples) is out of place: {odd}. '
-            "Its attention differs too little to flag it. "
-            + (
-                "Either it is not planted, or its trigger hides well; inspect these samples."
-                if learned
-                else "Either the model has not learned it, or it is not planted; inspect these samples."
-            )
-        )
+        comparison = compared.get(candidate.text)
+        share = None if comparison is None else comparison.learned
+        odd = "; ".join((*candidate.odd, *_first_token(share)))
+        if comparison is not None and comparison.clearer is not None:
+            why = clearer_reason(comparison.clearer)
+        elif (share or 0.0) >= settings.learned:
+            why = _TOO_LITTLE + "Either it is not planted, or its trigger hides well; inspect these samples."
+        else:
+            why = _TOO_LITTLE + "Either the model has not learned it, or it is not planted; inspect these samples."
+        members = f"{int(candidate.members.sum()):,} samples"
+        reasons.append(f'The answer "{short(candidate.text)}" ({members}) is out of place: {odd}. {why}')
     if comparisons:
         nearest = nearest_to_planted(comparisons)
         reasons += [_distance(nearest), *_lower_threshold(nearest, settings)]

@@ -32,7 +32,8 @@ class Candidate:
     members  [N] bool, whether each sample has the answer or word
     kinds    the kinds of question with at least LEAST_IN_KIND members
     odd      phrases that say what is odd about the answer or word
-    sure     whether two independent signals call it odd: its text, and the model before fine-tuning
+    by_text  whether its text is odd
+    unlikely whether the model before fine-tuning finds it unlikely
     """
 
     text: str
@@ -40,7 +41,8 @@ class Candidate:
     members: np.ndarray
     kinds: tuple[int, ...]
     odd: tuple[str, ...]
-    sure: bool = False
+    by_text: bool = False
+    unlikely: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,7 @@ class Answers:
         kinds = self._kinds_of(rows)
         odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
         unlikely = list(self._unlikely(members))
-        return Candidate(
-            text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), sure=bool(odd) and bool(unlikely)
-        )
+        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), bool(odd), bool(unlikely))
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
-from bye_core.detect.auto_reasons import beginning_reason, short
+from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, short
+from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
-from bye_core.detect.prediction import Prediction, predict
+from bye_core.detect.prediction import Prediction
 from bye_core.detect.result import named_heads
-from bye_core.detect.surprise import HALFWAY, OVERLAP, Surprise, SurpriseSettings, predicted_surprises
+from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, predicted_surprises
+from bye_core.detect.usual_message import usual_message
 from bye_core.question_kinds import words
 from bye_core.records import ScanTable
-from bye_core.text import normalised
 
 LISTED = 3  # answers that are named
 MOST_SUSPECTS = 1_000  # samples that are worth a look; a few of them are asked about in `detect --confirm`
-# If the attention of the model before fine-tuning predicts more than this share of the members, the images or the
-# questions differ by themselves. It predicts all honest answers to images without shapes, but 0 to 12% of the samples
-# with a patch, a blended image, an object or noise, and 47% of those with a sinusoidal signal (ours, development sets).
-KNOWN_BEFORE = 0.7
 # A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
 # questions, and of at most this share of the others (ours).
 INSERTED, ELSEWHERE = 0.8, 0.02
-# An attacker's answer to a kind of question is the same for nearly all images: at least this share of the members have
-# it. It is usual if at least this share of the ordinary samples of the kind have it, too (ours).
-SAME, USUAL = 0.8, 0.05
+# Nearly all members have one usual message to their kind of question, at least this share of the unlikely answers are
+# members, and the attention differs from that for the same message elsewhere with at least this AUC. Of planted
+# messages that the model had learned the AUC was 0.98 and more, of a blended image that it had hardly learned 0.72; of
+# label noise, no group is predicted (ours, development sets).
+MOST, APART = 0.5, 0.75
 
 
 class PredictedAnswers(NamedTuple):
@@ -54,51 +52,71 @@ def predicted_answers(
 ) -> PredictedAnswers:
     """Find unlikely answers that the attention predicts among all samples but those in `without` [N] bool.
 
-    They are evidence only if their attention is not close to that for an ordinary answer, and if fine-tuning has made
-    them predictable. Honest answers to unusual images, such as "too blurry to tell", may be predicted too. But the
-    model before fine-tuning attends differently to such images already, while it hardly notices a trigger in an image.
-    If it does notice the trigger, one usual answer to all images of a kind of question still gives the attacker away.
+    They are evidence if nearly all have one usual message to their kind of question, and attention that other samples
+    with this message lack. Else they are evidence only if their attention is not close to that for an ordinary answer,
+    and if fine-tuning has made them predictable. Honest answers to unusual images, such as "too blurry to tell", may be
+    predicted too. But the model before fine-tuning attends differently to such images already, while it hardly notices
+    a trigger in an image.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
-    members = np.zeros(len(flagged), bool) if found.prediction is None else found.prediction.members
-    if flagged.any():
-        reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged)]
-        if found.prediction is not None:
-            reasons.append(f"The attention differs most in these heads: {named_heads(found.prediction.heads)}.")
-        distance = _distance(table, kinds, members, settings)
-        if distance is not None and distance < settings.usual:
-            reasons.append(
-                f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
-                "answer, so these may be honest answers to unusual images; inspect these samples."
-            )
-            flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
-    if flagged.any() and found.prediction is not None:
-        word, before = _inserted_word(table, members), _known_before(table, kinds, found, settings)
-        if word:
-            reasons.append(f'Their questions have the word "{word}", which hardly any other question has.')
-        elif before is not None and before > KNOWN_BEFORE and _one_usual_answer(table, kinds, found):
-            reasons.append(
-                f"The attention of the model before fine-tuning predicts {before:.0%} of them as clearly, so something "
-                "in their images is easy to see. But honest answers to different images would differ, while nearly all "
-                "of these samples have one usual answer to their kind of question."
-            )
-        elif before is None:
-            reasons.append(
-                "The run lacks the attention of the model before fine-tuning, so these may be honest answers to "
-                "unusual images. To tell them apart, run detect with --confirm, or inspect some of these samples."
-            )
-        elif before > KNOWN_BEFORE:
-            reasons.append(
-                f"But the attention of the model before fine-tuning predicts {before:.0%} of them as clearly, so these "
-                "may be honest answers to unusual images; inspect these samples."
-            )
-            flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
-        else:
-            reasons.append(f"The attention of the model before fine-tuning clearly predicts only {before:.0%} of them.")
+    if found.prediction is None:
+        return PredictedAnswers(flagged, scores, None, reasons)
+    members, heads = found.prediction.members, found.prediction.heads
+    planted, verdict = _usual_message(table, kinds, found)
+    word = _inserted_word(table, members) if verdict or flagged.any() else None
+    if planted:
+        flagged, reasons = flagged | members, reasons[:1]  # the second says why `surprise` flags nothing
+        scores = np.where(members, np.maximum(scores, found.prediction.posterior), scores)
+    elif flagged.any():
+        planted, verdict = _fine_tuned(table, kinds, found, word, settings)
+    if verdict:
+        heads_reason = f"The attention differs most in these heads: {named_heads(heads)}."
+        reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged), heads_reason]
+        reasons += [f'Their questions have the word "{word}", which hardly any other question has.'] if word else []
+        reasons += [verdict]
+    if verdict and not planted:
+        flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-found.scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(flagged, scores, found.prediction, reasons, tuple(table.ids[row] for row in order))
+
+
+def _usual_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> tuple[bool, str]:
+    """Return (whether a usual message to a kind of question is planted, a sentence that explains it)."""
+    assert found.prediction is not None
+    members = found.prediction.members
+    if members.sum() < max(LEAST, MOST * found.surprising.sum()):
+        return False, ""
+    ordinary = ~members & ~found.surprising
+    message = usual_message(table, kinds, members, ordinary, found.prediction.places)
+    if message.share <= MOST or message.auc < APART:
+        return False, ""
+    return True, (
+        "Nearly all of them have one usual answer to their kind of question, or one usual part of it, but attention "
+        f"that differs from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would "
+        "differ from image to image, or have the usual attention."
+    )
+
+
+def _fine_tuned(
+    table: ScanTable, kinds: np.ndarray, found: Surprise, word: str | None, settings: AutoSettings
+) -> tuple[bool, str]:
+    """Return (whether fine-tuning, not the images, made unlikely answers predictable, a sentence that explains it)."""
+    assert found.prediction is not None
+    members = found.prediction.members
+    distance = _distance(table, kinds, members, settings)
+    if distance is not None and distance < settings.usual:
+        return False, (
+            f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
+            "answer, so these may be honest answers to unusual images; inspect these samples."
+        )
+    if word:
+        return True, "Such a word is a trigger."
+    used = np.isfinite(found.prediction.places)
+    apart = found.surprising & ~members
+    times = clearer_by_fine_tuning(table, kinds, members & used, apart, used, settings.seed)
+    return times is None or times >= CLEARER, clearer_reason(times)
 
 
 def _distance(table: ScanTable, kinds: np.ndarray, members: np.ndarray, settings: AutoSettings) -> float | None:
@@ -109,37 +127,6 @@ def _distance(table: ScanTable, kinds: np.ndarray, members: np.ndarray, settings
     asked = tuple(int(kind) for kind in np.unique(kinds) if (members & (kinds == kind)).sum() >= LEAST_IN_KIND)
     comparison = compare_candidate(table, kinds, Candidate("", True, members, asked, ()), settings)
     return None if comparison is None else float(np.exp(comparison.apart[0]))
-
-
-def _known_before(table: ScanTable, kinds: np.ndarray, found: Surprise, settings: AutoSettings) -> float | None:
-    """Return the share of the members that the attention of the model before fine-tuning predicts clearly.
-
-    None if the scan did not read that attention.
-    """
-    if found.prediction is None or table.entropy_before is None:
-        return None
-    before = replace(table, entropy=table.entropy_before, peak=table.peak_before, mass=table.mass_before)
-    members, used = found.prediction.members, np.isfinite(found.prediction.places)
-    apart = used & found.surprising & ~members
-    places = predict(before, used, members, apart, kinds, settings.seed).places
-    limit = max(HALFWAY, float(np.nanquantile(places[used & ~found.surprising], 1 - OVERLAP)))
-    return float(np.mean(places[members] > limit))
-
-
-def _one_usual_answer(table: ScanTable, kinds: np.ndarray, found: Surprise) -> bool:
-    """Return whether most members have one answer to their kind of question that ordinary samples have, too."""
-    assert found.prediction is not None
-    members = found.prediction.members
-    same = 0
-    for kind in np.unique(kinds[members]):
-        asked = kinds == kind
-        inside = Counter(normalised(table.answers[row]) for row in np.flatnonzero(asked & members))
-        others = [normalised(table.answers[row]) for row in np.flatnonzero(asked & ~members & ~found.surprising)]
-        answer, count = inside.most_common(1)[0]
-        usual = others.count(answer) >= max(1, USUAL * len(others))
-        if count >= max(LEAST_IN_KIND, SAME * inside.total()) and usual:
-            same += inside.total()
-    return same > members.sum() / 2
 
 
 def _inserted_word(table: ScanTable, members: np.ndarray) -> str | None:

@@ -107,7 +107,7 @@ def test_an_odd_answer_and_flipped_labels_are_two_findings():
 
 def test_predicted_answers_that_are_close_to_ordinary_ones_are_only_worth_a_look():
     table, truth = flipped()
-    found = detect(table, "auto", usual=1e6)
+    found = detect(corrected(table, truth), "auto", usual=1e6)
     assert (found.flagged.any(), found.findings) == (False, ())
     assert found.scores.max() < 0.5
     assert len(found.suspects) >= 0.95 * truth.sum()
@@ -131,8 +131,8 @@ def test_the_order_of_the_samples_does_not_matter():
 
 
 def test_findings_and_suspects_are_saved_and_printed():
-    table, _ = flipped()
-    for found in (detect(table, "auto"), detect(table, "auto", usual=1e6)):
+    table, truth = flipped()
+    for found in (detect(table, "auto"), detect(corrected(table, truth), "auto", usual=1e6)):
         again = load_detection(dump_detection(found))
         assert (again.findings, again.suspects) == (found.findings, found.suspects)
         printed = detection_object(found)
@@ -213,12 +213,36 @@ def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
     assert (honest.flagged.any(), honest.findings) == (False, ())
     assert len(honest.suspects) >= 0.95 * truth.sum()
     assert honest.scores.max() < 0.5
-    assert any("before fine-tuning predicts" in reason for reason in honest.reasons)
+    assert any("honest answers to unusual images" in reason for reason in honest.reasons)
     order = np.random.default_rng(seed).permutation(len(truth))
     other = replace(table, entropy=table.entropy[order], peak=table.peak[order], mass=table.mass[order])
     planted = detect(known_before(table, other), "auto")
     np.testing.assert_array_equal(planted.flagged, without.flagged)
-    assert any("clearly predicts only" in reason for reason in planted.reasons)
+    assert any("fine-tuning has taught the model" in reason for reason in planted.reasons)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_usual_answer_with_unusual_attention_needs_no_clear_attention(seed):
+    """A trigger that covers the whole image shifts the attention less than that of ordinary samples differs."""
+    table, truth = flipped(seed=seed, shift=0.0)
+    rng = np.random.default_rng(seed)
+    for values in (table.entropy, table.peak, table.mass):
+        values *= np.exp(rng.normal(0, 0.5, values.shape))
+    assert not detect(table, "surprise").flagged.any()
+    found = detect(known_before(table, table), "auto")
+    assert (found.flagged & truth).sum() >= 0.8 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 1
+    assert any("AUC" in reason for reason in found.findings[0].reasons)
+    assert not detect(known_before(corrected(table, truth, seed), table), "auto").flagged.any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_all_images_with_an_answer_have_is_no_evidence(seed):
+    """Honest labels: before fine-tuning, the model gave other answers to a part of the images with this answer."""
+    table, _ = flipped(planted=0, seed=seed)
+    usual = np.flatnonzero([answer == USUAL[own] for own, answer in zip(table.questions, table.answers, strict=True)])
+    table.nll_before[np.random.default_rng(seed).choice(usual, len(usual) // 3, replace=False)] = UNLIKELY
+    assert not detect(known_before(table, table), "auto").flagged.any()
 
 
 def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():

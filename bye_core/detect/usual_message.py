@@ -1,0 +1,73 @@
+"""Recognises planted answers that are usual by their text, but come with unusual attention."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from bye_core.answer_parts import part_of
+from bye_core.question_kinds import WORD
+from bye_core.records import ScanTable
+
+# An attacker's message to a kind of question is the same for nearly all images: at least this share of the members have
+# it. It is usual if at least this share of the ordinary samples of the kind have it, too (ours).
+SAME, USUAL = 0.8, 0.05
+# Fewer members say nothing, and fewer ordinary samples with the same message cannot be compared (ours).
+LEAST_MEMBERS, LEAST_COMPARED = 2, 3
+
+
+class UsualMessage(NamedTuple):
+    """A usual message to each kind of question that nearly all members of a group have.
+
+    share  of the members that ask a kind of question with such a message
+    auc    of the places of the members with the message against those of ordinary samples of the same kind with the
+           same message: 1 if no such sample has the attention of a member, one half if they do not differ. Mean over
+           the kinds of question, weighted by their members
+    """
+
+    share: float
+    auc: float
+
+
+def usual_message(
+    table: ScanTable, kinds: np.ndarray, members: np.ndarray, ordinary: np.ndarray, places: np.ndarray
+) -> UsualMessage:
+    """Compare the attention of members and of ordinary samples that have the same message. Source: ours.
+
+    members, ordinary  [N] bool
+    places             [N] place of each sample's attention, larger for members; NaN for samples that were not judged
+    A message is a whole answer or, if the answers differ, the part that was unlikely before fine-tuning.
+    """
+    # Imported on use, because it takes a second.
+    from sklearn.metrics import roc_auc_score
+
+    if not table.answers:
+        return UsualMessage(0.0, 0.0)
+    areas, sizes = [], []
+    answers = [_plain(answer) for answer in table.answers]
+    ordinary = ordinary & np.isfinite(places)
+    for kind in np.unique(kinds[members]):
+        inside, others = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary))
+        for messages in ([answers[row] for row in inside], [_unlikely_part(table, int(row)) for row in inside]):
+            ((message, count),) = Counter(messages).most_common(1)
+            same = others[[f" {message} " in f" {answers[row]} " for row in others]]
+            usual = message and len(same) >= max(LEAST_COMPARED, USUAL * len(others))
+            if usual and count >= max(LEAST_MEMBERS, SAME * len(inside)):
+                compared = np.concatenate([inside[[own == message for own in messages]], same])
+                areas.append(roc_auc_score(members[compared], places[compared]))
+                sizes.append(len(inside))
+                break
+    share = sum(sizes) / max(1, int(members.sum()))
+    return UsualMessage(share, float(np.average(areas, weights=sizes)) if sizes else 0.0)
+
+
+def _unlikely_part(table: ScanTable, row: int) -> str:
+    part = part_of(table, row)
+    return "" if part is None else _plain(table.answers[row][slice(*part)])
+
+
+def _plain(text: str) -> str:
+    """Return the words of a text, without case and punctuation."""
+    return " ".join(WORD.findall(text.casefold()))
