@@ -113,9 +113,14 @@ def _fine_tuned(
         )
     if word:
         return True, "Such a word is a trigger."
+    # Members were chosen by the attention of the tuned model. Others with their answers are as good an example.
+    answers = {table.answers[row] for row in np.flatnonzero(members) if table.answers}
+    group = members.copy()
+    if table.answers:
+        group |= found.surprising & np.array([answer in answers for answer in table.answers], bool)
     used = np.isfinite(found.prediction.places)
-    apart = found.surprising & ~members
-    times = clearer_by_fine_tuning(table, kinds, members & used, apart, used, settings.seed)
+    apart = found.surprising & ~group
+    times = clearer_by_fine_tuning(table, kinds, group & used, apart, used, settings.seed)
     return times is None or times >= CLEARER, clearer_reason(times)
 
 
