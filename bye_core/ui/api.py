@@ -129,7 +129,7 @@ def _scan_job(workspace: Workspace, data: str, run: str, form: scan_job.Form) ->
     if job is None:
         if run in workspace.run_names():
             raise RunTaken(name=run)
-        known = {choice.key for choice in data_sets.recent(workspace)} | {data_sets.DEMO}
+        known = {choice.key for choice in data_sets.recent(workspace)} | set(data_sets.SHIPPED)
         return scan_job.start(
             workspace, data_sets.find(workspace, data if data in known else data_sets.key_of(data)), form
         )
@@ -200,8 +200,7 @@ def _packed(workspace: Workspace, name: str) -> str:
 
 def _run_path(workspace: Workspace, run: str) -> Path:
     """Return the folder of a run. Raises: NoSuchRun if the caller's workspace holds no run of that name."""
-    if run == demo_run.NAME and demo_run.has_demo():
-        demo_run.open_demo(workspace)
+    demo_run.provide(workspace, run)
     return workspace.run_path(run)
 
 

@@ -1,8 +1,9 @@
-"""Opens the shipped demo run as a copy in the workspace, so that a review never changes the shipped one."""
+"""Opens shipped runs as copies in the workspace, so that a review never changes the shipped ones."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -16,36 +17,84 @@ NAME = "demo"
 _copying = Lock()
 
 
+@dataclass(frozen=True)
+class Example:
+    """A finished run that is shipped with its data set, but without the model, besides the demo.
+
+    name   name of the run in a workspace, and key of its data set
+    title  name of both on the pages
+    about  what the set holds, for the list of runs
+    """
+
+    name: str
+    title: str
+    about: str
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data" / "data.json"
+
+    @property
+    def is_shipped(self) -> bool:
+        return runs.is_run(self.folder / "run")
+
+
+EXAMPLES = (
+    Example("real-photographs", "Real photographs", "an example: photographs of clothing", ASSETS / "photographs"),
+)
+
+
 def has_demo() -> bool:
     return runs.is_run(DEMO / "run")
 
 
 def open_demo(place: Workspace) -> str:
-    """Copy the shipped run into the workspace unless the copy exists. Return its name.
+    """Copy the shipped demo run into the workspace unless the copy exists. Return its name.
 
     Raises: VisitorFull, HostFull or ManyVisitors if a public host has no space for it.
     """
-    path = place.runs / NAME
+    _copy(place, DEMO / "run", NAME)
+    return NAME
+
+
+def provide(place: Workspace, name: str | None) -> None:
+    """Copy the shipped run `name` into the workspace unless the copy exists. Do nothing for all other names.
+
+    Raises: as `open_demo`.
+    """
+    if name == NAME and has_demo():
+        open_demo(place)
+    for example in EXAMPLES:
+        if example.name == name and example.is_shipped:
+            _copy(place, example.folder / "run", name)
+
+
+def _copy(place: Workspace, source: Path, name: str) -> None:
+    path = place.runs / name
     with _copying:
         if not runs.is_run(path):
             check_space(place)
-            unfinished = place.runs / f".{NAME}"
+            unfinished = place.runs / f".{name}"
             shutil.rmtree(unfinished, ignore_errors=True)
-            shutil.copytree(DEMO / "run", unfinished)
+            shutil.copytree(source, unfinished)
             _complete_paths(unfinished)
             unfinished.rename(path)
-    return NAME
 
 
 def _complete_paths(run: Path) -> None:
     """Make the paths of model and data absolute; the shipped settings hold them relative to the repository."""
     settings = runs.Run.open(run).settings
-    paths = {name: str(ASSETS.parent / getattr(settings, name)) for name in ("model", "adapter", "data")}
+    paths = {
+        name: str(ASSETS.parent / path) for name in ("model", "adapter", "data") if (path := getattr(settings, name))
+    }
     runs.edit_settings(run, **paths)
 
 
 def run_to_open(place: Workspace, *wanted: str | None) -> str:
     """Return the first name in `wanted` that is a run of the workspace; else the demo, else the newest run, else ""."""
+    for name in wanted:
+        provide(place, name)
     names = place.run_names()
     name = next((name for name in wanted if name in names), "")
     if not name and has_demo():

@@ -8,9 +8,9 @@ from pathlib import Path
 from bye_core.errors import DataError
 from bye_core.files import write_atomic
 from bye_core.pipeline import TRUTH, UnreadableTruth, read_truth
-from bye_core.ui import demo_run
 from bye_core.ui.open_run import OpenRun
 from bye_core.ui.session import Session
+from bye_core.ui.shared import data_sets
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FOLDER = "truth"
@@ -63,11 +63,10 @@ def check(source: Path) -> frozenset[str]:
         raise UnreadableTruth(path=source.name, reason="it is nested too deeply") from error
 
 
-def demo_truth(opened: OpenRun) -> Path | None:
-    """Return the path of the shipped truth file if the run scanned the poisoned demo set, else None."""
-    folder = demo_run.DEMO / "data"
-    is_demo = Path(opened.settings.data) == folder / "poisoned.json"
-    return folder / TRUTH if is_demo and (folder / TRUTH).is_file() else None
+def shipped_truth(opened: OpenRun) -> Path | None:
+    """Return the path of the shipped truth file if the run scanned a shipped data set, else None."""
+    file = next((file for file in data_sets.SHIPPED.values() if Path(opened.settings.data) == file), None)
+    return file.with_name(TRUTH) if file and file.with_name(TRUTH).is_file() else None
 
 
 def remove(session: Session) -> None:

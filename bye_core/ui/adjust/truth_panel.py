@@ -26,7 +26,7 @@ def build_truth(frame: Frame) -> None:
     """Build the panel. It reads the session and writes session.truth."""
     with gr.Accordion("Truth file", open=False, visible=False, elem_id="truth") as panel:
         status = gr.HTML(note(WITHOUT), elem_id="truth-status")
-        demo = gr.Button("Show the truth of the demo", size="sm", visible=False, elem_id="truth-demo")
+        demo = gr.Button("Show the known truth", size="sm", visible=False, elem_id="truth-demo")
         upload = gr.UploadButton("Load truth.json", file_types=[".json"], size="sm", elem_id="truth-upload")
         forget = gr.Button("Remove the truth", size="sm", visible=False, elem_id="truth-forget")
     outputs = [panel, status, demo, upload, forget]
@@ -48,7 +48,7 @@ def show(session: Session) -> tuple[Any, ...]:
         return gr.Accordion(visible=True), alert(error), hidden, gr.UploadButton(visible=True), gr.Button(visible=True)
     has = poisoned is not None
     words = WITHOUT if poisoned is None else WITH.format(count=int(opened.mask(poisoned).sum()))
-    demo = truth_file.demo_truth(opened) is not None and not has
+    demo = truth_file.shipped_truth(opened) is not None and not has
     buttons = gr.Button(visible=demo), gr.UploadButton(visible=not has), gr.Button(visible=has)
     return gr.Accordion(visible=True), note(words), *buttons
 
@@ -63,7 +63,7 @@ def load(session: Session, source: str | None) -> tuple[Any, Any]:
 
 def load_demo(session: Session) -> tuple[Any, Any]:
     try:
-        truth = truth_file.demo_truth(detected_run(session)[0])
+        truth = truth_file.shipped_truth(detected_run(session)[0])
     except ByeError as error:
         return gr.skip(), alert(error)
     return load(session, str(truth)) if truth else (gr.skip(), gr.skip())

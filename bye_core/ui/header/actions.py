@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.errors import ByeError
-from bye_core.ui import visitor
+from bye_core.ui import demo_run, visitor
 from bye_core.ui.header import runs as run_actions
 from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import warn
@@ -68,6 +68,7 @@ def _done(session: Session, asked: dict[str, str]) -> Shown:
     if asked["dismiss"] == "welcome":
         changed = replace(session, first=False)
     elif asked["open"]:
+        demo_run.provide(workspace, asked["open"])
         changed = open_run_in(workspace, session, asked["open"])
     elif asked["project"] in {project.key for project in projects(workspace)}:
         changed = open_data_in(workspace, session, asked["project"])

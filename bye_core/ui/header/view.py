@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bye_core.runs import jobs
 from bye_core.text import UNITS, clip, count
+from bye_core.ui.demo_run import EXAMPLES
 from bye_core.ui.header import steps as path_steps
 from bye_core.ui.header.steps import Step
 from bye_core.ui.open_run import OpenRun, open_run, verdict
@@ -103,7 +104,7 @@ def _switcher(workspace: Workspace, session: Session, opened: OpenRun | None) ->
     others = [project for project in every if project.key != session.data]
     runs = "".join(_project(workspace, project, session.run) for project in own) or "<p>No run yet.</p>"
     rest = "".join(_project(workspace, project, session.run) for project in others[:SHOWN_PROJECTS])
-    rest = f"<h4>Other projects</h4>{rest}" if rest else ""
+    rest = (f"<h4>Other projects</h4>{rest}" if rest else "") + _examples(workspace)
     summary = (
         f"<summary><span>Project</span> <b><bdi>{name}</bdi></b> <span>Run</span> <b><bdi>{title}</bdi></b></summary>"
     )
@@ -111,6 +112,18 @@ def _switcher(workspace: Workspace, session: Session, opened: OpenRun | None) ->
         f"<details class='bye-switcher'>{summary}<div class='bye-menu'>{_facts(opened)}<h4>Runs of this project</h4>"
         f"{runs}{rest}</div></details>"
     )
+
+
+def _examples(workspace: Workspace) -> str:
+    """Return the list of shipped runs that the workspace has no copy of yet."""
+    there = workspace.run_names()
+    lines = "".join(
+        f"<li><button type='button' class='bye-link' data-open-run='{example.name}'>{example.title}</button>"
+        f"<small>{example.about}</small></li>"
+        for example in EXAMPLES
+        if example.is_shipped and example.name not in there
+    )
+    return f"<h4>Examples</h4><ul>{lines}</ul>" if lines else ""
 
 
 def _facts(opened: OpenRun | None) -> str:

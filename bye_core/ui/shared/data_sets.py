@@ -34,6 +34,8 @@ from bye_core.ui.workspace import Workspace, hosted, is_folder_name
 
 DEMO, DEMO_TITLE = "demo", "the demo's set"  # key and name of the demo's set
 DEMO_FILE = demo_run.DEMO / "data" / "poisoned.json"
+EXAMPLES = {example.name: example for example in demo_run.EXAMPLES}
+SHIPPED = {DEMO: DEMO_FILE, **{name: example.data for name, example in EXAMPLES.items()}}  # annotation files by key
 LATEST = "latest.json"
 KEPT_ENTRIES = 12  # recently opened sets
 SPARE_BYTES = 2**30  # share of the disk that stays free on a public host, for scans and decisions
@@ -71,7 +73,7 @@ class Choice:
     """A data set and how to read it.
 
     key                             what the session holds: a path (on the user's own machine), the name of an upload,
-                                    `owner/name` on the hub, or "demo"
+                                    `owner/name` on the hub, or a key of SHIPPED
     file                            annotation file, if the user chose one of several
     format, columns, split, question, strict_ids   how to read the set, as in ReadingOptions; empty if not chosen
     splits                          the names of its splits, for a set that is no folder
@@ -98,6 +100,8 @@ class Choice:
         """A short name for display: the last two parts of the path, and the chosen annotation file or split."""
         if self.key == DEMO:
             return "demo"
+        if self.key in EXAMPLES:
+            return EXAMPLES[self.key].title
         parts = Path(self.key).parts
         return "/".join([*parts[-2:], *(part for part in (self.file, self.split) if part)])
 
@@ -179,8 +183,8 @@ def path_of(workspace: Workspace, choice: Choice) -> str:
 
     Raises: NoSuchSet if the upload or its annotation file is gone; NotHere if the key is a path on a public host.
     """
-    if choice.key == DEMO and DEMO_FILE.is_file():
-        return str(DEMO_FILE)
+    if choice.key in SHIPPED and SHIPPED[choice.key].is_file():
+        return str(SHIPPED[choice.key])
     if is_folder_name(choice.key):
         path = workspace.data / choice.key
         if not path.is_dir():
@@ -260,7 +264,7 @@ def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:
 
 def remove(workspace: Workspace, key: str) -> None:
     """Delete an upload and remove the set from the recent sets. Files outside the workspace are never deleted."""
-    if is_folder_name(key) and key != DEMO:
+    if is_folder_name(key) and key not in SHIPPED:
         shutil.rmtree(workspace.data / key, ignore_errors=True)
     with _writing:
         if (workspace.data / LATEST).exists():
@@ -272,7 +276,9 @@ def free_folder(root: Path, words: str, *others: Path) -> Path:
     stem = folder_name(words, "set")
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**6))
     roots = (root, *others)
-    return next(root / name for name in names if name != DEMO and not any((one / name).exists() for one in roots))
+    return next(
+        root / name for name in names if name not in SHIPPED and not any((one / name).exists() for one in roots)
+    )
 
 
 def _exists(workspace: Workspace, choice: Choice) -> bool:

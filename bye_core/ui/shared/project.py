@@ -32,7 +32,7 @@ class Project:
 
 def key_of_run(workspace: Workspace, facts: RunFacts) -> str:
     """Return the key of the data set of a run; "" if a public host may not show where the set is."""
-    known = [Choice(data_sets.DEMO), *data_sets.recent(workspace)]
+    known = [*map(Choice, data_sets.SHIPPED), *data_sets.recent(workspace)]
     if found := next((choice.key for choice in known if _is_of(workspace, choice, facts)), ""):
         return found
     path = Path(facts.data)

@@ -179,7 +179,7 @@ def test_a_truth_that_nothing_is_poisoned_is_one(run_path, tmp_path):
 
 
 def test_only_the_shipped_demo_has_a_shipped_truth(run_path):
-    assert truths.demo_truth(detected_run(SESSION)[0]) is None
+    assert truths.shipped_truth(detected_run(SESSION)[0]) is None
 
 
 def test_the_pipeline_sees_the_same_detection(run_path):

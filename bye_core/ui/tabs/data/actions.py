@@ -125,7 +125,7 @@ def load(parts: Parts, session: Session, text: str) -> Update:
 def use_list(parts: Parts, session: Session, event: gr.EventData) -> Update:
     """Open or remove the data set that was clicked in the list."""
     workspace, opened, removed = workspace_of(session.visitor), event.open, event.remove
-    known = {choice.key for choice in data_sets.recent(workspace)} | {data_sets.DEMO}
+    known = {choice.key for choice in data_sets.recent(workspace)} | set(data_sets.SHIPPED)
     if opened in known:
         return open_set(parts, session, data_sets.find(workspace, opened))
     if removed in known:
