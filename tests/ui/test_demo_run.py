@@ -11,9 +11,9 @@ import pytest
 from bye_core import pipeline, runs
 from bye_core.ui import demo_run
 from bye_core.ui.adjust import truth_file
+from bye_core.ui.adjust.comparison import detected_run
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.header import actions, view
-from bye_core.ui.adjust.comparison import detected_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets
 from bye_core.ui.workspace import workspace_of
