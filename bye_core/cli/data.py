@@ -22,6 +22,9 @@ ENTROPY_FORMAT = "bye-entropy"
 def add_check(parser: ArgumentParser) -> None:
     parser.add_argument("data", help="the data set: a file, a folder or a Hub id")
     add_format(parser)
+    parser.add_argument(
+        "--no-images", action="store_true", help="check that the images are there, but do not open them (fast)"
+    )
 
 
 def run_check(args: Namespace, report: Report) -> int:
@@ -32,7 +35,7 @@ def run_check(args: Namespace, report: Report) -> int:
             faults.extend(step.facts["faults"])
             yield step
 
-    last = report.follow(collect(pipeline.check(args.data, reading=reading_options(args))))
+    last = report.follow(collect(pipeline.check(args.data, reading_options(args), not args.no_images)))
     summary = last.facts["summary"]
     lines = [f"note     {note}" for note in summary["notes"]]
     lines += [f"{'refused' if fault.fatal else 'warning'}  {fault_line(fault)}" for fault in faults]

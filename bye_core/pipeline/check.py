@@ -86,13 +86,16 @@ def known_markers() -> Markers:
     )
 
 
-def check(data: str | Path, reading: ReadingOptions = AUTOMATIC) -> Iterator[Progress]:
-    """Check every record and image. Each item's facts have the new `faults`; the last item's also a `summary`."""
+def check(data: str | Path, reading: ReadingOptions = AUTOMATIC, images: bool = True) -> Iterator[Progress]:
+    """Check every record and image. Each item's facts have the new `faults`; the last item's also a `summary`.
+
+    Without `images`, checks that the images are there and does not open them.
+    """
     dataset = load(data, reading)
     refused = len(dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})
-    for done, (_, fault) in enumerate(check_samples(dataset, known_markers()), start=1):
+    for done, (_, fault) in enumerate(check_samples(dataset, known_markers(), images), start=1):
         refused += fault is not None and fault.fatal
         yield Progress("check", done, total, facts={"faults": (fault,) if fault else ()})
     summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}
