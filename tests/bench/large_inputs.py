@@ -20,7 +20,7 @@ from PIL import Image
 
 from bye_core.records import AttentionRows, Grid
 from bye_core.runs import RunSettings, index, store
-from bye_core.runs.payload import encode
+from bye_core.runs.payload import STATISTICS, encode
 from bye_core.runs.run import SAMPLES, _write_settings
 from bye_core.runs.table import DTYPES, FACTS, KEYS, MAPPED_FROM
 
@@ -181,8 +181,9 @@ def _write_statistics(folder: Path, samples: int, layers: int, heads: int, holes
         middle[numbers] = block["layer_entropy"][:, layers // 3 : 2 * layers // 3].mean(-1)
         for name, values in {**block, **large}.items():
             data = values.astype(DTYPES.get(name, np.float64)).tobytes()
-            file = files.setdefault(name, (folder / name).open("wb"))  # noqa: SIM115 - closed below
-            file.write(data)
+            if name not in files:
+                files[name] = (folder / name).open("wb")
+            files[name].write(data)
             sums[name], widths[name] = zlib.crc32(data, sums.get(name, 0)), values.shape[1:]
     for file in files.values():
         file.close()
@@ -205,9 +206,7 @@ def _write_shards(folder: Path, samples: int, layers: int, heads: int, wanted: s
     def rows(number: int) -> AttentionRows:
         numbers = np.array([number])
         values = {**draw(numbers, layers, heads, rng), **draw_large((1, layers, heads), rng)}
-        own = {
-            name: values[name][0] for name in ("entropy", "layer_entropy", "layer_entropy_reference", "peak", "mass")
-        }
+        own = {name: values[name][0] for name in STATISTICS}
         flat = np.full((layers, SIDE * SIDE), 0.5 / SIDE**2, np.float16)
         return AttentionRows(
             id=f"s{number:07d}", rows=flat, grids=grid, token=2, token_text="two", probability=0.9, **own
@@ -216,21 +215,21 @@ def _write_shards(folder: Path, samples: int, layers: int, heads: int, wanted: s
     room = len(encode(rows(0))) + 64
     per_shard = 2**28 // room
     entries = []
-    with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as connection:
-        with index.transaction(connection) as batch:
-            index.keep_shape(connection, layers, heads)
-            for number in range(samples):
-                shard, place = number // per_shard, number % per_shard * room + 16
-                payload = encode(rows(number)) if number in wanted else b""
-                if payload:
-                    path = folder / "shards" / f"{shard:05d}.bin"
-                    with path.open("r+b" if path.exists() else "w+b") as file:
-                        file.seek(place)
-                        file.write(payload)
-                entries.append((number, shard, place, len(payload) or room, zlib.crc32(payload), batch))
-                if len(entries) == BLOCK or number == samples - 1:
-                    connection.executemany("INSERT INTO scored VALUES (?, ?, ?, ?, ?, ?)", entries)
-                    entries.clear()
+    path = folder / "index.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, index.transaction(connection) as batch:
+        index.keep_shape(connection, layers, heads)
+        for number in range(samples):
+            shard, place = number // per_shard, number % per_shard * room + 16
+            payload = encode(rows(number)) if number in wanted else b""
+            if payload:
+                path = folder / "shards" / f"{shard:05d}.bin"
+                with path.open("r+b" if path.exists() else "w+b") as file:
+                    file.seek(place)
+                    file.write(payload)
+            entries.append((number, shard, place, len(payload) or room, zlib.crc32(payload), batch))
+            if len(entries) == BLOCK or number == samples - 1:
+                connection.executemany("INSERT INTO scored VALUES (?, ?, ?, ?, ?, ?)", entries)
+                entries.clear()
     for shard in range((samples - 1) // per_shard + 1):
         with (folder / "shards" / f"{shard:05d}.bin").open("ab") as file:
             file.truncate(min(per_shard, samples - shard * per_shard) * room)
