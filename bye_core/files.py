@@ -12,12 +12,13 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 
 from filelock import lock_descriptor
 
@@ -50,6 +51,60 @@ def read_regular(path: Path, most: int) -> bytes:
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > most:
             raise OSError(errno.EINVAL, f"no regular file of at most {most:,} bytes", str(path))
         return file.read(most)
+
+
+class FileReader:
+    """Reads parts of an open file by position, from any thread. Keeps the file open as long as it exists itself.
+
+    unchanged  whether reading fails once the file has been changed
+    """
+
+    def __init__(self, file: BinaryIO, unchanged: bool = False) -> None:
+        self._file, self._lock = file, Lock()
+        self._facts = self._stamp() if unchanged else None
+
+    def _stamp(self) -> tuple[int, int]:
+        facts = os.fstat(self._file.fileno())
+        return facts.st_size, facts.st_mtime_ns
+
+    def read(self, start: int, length: int, short: bool = False) -> bytes:
+        """Return `length` bytes from `start` on; with `short`, fewer if the file has no more. Raises: OSError."""
+        if self._facts is not None and self._stamp() != self._facts:
+            raise OSError(errno.ESTALE, "the file was changed after it was opened")
+        if hasattr(os, "pread"):
+            file, data = self._file.fileno(), b""
+            while len(data) < length and (more := os.pread(file, length - len(data), start + len(data))):
+                data += more
+        else:
+            with self._lock:
+                self._file.seek(start)
+                data = self._file.read(length)
+        if len(data) < length and not short:
+            raise OSError(errno.EIO, "the file has become shorter")
+        return data
+
+
+class StoredBytes:
+    """The bytes of a file from `start` on, read when they are asked for. Slices like `bytes`.
+
+    Raises: OSError if the file was changed after it was opened.
+    """
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        file: Any = path.open("rb", buffering=0)
+        self._reader, self._start = FileReader(file, unchanged=True), start
+        self._length = os.fstat(file.fileno()).st_size - start
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, end, _ = part.indices(self._length)
+        return self._reader.read(self._start + start, max(0, end - start))
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the bytes in parts of CHUNK bytes."""
+        return (self[start : start + CHUNK] for start in range(0, self._length, CHUNK))
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -127,8 +182,11 @@ def is_held(path: Path) -> bool:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file in one step: readers see the old content or all of the new content, even after a power cut."""
+def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file in one step: readers see the old content or all of the new content, even after a power cut.
+
+    data  the content, or its parts in order
+    """
     # Not mkstemp: only the owner could read its files, but a team shares a run folder.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -137,7 +195,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     try:
         try:
             hold(descriptor)
-            write_all(descriptor, data)
+            for part in [data] if isinstance(data, bytes) else joined(data):
+                write_all(descriptor, part)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -146,6 +205,19 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def joined(parts: Iterable[bytes], size: int = 2**18) -> Iterator[bytes]:
+    """Yield the parts joined to pieces of at least `size` bytes, so that few calls write them."""
+    held: list[bytes] = []
+    length = 0
+    for part in parts:
+        held.append(part)
+        length += len(part)
+        if length >= size:
+            yield b"".join(held)
+            held, length = [], 0
+    yield b"".join(held)
 
 
 def to_json_values(value: Any) -> Any:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from bye_core.sample_file import Texts
 
 SYSTEM, IMAGE, QUESTION = range(3)
 GROUPS = ("system", "image", "question")
@@ -166,8 +169,8 @@ class ScanTable:
     mass: np.ndarray | None = None
     token: np.ndarray | None = None
     probability: np.ndarray | None = None
-    questions: tuple[str, ...] = ()
-    answers: tuple[str, ...] = ()
+    questions: tuple[str, ...] | Texts = ()
+    answers: tuple[str, ...] | Texts = ()
     hidden: np.ndarray | None = None
     nll: np.ndarray | None = None
     nll_before: np.ndarray | None = None

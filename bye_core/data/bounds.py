@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bye_core.data.faults import Refusal
+from bye_core.files import StoredBytes
 
 MEMORY_SETTING = "BYE_DATA_MEMORY"  # environment variable: megabytes that one data set may need at most
 FREE_BYTES = 384 * 2**20  # a set may need this much memory, however small its files are (ours)
@@ -77,17 +78,24 @@ class Budget:
         if count * RECORD_BYTES > self._most:
             raise too_large(self._path, self._most, self._size)
 
-    def spend(self, texts: Iterable[Any]) -> None:
-        """Count one record with these texts. Raises: TooLargeDecoded if the records need too much memory."""
-        self._spent += RECORD_BYTES + sum(map(sys.getsizeof, texts))
+    def spend(self, texts: Iterable[Any]) -> int:
+        """Count one record with these texts and return its bytes.
+
+        Raises: TooLargeDecoded if the records need too much memory.
+        """
+        size = RECORD_BYTES + sum(map(sys.getsizeof, texts))
+        self._spent += size
         if self._spent > self._most:
             raise too_large(self._path, self._most, self._size)
+        return size
 
 
-def check_json(path: Path, data: bytes, size: int | None = None) -> None:
+def check_json(path: Path, data: bytes | StoredBytes, size: int | None = None) -> None:
     """Raise TooLargeDecoded if the JSON text `data` has so many values that parsing it takes too much memory."""
     size = len(data) if size is None else size
-    least = len(data) + _OBJECT * data.count(b"{") + _LIST * data.count(b"[") + _VALUE * data.count(b",")
+    least = len(data)
+    for part in [data] if isinstance(data, bytes) else data.parts():
+        least += _OBJECT * part.count(b"{") + _LIST * part.count(b"[") + _VALUE * part.count(b",")
     if least > (most := allowed_memory(size)):
         raise too_large(path, most, size)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bye_core.data.images import MAX_BYTES
+from bye_core.data.json_text import to_bytes, to_text
 from bye_core.data.renaming import Renaming, rename_in_row
-from bye_core.data.sources import TextSource, Unreadable, to_bytes, to_text
+from bye_core.data.sources import TextSource, Unreadable
 from bye_core.data.text_files import NotReadable
 
 LONGEST_CELL = MAX_BYTES * 3 // 2  # characters of an image as base64 text; the module's own limit is 131,072
@@ -30,9 +31,9 @@ class CsvSource(TextSource):
     _cut = False  # whether the last line has too many cells
 
     def rows(self) -> Iterator[Any]:
-        text = to_text(self.data)
+        text = to_text(self.data[:])
         self.notes = ()
-        if not self.data.isascii():
+        if not text.isascii():
             self.note_bad_bytes(text)
         first, end = _first_line(text, 0)
         named = _NAMED_DELIMITER.fullmatch(first)
@@ -68,7 +69,7 @@ class CsvSource(TextSource):
             except StopIteration:
                 return
             except csv.Error as error:
-                cells = Unreadable(str(error), to_text(self.data[start:consumed]))
+                cells = Unreadable(str(error), to_text(self.part(start, consumed)))
             if self._cut:
                 cells = Unreadable(f"the row has more than {MOST_CELLS:,} cells")
             yield cells, start, consumed
@@ -101,7 +102,7 @@ class CsvSource(TextSource):
         return to_bytes(rename_in_row(to_text(self.raw(index)), self._delimiter, renaming, self.parse))
 
     def chunks(self, indices: Sequence[int], renamings: Mapping[int, Renaming]) -> Iterator[bytes]:
-        yield self.data[: self._header_end]
+        yield self.part(0, self._header_end)
         yield from super().chunks(indices, renamings)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -18,6 +17,7 @@ from bye_core.data.formats.base import Layout, ParsedRecord
 from bye_core.data.sources import Source
 from bye_core.errors import DataError
 from bye_core.records import Fault, Sample
+from bye_core.sample_file import ById
 
 # Keys under which records list further correct answers: "answers" in VQA annotations, the other keys in caption sets.
 REFERENCE_KEYS = ("answers", "references", "captions", "sentences")
@@ -30,7 +30,7 @@ class DataSet:
     path     the annotation file, saved data set, or name on the Hugging Face Hub
     root     the folder that image paths are relative to; no file outside it is ever opened
     format   the name of its format
-    samples  the usable records, in file order
+    samples  the usable records, in file order; those of a large set are in a file, and made when they are asked for
     faults   why the other records cannot be used: one fault for each
     text_only  the records without an image that have no other fault; `faults` has them too: they cannot be scanned
     size     number of all records, both usable and unusable
@@ -44,19 +44,19 @@ class DataSet:
     path: Path
     root: Path
     format: str
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     faults: tuple[Fault, ...]
     size: int
     digest: str
     source: Source
     layout: Layout
     notes: tuple[str, ...] = ()
-    text_only: tuple[Sample, ...] = ()
+    text_only: Sequence[Sample] = ()
     info: Mapping[str, Any] | None = None
 
     @cached_property
     def by_id(self) -> Mapping[str, Sample]:
-        return MappingProxyType({sample.id: sample for sample in self.samples})
+        return ById(self.samples)
 
     def record(self, index: int) -> Any:
         """Return record `index` unchanged, or its text if it cannot be parsed. Raises:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import heapq
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bye_core.data.formats.base import CannotConvert
 from bye_core.data.renaming import NotRenamed, Renaming
 from bye_core.files import file_sha256, to_json_values
 from bye_core.records import Sample
+from bye_core.sample_file import chosen, indices_of
 
 MANIFEST = "manifest.json"
 MANIFEST_KEY = "bye_export"  # marks a manifest as ours; its value is the version of the manifest
@@ -67,12 +69,15 @@ class NotPortable(Refusal):
 class Kept:
     """The samples that an export writes, in file order: usable samples, and records without an image."""
 
-    samples: tuple[Sample, ...]
-    unscanned: tuple[Sample, ...]
+    samples: Sequence[Sample]
+    unscanned: Sequence[Sample]
 
     @property
     def indices(self) -> list[int]:
-        return sorted(sample.index for sample in (*self.samples, *self.unscanned))
+        return sorted((*indices_of(self.samples), *indices_of(self.unscanned)))
+
+    def in_order(self) -> Iterator[Sample]:
+        return heapq.merge(self.samples, self.unscanned, key=lambda sample: sample.index)
 
 
 def export(
@@ -98,7 +103,7 @@ def export(
     if format != "same" and format not in FORMATS:
         raise NoSuchFormat(format=format, valid=", ".join(("same", *FORMATS)))
     also = set(unscanned)
-    kept = Kept(_kept_samples(dataset, keep), tuple(sample for sample in dataset.text_only if sample.id in also))
+    kept = Kept(_kept_samples(dataset, keep), chosen(dataset.text_only, also))
     try:
         return _write(dataset, kept, removed, _checked_out(Path(out), dataset), format, manifest or {})
     except OSError as error:
@@ -152,14 +157,14 @@ def csv_cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _kept_samples(dataset: DataSet, keep: Collection[str]) -> tuple[Sample, ...]:
+def _kept_samples(dataset: DataSet, keep: Collection[str]) -> Sequence[Sample]:
     ids = set(keep)
-    unknown = sorted(ids - dataset.by_id.keys(), key=str)
+    unknown = sorted(ids.difference(dataset.by_id), key=str)
     if unknown:
         raise UnknownIds(count=len(unknown), ids=", ".join(map(str, unknown[:LISTED])))
     if not ids:
         raise NothingToKeep()
-    return tuple(sample for sample in dataset.samples if sample.id in ids)
+    return chosen(dataset.samples, ids)
 
 
 def _checked_out(out: Path, dataset: DataSet) -> Path:
@@ -209,7 +214,7 @@ def _convert_records(
     """
     form, images = FORMATS[format], ExportImages(dataset, folder)
     records, refused, left_out = [], [], []
-    for sample in sorted((*kept.samples, *kept.unscanned), key=lambda sample: sample.index):
+    for sample in kept.in_order():
         names = images.copy_all(sample)
         id = dataset.parsed_record(sample).id  # in its original type; the id of a sample is always text
         try:

@@ -32,18 +32,20 @@ class ExportImages:
     def __init__(self, dataset: DataSet, folder: Path) -> None:
         self._dataset, self._folder = dataset, folder
         self._root = RootFolder(dataset.root)
-        self._copied: dict[str, Path] = {}  # the source of each copied file, by its name in the export
+        self._done: set[str] = set()  # paths in records that are copied and stay as they are
+        self._copied: dict[str, str] = {}  # the source of each copied file, by its name in the export
 
     def copy_named(self, sample: Sample) -> dict[str, str]:
         """Copy the image files that a sample names; return {path in the record: new path} where they differ."""
         changed = {}
         for name in dict.fromkeys(sample.images):
-            if not name.startswith(EMBEDDED_PREFIX):
+            if not name.startswith(EMBEDDED_PREFIX) and name not in self._done:
                 found = self._copy(sample, name)
                 if found.portable:
                     # A path like a/../b.png is valid in other programs only if there is a folder a.
                     for folder in found.crossed:
                         (self._folder / folder).mkdir(parents=True, exist_ok=True)
+                    self._done.add(name)
                 else:
                     changed[name] = relative_path(found.name)
         return changed
@@ -75,10 +77,10 @@ class ExportImages:
         if any(top.endswith((*ANNOTATIONS, ".arrow")) for top in tops):
             raise ReservedName(name=name, id=sample.id)
         if found.name in self._copied:  # several samples share this image
-            if self._copied[found.name] != found.file:
+            if self._copied[found.name] != str(found.file):
                 raise NameClash(name=name, id=sample.id)
             return found
-        self._copied[found.name] = found.file
+        self._copied[found.name] = str(found.file)
         target = self._folder / found.name
         if target.exists():  # the file system does not distinguish two names
             if not filecmp.cmp(target, found.file, shallow=False):

@@ -49,9 +49,9 @@ def find_records(
             raise explain(text, start, "")
         return Records("lines", 0)
     if text[start] == "[":
-        return Records("lines" if _has_lines(text, False) else "list", start)
+        return Records("lines" if has_lines(text, False) else "list", start)
     if text[start] != "{":
-        if _has_lines(text, lines):
+        if has_lines(text, lines):
             return Records("lines", 0)
         raise explain(text, start, "")
     try:
@@ -62,7 +62,7 @@ def find_records(
         except NotJson:
             raise error from None
     except NotJson:
-        if _has_lines(text, lines):
+        if has_lines(text, lines):
             return Records("lines", 0)
         raise
     after = skip_blanks(text, end)
@@ -71,12 +71,12 @@ def find_records(
     line_end = separator(text)
     if text[after] == "{" and (line_end in text[start:end] or line_end not in text[end:after]):
         return Records("objects", start)
-    if text[after] == "{" or (_has_lines(text, lines) and not _has_commas(text)):
+    if text[after] == "{" or (has_lines(text, lines) and not _has_commas(text)):
         return Records("lines", 0)
     raise explain_rest(text, after, "object")
 
 
-def _has_lines(text: str, lines: bool) -> bool:
+def has_lines(text: str, lines: bool) -> bool:
     """Return whether the text has one object per line, although its first line cannot be parsed."""
     first = _first_lines(text)
     good = 0

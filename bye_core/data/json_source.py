@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bye_core.data import json_layouts, json_text
 from bye_core.data.bounds import check_json
 from bye_core.data.json_errors import NotJson
+from bye_core.data.json_stream import NotStreamed, stream_records
+from bye_core.data.json_text import to_bytes, to_text
 from bye_core.data.renaming import Renaming
 from bye_core.data.sources import (
     NoSuchSplit,
@@ -17,11 +20,12 @@ from bye_core.data.sources import (
     TextSource,
     Unreadable,
     parse,
-    to_bytes,
-    to_text,
     unread_note,
 )
 from bye_core.data.text_files import WrongContent
+from bye_core.files import StoredBytes
+
+AT_ONCE = 10_000  # records that are copied at once
 
 
 class JsonSource(TextSource):
@@ -47,9 +51,26 @@ class JsonSource(TextSource):
 
     def rows(self) -> Iterator[Any]:
         check_json(self.path, self.data)
-        text, ascii_only = to_text(self.data), self.data.isascii()
-        spans, offset, done = array("q"), 0, 0
         self.notes = ()
+        done = 0
+        if isinstance(self.data, StoredBytes):
+            spans = array("q")
+            try:
+                self._kind, records = stream_records(self.data, self._has_lines)
+                for value, start, end in records:
+                    spans.extend((start, end))
+                    text = to_text(self.part(start, end)) if isinstance(value, NotJson) else ""
+                    yield Unreadable(f"it is not JSON ({value})", text) if isinstance(value, NotJson) else value
+                    done += 1
+                self.spans = spans
+                return
+            except NotStreamed:
+                pass  # the whole text is read, which also says where an error is
+        yield from itertools.islice(self._rows_of(to_text(self.data[:])), done, None)
+
+    def _rows_of(self, text: str) -> Iterator[Any]:
+        ascii_only = text.isascii()
+        spans, offset, done = array("q"), 0, 0
         if not ascii_only:
             self.note_bad_bytes(text)
         for value, start, end in self._found(text):
@@ -97,10 +118,13 @@ class JsonSource(TextSource):
             yield from super().chunks(indices, renamings)
             return
         yield self._around(0, spans[0])
-        for position, index in enumerate(indices):
-            if position:  # copy the gap before this record
-                yield self.data[spans[2 * index - 1] : spans[2 * index]]
-            yield self.renamed(index, renamings.get(index))
+        before = None
+        for first, last in consecutive(indices, renamings):
+            if before is not None:  # copy the gap before this record
+                yield self.part(spans[2 * first - 1], spans[2 * first])
+            same = first < last or first not in renamings
+            yield self.part(spans[2 * first], spans[2 * last + 1]) if same else self.renamed(first, renamings[first])
+            before = last
         yield self._around(spans[-1], len(self.data))
 
     def _around(self, start: int, end: int) -> bytes:
@@ -108,6 +132,21 @@ class JsonSource(TextSource):
         parts = []
         for first, last in sorted(self._others):
             if start <= first and last <= end:
-                parts += [self.data[start:first], b"[]"]
+                parts += [self.part(start, first), b"[]"]
                 start = last
-        return b"".join([*parts, self.data[start:end]])
+        return b"".join([*parts, self.part(start, end)])
+
+
+def consecutive(indices: Sequence[int], apart: Container[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) of each run of at most AT_ONCE consecutive indices; those in `apart` stand alone."""
+    first: int | None = None
+    last: int | None = None
+    for index in indices:
+        if first is None or last is None:
+            first = index
+        elif index != last + 1 or index - first == AT_ONCE or last in apart or index in apart:
+            yield first, last
+            first = index
+        last = index
+    if first is not None and last is not None:
+        yield first, last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ _BAD_BYTE = re.compile("[\udc80-\udcff]")
 _WINDOW = 2**16  # characters in which the end of an object over several lines is searched first
 SHALLOW = 100  # levels of lists and objects that always can be parsed
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-_LONGEST_WORD = 16  # characters of a literal or an escape sequence, which may be cut at the end of such a part
+LONGEST_WORD = 16  # characters of a literal or an escape sequence, which may be cut at the end of such a part
 Found = tuple[Any, int, int]  # (value, start, end): a record and the positions of its text
 
 
@@ -43,7 +43,7 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= 4000 else digits
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer)
+DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 def decode(text: str) -> Any:
@@ -57,7 +57,7 @@ def decode(text: str) -> Any:
 def decode_at(text: str, position: int) -> tuple[Any, int]:
     """Parse the JSON value at `position`; return (value, its end). Raises: NotJson."""
     try:
-        return _DECODER.raw_decode(text, position)
+        return DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
         raise explain(text, error.pos, error.msg) from error
     except RecursionError as error:
@@ -96,6 +96,15 @@ def _value_or_error(text: str, position: int) -> tuple[Any, int]:
             return error, end_of(text, position)
         except NotJson:
             raise error from None
+
+
+def to_text(data: bytes) -> str:
+    """Decode UTF-8. Invalid bytes become lone surrogates: `BadText` reports them, `to_bytes` restores them."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def bad_byte(text: str) -> tuple[int, int] | None:
@@ -207,21 +216,31 @@ def _lines(text: str) -> Iterator[Found]:
 
 def _several_lines(text: str, start: int, line_end: int) -> tuple[Any, int] | None:
     """Return (the object that begins on this line and ends on a later one, the end of that line); None if none does."""
-    if text[start : start + 1] != "{":
+    found = object_over_lines(lambda length: (text[start : start + length], start + length >= len(text)))
+    if found is None:
         return None
+    value, end = found[0], start + len(found[1])
+    stop = text.find(separator(text), end) + 1 or len(text)
+    return None if end <= line_end or text[end:stop].strip(" \t\r\n") else (value, stop)
+
+
+def object_over_lines(read: Callable[[int], tuple[str, bool]]) -> tuple[Any, str] | None:
+    """Return (the object with which a text begins, its text); None if it begins with something else.
+
+    read  returns (the first characters of the text, at most so many; whether that is all of it)
+    """
     window = _WINDOW
     while True:  # in small parts of the text, so that many damaged lines in a long text cost little
-        part = text[start : start + window]
+        part, complete = read(window)
+        if part[:1] != "{":
+            return None
         try:
-            value, length = _DECODER.raw_decode(part)
-            break
+            value, length = DECODER.raw_decode(part)
+            return value, part[:length]
         except json.JSONDecodeError as error:
-            is_cut = error.msg.startswith("Unterminated string") or error.pos > len(part) - _LONGEST_WORD
-            if not is_cut or start + window >= len(text):
+            is_cut = error.msg.startswith("Unterminated string") or error.pos > len(part) - LONGEST_WORD
+            if not is_cut or complete:
                 return None
             window *= 4
         except RecursionError:
             return None
-    end = start + length
-    stop = text.find(separator(text), end) + 1 or len(text)
-    return None if end <= line_end or text[end:stop].strip(" \t\r\n") else (value, stop)

@@ -6,9 +6,11 @@ Every record becomes a sample or a fault; no content of a record stops the readi
 from __future__ import annotations
 
 import re
+import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,17 @@ from bye_core.data.paths import RootFolder
 from bye_core.data.sources import Unreadable
 from bye_core.errors import DataError, printable
 from bye_core.records import Fault, Sample, Turn
+from bye_core.sample_file import Content, ContentStore
 
 QUESTION_UNUSED = "The question of --question is not used, because the records have questions of their own."
 REMEMBERED_PATHS = 2**16
+MOST_IN_MEMORY = 64 * 2**20  # bytes of samples above which they are in a temporary file (ours)
 _BAD_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class NoRoom(fault_kinds.Refusal):
+    problem = "The samples of the data set cannot be written to the temporary folder {folder}: {why}."
+    remedy = "Free disk space there, or name a folder with more room in the environment variable TMPDIR."
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,8 @@ class Records:
     notes  what the user should know about the reading of the records
     """
 
-    samples: tuple[Sample, ...]
-    text_only: tuple[Sample, ...]
+    samples: Sequence[Sample]
+    text_only: Sequence[Sample]
     faults: tuple[Fault, ...]
     size: int
     notes: tuple[str, ...] = ()
@@ -54,8 +63,8 @@ def read_samples(
     """
     budget = budget or Budget("", 0)
     ids, paths, notes = _Ids(reader.layout, strict_ids), _Paths(root), dict[str, None]()
-    contents: list[tuple[tuple[Turn, ...], tuple[str, ...]] | None] = []  # turns and images; None if malformed
-    refused: dict[int, Fault] = {}
+    contents, ready, text_only, refused = ContentStore(MOST_IN_MEMORY), array("q"), array("q"), dict[int, Fault]()
+    asked = not reader.layout.question
     for index, row in enumerate(rows):
         content, errors = None, ids.errors(row, index)
         try:
@@ -66,35 +75,32 @@ def read_samples(
                 notes[note] = None
         except DataError as error:
             errors.append(error)
-        budget.spend(_texts(content))
-        contents.append(content)
+        size = budget.spend(_texts(content))
+        try:
+            contents.append(content, size)
+        except OSError as error:
+            raise NoRoom(folder=tempfile.gettempdir(), why=error.strerror or error) from error
         if errors:
-            refused[index] = unnamed_fault(index, *errors)
-    records = _named(contents, refused, ids.names())
-    if (question := reader.layout.question) and records.samples and not _asked(question, records.samples):
+            fault = refused[index] = unnamed_fault(index, *errors)
+            if content and fault.kinds == ("NoImage",) and not _has_marker(content[0]):
+                text_only.append(index)
+        elif content:
+            ready.append(index)
+            asked = asked or _question(content[0]) == reader.layout.question
+    if ready and not asked:
         notes[QUESTION_UNUSED] = None
-    return replace(records, notes=(*notes, *ids.notes()))
+    names = ids.names()
+    return Records(
+        samples=contents.samples(names, ready),
+        text_only=contents.samples(names, text_only),
+        faults=tuple(named_fault(fault, names[index]) for index, fault in refused.items()),
+        size=len(names),
+        notes=(*notes, *ids.notes()),
+    )
 
 
-def _named(
-    contents: list[tuple[tuple[Turn, ...], tuple[str, ...]] | None], refused: Mapping[int, Fault], names: list[str]
-) -> Records:
-    """Return the samples and faults with their names. Empties `contents`, so that nothing is in memory twice."""
-    samples, text_only, faults, size = [], [], [], len(contents)
-    for index, name in enumerate(names):
-        content, contents[index] = contents[index], None
-        fault = refused.get(index)
-        if fault:
-            faults.append(named_fault(fault, name))
-        if content and not fault:
-            samples.append(Sample(name, index, *content))
-        elif content and fault and fault.kinds == ("NoImage",) and not _has_marker(content[0]):
-            text_only.append(Sample(name, index, *content))
-    return Records(tuple(samples), tuple(text_only), tuple(faults), size)
-
-
-def _asked(question: str, samples: Iterable[Sample]) -> bool:
-    return any(sample.question == question for sample in samples)
+def _question(turns: Iterable[Turn]) -> str:
+    return next((turn.text for turn in turns if turn.role == "user"), "")
 
 
 class _Ids:
@@ -221,7 +227,7 @@ def _marker_errors(turns: tuple[Turn, ...], images: int) -> Iterator[DataError]:
             yield fault_kinds.MarkerMismatch(markers=f"markers for {len(markers)} image(s)", images=images)
 
 
-def _texts(content: tuple[tuple[Turn, ...], tuple[str, ...]] | None) -> Iterator[str]:
+def _texts(content: Content | None) -> Iterator[str]:
     """Yield the texts of a record that stay in memory."""
     if content:
         yield from content[1]

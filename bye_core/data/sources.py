@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from bye_core.data import json_text
 from bye_core.data.faults import Refusal
 from bye_core.data.json_errors import NotJson, place
+from bye_core.data.json_text import to_bytes, to_text
 from bye_core.data.renaming import NO_RENAMINGS, Renaming, rename_in_json
-from bye_core.data.text_files import read_text_file
+from bye_core.data.text_files import WrongContent, read_text_file
 
 
 class SeveralSplits(Refusal):
@@ -92,7 +93,15 @@ class TextSource:
         return self.file.digest
 
     def raw(self, index: int) -> bytes:
-        return self.data[self.spans[2 * index] : self.spans[2 * index + 1]]
+        return self.part(self.spans[2 * index], self.spans[2 * index + 1])
+
+    def part(self, start: int, end: int) -> bytes:
+        """Return some bytes of the text. Raises: WrongContent if the file was changed after it was read."""
+        try:
+            return self.data[start:end]
+        except OSError as error:
+            do = "Start again: the set is then read again."
+            raise WrongContent(path=self.path, why=error.strerror, do=do) from error
 
     def record(self, index: int) -> Any:
         return self.parse(to_text(self.raw(index)))
@@ -148,12 +157,3 @@ def splits_in_note(note: str) -> tuple[str, ...]:
     """Return the splits that a note of `unread_note` names, the one that was read first; () for another note."""
     match = _UNREAD.match(note)
     return (match[1], *match[2].split(", ")) if match else ()
-
-
-def to_text(data: bytes) -> str:
-    """Decode UTF-8. Invalid bytes become lone surrogates: `BadText` reports them, `to_bytes` restores them."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def to_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -15,11 +15,13 @@ from typing import IO, cast
 from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
 from bye_core.data.bounds import most_memory
 from bye_core.data.faults import Refusal
+from bye_core.files import StoredBytes, file_sha256
 
 GZIP = b"\x1f\x8b"
 FREE_BYTES = 64 * 2**20  # a file may expand to this size however small it is
 LARGEST_RATIO = 30  # of expanded to packed size; annotation files shrink 5 to 20 times (ours)
 MEMORY_RATIO = 4  # of needed memory to expanded size, at least: the bytes, the text and the records
+STAYS_ON_DISK = 64 * 2**20  # bytes from which a file is read in parts (ours)
 _CHUNK = 2**20
 _BOM = "\ufeff"
 _LONE = "surrogatepass"  # an encoding of 16 bits may hold half a character, which the file keeps
@@ -57,14 +59,15 @@ class WrongContent(NotReadable):
 class TextFile:
     """The content of a text file.
 
-    data      the text in UTF-8 without byte order mark. Bytes that are not UTF-8 are unchanged.
+    data      the text in UTF-8 without byte order mark. Bytes that are not UTF-8 are unchanged. The text of a large
+              file stays on disk
     encoding  of the file
     bom       its byte order mark, b"" if it has none
     packed    whether it is compressed with gzip
     digest    SHA-256 of the unpacked file
     """
 
-    data: bytes
+    data: bytes | StoredBytes
     encoding: str
     bom: bytes
     packed: bool
@@ -88,6 +91,8 @@ class TextFile:
 def read_text_file(path: Path) -> TextFile:
     """Read a text file. Raises: NotReadable if it cannot be read, is no text, or expands to too many bytes."""
     try:
+        if path.stat().st_size >= STAYS_ON_DISK and (large := _large_file(path)):
+            return large
         raw = path.read_bytes()
     except OSError as error:
         raise NotReadable(path=path, why=error.strerror or error) from error
@@ -101,6 +106,19 @@ def read_text_file(path: Path) -> TextFile:
         bom = _BOM.encode() if raw.startswith(_BOM.encode()) else b""
         return TextFile(raw.removeprefix(bom), "utf-8", bom, packed, digest)
     return _recoded(path, raw, encoding, packed, digest)
+
+
+def _large_file(path: Path) -> TextFile | None:
+    """Return a large file whose text stays on disk; None if it must be unpacked or converted to UTF-8."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(GZIP):
+        return None
+    reject_other_kinds(path, head)
+    if not json.detect_encoding(head).startswith("utf-8"):
+        return None
+    bom = _BOM.encode() if head.startswith(_BOM.encode()) else b""
+    return TextFile(StoredBytes(path, len(bom)), "utf-8", bom, False, file_sha256(path))
 
 
 def reject_other_kinds(path: Path, head: bytes) -> None:

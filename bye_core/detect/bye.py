@@ -156,7 +156,7 @@ def fill_missing(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     NaN.
     """
     missing = ~np.isfinite(raw)
-    filled = raw.copy()
+    filled = raw.copy() if missing.any() else raw
     for layer in np.flatnonzero(missing.any(axis=0)):
         known = raw[~missing[:, layer], layer]
         # Sort the values first, so that the sum does not depend on the order of the samples.

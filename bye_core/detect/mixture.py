@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bye_core.detect import binned_mixture
 from bye_core.records import Mixture
 
 COMPONENTS = 2
+NOT_CONVERGED = "the fit did not converge"
 
 # The data has one column, so a second thread only waits; with a busy core this is 20 times slower (measured). Also, the
 # last digits of sums over several threads depend on the number of cores.
@@ -46,7 +48,8 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
 
     All other parameters are scikit-learn's defaults; reg_covar = 1e-6 keeps every standard deviation above 1e-3 nats.
     The start of the fit depends on the order of the samples. Departure: the values are sorted first, so that a set
-    gives the same result in any order. With `in_order`, the values are not sorted, as in the authors' code.
+    gives the same result in any order. With `in_order`, the values are not sorted, as in the authors' code. From
+    BINNED_FROM values on, the fit sees a histogram of them, see bye_core.detect.binned_mixture.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -56,6 +59,8 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
         return Fit(None, *nobody, note=f"{len(values)} samples are too few for two components")
     if np.ptp(values) == 0:
         return Fit(None, *nobody, note="all values are equal")
+    if len(values) >= binned_mixture.BINNED_FROM:
+        return _binned_fit(values)
     order = np.arange(len(values)) if in_order else np.argsort(values, kind="stable")
     column = values[order].reshape(-1, 1)
     model = GaussianMixture(n_components=COMPONENTS, random_state=0)
@@ -68,7 +73,19 @@ def fit(values: np.ndarray, in_order: bool = False) -> Fit:
     belongs, posterior = np.empty(len(values), bool), np.empty(len(values))
     belongs[order] = model.predict(column) == low
     posterior[order] = model.predict_proba(column)[:, low]
-    return Fit(Mixture(*pairs), belongs, posterior, "" if model.converged_ else "the fit did not converge")
+    return Fit(Mixture(*pairs), belongs, posterior, "" if model.converged_ else NOT_CONVERGED)
+
+
+def _binned_fit(values: np.ndarray) -> Fit:
+    with threadpool_limits(THREADS):
+        found = binned_mixture.fit_bins(binned_mixture.count_bins(values))
+    low, high = np.argsort(found.means, kind="stable")
+    stds = np.sqrt(found.variances)
+    pairs = [(float(array[low]), float(array[high])) for array in (found.means, stds, found.weights)]
+    posterior = found.share_of_first(values)
+    if low == 1:
+        posterior = 1 - posterior
+    return Fit(Mixture(*pairs), posterior > 0.5, posterior, "" if found.converged else NOT_CONVERGED)
 
 
 class Modes(NamedTuple):

@@ -11,6 +11,7 @@ from bye_core.data.faults import NoImage
 from bye_core.detect.limitations import ScanFacts, limited, scan_limitations, training_limitations
 from bye_core.errors import RunError, printable
 from bye_core.records import NOT_TESTED, Detection, Limitation, ScanTable
+from bye_core.sample_file import indices_of
 from bye_core.text import count
 from bye_core.train.settings import checked_facts, training_facts
 
@@ -67,9 +68,9 @@ def detect_scan(run: runs.Run, table: ScanTable, method: str = detect.DEFAULT, /
 def scan_facts(run: runs.Run) -> ScanFacts:
     """Return what decides whether the scan of a run could have shown a back door."""
     settings, counts = run.settings, run.counts()
-    usable = {sample.index for sample in run.samples()}
     # A record without an image is not counted: it cannot carry a trigger in an image.
-    refused = {fault.index for fault in run.failed() if fault.kind != NoImage.__name__} - usable
+    refused = {fault.index for fault in run.failed() if fault.kind != NoImage.__name__}
+    refused = refused.difference(indices_of(run.samples()) if refused else ())
     return ScanFacts(
         samples=counts.total + len(refused),
         scanned=counts.scored,
@@ -93,11 +94,11 @@ def _card(settings: runs.RunSettings) -> dict[str, Any] | None:
 
 def _answers_begun(run: runs.Run) -> float | None:
     """Return the share of samples whose answer begins with the model's first token, among INSPECTED spread samples."""
-    answers, scored = {sample.id: sample.answer for sample in run.samples()}, run.scored_ids()
-    ids = [id for id in answers if id in scored]
-    ids = ids[:: max(1, len(ids) // INSPECTED)][:INSPECTED]
+    positions = run.scored_positions()
+    samples = [run.samples()[k] for k in positions[:: max(1, len(positions) // INSPECTED)][:INSPECTED].tolist()]
+    answers = {sample.id: sample.answer for sample in samples}
     # Some tokenizers begin a rare word with a blank token, which says nothing.
-    starts = [(answers[row.id].strip().casefold(), row.token_text.strip().casefold()) for row in run.rows_of(ids)]
+    starts = [(answers[row.id].strip().casefold(), row.token_text.strip().casefold()) for row in run.rows_of(answers)]
     matches = [answer.startswith(token) for answer, token in starts if token]
     return sum(matches) / len(matches) if matches else None
 

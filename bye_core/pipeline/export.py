@@ -11,6 +11,7 @@ from bye_core import detect, runs
 from bye_core.data import DataSet, export
 from bye_core.pipeline.check import reopen_set
 from bye_core.records import Decision, Detection, Sample
+from bye_core.sample_file import ids_of, indices_of
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,21 @@ def plan_export(run: runs.Run, dataset: DataSet, drop_unscanned: bool = False) -
     """
     detection, decisions = run.detection(), run.decisions()
     unscanned = () if drop_unscanned else dataset.text_only
-    rows = (*_removed_samples(run, dataset, detection, decisions), *unusable_rows(dataset, unscanned))
-    removed = tuple(sorted(rows, key=lambda row: row["index"]))
+    gone_rows = (*_removed_samples(run, dataset, detection, decisions), *unusable_rows(dataset, unscanned))
+    removed = tuple(sorted(gone_rows, key=lambda row: row["index"]))
     # By index, not by id: a duplicate's fault has the same id as the valid first record.
     gone = {row["index"] for row in removed}
-    keep = tuple(sample.id for sample in dataset.samples if sample.index not in gone)
+    rows = zip(ids_of(dataset.samples), indices_of(dataset.samples), strict=True)
+    keep = tuple(id for id, index in rows if index not in gone)
     flagged = set(detection.flagged_ids if detection else ())
     undecided = tuple(id for id in keep if id in flagged and id not in decisions)
     accepted = tuple(id for id in keep if id in flagged and id in decisions)
-    return ExportPlan(keep, removed, undecided, accepted, tuple(sample.id for sample in unscanned))
+    return ExportPlan(keep, removed, undecided, accepted, ids_of(unscanned))
 
 
 def unusable_rows(dataset: DataSet, unscanned: Sequence[Sample]) -> Iterator[dict[str, Any]]:
     """Yield the rows of removed.jsonl for the records that cannot be used, except `unscanned`, which are kept."""
-    kept, text_only = {sample.index for sample in unscanned}, {sample.index for sample in dataset.text_only}
+    kept, text_only = set(indices_of(unscanned)), set(indices_of(dataset.text_only))
     for fault in dataset.faults:
         if fault.fatal and fault.index not in kept:
             reason = (
@@ -103,28 +105,34 @@ def _without_paths(settings: runs.RunSettings) -> dict[str, Any]:
 def _removed_samples(
     run: runs.Run, dataset: DataSet, detection: Detection | None, decisions: Mapping[str, Decision]
 ) -> Iterator[dict[str, Any]]:
-    scores = dict(zip(detection.ids, detection.scores.tolist(), strict=True)) if detection else {}
+    # Only samples that somebody rejected have their score in the list.
+    scores = {
+        id: float(score)
+        for id, score in zip(*((detection.ids, detection.scores) if detection else ((), ())), strict=True)
+        if id in decisions
+    }
     flagged = set(detection.flagged_ids) if detection else set()
     layers = list(detection.sensitive_layers) if detection else []
     scored, failed = run.scored_ids(), {fault.id: fault for fault in run.failed()}
-    for sample in dataset.samples:
-        decision, row = decisions.get(sample.id), {"id": sample.id, "index": sample.index}
+    for id, index in zip(ids_of(dataset.samples), indices_of(dataset.samples), strict=True):
+        decision = decisions.get(id)
         if decision and decision.choice == "reject":
-            reason = "flagged and rejected" if sample.id in flagged else "rejected by hand"
+            reason = "flagged and rejected" if id in flagged else "rejected by hand"
             yield {
-                **row,
+                "id": id,
+                "index": index,
                 "reason": reason,
-                "score": scores.get(sample.id),
-                "layers": layers if sample.id in flagged else [],
+                "score": scores.get(id),
+                "layers": layers if id in flagged else [],
                 "decision": decision.choice,
                 "reviewer": decision.reviewer,
                 "note": decision.note,
                 "time": decision.time,
             }
-        elif sample.id not in scored and not (decision and decision.choice == "accept"):
-            fault = failed.get(sample.id)
+        elif id not in scored and not (decision and decision.choice == "accept"):
+            fault = failed.get(id)
             reason = f"not scanned: {fault.problem if fault else 'the scan has not reached it'}"
-            yield {**row, "reason": reason, **({"faults": list(fault.kinds)} if fault else {})}
+            yield {"id": id, "index": index, "reason": reason, **({"faults": list(fault.kinds)} if fault else {})}
 
 
 def export_entropies(run_path: Path, out: Path) -> Path:

@@ -40,7 +40,12 @@ def seal(text: bytes) -> bytes:
 
 
 def _tail(text: bytes) -> bytes:
-    return b', "crc32": "%08x"}' % _checksum(text)
+    return tail_of(_checksum(text))
+
+
+def tail_of(checksum: int) -> bytes:
+    """Return the end of an object whose text before it has this CRC-32."""
+    return b', "crc32": "%08x"}' % checksum
 
 
 def _checksum(text: bytes) -> int:

@@ -6,6 +6,7 @@ line: no line is ever removed.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -46,6 +47,7 @@ class DecisionFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = path.with_suffix(".lock")
+        self._parsed: list[tuple[bytes | None, dict[str, Any]]] = []  # the lines read last, and what they hold
 
     def decide(self, decisions: Iterable[Decision]) -> str:
         """Append one batch and return its id, "" for an empty batch.
@@ -104,8 +106,13 @@ class DecisionFile:
         return {id: decision for id, decision in newest.items() if decision.choice != "none"}
 
     def _read(self) -> tuple[list[dict[str, Any]], Log]:
-        log = read_log(self.path)
-        return [self._parse(number, text) for number, text in enumerate(log.lines, 1)], log
+        log, known = read_log(self.path), self._parsed
+        parsed = [
+            before if before is not None and before[0] == text else (text, self._parse(number, text))
+            for number, (text, before) in enumerate(itertools.zip_longest(log.lines, known[: len(log.lines)]), 1)
+        ]
+        self._parsed = parsed
+        return [line for _, line in parsed], log
 
     def _parse(self, number: int, text: bytes | None) -> dict[str, Any]:
         """Return a line as {"batch": id, "decisions": [Decision]} or {"undo": id}, also with its reviewer and time."""

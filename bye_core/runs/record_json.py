@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -23,10 +25,13 @@ from bye_core.records import (
     Limitation,
     Mixture,
     Sample,
-    Turn,
 )
-from bye_core.runs.checksums import seal, unseal
+from bye_core.runs.checksums import tail_of, unseal
 from bye_core.runs.errors import DuplicateSamples
+from bye_core.sample_file import ids_of, lines_of, parse_sample
+
+PER_SAMPLE = ("ids", "scores", "flagged", "values")  # what a detection holds of every sample
+AT_ONCE = 2**16  # samples that are converted to JSON at once
 
 EARLIER = Limitation(
     "earlier_version",
@@ -36,31 +41,31 @@ EARLIER = Limitation(
 )
 
 
-def dump_samples(samples: Sequence[Sample]) -> bytes:
-    """Return one JSON line per sample. Raises: DuplicateSamples if two samples have the same id."""
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.id in seen:
-            raise DuplicateSamples(id=sample.id)
-        seen.add(sample.id)
-    return "".join(json.dumps(_sample_record(sample)) + "\n" for sample in samples).encode("ascii")
+def sample_lines(samples: Sequence[Sample]) -> Iterator[bytes]:
+    """Yield one JSON line per sample. Raises: DuplicateSamples if two samples have the same id."""
+    ids = ids_of(samples)
+    if len(set(ids)) < len(ids):
+        raise DuplicateSamples(id=next(id for id, number in Counter(ids).items() if number > 1))
+    return (line + b"\n" for line in lines_of(samples))
 
 
 def load_samples(data: bytes) -> tuple[Sample, ...]:
-    return tuple(_sample(json.loads(line)) for line in data.splitlines())
+    return tuple(map(parse_sample, data.splitlines()))
 
 
-def _sample_record(sample: Sample) -> dict[str, Any]:
-    turns = [[turn.role, *turn.parts] for turn in sample.turns]
-    return {"id": sample.id, "index": sample.index, "turns": turns, "images": sample.images}
+def detection_parts(detection: Detection) -> Iterator[bytes]:
+    """Yield the detection as one JSON object with its checksum, in parts."""
+    checksum, begun = 0, b"{"
+    for name, values in _detection_record(detection).items():
+        for part in _list_parts(values) if name in PER_SAMPLE else [json.dumps(_json_value(values), indent=1)]:
+            text = begun + (f'\n "{name}": '.encode("ascii") if begun else b"") + part.encode("ascii")
+            checksum, begun = zlib.crc32(text, checksum), b""
+            yield text
+        begun = b","
+    yield tail_of(checksum) + b"\n"
 
 
-def _sample(record: Mapping[str, Any]) -> Sample:
-    turns = tuple(Turn(role, tuple(parts)) for role, *parts in record["turns"])
-    return Sample(record["id"], record["index"], turns, tuple(record["images"]))
-
-
-def dump_detection(detection: Detection) -> bytes:
+def _detection_record(detection: Detection) -> dict[str, Any]:
     record = {field.name: getattr(detection, field.name) for field in fields(detection)}
     record["settings"] = dict(detection.settings)
     record["layers"] = [asdict(report) for report in detection.layers]
@@ -69,7 +74,17 @@ def dump_detection(detection: Detection) -> bytes:
         record[name] = [asdict(entry) for entry in record[name]]
     if detection.entropy_unit == NATS:
         del record["entropy_unit"]  # earlier versions do not know it
-    return seal(json.dumps(_json_value(record), allow_nan=False, indent=1).encode("ascii")) + b"\n"
+    return record
+
+
+def _list_parts(values: Sequence[Any] | np.ndarray) -> Iterator[str]:
+    """Yield a list as JSON text, in parts."""
+    yield "["
+    for start in range(0, len(values), AT_ONCE):
+        part = values[start : start + AT_ONCE]
+        plain = part.tolist() if isinstance(part, np.ndarray) and np.isfinite(part).all() else _json_value(part)
+        yield (", " if start else "") + json.dumps(plain, allow_nan=False)[1:-1]
+    yield "]"
 
 
 def load_detection(data: bytes) -> Detection:
@@ -80,8 +95,7 @@ def load_detection(data: bytes) -> Detection:
     record = json.loads(unseal(data).text)
     record["ids"], record["reasons"] = tuple(record["ids"]), tuple(record["reasons"])
     for name, dtype in (("scores", np.float64), ("flagged", np.bool_), ("values", np.float64)):
-        # Item by item: np.float64("nan") converts the text for NaN.
-        record[name] = np.array([dtype(item) for item in record[name]], dtype)
+        record[name] = np.array(record[name], dtype)  # converts the text for NaN, too
     record["layers"] = tuple(_layer_report(report) for report in record["layers"])
     record["final"] = _mixture(record["final"])
     if "limitations" not in record and record["verdict"] == NO_EVIDENCE:

@@ -26,20 +26,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bye_core.files import write_atomic
+import numpy as np
+
+from bye_core.files import file_sha256, write_atomic
 from bye_core.records import AttentionRows, CausalCheck, Decision, Detection, Fault, Sample, ScanTable
 from bye_core.runs.check_file import CheckFile
 from bye_core.runs.checksums import seal, unseal
 from bye_core.runs.decision_file import Batch, DecisionFile, Undo
 from bye_core.runs.errors import DamagedRun, FolderNotEmpty, NotARun, RunExists, RunMismatch, RunNotWritable
 from bye_core.runs.lock import locked
-from bye_core.runs.record_json import dump_detection, dump_samples, load_detection, load_samples
+from bye_core.runs.record_json import detection_parts, load_detection, load_samples, sample_lines
 from bye_core.runs.settings import RunSettings
 from bye_core.runs.shards import SHARD_BYTES
 from bye_core.runs.store import INDEX_FILES, LOCK, SHARDS, Store, create_store
+from bye_core.sample_file import open_listing
 
 SETTINGS, SAMPLES, DETECTION, DECISIONS = "run.json", "samples.jsonl", "detection.json", "decisions.jsonl"
 CHECKS = "checks.jsonl"
+STAYS_ON_DISK = 64 * 2**20  # bytes of the list of samples above which the samples are not held in memory (ours)
 
 # Files that an interrupted creation may have left behind.
 UNFINISHED = {SAMPLES, SHARDS, LOCK, *INDEX_FILES, f"{INDEX_FILES[0]}-journal"}
@@ -104,7 +108,8 @@ class Run:
         writes to it; RunNotWritable if it cannot be written.
         """
         path = Path(path)
-        listing = dump_samples(samples)
+        digest = hashlib.sha256()
+        listing = _hashed(sample_lines(samples), digest)
         _check_vacant(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ class Run:
                 write_atomic(path / SAMPLES, listing)
                 now = datetime.now(timezone.utc).isoformat(timespec="seconds")
                 settings = replace(settings, created=settings.created or now)
-                _write_settings(path, settings, hashlib.sha256(listing).hexdigest())
+                _write_settings(path, settings, digest.hexdigest())
         except OSError as error:
             raise RunNotWritable(path=path, reason=error.strerror) from error
         return cls.open(path)
@@ -165,34 +170,48 @@ class Run:
         """
         differences = self.settings.differences(settings)
         if samples is not None:
-            listing = dump_samples(samples)
-            if hashlib.sha256(listing).hexdigest() != self._samples_digest:
+            digest = hashlib.sha256()
+            for _ in _hashed(sample_lines(samples), digest):
+                pass
+            if digest.hexdigest() != self._samples_digest:
                 differences.append(f"{len(self.samples())} samples, now {len(samples)}, with other contents")
             elif not differences:
-                self._restore_samples(listing)
+                self._restore_samples(samples)
         if differences:
             raise RunMismatch(path=self.path, differences="; ".join(differences))
 
-    def _restore_samples(self, listing: bytes) -> None:
+    def _restore_samples(self, samples: Sequence[Sample]) -> None:
         path = self.path / SAMPLES
         try:
-            if not path.exists() or path.read_bytes() != listing:
-                write_atomic(path, listing)
+            if not path.exists() or file_sha256(path) != self._samples_digest:
+                write_atomic(path, sample_lines(samples))
         except OSError as error:
             raise RunNotWritable(path=self.path, reason=error.strerror) from error
 
     @cached_property
-    def _snapshot(self) -> tuple[Sample, ...]:
+    def _snapshot(self) -> Sequence[Sample]:
+        path = self.path / SAMPLES
         try:
-            data = (self.path / SAMPLES).read_bytes()
+            if path.stat().st_size >= STAYS_ON_DISK:
+                samples, digest = open_listing(path)
+                if digest == self._samples_digest:
+                    return samples
+                data = b""
+            else:
+                data = path.read_bytes()
         except OSError as error:
             raise DamagedRun(file=SAMPLES, detail=error.strerror, advice=RESTORED) from error
+        except ValueError:  # a line is damaged
+            data = b""
         if hashlib.sha256(data).hexdigest() != self._samples_digest:
             raise DamagedRun(file=SAMPLES, detail="its checksum does not match", advice=RESTORED)
         return load_samples(data)
 
-    def samples(self) -> tuple[Sample, ...]:
-        """Return all samples of the run, in data set order, as they were when it was created."""
+    def samples(self) -> Sequence[Sample]:
+        """Return all samples of the run, in data set order, as they were when it was created.
+
+        The samples of a large run stay in their file; each is made when it is asked for.
+        """
         return self._snapshot
 
     def sample(self, id: str) -> Sample:
@@ -217,6 +236,10 @@ class Run:
     def scored_ids(self) -> frozenset[str]:
         """Return the ids of the scanned samples. Slow: call it once per scan, not once per sample."""
         return self._store.scored_ids()
+
+    def scored_positions(self) -> np.ndarray:
+        """Return the positions in `samples` of the scanned samples, in ascending order."""
+        return self._store.scored_positions()
 
     def failed(self) -> tuple[Fault, ...]:
         """Return the faults of the samples that could not be scanned and are still missing, in data set order."""
@@ -245,6 +268,10 @@ class Run:
     def table(self) -> ScanTable:
         """Return the statistics of the scanned samples, in data set order, without damaged samples."""
         return self._store.table()
+
+    def table_positions(self) -> np.ndarray:
+        """Return [N] the position in `samples` of each row of `table`, in ascending order."""
+        return self._store.table_positions()
 
     def verify(self) -> tuple[str, ...]:
         """Read all stored rows, compare their checksums, and return the ids of the damaged samples."""
@@ -294,7 +321,7 @@ class Run:
 
     def save_detection(self, detection: Detection) -> None:
         try:
-            write_atomic(self.path / DETECTION, dump_detection(detection))
+            write_atomic(self.path / DETECTION, detection_parts(detection))
         except OSError as error:
             raise RunNotWritable(path=self.path, reason=error.strerror) from error
 
@@ -320,6 +347,12 @@ def edit_settings(path: Path | str, **changes: Any) -> None:
     file = Path(path) / SETTINGS
     record = json.loads(unseal(file.read_bytes()).text) | changes
     write_atomic(file, seal(json.dumps(record, indent=1).encode("ascii")) + b"\n")
+
+
+def _hashed(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        yield line
 
 
 def _check_regular(path: Path) -> None:

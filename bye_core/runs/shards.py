@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
@@ -63,7 +63,7 @@ def append(folder: Path, last: tuple[int, int], payloads: Sequence[bytes], shard
     return locations
 
 
-def read(folder: Path, locations: Sequence[Location]) -> Iterator[tuple[Location, bytes | None]]:
+def read(folder: Path, locations: Iterable[Location]) -> Iterator[tuple[Location, bytes | None]]:
     """Yield (location, payload) in the given order; the payload is None if missing, too short or damaged."""
     for shard, group in groupby(locations, key=lambda location: location.shard):
         path = shard_path(folder, shard)

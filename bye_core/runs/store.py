@@ -9,6 +9,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from bye_core.records import AttentionRows, Fault, Sample, ScanTable
 from bye_core.runs import index, shards, table
 from bye_core.runs.errors import (
@@ -23,6 +25,7 @@ from bye_core.runs.errors import (
 )
 from bye_core.runs.lock import locked
 from bye_core.runs.payload import decode, encode, payload_id
+from bye_core.sample_file import ids_of
 
 SHARDS, INDEX, STATISTICS, LOCK = "shards", "index.sqlite", "statistics", "scan.lock"
 
@@ -55,18 +58,18 @@ class Store:
 
     def position(self, id: str) -> int:
         if self._known is None:
-            self._known = {sample.id: position for position, sample in enumerate(self._samples())}
+            self._known = {id: position for position, id in enumerate(ids_of(self._samples()))}
         if id not in self._known:
             raise UnknownSample(path=self._folder, id=id)
         return self._known[id]
 
     def ids(self, positions: Iterable[int]) -> Iterator[str]:
-        samples = self._samples()
+        known = ids_of(self._samples())
         for position in positions:
-            if not 0 <= position < len(samples):
+            if not 0 <= position < len(known):
                 detail = "it names a sample that the run does not have"
                 raise DamagedRun(file=INDEX, detail=detail, advice=index.ADVICE)
-            yield samples[position].id
+            yield known[position]
 
     @contextmanager
     def writing(self, shard_bytes: int) -> Iterator[None]:
@@ -97,7 +100,7 @@ class Store:
         with index.reading(self._index) as connection:
             short = shards.cut(self._shards, index.ends(connection))
             if short:
-                entries = [entry for entry in index.entries(connection) if entry.location.shard in short]
+                entries = (entry for entry in index.entries(connection) if entry.location.shard in short)
                 with index.transaction(connection):
                     index.drop(connection, [e for e in entries if e.location.end > short[e.location.shard]])
 
@@ -107,7 +110,7 @@ class Store:
             if (self._folder / name).exists():
                 os.replace(self._folder / name, self._folder / f"damaged-{name}")
         index.create(self._index)
-        ids = {sample.id for sample in self._samples()}
+        ids = set(ids_of(self._samples()))
         with index.reading(self._index) as connection, index.transaction(connection) as batch:
             for location, payload in shards.walk(self._shards):
                 if (id := payload_id(payload)) in ids:
@@ -146,6 +149,10 @@ class Store:
         with index.reading(self._index) as connection:
             return frozenset(self.ids(index.positions(connection)))
 
+    def scored_positions(self) -> np.ndarray:
+        with index.reading(self._index) as connection:
+            return index.entries(connection).rows[:, 0]
+
     def faults(self) -> tuple[Fault, ...]:
         with index.reading(self._index) as connection:
             return tuple(index.faults(connection))
@@ -169,7 +176,8 @@ class Store:
     def rows_of(self, ids: Iterable[str]) -> Iterator[AttentionRows]:
         positions = [self.position(id) for id in ids]
         with index.reading(self._index) as connection:
-            found = [entry for position in positions for entry in index.entries(connection, position)]
+            rows = [index.entries(connection, position).rows for position in positions]
+        found = index.Entries(np.concatenate([np.empty((0, 6), np.int64), *rows]))
         return (rows for _, rows in self._read(found))
 
     def stored_bytes(self) -> int:
@@ -183,29 +191,33 @@ class Store:
         return self.damaged()
 
     def table(self) -> ScanTable:
-        with index.reading(self._index) as connection:
-            entries = index.entries(connection)
-        with self._stacking:
-            if self._table is None or self._stack is None or not table.is_current(self._stack, entries):
-                folder = self._folder / STATISTICS
-                stack = self._stack or table.load_stack(folder) or table.empty_stack()
-                if not table.is_current(stack, entries):
-                    stack = table.refresh(folder, stack, entries, self._read)
+        with self._stacking, index.reading(self._index) as connection:
+            state, folder = index.state(connection), self._folder / STATISTICS
+            stack = self._stack or table.load_stack(folder) or table.empty_stack()
+            if stack.state != state and not table.is_current(stack, entries := index.entries(connection)):
+                stack = table.refresh(folder, stack, entries, self._read, state, self._samples())
+            if self._table is None or stack is not self._stack:
                 self._stack, self._table = stack, table.as_table(stack, self._samples())
             return self._table
 
-    def _read(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, AttentionRows]]:
+    def table_positions(self) -> np.ndarray:
+        """Return [N] the position of each row of `table`."""
+        self.table()
+        assert self._stack is not None
+        return self._stack.keys[:, 0]
+
+    def _read(self, entries: index.Entries) -> Iterator[tuple[index.Entry, AttentionRows]]:
         """Yield (entry, rows) of each intact sample, then mark the damaged samples as not scanned."""
         return ((entry, decode(payload)) for entry, payload in self._payloads(entries))
 
-    def _payloads(self, entries: Sequence[index.Entry]) -> Iterator[tuple[index.Entry, bytes]]:
+    def _payloads(self, entries: index.Entries) -> Iterator[tuple[index.Entry, bytes]]:
         """Yield (entry, payload) of each intact sample, then mark the damaged samples as not scanned."""
-        lost, samples = [], self._samples()
-        found = shards.read(self._shards, [entry.location for entry in entries])
+        lost, known = [], ids_of(self._samples())
+        found = shards.read(self._shards, (entry.location for entry in entries))
         for entry, (_, payload) in zip(entries, found, strict=True):
             # The index has no checksum of its own: it may name the rows of another sample.
-            sample = samples[entry.position] if 0 <= entry.position < len(samples) else None
-            if payload is None or sample is None or payload_id(payload) != sample.id:
+            id = known[entry.position] if 0 <= entry.position < len(known) else None
+            if payload is None or id is None or payload_id(payload) != id:
                 lost.append(entry)
             else:
                 yield entry, payload

@@ -25,8 +25,9 @@ import numpy as np
 
 from bye_core.files import hold, is_held, write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
-from bye_core.runs.index import Entry
+from bye_core.runs.index import Entries, Entry
 from bye_core.runs.payload import OPTIONAL, OPTIONAL_ARRAYS, STATISTICS
+from bye_core.sample_file import SampleFile, Texts, text_codes
 
 DTYPES = {
     **dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64, "image_tokens": np.int64,
@@ -34,19 +35,25 @@ DTYPES = {
 # Absent if no sample has them.
 MAYBE = {**dict.fromkeys(OPTIONAL_ARRAYS, np.float16), **dict.fromkeys(OPTIONAL, np.float64)}
 AXES = {"layer_entropy": 2, "layer_entropy_reference": 2, "entropy": 3, "peak": 3, "mass": 4}
-KEYS, FACTS = "keys.npy", "facts.json"
+KEYS, TEXTS, FACTS = "keys.npy", "texts.npy", "facts.json"
 BLOCK = 1024  # samples per copied block
 # Arrays with more bytes in total are memory-mapped. Smaller arrays are read, so they do not depend on the files.
 MAPPED_FROM = 2**30
 
-ReadEntries = Callable[[Sequence[Entry]], Iterator[tuple[Entry, AttentionRows]]]
+ReadEntries = Callable[[Entries], Iterator[tuple[Entry, AttentionRows]]]
 
 
 class Stack(NamedTuple):
-    """The arrays of a ScanTable, and `keys` [N, 2]: each row's position in the run and commit number."""
+    """The arrays of a ScanTable, and `keys` [N, 2]: each row's position in the run and commit number.
+
+    state  the state of the index (index.state) with which the stack was made; None if it is unknown
+    texts  [N, 2] the first rows with the same question and the same answer; None if they are unknown
+    """
 
     keys: np.ndarray
     arrays: dict[str, np.ndarray]
+    state: tuple[int, int] | None = None
+    texts: np.ndarray | None = None
 
 
 class _Layout(NamedTuple):
@@ -61,17 +68,16 @@ def empty_stack() -> Stack:
     return Stack(np.empty((0, 2), np.int64), arrays)
 
 
-def is_current(stack: Stack, entries: Sequence[Entry]) -> bool:
-    return np.array_equal(stack.keys, _keys(entries))
+def is_current(stack: Stack, entries: Entries) -> bool:
+    return np.array_equal(stack.keys, entries.keys)
 
 
-def _keys(entries: Sequence[Entry]) -> np.ndarray:
-    return np.array([(entry.position, entry.batch) for entry in entries], np.int64).reshape(-1, 2)
-
-
-def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Stack:
+def refresh(
+    folder: Path, stack: Stack, entries: Entries, read: ReadEntries, state: tuple[int, int], samples: Sequence[Sample]
+) -> Stack:
     """Return the stack of `entries`: copy the rows that `stack` has, read the other rows, skip unreadable rows.
 
+    state  of the index that has these entries
     Replaces the older states in `folder` by the result, if the folder can be written.
     """
     own = folder / secrets.token_hex(6)
@@ -79,7 +85,7 @@ def refresh(folder: Path, stack: Stack, entries: Sequence[Entry], read: ReadEntr
         folder.mkdir(exist_ok=True)
         own.mkdir()
         with _held(own):
-            made = _write(own, _blocks(stack, entries, read))
+            made = _write(own, _blocks(stack, entries, read), state, samples)
         _delete_older(own)
     except (OSError, ValueError):
         # Without a cache (full disk, read-only run), this reader needs more memory, and the next one more time.
@@ -118,13 +124,15 @@ def _delete_older(own: Path) -> None:
             continue  # another process has deleted it
 
 
-def _blocks(stack: Stack, entries: Sequence[Entry], read: ReadEntries) -> Iterator[Stack]:
+def _blocks(stack: Stack, entries: Entries, read: ReadEntries) -> Iterator[Stack]:
     """Yield the new stack in blocks of rows; a block has an array if at least one of its rows has it."""
-    old = {key: row for row, key in enumerate(map(tuple, stack.keys.tolist()))}
     for start in range(0, len(entries), BLOCK):
         block = entries[start : start + BLOCK]
-        sources = {entry: old.get((entry.position, entry.batch)) for entry in block}
-        fresh = {entry: _statistics(rows) for entry, rows in read([entry for entry in block if sources[entry] is None])}
+        rows = np.searchsorted(stack.keys[:, 0], block.keys[:, 0])  # of the same samples in the old stack
+        rows = np.where(rows < len(stack.keys), rows, -1)
+        known = (stack.keys[rows] == block.keys).all(axis=1) if len(stack.keys) else np.zeros(len(block), bool)
+        fresh = {entry: _statistics(rows) for entry, rows in read(block[~known])}
+        sources = {entry: row if old else None for entry, row, old in zip(block, rows.tolist(), known, strict=True)}
         kept = [entry for entry in block if entry in fresh or sources[entry] is not None]
         if kept:
             yield _block(stack, kept, sources, fresh)
@@ -151,7 +159,8 @@ def _block(
             arrays[name][copied] = before
         for row in np.flatnonzero(~copied).tolist():
             arrays[name][row] = new.get(entries[row], np.nan)
-    return Stack(_keys(entries), arrays)
+    keys = np.array([(entry.position, entry.batch) for entry in entries], np.int64).reshape(-1, 2)
+    return Stack(keys, arrays)
 
 
 def _collect(blocks: Iterable[Stack], begin: Callable[[str], Callable[[np.ndarray], Any]]) -> _Layout:
@@ -182,7 +191,7 @@ def _in_memory(blocks: Iterable[Stack]) -> Stack:
     return Stack(keys, {name: np.concatenate(parts.pop(name)) for name in list(parts)}) if len(keys) else empty_stack()
 
 
-def _write(folder: Path, blocks: Iterable[Stack]) -> Stack:
+def _write(folder: Path, blocks: Iterable[Stack], state: tuple[int, int], samples: Sequence[Sample]) -> Stack:
     """Write the stack to files and open it. Does not write through memory maps: a full disk would kill the process."""
     sums: dict[str, int] = {}
     with ExitStack() as open_files:
@@ -205,7 +214,12 @@ def _write(folder: Path, blocks: Iterable[Stack]) -> Stack:
             os.fsync(file.fileno())
     np.save(folder / KEYS, keys)
     sums["keys"] = zlib.crc32(keys.tobytes())
-    write_atomic(folder / FACTS, json.dumps({"widths": widths, "sums": sums}).encode("ascii"))
+    if isinstance(samples, SampleFile):
+        texts = text_codes(samples.at(keys[:, 0]))
+        np.save(folder / TEXTS, texts)
+        sums["texts"] = zlib.crc32(texts.tobytes())
+    facts = {"widths": widths, "sums": sums, "state": state}
+    write_atomic(folder / FACTS, json.dumps(facts).encode("ascii"))
     return _open(folder)
 
 
@@ -238,6 +252,10 @@ def _open(folder: Path) -> Stack:
     keys = np.load(folder / KEYS, allow_pickle=False)
     facts = json.loads((folder / FACTS).read_text(encoding="ascii"))
     widths, sums = facts["widths"], facts["sums"]
+    state = tuple(facts["state"]) if "state" in facts else None  # earlier versions stored none
+    texts = np.load(folder / TEXTS, allow_pickle=False) if "texts" in sums else None
+    if texts is not None and zlib.crc32(texts.tobytes()) != sums["texts"]:
+        raise ValueError("the checksum of the texts does not match")
     if zlib.crc32(keys.tobytes()) != sums["keys"]:
         raise ValueError("the checksum of the keys does not match")
     if not len(keys):
@@ -249,19 +267,24 @@ def _open(folder: Path) -> Stack:
             raise ValueError(f"{name} has another size")
         arrays[name] = np.memmap(folder / name, dtype, "r", shape=shape).view(np.ndarray)
     if sum(array.nbytes for array in arrays.values()) >= MAPPED_FROM:
-        return Stack(keys, arrays)
+        return Stack(keys, arrays, state, texts)
     arrays = {name: array.copy() for name, array in arrays.items()}
     if wrong := [name for name, array in arrays.items() if zlib.crc32(array.data) != sums[name]]:
         raise ValueError(f"the checksums of {', '.join(wrong)} do not match")
-    return Stack(keys, arrays)
+    return Stack(keys, arrays, state, texts)
 
 
 def as_table(stack: Stack, samples: Sequence[Sample]) -> ScanTable:
     """Return the stack as a ScanTable; its arrays are read-only, as all callers share them."""
     for array in stack.arrays.values():
         array.setflags(write=False)
-    scored = [samples[position] for position in stack.keys[:, 0].tolist()]
     arrays: dict[str, Any] = stack.arrays
+    if isinstance(samples, SampleFile):
+        own = samples.at(stack.keys[:, 0])
+        texts = text_codes(own) if stack.texts is None else stack.texts
+        questions, answers = (Texts(own, name, texts[:, k]) for k, name in enumerate(("question", "answer")))
+        return ScanTable(ids=own.ids, questions=questions, answers=answers, **arrays)
+    scored = [samples[position] for position in stack.keys[:, 0].tolist()]
     return ScanTable(
         ids=tuple(sample.id for sample in scored),
         questions=tuple(sample.question for sample in scored),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from bye_core.pipeline.detect import detect_scan
 from bye_core.records import NO_EVIDENCE, POISONED, Decision, Detection, Sample, ScanTable
 from bye_core.runs.decision_file import Batch, Undo
 from bye_core.runs.errors import NotScanned
+from bye_core.sample_file import ids_of
 from bye_core.text import verdict_words
 from bye_core.ui.session import Session
 from bye_core.ui.shared import sample_queue
@@ -57,7 +58,7 @@ class OpenRun:
         return self.run.settings
 
     @property
-    def samples(self) -> tuple[Sample, ...]:
+    def samples(self) -> Sequence[Sample]:
         """All samples of the run; the index is the position."""
         return self.run.samples()
 
@@ -80,7 +81,7 @@ class OpenRun:
 
     @cached_property
     def position_of(self) -> Mapping[str, int]:
-        return {sample.id: position for position, sample in enumerate(self.samples)}
+        return {id: position for position, id in enumerate(ids_of(self.samples))}
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
@@ -89,7 +90,7 @@ class OpenRun:
     @cached_property
     def positions(self) -> np.ndarray:
         """[N] positions of the scanned samples, in ascending order."""
-        return np.array([self.position_of[id] for id in self.table.ids], np.uint32)
+        return self.run.table_positions().astype(np.uint32)
 
     def row(self, position: int) -> int:
         """Return the table row of the sample at `position`. Raises: NotScanned if the sample has no row."""

@@ -22,7 +22,7 @@ from bye_core.records import AttentionRows, Grid
 from bye_core.runs import RunSettings, index, store
 from bye_core.runs.payload import STATISTICS, encode
 from bye_core.runs.run import SAMPLES, _write_settings
-from bye_core.runs.table import DTYPES, FACTS, KEYS, MAPPED_FROM
+from bye_core.runs.table import DTYPES, FACTS, KEYS, MAPPED_FROM, TEXTS
 
 BLOCK = 10_000  # samples that are drawn at once
 PICTURES = 100_000  # different images of a set at most
@@ -194,8 +194,11 @@ def _write_statistics(folder: Path, samples: int, layers: int, heads: int, holes
             sums[name], widths[name] = 0, shape
     keys = np.stack([np.arange(samples), np.ones(samples, np.int64)], 1)
     np.save(folder / KEYS, keys)
-    sums["keys"] = zlib.crc32(keys.tobytes())
-    (folder / FACTS).write_text(json.dumps({"widths": widths, "sums": sums}))
+    first: tuple[dict[str, int], dict[str, int]] = {}, {}
+    same = [[first[k].setdefault(text, row) for k, text in enumerate(texts(row))] for row in range(samples)]
+    np.save(folder / TEXTS, np.array(same, np.int64))
+    sums |= {"keys": zlib.crc32(keys.tobytes()), "texts": zlib.crc32(np.array(same, np.int64).tobytes())}
+    (folder / FACTS).write_text(json.dumps({"widths": widths, "sums": sums, "state": [1, samples]}))
     return np.argsort(middle)[:STORED]
 
 

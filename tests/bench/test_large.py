@@ -34,13 +34,14 @@ DEMO = ROOT / "assets/demo"
 SAMPLES = int(os.environ.get("BYE_BENCH_SAMPLES", "20000"))
 REMOVED = 100  # one in so many samples is removed
 DECISIONS = 21
-Timer = Iterator[tuple[str, float]]
+Timer = Iterator[tuple[str, float, float]]
 
 
-def timed(name: str, work: Callable[[], Any]) -> tuple[str, float]:
-    start = time.perf_counter()
+def timed(name: str, work: Callable[[], Any]) -> tuple[str, float, float]:
+    """Return (name, seconds, seconds of CPU time of this process)."""
+    start, used = time.perf_counter(), time.process_time()
     work()
-    return name, time.perf_counter() - start
+    return name, time.perf_counter() - start, time.process_time() - used
 
 
 def measure_check(folder: Path) -> Timer:
@@ -100,11 +101,11 @@ def measure_app(folder: Path) -> Timer:
     yield timed("filter by text", ask(actions.review_queue, query={"show": "all", "text": "another"}))
     yield timed("filter by answer", ask(actions.review_queue, query={"show": "all", "answer": 0}))
     yield timed("sample", ask(actions.review_sample, position=0))
-    seconds = [
-        timed("", ask(decisions.review_decide, id=f"s{number:07d}", choice="reject", newest="000001"))[1]
+    times = [
+        timed("", ask(decisions.review_decide, id=f"s{number:07d}", choice="reject", newest="000001"))[1:]
         for number in range(DECISIONS)
     ]
-    yield "decide (median)", statistics.median(seconds)
+    yield "decide (median)", *map(statistics.median, zip(*times, strict=True))
     yield timed("marks", ask(decisions.review_marks))
     opened = open_run(folder / "home/runs/made")
     yield timed("cluster again (bye)", lambda: opened.detect("bye", {"tau": 1.5}))
@@ -180,7 +181,7 @@ def own_memory(process: psutil.Process) -> float:
     return total / 1024
 
 
-def in_child(*arguments: str) -> tuple[list[tuple[str, float]], float]:
+def in_child(*arguments: str) -> tuple[list[tuple[str, float, float]], float]:
     """Run this module with `arguments`; return (the measured times, MiB at most)."""
     command = [sys.executable, "-m", "tests.bench.test_large", *arguments]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -197,7 +198,7 @@ def in_child(*arguments: str) -> tuple[list[tuple[str, float]], float]:
     done.set()
     watcher.join()
     if child.returncode:
-        return [(f"FAILED ({child.returncode})", float("nan"))], peak
+        return [(f"FAILED ({child.returncode})", float("nan"), float("nan"))], peak
     return [tuple(json.loads(line)) for line in told.splitlines() if line.startswith("[")], peak
 
 
@@ -210,9 +211,9 @@ def report(kind: str, samples: int, layers: int, heads: int, folder: Path) -> di
     found = {}
     for number in range(len(MEASURES[kind])):
         times, peak = in_child("--here", str(own), kind, str(number))
-        for name, seconds in times:
+        for name, seconds, used in times:
             found[name] = seconds, peak
-            sys.stdout.write(f"  {name:30} {seconds:9.2f} s   {peak:7,.0f} MiB at most\n")
+            sys.stdout.write(f"  {name:30} {seconds:9.2f} s {used:9.2f} s of CPU   {peak:7,.0f} MiB at most\n")
             sys.stdout.flush()
     return found
 
@@ -243,8 +244,8 @@ def main() -> None:
         return
     if sys.argv[1:2] == ["--here"]:
         folder, kind, number = sys.argv[2:]
-        for name, seconds in MEASURES[kind][int(number)](Path(folder)):
-            print(json.dumps([name, seconds]), flush=True)  # noqa: T201
+        for measured in MEASURES[kind][int(number)](Path(folder)):
+            print(json.dumps(measured), flush=True)  # noqa: T201
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=list(MEASURES))

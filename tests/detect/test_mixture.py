@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 
+from bye_core.detect import binned_mixture
 from bye_core.detect import mixture as module
 from bye_core.detect.mixture import bsi_paper, bsi_reference, crossing, fit, kl_low_high, modes
 from bye_core.records import Mixture
@@ -133,3 +134,19 @@ def test_modes_remember_a_bounded_number_of_fits(monkeypatch):
     for place in range(6):
         modes(np.array([0.0, 1.0, float(place) + 2]))
     assert len(module._known) == 3
+
+
+def test_many_values_are_fitted_from_a_histogram_as_all_of_them(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(4, 0.3, 18_000), rng.normal(2, 0.2, 2_000)])
+    exact = fit(values)
+    monkeypatch.setattr(binned_mixture, "BINNED_FROM", len(values))
+    monkeypatch.setattr(binned_mixture, "AT_ONCE", 7_000)
+    binned = fit(values)
+    assert binned.mixture is not exact.mixture
+    for name in ("means", "stds", "weights"):
+        assert getattr(binned.mixture, name) == pytest.approx(getattr(exact.mixture, name), abs=1e-6)
+    assert (binned.low == exact.low).all()
+    assert np.abs(binned.posterior - exact.posterior).max() < 1e-4
+    flipped = fit(-values)
+    assert flipped.mixture.means == pytest.approx([-m for m in binned.mixture.means[::-1]], abs=1e-6)

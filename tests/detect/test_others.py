@@ -12,7 +12,7 @@ from bye_core.detect.dawid_skene import dawid_skene
 from bye_core.detect.errors import BadSetting, MissingInputs
 from bye_core.detect.tcap import TcapSettings, minority_group, split_head
 from bye_core.records import IMAGE, SYSTEM
-from bye_core.runs.record_json import dump_detection, load_detection
+from bye_core.runs.record_json import detection_parts, load_detection
 from tests.detect.made_tables import full_table, make_table, one_mode, two_modes
 
 COUNT, POISONED = 100, list(range(10))
@@ -201,7 +201,7 @@ def test_dawid_skene_weighs_judges_by_their_quality():
 @pytest.mark.parametrize("method", OTHERS)
 def test_results_survive_the_run_folder(method):
     found = detect(whole_table(), method)
-    again = load_detection(dump_detection(found))
+    again = load_detection(b"".join(detection_parts(found)))
     for field in dataclasses.fields(found):
         value, kept = getattr(found, field.name), getattr(again, field.name)
         if isinstance(value, np.ndarray):

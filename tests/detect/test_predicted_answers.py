@@ -7,7 +7,7 @@ import pytest
 
 from bye_core.detect import detect, prediction
 from bye_core.detect.result import detection_object
-from bye_core.runs.record_json import dump_detection, load_detection
+from bye_core.runs.record_json import detection_parts, load_detection
 from tests.detect.made_tables import KINDS, answered_table
 
 USUAL = {question: answers[0] for question, answers in KINDS.items()}
@@ -133,7 +133,7 @@ def test_the_order_of_the_samples_does_not_matter():
 def test_findings_and_suspects_are_saved_and_printed():
     table, truth = flipped()
     for found in (detect(table, "auto"), detect(corrected(table, truth), "auto", usual=1e6)):
-        again = load_detection(dump_detection(found))
+        again = load_detection(b"".join(detection_parts(found)))
         assert (again.findings, again.suspects) == (found.findings, found.suspects)
         printed = detection_object(found)
         assert [entry["name"] for entry in printed["findings"]] == [finding.name for finding in found.findings]

@@ -161,7 +161,7 @@ def test_many_who_stack_at_once_all_get_the_table_and_one_state_stays(tmp_path):
 def test_statistics_that_cannot_be_written_are_held_in_memory(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", 10, 10)
 
-    def full(folder, blocks):
+    def full(folder, blocks, state, samples):
         next(iter(blocks))
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -18,6 +18,8 @@ from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
 LONGEST_TEXT = 4000
+# Samples whose median stands for all, and questions that are compared; a page waits for both (ours).
+MOST_COMPARED, MOST_QUESTIONS = 20_000, 2_000
 NAMED_HEADS = 24  # a method may use all heads of a layer
 
 
@@ -53,15 +55,29 @@ class Evidence:
     def unit(self) -> str:
         return self.detection.entropy_unit if self.detection else NATS
 
-    @cached_property
-    def mass(self) -> np.ndarray | None:
-        """[N] share of the attention that is on the image tokens: mean over `layers` and heads."""
-        return None if self.table.mass is None else self.table.mass[..., IMAGE][:, self.layers].mean(axis=(1, 2))
+    def mass(self, rows: np.ndarray) -> np.ndarray | None:
+        """[n] share of the attention of `rows` that is on the image tokens: mean over `layers` and heads."""
+        # The rows first: all masses of a large run are gigabytes on disk.
+        return None if self.table.mass is None else self.table.mass[rows][..., self.layers, :, IMAGE].mean(axis=(1, 2))
+
+    def peak(self, rows: np.ndarray) -> np.ndarray | None:
+        """[n] largest share of one image token in the attention on the image: mean over `layers` and heads."""
+        return None if self.table.peak is None else self.table.peak[rows][:, self.layers].mean(axis=(1, 2))
 
     @cached_property
-    def peak(self) -> np.ndarray | None:
-        """[N] largest share of one image token in the attention on the image: mean over `layers` and heads."""
-        return None if self.table.peak is None else self.table.peak[:, self.layers].mean(axis=(1, 2))
+    def spread(self) -> np.ndarray:
+        """Ordinary rows that stand for all of them: at most MOST_COMPARED, evenly spread over the file."""
+        return spread(np.flatnonzero(self.ordinary), MOST_COMPARED)
+
+    @cached_property
+    def usual(self) -> Mapping[str, np.ndarray | None]:
+        """The attention of the rows `spread`."""
+        return {"mass": self.mass(self.spread), "peak": self.peak(self.spread)}
+
+    @cached_property
+    def middle(self) -> float:
+        """The median `closeness` of the ordinary samples."""
+        return float(np.median(self.closeness[self.ordinary & np.isfinite(self.closeness)]))
 
     @cached_property
     def closeness(self) -> np.ndarray:
@@ -77,11 +93,9 @@ class Evidence:
         """[N] bool: whether the sample is not flagged."""
         return ~self.columns.flagged
 
-    @cached_property
-    def words(self) -> Mapping[int, frozenset[str]]:
-        """The set of words of each distinct question, by the first row that has this question."""
+    def words(self, rows: Sequence[int]) -> Mapping[int, frozenset[str]]:
+        """Return the set of words of the questions of `rows`."""
         texts = self.columns.questions
-        rows = np.unique(self.columns.same_question).tolist()
         return {row: frozenset(texts[row][:LONGEST_TEXT].casefold().split()) for row in rows}
 
     def facts(self, row: int) -> list[Fact]:
@@ -92,16 +106,17 @@ class Evidence:
         if detection is not None and detection.method != PAPER and np.isfinite(values[row]):
             found.append(self._fact(f"Value clustered by {detection.method}", values, row, "{:.3f}"))
         found.append(self._fact(f"Entropy, {names}", self.entropy, row, "{:.2f} " + UNITS_OF_VALUES[self.unit]))
-        if self.mass is not None:
-            found.append(self._fact("Attention on the image", self.mass, row, "{:.1%}"))
-        if self.peak is not None:
-            found.append(self._fact("Largest share of one cell, mean of heads", self.peak, row, "{:.1%}"))
+        own = np.array([row])
+        for label, value, usual in (
+            ("Attention on the image", self.mass(own), self.usual["mass"]),
+            ("Largest share of one cell, mean of heads", self.peak(own), self.usual["peak"]),
+        ):
+            if value is not None and usual is not None:
+                found.append(_fact(label, value[0], usual, "{:.1%}"))
         return found
 
     def _fact(self, label: str, column: np.ndarray, row: int, form: str) -> Fact:
-        usual = column[self.ordinary & np.isfinite(column)]
-        value = form.format(column[row]) if np.isfinite(column[row]) else "no number"
-        return Fact(label, value, form.format(np.median(usual)) if len(usual) else "")
+        return _fact(label, column[row], column[self.spread], form)
 
     def summary(self, row: int) -> str:
         """Return one sentence with the result of the detection for this sample."""
@@ -140,11 +155,24 @@ class Evidence:
         same = self.columns.same_question
         asked = same == same[row]
         if not (allowed & asked).any():
-            asked = same == nearest_question(self.words, int(same[row]), np.unique(same[allowed]).tolist())
+            among = spread(np.unique(same[allowed]), MOST_QUESTIONS).tolist()
+            own = int(same[row])
+            asked = same == nearest_question(self.words([own, *among]), own, among)
         rows = np.flatnonzero(allowed & asked)
-        middle = np.median(self.closeness[self.ordinary & np.isfinite(self.closeness)])
-        best = int(rows[np.abs(self.closeness[rows] - middle).argmin()])
+        best = int(rows[np.abs(self.closeness[rows] - self.middle).argmin()])
         return best, bool(same[best] == same[row])
+
+
+def _fact(label: str, value: float, column: np.ndarray, form: str) -> Fact:
+    """Return a fact with the median of the finite values of `column`."""
+    usual = column[np.isfinite(column)]
+    shown = form.format(value) if np.isfinite(value) else "no number"
+    return Fact(label, shown, form.format(np.median(usual)) if len(usual) else "")
+
+
+def spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of the rows, evenly spread."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def named_heads(detection: Detection | None) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ import numpy as np
 from bye_core.errors import SettingError
 from bye_core.figures import suspicious_side
 from bye_core.records import Decision, Detection, ScanTable
+from bye_core.sample_file import Texts, first_rows
 
 UNDECIDED, ACCEPTED, REJECTED = range(3)
 CHOICES = {"accept": ACCEPTED, "reject": REJECTED}
@@ -83,8 +84,8 @@ class Columns:
     """
 
     ids: tuple[str, ...]
-    questions: tuple[str, ...]
-    answers: tuple[str, ...]
+    questions: tuple[str, ...] | Texts
+    answers: tuple[str, ...] | Texts
     scores: np.ndarray
     values: np.ndarray
     flagged: np.ndarray
@@ -93,32 +94,50 @@ class Columns:
     side: str = "low"
 
     @cached_property
-    def haystack(self) -> tuple[str, ...]:
-        texts = zip(self.ids, self.questions, self.answers, strict=True)
-        return tuple("\n".join(parts).casefold() for parts in texts)
+    def _folded(self) -> tuple[Sequence[str], tuple[tuple[Mapping[int, str], np.ndarray], ...]]:
+        """The texts in lower case: of all ids; and, by their first rows, the different questions and answers."""
+        texts = ((self.questions, self.same_question), (self.answers, self.same_answer))
+        ids = tuple(map(str.casefold, self.ids))
+        return ids, tuple((folded(texts, same), same) for texts, same in texts)
+
+    def containing(self, text: str) -> np.ndarray:
+        """Return [N] bool: whether the id, question or answer contains `text`; case is ignored."""
+        needle = text.casefold()
+        ids, columns = self._folded
+        found = np.fromiter((needle in id for id in ids), bool, len(ids))
+        for different, same in columns:
+            hits = np.zeros(len(ids), bool)
+            hits[[row for row, one in different.items() if needle in one]] = True
+            found |= hits[same]
+        return found
 
     @cached_property
     def same_question(self) -> np.ndarray:
         """[N] row of the first sample with the same question."""
-        return first_rows(self.questions)
+        return self.questions.first_rows if isinstance(self.questions, Texts) else first_rows(self.questions)
 
     @cached_property
     def same_answer(self) -> np.ndarray:
-        return first_rows(self.answers)
+        return self.answers.first_rows if isinstance(self.answers, Texts) else first_rows(self.answers)
 
     @cached_property
-    def orders(self) -> Mapping[str, np.ndarray]:
-        """All rows, sorted in each order of SORTS. Equal rows are in the order of the file."""
-        rows = np.arange(len(self.ids))
+    def suspicious_order(self) -> np.ndarray:
+        """All rows, the highest score first. Equal rows are in the order of the file, and NaN is last."""
         # Many scores are 1.000. Samples with equal scores are sorted by value, the clearest sample first.
         towards = self.values if self.side == "high" else -self.values
+        return np.lexsort((-towards, -self.scores))
+
+    @cached_property
+    def uncertain_order(self) -> np.ndarray:
+        """All rows, the one nearest to the cut-off first."""
         doubt = np.abs(self.scores - 0.5) if self.cutoff is None else np.abs(self.values - self.cutoff)
-        # NaN sorts last in all orders.
-        return {
-            "suspicious": np.lexsort((rows, -towards, -self.scores)),
-            "uncertain": np.lexsort((rows, doubt)),
-            "file": rows,
-        }
+        return np.argsort(doubt, kind="stable")
+
+    def order(self, sort: str) -> np.ndarray:
+        """Return all rows, sorted in an order of SORTS."""
+        if sort == "file":
+            return np.arange(len(self.ids))
+        return self.suspicious_order if sort == "suspicious" else self.uncertain_order
 
 
 def columns(table: ScanTable, detection: Detection | None) -> Columns:
@@ -128,9 +147,12 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
     suspects = np.zeros(count, bool)
     cutoff, side = None, "low"
     if detection is not None:
-        place = {id: row for row, id in enumerate(table.ids)}
-        known = [(place[id], at) for at, id in enumerate(detection.ids) if id in place]
-        rows, at = np.array(known, int).reshape(-1, 2).T
+        rows = at = np.arange(count)
+        same_rows = table.ids == detection.ids
+        place = {id: row for row, id in enumerate(table.ids)} if detection.suspects or not same_rows else {}
+        if not same_rows:
+            known = [(place[id], at) for at, id in enumerate(detection.ids) if id in place]
+            rows, at = np.array(known, int).reshape(-1, 2).T
         scores[rows], values[rows] = detection.scores[at], detection.values[at]
         flagged[rows] = detection.flagged[at]
         suspects[[place[id] for id in detection.suspects if id in place]] = True
@@ -139,10 +161,11 @@ def columns(table: ScanTable, detection: Detection | None) -> Columns:
     return Columns(table.ids, table.questions, table.answers, scores, values, flagged, suspects, cutoff, side)
 
 
-def first_rows(texts: Sequence[str]) -> np.ndarray:
-    """Return [N] for each text the index of its first occurrence."""
-    first: dict[str, int] = {}
-    return np.array([first.setdefault(text, row) for row, text in enumerate(texts)], int)
+def folded(texts: Sequence[str], same: np.ndarray) -> Mapping[int, str]:
+    """Return the different texts in lower case, by the first row of each."""
+    if isinstance(texts, Texts):
+        return {row: text.casefold() for row, text in texts.different().items()}
+    return {row: texts[row].casefold() for row in np.unique(same).tolist()}
 
 
 def choices(columns: Columns, decisions: Mapping[str, Decision], row_of: Mapping[str, int]) -> np.ndarray:
@@ -204,13 +227,10 @@ def select(columns: Columns, chosen: np.ndarray, query: Query, disputed: np.ndar
         limit = np.zeros(len(wanted), bool)
         limit[list(query.rows)] = True
         wanted &= limit
-    order = columns.orders[query.sort]
-    order = order[wanted[order]]
-    needle = query.text.strip().casefold()
-    if needle:
-        haystack = columns.haystack
-        order = order[np.fromiter((needle in haystack[row] for row in order), bool, len(order))]
-    return order
+    if needle := query.text.strip():
+        wanted &= columns.containing(needle)
+    order = columns.order(query.sort)
+    return order[wanted[order]]
 
 
 def facets(texts: Sequence[str], same: np.ndarray, limit: int = FACETS) -> list[Facet]:

@@ -31,7 +31,7 @@ def flagged_csv(opened: OpenRun, heads: bool, folder: Path) -> Path:
 
     Raises: NothingFlagged.
     """
-    order = opened.columns.orders["suspicious"]
+    order = opened.columns.suspicious_order
     rows = order[opened.columns.flagged[order]]
     if not len(rows):
         raise NothingFlagged()

@@ -93,7 +93,7 @@ def listed_rows(opened: OpenRun, wanted: np.ndarray, picked: Sequence[str]) -> n
         chosen = np.zeros(len(wanted), bool)
         chosen[[opened.row_of[id] for id in picked if id in opened.row_of]] = True
         wanted = wanted & chosen
-    order = opened.columns.orders["suspicious"]
+    order = opened.columns.suspicious_order
     return order[wanted[order]]
 
 

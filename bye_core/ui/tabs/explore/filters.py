@@ -124,7 +124,7 @@ def passing(opened: OpenRun, view: View) -> np.ndarray:
         wanted &= places.names(peaks[:, peak_layer(opened, view)]) == view.place
     needle = view.text.strip().casefold()
     if needle:
-        wanted &= np.fromiter((needle in text for text in columns.haystack), bool, len(wanted))
+        wanted &= columns.containing(needle)
     return wanted
 
 

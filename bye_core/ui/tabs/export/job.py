@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -53,11 +53,11 @@ class ExportRunning(RunError):
     remedy = "Wait until the export is finished."
 
 
-def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, dict[str, Sample]]:
+def plan(run: runs.Run, data: str = "") -> tuple[ExportPlan, Mapping[str, Sample]]:
     """Return (what an export would do now, the samples by id). `data` is the set's new path if the set was moved."""
     dataset = _dataset(run, data)
     pipeline.check_unchanged(run, dataset)
-    return pipeline.plan_export(run, dataset), {sample.id: sample for sample in dataset.samples}
+    return pipeline.plan_export(run, dataset), dataset.by_id
 
 
 def _dataset(run: runs.Run, data: str) -> DataSet:

@@ -70,7 +70,7 @@ def card(opened: OpenRun, row: int) -> dict[str, Any]:
     }
 
 
-def _facets(opened: OpenRun, texts: tuple[str, ...], same: np.ndarray) -> list[dict[str, Any]]:
+def _facets(opened: OpenRun, texts: Sequence[str], same: np.ndarray) -> list[dict[str, Any]]:
     """Return the most common questions or answers, which the list offers as filters."""
     return [
         {"position": int(opened.positions[facet.row]), "text": short(facet.text, FACET_TEXT), "count": facet.samples}

@@ -1,0 +1,177 @@
+"""Large sets: files that are read part by part, and samples that stay in a file until they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+
+import pytest
+
+from bye_core import pipeline, sample_file
+from bye_core.data import export, json_source, json_stream, load_dataset, samples, text_files
+from bye_core.data.text_files import WrongContent
+from bye_core.sample_file import SampleFile, SamplesChanged, ids_of, indices_of
+from tests.data import sets
+
+COUNT = 40
+RECORDS = [
+    {"id": f"k{n}", "image": f"images/{n % 2}.png", "conversations": sets.talk(f"Käfer {n} 🐞" if n % 3 else "cat")}
+    for n in range(COUNT)
+]
+LINES = [json.dumps(record, ensure_ascii=False) for record in RECORDS]
+DEEP = '{"id": "deep", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
+TEXTS = {
+    "list in one line": json.dumps(RECORDS),
+    "list over many lines": json.dumps(RECORDS, indent=1, ensure_ascii=False) + "\n\n",
+    "empty list": "[ ]",
+    "list with other values": f"[12345, {LINES[0]}, null, {DEEP}, true, {LINES[1]}]",
+    "lines": "\n".join(LINES),
+    "lines and a damaged one": "\n".join([*LINES[:5], LINES[5][:-9], "", *LINES[6:], DEEP, "12", "x"]) + "\n",
+    "lines, one object over several": "\n".join([*LINES[:5], json.dumps(RECORDS[5], indent=1), *LINES[6:]]) + "\n",
+}
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Treat every set as a large one."""
+    monkeypatch.setattr(text_files, "STAYS_ON_DISK", 0)
+    monkeypatch.setattr(samples, "MOST_IN_MEMORY", -1)
+    monkeypatch.setattr(json_stream, "CHUNK", 64)
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Counts the samples that are made from their lines, and the whole texts that are read."""
+    counts: Counter[str] = Counter()
+    for module, name in ((sample_file, "_content"), (json_source.JsonSource, "_rows_of")):
+        real = getattr(module, name)
+
+        def counted(*arguments, real=real, name=name):
+            counts[name] += 1
+            return real(*arguments)
+
+        monkeypatch.setattr(module, name, counted)
+    return counts
+
+
+def rows_and_places(path):
+    source = json_source.JsonSource(path)
+    return list(source.rows()), source.spans.tolist(), source._kind, [source.record(n) for n in range(3)]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_large_file_is_read_in_parts_as_a_small_one_is_read_at_once(tmp_path, name, monkeypatch, request):
+    path = tmp_path / "data.json"
+    path.write_text(TEXTS[name], "utf-8")
+    if name == "empty list":
+        expected = list(json_source.JsonSource(path).rows())
+    else:
+        expected = rows_and_places(path)
+    counts = request.getfixturevalue("parsed")
+    request.getfixturevalue("large")
+    assert (list(json_source.JsonSource(path).rows()) if name == "empty list" else rows_and_places(path)) == expected
+    assert counts["_rows_of"] == 0
+
+
+@pytest.mark.parametrize("text", [TEXTS["lines"][:-9] + "\n\n", "[" + ", ".join(LINES) + ",]", f"[{LINES[0]}] x", "[{"])
+def test_an_error_of_a_large_file_is_named_as_that_of_a_small_one(tmp_path, text, monkeypatch, request):
+    path = tmp_path / "data.json"
+    path.write_text(text, "utf-8")
+
+    def outcome():
+        try:
+            return list(json_source.JsonSource(path).rows())
+        except WrongContent as error:
+            return str(error)
+
+    expected = outcome()
+    request.getfixturevalue("large")
+    assert outcome() == expected
+
+
+def write(folder):
+    sets.pictures(folder, 2)
+    (folder / "data.json").write_text(TEXTS["list in one line"])
+    return load_dataset(folder)
+
+
+def test_a_sample_is_made_when_it_is_asked_for(tmp_path, large, parsed):
+    data = write(tmp_path)
+    assert isinstance(data.samples, SampleFile)
+    assert ids_of(data.samples) == tuple(record["id"] for record in RECORDS)
+    assert indices_of(data.samples[10:20:5]) == [10, 15]
+    assert parsed["_content"] == parsed["_rows_of"] == 0
+    assert data.by_id["k7"].answer == "Käfer 7 🐞"
+    assert data.samples[-1].id == "k39"
+    assert parsed["_content"] == 2
+    assert len([sample.question for sample in data.samples]) == COUNT
+    assert parsed["_content"] == 2 + COUNT
+
+
+def test_a_large_set_has_the_samples_and_the_export_of_a_small_one(tmp_path, request):
+    small = write(tmp_path / "set")
+    keep = [sample.id for sample in small.samples if sample.index not in (0, 7, 8, 39)]
+    export(small, keep, [], tmp_path / "small")
+    request.getfixturevalue("large")
+    data = load_dataset(tmp_path / "set")
+    assert data.samples == small.samples
+    assert (data.digest, data.faults, data.size) == (small.digest, small.faults, small.size)
+    export(data, keep, [], tmp_path / "large")
+    exported = [(tmp_path / name / "data.json").read_bytes() for name in ("small", "large")]
+    assert exported[0] == exported[1]
+    assert load_dataset(tmp_path / "large").samples[0].id == "k1"
+
+
+def test_no_part_of_a_large_file_is_long(tmp_path, large, monkeypatch):
+    path, longest = tmp_path / "data.json", []
+    path.write_text(TEXTS["list in one line"])
+    read = sample_file.FileReader.read
+
+    def noted(reader, start, length, short=False):
+        longest.append(length)
+        return read(reader, start, length, short)
+
+    monkeypatch.setattr(json_stream, "LONGEST_PEEK", 500)
+    source = json_source.JsonSource(path)
+    monkeypatch.setattr(sample_file.FileReader, "read", noted)
+    monkeypatch.setattr("bye_core.data.json_source.check_json", lambda path, data: None)
+    assert len(list(source.rows())) == COUNT
+    assert max(longest) <= 1000 < path.stat().st_size
+
+
+def test_a_large_file_that_changes_is_refused(tmp_path, large):
+    data = write(tmp_path)
+    path = tmp_path / "data.json"
+    facts = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"cat", b"dog"))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    with pytest.raises(WrongContent, match="changed"):
+        data.record(3)
+
+
+def test_a_list_of_samples_is_opened_without_making_one(tmp_path, parsed):
+    lines = list(sample_file.lines_of(write(tmp_path).samples))
+    hostile = sample_file.Sample('a", "index": 7, \ud800\\', 99, (), ())
+    content = b"".join(line + b"\n" for line in [*lines, sample_file.sample_line(hostile)])
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(content)
+    stored, digest = sample_file.open_listing(path)
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert (stored.ids[-1], stored.indices[-1]) == (hostile.id, 99)
+    assert parsed["_content"] == 0
+    assert [stored[3], stored[-1]] == [load_dataset(tmp_path / "data.json").samples[3], hostile]
+    assert list(stored.lines())[: len(lines)] == lines
+    path.write_bytes(content + b" ")
+    with pytest.raises(SamplesChanged):
+        stored[0]
+
+
+def test_check_without_images_opens_none(tmp_path, monkeypatch):
+    write(tmp_path)
+    (tmp_path / "images/0.png").write_bytes(b"no image")
+    *_, last = pipeline.check(tmp_path)
+    assert last.facts["summary"]["refused"] == COUNT // 2
+    *_, last = pipeline.check(tmp_path, images=False)
+    assert last.facts["summary"]["refused"] == 0
