@@ -8,6 +8,8 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bye_core.data import json_layouts, json_text
 from bye_core.data.bounds import check_json
 from bye_core.data.json_errors import NotJson
@@ -45,6 +47,7 @@ class JsonSource(TextSource):
         self._is_record, self._split, self._is_complete = is_record, split, is_complete
         self._has_lines = any(suffix in path.name.lower() for suffix in (".jsonl", ".ndjson"))
         self._kind = ""
+        self._streamed = False  # whether the records were read part by part
         self.chosen = ""  # name of the list of records inside an object
         self._files: dict[str, str] = {}  # names of image files by the ids of the images
         self._others: list[tuple[int, int]] = []  # start and end of the other lists, in bytes
@@ -62,11 +65,18 @@ class JsonSource(TextSource):
                     text = to_text(self.part(start, end)) if isinstance(value, NotJson) else ""
                     yield Unreadable(f"it is not JSON ({value})", text) if isinstance(value, NotJson) else value
                     done += 1
-                self.spans = spans
+                self.spans, self._streamed = spans, True
                 return
             except NotStreamed:
                 pass  # the whole text is read, which also says where an error is
         yield from itertools.islice(self._rows_of(to_text(self.data[:])), done, None)
+
+    def index_state(self) -> tuple[dict[str, Any], np.ndarray] | None:
+        spans = np.array(self.spans, np.int64)
+        return ({"kind": self._kind}, spans) if self._streamed else None
+
+    def restore_index(self, state: dict[str, Any], spans: np.ndarray) -> None:
+        self._kind, self.spans = state["kind"], array("q", spans.tobytes())
 
     def _rows_of(self, text: str) -> Iterator[Any]:
         ascii_only = text.isascii()

@@ -18,7 +18,8 @@ from bye_core.data.json_source import JsonSource
 from bye_core.data.location import Location, locate
 from bye_core.data.paths import RootFolder
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.data.samples import read_samples
+from bye_core.data.samples import Records, read_samples
+from bye_core.data.set_index import indexed
 from bye_core.data.sources import NoSuchSplit, Source
 from bye_core.data.text_files import NotReadable
 from bye_core.errors import DataError, SettingError, printable
@@ -48,10 +49,13 @@ def load_dataset(
     split: str | None = None,
     question: str | None = None,
     strict_ids: bool = False,
+    index: Path | None = None,
+    renew: bool = False,
 ) -> DataSet:
     """Read a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
 
-    The options are those of ReadingOptions. Faults of single records are listed in the result.
+    The options are those of ReadingOptions. Faults of single records are listed in the result. A large set is stored
+    in the folder `index` (see set_index) and opened from there the next time, unless `renew` is set.
     Raises: DataError if the set as a whole cannot be read; NotText if an argument has another type.
     """
     texts = {"format": format, "split": split, "question": question}
@@ -62,7 +66,7 @@ def load_dataset(
         raise NotText(name="columns", kind=value_type(columns))
     _check_texts({f"column {name}": key for name, key in (columns or {}).items()})
     try:
-        return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids))
+        return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids), index, renew)
     except OSError as error:
         raise NotReadable(path=path, why=error.strerror or error) from error
 
@@ -85,7 +89,7 @@ def record_keys(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> tuple[
     return tuple(dict.fromkeys(str(key) for record in head if isinstance(record, Mapping) for key in record))
 
 
-def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
+def _load(path: str | Path, reading: ReadingOptions, index: Path | None, renew: bool) -> DataSet:
     location = locate(path, reading)
     use_info = reading.format in (None, location.format)  # a named format overrides dataset_info.json
     described = location.layout if use_info else Layout()
@@ -98,7 +102,12 @@ def _load(path: str | Path, reading: ReadingOptions) -> DataSet:
     complete = complete_layout(form, layout)
     reader = Reader(form, complete)
     root = _root(location.roots, head, reader)
-    records = read_samples(rows, reader, root, reading.strict_ids, Budget(path, location.source.size))
+
+    def read() -> Records:
+        return read_samples(rows, reader, root, reading.strict_ids, Budget(path, location.source.size))
+
+    options = [form.name, dict(complete.columns), dict(complete.tags), reading.record()]
+    records = read() if index is None else indexed(index, renew, location.source, root, options, read)
     return DataSet(
         path=location.path or location.source.path,
         root=root,

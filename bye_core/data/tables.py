@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bye_core.data.bounds import Budget, read_small_file
 from bye_core.data.faults import MalformedRecord
 from bye_core.data.formats.base import EMBEDDED_IMAGE, OTHER_VALUE
@@ -53,6 +55,12 @@ class ParquetSource:
         for rows_at_once, rows in decoded_rows(self.path, self.size):
             self._rows_at_once = rows_at_once
             yield from rows
+
+    def index_state(self) -> tuple[dict[str, Any], np.ndarray]:
+        return {"rows_at_once": self._rows_at_once}, np.empty(0, np.int64)
+
+    def restore_index(self, state: dict[str, Any], spans: np.ndarray) -> None:
+        self._rows_at_once = int(state["rows_at_once"])
 
     def record(self, index: int) -> Any:
         with self._lock:

@@ -13,6 +13,8 @@ from bye_core.errors import ByeError, DataError
 from bye_core.models.families import FAMILIES
 from bye_core.records import Progress, Sample
 
+INDEX = "sets"  # the folder in BYE_HOME in which large sets are stored once they were read
+
 
 class NoSampleReady(DataError):
     problem = "None of the {size} records of {path} can be used."
@@ -24,11 +26,12 @@ class ScannedPathMissing(DataError):
     remedy = "Give the current path as --{option}."
 
 
-def load(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> DataSet:
-    """Load a data set as the reading options say."""
+def load(path: str | Path, reading: ReadingOptions = AUTOMATIC, renew: bool = False) -> DataSet:
+    """Load a data set as the reading options say. With `renew`, reads a large set again that was read before."""
+    index = None if runs.hosted() else runs.home() / INDEX
     return load_dataset(
         path, reading.format, reading.columns, split=reading.split, question=reading.question,
-        strict_ids=reading.strict_ids,
+        strict_ids=reading.strict_ids, index=index, renew=renew,
     )  # fmt: skip
 
 
@@ -91,7 +94,7 @@ def check(data: str | Path, reading: ReadingOptions = AUTOMATIC, images: bool = 
 
     Without `images`, checks that the images are there and does not open them.
     """
-    dataset = load(data, reading)
+    dataset = load(data, reading, renew=True)
     refused = len(dataset.faults)
     total = len(dataset.samples)
     yield Progress("check", 0, total, facts={"faults": dataset.faults})

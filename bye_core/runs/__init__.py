@@ -2,7 +2,7 @@
 
 from bye_core.runs.decision_file import Batch
 from bye_core.runs.errors import RunMismatch, RunNotWritable
-from bye_core.runs.home import home, list_runs, new_run_path, runs_folder
+from bye_core.runs.home import home, hosted, list_runs, new_run_path, runs_folder
 from bye_core.runs.run import Counts, Run, edit_settings, is_run, stamps
 from bye_core.runs.settings import RunSettings, relative_paths, versions
 
@@ -15,6 +15,7 @@ __all__ = [
     "RunSettings",
     "edit_settings",
     "home",
+    "hosted",
     "is_run",
     "list_runs",
     "new_run_path",

@@ -18,6 +18,15 @@ def home() -> Path:
     return Path(chosen).expanduser().resolve() if chosen else user_data_path("bye", appauthor=False)
 
 
+def hosted() -> bool:
+    """Return whether this is a public host: BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0.
+
+    On a public host, pages show no server paths and only the visitor's own runs, the size of jobs is limited, and
+    nothing of a data set is kept outside the visitor's folder.
+    """
+    return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
+
+
 def runs_folder() -> Path:
     return home() / "runs"
 

@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 from bye_core import runs
 from bye_core.errors import RunError
+from bye_core.runs.home import hosted
 
 TOKEN_BYTES = 16
 USE_SECONDS, MOST_USED = 60.0, 10_000
@@ -24,14 +25,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 class NoSuchRun(RunError):
     problem = "The run {name} does not exist here."
     remedy = "Choose a run from the list, or open the demo."
-
-
-def hosted() -> bool:
-    """Return whether this is a public host: BYE_HOSTED=1, or a Hugging Face Space without BYE_HOSTED=0.
-
-    On a public host, pages show no server paths and only the visitor's own runs, and the size of jobs is limited.
-    """
-    return os.environ.get("BYE_HOSTED", os.environ.get("SPACE_ID", "")) not in ("", "0")
 
 
 def new_token() -> str:

@@ -189,7 +189,7 @@ def in_child(*arguments: str) -> tuple[list[tuple[str, float, float]], float]:
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(0.02):
+        while not done.wait(0.1):
             peak = max(peak, own_memory(process))
 
     watcher = threading.Thread(target=watch)

@@ -58,25 +58,23 @@ def parsed(monkeypatch):
 
 def rows_and_places(path):
     source = json_source.JsonSource(path)
-    return list(source.rows()), source.spans.tolist(), source._kind, [source.record(n) for n in range(3)]
+    rows = list(source.rows())
+    return rows, source.spans.tolist(), source._kind, [source.record(n) for n in range(len(rows))][:3]
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_large_file_is_read_in_parts_as_a_small_one_is_read_at_once(tmp_path, name, monkeypatch, request):
+def test_a_large_file_is_read_in_parts_as_a_small_one_is_read_at_once(tmp_path, name, request):
     path = tmp_path / "data.json"
     path.write_text(TEXTS[name], "utf-8")
-    if name == "empty list":
-        expected = list(json_source.JsonSource(path).rows())
-    else:
-        expected = rows_and_places(path)
+    expected = rows_and_places(path)
     counts = request.getfixturevalue("parsed")
     request.getfixturevalue("large")
-    assert (list(json_source.JsonSource(path).rows()) if name == "empty list" else rows_and_places(path)) == expected
+    assert rows_and_places(path) == expected
     assert counts["_rows_of"] == 0
 
 
 @pytest.mark.parametrize("text", [TEXTS["lines"][:-9] + "\n\n", "[" + ", ".join(LINES) + ",]", f"[{LINES[0]}] x", "[{"])
-def test_an_error_of_a_large_file_is_named_as_that_of_a_small_one(tmp_path, text, monkeypatch, request):
+def test_an_error_of_a_large_file_is_named_as_that_of_a_small_one(tmp_path, text, request):
     path = tmp_path / "data.json"
     path.write_text(text, "utf-8")
 
@@ -175,3 +173,62 @@ def test_check_without_images_opens_none(tmp_path, monkeypatch):
     assert last.facts["summary"]["refused"] == COUNT // 2
     *_, last = pipeline.check(tmp_path, images=False)
     assert last.facts["summary"]["refused"] == 0
+
+
+def test_a_large_set_is_parsed_once(tmp_path, large, monkeypatch):
+    """The second command opens the index: it parses the first records only, to know how they are read."""
+    write(tmp_path / "set")
+    index, parsed = tmp_path / "sets", []
+    real = json_stream.DECODER.raw_decode
+
+    class Counting:
+        def raw_decode(self, text, position):
+            parsed.append(position)
+            return real(text, position)
+
+    monkeypatch.setattr(json_stream, "DECODER", Counting())
+    monkeypatch.setattr("bye_core.data.load.PEEK", 3)
+    first = load_dataset(tmp_path / "set", index=index)
+    assert len(parsed) >= COUNT
+    parsed.clear()
+    again = load_dataset(tmp_path / "set", index=index)
+    assert len(parsed) < COUNT / 2
+    assert (again.samples, again.faults, again.size, again.digest) == (
+        first.samples, first.faults, first.size, first.digest
+    )  # fmt: skip
+    assert [again.record(n) for n in range(COUNT)] == RECORDS
+    export(again, ["k3"], [], tmp_path / "out")
+    assert json.loads((tmp_path / "out/data.json").read_text()) == [RECORDS[3]]
+    parsed.clear()
+    assert load_dataset(tmp_path / "set", index=index, renew=True).samples == first.samples
+    assert len(load_dataset(tmp_path / "set", index=index, strict_ids=True).samples) == COUNT
+    assert len(parsed) >= 2 * COUNT
+    for path in index.glob("*/samples.jsonl"):
+        path.write_bytes(path.read_bytes().replace(b"cat", b"dog"))
+    assert load_dataset(tmp_path / "set", index=index).samples == first.samples
+
+
+def test_a_set_that_lacks_images_is_read_again(tmp_path, large):
+    write(tmp_path / "set")
+    (tmp_path / "set/images/0.png").rename(tmp_path / "0.png")
+    assert len(load_dataset(tmp_path / "set", index=tmp_path / "sets").samples) == COUNT // 2
+    (tmp_path / "0.png").rename(tmp_path / "set/images/0.png")
+    assert len(load_dataset(tmp_path / "set", index=tmp_path / "sets").samples) == COUNT
+
+
+def test_a_large_table_is_decoded_once(tmp_path, large, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "set").mkdir()
+    sets.pictures(tmp_path, 2)
+    images = [{"bytes": (tmp_path / record["image"]).read_bytes(), "path": None} for record in RECORDS]
+    rows = [{**record, "image": image} for record, image in zip(RECORDS, images, strict=True)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "set/data.parquet", row_group_size=7)
+    first = load_dataset(tmp_path / "set", index=tmp_path / "sets")
+    assert isinstance(first.samples, SampleFile)
+    monkeypatch.setattr("bye_core.data.load.PEEK", 3)
+    monkeypatch.setattr("bye_core.data.load.read_samples", None)
+    again = load_dataset(tmp_path / "set", index=tmp_path / "sets")
+    assert again.samples == first.samples
+    assert again.image_bytes(again.samples[9], 0) == images[9]["bytes"]

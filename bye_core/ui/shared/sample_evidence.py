@@ -58,7 +58,7 @@ class Evidence:
     def mass(self, rows: np.ndarray) -> np.ndarray | None:
         """[n] share of the attention of `rows` that is on the image tokens: mean over `layers` and heads."""
         # The rows first: all masses of a large run are gigabytes on disk.
-        return None if self.table.mass is None else self.table.mass[rows][..., self.layers, :, IMAGE].mean(axis=(1, 2))
+        return None if self.table.mass is None else self.table.mass[rows][:, self.layers][..., IMAGE].mean(axis=(1, 2))
 
     def peak(self, rows: np.ndarray) -> np.ndarray | None:
         """[n] largest share of one image token in the attention on the image: mean over `layers` and heads."""
