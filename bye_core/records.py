@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from bye_core.sample_file import Texts
+    from bye_core.sample_texts import Texts
 
 SYSTEM, IMAGE, QUESTION = range(3)
 GROUPS = ("system", "image", "question")

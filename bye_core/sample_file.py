@@ -12,7 +12,7 @@ import tempfile
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, SupportsIndex, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 
@@ -255,60 +255,3 @@ class ById(Mapping[str, Sample]):
 
     def __contains__(self, id: object) -> bool:
         return id in self._positions
-
-
-def first_rows(texts: Iterable[str]) -> np.ndarray:
-    """Return [N] for each text the index of its first occurrence."""
-    first: dict[str, int] = {}
-    return np.fromiter((first.setdefault(text, row) for row, text in enumerate(texts)), np.int64)
-
-
-def text_codes(samples: SampleFile) -> np.ndarray:
-    """Return [N, 2] the first samples with the same question and with the same answer."""
-    first: tuple[dict[bytes, int], dict[bytes, int]] = {}, {}
-    codes = np.empty((len(samples), 2), np.int64)
-    for row, sample in enumerate(samples):
-        for column, text in enumerate((sample.question, sample.answer)):
-            name = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-            codes[row, column] = first[column].setdefault(name, row)
-    return codes
-
-
-class Texts(Sequence[str]):
-    """The question or the answer of each sample of a file. Holds each different text once, when it was asked for.
-
-    first_rows  [N] the first sample with the same text
-    """
-
-    def __init__(self, samples: SampleFile, name: str, first_rows: np.ndarray) -> None:
-        self._samples, self._name, self.first_rows = samples, name, first_rows
-        self._known: dict[int, str] = {}
-        self._all = False
-
-    def __len__(self) -> int:
-        return len(self.first_rows)
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: SupportsIndex | slice) -> str | tuple[str, ...]:
-        if isinstance(index, slice):
-            return tuple(self[row] for row in range(len(self))[index])
-        row = int(self.first_rows[index])
-        if row not in self._known:
-            self._known[row] = getattr(self._samples[row], self._name)
-        return self._known[row]
-
-    def __iter__(self) -> Iterator[str]:
-        known = self.different()
-        return (known[row] for row in self.first_rows.tolist())
-
-    def different(self) -> Mapping[int, str]:
-        """Return the different texts by the first row of each."""
-        if not self._all:
-            rows = np.flatnonzero(self.first_rows == np.arange(len(self)))
-            texts = (getattr(sample, self._name) for sample in self._samples.at(rows))
-            self._known = dict(zip(rows.tolist(), texts, strict=True))
-            self._all = True
-        return self._known

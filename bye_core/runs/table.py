@@ -27,7 +27,8 @@ from bye_core.files import hold, is_held, write_atomic
 from bye_core.records import AttentionRows, Sample, ScanTable
 from bye_core.runs.index import Entries, Entry
 from bye_core.runs.payload import OPTIONAL, OPTIONAL_ARRAYS, STATISTICS
-from bye_core.sample_file import SampleFile, Texts, text_codes
+from bye_core.sample_file import SampleFile
+from bye_core.sample_texts import Texts, text_codes
 
 DTYPES = {
     **dict.fromkeys(STATISTICS, np.float32), "token": np.int64, "probability": np.float64, "image_tokens": np.int64,

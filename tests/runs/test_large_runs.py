@@ -13,7 +13,8 @@ from bye_core.runs import Run, index, record_json, run, table
 from bye_core.runs.errors import DamagedRun, DuplicateSamples
 from bye_core.runs.record_json import detection_parts, load_detection
 from bye_core.runs.store import Store
-from bye_core.sample_file import SampleFile, SamplesChanged, Texts
+from bye_core.sample_file import SampleFile, SamplesChanged
+from bye_core.sample_texts import Texts
 from tests.runs.made_rows import make_rows, make_run, make_samples, make_settings, scan
 
 COUNT = 12

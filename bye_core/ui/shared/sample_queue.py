@@ -12,7 +12,7 @@ import numpy as np
 from bye_core.errors import SettingError
 from bye_core.figures import suspicious_side
 from bye_core.records import Decision, Detection, ScanTable
-from bye_core.sample_file import Texts, first_rows
+from bye_core.sample_texts import Texts, first_rows
 
 UNDECIDED, ACCEPTED, REJECTED = range(3)
 CHOICES = {"accept": ACCEPTED, "reject": REJECTED}

@@ -12,7 +12,7 @@ from bye_core.errors import DataError, RunError
 from bye_core.pipeline import guard_detection
 from bye_core.records import Detection
 from bye_core.runs import jobs
-from bye_core.sample_file import first_rows
+from bye_core.sample_texts import first_rows
 from bye_core.ui.shared import data_sets, workspace_jobs
 from bye_core.ui.shared.sample_queue import facets
 from bye_core.ui.shared.training_form import check_allowed
