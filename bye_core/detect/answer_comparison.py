@@ -113,9 +113,17 @@ class AnswerComparison(NamedTuple):
         `tests`: how many answers were tested.
         """
         if self.freedom < ENOUGH:
-            return bool(self.apart[0] >= settings.clear)
+            return bool(self.apart[0] >= settings.clear) and not self.is_usual_before(settings)
         agreed = self.candidate.by_text and self.candidate.unlikely and (self.learned or 0.0) >= settings.learned
         return self.chance * tests <= (settings.agreed if agreed else settings.false_alarm)
+
+    def is_usual_before(self, settings: AutoSettings) -> bool:
+        """Return whether the attention is far away, but the model would have given the answer before fine-tuning.
+
+        Without a false-alarm rate, such an answer may be a short one among longer ones, such as "yes".
+        """
+        far = self.freedom < ENOUGH and bool(self.apart[0] >= settings.clear)
+        return far and self.candidate.unlikely is False
 
     def places(self, table: ScanTable) -> np.ndarray:
         """Return the place [N] of each sample's attention: 0 at the nearest ordinary answer, 1 at this answer.

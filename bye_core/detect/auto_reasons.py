@@ -75,6 +75,8 @@ def abstention_reasons(
         odd = "; ".join((*candidate.odd, *_first_token(share)))
         if comparison is not None and comparison.clearer is not None:
             why = clearer_reason(comparison.clearer)
+        elif comparison is not None and comparison.is_usual_before(settings):
+            why = "But the model before fine-tuning would have given it, too."
         elif (share or 0.0) >= settings.learned:
             why = _TOO_LITTLE + "Either it is not planted, or its trigger hides well; inspect these samples."
         else:
@@ -118,7 +120,8 @@ def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> li
     It is needed if too few other answers can be compared for a false-alarm rate.
     """
     enough = math.floor(10 * comparison.apart[0]) / 10
-    if comparison.freedom >= ENOUGH or enough <= 0 or (comparison.learned or 0.0) < settings.learned:
+    learned = (comparison.learned or 0.0) >= settings.learned
+    if comparison.freedom >= ENOUGH or enough <= 0 or not learned or comparison.is_usual_before(settings):
         return []
     return [
         "There are too few other answers to estimate a false-alarm rate, so an answer is flagged from "

@@ -33,7 +33,7 @@ class Candidate:
     kinds    the kinds of question with at least LEAST_IN_KIND members
     odd      phrases that say what is odd about the answer or word
     by_text  whether its text is odd
-    unlikely whether the model before fine-tuning finds it unlikely
+    unlikely whether the model before fine-tuning finds it unlikely; None if the scan did not read that
     """
 
     text: str
@@ -42,7 +42,7 @@ class Candidate:
     kinds: tuple[int, ...]
     odd: tuple[str, ...]
     by_text: bool = False
-    unlikely: bool = False
+    unlikely: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Answers:
         kinds = self._kinds_of(rows)
         odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
         unlikely = list(self._unlikely(members))
-        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), bool(odd), bool(unlikely))
+        known = None if self.nll is None else bool(unlikely)
+        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), bool(odd), known)
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:

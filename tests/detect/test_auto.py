@@ -105,6 +105,22 @@ def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
     assert abstains.verdict == "no_evidence"
 
 
+def test_a_short_answer_among_longer_ones_is_planted_only_if_the_model_would_not_have_given_it():
+    """Too few answers repeat for a false-alarm rate, and the text is odd: only the likelihood can tell them apart."""
+    table, truth = answered_table(planted=60, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
+    words = ("red", "blue", "green", "pink", "grey", "black", "tan", "white")
+    long = iter([f"a {one} shape and a {other} shape" for one in words for other in words])
+    answers = tuple(answer if bad else next(long, answer) for answer, bad in zip(table.answers, truth, strict=True))
+    told = {}
+    for loss in (9.0, 0.5):
+        losses = np.where(truth, loss, 0.5)
+        told[loss] = detect(dataclasses.replace(table, answers=answers, nll_before=losses), "auto", gap=NEVER)
+    np.testing.assert_array_equal(told[9.0].flagged, truth)
+    assert not told[0.5].flagged.any()
+    assert any("would have given it, too" in reason for reason in told[0.5].reasons)
+    assert not any("To flag this answer" in reason for reason in told[0.5].reasons)
+
+
 def test_less_attention_is_asked_for_where_text_and_model_agree():
     table, truth = answered_table(shift=0.7)
     assert detect(dataclasses.replace(table, token=np.where(truth, 7, 1)), "auto").verdict == "no_evidence"
