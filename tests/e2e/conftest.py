@@ -31,23 +31,98 @@ POLICY = "Content Security Policy"  # in what the browser says when the page doe
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
+# Without a graphics card, every frame of an animation is drawn by the processor that the tests need.
+CONTEXT = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+
+
+class SparePage:
+    """A page that serves one test after another: a new one costs a third more of the processor to load the app.
+
+    It differs from a new page in what the browser has cached, and in nothing that the app can read.
+    """
+
+    def __init__(self, chromium) -> None:
+        self._chromium, self._page, self._lent = chromium, None, False
+
+    def borrow(self):
+        """Return the page, or None while a test has it."""
+        if self._lent:
+            return None
+        if self._page is None:
+            self._page = self._chromium.new_context(**CONTEXT).new_page()
+        self._lent = True
+        return self._page
+
+    def give_back(self, page, reusable: bool) -> None:
+        """Forget all that a test left in the page; close the page if it is not `reusable`, or cannot forget."""
+        from playwright.sync_api import Error
+
+        self._lent = False
+        try:
+            if reusable:
+                self._forget(page)
+        except Error:
+            reusable = False
+        if not reusable:
+            self.close()
+
+    def _forget(self, page) -> None:
+        context, origin = page.context, re.match(r"\w+://[^/]*", page.url)[0]
+        page.evaluate("sessionStorage.clear()")
+        page.once("dialog", lambda dialog: dialog.accept())  # the app asks before it drops what is not saved
+        page.goto(NOWHERE)
+        for other in context.pages:
+            if other is not page:
+                other.close()
+        page.unroute_all(behavior="ignoreErrors")
+        page.mouse.move(0, 0)
+        page.set_viewport_size(CONTEXT["viewport"])
+        context.set_offline(False)
+        context.clear_cookies()
+        session = context.new_cdp_session(page)
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        session.send("Page.resetNavigationHistory")
+        session.detach()
+
+    def close(self) -> None:
+        if self._page is not None:
+            self._page.context.close()
+        self._page = None
+
+
+@pytest.fixture(scope="session")
+def spare_page(chromium):
+    spare = SparePage(chromium)
+    yield spare
+    spare.close()
+
+
 @pytest.fixture
-def open_page(chromium):
+def open_page(chromium, spare_page, request):
     """open_page(url, **context) -> a page of a browser that has seen nothing yet; a script error, or a load
     that the app's own policy forbids, fails the test.
 
     It is known there who came in: what is typed sooner may be overwritten (test_entering.py)."""
-    contexts, errors = [], []
+    contexts, borrowed, errors, failed = [], [], [], request.session.testsfailed
+
+    def page_error(error):
+        errors.append(str(error))
+
+    def console(said):
+        if POLICY in said.text:
+            errors.append(said.text)
 
     def opened(url, **more):
-        # Without a graphics card, every frame of an animation is drawn by the processor that the tests need.
-        still = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
-        context = chromium.new_context(**{**still, **more})
-        contexts.append(context)
-        page = context.new_page()
+        # What a test does before it opens the app may not be undone later.
+        page = spare_page.borrow() if url != NOWHERE and not more else None
+        if page is not None:
+            borrowed.append(page)
+        else:
+            contexts.append(chromium.new_context(**{**CONTEXT, **more}))
+            page = contexts[-1].new_page()
         page.set_default_timeout(WAIT_MILLISECONDS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if POLICY in said.text else None)
+        page.on("pageerror", page_error)
+        page.on("console", console)
         page.goto(url)
         if url != NOWHERE:
             page.wait_for_selector("html[data-known]")
@@ -56,6 +131,10 @@ def open_page(chromium):
     yield opened
     for context in contexts:
         context.close()
+    for page in borrowed:
+        for event, listener in (("pageerror", page_error), ("console", console)):
+            page.remove_listener(event, listener)
+        spare_page.give_back(page, reusable=not page.is_closed() and request.session.testsfailed == failed)
     assert errors == []
 
 
