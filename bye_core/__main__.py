@@ -3,6 +3,9 @@
 import sys
 
 try:
+    from bye_core.process import collect_rarely
+
+    collect_rarely()
     from bye_core.cli.main import console
 
     code = console()

@@ -5,6 +5,7 @@ Also recognises errors that mean that memory ran out.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -31,7 +32,16 @@ BATCH_SECONDS = 10.0
 # A process that does not react to SIGTERM exits at once after this time (ours).
 LAST_SECONDS = 2 * BATCH_SECONDS
 
+# New objects that a process searches for garbage at a time (ours; Python 3.11's own number is 700). The objects that an
+# import of torch and transformers creates stay: searched less often, they are there in a seventh less time (measured).
+OBJECTS_AT_A_TIME = 10_000
+
 STOPPING = b"\nStopping once this batch is saved. Press Ctrl-C again to stop at once.\n"
+
+
+def collect_rarely() -> None:
+    """Search for garbage less often, which shortens the imports. For processes that run one command."""
+    gc.set_threshold(OBJECTS_AT_A_TIME, *gc.get_threshold()[1:])
 
 
 class Stopped(KeyboardInterrupt):

@@ -1,10 +1,12 @@
 """Settings of the whole test run: workers and their threads, signals, and a summary of what was skipped."""
 
+import gc
 import os
 import signal
 
 from hypothesis import settings
 
+from bye_core.process import collect_rarely
 from tests.skip_summary import pytest_terminal_summary  # noqa: F401 - a hook
 
 # One fixture for the browser of all tests; pytest takes plugins from this file only.
@@ -23,6 +25,9 @@ os.environ["BYE_JOB_NICE"] = "0"
 
 # What tests write need not survive a power cut.
 os.fsync = lambda descriptor: None
+
+# The libraries that the tests import create many objects that stay.
+collect_rarely()
 
 # How long an example takes tells of the machine, not of the code.
 settings.register_profile("untimed", deadline=None)
@@ -43,6 +48,11 @@ def pytest_collection_modifyitems(items):
         return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish():
+    """Search none of what the imports have created for garbage again: it stays."""
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers():
