@@ -114,10 +114,10 @@ def _fine_tuned(
     if word:
         return True, "Such a word is a trigger."
     # Members were chosen by the attention of the tuned model. Others with their answers are as good an example.
-    answers = {table.answers[row] for row in np.flatnonzero(members) if table.answers}
     group = members.copy()
     if table.answers:
-        group |= found.surprising & np.array([answer in answers for answer in table.answers], bool)
+        answers = {table.answers[row] for row in np.flatnonzero(members)}
+        group[[row for row in np.flatnonzero(found.surprising) if table.answers[row] in answers]] = True
     used = np.isfinite(found.prediction.places)
     apart = found.surprising & ~group
     times = clearer_by_fine_tuning(table, kinds, group & used, apart, used, settings.seed)

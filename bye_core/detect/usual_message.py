@@ -46,15 +46,16 @@ def usual_message(
     if not table.answers:
         return UsualMessage(0.0, 0.0)
     areas, sizes = [], []
-    answers = [_plain(answer) for answer in table.answers]
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
         inside, others = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary))
-        for messages in ([answers[row] for row in inside], [_unlikely_part(table, int(row)) for row in inside]):
+        whole = [_plain(table.answers[row]) for row in inside]
+        for messages in (whole, [_unlikely_part(table, int(row)) for row in inside]):
             ((message, count),) = Counter(messages).most_common(1)
-            same = others[[f" {message} " in f" {answers[row]} " for row in others]]
-            usual = message and len(same) >= max(LEAST_COMPARED, USUAL * len(others))
-            if usual and count >= max(LEAST_MEMBERS, SAME * len(inside)):
+            if not message or count < max(LEAST_MEMBERS, SAME * len(inside)):
+                continue
+            same = others[[f" {message} " in f" {_plain(table.answers[row])} " for row in others]]
+            if len(same) >= max(LEAST_COMPARED, USUAL * len(others)):
                 compared = np.concatenate([inside[[own == message for own in messages]], same])
                 areas.append(roc_auc_score(members[compared], places[compared]))
                 sizes.append(len(inside))
