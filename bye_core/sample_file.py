@@ -100,6 +100,8 @@ class SampleFile(Sequence[Sample]):
 
     def at(self, positions: np.ndarray) -> SampleFile:
         """Return the samples at `positions`."""
+        if len(positions) == len(self) and (positions == np.arange(len(self))).all():
+            return self
         ids = tuple(self.ids[position] for position in positions.tolist())
         return SampleFile(self._file, self._spans[positions], ids, self.indices[positions], self._bare)
 

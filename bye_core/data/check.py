@@ -40,13 +40,17 @@ class Markers:
         return cls(re.compile("|".join((*image, *_IMAGE_MARKERS))), re.compile("|".join((*chat, *_CHAT_MARKERS))))
 
 
-def check_samples(dataset: DataSet, markers: Markers, images: bool = True) -> Iterator[tuple[Sample, Fault | None]]:
-    """Yield every sample with the fault of its texts and images, None if it has none. Opens images if `images` is set.
+def check_samples(
+    dataset: DataSet, markers: Markers, images: bool = True, start: int = 0
+) -> Iterator[tuple[Sample, Fault | None]]:
+    """Yield every sample from number `start` on, with the fault of its texts and images, None if it has none.
+
+    Opens images if `images` is set.
 
     A sample with a fatal fault cannot be scanned. Records that did not become samples are not included;
     `dataset.faults` lists their faults.
     """
-    for sample in dataset.samples:
+    for sample in dataset.samples[start:]:
         errors = (*text_errors(sample, markers), *(image_errors(dataset, sample) if images else ()))
         yield sample, sample_fault(sample, *errors) if errors else None
 

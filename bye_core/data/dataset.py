@@ -39,6 +39,7 @@ class DataSet:
     layout   the names of columns and roles
     notes    what a user should know about the whole set, such as splits that were not read
     info     the entry for this set in a dataset_info.json, if there is one
+    index    the folder in which the set is stored once it was read (set_index); None if it is not
     """
 
     path: Path
@@ -53,6 +54,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     text_only: Sequence[Sample] = ()
     info: Mapping[str, Any] | None = None
+    index: Path | None = None
 
     @cached_property
     def by_id(self) -> Mapping[str, Sample]:

@@ -50,12 +50,13 @@ def load_dataset(
     question: str | None = None,
     strict_ids: bool = False,
     index: Path | None = None,
-    renew: bool = False,
+    check: str = "",
 ) -> DataSet:
     """Read a data set: a file, a folder with one annotation file, a saved data set, or `owner/name` on the hub.
 
     The options are those of ReadingOptions. Faults of single records are listed in the result. A large set is stored
-    in the folder `index` (see set_index) and opened from there the next time, unless `renew` is set.
+    in the folder `index` (see set_index) and opened from there the next time. `check` names a check that is to follow:
+    then the set is read again, unless this check of it is unfinished.
     Raises: DataError if the set as a whole cannot be read; NotText if an argument has another type.
     """
     texts = {"format": format, "split": split, "question": question}
@@ -66,7 +67,7 @@ def load_dataset(
         raise NotText(name="columns", kind=value_type(columns))
     _check_texts({f"column {name}": key for name, key in (columns or {}).items()})
     try:
-        return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids), index, renew)
+        return _load(path, ReadingOptions(format, columns or {}, split, question, strict_ids), index, check)
     except OSError as error:
         raise NotReadable(path=path, why=error.strerror or error) from error
 
@@ -89,7 +90,7 @@ def record_keys(path: str | Path, reading: ReadingOptions = AUTOMATIC) -> tuple[
     return tuple(dict.fromkeys(str(key) for record in head if isinstance(record, Mapping) for key in record))
 
 
-def _load(path: str | Path, reading: ReadingOptions, index: Path | None, renew: bool) -> DataSet:
+def _load(path: str | Path, reading: ReadingOptions, index: Path | None, check: str) -> DataSet:
     location = locate(path, reading)
     use_info = reading.format in (None, location.format)  # a named format overrides dataset_info.json
     described = location.layout if use_info else Layout()
@@ -107,7 +108,7 @@ def _load(path: str | Path, reading: ReadingOptions, index: Path | None, renew: 
         return read_samples(rows, reader, root, reading.strict_ids, Budget(path, location.source.size))
 
     options = [form.name, dict(complete.columns), dict(complete.tags), reading.record()]
-    records = read() if index is None else indexed(index, renew, location.source, root, options, read)
+    records, stored = (read(), None) if index is None else indexed(index, check, location.source, root, options, read)
     return DataSet(
         path=location.path or location.source.path,
         root=root,
@@ -121,6 +122,7 @@ def _load(path: str | Path, reading: ReadingOptions, index: Path | None, renew: 
         layout=complete,
         notes=tuple(map(printable, (*location.notes, *location.source.notes, *records.notes))),
         info=location.info if use_info else None,
+        index=stored,
     )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from bye_core import runs
 from bye_core.data import DataSet, Markers, check_samples, load_dataset
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
+from bye_core.data.set_index import IMAGES, TEXTS, forget_check, save_check, unfinished_check
 from bye_core.errors import ByeError, DataError
 from bye_core.models.families import FAMILIES
 from bye_core.records import Progress, Sample
 
+SAVED_EVERY = 5_000  # samples after which a check of a large set is saved (ours)
 INDEX = "sets"  # the folder in BYE_HOME in which large sets are stored once they were read
 
 
@@ -26,12 +28,12 @@ class ScannedPathMissing(DataError):
     remedy = "Give the current path as --{option}."
 
 
-def load(path: str | Path, reading: ReadingOptions = AUTOMATIC, renew: bool = False) -> DataSet:
-    """Load a data set as the reading options say. With `renew`, reads a large set again that was read before."""
+def load(path: str | Path, reading: ReadingOptions = AUTOMATIC, check: str = "") -> DataSet:
+    """Load a data set as the reading options say. A large set is read once; before a `check`, it is read again."""
     index = None if runs.hosted() else runs.home() / INDEX
     return load_dataset(
         path, reading.format, reading.columns, split=reading.split, question=reading.question,
-        strict_ids=reading.strict_ids, index=index, renew=renew,
+        strict_ids=reading.strict_ids, index=index, check=check,
     )  # fmt: skip
 
 
@@ -92,15 +94,25 @@ def known_markers() -> Markers:
 def check(data: str | Path, reading: ReadingOptions = AUTOMATIC, images: bool = True) -> Iterator[Progress]:
     """Check every record and image. Each item's facts have the new `faults`; the last item's also a `summary`.
 
-    Without `images`, checks that the images are there and does not open them.
+    Without `images`, checks that the images are there and does not open them. A check of a large set that was stopped
+    resumes where it was.
     """
-    dataset = load(data, reading, renew=True)
-    refused = len(dataset.faults)
-    total = len(dataset.samples)
-    yield Progress("check", 0, total, facts={"faults": dataset.faults})
-    for done, (_, fault) in enumerate(check_samples(dataset, known_markers(), images), start=1):
-        refused += fault is not None and fault.fatal
-        yield Progress("check", done, total, facts={"faults": (fault,) if fault else ()})
+    name = IMAGES if images else TEXTS
+    dataset = load(data, reading, name)
+    start, found = unfinished_check(dataset.index, name)
+    done, faults, total = start, list(found), len(dataset.samples)
+    yield Progress("check", done, total, facts={"faults": (*dataset.faults, *faults)})
+    try:
+        for done, (_, fault) in enumerate(check_samples(dataset, known_markers(), images, start), start=start + 1):
+            faults += [fault] if fault else []
+            if done % SAVED_EVERY == 0:
+                save_check(dataset.index, name, done, faults)
+            yield Progress("check", done, total, facts={"faults": (fault,) if fault else ()})
+    finally:
+        if start < done < total:
+            save_check(dataset.index, name, done, faults)
+    forget_check(dataset.index, name)
+    refused = len(dataset.faults) + sum(fault.fatal for fault in faults)
     summary = {"format": dataset.format, "records": dataset.size, "ready": dataset.size - refused, "refused": refused}
     summary |= {"notes": dataset.notes}
     yield Progress("check", total, total, "done", {"faults": (), "summary": summary})

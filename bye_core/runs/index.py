@@ -231,9 +231,11 @@ def keep_shape(connection: sqlite3.Connection, layers: int, heads: int) -> None:
     connection.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", [("layers", layers), ("heads", heads)])
 
 
-def positions(connection: sqlite3.Connection) -> set[int]:
-    count_scored(connection)
-    return {position for (position,) in connection.execute("SELECT position FROM scored")}
+def positions(connection: sqlite3.Connection) -> np.ndarray:
+    """Return the positions of the scanned samples, in ascending order."""
+    count = count_scored(connection)
+    found = connection.execute("SELECT position FROM scored ORDER BY position")
+    return np.fromiter((position for (position,) in found), np.int64, count)
 
 
 def count_scored(connection: sqlite3.Connection) -> int:
@@ -266,7 +268,7 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> Entr
             numbers.extend(itertools.chain.from_iterable(some))
     except (TypeError, OverflowError) as error:  # a flipped bit may change the type of a value
         raise sqlite3.DatabaseError("malformed: an entry holds something else than numbers") from error
-    rows = np.array(numbers, np.int64).reshape(-1, 6)
+    rows = np.frombuffer(numbers, np.int64).reshape(-1, 6)
     # A flipped bit in the index may hide an entry from a search; "+" makes SQLite read all entries.
     if (
         position is not None

@@ -147,11 +147,11 @@ class Store:
 
     def scored_ids(self) -> frozenset[str]:
         with index.reading(self._index) as connection:
-            return frozenset(self.ids(index.positions(connection)))
+            return frozenset(self.ids(index.positions(connection).tolist()))
 
     def scored_positions(self) -> np.ndarray:
         with index.reading(self._index) as connection:
-            return index.entries(connection).rows[:, 0]
+            return index.positions(connection)
 
     def faults(self) -> tuple[Fault, ...]:
         with index.reading(self._index) as connection:
@@ -160,7 +160,7 @@ class Store:
     def damaged(self) -> tuple[str, ...]:
         with index.reading(self._index) as connection:
             marked = index.damaged(connection)
-            scored = index.positions(connection) if self._lost else set()
+            scored = set(index.positions(connection).tolist()) if self._lost else set()
         # Samples that could not be marked in the index of this run.
         return tuple(self.ids(sorted({*marked, *(self._lost & scored)})))
 

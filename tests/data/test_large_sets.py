@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from bye_core import pipeline, sample_file
-from bye_core.data import export, json_source, json_stream, load_dataset, samples, text_files
+from bye_core.data import check, export, json_source, json_stream, load_dataset, samples, text_files
 from bye_core.data.text_files import WrongContent
 from bye_core.sample_file import SampleFile, SamplesChanged, ids_of, indices_of
 from tests.data import sets
@@ -200,7 +200,7 @@ def test_a_large_set_is_parsed_once(tmp_path, large, monkeypatch):
     export(again, ["k3"], [], tmp_path / "out")
     assert json.loads((tmp_path / "out/data.json").read_text()) == [RECORDS[3]]
     parsed.clear()
-    assert load_dataset(tmp_path / "set", index=index, renew=True).samples == first.samples
+    assert load_dataset(tmp_path / "set", index=index, check="images").samples == first.samples
     assert len(load_dataset(tmp_path / "set", index=index, strict_ids=True).samples) == COUNT
     assert len(parsed) >= 2 * COUNT
     for path in index.glob("*/samples.jsonl"):
@@ -213,7 +213,11 @@ def test_a_set_that_lacks_images_is_read_again(tmp_path, large):
     (tmp_path / "set/images/0.png").rename(tmp_path / "0.png")
     assert len(load_dataset(tmp_path / "set", index=tmp_path / "sets").samples) == COUNT // 2
     (tmp_path / "0.png").rename(tmp_path / "set/images/0.png")
-    assert len(load_dataset(tmp_path / "set", index=tmp_path / "sets").samples) == COUNT
+    assert load_dataset(tmp_path / "set", index=tmp_path / "sets").index
+    (tmp_path / "set/images/0.png").unlink()
+    for wanted in ("images", ""):  # a check reads the set again and forgets what was stored
+        found = load_dataset(tmp_path / "set", index=tmp_path / "sets", check=wanted)
+        assert (len(found.samples), found.index) == (COUNT // 2, None)
 
 
 def test_a_large_table_is_decoded_once(tmp_path, large, monkeypatch):
@@ -232,3 +236,25 @@ def test_a_large_table_is_decoded_once(tmp_path, large, monkeypatch):
     again = load_dataset(tmp_path / "set", index=tmp_path / "sets")
     assert again.samples == first.samples
     assert again.image_bytes(again.samples[9], 0) == images[9]["bytes"]
+
+
+def test_a_stopped_check_of_a_large_set_resumes(tmp_path, large, monkeypatch):
+    write(tmp_path / "set")
+    (tmp_path / "set/images/1.png").write_bytes(b"no image")
+    monkeypatch.setenv("BYE_HOME", str(tmp_path / "home"))
+    *_, whole = pipeline.check(tmp_path / "set")
+    checked = []
+    real = check.image_errors
+    monkeypatch.setattr(check, "image_errors", lambda data, sample: checked.append(sample.id) or real(data, sample))
+    steps = pipeline.check(tmp_path / "set")
+    while next(steps).done < 25:
+        pass
+    steps.close()
+    *_, last = pipeline.check(tmp_path / "set", images=False)  # another check does not resume this one
+    assert last.facts["summary"]["refused"] == 0
+    again = list(pipeline.check(tmp_path / "set"))
+    assert (again[0].done, len(again[0].facts["faults"])) == (25, 12)
+    assert checked == [f"k{n}" for n in range(COUNT)]
+    assert again[-1].facts == whole.facts
+    assert len([fault for step in again for fault in step.facts["faults"]]) == COUNT // 2
+    assert next(pipeline.check(tmp_path / "set")).done == 0
