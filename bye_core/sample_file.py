@@ -88,7 +88,7 @@ class SampleFile(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
         if isinstance(index, slice):
-            return self.at(np.arange(len(self))[index])
+            return SampleFile(self._file, self._spans[index], self.ids[index], self.indices[index], self._bare)
         start, end = self._spans[index].tolist()
         return self._sample(range(len(self))[index], self._read(start, end - start))
 
