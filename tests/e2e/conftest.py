@@ -69,8 +69,7 @@ class SparePage:
     def _forget(self, page) -> None:
         context, origin = page.context, re.match(r"\w+://[^/]*", page.url)[0]
         page.evaluate("sessionStorage.clear()")
-        page.once("dialog", lambda dialog: dialog.accept())  # the app asks before it drops what is not saved
-        page.goto(NOWHERE)
+        page.goto(NOWHERE)  # if the app asks whether to drop what is not saved, Playwright agrees
         for other in context.pages:
             if other is not page:
                 other.close()
