@@ -112,10 +112,12 @@ def open_page(chromium, spare_page, request):
             errors.append(said.text)
 
     def opened(url, **more):
-        # What a test does before it opens the app may not be undone later.
-        page = spare_page.borrow() if url != NOWHERE and not more else None
+        # What a test does before it opens the app may not be undone later; of a context's options, only the size can.
+        page = spare_page.borrow() if url != NOWHERE and set(more) <= {"viewport"} else None
         if page is not None:
             borrowed.append(page)
+            if "viewport" in more:
+                page.set_viewport_size(more["viewport"])
         else:
             contexts.append(chromium.new_context(**{**CONTEXT, **more}))
             page = contexts[-1].new_page()

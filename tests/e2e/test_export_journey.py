@@ -21,7 +21,7 @@ def path(made):
 
 @pytest.fixture
 def page(path, serve, open_page, tmp_path):
-    page = open_page(serve(), accept_downloads=True)
+    page = open_page(serve())
     page.get_by_role("tab", name="Export", exact=True).click()
     return page
 

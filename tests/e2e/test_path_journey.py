@@ -54,7 +54,7 @@ def test_from_an_upload_to_a_download_in_few_clicks(
     place, serve, open_page, review, expect, archive, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(checking, "settings_for", lambda model: checking.FinetuneSettings(epochs=1, rank=2))
-    page = open_page(serve(run=""), accept_downloads=True)
+    page = open_page(serve(run=""))
     page.set_default_timeout(JOB)
     header = page.locator("#header")
     expect(header.locator(".bye-welcome")).to_contain_text("This is a demo: it found 120 poisoned samples")
