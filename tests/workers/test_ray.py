@@ -65,8 +65,8 @@ def command(model, data, run, *more):
     return [sys.executable, "-m", "bye_core", "scan", *where, *options]
 
 
-def test_a_killed_driver_resumes_and_a_killed_worker_is_replaced(cluster, connected, model, data, plain, tmp_path):
-    """One worker until the driver is killed, then three, of which one is killed."""
+def test_killed_drivers_workers_and_nodes_only_cost_time(cluster, connected, model, data, plain, tmp_path):
+    """One worker until the driver is killed, then two: one is killed, and later a node with a worker is stopped."""
     run = tmp_path / "run"
     driver = subprocess.Popen(
         command(model, data, run, "--ray", cluster.address, "--workers", "1"),
@@ -77,15 +77,23 @@ def test_a_killed_driver_resumes_and_a_killed_worker_is_replaced(cluster, connec
             driver.stdout.readline()
         driver.kill()
     assert 0 < runs.Run.open(run).counts().scored < COUNT
-    killed = []
+    killed, stopped = [], []
 
-    def kill(number):
+    def disturb(number):
         if number == 1:
             killed.append(workers_of(cluster)[0])
             killed[0].kill()
+        if number == 2:
+            busy = [node for node in cluster.list_all_nodes() if any(map(is_worker, raylet(node).children()))]
+            stopped.append(busy[0])
+            cluster.remove_node(busy[0])
 
-    assert scan(model, data, run, WorkerSettings(3, cluster.address), kill) == plain
-    assert killed
+    try:
+        assert scan(model, data, run, WorkerSettings(ray=cluster.address), disturb) == plain
+        assert killed
+        assert stopped
+    finally:
+        cluster.add_node(num_cpus=3, num_gpus=0, object_store_memory=100 << 20)
 
 
 def test_workers_of_this_machine_listen_to_it_alone_and_end_on_request(model, data, tmp_path):
@@ -109,22 +117,6 @@ def test_workers_of_this_machine_listen_to_it_alone_and_end_on_request(model, da
         lines = driver.stdout.read().splitlines()
     assert lines[-1] == '{"stopped": true}'
     assert runs.Run.open(run).counts().scored
-
-
-def test_a_stopped_node_of_a_cluster_only_costs_time(cluster, connected, model, data, plain, tmp_path):
-    stopped = []
-
-    def stop_node(number):
-        if number == 2:
-            busy = [node for node in cluster.list_all_nodes() if any(map(is_worker, raylet(node).children()))]
-            stopped.append(busy[0])
-            cluster.remove_node(busy[0])
-
-    try:
-        assert scan(model, data, tmp_path / "run", WorkerSettings(ray=cluster.address), stop_node) == plain
-        assert stopped
-    finally:
-        cluster.add_node(num_cpus=3, num_gpus=0, object_store_memory=100 << 20)
 
 
 @pytest.fixture
