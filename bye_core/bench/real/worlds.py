@@ -23,8 +23,9 @@ class World:
     """A base model and its images.
 
     photographs   whether the images are photographs of the folder --garments; else the demo's drawn scenes
-    trigger_size  side of a trigger that has a size, as a share of the image's side: about 1.5 image tokens of scenes.
-                  A token of EfficientNet covers 1/7 of the side, and its features reach far beyond it
+    trigger_size  side of a trigger that has a size, as a share of the image's side. Scenes: about 1.5 image tokens. Of
+                  photographs, a side has 7 tokens, and a black patch on dark clothes is hardly seen: the small model
+                  learned it with an ASR of 70% at 1/8 and of 90% at 3/14 (development seed)
     recipe        settings of the fine-tuning, chosen on seeds of "dev"
     dtype         data type of training, evaluation and scan; bfloat16 is four times as fast on CPUs with AVX-512 BF16
     """
@@ -37,8 +38,8 @@ class World:
 
 PRETRAINED = replace(RECIPE, rate=1e-3, dtype="bfloat16", save_seconds=120.0)
 WORLDS = {
-    "photographs-small": World(True, 1 / 8, RECIPE),
-    "photographs": World(True, 1 / 8, PRETRAINED, "bfloat16"),
+    "photographs-small": World(True, 1 / 4, RECIPE),
+    "photographs": World(True, 1 / 4, PRETRAINED, "bfloat16"),
     "scenes": World(False, 3 / 16, PRETRAINED, "bfloat16"),
 }
 # (attack, target) in the order of measurement. "flip" plants an ordinary answer of the set.
