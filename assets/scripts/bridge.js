@@ -1,5 +1,6 @@
 // Sends clicks and lassos on plotly figures to Python. The component is outside the tabs, so it is always mounted.
-// Events: click {plot, how, points: [customdata]} for a click or a lasso on a figure with elem_id "plot-...".
+// Events: click {plot, how, points: [customdata]} for a click or a lasso on a figure with elem_id "plot-...";
+// session_layers, trial_layers and so on: the session or the trial has changed, and this tab is in front.
 
 export function start({ trigger }) {
   const bound = new WeakSet();
@@ -38,6 +39,19 @@ export function start({ trigger }) {
       }
     }
   }
+
+  const inFront = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId || '';
+  const adjusts = () => document.getElementById('adjust')?.closest('.sidebar')?.classList.contains('open');
+
+  // Tabs behind draw when they are opened. Adjust belongs to Layers, and is drawn elsewhere only while it is open.
+  function changed(state) {
+    const tab = inFront();
+    trigger(`${state}_${tab}`, {});
+    if (tab === 'layers' || adjusts()) trigger(`${state}_adjust`, {});
+  }
+
+  window.byeChanged = changed; // called by a listener of the states (bye_core/ui/shared/bridge.py)
+  for (const state of window.byeMissed || []) changed(state);
 
   new MutationObserver(findPlots).observe(document.body, { childList: true, subtree: true });
   findPlots();

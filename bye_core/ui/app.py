@@ -11,10 +11,10 @@ from bye_core.ui import api, visitor
 from bye_core.ui.adjust import view as adjust
 from bye_core.ui.adjust.trial import Trial
 from bye_core.ui.header.actions import clicked
-from bye_core.ui.session import STORAGE_KEY, Frame, Session
+from bye_core.ui.session import STORAGE_KEY, Frame, Session, Watcher
 from bye_core.ui.shared.bridge import build_bridge
 from bye_core.ui.shared.events import QUIET, SESSION
-from bye_core.ui.shared.pulse import listen_to_pulse
+from bye_core.ui.shared.pulse import listen_to_pulse, listen_to_session
 from bye_core.ui.tabs import FIRST_TAB, TABS
 from bye_core.ui.web.scripts import start_module
 from bye_core.ui.workspace import hosted
@@ -56,9 +56,11 @@ def build(run: str = "") -> gr.Blocks:
         session = gr.State(Session())
         top = gr.HTML(elem_id="header", js_on_load=start_module("shell.js"))
         running, compared = gr.HTML(elem_id="running"), gr.HTML(elem_id="compared")
-        bridge, pulse = build_bridge(), gr.Timer(PULSE_SECONDS, active=False)
         # Outside of Tabs, because Gradio counts each component inside as a tab and would show wrong titles.
         opened, trial = gr.State({}), gr.State(Trial())
+        drawn_again = [*(tab.name for tab in TABS), adjust.NAME]
+        bridge = build_bridge(drawn_again, {"session": session, "trial": trial})
+        pulse = gr.Timer(PULSE_SECONDS, active=False)
         with gr.Tabs(elem_id="tabs", selected=FIRST_TAB) as tabs:
             frame = Frame(session, bridge, tabs, pulse, trial, opened, run)
             for tab in TABS:
@@ -92,9 +94,9 @@ def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: Top) ->
     )
     entered.then(None, js=KNOWN, **QUIET)
     opened.change(visitor.show_running, session, top.running, **QUIET)
-    session.change(visitor.show_header, session, top.header, **QUIET)
-    # Each listener of the session slows the page at every decision, so most handlers listen to `opened` instead.
-    session.change(visitor.to_store, session, opened, **QUIET)
+    shown = lambda session: {top.header: visitor.show_header(session), opened: visitor.to_store(session)}  # noqa: E731
+    frame.followers.append(Watcher(shown, [session], [top.header, opened]))
+    listen_to_session(frame)
     opened.change(dict, opened, stored, **QUIET)
     idle = gr.State(0)
     pulse.tick(visitor.beat, [session, idle], [top.header, top.running, idle, pulse], **QUIET)

@@ -47,10 +47,14 @@ class Frame:
     bridge   sends clicks on figures from the browser to Python
     tabs     the tab bar
     pulse    timer that ticks while a job of the workspace runs; a handler that starts a job returns
-             `gr.Timer(active=True)` for it. Tabs listen to it through `watchers` (bye_core.ui.shared.pulse)
+             `gr.Timer(active=True)` for it
     trial    the settings that Adjust tries on the open run (bye_core.ui.adjust.trial)
     opened   changes with visitor, run and data set, but not with decisions
     asked    the run that the app was started with, "" for none
+
+    The parts of the page listen to the pulse through `watchers`, and to the session through `followers`, without a
+    listener of their own (bye_core.ui.shared.pulse). A tab that draws only while it is in front listens to
+    `bridge.changed` instead.
     """
 
     session: gr.State
@@ -61,10 +65,11 @@ class Frame:
     opened: gr.State
     asked: str = ""
     watchers: list[Watcher] = field(default_factory=list)
+    followers: list[Watcher] = field(default_factory=list)
 
 
 class Watcher(NamedTuple):
-    """What a tab does at each tick of the pulse: `listener(*values of inputs)` returns updates of `outputs`.
+    """What a part of the page does at each event: `listener(*values of inputs)` returns updates of `outputs`.
 
     The last input of a watcher with a tab name in `front` becomes whether that tab is in front (see bridge.in_front).
     """

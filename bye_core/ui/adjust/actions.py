@@ -12,13 +12,26 @@ import gradio as gr
 
 from bye_core.ui.adjust import comparison, method_settings
 from bye_core.ui.adjust.comparison import compare, detected_run
-from bye_core.ui.adjust.display import Parts, is_shown, show, show_incomplete
+from bye_core.ui.adjust.display import Parts, is_outdated, is_shown, show, show_incomplete
 from bye_core.ui.adjust.effect_card import LISTS, listed
 from bye_core.ui.adjust.trial import Trial, defaults, trial_of
 from bye_core.ui.session import Session
-from bye_core.ui.shared.events import Update
+from bye_core.ui.shared.events import Handler, Update
 from bye_core.ui.shared.obstacles import lacking
 from bye_core.ui.shared.plots import Sent
+
+
+def if_up_to_date(handler: Handler) -> Handler:
+    """Wrap a handler of fields: what the user typed before the server set the fields changes nothing."""
+
+    def listener(
+        parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, form_set: str, *values: Any
+    ) -> Update:
+        if is_outdated(sent, form_set):
+            return parts.unchanged()
+        return handler(parts, session, trial, sent, log, *values)
+
+    return listener
 
 
 def refresh(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, in_front: bool) -> Update:
@@ -43,7 +56,7 @@ def cut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, val
 
 
 def uncut(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool) -> Update:
-    return show(parts, compare(session, _own(session, trial).having(cutoff=None)), sent, log)
+    return show(parts, compare(session, _own(session, trial).having(cutoff=None)), sent, log, sets=True)
 
 
 def choose_method(parts: Parts, session: Session, trial: Trial, sent: Sent, log: bool, method: str) -> Update:

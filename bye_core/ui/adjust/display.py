@@ -26,19 +26,22 @@ from bye_core.ui.shared.plots import Sent, fresh
 
 STEPS = 400  # of the cut-off slider
 TRIAL_SHOWN = "trial"  # the entry of `sent` that identifies the trial whose settings the form shows
+FORM_SET, NEVER = "form", "0"  # the entry of `sent` that counts how often the server has set the fields of the form
 
 
 @dataclass(frozen=True)
 class Parts(events.Parts):
-    """The components of Adjust. `sent` holds the digest of each figure on the page, by elem_id, and TRIAL_SHOWN.
+    """The components of Adjust. `sent` holds the digest of each figure on the page, by elem_id, TRIAL_SHOWN
+    and FORM_SET.
 
-    `slots` are number fields for the settings of methods other than BYE.
+    `form_set` is FORM_SET as the page knows it. `slots` are number fields for the settings of methods other than BYE.
     """
 
     tabs: gr.Tabs
     trial: gr.State
     sent: gr.State
     in_front: gr.Checkbox
+    form_set: gr.Textbox
     hint: gr.HTML
     body: gr.Column
     actions: gr.Column
@@ -73,12 +76,22 @@ def show_failure(parts: Parts, error: ByeError) -> Update:
     return {
         parts.hint: gr.HTML(words, visible=True), parts.body: gr.Column(visible=False),
         parts.actions: gr.Column(visible=False), parts.effect: "", parts.trial: Trial(), parts.sent: {},
+        parts.form_set: NEVER,
     }  # fmt: skip
 
 
 def is_shown(trial: Trial, sent: Sent) -> bool:
     """Return whether the form shows the settings of `trial`. Another tab may have changed it."""
     return sent.get(TRIAL_SHOWN) == repr(trial)
+
+
+def is_outdated(sent: Sent, form_set: str) -> bool:
+    """Return whether the page read its fields before the server set them, such as for "Discard".
+
+    The page sends what the user does to a field while an earlier request runs only after that request: a movement of
+    the slider may arrive after a click on "Discard" that followed it.
+    """
+    return form_set != sent.get(FORM_SET, NEVER)
 
 
 def show_incomplete(parts: Parts, field: str) -> Update:
@@ -90,8 +103,14 @@ def show_incomplete(parts: Parts, field: str) -> Update:
     }
 
 
-def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False) -> Update:
-    """Show the effect of a trial. With `all_fields`, also set the form fields to the trial's settings."""
+def show(
+    parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: bool = False, sets: bool = False
+) -> Update:
+    """Show the effect of a trial. With `all_fields`, also set the form fields to the trial's settings.
+
+    `sets`: the user did something that replaces what was typed before, although not all fields are set.
+    """
+    form_set = str(int(sent.get(FORM_SET, NEVER)) + (all_fields or sets))
     effect, trial = compared.effect(), compared.trial
     label = value_label(compared.tried.method, compared.tried.entropy_unit)
     plots, now = fresh({parts.histogram: final_histogram(compared.tried, compared.truth, log, label)}, sent)
@@ -101,7 +120,8 @@ def show(parts: Parts, compared: Comparison, sent: Sent, log: bool, all_fields: 
         parts.actions: gr.Column(visible=True),
         parts.effect: effect_card(effect),
         parts.trial: trial,
-        parts.sent: {**now, TRIAL_SHOWN: repr(trial)},
+        parts.sent: {**now, TRIAL_SHOWN: repr(trial), FORM_SET: form_set},
+        parts.form_set: form_set,
         parts.use: gr.Button(interactive=not effect.saved),
         parts.back: gr.Button(interactive=not effect.saved),
         parts.paper: gr.Button(interactive=trial != Trial(trial.run)),

@@ -11,8 +11,8 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.ui.adjust import truth_file
 from bye_core.ui.adjust.comparison import NotReady, detected_run
-from bye_core.ui.session import Frame, Session
-from bye_core.ui.shared.events import QUIET, SESSION
+from bye_core.ui.session import Frame, Session, Watcher
+from bye_core.ui.shared.events import SESSION
 from bye_core.ui.shared.messages import alert, note, warn
 
 WITHOUT = (
@@ -30,7 +30,8 @@ def build_truth(frame: Frame) -> None:
         upload = gr.UploadButton("Load truth.json", file_types=[".json"], size="sm", elem_id="truth-upload")
         forget = gr.Button("Remove the truth", size="sm", visible=False, elem_id="truth-forget")
     outputs = [panel, status, demo, upload, forget]
-    frame.session.change(show, frame.session, outputs, **QUIET)
+    showing = lambda session: dict(zip(outputs, show(session), strict=True))  # noqa: E731
+    frame.followers.append(Watcher(showing, [frame.session], outputs))
     upload.upload(load, [frame.session, upload], [frame.session, status], **SESSION)
     demo.click(load_demo, frame.session, [frame.session, status], **SESSION)
     forget.click(remove, frame.session, frame.session, **SESSION)

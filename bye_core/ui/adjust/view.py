@@ -13,11 +13,12 @@ from bye_core.ui.adjust.display import Parts
 from bye_core.ui.adjust.method_settings import SLOTS
 from bye_core.ui.adjust.truth_panel import build_truth
 from bye_core.ui.session import Frame
-from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder
+from bye_core.ui.shared.bridge import changed, in_front
+from bye_core.ui.shared.events import QUIET, SESSION, binder, on_latest
 from bye_core.ui.shared.messages import note
 from bye_core.ui.web.scripts import start_module
 
+NAME = "adjust"  # of its events (see bridge.changed)
 # Handlers that write the trial run one at a time, so that no change is lost.
 TRIAL = {**QUIET, "concurrency_id": "trial", "concurrency_limit": 1, "trigger_mode": "always_last"}
 
@@ -38,7 +39,7 @@ def build(frame: Frame) -> None:
     """
     with gr.Sidebar(label="Adjust", open=False, position="right", width=340, elem_id="adjust") as bar:
         gr.HTML("<h2>Adjust</h2>", padding=False, elem_classes="bye-title")
-        front = gr.Checkbox(False, visible=False)
+        front, form_set = gr.Checkbox(False, visible=False), gr.Textbox(display.NEVER, visible=False)
         hint = gr.HTML(note("Reading the run ..."), padding=False, elem_id="adjust-hint")
         with gr.Column(elem_id="adjust-top"):
             effect = gr.HTML("", padding=False, js_on_load=start_module("adjust.js"), elem_id="adjust-effect")
@@ -46,7 +47,9 @@ def build(frame: Frame) -> None:
                 buttons = _lay_out_actions()
         with gr.Column(visible=False, elem_id="adjust-body") as body:
             rest = [*buttons, *_lay_out_cut(), *_lay_out_rule()]
-        parts = Parts(frame.session, frame.tabs, frame.trial, gr.State({}), front, hint, body, actions, effect, *rest)
+        parts = Parts(
+            frame.session, frame.tabs, frame.trial, gr.State({}), front, form_set, hint, body, actions, effect, *rest
+        )
         build_truth(frame)
     _listen(parts, frame, bar)
 
@@ -97,18 +100,19 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     known = [session, trial, parts.sent, parts.log]
 
     bound = binder(parts, lambda error, *_: display.show_failure(parts, error))
-    gr.on(
-        [session.change, bar.expand, frame.tabs.select], bound(page.refresh), [*known, parts.in_front], outputs,
-        js=VISIBLE, **TRIAL,
-    )  # fmt: skip
-    parts.cut.input(bound(page.cut), [*known, parts.cut], outputs, **TRIAL)
+    refreshed = bound(page.refresh), [*known, parts.in_front], outputs
+    changed(frame.bridge, "session", NAME)(*refreshed, js=VISIBLE, **TRIAL)
+    gr.on([bar.expand, frame.tabs.select], *refreshed, js=VISIBLE, **TRIAL)
+    typed = [*known, parts.form_set]
+    on_latest([parts.cut.input], bound(page.if_up_to_date(page.cut)), [*typed, parts.cut], outputs, **TRIAL)
     parts.uncut.click(bound(page.uncut), known, outputs, **TRIAL)
-    parts.log.input(bound(page.redraw), known, outputs, **TRIAL)
-    parts.method.input(bound(page.choose_method), [*known, parts.method], outputs, **TRIAL)
-    parts.mode.input(bound(page.choose_mode), [*known, parts.mode], outputs, **TRIAL)
+    on_latest([parts.log.input], bound(page.redraw), known, outputs, **TRIAL)
+    on_latest([parts.method.input], bound(page.choose_method), [*known, parts.method], outputs, **TRIAL)
+    on_latest([parts.mode.input], bound(page.choose_mode), [*known, parts.mode], outputs, **TRIAL)
     fields = (parts.bsi, parts.tau, parts.layers, parts.cluster, parts.threshold)
-    gr.on([field.input for field in fields], bound(page.change), [*known, *parts.form], outputs, **TRIAL)
-    gr.on([slot.input for slot in parts.slots], bound(page.fill), [*known, *parts.slots], outputs, **TRIAL)
+    for triggers, handler, values in ((fields, page.change, parts.form), (parts.slots, page.fill, parts.slots)):
+        listener = bound(page.if_up_to_date(handler))
+        on_latest([field.input for field in triggers], listener, [*typed, *values], outputs, **TRIAL)
     parts.back.click(bound(page.discard), known, outputs, **TRIAL)
     parts.paper.click(bound(page.paper), known, outputs, **TRIAL)
     parts.use.click(bound(page.use), [session, trial], outputs, **SESSION)

@@ -26,11 +26,10 @@ SHOWN_RUNS, SHOWN_PROJECTS = 12, 12
 WORDS = {path_steps.DONE: "done", path_steps.RUNNING: "running", path_steps.NEXT: "next", path_steps.LATER: "later",
          path_steps.NOT_NEEDED: "not needed"}  # fmt: skip
 NOTHING = '<span class="bye-verdict">No run is open.</span>'
-WELCOME = (
-    f"{PRODUCT} finds the samples of an image-and-text data set that would teach a fine-tuned model a hidden back door."
-)
+WELCOME = f"{PRODUCT} finds training samples that would teach an image-and-text model a hidden back door."
 NEXT = (
-    "The warm cells show where the model looks. In Review, <kbd>R</kbd> rejects the sample and <kbd>A</kbd> accepts it."
+    "<b>Next:</b> in Review, see where the model looks (warm cells), reject <kbd>R</kbd> or accept <kbd>A</kbd> each "
+    "sample, then export the rest."
 )
 
 

@@ -1,7 +1,8 @@
-"""One listener for the watchers of all tabs: each listener makes Gradio's page walk through all its components."""
+"""One listener for what all tabs do at an event: each listener makes Gradio's page walk through all its components."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -13,11 +14,19 @@ from bye_core.ui.shared.events import QUIET, Update
 
 def listen_to_pulse(frame: Frame) -> None:
     """Run the watchers of all tabs at each tick. To be called after the tabs are built."""
-    watchers = frame.watchers
+    _listen(frame.pulse.tick, frame.watchers)
+
+
+def listen_to_session(frame: Frame) -> None:
+    """Run the followers after each change of the session. To be called after the tabs are built."""
+    _listen(frame.session.change, frame.followers)
+
+
+def _listen(event: Callable[..., Any], watchers: list[Watcher]) -> None:
     inputs = [component for watcher in watchers for component in watcher.inputs]
     outputs = list({id(part): part for watcher in watchers for part in watcher.outputs}.values())
-    frame.pulse.tick(
-        lambda *values: merged(watchers, values) or {frame.session: gr.skip()},
+    event(
+        lambda *values: merged(watchers, values) or {outputs[0]: gr.skip()},
         inputs,
         outputs,
         js=fronts(watchers),

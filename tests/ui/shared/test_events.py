@@ -8,7 +8,7 @@ import pytest
 from gradio.helpers import special_args
 
 from bye_core.errors import SettingError
-from bye_core.ui.shared.events import Parts, alert_in, binder, if_in_front, on_latest, open_tab
+from bye_core.ui.shared.events import Latest, Parts, alert_in, binder, if_in_front, on_latest, open_tab
 
 
 class Wrong(SettingError):
@@ -89,10 +89,27 @@ def test_a_request_that_an_earlier_event_sent_and_that_arrives_later_changes_not
         field, shown = gr.Textbox(), gr.HTML()
         on_latest([field.change], lambda value: {shown: value}, [field], [shown])
     (handler,) = page.fns.values()
-    turn, last = handler.inputs[-2:]
-    assert handler.concurrency_limit == 1
-    assert handler.fn("new", 2, 0) == {shown: "new", last: 2}
-    assert handler.fn("old", 1, 2) == {last: 2}
-    assert handler.fn("newer", 3, 2) == {shown: "newer", last: 3}
+    newest = Latest()
+    assert handler.fn("new", 2, newest) == {shown: "new"}
+    assert handler.fn("old", 1, newest) == {shown: gr.skip()}
+    assert handler.fn("newer", 3, newest) == {shown: "newer"}
+    assert newest.number == 3
     assert "byeTurn" in handler.js
-    assert turn is not last
+    assert isinstance(handler.inputs[-1].value, Latest)
+
+
+def test_what_a_slow_request_yields_after_a_later_one_began_is_dropped():
+    def steps(value):
+        yield {shown: f"{value}, begun"}
+        yield {shown: value}
+
+    with gr.Blocks() as page:
+        field, shown = gr.Textbox(), gr.HTML()
+        on_latest([field.change], steps, [field], [shown])
+    (handler,) = page.fns.values()
+    newest = Latest()
+    slow = handler.fn("slow", 1, newest)
+    assert next(slow) == {shown: "slow, begun"}
+    assert list(handler.fn("fast", 2, newest)) == [{shown: "fast, begun"}, {shown: "fast"}]
+    assert list(slow) == []
+    assert list(handler.fn("older still", 1, newest)) == []

@@ -2,9 +2,10 @@
 
 import gradio as gr
 import numpy as np
+import pytest
 
 from bye_core.ui import app
-from bye_core.ui.session import Watcher
+from bye_core.ui.session import Session, Watcher
 from bye_core.ui.shared.pulse import fronts, merged
 
 
@@ -34,7 +35,23 @@ def test_the_page_says_which_tab_is_in_front():
     assert "values[1]" not in script
 
 
-def test_the_timer_has_two_listeners_however_many_tabs_there_are():
-    page = app.build("")
-    ticks = [handler for handler in page.fns.values() if any(event == "tick" for _, event in handler.targets)]
-    assert len(ticks) == 2, "the header, and all tabs together"
+@pytest.fixture(scope="module")
+def page():
+    return app.build("")
+
+
+def listeners(page, event, id=None):
+    found = [fn for fn in page.fns.values() if any(name == event and id in (None, of) for of, name in fn.targets)]
+    return [fn for fn in found if fn.fn is not None]
+
+
+def test_the_timer_has_two_listeners_however_many_tabs_there_are(page):
+    assert len(listeners(page, "tick")) == 2, "the header, and all tabs together"
+
+
+def test_a_change_of_the_session_sends_one_request_and_one_for_the_tab_in_front(page):
+    """Each request keeps the page's thread busy: with one for each tab, Review stood still after decisions."""
+    session = next(id for id, block in page.blocks.items() if getattr(block, "value", None) == Session())
+    assert len(listeners(page, "change", session)) == 1
+    for tab in ("layers", "explore", "detectors", "dossier", "export", "adjust"):
+        assert len(listeners(page, f"session_{tab}")) == 1, tab

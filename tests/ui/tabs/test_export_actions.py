@@ -18,7 +18,7 @@ from bye_core.ui.tabs.export import view as export_tab
 @pytest.fixture
 def parts(run_path):
     with gr.Blocks():
-        states = [gr.State(Session()), gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(), gr.HTML(), gr.Column()]
+        states = [gr.State(Session()), gr.State(""), gr.State(""), gr.State(0), gr.HTML(), gr.Column()]
         return export_actions.Parts(*states, *export_tab._lay_out())
 
 
@@ -32,7 +32,7 @@ def test_a_name_typed_meanwhile_is_not_overwritten(parts):
 
 
 def test_another_run_brings_its_own_name(parts):
-    answer = list(export_actions.change_session(parts, Session(run="made"), "another", "mine", "same", "", True))[-1]
+    answer = list(export_actions.change_session(parts, Session(run="made"), "another", "mine", "same", ""))[-1]
     assert answer[parts.name] == "made"
 
 
@@ -46,6 +46,6 @@ def test_a_finished_export_is_offered_again_under_its_own_name(parts, run_path, 
     assert newest_export(workspace, settings) == "", "exports of other runs are not offered"
 
 
-def test_nothing_is_read_for_a_tab_that_nobody_looks_at(parts):
-    (answer,) = export_actions.change_session(parts, Session(run="made"), "another", "mine", "same", "", False)
+def test_a_run_that_the_page_shows_already_is_not_read_again(parts):
+    (answer,) = export_actions.change_session(parts, Session(run="made"), "made", "mine", "same", "")
     assert set(answer) == {parts.shown}

@@ -8,7 +8,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, open_tab
+from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, on_latest, open_tab
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.data import actions, checking
 from bye_core.ui.tabs.data.actions import for_visitors
@@ -175,7 +175,7 @@ def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
     tab.select(bind(checking.enter), known, outputs, **QUIET)
     frame.opened.change(bind(if_in_front(checking.enter)), [*known, here], outputs, **visible)
     frame.watchers.append(Watcher(bind(if_in_front(checking.tick)), [*known, here], outputs, NAME))
-    parts.model.change(bind(checking.describe), [parts.session, parts.model], parts.about, **QUIET)
+    on_latest([parts.model.change], bind(checking.describe), [parts.session, parts.model], [parts.about], **QUIET)
     parts.start.click(bind(checking.start), [*known, parts.model], outputs, **QUIET)
     parts.stop.click(bind(checking.stop), known, outputs, **QUIET)
     parts.resume.click(bind(checking.resume), known, outputs, **QUIET)

@@ -34,7 +34,6 @@ class Parts(events.Parts):
     trial: gr.State
     tabs: gr.Tabs
     chosen: gr.State
-    in_front: gr.Checkbox
     notice: gr.HTML
     start: gr.Button
     stop: gr.Button

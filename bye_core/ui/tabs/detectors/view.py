@@ -6,8 +6,8 @@ import gradio as gr
 
 from bye_core.ui.adjust.view import TRIAL
 from bye_core.ui.session import Frame, Tab
-from bye_core.ui.shared.bridge import CLICKS, in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front
+from bye_core.ui.shared.bridge import CLICKS, changed
+from bye_core.ui.shared.events import QUIET, SESSION, binder
 from bye_core.ui.tabs.detectors import actions as page
 from bye_core.ui.tabs.detectors.actions import NO_LIST, Parts
 
@@ -32,8 +32,8 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     status = gr.HTML(elem_id="detectors-status", padding=False)
     table = gr.HTML(elem_id="detectors-table", padding=False, js_on_load=CLICKS)
     samples = gr.HTML(elem_id="detectors-samples", padding=False, js_on_load=CLICKS)
-    here, chosen = gr.Checkbox(False, visible=False), gr.State(NO_LIST)
-    parts = Parts(frame.session, frame.trial, frame.tabs, chosen, here, notice, start, stop, status, table, samples)
+    chosen = gr.State(NO_LIST)
+    parts = Parts(frame.session, frame.trial, frame.tabs, chosen, notice, start, stop, status, table, samples)
     _listen(parts, frame, tab)
 
 
@@ -47,10 +47,8 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     entered = tab.select(bound(page.draw), known, outputs, **DRAW).then(
         bound(page.run_if_small), known, outputs, **RUN
     )  # fmt: skip
-    for state in (parts.session, parts.trial):
-        state.change(
-            bound(if_in_front(page.draw)), [*known, parts.in_front], outputs, js=in_front(NAME), **DRAW
-        )  # fmt: skip
+    for state in ("session", "trial"):
+        changed(frame.bridge, state, NAME)(bound(page.draw), known, outputs, **DRAW)
     running = parts.start.click(bound(page.run_all), known, outputs, **RUN)
     parts.stop.click(bound(page.draw), known, outputs, cancels=[running, entered], **QUIET)
     parts.table.click(bound(page.clicked), known, outputs, **TRIAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.bridge import in_front
+from bye_core.ui.shared.bridge import changed
 from bye_core.ui.shared.events import QUIET, binder, if_in_front
 from bye_core.ui.shared.evidence import KIND
 from bye_core.ui.tabs.dossier import actions as page
@@ -28,9 +28,8 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     parts = Parts(frame.session, gr.State(Watch()), frame.pulse, evidence, about, check, stop, job)
     outputs, known, bound = parts.all(), [frame.session, parts.watch], binder(parts)
     # The evidence is computed only if the tab is in front.
-    visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
     tab.select(bound(page.look), known, outputs, **QUIET)
-    frame.session.change(bound(if_in_front(page.look)), [*known, here], outputs, **visible)
+    changed(frame.bridge, "session", NAME)(bound(page.look), known, outputs, trigger_mode="always_last", **QUIET)
     frame.watchers.append(Watcher(bound(if_in_front(page.look)), [*known, here], outputs, NAME))
     check.click(bound(page.start), known, outputs, **QUIET)
     stop.click(bound(page.stop), known, outputs, **QUIET)

@@ -42,7 +42,6 @@ class Parts(events.Parts):
     sent: gr.State
     picked: gr.State
     page: gr.State
-    in_front: gr.Checkbox
     notice: gr.HTML
     view: gr.Column
     form: list[Any]
@@ -117,14 +116,6 @@ def enter(parts: Parts, session: Session, sent: Sent, picked: Picked, page: int,
     choices = _choices(parts, session, opened, view)
     for update in _draw(parts, session, sent, picked, page, view):
         yield {**choices, **update}
-
-
-def enter_in_front(parts: Parts, *inputs: Any) -> Iterator[Update]:
-    """Show the tab again after a change of the run, if it is in front. The last input says so."""
-    if inputs[-1]:
-        yield from enter(parts, *inputs[:-1])
-    else:
-        yield parts.unchanged()
 
 
 def draw(parts: Parts, session: Session, sent: Sent, picked: Picked, page: int, *values: Any) -> Iterator[Update]:
@@ -218,8 +209,8 @@ def _choices(parts: Parts, session: Session, opened: OpenRun, view: View) -> Upd
     known = entropies(opened, view)
     known = known[np.isfinite(known)]
     if len(known):
-        words = f"this run: {known.min():.2f} to {known.max():.2f}"
-        update[fields["low"]] = gr.Number(value=view.low, info=words)
+        for name, words in (("low", f"lowest: {known.min():.2f}"), ("high", f"highest: {known.max():.2f}")):
+            update[fields[name]] = gr.Number(value=getattr(view, name), info=words)
     names = list(saved_views.load(workspace_of(session.visitor), session.run))
     return {**update, parts.saved: gr.Dropdown(choices=names, value=None)}
 

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
-from bye_core.ui.shared.bridge import CLICKS, SAVE, in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder
+from bye_core.ui.shared.bridge import CLICKS, SAVE, changed
+from bye_core.ui.shared.events import QUIET, SESSION, binder, on_latest
 from bye_core.ui.tabs.explore import actions as page
 from bye_core.ui.tabs.explore import downloads
 from bye_core.ui.tabs.explore.actions import NONE_PICKED, Parts
@@ -33,9 +33,8 @@ def build(frame: Frame, tab: gr.Tab) -> None:
                 plot = gr.Plot(show_label=False, container=False, elem_id="plot-map")
                 shown = gr.HTML(elem_id="explore-shown", padding=False)
         rest = [*_lay_out_table(), *saving[:2], *_lay_out_downloads()]
-    here = gr.Checkbox(False, visible=False)
     sent, picked, number = gr.State({}), gr.State(NONE_PICKED), gr.State(0)
-    parts = Parts(frame.session, frame.tabs, sent, picked, number, here, notice, view, form, plot, shown, *rest)
+    parts = Parts(frame.session, frame.tabs, sent, picked, number, notice, view, form, plot, shown, *rest)
     _listen(parts, frame, tab)
     _listen_to_buttons(parts, buttons, saving[2:])
 
@@ -57,8 +56,8 @@ def _lay_out_form() -> tuple[list[Any], list[gr.Button], list[Any]]:
         low_score = _number("Score from", "low-score", 0, 1)
         high_score = _number("Score to", "high-score", 0, 1)
     with gr.Row():
-        layer = gr.Dropdown([("mean of all", ALL)], value=ALL, label="Layer", min_width=110, elem_id="explore-layer")
-        head = gr.Dropdown([("mean of all", ALL)], value=ALL, label="Head", min_width=110, elem_id="explore-head")
+        layer = gr.Dropdown([("mean of all", ALL)], value=ALL, label="Layer", min_width=160, elem_id="explore-layer")
+        head = gr.Dropdown([("mean of all", ALL)], value=ALL, label="Head", min_width=160, elem_id="explore-head")
     with gr.Row():
         low, high = _number("Entropy from", "low"), _number("Entropy to", "high")
     place = gr.Dropdown(
@@ -112,11 +111,9 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     drawing = [*parts.known, *form]
     bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
     entering = tab.select(bound(page.enter), drawing, outputs, **DRAW)
-    entering_again = parts.session.change(
-        bound(page.enter_in_front), [*drawing, parts.in_front], outputs, js=in_front(NAME), **DRAW
-    )  # fmt: skip
+    entering_again = changed(frame.bridge, "session", NAME)(bound(page.enter), drawing, outputs, **DRAW)
     changes = [field.input for field in form]
-    changing = gr.on(changes, bound(page.draw), drawing, outputs, **DRAW)
+    changing = on_latest(changes, bound(page.draw), drawing, outputs, **DRAW)
     # A drawing that began with the selection would show it again.
     parts.clear.click(
         bound(page.clear_selection), drawing, outputs, cancels=[entering, entering_again, changing], **QUIET

@@ -35,15 +35,13 @@ REASON = "Rejected in Export: all flagged samples without a decision."
 class Parts(events.Parts):
     """The tab's components.
 
-    shown     name of the run on the page
-    batch     id of the last batch of rejections made in this tab, for undo
-    in_front  whether the tab is in front (see bridge.in_front)
+    shown  name of the run on the page
+    batch  id of the last batch of rejections made in this tab, for undo
     """
 
     shown: gr.State
     batch: gr.State
     page: gr.State
-    in_front: gr.Checkbox
     notice: gr.HTML
     view: gr.Column
     summary: gr.HTML
@@ -78,11 +76,9 @@ class Parts(events.Parts):
 # --- what is shown ---------------------------------------------------------------------------------------------
 
 
-def change_session(
-    parts: Parts, session: Session, shown: str, name: str, format: str, moved: str, in_front: bool
-) -> Iterator[Update]:
-    """Show the newly opened run if the tab is in front. Otherwise do nothing: `enter` shows the run later."""
-    if session.run == shown or not in_front:
+def change_session(parts: Parts, session: Session, shown: str, name: str, format: str, moved: str) -> Iterator[Update]:
+    """Show the newly opened run. Do nothing if the page shows it already."""
+    if session.run == shown:
         yield {parts.shown: gr.skip()}
     else:
         yield from enter(parts, session, shown, name, format, moved)

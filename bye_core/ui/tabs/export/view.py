@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
-from bye_core.ui.shared.bridge import in_front
+from bye_core.ui.shared.bridge import changed
 from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
 from bye_core.ui.shared.exports import FIRST_LINES
 from bye_core.ui.shared.messages import note
@@ -32,9 +32,9 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     """Build the tab. It reads session.run, and writes session.revision after rejections."""
     notice = gr.HTML(note(actions.NO_RUN), elem_id="export-notice")
     with gr.Column(visible=False, elem_id="export-view") as view:
-        shown, batch, page, in_tab = gr.State(""), gr.State(""), gr.State(0), gr.Checkbox(False, visible=False)
-        parts = actions.Parts(frame.session, shown, batch, page, in_tab, notice, view, *_lay_out())
-    _listen(parts, tab)
+        shown, batch, page = gr.State(""), gr.State(""), gr.State(0)
+        parts = actions.Parts(frame.session, shown, batch, page, notice, view, *_lay_out())
+    _listen(parts, frame, tab)
 
 
 TAB = Tab(NAME, "Export", build, styles=("export.css",))
@@ -110,14 +110,14 @@ def _lay_out_push() -> list[Any]:
     return [repository, token, private, push, pushed]
 
 
-def _listen(parts: actions.Parts, tab: gr.Tab) -> None:
+def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     session, outputs = parts.session, parts.all()
     fields = [parts.name, parts.format, parts.moved]
     entering = [session, parts.shown, *fields]
     bind = binder(parts, alert_in(parts.status))
 
     tab.select(bind(actions.enter), entering, outputs, **LONG)
-    session.change(bind(actions.change_session), [*entering, parts.in_front], outputs, js=in_front(NAME), **LONG)
+    changed(frame.bridge, "session", NAME)(bind(actions.change_session), entering, outputs, **LONG)
     parts.reject.click(bind(actions.reject), session, outputs, **QUIET)
     parts.undo.click(bind(actions.undo), [session, parts.batch], outputs, **QUIET)
     paging = [session, parts.moved, parts.page]

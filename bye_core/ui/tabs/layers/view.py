@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
-from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front, open_tab
+from bye_core.ui.shared.bridge import changed, in_front
+from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front, on_latest, open_tab
 from bye_core.ui.tabs.layers import actions as page
 from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts
 
@@ -82,13 +82,12 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 
     bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
     tab.select(bound(page.draw), known, outputs, **DRAW).then(bound(page.draw_heads), known, outputs, **DRAW)
-    for state in (session, parts.trial):
-        state.change(bound(if_in_front(page.draw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW).then(
-            bound(if_in_front(page.draw_heads)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW
-        )
+    for state in ("session", "trial"):
+        drawing = changed(frame.bridge, state, NAME)(bound(page.draw), known, outputs, **DRAW)
+        drawing.then(bound(page.draw_heads), known, outputs, **DRAW)
     fields = [parts.layer, parts.head]
-    gr.on([field.input for field in fields], bound(page.choose), [*known, *fields], outputs, **DRAW)
-    parts.log.input(bound(page.redraw), known, outputs, **DRAW)
+    on_latest([field.input for field in fields], bound(page.choose), [*known, *fields], outputs, **DRAW)
+    on_latest([parts.log.input], bound(page.redraw), known, outputs, **DRAW)
     on_figure = frame.bridge.click(bound(page.clicked), known, outputs, **SESSION)
     on_figure.then(bound(if_in_front(page.redraw)), [*known, parts.in_front], outputs, js=IN_FRONT, **DRAW)
     parts.demo.click(bound(page.open_demo), session, outputs, **SESSION)

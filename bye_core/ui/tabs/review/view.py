@@ -13,7 +13,7 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.figures import scale_stops
 from bye_core.ui.open_run import open_run
-from bye_core.ui.session import Frame, Session, Tab
+from bye_core.ui.session import Frame, Session, Tab, Watcher
 from bye_core.ui.shared.events import QUIET, SESSION, open_tab
 from bye_core.ui.shared.messages import warn
 from bye_core.ui.shared.sample_queue import BITS
@@ -48,7 +48,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         bits=BITS,
     )
     session = frame.session
-    session.change(show, session, page, **QUIET)
+    frame.followers.append(Watcher(lambda session: {page: show(session)}, [session], [page]))
     page.decided(decided, session, session, **SESSION)
     page.opened(opened, session, session, **SESSION)
     page.dossier(open_tab("dossier"), None, frame.tabs, **QUIET)
