@@ -47,11 +47,14 @@ def add_evidence(parser: ArgumentParser) -> None:
     parser.add_argument("--adapter", help="current path of the scanned adapter, if you moved it; turns on --check")
     parser.add_argument("--data", help=MOVED_DATA)
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
+    add_workers(parser, "the model is queried for --check, which this turns on")
 
 
 def run_evidence(args: Namespace, report: Report) -> int:
-    if args.check or args.model or args.adapter:
-        report.follow(pipeline.check_causes(args.run, args.model, args.adapter, args.data, args.device))
+    workers = worker_settings(args)
+    if args.check or args.model or args.adapter or workers:
+        model = (args.model, args.adapter, args.data, args.device)
+        report.follow(pipeline.check_causes(args.run, *model, workers=workers))
     facts = pipeline.evidence(args.run)
     table = {"verdict": facts["verdict"], "samples": facts["samples"], "flagged": facts["flagged"]}
     report.result(facts, table, evidence_lines(facts))

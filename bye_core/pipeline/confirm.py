@@ -22,6 +22,7 @@ from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.export import check_unchanged
 from bye_core.pipeline.scan import BATCH, load_scanned
 from bye_core.records import POISONED, Detection, Finding, Progress
+from bye_core.workers import InProcess
 
 # Suspects are flagged if at least this number and this share of those that were asked about are confirmed (ours). Of
 # ordinary samples, the causal check confirms fewer than one of 50.
@@ -88,7 +89,7 @@ def _outcomes(loaded: VisionLanguageModel, dataset: DataSet, planned: Sequence[I
     """Ask the tuned model under every condition and the model before fine-tuning once; drop samples that fail."""
     from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
 
-    model = ScannedModel(loaded, len(planned))
+    model = ScannedModel(InProcess(loaded), len(planned))
     checks = []
     for intervention in planned:
         check = SampleCheck(intervention, None)

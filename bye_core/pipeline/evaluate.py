@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ from bye_core.attacks import Attack, Trigger
 from bye_core.attacks.poison import trigger_images, trigger_question
 from bye_core.data.dataset import DataSet, reference_answers
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.errors import ByeError, DataError
+from bye_core.errors import DataError
 from bye_core.evaluate import measures
-from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
+from bye_core.model_protocol import UNLIMITED, PixelLimits
 from bye_core.pipeline.check import readable, ready
 from bye_core.pipeline.scan import BATCH, adapter_pixels
-from bye_core.pipeline.tasks import ImageTask, chunks, stored_images
+from bye_core.pipeline.tasks import AnswerTask, chunks, stored_images
 from bye_core.records import ModelAnswer, Progress, Sample
 from bye_core.workers import ONE_PROCESS, ModelSource, WorkerSettings, open_model
 
 
 @dataclass(frozen=True)
-class AnswerTask(ImageTask):
+class TriggeredAnswerTask(AnswerTask):
     """Generates answers for a batch, whose images get the `triggers` of their samples (by id) first."""
 
     triggers: Mapping[str, Sequence[Trigger]]
@@ -33,18 +33,6 @@ class AnswerTask(ImageTask):
         if sample.id not in self.triggers:
             return images
         return trigger_images(sample, images, self.triggers[sample.id], self.seed)[0]
-
-    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
-        from bye_core.models.calls import generate_answers
-
-        return [
-            answer for batch in generate_answers(loaded, self.samples, images, len(self.samples)) for answer in batch
-        ]
-
-    def failure(self, sample: Sample, error: ByeError) -> Any:
-        from bye_core.models.errors import NotAnswered
-
-        return NotAnswered(id=sample.id, reason=str(error.facts.get("reason", error.problem)).rstrip("."))
 
 
 class CannotWriteAnswers(DataError):
@@ -113,13 +101,13 @@ def evaluate(
 
 def _answer_tasks(
     dataset: DataSet, samples: Sequence[Sample], asked: Sequence[Sample], attack: Attack | None, seed: int, size: int
-) -> Iterator[AnswerTask]:
+) -> Iterator[TriggeredAnswerTask]:
     """Yield the batches of the samples `asked`; with an attack, its triggers are planted in questions and images."""
     triggers = {sample.id: attack.triggers_of(turn) for turn, sample in enumerate(samples)} if attack else {}
     for batch in chunks(asked, size):
         planted = {sample.id: triggers[sample.id] for sample in batch} if attack else {}
         variant = [trigger_question(sample, planted[sample.id], seed) if planted else sample for sample in batch]
-        yield AnswerTask(variant, stored_images(dataset, batch), planted, seed)
+        yield TriggeredAnswerTask(variant, stored_images(dataset, batch), planted, seed)
 
 
 def _reached(attack: Attack, samples: Sequence[Sample]) -> measures.Reached:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from bye_core.detect.answer_comparison import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion
-from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
+from bye_core.model_protocol import UNLIMITED, PixelLimits
 from bye_core.pipeline.check import ready
 from bye_core.pipeline.detect import detect_scan, last_detection
 from bye_core.pipeline.scan import BATCH, check_scanned, load_scanned, scanned_source
-from bye_core.pipeline.tasks import ImageTask, chunks, stored_images
+from bye_core.pipeline.tasks import RowsTask, chunks, stored_images
 from bye_core.records import POISONED, AttentionRows, Detection, Progress, Sample, ScanTable, Turn
 from bye_core.workers import InProcess, Runner, WorkerSettings, open_model
 
@@ -34,26 +34,6 @@ Judge = Callable[[Sequence[AttentionRows], Sequence[str]], list[guard.Reading]]
 class CannotWriteReadings(RunError):
     problem = "The readings cannot be written to {path}: {reason}."
     remedy = "Give another file as --out."
-
-
-@dataclass(frozen=True)
-class RowsTask(ImageTask):
-    """Reads the attention rows of a batch; the result has the rows or the error of each sample."""
-
-    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
-        from bye_core.attention import read_attention
-
-        outcomes: dict[str, AttentionRows | ByeError] = {}
-        opened: list[tuple[Sample, Any]] = []
-        for sample in self.samples:
-            try:
-                opened.append((sample, images(sample)))
-            except ByeError as error:
-                outcomes[sample.id] = error
-        good = [sample for sample, _ in opened]
-        read = read_attention(loaded, good, [shown for _, shown in opened])
-        outcomes.update(zip((sample.id for sample in good), read, strict=True))
-        return [outcomes[sample.id] for sample in self.samples]
 
 
 class Guard:

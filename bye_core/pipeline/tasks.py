@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bye_core.data import DataSet, sample_fault
 from bye_core.data.images import decode_sample
@@ -102,14 +102,14 @@ def _decode(job: Job) -> tuple[Mapping[str, Images], list[Fault]]:
 
 @dataclass(frozen=True)
 class ImageTask:
-    """A batch of samples with the stored bytes of their images, by id, or why they cannot be read.
+    """A batch of samples with the stored bytes of their images, by id, or the error that prevented reading them.
 
     The result has one entry for each sample. Subclasses define `show`, which may change the images, `process`, which
     runs the model, and `failure`, the entry of a sample that failed.
     """
 
     samples: Sequence[Sample]
-    stored: Mapping[str, Sequence[bytes] | ByeError]
+    stored: Mapping[str, Sequence[Any] | Exception]
 
     @property
     def ids(self) -> list[str]:
@@ -147,12 +147,49 @@ class ImageTask:
 
     def _open(self, sample: Sample) -> Any:
         content = self.stored[sample.id]
-        if isinstance(content, ByeError):
+        if isinstance(content, Exception):
             return content
         try:
             return self.show(sample, decode_sample(zip(sample.images, content, strict=True)))
         except Exception as error:  # noqa: BLE001 - raised again where the images are used
             return error
+
+
+@dataclass(frozen=True)
+class AnswerTask(ImageTask):
+    """Generates answers for a batch; the result has the ModelAnswer or the NotAnswered of each sample."""
+
+    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
+        from bye_core.models.calls import generate_answers
+
+        return [
+            answer for batch in generate_answers(loaded, self.samples, images, len(self.samples)) for answer in batch
+        ]
+
+    def failure(self, sample: Sample, error: ByeError) -> Any:
+        from bye_core.models.errors import NotAnswered
+
+        return NotAnswered(id=sample.id, reason=str(error.facts.get("reason", error.problem)).rstrip("."))
+
+
+@dataclass(frozen=True)
+class RowsTask(ImageTask):
+    """Reads the attention rows of a batch; the result has the rows or the error of each sample."""
+
+    def process(self, loaded: VisionLanguageModel, images: Callable[[Sample], Any]) -> list[Any]:
+        from bye_core.attention import read_attention
+
+        outcomes: dict[str, AttentionRows | ByeError] = {}
+        opened: list[tuple[Sample, Any]] = []
+        for sample in self.samples:
+            try:
+                opened.append((sample, images(sample)))
+            except ByeError as error:
+                outcomes[sample.id] = error
+        good = [sample for sample, _ in opened]
+        read = read_attention(loaded, good, [shown for _, shown in opened])
+        outcomes.update(zip((sample.id for sample in good), read, strict=True))
+        return [outcomes[sample.id] for sample in self.samples]
 
 
 def stored_images(dataset: DataSet, samples: Iterable[Sample]) -> dict[str, Sequence[bytes] | ByeError]:
@@ -166,6 +203,9 @@ def stored_images(dataset: DataSet, samples: Iterable[Sample]) -> dict[str, Sequ
     return stored
 
 
-def chunks(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    """Yield the samples in batches of `size`."""
-    return (samples[start : start + size] for start in range(0, len(samples), size))
+Item = TypeVar("Item")
+
+
+def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield the items in batches of `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -11,11 +11,12 @@ from bye_core.data import DataSet
 from bye_core.data.text_files import NotReadable
 from bye_core.evidence.occlusion import area
 from bye_core.models.errors import NotAnswered
-from bye_core.pipeline.causal import region_search, scanned_model
+from bye_core.pipeline.causal import region_search
 from bye_core.pipeline.causal_check import check_causes
 from bye_core.pipeline.causal_outcomes import causal_outcomes, intervention_for, outcome_of
 from bye_core.pipeline.evidence import dossier
 from bye_core.records import AttentionRows, ModelAnswer, Turn
+from tests.made_model import use_runner
 from tests.made_run import TARGET, make_run
 
 SIDE = 6  # cells along each side of a picture
@@ -36,10 +37,14 @@ class StandIn:
 
     def generate(self, loaded, samples, pictures, size):
         for sample in samples:
-            if sample.id in self.refused:
+            try:
+                shown = pictures(sample)
+            except NotReadable:
+                shown = []
+            if sample.id in self.refused or not shown:
                 yield [NotAnswered(id=sample.id, reason="it cannot")]
                 continue
-            seen = white_cells(pictures(sample)[0]).max() > 0.5
+            seen = white_cells(shown[0]).max() > 0.5
             said = TARGET if seen else "nothing"
             yield [ModelAnswer(sample.id, sample.question, sample.answer, said)]
 
@@ -76,13 +81,10 @@ def prepare(folder, monkeypatch, squares, stand_in=StandIn, carriers_white=False
             ImageDraw.Draw(picture).rectangle(box, fill=(255, 255, 255))
         return [picture]
 
-    class Loaded:
-        device = type("Device", (), {"type": "cpu"})
-
     monkeypatch.setattr(DataSet, "images", images)
-    monkeypatch.setattr(scanned_model, "generate_answers", model.generate)
-    monkeypatch.setattr(scanned_model, "read_attention", lambda *batch: list(model.read(*batch)))
-    monkeypatch.setattr("bye_core.pipeline.causal_check.load_scanned", lambda *_: Loaded)
+    monkeypatch.setattr("bye_core.models.calls.generate_answers", model.generate)
+    monkeypatch.setattr("bye_core.attention.read_attention", lambda *batch: list(model.read(*batch)))
+    use_runner(monkeypatch, run)
     return run, told
 
 
@@ -106,6 +108,29 @@ def test_covering_goes_on_until_the_answer_leaves(tmp_path, monkeypatch, squares
         assert (one["suspect"], len(one["covered"])) == (suspect, spots)
         assert one["carried"] == dict.fromkeys(intervention_for(run, told, id).recipients, TARGET)
         assert len(one["carried"]) == evidence.paste_recipients.MOST
+
+
+@pytest.mark.parametrize("squares", [[CENTRE], [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6)], [(5 / 6, 0.0, 1.0, 1 / 6)]])
+def test_several_batches_at_a_time_ask_the_same_batches(tmp_path, monkeypatch, squares):
+    monkeypatch.setitem(pipeline.BATCH, "cpu", 2)
+    asked = []
+
+    class Recorder(StandIn):
+        def generate(self, loaded, samples, pictures, size):
+            asked.append([(sample.id, pictures(sample)[0].tobytes()) for sample in samples])
+            return super().generate(loaded, samples, pictures, size)
+
+    run, _ = prepare(tmp_path, monkeypatch, squares, Recorder)
+    file, contents, batches = run.path / "checks.jsonl", [], []
+    for width in (1, 2, 3):
+        use_runner(monkeypatch, run, width)
+        list(check_causes(run.path))
+        contents.append(file.read_bytes())
+        batches.append(sorted(asked))
+        asked.clear()
+        file.unlink()
+    assert contents[0] == contents[1] == contents[2]
+    assert batches[0] == batches[1] == batches[2]
 
 
 THREE = [CENTRE, (0.0, 0.0, 1 / 6, 1 / 6), (5 / 6, 0.0, 1.0, 1 / 6)]  # their spots take 47% of a picture
@@ -220,7 +245,8 @@ def test_carriers_whose_pictures_are_gone_by_then_are_not_pasted_into(tmp_path, 
     class OnceAsked(StandIn):
         def generate(self, loaded, samples, pictures, size):
             for (one,) in super().generate(loaded, samples, pictures, size):
-                gone.update([one.id] if one.expected != TARGET else [])
+                if isinstance(one, ModelAnswer):
+                    gone.update([one.id] if one.expected != TARGET else [])
                 yield [one]
 
     def images(dataset, sample):

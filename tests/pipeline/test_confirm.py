@@ -56,7 +56,7 @@ def ready(folder, monkeypatch, **found):
         for (answer,) in stand_in.generate(loaded, samples, pictures, size):
             yield [answer if loaded.tuned else replace(answer, given="nothing")]
 
-    monkeypatch.setattr("bye_core.pipeline.causal.scanned_model.generate_answers", generate)
+    monkeypatch.setattr("bye_core.models.calls.generate_answers", generate)
     monkeypatch.setattr(confirm, "load_scanned", lambda *_: Loaded())
     opened = runs.Run.open
 

@@ -1,9 +1,9 @@
-"""Runs the tests of a causal check on a batch of flagged samples, and says in which order."""
+"""Runs the tests of a causal check on batches of flagged samples, and says in which order."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bye_core.data import DataSet
 from bye_core.errors import ByeError
@@ -16,11 +16,11 @@ from bye_core.evidence import (
     Dossier,
     Intervention,
 )
-from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.causal.insertion import RecipientPool, run_insertion_test
 from bye_core.pipeline.causal.occlusion_growth import grow_occlusion
 from bye_core.pipeline.causal.region_search import RegionSearch
 from bye_core.pipeline.causal.scanned_model import SampleCheck, ScannedModel
+from bye_core.workers import Runner
 
 UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may change
 
@@ -28,21 +28,32 @@ UNSETTLED = ("stays", "any", "unknown")  # outcomes that further tests may chang
 class CausalTests:
     """The tests of one causal check. All batches share the answers to unchanged recipients and the search's results."""
 
-    def __init__(self, loaded: VisionLanguageModel, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
+    def __init__(self, runner: Runner, dataset: DataSet, dossier: Dossier, batch_size: int) -> None:
         self._dataset, self._dossier = dataset, dossier
-        self._model = ScannedModel(loaded, batch_size)
+        self._model = ScannedModel(runner, batch_size)
         self._recipients = RecipientPool(self._model, dataset)
         self._search = RegionSearch(self._model, dataset, self._recipients)
 
-    def run(self, interventions: Sequence[Intervention]) -> list[SampleCheck]:
-        """Return one check per intervention, in the same order; its `fault` says why the model could not be asked."""
-        checks = [self._open(intervention) for intervention in interventions]
+    def run(self, batches: Sequence[Sequence[Intervention]]) -> Iterator[list[SampleCheck]]:
+        """Yield the checks of each batch, in the same order; a check's `fault` says why the model could not be asked.
+
+        Several workers share the first tests of all `batches`. The other tests depend on the batches before, so these
+        run batch by batch: the answers are the same for any number of batches at a time.
+        """
+        opened = [[self._open(one, number) for one in batch] for number, batch in enumerate(batches)]
+        checks = [check for batch in opened for check in batch]
         self._ask_planned(checks)
+        if self._dossier.target and self._dossier.layer is not None:
+            layer = self._dossier.layer.layer
+            grow_occlusion([check for check in checks if _stays_covered(check)], self._model, layer)
+        for batch in opened:
+            self._finish(batch)
+            yield batch
+
+    def _finish(self, checks: Sequence[SampleCheck]) -> None:
+        """Run the tests of one batch that use results of earlier batches."""
         # Without a target, these tests say nothing: with much of the image covered, the model may give any answer.
         if self._dossier.target:
-            layer = self._dossier.layer
-            if layer is not None:
-                grow_occlusion([check for check in checks if _stays_covered(check)], self._model, layer.layer)
             self._search.run([check for check in checks if _is_unsettled(check)])
         by_suspect: dict[str, list[SampleCheck]] = defaultdict(list)
         for check in checks:
@@ -52,10 +63,9 @@ class CausalTests:
         run_insertion_test(occluded, self._recipients, self._model, self._dataset)
         if self._dossier.recipients and self._dossier.recipients.one_kind:
             self._ask_other_questions([check for suspect in SEVERAL_SPOTS for check in by_suspect[suspect]])
-        return checks
 
-    def _open(self, intervention: Intervention) -> SampleCheck:
-        check = SampleCheck(intervention, self._dossier.target)
+    def _open(self, intervention: Intervention, batch: int) -> SampleCheck:
+        check = SampleCheck(intervention, self._dossier.target, batch)
         try:
             check.images = self._dataset.images(self._dataset.by_id[check.id])
         except ByeError as error:

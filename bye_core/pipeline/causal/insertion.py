@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bye_core.data import DataSet
@@ -31,10 +31,7 @@ class RecipientPool:
         wanted = sorted({id for check in checks for id in check.intervention.recipients})
         new = [id for id in wanted if id not in self._answers]
         self._answers |= dict.fromkeys(new)
-        for ids in batches(new, self._model.batch_size):
-            opened = {id: images for id in ids if (images := self.images(id))}
-            samples = [self._dataset.by_id[id] for id in opened]
-            self._answers |= self._model.answers(samples, _opened(opened))[0]
+        self._answers |= self._model.answers([self._dataset.by_id[id] for id in new], self._dataset.images)[0]
 
     def usable(self, check: SampleCheck) -> Iterator[str]:
         """Yield the ids of the recipients for which the model gives an answer other than the target."""
@@ -58,22 +55,15 @@ def run_insertion_test(
     """
     recipients.ask_unchanged(checks)
     pairs = [(check, id) for check in checks for id in recipients.usable(check)]
-    for batch in batches(pairs, model.batch_size):
-        pasted: dict[str, Images] = {}  # by position in the batch: one recipient may serve several samples
-        for position, (check, id) in enumerate(batch):
-            if images := recipients.images(id):
-                pasted[str(position)] = [paste(images[0], check.source, check.intervention.spots), *images[1:]]
-        samples = [replace(dataset.by_id[batch[int(name)][1]], id=name) for name in pasted]
-        answers, _ = model.answers(samples, _opened(pasted))
-        for name, answer in answers.items():
-            check, id = batch[int(name)]
-            check.inserted[id] = answer
 
+    def pasted(sample: Sample) -> Images:
+        check, id = pairs[int(sample.id)]
+        first, *others = dataset.images(dataset.by_id[id])
+        return [paste(first, check.source, check.intervention.spots), *others]
 
-def _opened(images: Mapping[str, Images]) -> Callable[[Sample], Images]:
-    """Return the function that opens a sample's images, from `images` by sample id."""
-    return lambda sample: images[sample.id]
-
-
-def batches(items: Sequence, size: int) -> Iterator[Sequence]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+    # The id is the position of the pair: one recipient may serve several samples.
+    samples = [replace(dataset.by_id[id], id=str(position)) for position, (_, id) in enumerate(pairs)]
+    answers, _ = model.answers(samples, pasted)
+    for position, answer in answers.items():
+        check, id = pairs[int(position)]
+        check.inserted[id] = answer

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from bye_core import evidence, pipeline, runs
-from bye_core.pipeline import causal_check
 from bye_core.pipeline.causal import CausalTests, SampleCheck
 from bye_core.reports.evidence_section import dossier_html
 from bye_core.runs import jobs
@@ -22,6 +21,7 @@ from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.review.why import review_why
 from bye_core.ui.workspace import new_token, workspace_of
 from tests import made_run
+from tests.made_model import use_runner
 from tests.made_run import TARGET, make_rows, make_run
 
 PARTS = page.Parts(*page.Parts.__dataclass_fields__)
@@ -40,19 +40,15 @@ def run(home):
 def asked(run, monkeypatch):
     """The run checked by a model that gives the target wherever the spot is in sight."""
 
-    class Device:
-        type = "cpu"
-
-    class Loaded:
-        device = Device
-
-    def ask(self, questions):
+    def ask(self, batches):
         said = {"plain": TARGET, "covered": "two", "elsewhere": TARGET}
-        return [
-            SampleCheck(one, None, answers=said, inserted=dict.fromkeys(one.recipients, TARGET)) for one in questions
-        ]
+        for questions in batches:
+            yield [
+                SampleCheck(one, None, answers=said, inserted=dict.fromkeys(one.recipients, TARGET))
+                for one in questions
+            ]
 
-    monkeypatch.setattr(causal_check, "load_scanned", lambda *_: Loaded)
+    use_runner(monkeypatch, run)
     monkeypatch.setattr(CausalTests, "run", ask)
     list(pipeline.check_causes(run.path))
     return run
@@ -107,13 +103,12 @@ def test_the_panel_shows_what_the_model_said(asked):
 def test_the_panel_shows_what_was_covered_where_that_is_not_the_spot(run, home, monkeypatch, suspect):
     boxes = ((0.0, 0.0, 0.25, 0.25), (0.5, 0.5, 1.0, 0.75))
 
-    def ask(self, questions):
+    def ask(self, batches):
         said = dict.fromkeys(("plain", "covered", "elsewhere", "aside", "beside"), TARGET) | {suspect: "two"}
-        return [SampleCheck(one.with_spots(boxes, boxes), None, answers=said) for one in questions]
+        for questions in batches:
+            yield [SampleCheck(one.with_spots(boxes, boxes), None, answers=said) for one in questions]
 
-    monkeypatch.setattr(
-        causal_check, "load_scanned", lambda *_: type("Loaded", (), {"device": type("D", (), {"type": "cpu"})})
-    )
+    use_runner(monkeypatch, run)
     monkeypatch.setattr(CausalTests, "run", ask)
     list(pipeline.check_causes(run.path))
     id = run.detection().flagged_ids[0]
