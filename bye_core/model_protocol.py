@@ -16,6 +16,9 @@ from PIL import Image
 from bye_core.errors import ByeError
 from bye_core.records import Grid, Sample, Turn
 
+# The device of a model whose layers are spread over all GPUs of this machine.
+ALL_GPUS = "gpus"
+
 # The RGB images of one sample, in the sample's order.
 Images = Sequence[Image.Image]
 Samples = Sequence[Sample]

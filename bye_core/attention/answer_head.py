@@ -40,6 +40,7 @@ class AnswerHead:
     learned  [B, A] the tokens of the last A columns whose loss counts
 
     Inside, the model returns logits [1, N, vocabulary], whose first B rows are those of the position before column 0.
+    Of a model that is spread over several devices, the head may be on another device than the inputs and the logits.
     A hook on the head selects the states; `output_hidden_states` would store the states of all layers.
     """
 
@@ -86,7 +87,9 @@ class AnswerHead:
             return logits[0]
         if self.head not in _is_plain:
             probe = self.head((PROBE * self.first[:1])[None])[0]
-            _is_plain[self.head] = bool((probe - logits[0, -1:]).abs().amax() <= 0.01 * probe.abs().amax())
+            _is_plain[self.head] = bool(
+                (probe.to(logits.device) - logits[0, -1:]).abs().amax() <= 0.01 * probe.abs().amax()
+            )
         return self.head(self.first[None])[0] if _is_plain[self.head] else logits[0, :count]
 
     def losses(self, logits: Tensor, tokens: Tensor) -> Losses:
@@ -102,7 +105,7 @@ class AnswerHead:
             part = slice(start, start + ROWS)
             own = (self.head(self.answers[part][None])[0] if computed is None else computed[part]).float()
             total = own.logsumexp(dim=-1)
-            loss = total - own.gather(1, wanted[part, None])[:, 0]
+            loss = total - own.gather(1, wanted[part, None].to(own.device))[:, 0]
             values.append((loss.cpu(), (own.amax(dim=-1) - total).exp().cpu()))
         return _by_answer(self.learned.numpy(), values)
 

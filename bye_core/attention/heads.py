@@ -37,7 +37,7 @@ def _read(loaded: VisionLanguageModel, batch: QuestionBatch) -> list[HeadRows]:
 
     def keep(layer: int, rows: Tensor) -> None:  # rows [1, H, K]
         if layer in loaded.family.layers:
-            found[layer] = rows[0][:, image].to(torch.float16).cpu().numpy()  # [H, V]
+            found[layer] = rows[0].to(image.device)[:, image].to(torch.float16).cpu().numpy()  # [H, V]
 
     with torch.inference_mode(), LastRowCapture(loaded.base, keep):
         loaded.model(**batch.inputs.to(loaded.device, loaded.dtype), logits_to_keep=1, use_cache=False)

@@ -83,8 +83,12 @@ def read_pass(
     """
     keys, width = batch.groups.shape[1], learned.shape[1]
     statistics = BatchStatistics(batch.groups, loaded.device, loaded.family.layers)
+
+    def reduce(layer: int, rows: torch.Tensor) -> None:  # of a spread model, the rows are on the layer's own device
+        statistics(layer, rows[..., :keys].to(loaded.device))
+
     # The last position of a question sees no key of its answer.
-    capture = LastRowCapture(loaded.base, lambda layer, rows: statistics(layer, rows[..., :keys]), -1 - width)
+    capture = LastRowCapture(loaded.base, reduce, -1 - width)
     head = AnswerHead(loaded.base, learned)
     with capture, head:
         logits = loaded.model(**inputs, logits_to_keep=width + 1, use_cache=False).logits

@@ -18,12 +18,14 @@ from bye_core.cli.options import (
     MACHINE,
     MOVED_DATA,
     Command,
+    add_device_map,
     add_format,
     add_method,
     add_model,
     add_pixels,
     add_run,
     add_workers,
+    device_of,
     name_and_value,
     pixel_limits,
     reading_options,
@@ -84,6 +86,7 @@ def add_scan(parser: ArgumentParser) -> None:
         "one more pass; `detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
     parser.add_argument("--loaders", type=int, default=-1, metavar="N", help=f"{LOADERS} (default: -1)")
+    add_device_map(parser)
     add_workers(parser)
     add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
     add_tuned(parser)
@@ -109,7 +112,8 @@ def _warn_of_base_model(args: Namespace) -> None:
 
 def run_scan(args: Namespace, report: Report) -> int:
     _warn_of_base_model(args)
-    how = (args.batch, args.device, args.dtype, args.answers, args.tuned_on_this_data, pixel_limits(args), args.loaders)
+    device, pixels = device_of(args), pixel_limits(args)
+    how = (args.batch, device, args.dtype, args.answers, args.tuned_on_this_data, pixels, args.loaders)
     settings = pipeline.ScanSettings(*how, workers=worker_settings(args))
     steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
     last = report.follow(steps)

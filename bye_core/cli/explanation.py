@@ -13,12 +13,14 @@ from bye_core.cli.options import (
     MACHINE,
     MOVED_DATA,
     Command,
+    add_device_map,
     add_format,
     add_moved_model,
     add_out,
     add_pixels,
     add_run,
     add_workers,
+    device_of,
     pixel_limits,
     reading_options,
     worker_settings,
@@ -47,13 +49,14 @@ def add_evidence(parser: ArgumentParser) -> None:
     parser.add_argument("--adapter", help="current path of the scanned adapter, if you moved it; turns on --check")
     parser.add_argument("--data", help=MOVED_DATA)
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
+    add_device_map(parser)
     add_workers(parser, "the model is queried for --check, which this turns on")
 
 
 def run_evidence(args: Namespace, report: Report) -> int:
     workers = worker_settings(args)
     if args.check or args.model or args.adapter or workers:
-        model = (args.model, args.adapter, args.data, args.device)
+        model = (args.model, args.adapter, args.data, device_of(args))
         report.follow(pipeline.check_causes(args.run, *model, workers=workers))
     facts = pipeline.evidence(args.run)
     table = {"verdict": facts["verdict"], "samples": facts["samples"], "flagged": facts["flagged"]}
@@ -125,6 +128,7 @@ def add_guard(parser: ArgumentParser) -> None:
     add_format(parser, question=False)
     parser.add_argument("--out", type=Path, help="with --data: a file for the results, one JSON line per sample")
     add_moved_model(parser)
+    add_device_map(parser)
     add_pixels(parser, "those of the scan")
     add_workers(parser, "the model reads the samples of --data")
     parser.add_argument("--fail-on-poison", action="store_true", help="exit with code 3 if an input looks triggered")
@@ -134,7 +138,7 @@ def run_guard(args: Namespace, report: Report) -> int:
     single = args.image is not None and args.question is not None
     if single == bool(args.data):
         raise WhatToGuard()
-    where = (args.model, args.adapter, args.device, pixel_limits(args))
+    where = (args.model, args.adapter, device_of(args), pixel_limits(args))
     facts: Mapping[str, Any]
     if single:
         guard = pipeline.open_guard(args.run, *where)

@@ -14,8 +14,9 @@ from bye_core.cli.output import Report
 from bye_core.data import FORMATS
 from bye_core.data.reading import ReadingOptions
 from bye_core.detect import DEFAULT, DETECTORS
+from bye_core.errors import SettingError
 from bye_core.evaluate.measures import METRICS
-from bye_core.model_protocol import PixelLimits
+from bye_core.model_protocol import ALL_GPUS, PixelLimits
 from bye_core.train.settings import PRESETS, FinetuneSettings
 from bye_core.train.wording import PRESET, SETTINGS
 from bye_core.workers.settings import BATCH_SECONDS, WorkerSettings
@@ -75,6 +76,27 @@ def add_model(parser: ArgumentParser, adapter: bool = True) -> None:
     for name, help in MACHINE.items():
         parser.add_argument(f"--{name}", default="auto", help=help)
     parser.add_argument("--data", required=True, help="the data set: a file, a folder or a Hub id")
+
+
+def add_device_map(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--device-map", choices=["auto"],
+        help="auto: spread the layers over all GPUs of this machine, for a model that does not fit one GPU",
+    )  # fmt: skip
+
+
+class DeviceAndMap(SettingError):
+    problem = "--device {device} names one device, and --device-map uses all GPUs."
+    remedy = "Give only one of the two options."
+
+
+def device_of(args: Namespace) -> str:
+    """Return the device of the model, from --device and --device-map. Raises: DeviceAndMap."""
+    if args.device_map is None:
+        return str(args.device)
+    if args.device not in ("auto", "cuda"):
+        raise DeviceAndMap(device=args.device)
+    return ALL_GPUS
 
 
 def add_pixels(parser: ArgumentParser, default: str) -> None:

@@ -15,6 +15,7 @@ from bye_core.cli.attack_options import add_attack, known_attack
 from bye_core.cli.options import (
     RESUMES,
     Command,
+    add_device_map,
     add_finetune_settings,
     add_format,
     add_method,
@@ -23,6 +24,7 @@ from bye_core.cli.options import (
     add_out,
     add_pixels,
     add_workers,
+    device_of,
     finetune_settings,
     pixel_limits,
     reading_options,
@@ -91,6 +93,7 @@ def add_evaluate(parser: ArgumentParser) -> None:
     add_format(parser)
     add_attack(parser, None)
     add_metric(parser)
+    add_device_map(parser)
     add_pixels(parser, "those of the adapter's training, else those of the model's folder")
     add_workers(parser)
     parser.add_argument("--out", type=Path, help="a file for the answers: one JSON line per sample")
@@ -99,7 +102,7 @@ def add_evaluate(parser: ArgumentParser) -> None:
 def run_evaluate(args: Namespace, report: Report) -> int:
     attack, seed = known_attack(args, args.seed)
     options = {
-        "device": args.device,
+        "device": device_of(args),
         "dtype": args.dtype,
         "metric": args.metric,
         "out": args.out,

@@ -154,6 +154,16 @@ class NoDevice(SettingError):
     remedy = 'Use one of: {choices}, or "auto".'
 
 
+class NoGpus(SettingError):
+    problem = "A model can be spread over the GPUs of this machine only if it has some; torch finds none."
+    remedy = "Leave out --device-map."
+
+
+class TooLargeForGpus(SettingError):
+    problem = "The GPUs of this machine together cannot hold the model: {count} of its parts are left over."
+    remedy = "Use a machine with more GPU memory, or a model with quantised weights."
+
+
 class UnknownDtype(SettingError):
     problem = "{dtype} is not a supported data type."
     remedy = "Use one of: {choices}."

@@ -18,7 +18,17 @@ from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from bye_core.errors import ByeError
-from bye_core.model_protocol import UNLIMITED, Batch, Encode, Forward, ImagesOfSamples, PixelLimits, Result, Samples
+from bye_core.model_protocol import (
+    ALL_GPUS,
+    UNLIMITED,
+    Batch,
+    Encode,
+    Forward,
+    ImagesOfSamples,
+    PixelLimits,
+    Result,
+    Samples,
+)
 from bye_core.models import calls
 from bye_core.models.adapter import add_adapter, adopt_tokenizer, read_adapter_config
 from bye_core.models.checked_files import read_settings
@@ -28,6 +38,8 @@ from bye_core.models.errors import (
     NoAdapterLoaded,
     NoBitsandbytes,
     NoDevice,
+    NoGpus,
+    TooLargeForGpus,
     UnknownDtype,
 )
 from bye_core.models.families import family_class
@@ -88,7 +100,7 @@ def load_model(
 ) -> LoadedModel:
     """Load a vision-language model from a folder or hub id, and a LoRA adapter on top of it if one is given.
 
-    device    auto (cuda, then mps, then cpu) or a torch device
+    device    auto (cuda, then mps, then cpu), a torch device, or ALL_GPUS to spread the layers over all GPUs
     dtype     auto (float32 on the CPU, bfloat16 on a GPU that supports it, else float16) or one of DTYPES
     four_bit  load the weights of the language model in nf4, for QLoRA
     pixels    how many pixels a resized image may have, if the processor has such settings
@@ -116,12 +128,13 @@ def load_model(
         check_processor(family, view)
         limit_pixels(processor, pixels, family.name)
         quantization = nf4(number_type, family) if four_bit else None
-        network = load_weights(view, number_type, quantization, target)
+        network = load_weights(view, number_type, quantization, "auto" if device == ALL_GPUS else str(target))
         network.name_or_path = processor.tokenizer.name_or_path = str(folder)  # the view is removed
         if adapter_folder:
             network = add_adapter(network, adapter_files, adapter_config)
-        # A quantised model is already on its device; some cannot be moved.
-        (network if is_quantized(network) else network.to(target)).eval().requires_grad_(False)
+        # A quantised model is already on its device; some cannot be moved. A spread model would lose its places.
+        moves = device != ALL_GPUS and not is_quantized(network)
+        (network.to(target) if moves else network).eval().requires_grad_(False)
     files = {"model": digests(folder)}
     if adapter_folder:
         files["adapter"] = digests(adapter_folder, hashed)
@@ -143,6 +156,11 @@ def load_model(
 
 
 def pick_device(device: str) -> torch.device:
+    """Return the device with this name; of ALL_GPUS, the one that gets the inputs."""
+    if device == ALL_GPUS:
+        if not torch.cuda.is_available():
+            raise NoGpus()
+        return torch.device("cuda:0")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     choices = [name for name, there in available.items() if there]
     if device == "auto":
@@ -192,16 +210,18 @@ def load_weights(
     folder: Path,
     dtype: torch.dtype,
     quantization: BitsAndBytesConfig | None,
-    device: torch.device,
+    device: str,
 ) -> torch.nn.Module:
-    """Load the model.
+    """Load the model; a quantised one on `device`, others on the CPU, and with device "auto" on all GPUs.
 
     Raises: IncompleteWeights if transformers would fill missing weights with random numbers; BrokenModel if the files
-    cannot be loaded.
+    cannot be loaded; TooLargeForGpus.
     """
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
-    if quantization or "quantization_config" in (read_settings(folder, CONFIG) or {}):
-        options["device_map"] = {"": str(device)}
+    if device == "auto":
+        options["device_map"] = "auto"
+    elif quantization or "quantization_config" in (read_settings(folder, CONFIG) or {}):
+        options["device_map"] = {"": device}
     load: Any = AutoModelForImageTextToText.from_pretrained  # its type does not know `output_loading_info`
     try:
         network, report = load(
@@ -214,4 +234,15 @@ def load_weights(
     if gaps:
         more = f" and {len(gaps) - NAMES_SHOWN} more" if len(gaps) > NAMES_SHOWN else ""
         raise IncompleteWeights(path=folder, names=", ".join(gaps[:NAMES_SHOWN]) + more)
+    if device == "auto":
+        check_places(network.hf_device_map)
     return network
+
+
+def check_places(places: Mapping[str, Any]) -> None:
+    """Raise TooLargeForGpus if accelerate left parts of a model in main memory or on disk.
+
+    An adapter cannot be added to such parts, and each pass would copy them to a GPU.
+    """
+    if left := [part for part, place in places.items() if str(place) in ("cpu", "disk")]:
+        raise TooLargeForGpus(count=len(left))

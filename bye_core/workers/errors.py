@@ -23,6 +23,11 @@ class TooManyWorkers(SettingError):
     remedy = "Give at most {gpus} as --workers, or --device cpu."
 
 
+class ModelOnAllGpus(SettingError):
+    problem = "One process uses all GPUs for a model that is spread over them."
+    remedy = "Give either --device-map or --workers and --ray."
+
+
 class WorkersFailed(ByeError):
     problem = "The workers end again and again without a result. The last reason: {reason}"
     remedy = "Correct the cause and run the command again: it resumes. To see the error itself, use one process."

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from bye_core.model_protocol import VisionLanguageModel
+from bye_core.model_protocol import ALL_GPUS, VisionLanguageModel
+from bye_core.workers.errors import ModelOnAllGpus
 from bye_core.workers.settings import ONE_PROCESS, WorkerSettings
 from bye_core.workers.source import ModelFacts, ModelSource
 from bye_core.workers.task import Task
@@ -52,11 +53,14 @@ class InProcess:
 def open_model(source: ModelSource, settings: WorkerSettings = ONE_PROCESS) -> Iterator[Runner]:
     """Load the model here, or start workers that load it; the workers end with the context.
 
-    Raises: the errors of `load_model`; NoRay if Ray is missing; the errors of bye_core.workers.errors.
+    Raises: the errors of `load_model`; ModelOnAllGpus if several workers would share the GPUs; NoRay if Ray is missing;
+    the errors of bye_core.workers.errors.
     """
     if not settings:
         yield InProcess(source.load())
         return
+    if source.device == ALL_GPUS:
+        raise ModelOnAllGpus()
     from bye_core.workers.pool import WorkerPool
     from bye_core.workers.ray_engine import ray_engine
 
