@@ -150,18 +150,18 @@ def test_guard(workers, model, data, tmp_path, broken):
     assert (distributed["samples"], distributed["failed"]) == (23, 1)
 
 
-def test_the_causal_check_with_one_and_two_workers(cluster, connected, model, data, tmp_path, monkeypatch):
+def test_the_causal_check_with_two_workers(cluster, connected, model, data, tmp_path, monkeypatch):
     monkeypatch.setitem(pipeline.BATCH, "cpu", 2)
     run = tmp_path / "run"
     last(pipeline.scan(model, data, run, settings=ScanSettings(device="cpu")))
     flagged = pipeline.detect_run(run, "bye", tau=0).flagged_ids
     results = []
-    for where in (ONE_PROCESS, *(WorkerSettings(count, cluster.address) for count in (1, 2))):
+    for where in (ONE_PROCESS, WorkerSettings(2, cluster.address)):
         assert last(pipeline.check_causes(run, ids=flagged[:4], workers=where)) == {"failed": 0}
         assert set(runs.Run.open(run).checks()) == set(flagged[:4])
         results.append((run / "checks.jsonl").read_bytes())
         (run / "checks.jsonl").unlink()
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
 
 
 @pytest.fixture
