@@ -35,7 +35,7 @@ def make(cell: Path) -> None:
     place = example.folder.relative_to(ASSETS.parent)
     runs.edit_settings(
         example.folder / "run", data=str(example.data.relative_to(ASSETS.parent)), model=str(place / "model"),
-        adapter=str(place / "adapter"),
+        adapter=str(place / "adapters" / "patch"),
     )  # fmt: skip
     # The last detection of a cell is that of the last detector that was measured.
     pipeline.detect_run(example.folder / "run")

@@ -1,4 +1,4 @@
-"""Makes the pictures of the README: the app with its demo, in Chromium.
+"""Makes the pictures of the README and of docs/benchmarks.md: the app with its examples, in Chromium.
 
 python -m tests.docs.screenshots              # writes assets/readme/*.webp
 python -m tests.docs.screenshots --all FOLDER # every tab, wide and narrow, light and dark, as PNG files
@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
+
+from bye_core.ui.demo_run import EXAMPLES
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "readme"
 LARGEST = 150_000  # bytes of a picture
@@ -70,10 +72,10 @@ def new_page(browser, size: tuple[int, int]):
 
 
 def show(page, url: str, tab: str, ready: str = "") -> None:
-    """Open a link to a tab, and wait until it is drawn."""
+    """Open a link to a tab, such as "layers" or "layers&run=NAME", and wait until it is drawn."""
     page.goto(f"{url}?tab={tab}")
     page.wait_for_selector("html[data-known]")
-    page.locator(f"#tab-{tab} >> visible=true").first.wait_for()
+    page.locator(f"#tab-{tab.partition('&')[0]} >> visible=true").first.wait_for()
     if ready:
         page.locator(f"{ready} >> visible=true").first.wait_for()
     page.evaluate(SETTLED)
@@ -83,13 +85,19 @@ def write_readme(browser, url: str) -> None:
     page = new_page(browser, SIZE)
     for tab, ready in README.items():
         show(page, url, tab, ready)
-        picture = Image.open(io.BytesIO(page.screenshot()))
-        path = FOLDER / f"{tab}.webp"
-        for quality in (90, 80, 70, 60):
-            picture.save(path, quality=quality, method=6)
-            if path.stat().st_size <= LARGEST:
-                break
-        sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
+        save(page.screenshot(), f"{tab}.webp")
+    # The best layer of the example, for docs/benchmarks.md.
+    show(page, url, f"layers&run={EXAMPLES[0].name}", "#plot-layer .plot-container")
+    save(page.locator("#plot-layer").screenshot(), "photographs-layer.webp")
+
+
+def save(png: bytes, name: str) -> None:
+    path, picture = FOLDER / name, Image.open(io.BytesIO(png))
+    for quality in (90, 80, 70, 60):
+        picture.save(path, quality=quality, method=6)
+        if path.stat().st_size <= LARGEST:
+            break
+    sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
 
 
 def write_all(browser, url: str, folder: Path) -> None:

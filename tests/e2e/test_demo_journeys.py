@@ -63,3 +63,18 @@ def test_what_is_decided_on_the_demo_stays_ones_own_and_its_truth_is_shown_when_
     expect(score).to_have_text(f"{expected['f1']:.3f}")
     assert {path.name: path.stat().st_mtime_ns for path in (DEMO / "run").iterdir()} == shipped, "not even a cache"
     assert os.listdir(home / "runs") == ["demo"]
+
+
+def test_the_example_of_real_photographs_opens_without_a_model(serve, open_page, review, expect):
+    page = review(open_page(serve(""))).page
+    page.locator(".bye-switcher summary").click()
+    page.locator("[data-open-run=real-photographs]").click()
+    expect(page.locator(".bye-header")).to_have_attribute("data-run", "real-photographs")
+    expect(page.locator(".bye-switcher summary")).to_contain_text("Real photographs")
+    expect(page.locator(".rv-main .rv-picture")).to_have_js_property("naturalWidth", 224)
+    seen = page.evaluate(BRIGHT)
+    assert seen["box"][0] < seen["box"][2], "the heatmap is drawn over the photograph"
+    page.get_by_role("tab", name="Layers").click()
+    expect(page.locator("#layers-said")).to_contain_text("Backdoor Attack!")
+    page.get_by_role("tab", name="Dossier").click()
+    expect(page.locator("#dossier-told")).to_contain_text("Flagged samples")

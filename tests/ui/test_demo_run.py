@@ -14,6 +14,7 @@ from bye_core.ui.adjust import truth_file
 from bye_core.ui.adjust.comparison import detected_run
 from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.header import actions, view
+from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets
 from bye_core.ui.workspace import workspace_of
@@ -76,3 +77,13 @@ def test_the_truth_of_an_example_can_be_shown(example, poisoned):
 
 def test_a_set_of_a_visitor_never_has_the_name_of_an_example(example, workspace):
     assert data_sets.free_folder(workspace.data, example.name).name == f"{example.name}-2"
+
+
+def test_the_shipped_example_is_whole(home):
+    (shipped,) = demo_run.EXAMPLES
+    place = workspace_of("")
+    demo_run.provide(place, shipped.name)
+    run = runs.Run.open(place.run_path(shipped.name))
+    scores = pipeline.score_run(run.path, truth_file.shipped_truth(open_run(run.path)))
+    assert (scores["tp"], scores["fp"], scores["fn"]) == (60, 0, 0)
+    assert all((shipped.data.parent / image).is_file() for sample in run.samples() for image in sample.images)

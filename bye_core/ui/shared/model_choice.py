@@ -42,10 +42,12 @@ def model_choices(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def model_of_run(path: Path) -> str:
-    """Return the value of the model with which the run in `path` was scanned, "" if the run cannot be read."""
+    """Return the value of the model with which the run in `path` was scanned, "" if run or model cannot be read."""
     try:
         model = runs.Run.open(path).settings.model
     except ByeError:
+        return ""
+    if Path(model).is_absolute() and not Path(model).exists():
         return ""
     return SHIPPED if model == str(DEMO_MODEL) else model
 
