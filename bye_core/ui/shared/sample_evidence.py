@@ -18,8 +18,9 @@ from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
 LONGEST_TEXT = 4000
-# Samples whose median stands for all, and questions that are compared; a page waits for both (ours).
-MOST_COMPARED, MOST_QUESTIONS = 20_000, 2_000
+# Samples whose median stands for all, and questions that are compared. A page waits for both, and the system reads some
+# 100 kB around each of these samples from the disk (ours).
+MOST_COMPARED, MOST_QUESTIONS = 2_000, 2_000
 NAMED_HEADS = 24  # a method may use all heads of a layer
 
 
