@@ -28,6 +28,7 @@ LOSSLESS_PIXELS, LOSSLESS_ORIGINAL = 256 * 256, 2048 * 2048
 KEPT_SETS, KEPT_IMAGES, KEPT_THUMBNAILS, KEPT_TILES = 4, 64, 4096, 512
 # seconds after which an unreadable data set is read again, instead of with every thumbnail
 RETRY_SECONDS = 5.0
+LARGE_SET = 64 * 2**20  # bytes of a file that is read for more than a second (ours)
 
 
 class SampleChanged(DataError):
@@ -47,6 +48,7 @@ class Shown(NamedTuple):
     height: int
 
 
+_opened: set[tuple] = set()  # keys of the sets that were read
 _sets, _images = Cache(KEPT_SETS), Cache(KEPT_IMAGES)
 _small = {THUMBNAIL: Cache(KEPT_THUMBNAILS), TILE: Cache(KEPT_TILES)}
 
@@ -56,8 +58,7 @@ def data_set(settings: RunSettings) -> DataSet:
 
     Raises: DataError if the data set cannot be read.
     """
-    reading = pipeline.scanned_reading(settings)
-    key = (settings.data, *reading.arguments(), *_stamp(Path(settings.data)))
+    reading, key = pipeline.scanned_reading(settings), _key(settings)
 
     def load() -> DataSet | ByeError:
         try:
@@ -70,7 +71,19 @@ def data_set(settings: RunSettings) -> DataSet:
         found = _sets.get((*key, int(time.monotonic() / RETRY_SECONDS)), load)
     if isinstance(found, ByeError):
         raise found
+    _opened.add(key)
     return found
+
+
+def opens_at_once(settings: RunSettings) -> bool:
+    """Return whether the run's data set is small, or was opened before: a page need not wait for it."""
+    key = _key(settings)
+    size = key[-1]  # the path itself if there is no file
+    return key in _opened or not isinstance(size, int) or size < LARGE_SET
+
+
+def _key(settings: RunSettings) -> tuple:
+    return (settings.data, *pipeline.scanned_reading(settings).arguments(), *_stamp(Path(settings.data)))
 
 
 def _stamp(path: Path) -> tuple:

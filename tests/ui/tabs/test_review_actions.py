@@ -12,7 +12,7 @@ from PIL import Image
 from bye_core import pipeline, runs
 from bye_core.records import Decision, Grid, Sample, Turn
 from bye_core.runs import Run
-from bye_core.ui.shared import sample_queue
+from bye_core.ui.shared import images, sample_queue
 from bye_core.ui.tabs.review import actions as review_actions
 from bye_core.ui.tabs.review import decisions as review_decisions
 from bye_core.ui.workspace import new_token
@@ -91,6 +91,17 @@ def test_a_page_that_is_built_without_a_picture_or_a_run_is_not_held_up(run, hom
         monkeypatch.setattr("bye_core.ui.demo_run.has_demo", lambda: False)
         answer = json.loads(review_actions.review_enter({"visitor": visitor, "asked": "made", "kept": "made"}))
         assert set(answer) == {"error"}
+
+
+def test_a_page_does_not_wait_for_a_large_set_that_is_not_open(run, poisoned, monkeypatch):
+    monkeypatch.setattr(images, "LARGE_SET", 0)
+    monkeypatch.setattr(images, "_opened", set())
+    request = {"visitor": "", "asked": "", "kept": "made"}
+    first = json.loads(review_actions.review_enter(request))["first"]
+    assert first["picture"] is None
+    picture = ask(review_actions.review_picture, position=first["position"], number=0, original=True)
+    assert picture["src"]
+    assert json.loads(review_actions.review_enter(request))["first"]["picture"]["src"]
 
 
 def test_filters_by_the_texts_of_a_sample(run):

@@ -130,8 +130,10 @@ def tile(opened: OpenRun, position: int, layers: Sequence[int]) -> dict[str, Any
 
 
 def first_picture(opened: OpenRun, position: int) -> dict[str, Any] | None:
-    """Return the sample's first image, None if it cannot be shown: the page then requests it and gets the error."""
+    """Return the sample's first image; None if it cannot be shown at once: the page then requests it."""
     sample = opened.samples[position]
+    if not images.opens_at_once(opened.settings):
+        return None
     try:
         return images.shown(opened.settings, sample, 0)._asdict() if sample.images else None
     except ByeError:
