@@ -84,9 +84,9 @@ class SparePage:
         session.detach()
 
     def close(self) -> None:
-        if self._page is not None:
-            self._page.context.close()
-        self._page = None
+        page, self._page = self._page, None
+        if page is not None:
+            page.context.close()
 
 
 @pytest.fixture(scope="session")
