@@ -6,7 +6,8 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.cli import main
-from bye_core.cli.options import finetune_settings
+from bye_core.cli.options import finetune_settings, reading_options
+from bye_core.data.reading import ReadingOptions
 from bye_core.errors import SettingError
 from tests import made_run
 from tests.pipeline.stages import stage
@@ -35,9 +36,11 @@ def test_a_training_child_gets_every_setting(tmp_path, monkeypatch):
         yield {"event": "done", "step": 1, "steps": 1}
 
     monkeypatch.setattr(stage("finetune"), "run_child", child)
-    list(pipeline.finetune("m", "data", tmp_path, settings))
+    reading = ReadingOptions("vqa", {"image": "wo", "question": "frage"}, "train", "What?", True)
+    list(pipeline.finetune("m", "data", tmp_path, settings, reading))
     parsed = main.build_parser().parse_args(asked[0])
     assert parsed.here
+    assert reading_options(parsed) == reading
     assert finetune_settings(parsed) == settings
     untouched = pipeline.FinetuneSettings()
     unchanged = [name for name in vars(untouched) if getattr(untouched, name) == getattr(settings, name)]

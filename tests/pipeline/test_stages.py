@@ -186,7 +186,8 @@ def test_a_table_with_columns_of_its_own_names(tmp_path, model, capsys):
 
     tuned = tmp_path / "tuned"
     code, _ = run_json(
-        *(capsys, "finetune", "--model", model, "--data", tmp_path / "out", "--out", tuned, "--epochs", "1", *names)
+        *(capsys, "finetune", "--here", "--model", model, "--data", tmp_path / "out", "--out", tuned),
+        *("--epochs", "1", *names),
     )
     assert code == 0
     code, judged = run_json(
