@@ -22,6 +22,7 @@ class UsualMessage(NamedTuple):
     """A usual message to each kind of question that nearly all members of a group have.
 
     share  of the members that ask a kind of question with such a message
+    error  standard deviation of `auc` if members and ordinary samples did not differ
     auc    of the places of the members with the message against those of ordinary samples of the same kind with the
            same message: 1 if no such sample has the attention of a member, one half if they do not differ. Mean over
            the kinds of question, weighted by their members
@@ -29,6 +30,7 @@ class UsualMessage(NamedTuple):
 
     share: float
     auc: float
+    error: float
 
 
 def usual_message(
@@ -44,8 +46,8 @@ def usual_message(
     from sklearn.metrics import roc_auc_score
 
     if not table.answers:
-        return UsualMessage(0.0, 0.0)
-    areas, sizes = [], []
+        return UsualMessage(0.0, 0.0, 0.0)
+    areas, errors, sizes = [], [], []
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
         inside, others = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary))
@@ -56,12 +58,17 @@ def usual_message(
                 continue
             same = others[[f" {message} " in f" {_plain(table.answers[row])} " for row in others]]
             if len(same) >= max(LEAST_COMPARED, USUAL * len(others)):
-                compared = np.concatenate([inside[[own == message for own in messages]], same])
+                own = inside[[text == message for text in messages]]
+                compared = np.concatenate([own, same])
                 areas.append(roc_auc_score(members[compared], places[compared]))
+                errors.append((len(compared) + 1) / (12 * len(own) * len(same)))  # variance of Mann and Whitney's U
                 sizes.append(len(inside))
                 break
-    share = sum(sizes) / max(1, int(members.sum()))
-    return UsualMessage(share, float(np.average(areas, weights=sizes)) if sizes else 0.0)
+    if not sizes:
+        return UsualMessage(0.0, 0.0, 0.0)
+    weights = np.array(sizes) / sum(sizes)
+    error = float(np.sqrt(weights**2 @ errors))
+    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error)
 
 
 def _unlikely_part(table: ScanTable, row: int) -> str:
