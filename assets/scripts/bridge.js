@@ -53,6 +53,15 @@ export function start({ trigger }) {
   window.byeChanged = changed; // called by a listener of the states (bye_core/ui/shared/bridge.py)
   for (const state of window.byeMissed || []) changed(state);
 
+  // A link opens Layers without a click, and Gradio tells Adjust so before the tab is in front.
+  let before = inFront();
+  new MutationObserver(() => {
+    const tab = inFront();
+    if (tab === before) return;
+    before = tab;
+    if (tab === 'layers') trigger('session_adjust', {});
+  }).observe(document.getElementById('tabs'), { subtree: true, attributeFilter: ['aria-selected'] });
+
   new MutationObserver(findPlots).observe(document.body, { childList: true, subtree: true });
   findPlots();
 }
