@@ -3,6 +3,7 @@
 import errno
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -172,7 +173,8 @@ def test_memory_that_runs_out_is_told_with_what_helps(train, monkeypatch):
 
 def test_a_batch_that_processes_cannot_share(tmp_path):
     with pytest.raises(BadFinetuneSetting, match="multiple of the number of processes, 3"):
-        finetune.training_arguments(SETTINGS, tmp_path, torch.device("cpu"), torch.float32, processes=3)
+        loaded = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
+        finetune.training_arguments(SETTINGS, tmp_path, loaded, processes=3)
 
 
 def test_four_bits_need_bitsandbytes(model, monkeypatch):
