@@ -62,8 +62,10 @@ def map_figure(
     traces = [] if behind is None or not len(behind) else [kind(_behind(xy, behind))]
     plain = [group for group in groups if not group.kind]
     for group in groups:
-        color, symbol = _look(group, plain.index(group) if group in plain else 0)
-        traces.append(kind(_trace(xy, ids, group, color, symbol, count)))
+        number = plain.index(group) if group in plain else 0
+        # plotly.js makes a CSS selector of it, so it cannot hold the text of an answer.
+        uid = group.name if group.kind else f"group-{number}"
+        traces.append(kind({**_trace(xy, ids, group, *_look(group, number), count), "uid": uid}))
     figure = make_figure("map", traces, *titles, HEIGHT, dragmode="lasso", hovermode="closest")
     figure.update_layout(modebar_orientation="v", margin_r=36)
     figure.update_xaxes(fixedrange=False, zeroline=False)
@@ -89,7 +91,6 @@ def _behind(xy: np.ndarray, rows: np.ndarray) -> dict[str, object]:
 def _trace(xy: np.ndarray, ids: Sequence[str], group: Group, color: str, symbol: str, count: int) -> dict[str, object]:
     return {
         "name": f"{group.name} ({len(group.rows):,})",
-        "uid": group.name,
         "mode": "markers",
         **_places(xy, group.rows),
         "customdata": [ids[row] for row in group.rows],

@@ -1,5 +1,7 @@
 """The map of samples: groups, colours, and which samples are drawn if there are too many."""
 
+import re
+
 import numpy as np
 
 from bye_core.figures import Group, drawn_rows, map_figure
@@ -21,6 +23,13 @@ def test_each_group_is_one_trace_whose_points_name_their_samples():
     assert figure.layout.dragmode == "lasso"
     colors = [t.marker.color for t in map_figure(XY, IDS, [Group("a", [0]), Group("b", [1])], ("", "")).data]
     assert len(set(colors)) == 2
+
+
+def test_names_from_the_data_do_not_become_part_of_css_selectors():
+    groups = [Group('Backdoor "Attack"!', np.array([0])), Group("#1.5 > x", np.array([1])), Group("kept", [2], "kept")]
+    uids = [trace.uid for trace in map_figure(XY, IDS, groups, ("x", "y")).data]
+    assert len(set(uids)) == 3
+    assert all(re.fullmatch(r"[a-z][a-z0-9 -]*", uid) for uid in uids)
 
 
 def test_without_samples_the_figure_says_what_to_do():

@@ -172,8 +172,8 @@ def test_memory_that_runs_out_is_told_with_what_helps(train, monkeypatch):
 
 
 def test_a_batch_that_processes_cannot_share(tmp_path):
+    loaded = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
     with pytest.raises(BadFinetuneSetting, match="multiple of the number of processes, 3"):
-        loaded = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
         finetune.training_arguments(SETTINGS, tmp_path, loaded, processes=3)
 
 
