@@ -50,18 +50,20 @@ class Layers:
         self.page.wait_for_selector(f'#adjust-effect [data-count={name}][data-value="{value}"]', timeout=timeout)
 
     def discard(self, flagged: int) -> None:
-        """Click Discard until `flagged` samples are flagged again.
+        """Click Discard; click it again if the page still shows the trial after 30 s.
 
         Gradio's page may miss the answer to a request that it sends while it closes its stream of answers. A person
         clicks again, and the answer to the second click comes.
         """
         from playwright.sync_api import TimeoutError
 
-        self.page.locator("#adjust-back").click()
+        back = self.page.locator("#adjust-back")
+        back.click()
         try:
             self.wait_count("flagged", flagged, timeout=30_000)
         except TimeoutError:
-            self.page.locator("#adjust-back").click()
+            if back.is_enabled():  # Discard is disabled once the page shows the saved detection
+                back.click()
             self.wait_count("flagged", flagged)
 
     def cut(self, value: float) -> None:
