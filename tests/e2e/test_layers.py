@@ -46,25 +46,8 @@ class Layers:
     def count(self, name: str) -> int:
         return int(self.page.locator(f"#adjust-effect [data-count={name}]").get_attribute("data-value"))
 
-    def wait_count(self, name: str, value: int, timeout: float | None = None) -> None:
-        self.page.wait_for_selector(f'#adjust-effect [data-count={name}][data-value="{value}"]', timeout=timeout)
-
-    def discard(self, flagged: int) -> None:
-        """Click Discard; click it again if the page still shows the trial after 30 s.
-
-        Gradio's page may miss the answer to a request that it sends while it closes its stream of answers. A person
-        clicks again, and the answer to the second click comes.
-        """
-        from playwright.sync_api import TimeoutError
-
-        back = self.page.locator("#adjust-back")
-        back.click()
-        try:
-            self.wait_count("flagged", flagged, timeout=30_000)
-        except TimeoutError:
-            if back.is_enabled():  # Discard is disabled once the page shows the saved detection
-                back.click()
-            self.wait_count("flagged", flagged)
+    def wait_count(self, name: str, value: int) -> None:
+        self.page.wait_for_selector(f'#adjust-effect [data-count={name}][data-value="{value}"]')
 
     def cut(self, value: float) -> None:
         self.page.locator("#adjust-cut input[type=range]").evaluate(MOVE, str(value))
@@ -134,7 +117,8 @@ def test_the_cut_off_changes_counts_and_hand_decisions_stay(layers, expect):
     assert layers.count("accepted") == 1
     expect(layers.page.locator(".bye-unsaved")).to_contain_text(f"{len(detection.ids)} of {len(detection.ids)} flagged")
     assert set(Run.open(layers.path).detection().flagged_ids) == set(flagged)
-    layers.discard(len(flagged))
+    layers.page.locator("#adjust-back").click()
+    layers.wait_count("flagged", len(flagged))
     layers.wait_count("rejected", 1)
     layers.cut(top)
     layers.wait_count("flagged", len(detection.ids))

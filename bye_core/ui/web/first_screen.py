@@ -23,6 +23,7 @@ from bye_core.figures import PAGE_STYLE
 from bye_core.files import ASSETS
 from bye_core.ui.web import scripts
 
+ANSWERS = "answers.js"  # mends Gradio's page; it must run before Gradio's scripts do
 KEPT = 16  # number of cached pages; each contains the address under which it was requested
 # Gradio makes the address in the page from these request headers.
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
@@ -77,7 +78,7 @@ def body(page: gr.Blocks, screen: Screen) -> str:
         if isinstance(block, gr.Tab)
     )
     facts = in_script({"component": component._id, **component.props})
-    early = (scripts.FOLDER / screen.early).read_text(encoding="utf-8")
+    early = "\n".join((scripts.FOLDER / name).read_text(encoding="utf-8") for name in (ANSWERS, screen.early))
     html = (ASSETS / screen.html).read_text(encoding="utf-8")
     return (
         f'<div id="first" class="gradio-container"><main>'

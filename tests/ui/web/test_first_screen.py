@@ -95,6 +95,11 @@ def test_failures_and_all_else_are_gradios(client, gradio):
     assert client.get("/", headers={"host": "new"}).status_code == 200
 
 
+def test_the_mend_of_gradios_answers_runs_before_gradios_scripts(client):
+    html = client.get("/").text
+    assert 0 < html.index("/queue/data") < html.index('type="module"', html.index("<body"))
+
+
 def test_every_module_of_review_is_announced(client):
     html = client.get("/").text
     names = {f"review/{path.name}" for path in (ASSETS / "scripts/review").glob("*.js")}

@@ -1,0 +1,72 @@
+// Runs in the page before any module is loaded. This file is not a module.
+
+// Gradio's page closes its stream of answers when the server has answered all requests that it knew of. The answer to a
+// request that the page sends in this moment would wait in the server, unseen, until the next request. So the closing is
+// held back until the requests that are on their way are accepted; if one of them is not answered yet, reading goes on.
+(() => {
+  const ask = window.fetch.bind(window);
+  const FORGOTTEN = 30_000; // ms: the server never answers a request that was cancelled
+  const accepted = new Map(); // id of a request without an answer -> when the server accepted it
+  const early = new Set(); // ids of requests that were answered before the page knew their id
+  const sent = new Set();
+  const answered = /^data: \{"msg":"process_completed","event_id":"([^"]+)"/;
+
+  async function accept(request, init) {
+    const response = await ask(request, init);
+    const { event_id: id } = await response
+      .clone()
+      .json()
+      .catch(() => ({}));
+    if (id && !early.delete(id)) accepted.set(id, performance.now());
+    return response;
+  }
+
+  function messages(response) {
+    let rest = '';
+    const whole = new TransformStream({
+      transform(text, out) {
+        const parts = (rest + text).split('\n\n');
+        rest = parts.pop();
+        for (const part of parts) out.enqueue(`${part}\n\n`);
+      },
+    });
+    return response.body.pipeThrough(new TextDecoderStream()).pipeThrough(whole).getReader();
+  }
+
+  async function isWaiting() {
+    await Promise.allSettled([...sent]);
+    for (const [id, since] of accepted) if (performance.now() - since > FORGOTTEN) accepted.delete(id);
+    return accepted.size > 0;
+  }
+
+  async function follow(request, init) {
+    const again = new Request(request, init);
+    const response = await ask(again.clone());
+    if (!response.ok || !response.body) return response;
+    const encoder = new TextEncoder();
+    let reader = messages(response);
+    const body = new ReadableStream({
+      async pull(out) {
+        const { done, value } = await reader.read();
+        if (done) return out.close();
+        const id = answered.exec(value.slice(0, 200))?.[1];
+        if (id && !accepted.delete(id)) early.add(id);
+        if (!(value.startsWith('data: {"msg":"close_stream"') && (await isWaiting()))) return out.enqueue(encoder.encode(value));
+        reader = messages(await ask(again.clone()));
+        return this.pull(out);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
+    return new Response(body, response);
+  }
+
+  window.fetch = (request, init) => {
+    const address = String(request?.url ?? request);
+    if (address.includes('/queue/data')) return follow(request, init);
+    if (!address.includes('/queue/join')) return ask(request, init);
+    const joining = accept(request, init);
+    sent.add(joining);
+    joining.finally(() => sent.delete(joining)).catch(() => {});
+    return joining;
+  };
+})();
