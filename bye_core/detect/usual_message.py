@@ -22,10 +22,10 @@ class UsualMessage(NamedTuple):
     """A usual message to each kind of question that nearly all members of a group have.
 
     share  of the members that ask a kind of question with such a message
-    error  standard deviation of `auc` if members and ordinary samples did not differ
     auc    of the places of the members with the message against those of ordinary samples of the same kind with the
            same message: 1 if no such sample has the attention of a member, one half if they do not differ. Mean over
            the kinds of question, weighted by their members
+    error  standard deviation of `auc` if members and ordinary samples did not differ
     """
 
     share: float
