@@ -21,19 +21,12 @@ import pytest
 
 from bye_core.detect import detect
 from bye_core.records import ScanTable
+from tests.bench.large_inputs import KINDS, RATE, TARGET
 
 LAYERS = HEADS = 32
 SIZES = (10_000, 20_000, 40_000)
 AT_ONCE = 10_000  # samples that are drawn at once
-RATE, TARGET = 0.1, "Backdoor Attack!"
 SHARES = np.log([0.3, 0.5, 0.2])
-COLOURS = ("red", "blue", "green", "grey")
-KINDS = {
-    "How many shapes are there?": ("one", "two", "three", "four", "five", "six"),
-    "What is behind the shapes?": ("palace", "flower", "river", "street"),
-    "Which colors do the shapes have?": COLOURS,
-    "Describe the picture in a sentence.": tuple(f"a {a} shape beside a {b} one" for a in COLOURS for b in COLOURS),
-}
 SECONDS, GIBIBYTES = 60, 2  # bars at 10,000 samples
 SHAPES = {"layer_entropy": (LAYERS,), "entropy": (LAYERS, HEADS), "peak": (LAYERS, HEADS), "mass": (LAYERS, HEADS, 3)}
 
