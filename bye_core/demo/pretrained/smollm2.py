@@ -19,10 +19,18 @@ MULTIPLE = 64  # of the size of the vocabulary
 def smollm2_tokenizer() -> PreTrainedTokenizerFast:
     """Return SmolLM2's tokenizer with a token for images. Raises: MissingWeights if the packages are missing."""
     path = _file()
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    tokenizer.add_special_tokens({"extra_special_tokens": {"image_token": IMAGE_TOKEN}})
-    tokenizer.pad_token, tokenizer.eos_token, tokenizer.padding_side = PAD, END, "left"
-    return tokenizer
+    return with_image_token(AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name))
+
+
+def with_image_token(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Return a tokenizer with the same words, a token for images, and the ends of CHATML's messages."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        extra_special_tokens={"image_token": IMAGE_TOKEN},
+        padding_side="left",
+    )
 
 
 def smollm2_model() -> Any:

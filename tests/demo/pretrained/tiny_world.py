@@ -9,7 +9,7 @@ from transformers import LlamaConfig
 from bye_core.demo.architecture import chatml_tokenizer, decoder_sizes
 from bye_core.demo.pretrained.efficientnet import efficientnet_config, open_gates
 from bye_core.demo.pretrained.models import SmolFastVlm
-from bye_core.demo.pretrained.smollm2 import IMAGE_TOKEN
+from bye_core.demo.pretrained.smollm2 import with_image_token
 from bye_core.demo.recipe import BaseRecipe
 
 COLORS = {"hat": (200, 30, 30), "shoes": (30, 30, 200), "dress": (20, 20, 20)}
@@ -22,7 +22,7 @@ class TinyFastVlm(SmolFastVlm):
     recipe = RECIPE
 
     def make_tokenizer(self, texts, recipe):
-        return chatml_tokenizer(texts, recipe.vocabulary, [IMAGE_TOKEN], {"image_token": IMAGE_TOKEN})
+        return with_image_token(chatml_tokenizer(texts, recipe.vocabulary, [], {}))
 
     def make_model(self, tokenizer, recipe):
         return self._model(tokenizer, recipe, LlamaConfig(**decoder_sizes(tokenizer, recipe)))
