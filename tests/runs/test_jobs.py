@@ -376,7 +376,8 @@ def test_rate_and_time_left():
     assert progress_log.estimate_progress(steps((5, 1.0)), 1.0).rate is None
     two = progress_log.estimate_progress(steps((0, 0.0), (10, 5.0)), 6.0)
     assert (two.rate, two.seconds_left) == (2.0, 44.0)
-    assert progress_log.estimate_progress(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left == 0, "late, not negative"
+    assert progress_log.estimate_progress(steps((0, 0.0), (10, 5.0)), 500.0).seconds_left is None, "overdue"
+    assert progress_log.estimate_progress(steps((0, 0.0), (100, 5.0)), 500.0).seconds_left == 0, "done"
     slow_then_fast = steps((0, 0.0), (1, 1000.0), (11, 1010.0), (21, 1020.0))
     assert progress_log.estimate_progress(slow_then_fast, 1020.0).rate == 1.0
     assert progress_log.estimate_progress(steps((0, 0.0), (1, 1000.0)), 1000.0).rate == 0.001

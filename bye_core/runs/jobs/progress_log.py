@@ -30,7 +30,10 @@ class Step(Progress):
 
 @dataclass(frozen=True)
 class JobProgress(Step):
-    """The newest step, its rate (items per second) and the remaining seconds; both are None while unknown."""
+    """The newest step, its rate (items per second) and the remaining seconds; both are None while unknown.
+
+    The remaining seconds are unknown, too, while the job is slower than its rate predicts.
+    """
 
     rate: float | None = None
     seconds_left: float | None = None
@@ -63,8 +66,11 @@ def estimate_progress(steps: Sequence[Step], now: float) -> JobProgress | None:
         first = before
     seconds, items = last.time - first.time, last.done - first.done
     rate = items / seconds if seconds > 0 and items > 0 else None
-    left = max(0.0, (last.total - last.done) / rate - max(0.0, now - last.time)) if rate else None
-    return JobProgress(**vars(last), rate=rate, seconds_left=left)
+    left = (last.total - last.done) / rate if rate else None
+    if left:
+        left -= max(0.0, now - last.time)
+    overdue = left is not None and left < 0
+    return JobProgress(**vars(last), rate=rate, seconds_left=None if overdue else left)
 
 
 def recent_steps(path: Path, begin: int) -> list[Step]:

@@ -31,6 +31,7 @@ NEXT = (
     "<b>Next:</b> in Review, see where the model looks (warm cells), reject <kbd>R</kbd> or accept <kbd>A</kbd> each "
     "sample, then export the rest."
 )
+NEXT_ON_A_PHONE = "<b>Next:</b> in Review, reject or accept each sample."
 
 
 def header(session: Session) -> str:
@@ -182,7 +183,7 @@ def _welcome(session: Session, opened: OpenRun | None) -> str:
     flagged, total = int(opened.detection.flagged.sum()), len(opened.detection.ids)
     words = (
         f"{WELCOME} <b>This is a demo:</b> it found {flagged:,} poisoned samples among {total:,}. "
-        f"<span class='bye-wide-only'>{NEXT}</span>"
+        f"<span class='bye-wide-only'>{NEXT}</span><span class='bye-narrow-only'>{NEXT_ON_A_PHONE}</span>"
     )
     own = "Open my own set" if hosted() else "Check my own set"
     return (

@@ -62,7 +62,7 @@ def card(workspace: Workspace, job: jobs.Job, starting: str = "loading the model
     facts = [f"{standing.done:,} of {standing.total:,} samples"] if standing.total else []
     facts += pace(standing) if running else []
     failed = _failed_samples(workspace, job) if standing.facts.get("failed", 0) else ""
-    body = f"{progress_bar(standing, running)}{facts_line(facts)}{failed}{failure_alert(job.error())}{_log(job, state)}"
+    body = f"{progress_bar(standing, running)}{facts_line(facts)}{failed}{failure(job, state)}"
     return section(job.id, state, words, body)
 
 
@@ -108,6 +108,11 @@ def _fault_lines(faults: tuple[Fault, ...]) -> str:
     counts = Counter(fault.kind for fault in others)
     rest = ", ".join(f"{count:,} x {kind}" for kind, count in counts.most_common())
     return "".join(lines) + (f"<li class='bye-note'>and {escape(rest)}</li>" if rest else "")
+
+
+def failure(job: jobs.Job, state: str) -> str:
+    """Return the HTML alert with the reason why a job failed, and its log; "" if it did not fail."""
+    return failure_alert(job.error()) + _log(job, state)
 
 
 def _log(job: jobs.Job, state: str) -> str:

@@ -14,8 +14,7 @@ from bye_core.ui.shared import job_card
 from bye_core.ui.shared.messages import note, without_options
 
 STATES = {
-    "done": "done",
-    "running": "running",
+    **job_card.STATES,
     "waiting": "waiting",
     "skipped": "not needed",
     "untested": "skipped",
@@ -37,15 +36,14 @@ STAGES = {
 MEND = "Change the settings or the data set, then start a new cleaning."
 OPENS = {"log": "show log", "review": "review its samples", "layers": "show its layers", "files": "show folder",
          "report": "show report"}  # fmt: skip
-
-
 # stages that run only if poisoning is found
 AFTER_POISON = ("export", "finetune cleaned", "evaluate cleaned")
+UNDER_WAY = (jobs.RUNNING, jobs.STOPPED, jobs.FAILED, jobs.LOST)  # of a stage that began and is not finished
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a cleaning; `state` is done, running, waiting, skipped (no poisoning) or untested."""
+    """One stage of a cleaning; `state` is a job's state, waiting, skipped (no poisoning) or untested."""
 
     name: str
     state: str
@@ -60,35 +58,37 @@ def stages(job: jobs.Job, state: str) -> tuple[Stage, ...]:
     """Return every stage of a cleaning with its state, which follows from its files and the job's progress."""
     outline = outline_of(job.arguments)
     finished, current = outline.finished(), job.progress().stage
+    begun = current if state in UNDER_WAY and current != "report" else ""
     detection = runs.Run.open(outline.folder.run).detection() if "detect" in finished else None
     skipped = {NO_EVIDENCE: "skipped", NOT_TESTED: "untested"}.get(detection.verdict if detection else "", "")
 
     def state_of(name: str) -> str:
         if skipped and name in AFTER_POISON:
             return skipped
-        if state == jobs.RUNNING and name == current and name != "report":
-            return "running"
-        return "done" if name in finished else "waiting"
+        if name == begun and (state == jobs.RUNNING or name not in finished):
+            return state
+        return jobs.DONE if name in finished else "waiting"
 
     return tuple(Stage(name, state_of(name)) for name in outline.stages())
 
 
 def card(job: jobs.Job, state: str, opens: bool = True) -> str:
-    """Return the stages with their states and buttons, the progress of the running one, and the results.
+    """Return the stages with their states and buttons, the progress of the current one, the results and the failure.
 
     opens  whether finished stages have buttons that open their results
     """
     standing = job.progress()
     items = "".join(_item(stage, standing, opens) for stage in stages(job, state))
     words = "starting" if state == jobs.RUNNING and not standing.total else job_card.STATES[state]
-    return job_card.section(job.title, state, words, f"<ol class='bye-stages'>{items}</ol>{_results(job)}")
+    stages_list = f"<ol class='bye-stages'>{items}</ol>"
+    return job_card.section(job.title, state, words, f"{stages_list}{_results(job)}{job_card.failure(job, state)}")
 
 
 def _item(stage: Stage, standing: jobs.JobProgress, with_buttons: bool) -> str:
     label, opens = STAGES[stage.name]
     opens = opens if with_buttons else ""
-    more = _progress(stage, label, standing) if stage.state == "running" else ""
-    if opens and (stage.state == "done" or (stage.state == "running" and opens in ("log", "review"))):
+    more = _progress(stage, label, standing) if stage.state in UNDER_WAY else ""
+    if opens and (stage.state == jobs.DONE or (stage.state in UNDER_WAY and opens in ("log", "review"))):
         more += f"<button type='button' class='bye-link' data-open='{stage.name}'>{OPENS[opens]}</button>"
     return (
         f"<li class='bye-stage-{stage.state}'><span class='bye-stage'>{escape(label)}</span>"

@@ -41,6 +41,7 @@ class Job:
     """A job as far as the card asks it."""
 
     id = title = "made"
+    fails = False
 
     def __init__(self, arguments, stage="", result=None):
         self.arguments, self._stage, self._result = tuple(arguments), stage, result
@@ -50,6 +51,12 @@ class Job:
 
     def result(self):
         return self._result
+
+    def error(self):
+        return jobs.Failure("OutOfMemory", "Too large.", "Choose a smaller <batch>.") if self.fails else None
+
+    def log(self, lines):
+        return "line 1"
 
 
 def states(job, state):
@@ -110,7 +117,9 @@ def test_stages_stand_as_their_files_do(workspace, data, model, run_path):
     given = clean_job.arguments(workspace, data, clean_job.Form(model, name="made-again"))
     job = Job(given, "finetune suspect")
     assert states(job, jobs.RUNNING)["finetune suspect"] == "running"
-    assert set(states(job, jobs.STOPPED).values()) == {"waiting"}
+    assert set(states(job, jobs.DONE).values()) == {"waiting"}
+    for state in (jobs.STOPPED, jobs.FAILED, jobs.LOST):
+        assert states(job, state)["finetune suspect"] == state
 
     out = stages_card.outline_of(job.arguments).folder.out
     (out / "suspect").mkdir(parents=True)
@@ -141,4 +150,13 @@ def test_the_card_escapes_and_tells_figures(workspace, data, model):
     assert "3 of 30 flagged, 27 kept." in card
     assert "50.0% (40.0 to 60.0)" in card
     assert "CIDEr" not in card
-    assert "3 of 12 samples" in stages_card.card(Job(given, "scan"), jobs.RUNNING)
+    for state in (jobs.RUNNING, jobs.STOPPED, jobs.FAILED):
+        assert "3 of 12 samples" in stages_card.card(Job(given, "scan"), state)
+
+
+def test_the_card_of_a_failed_job_has_the_reason_and_the_log(workspace, data, model):
+    job = Job(clean_job.arguments(workspace, data, clean_job.Form(model)), "scan")
+    job.fails = True
+    card = stages_card.card(job, jobs.FAILED)
+    assert card.endswith("<pre>line 1</pre></details></section>")
+    assert "<strong>Too large.</strong> Choose a smaller &lt;batch&gt;." in card

@@ -82,7 +82,7 @@ def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):
     answer = scan_actions.refresh(scan, Session(VISITOR), Watch("made", "", jobs.RUNNING))
     assert "No &lt;b&gt;." in answer[scan.job]
     assert prop(answer[scan.resume], "visible")
-    assert prop(answer[scan.resume], "value") == "Try again"
+    assert prop(answer[scan.resume], "value") == "Resume"
     assert not prop(answer[scan.results], "visible")
 
 

@@ -15,7 +15,6 @@ from bye_core.train.settings import FinetuneSettings
 from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, model_choice, stages_card
 from bye_core.ui.shared.events import Update, needs_visitor
-from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import open_run_in
 from bye_core.ui.shared.workspace_jobs import RESUMABLE
@@ -125,7 +124,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     if job is None:
         return {parts.stages: note(NOTHING), parts.watch: watch}
     state, others = job.state, jobs.list_jobs(workspace.jobs, clean_job.KIND)
-    card = stages_card.card(job, state) + failure_alert(job.error())
+    card = stages_card.card(job, state)
     if card == watch.card:
         return {parts.watch: watch}
     return {

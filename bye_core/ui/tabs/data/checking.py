@@ -20,7 +20,6 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import data_sets, events, model_choice, stages_card, workspace_jobs
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.events import Update, needs_visitor
-from bye_core.ui.shared.job_card import failure_alert
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import all_runs, key_of_run, open_run_in
 from bye_core.ui.shared.training_form import check_allowed
@@ -133,7 +132,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
         hidden = {button: gr.Button(visible=False) for button in (parts.stop, parts.resume, parts.review)}
         return {parts.job: "", **hidden, parts.watch: replace(watch, job="", state="", card="")}
     state = job.state
-    card = stages_card.card(job, state, opens=False) + failure_alert(job.error())
+    card = stages_card.card(job, state, opens=False)
     if (card, job.id) == (watch.card, watch.job):
         return {parts.watch: watch}
     run = Path(job.option("--run")).name

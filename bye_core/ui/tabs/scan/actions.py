@@ -192,10 +192,9 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
 
 def _buttons(parts: Parts, workspace: Workspace, job: jobs.Job, state: str) -> Update:
     finished = runs.is_run(workspace.runs / job.id) and state == jobs.DONE
-    resume = "Try again" if state == jobs.FAILED else "Resume"
     return {
         parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
-        parts.resume: gr.Button(resume, visible=state in RESUMABLE, interactive=True),
+        parts.resume: gr.Button("Resume", visible=state in RESUMABLE, interactive=True),
         parts.results: gr.Button(visible=finished),
         parts.review: gr.Button(visible=finished),
     }
