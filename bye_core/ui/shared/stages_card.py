@@ -98,8 +98,9 @@ def _item(stage: Stage, standing: jobs.JobProgress, with_buttons: bool) -> str:
 
 def _progress(stage: Stage, label: str, standing: jobs.JobProgress) -> str:
     unit = UNITS.get(stage.name.partition(" ")[0], "samples")
-    facts = [f"{standing.done:,} of {standing.total:,} {unit}", *job_card.pace(standing, unit)]
-    words = ", ".join(facts) if standing.total else "starting"
+    pace = job_card.pace(standing, unit) if stage.state == jobs.RUNNING else []
+    facts = [f"{standing.done:,} of {standing.total:,} {unit}", *pace]
+    words = ", ".join(facts) if standing.total else "starting" if stage.state == jobs.RUNNING else ""
     return (
         f"<progress aria-label='{escape(label, quote=True)}' max='{max(standing.total, 1)}' value='{standing.done}'>"
         f"</progress><span class='bye-note'>{escape(words)}</span>"

@@ -47,7 +47,7 @@ class Job:
         self.arguments, self._stage, self._result = tuple(arguments), stage, result
 
     def progress(self):
-        return jobs.JobProgress(self._stage, 3, 12)
+        return jobs.JobProgress(self._stage, 3, 12, rate=1.0, seconds_left=9.0)
 
     def result(self):
         return self._result
@@ -151,7 +151,9 @@ def test_the_card_escapes_and_tells_figures(workspace, data, model):
     assert "50.0% (40.0 to 60.0)" in card
     assert "CIDEr" not in card
     for state in (jobs.RUNNING, jobs.STOPPED, jobs.FAILED):
-        assert "3 of 12 samples" in stages_card.card(Job(given, "scan"), state)
+        card = stages_card.card(Job(given, "scan"), state)
+        assert "3 of 12 samples" in card
+        assert ("9 s left" in card) == (state == jobs.RUNNING)
 
 
 def test_the_card_of_a_failed_job_has_the_reason_and_the_log(workspace, data, model):
