@@ -26,7 +26,7 @@ WAITING = 256  # requests in the queue; later ones are refused. One client of a 
 
 DATA_MEMORY = "768"  # megabytes that one data set may need on a public host: the server then stays below 1.5 GB
 
-SESSIONS = 500  # pages whose state is in memory, about 0.7 MB each (measured); the one unused longest is forgotten
+SESSIONS = 500  # pages whose state is in memory, about 1 MB each (measured); the one unused longest is forgotten
 
 
 def launch(

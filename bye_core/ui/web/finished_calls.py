@@ -1,6 +1,6 @@
 """Forgets the session that Gradio makes for each call of a program, once the call's result was fetched.
 
-Gradio keeps 0.7 MB for each session (measured) until there are too many of them. Nobody can use that of a call again.
+Gradio keeps each session until there are too many of them. Nobody can use that of a call again.
 """
 
 from __future__ import annotations

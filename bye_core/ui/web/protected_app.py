@@ -14,6 +14,7 @@ from bye_core.ui.web.finished_calls import FinishedCalls
 from bye_core.ui.web.hosts import OwnHostOnly
 from bye_core.ui.web.needed_routes import NeededRoutes
 from bye_core.ui.web.origins import OwnPagesOnly
+from bye_core.ui.web.page_sessions import PageSessions
 from bye_core.ui.web.policies import Policies
 
 LOOPBACK = "127.0.0.1"
@@ -30,6 +31,7 @@ class ProtectedApp(App):
     def __init__(self, host: str | None = None, **options: Any) -> None:
         # Gradio sets this class itself only for an application that it creates.
         super().__init__(default_response_class=ORJSONResponse, **options)
+        self.state_holder = PageSessions()
         self._listening = listening_address(host)
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -1,0 +1,52 @@
+"""Keeps less of the visitors' pages in memory than Gradio does.
+
+Gradio stores a copy of every component's configuration and newest value for each page, so that `/deep_link` can restore
+them. This app has links of its own, and `NeededRoutes` refuses `/deep_link`. And Gradio forgets a page that was closed
+only when too many others were opened.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from gradio.state_holder import SessionState, StateHolder
+
+CLOSED = 50  # closed pages that are remembered, about 1 MB each (measured): the connection of a page may come back
+
+
+class _NotKept(dict[int, Any]):
+    """The configurations of components, each of which is forgotten at once."""
+
+    def __missing__(self, key: int) -> dict[str, Any]:
+        return {}
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        pass
+
+
+class PageSession(SessionState):
+    """The values of a page's `gr.State`, and the components that differ from those of the app."""
+
+    def __init__(self, blocks: Any) -> None:
+        # Without blocks, SessionState makes no configurations.
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))
+        self.config_values = _NotKept()
+
+
+class PageSessions(StateHolder):
+    """Makes a PageSession for each unknown id; of the closed pages, remembers the CLOSED ones that were used last."""
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self.session_data[session_id] = PageSession(self.blocks)
+        return super().__getitem__(session_id)
+
+    def update(self, session_id: str) -> None:
+        """Make a session the one used last; forget the closed ones that were not used for the longest time."""
+        super().update(session_id)
+        with self.lock:
+            closed = [id for id, session in self.session_data.items() if session.is_closed]
+            for id in closed[: max(0, len(closed) - CLOSED)]:
+                del self.session_data[id]
+                self.time_last_used.pop(id, None)
