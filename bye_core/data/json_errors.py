@@ -13,10 +13,10 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 
 class NotJson(ValueError):
-    """Text that is not JSON: what was seen, where, and what to do. `line` is the number of the text's first line."""
+    """Text that is not JSON: what was seen, at which position of the text, and what to do."""
 
     def __init__(self, text: str, position: int, seen: str, do: str = ONE_LIST) -> None:
-        self._text, self._position, self._line = text, position, 1
+        self._text, self.position, self._line = text, position, 1
         self.seen, self.do = seen, do
         super().__init__()
 
@@ -27,7 +27,7 @@ class NotJson(ValueError):
         return self
 
     def __str__(self) -> str:
-        return f"{place(self._text, self._position, self._line)}: {self.seen}"
+        return f"{place(self._text, self.position, self._line)}: {self.seen}"
 
 
 class TooDeep(NotJson):

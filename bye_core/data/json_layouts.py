@@ -60,6 +60,8 @@ def find_records(
         try:
             first, end = decode_shallow(text, start), end_of(text, start)
         except NotJson:
+            if has_lines(text, lines):
+                return Records("lines", 0)
             raise error from None
     except NotJson:
         if has_lines(text, lines):

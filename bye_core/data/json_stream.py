@@ -18,11 +18,11 @@ from bye_core.data.json_text import (
     Found,
     bad_byte,
     decode,
-    decode_at,
     end_of,
     object_over_lines,
     to_bytes,
     to_text,
+    value_or_error,
 )
 from bye_core.files import CHUNK, StoredBytes
 
@@ -44,25 +44,20 @@ def stream_records(data: StoredBytes, lines: bool) -> tuple[str, Iterator[Found]
     start = skip_blanks(head, 0)
     if head[start : start + 1] == "[" and not has_lines(head, False):
         return "list", _stream_list(data, len(to_bytes(head[:start])))
-    if "\n" in head and (_one_object_a_line(head, start) or _no_object(head, start, lines)):
+    if "\n" in head and _one_object_a_line(head, start, lines, len(data) > LONGEST_PEEK):
         return "lines", _stream_lines(data)
     raise NotStreamed
 
 
-def _no_object(head: str, start: int, lines: bool) -> bool:
-    """Return whether the first line cannot be parsed, and others can."""
-    try:
-        decode_at(head, start)
-    except NotJson:
+def _one_object_a_line(head: str, start: int, lines: bool, cut: bool) -> bool:
+    """Return whether `find_records` would find lines. `cut`: whether the file has more text than `head`."""
+    if head[start : start + 1] != "{":
         return has_lines(head, lines)
-    return head[start] == "["
-
-
-def _one_object_a_line(head: str, start: int) -> bool:
     try:
-        _, end = decode_at(head, start)
-    except NotJson:
-        return False
+        _, end = value_or_error(head, start)
+    except NotJson as error:
+        ends_later = cut and "\n" not in head[error.position :]  # the first object may be longer than `head`
+        return not ends_later and has_lines(head, lines)
     after = skip_blanks(head, end)
     return head[after : after + 1] == "{" and "\n" in head[end:after] and "\n" not in head[start:end]
 
@@ -151,6 +146,8 @@ class _Lines:
 
     def end(self, position: int) -> int:
         """Return where the line that holds the byte at `position` ends."""
+        if position < self._begin:  # a search for the end of an object has gone beyond this line
+            self._held, self._begin = b"", position
         while (found := self._held.find(b"\n", position - self._begin)) < 0:
             kept = self._held[position - self._begin :]
             next = position + len(kept)
@@ -196,6 +193,8 @@ def _object_over_lines(data: StoredBytes, lines: _Lines, start: int, line_end: i
     if found is None:
         return None
     value, text = found
+    if not text.isascii() and bad_byte(text):
+        raise NotStreamed
     end = start + len(to_bytes(text))
     stop = lines.end(end) if end < len(data) else end
     return None if end <= line_end or data[end:stop].strip(_BLANK) else (value, stop)

@@ -87,7 +87,7 @@ def decode_shallow(text: str, position: int) -> Any:
     return decode("".join([*parts, text[kept : end_of(text, position)]]))
 
 
-def _value_or_error(text: str, position: int) -> tuple[Any, int]:
+def value_or_error(text: str, position: int) -> tuple[Any, int]:
     """Parse the JSON value at `position`; return (value, its end), or (TooDeep, its end)."""
     try:
         return decode_at(text, position)
@@ -131,7 +131,7 @@ def read_records(text: str, found: Records) -> Iterator[Found]:
     elif found.kind == "lines":
         yield from _lines(text)
     else:
-        value, end = _value_or_error(text, found.start)
+        value, end = value_or_error(text, found.start)
         yield value, found.start, end
 
 
@@ -139,7 +139,7 @@ def _list(text: str, start: int) -> Iterator[Found]:
     position = skip_blanks(text, start + 1)
     more = text[position : position + 1] != "]"
     while more:
-        value, end = _value_or_error(text, position)
+        value, end = value_or_error(text, position)
         yield value, position, end
         position = skip_blanks(text, end)
         more = text[position : position + 1] == ","
@@ -160,7 +160,7 @@ def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int, int]]:
         if text[colon : colon + 1] != ":":
             raise explain(text, colon, "Expecting ':' delimiter")
         start = skip_blanks(text, colon + 1)
-        value, end = _value_or_error(text, start)
+        value, end = value_or_error(text, start)
         yield key, value, position, start, end
         position = skip_blanks(text, end)
         if text[position : position + 1] != ",":
@@ -186,7 +186,7 @@ def with_id(key: str, value: Any) -> Any:
 
 def _objects(text: str, start: int) -> Iterator[Found]:
     while start < len(text):
-        value, end = _value_or_error(text, start)
+        value, end = value_or_error(text, start)
         after = skip_blanks(text, end)
         if after < len(text) and text[after] != "{":
             raise explain_rest(text, after, "object")

@@ -62,11 +62,11 @@ def indexed(
         return read(), None
     facts = json.dumps([__version__, source.digest(), os.path.realpath(root), options], sort_keys=True)
     own = folder / hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:32]
-    records = None if check and not _check_file(own, check).exists() else _open(own, source)
+    records = None if check and not os.path.isfile(_check_file(own, check)) else _open(own, source)
     if records is None:
         records = read()
         _save(own, records, source)
-    return records, own if (own / FACTS).is_file() else None
+    return records, own if os.path.isfile(own / FACTS) else None
 
 
 def _save(own: Path, records: Records, source: IndexedSource) -> None:
@@ -100,14 +100,14 @@ def _write(path: Path, samples: Sequence[Sample]) -> str:
 
 
 def _delete_oldest(folder: Path) -> None:
-    stored = [path for path in folder.iterdir() if (path / FACTS).is_file()]
+    stored = [path for path in folder.iterdir() if os.path.isfile(path / FACTS)]
     for path in sorted(stored, key=lambda path: (path / FACTS).stat().st_mtime_ns)[:-KEPT]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _open(own: Path, source: IndexedSource) -> Records | None:
     """Return the stored records and prepare `source` to read single records; None if nothing intact is stored."""
-    if not (own / FACTS).is_file():
+    if not os.path.isfile(own / FACTS):
         return None
     try:
         facts = json.loads((own / FACTS).read_bytes())
@@ -121,9 +121,10 @@ def _open(own: Path, source: IndexedSource) -> Records | None:
         faults = tuple(map(_fault, facts["faults"]))
         records = Records(**parts, faults=faults, size=facts["size"], notes=tuple(facts["notes"]))
         source.restore_index(facts["state"], spans)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except Exception:  # noqa: BLE001 - a damaged file may raise anything: EOFError, RecursionError, BadZipFile ...
         return None
-    os.utime(own / FACTS)
+    with suppress(OSError):  # the folder may belong to another user
+        os.utime(own / FACTS)
     return records
 
 
@@ -141,7 +142,7 @@ def unfinished_check(own: Path | None, check: str) -> tuple[int, tuple[Fault, ..
     try:
         record = json.loads(_check_file(own, check).read_bytes())
         return int(record["done"]), tuple(map(_fault, record["faults"]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except Exception:  # noqa: BLE001 - as in `_open`
         return 0, ()
 
 

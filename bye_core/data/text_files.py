@@ -15,7 +15,7 @@ from typing import IO, cast
 from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
 from bye_core.data.bounds import most_memory
 from bye_core.data.faults import Refusal
-from bye_core.files import StoredBytes, file_sha256
+from bye_core.files import StoredBytes
 
 GZIP = b"\x1f\x8b"
 FREE_BYTES = 64 * 2**20  # a file may expand to this size however small it is
@@ -118,7 +118,10 @@ def _large_file(path: Path) -> TextFile | None:
     if not json.detect_encoding(head).startswith("utf-8"):
         return None
     bom = _BOM.encode() if head.startswith(_BOM.encode()) else b""
-    return TextFile(StoredBytes(path, len(bom)), "utf-8", bom, False, file_sha256(path))
+    data, digest = StoredBytes(path, len(bom)), hashlib.sha256(bom)
+    for part in data.parts():  # of the open file: another one may have taken its name
+        digest.update(part)
+    return TextFile(data, "utf-8", bom, False, digest.hexdigest())
 
 
 def reject_other_kinds(path: Path, head: bytes) -> None:

@@ -89,6 +89,38 @@ def test_an_error_of_a_large_file_is_named_as_that_of_a_small_one(tmp_path, text
     assert outcome() == expected
 
 
+MANY_LINES = json.dumps(RECORDS[5], indent=1, ensure_ascii=False)
+ODD = {
+    "a damaged object over several lines": "\n".join([LINES[0], MANY_LINES + " x", LINES[1], MANY_LINES]),
+    "a bad byte in an object over several lines": f"{LINES[0]}\n{MANY_LINES[:-9]}\udcff{MANY_LINES[-9:]}\n",
+    "a number, then objects": "12\n{}\n{",
+    "a first object that is nested too deeply and cut off": "\n".join(['{"x": ' + "[" * 1500, LINES[0], LINES[1]]),
+    "an object whose lines are objects": '{"data":\n[\n' + "\n,\n".join(LINES) + "\n]}",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_a_large_file_that_is_odd_is_read_as_a_small_one(tmp_path, name, suffix, request, monkeypatch):
+    """Also if the parts of the file end anywhere."""
+    path = tmp_path / f"data.{suffix}"
+    path.write_bytes(ODD[name].encode("utf-8", "surrogateescape"))
+
+    def outcome():
+        source = json_source.JsonSource(path, lambda record: "id" in record)
+        try:
+            return list(source.rows()), source.spans.tolist(), source._kind, source.notes
+        except WrongContent as error:
+            return str(error)
+
+    expected = outcome()
+    request.getfixturevalue("large")
+    monkeypatch.setattr(json_stream, "LONGEST_PEEK", 2000)
+    for size in (1, 7, 64):
+        monkeypatch.setattr(json_stream, "CHUNK", size)
+        assert outcome() == expected
+
+
 def write(folder):
     sets.pictures(folder, 2)
     (folder / "data.json").write_text(TEXTS["list in one line"])
@@ -147,6 +179,56 @@ def test_a_large_file_that_changes_is_refused(tmp_path, large):
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
     with pytest.raises(WrongContent, match="changed"):
         data.record(3)
+
+
+def test_the_digest_is_that_of_the_content_that_is_read(tmp_path, large, monkeypatch):
+    """Also if another file takes the name of the file meanwhile: else its index would hold the old records."""
+    path = tmp_path / "data.json"
+    path.write_text(TEXTS["lines"])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def replaced(*arguments, real=text_files.StoredBytes):
+        data = real(*arguments)
+        (tmp_path / "new").write_text("[]")
+        (tmp_path / "new").replace(path)
+        return data
+
+    monkeypatch.setattr(text_files, "StoredBytes", replaced)
+    assert json_source.JsonSource(path).digest() == digest
+
+
+DAMAGE = {
+    "facts.json": (b"", b"[]", b"[" * 100_000),
+    "spans.npy": (b"", b"PK\x03\x04" + bytes(99), b"\x93NUMPY\x01\x00\x03\x00{(\n"),
+    "samples.jsonl": (
+        b"",
+        b"{",
+        b'{"id": "a", "index": ' + b"9" * 30 + b", \n",
+        b'{"id": ' + b"[" * 9999 + b'\\, "index": 1, \n',
+    ),
+}
+
+
+def test_a_damaged_index_is_made_again(tmp_path, large):
+    write(tmp_path / "set")
+    stored = load_dataset(tmp_path / "set", index=tmp_path / "sets").index
+    for name, contents in DAMAGE.items():
+        whole = (stored / name).read_bytes()
+        for content in contents:
+            (stored / name).write_bytes(content)
+            assert ids_of(load_dataset(tmp_path / "set", index=tmp_path / "sets").samples)[7] == "k7"
+            assert (stored / name).read_bytes() == whole
+
+
+def test_an_index_of_another_user_is_read(tmp_path, large, monkeypatch):
+    def refuse(*arguments, **more):
+        raise PermissionError(1, "Operation not permitted")
+
+    write(tmp_path / "set")
+    load_dataset(tmp_path / "set", index=tmp_path / "sets")
+    monkeypatch.setattr("os.utime", refuse)
+    monkeypatch.setattr("bye_core.data.load.read_samples", None)
+    assert load_dataset(tmp_path / "set", index=tmp_path / "sets").index
 
 
 def test_a_list_of_samples_is_opened_without_making_one(tmp_path, parsed):
