@@ -25,10 +25,13 @@
     let rest = '';
     const whole = new TransformStream({
       transform(text, out) {
-        const parts = (rest + text).split('\n\n');
-        rest = parts.pop();
-        for (const part of parts) out.enqueue(`${part}\n\n`);
+        rest += text;
+        if (!text.includes('\n')) return; // a part of a long message
+        const parts = rest.match(/.*?\n\r?\n/gs) ?? [];
+        rest = rest.slice(parts.join('').length);
+        for (const part of parts) out.enqueue(part);
       },
+      flush: (out) => out.enqueue(rest),
     });
     return response.body.pipeThrough(new TextDecoderStream()).pipeThrough(whole).getReader();
   }
@@ -51,9 +54,14 @@
         if (done) return out.close();
         const id = answered.exec(value.slice(0, 200))?.[1];
         if (id && !accepted.delete(id)) early.add(id);
-        if (!(value.startsWith('data: {"msg":"close_stream"') && (await isWaiting()))) return out.enqueue(encoder.encode(value));
-        reader = messages(await ask(again.clone()));
-        return this.pull(out);
+        if (value.startsWith('data: {"msg":"close_stream"') && (await isWaiting())) {
+          const next = await ask(again.clone()).catch(() => undefined);
+          if (next?.ok) {
+            reader = messages(next);
+            return this.pull(out);
+          } // else the page learns that the stream is closed, and opens it for its next request
+        }
+        out.enqueue(encoder.encode(value));
       },
       cancel: (reason) => reader.cancel(reason),
     });

@@ -132,7 +132,8 @@ def isolate(features: np.ndarray, types: np.ndarray, candidate: int, seed: int =
     white = _whitening(residuals[:, kept] / spread[kept])
     centres = scaled[:, kept] @ white
     joint, nearest = _joint(centres, sizes)
-    way = (centres[0] - centres[nearest]) / ((centres[0] - centres[nearest]) ** 2).sum()
+    apart = centres[0] - centres[nearest]
+    way = apart / max((apart**2).sum(), 1e-12)  # 0 if all samples have the same attention
     logs = np.log(np.stack([joint, single], axis=1))
     usual = np.median(logs[1:], axis=0)
     back = white @ way / spread[kept]  # the same line in unscaled features

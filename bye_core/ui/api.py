@@ -106,7 +106,7 @@ async def scan(
     """
     workspace, mine = _workspace(visitor)
     batches = str(batch) if batch else scan_job.AUTO
-    form = scan_job.Form(model, adapter, run, batches, device, dtype, answers, tuned_on_this_data)
+    form = scan_job.Form(model, adapter, run, batches, device, dtype, answers=answers, tuned=tuned_on_this_data)
     job = await asyncio.to_thread(_scan_job, workspace, data, run, form)
     wait = wait and not (hosted() and job.folder in _awaited)
     if wait:
@@ -127,7 +127,7 @@ def _scan_job(workspace: Workspace, data: str, run: str, form: scan_job.Form) ->
     """Return the scan job of the run. Start or resume it if it is not running."""
     job = scan_job.job_named(workspace, run)
     if job is None:
-        if run in workspace.run_names():
+        if run in {*workspace.run_names(), *data_sets.SHIPPED}:  # the app copies a shipped run on the first request
             raise RunTaken(name=run)
         known = {choice.key for choice in data_sets.recent(workspace)} | set(data_sets.SHIPPED)
         return scan_job.start(

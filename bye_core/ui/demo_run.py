@@ -49,6 +49,11 @@ def has_demo() -> bool:
     return runs.is_run(DEMO / "run")
 
 
+def shipped_runs() -> dict[str, Path]:
+    """Return the folders of the shipped runs, by the names of their copies in a workspace."""
+    return {NAME: DEMO / "run", **{example.name: example.folder / "run" for example in EXAMPLES}}
+
+
 def open_demo(place: Workspace) -> str:
     """Copy the shipped demo run into the workspace unless the copy exists. Return its name.
 

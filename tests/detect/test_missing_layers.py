@@ -54,6 +54,16 @@ def test_a_planted_answer_is_found_all_the_same():
     assert found.flagged[poisoned].all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, 0.3])
+def test_an_answer_is_not_planted_if_all_samples_have_the_same_attention(value):
+    table, _ = answered_table(each=30, planted=6)
+    same = {name: np.full_like(getattr(table, name), value) for name in STATISTICS}
+    found = detect(dataclasses.replace(table, **same), "auto")
+    assert not found.flagged.any()
+    assert np.isfinite(found.scores).all()
+
+
 def test_figures():
     table = with_missing_layers(planted_table())
     found = detect(table, "bye")

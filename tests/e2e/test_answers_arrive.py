@@ -1,5 +1,9 @@
 """The answer to what somebody does while Gradio's page closes its stream of answers."""
 
+import pytest
+
+from bye_core.ui.web import scripts
+from bye_core.ui.web.first_screen import ANSWERS
 from tests.e2e.conftest import FRAMES, NOWHERE
 
 # Holds back the message that closes the stream, as a busy browser does. `held` lets it through.
@@ -22,6 +26,34 @@ window.fetch = async (request, init) => {
   return new Response(text.pipeThrough(new TextEncoderStream()), response);
 };
 """
+
+# The script with a server that accepts a request while the stream closes, and then does not open the stream again.
+REFUSED = """async ([script, end]) => {
+  let stream, requests = 0, streams = 0;
+  window.fetch = async (request) => {
+    if (String(request.url ?? request).includes('/queue/join')) return Response.json({ event_id: `id${++requests}` });
+    if (streams++) return new Response('busy', { status: 503 });
+    return new Response(new ReadableStream({ start(out) { stream = out; } }));
+  };
+  new Function(script)();
+  const say = (message) => stream.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(message)}${end}`));
+  await fetch('http://app/queue/join');
+  const answers = await fetch('http://app/queue/data');
+  say({ msg: 'process_completed', event_id: 'id1' });
+  await fetch('http://app/queue/join');
+  say({ msg: 'close_stream' });
+  stream.close();
+  return [await answers.text(), requests, streams];
+}"""
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n"])
+def test_a_stream_that_cannot_be_opened_again_is_closed_for_the_page(open_page, end):
+    """The page then opens it for its next request; else it would wait for answers in a stream that has ended."""
+    script = (scripts.FOLDER / ANSWERS).read_text("utf-8")
+    text, *counts = open_page(NOWHERE).evaluate(REFUSED, [script, end])
+    assert text == f'data: {{"msg":"process_completed","event_id":"id1"}}{end}data: {{"msg":"close_stream"}}{end}'
+    assert counts == [2, 2]
 
 
 def test_a_click_while_the_stream_of_answers_closes_is_answered(made, serve, open_page, expect):

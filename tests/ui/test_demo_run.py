@@ -16,7 +16,8 @@ from bye_core.ui.demo_run import run_to_open
 from bye_core.ui.header import actions, view
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared import data_sets
+from bye_core.ui.shared import data_sets, evidence, model_choice
+from bye_core.ui.tabs.guard import job as guard_job
 from bye_core.ui.workspace import workspace_of
 
 
@@ -66,6 +67,17 @@ def test_a_shipped_example_is_listed_and_opened_as_a_copy(example):
     assert {path: path.stat().st_mtime_ns for path in example.folder.rglob("*")} == before
     demo_run.provide(place, example.name)
     assert runs.Run.open(place.run_path(example.name)).decisions(), "the copy is not replaced"
+
+
+def test_what_needs_the_model_of_an_example_says_so(example):
+    place = workspace_of("")
+    demo_run.provide(place, example.name)
+    run = runs.Run.open(place.run_path(example.name))
+    for start in (lambda: evidence.start(place, run), lambda: guard_job.check_run(run)):
+        with pytest.raises(model_choice.ModelNotHere, match="--model FOLDER"):
+            start()
+    assert model_choice.model_of_run(run.path) == ""
+    assert not list(place.jobs.glob("*"))
 
 
 def test_the_truth_of_an_example_can_be_shown(example, poisoned):

@@ -22,7 +22,7 @@ from bye_core.ui.workspace import hosted
 
 CLEANING_SECONDS = 60.0
 UNUSED_SECONDS = 600.0  # visitors who were here in this time keep their files, however full the disk is
-WORK = ("decisions.jsonl", "checks.jsonl")  # files of a run that a visitor or a job has added
+WORK = ("decisions.jsonl", "checks.jsonl")  # files of a run to which a visitor or a job adds
 
 
 def start_cleaning() -> threading.Event:
@@ -91,15 +91,21 @@ def last_use(path: Path) -> float:
 
 
 def is_untouched(path: Path) -> bool:
-    """Return whether a visitor's folder holds nothing but a copy of the demo's run without decisions and checks."""
+    """Return whether a visitor's folder holds nothing but copies of shipped runs without decisions and checks."""
     try:
         entries = {f"{entry.name}/{inner.name}" for entry in path.iterdir() for inner in entry.iterdir()}
     except OSError:
         return False
-    demo = f"runs/{demo_run.NAME}"
-    if entries - {demo, f"runs/.{demo_run.NAME}", f"data/{LATEST}"}:
+    shipped = demo_run.shipped_runs()
+    copies = {f"runs/{name}" for name in shipped} | {f"runs/.{name}" for name in shipped}
+    if entries - copies - {f"data/{LATEST}"}:
         return False
-    return not any((path / demo / name).exists() for name in WORK)
+    there = [(path / "runs" / name, folder) for name, folder in shipped.items() if f"runs/{name}" in entries]
+    return all(_size(run / name) == _size(folder / name) for run, folder in there for name in WORK)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def remove(path: Path) -> None:

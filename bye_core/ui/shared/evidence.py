@@ -14,6 +14,7 @@ from bye_core.runs import jobs
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.cache import Cache
 from bye_core.ui.shared.limits import NotHere, limits
+from bye_core.ui.shared.model_choice import check_model
 from bye_core.ui.workspace import Workspace, hosted
 
 KIND = "evidence"
@@ -50,11 +51,13 @@ def arguments(run: Path) -> list[str]:
 def start(place: Workspace, run: runs.Run) -> jobs.Job:
     """Start the causal check as a job. It resumes an earlier check that was stopped.
 
-    Raises: NotHere on a public host; NothingDetected if the run has no detection; TooManyJobs if too many jobs run.
+    Raises: NotHere on a public host; NothingDetected if the run has no detection; ModelNotHere if its model is gone;
+    TooManyJobs if too many jobs run.
     """
     if hosted():
         raise NotHere(what="The causal check", instead="Run the app, or the command, on your own machine.")
     run_dossier(run)
+    check_model(run, KIND)
     name = run.path.name
     folder = data_sets.free_folder(place.jobs, f"{name}-why")
     return jobs.start(folder, KIND, arguments(run.path), title=name, at_most=limits().jobs)

@@ -32,6 +32,13 @@ class NoSuchModel(ModelError):
     remedy = "Give the folder that holds config.json and the weights, or owner/name."
 
 
+class ModelNotHere(ModelError):
+    problem = "The model of the run {run} is not on this machine; its scan read {model}."
+    remedy = (
+        "Open another run, or give its folder to the command: python -m bye_core {command} --run RUN --model FOLDER."
+    )
+
+
 def model_choices(workspace: Workspace) -> list[tuple[str, str]]:
     """Return (label, value) of the demo model and, on the user's own machine, of the models of recent runs."""
     choices = [("the demo's model", SHIPPED)] if (DEMO_MODEL / "config.json").is_file() else []
@@ -47,9 +54,19 @@ def model_of_run(path: Path) -> str:
         model = runs.Run.open(path).settings.model
     except ByeError:
         return ""
-    if Path(model).is_absolute() and not Path(model).exists():
+    if _is_gone(model):
         return ""
     return SHIPPED if model == str(DEMO_MODEL) else model
+
+
+def _is_gone(model: str) -> bool:
+    return Path(model).is_absolute() and not Path(model).exists()
+
+
+def check_model(run: runs.Run, command: str) -> None:
+    """Raise ModelNotHere if the folder of a run's model is gone. `command`: what needs the model."""
+    if _is_gone(run.settings.model):
+        raise ModelNotHere(run=run.path.name, model=run.settings.model, command=command)
 
 
 def adapter_choices(workspace: Workspace) -> list[tuple[str, str]]:

@@ -138,6 +138,13 @@ def test_what_counts_as_untouched(host):
     workspace = visitor()
     assert is_untouched(workspace.root)
     data_sets.remember(workspace, data_sets.Choice("demo"))
+    for example in demo_run.EXAMPLES:
+        demo_run.provide(workspace, example.name)
+        assert is_untouched(workspace.root)
+        decisions = workspace.run_path(example.name) / "decisions.jsonl"
+        decisions.write_text("{}")
+        assert not is_untouched(workspace.root)
+        decisions.unlink()
     assert is_untouched(workspace.root)
     (workspace.root / "exports/mine").mkdir(parents=True)
     assert not is_untouched(workspace.root)

@@ -16,7 +16,7 @@ from bye_core.ui.session import Session
 from bye_core.ui.shared import events
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
-from bye_core.ui.shared.model_choice import DEMO_MODEL, SHIPPED, model_choices
+from bye_core.ui.shared.model_choice import SHIPPED, model_choices, model_of_run
 from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.shared.training_form import SETTINGS, settings_from_form
@@ -123,8 +123,7 @@ def enter(parts: Parts, session: Session, watch: Watch) -> Update:
 def _fill(parts: Parts, workspace: Workspace, run: runs.Run | None, session: Session) -> Update:
     """Fill the form with the defaults for the open run."""
     models = model_choices(workspace)
-    model = next((value for _, value in models), "") if run is None else run.settings.model
-    model = SHIPPED if model == str(DEMO_MODEL) else model
+    model = next((value for _, value in models), "") if run is None else model_of_run(run.path)
     data = finetune_job.default_data(workspace, run, session.data)
     settings = TOUR if run is None and model == SHIPPED else finetune_job.default_settings(run)
     values = [model, data, "", "", *(getattr(settings, name) for name in SETTINGS)]

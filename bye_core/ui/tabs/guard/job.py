@@ -13,7 +13,7 @@ from bye_core.pipeline import guard_detection
 from bye_core.records import Detection
 from bye_core.runs import jobs
 from bye_core.sample_texts import first_rows
-from bye_core.ui.shared import data_sets, workspace_jobs
+from bye_core.ui.shared import data_sets, model_choice, workspace_jobs
 from bye_core.ui.shared.sample_queue import facets
 from bye_core.ui.shared.training_form import check_allowed
 from bye_core.ui.workspace import Workspace
@@ -47,11 +47,12 @@ def check_run(run: runs.Run | None) -> runs.Run:
     """Return `run` if new samples can be judged with it.
 
     Raises: NoRunOpen if `run` is None; NothingDetected if it has no detection; NoMode if its detection finds no
-    poisoning.
+    poisoning; ModelNotHere if its model is gone.
     """
     if run is None:
         raise NoRunOpen()
     reference(run.path)
+    model_choice.check_model(run, KIND)
     return run
 
 
