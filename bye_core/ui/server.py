@@ -16,6 +16,7 @@ from bye_core.ui.tabs import TABS
 from bye_core.ui.tabs.review.view import FIRST_SCREEN
 from bye_core.ui.theme import THEME
 from bye_core.ui.web.first_screen import FirstScreen
+from bye_core.ui.web.page_sessions import UNREAD_PAGES, PendingMessages
 from bye_core.ui.web.protected_app import ProtectedApp
 from bye_core.ui.web.scripts import ScriptFiles
 from bye_core.ui.web.static_files import ReadyScripts
@@ -36,6 +37,7 @@ def launch(
     if hosted():
         os.environ.setdefault(MEMORY_SETTING, DATA_MEMORY)  # jobs get it too
     page.queue(max_size=WAITING)
+    page._queue.pending_messages_per_session = PendingMessages(UNREAD_PAGES)
     start_cleaning()
     return page.launch(
         server_name=host,

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import NOWHERE, expect, home, made, open_page, review, serve, servers  # noqa: F401
+from tests.e2e.conftest import NOWHERE, expect, home, made, open_page, review, serve, servers, spare_page  # noqa: F401
 
 pytestmark = pytest.mark.bench
 DECISIONS = 60

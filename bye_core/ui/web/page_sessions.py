@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradio.state_holder import SessionState, StateHolder
+from gradio.utils import LRUCache
 
+UNREAD_PAGES = 2000  # pages whose answers wait; as in Gradio
 CLOSED = 50  # closed pages that are remembered, about 1 MB each (measured): the connection of a page may come back
 
 
@@ -50,3 +52,14 @@ class PageSessions(StateHolder):
             for id in closed[: max(0, len(closed) - CLOSED)]:
                 del self.session_data[id]
                 self.time_last_used.pop(id, None)
+
+
+class PendingMessages(LRUCache[str, Any]):
+    """Gradio's answers that wait for a page, by the page's session.
+
+    Gradio removes them when a stream of the page is cut off. A page that opened two streams would cause an error.
+    """
+
+    def __delitem__(self, session_id: str) -> None:
+        if session_id in self:
+            super().__delitem__(session_id)

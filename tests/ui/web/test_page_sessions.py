@@ -3,7 +3,7 @@
 import gradio as gr
 import pytest
 
-from bye_core.ui.web.page_sessions import CLOSED, PageSessions
+from bye_core.ui.web.page_sessions import CLOSED, PageSessions, PendingMessages
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,14 @@ def test_closed_pages_are_forgotten_before_open_ones(sessions):
     assert len(sessions.session_data) == CLOSED + 1
     assert list(sessions.session_data) == ["open", *names[6:], names[0]]
     assert set(sessions.time_last_used) == set(sessions.session_data)
+
+
+def test_answers_that_wait_are_removed_once_or_twice_and_bounded():
+    waiting = PendingMessages(2)
+    for name in "abc":
+        waiting[name] = name
+    assert list(waiting) == ["b", "c"]
+    for _ in range(2):
+        del waiting["b"]
+    assert waiting.pop("b", None) is None
+    assert waiting.pop("c") == "c"
