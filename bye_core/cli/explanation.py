@@ -54,9 +54,9 @@ def add_evidence(parser: ArgumentParser) -> None:
 
 
 def run_evidence(args: Namespace, report: Report) -> int:
-    workers = worker_settings(args)
+    workers, device = worker_settings(args), device_of(args)
     if args.check or args.model or args.adapter or workers:
-        model = (args.model, args.adapter, args.data, device_of(args))
+        model = (args.model, args.adapter, args.data, device)
         report.follow(pipeline.check_causes(args.run, *model, workers=workers))
     facts = pipeline.evidence(args.run)
     table = {"verdict": facts["verdict"], "samples": facts["samples"], "flagged": facts["flagged"]}

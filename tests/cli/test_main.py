@@ -58,6 +58,11 @@ def test_a_split_model_needs_several_processes(tmp_path, capsys):
     assert "not both" in capsys.readouterr().err
 
 
+def test_options_that_contradict_each_other_are_refused_also_if_no_model_is_asked(tmp_path, capsys):
+    assert main.main(["evidence", "--run", str(tmp_path), "--device-map", "auto", "--device", "cpu"]) == 1
+    assert "Give only one of the two options" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "micro_batch"),
     [([], 16), (["--batch", "8"], 8), (["--batch", "24"], 8), (["--batch", "8", "--micro-batch", "4"], 4)],
