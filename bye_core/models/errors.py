@@ -66,14 +66,20 @@ class OriginalLayout(ModelError):
 
 
 class NoPixelLimits(SettingError):
-    problem = "The processor of {family} does not resize images between a least and a largest number of pixels."
+    problem = "The processor of {family} has no setting for the least or the largest number of pixels of an image."
     remedy = "Leave --min-pixels and --max-pixels out for this model."
+
+
+class NoLeastPixels(SettingError):
+    problem = "The processor of {family} resizes images to a longest edge, so it has no least number of pixels."
+    remedy = "Leave --min-pixels out for this model."
 
 
 class BadPixelLimits(SettingError):
     problem = "Images cannot be resized to at least {least:,} and at most {most:,} pixels."
     remedy = (
-        "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second. "
+        "Give --min-pixels and --max-pixels so that the first is above 0 and not above the second, "
+        "and a tile of the model is between them. "
         "They are bounded by 4,194,304 and 67,108,864 pixels."
     )
 

@@ -47,7 +47,8 @@ from bye_core.models.families.base import Family
 from bye_core.models.files import ADAPTER_HASHED, check_safetensors, combined, digests, local_folder
 from bye_core.models.folder_view import adapter_view, model_view, unforeseen_errors
 from bye_core.models.model_config import CONFIG, check_model_folder, check_weights, read_config
-from bye_core.models.processors import check_processor, limit_pixels, load_processor
+from bye_core.models.pixel_limits import limit_pixels
+from bye_core.models.processors import check_processor, load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES_SHOWN = 5
@@ -126,7 +127,7 @@ def load_model(
         hashed = adopt_tokenizer(processor, adapter_files, config) if adapter_folder else ADAPTER_HASHED
         family = family_class(config)(processor, config)
         check_processor(family, view)
-        limit_pixels(processor, pixels, family.name)
+        limit_pixels(family, pixels)
         quantization = nf4(number_type, family) if four_bit else None
         network = load_weights(view, number_type, quantization, "auto" if device == ALL_GPUS else str(target))
         network.name_or_path = processor.tokenizer.name_or_path = str(folder)  # the view is removed

@@ -15,12 +15,9 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processo
 from transformers.utils import is_torchvision_available
 
 from bye_core.errors import ByeError, ModelError
-from bye_core.model_protocol import PixelLimits
-from bye_core.models import bounds
 from bye_core.models.chat import template_of_tokenizer
 from bye_core.models.checked_files import read_settings
 from bye_core.models.errors import (
-    BadPixelLimits,
     BrokenModel,
     ImageTokenCount,
     ImageTokenTotal,
@@ -28,7 +25,6 @@ from bye_core.models.errors import (
     NoChatTemplate,
     NoFastTokenizer,
     NoImageTokens,
-    NoPixelLimits,
     NoTokenizerFile,
     ProcessorCode,
     PromptMismatch,
@@ -37,7 +33,6 @@ from bye_core.models.errors import (
 )
 from bye_core.models.families import FAMILIES
 from bye_core.models.families.base import Family
-from bye_core.models.families.geometry import edge
 from bye_core.models.files import TOKENIZER_FILE, TOKENIZER_SETTINGS
 from bye_core.models.guarded_tokenizer import guard
 from bye_core.models.image_size import check_image_size
@@ -229,20 +224,3 @@ def _restored(own: Any, state: Mapping[str, Any]) -> Any:
     processor = object.__new__(without_video(own))
     vars(processor).update(state)
     return processor
-
-
-def limit_pixels(processor: Any, limits: PixelLimits, family: str) -> None:
-    """Set how many pixels a resized image may have. `family`: name of the model family, for the error.
-
-    Raises: NoPixelLimits if the processor has no such settings; BadPixelLimits if they contradict each other.
-    """
-    if not limits:
-        return
-    own = processor.image_processor
-    if "min_pixels" not in getattr(getattr(own, "valid_kwargs", None), "__annotations__", ()):
-        raise NoPixelLimits(family=family)
-    least = limits.min_pixels or edge(own.size, "shortest_edge")
-    most = limits.max_pixels or edge(own.size, "longest_edge")
-    if not 0 < least <= most or least > bounds.LEAST_PIXELS or most > bounds.MOST_PIXELS:
-        raise BadPixelLimits(least=least, most=most)
-    own.size = type(own.size)(**{**dict(own.size), "shortest_edge": least, "longest_edge": most})

@@ -68,6 +68,8 @@ class CheckpointCallback(TrainerCallback):
 class ResumableTrainer(Trainer):
     """A Trainer that saves adapters with the path of their base model, and counts earlier attempts in its total loss.
 
+    Its loss is the mean over all answer tokens of a batch, for any number of micro-batches and processes.
+
     identity     the identity of the loaded model, which names the base model
     progress     measures how long the training has taken, earlier attempts included
     loss_before  sum of the losses of all steps in earlier attempts
@@ -78,6 +80,9 @@ class ResumableTrainer(Trainer):
     ) -> None:
         self.identity, self.progress, self.loss_before = identity, progress, loss_before
         super().__init__(*arguments, **more)
+        # Some classes of transformers 5.23, such as those of Qwen2.5-VL, deny this, although their loss does it. Their
+        # loss would be a mean for each micro-batch: other weights of samples, and NaN if a micro-batch has no answer.
+        self.model_accepts_loss_kwargs = True
 
     @property
     def folder(self) -> Path:

@@ -24,7 +24,7 @@ from bye_core.models.loading import load_model
 from bye_core.records import AttentionRows, ModelAnswer, Turn
 from bye_core.train.collate import Collator
 from tests.models.spelling import learned_texts, spelled
-from tests.models.tiny import TALK, picture, sample, tiny_models
+from tests.models.tiny import SHAPES, TALK, picture, sample, tiny_models
 
 TINY = tiny_models()
 TOLERANCE = 1e-5
@@ -170,6 +170,32 @@ def test_what_fine_tuning_learns(tiny, loaded):
     assert (batch["labels"][batch["attention_mask"] == 0] == -100).all()
     real = batch["labels"] != -100
     assert (batch["labels"][real] == batch["input_ids"][real]).all()
+
+
+def test_a_training_batch_of_different_shapes_is_its_samples_alone(tiny, loaded):
+    """Images of several shapes and numbers: the labels, image tokens and logits of each sample do not change."""
+    count = 2 if tiny.images else 1
+    images = {"wide": [picture(0, *SHAPES["wide"])], "d": [picture(3)]}
+    images["two"] = [picture(1, *SHAPES["tall"]), picture(2, *SHAPES["square"])][:count]
+    samples = [sample("wide", system="be kind" if tiny.system else ""), sample("two", "?", count), sample("d", "how ?")]
+    collator = Collator(loaded.family, lambda one: images[one.id])
+    together = collator(samples)
+    with torch.inference_mode():
+        logits = loaded.model(**together, use_cache=False).logits
+    tokens = set()
+    for row, one in enumerate(samples):
+        alone, real = collator([one]), together["attention_mask"][row].bool()
+        for name in ("input_ids", "labels"):
+            assert torch.equal(together[name][row][real], alone[name][0])
+        tokens.add(int((alone["input_ids"] == loaded.family.image_token_id).sum()))
+        with torch.inference_mode():
+            own = loaded.model(**alone, use_cache=False).logits[0]
+        torch.testing.assert_close(logits[row][real], own, atol=2e-4, rtol=0)
+    assert len(tokens) > 1 or not tiny.images
+    first, *_ = read_attention(loaded, samples, [images[one.id] for one in samples])
+    (own,) = read_attention(loaded, samples[:1], [images["wide"]])
+    assert first.grids == own.grids
+    np.testing.assert_allclose(first.entropy, own.entropy, atol=TOLERANCE, rtol=0)
 
 
 def test_no_answer_token_is_predicted_from_later_ones(tiny, loaded):

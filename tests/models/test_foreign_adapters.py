@@ -154,6 +154,38 @@ def test_a_damaged_file_is_refused(folder, tmp_path):
         load_model(folder, tmp_path, device="cpu")
 
 
+ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+# By family: an adapter, and the names of its language model in the file if they are those of an earlier layout.
+OTHER_FAMILIES = [
+    ("qwen3_vl_moe", {"target_modules": ATTENTION, "target_parameters": EXPERTS}, ""),
+    ("internvl", {"target_modules": ATTENTION, "trainable_token_indices": {"embed_tokens": [3, 9]}}, ""),
+    ("qwen2_5_vl", {"target_modules": PROJECTIONS, "use_dora": True, "modules_to_save": ["merger"]}, ""),
+    ("internvl", {"target_modules": r".*language_model.*\.(q_proj|v_proj)"}, "language_model.model"),
+    ("llava_next", {"target_modules": r".*language_model.*\.(q_proj|v_proj)"}, "language_model.model"),
+    ("qwen2_vl", {"target_modules": r".*language_model.*\.(q_proj|v_proj)"}, "model"),
+]
+
+
+@pytest.mark.parametrize(("family", "config", "earlier_name"), OTHER_FAMILIES)
+def test_adapters_of_other_families(tmp_path, family, config, earlier_name):
+    model, adapter = save_tiny(tmp_path / "model", family), tmp_path / "adapter"
+    plain = load_model(model, device="cpu")
+    adapted = get_peft_model(copy.deepcopy(plain.base), LoraConfig(r=2, task_type="CAUSAL_LM", **config)).eval()
+    torch.manual_seed(1)
+    for name, weight in adapted.named_parameters():
+        if weight.requires_grad:
+            torch.nn.init.normal_(weight, mean=1.0 if "magnitude" in name else 0.0, std=0.2)
+    adapted.save_pretrained(adapter)
+    if earlier_name:
+        rename(adapter, lambda name: name.replace("model.language_model.", f"{earlier_name}."))
+        edit(adapter, target_modules=["q_proj", "v_proj"])
+    ours = load_model(model, adapter, device="cpu")
+    expected = logits(adapted, plain.family)
+    torch.testing.assert_close(logits(ours.model, ours.family), expected)
+    assert not torch.allclose(expected, logits(plain.model, plain.family), atol=1e-3)
+
+
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("model"), "qwen2_5_vl")

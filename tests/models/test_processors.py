@@ -7,11 +7,10 @@ import torch
 import transformers
 from transformers.utils import is_torchvision_available
 
-from bye_core.model_protocol import PixelLimits
 from bye_core.models import processors
-from bye_core.models.errors import BadPixelLimits, BrokenModel, MissingPackage, NoPixelLimits
+from bye_core.models.errors import BrokenModel, MissingPackage
 from bye_core.models.packages import missing_package
-from bye_core.models.processors import limit_pixels, load_processor, without_video
+from bye_core.models.processors import load_processor, without_video
 from tests.models.families import lfm2_vl, llama4
 from tests.models.tiny import picture, tiny_tokenizer
 
@@ -136,23 +135,3 @@ def test_a_processor_that_cannot_be_imported(processor, tmp_path, monkeypatch, m
     monkeypatch.setattr(processors, "without_video", fail)
     with pytest.raises(error):
         load_processor(tmp_path)
-
-
-def test_pixel_limits():
-    own = qwen()
-    before = dict(own.image_processor.size)
-    limit_pixels(own, PixelLimits(), "Qwen")
-    assert dict(own.image_processor.size) == before
-    whole = encode(own)["image_grid_thw"].prod()
-    limit_pixels(own, PixelLimits(max_pixels=256), "Qwen")
-    assert encode(own)["image_grid_thw"].prod() * 16 <= 256 < whole * 16
-    limit_pixels(own, PixelLimits(1024, 2048), "Qwen")
-    assert encode(own)["image_grid_thw"].prod() * 16 >= 1024
-    with pytest.raises(BadPixelLimits):
-        limit_pixels(own, PixelLimits(min_pixels=4096), "Qwen")
-    for absurd in (PixelLimits(10**8, 10**9), PixelLimits(max_pixels=10**12)):
-        with pytest.raises(BadPixelLimits):
-            limit_pixels(own, absurd, "Qwen")
-    for other in (internvl(), smolvlm()):
-        with pytest.raises(NoPixelLimits):
-            limit_pixels(other, PixelLimits(max_pixels=256), "Other")

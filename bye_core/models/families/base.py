@@ -23,6 +23,7 @@ from bye_core.models.errors import (
     PromptTooLong,
 )
 from bye_core.models.families.answers import append_columns, scales_with_length
+from bye_core.models.families.corrections import CORRECTIONS
 from bye_core.models.families.geometry import padded_size, resized_size
 from bye_core.models.families.lora import has_fused_experts, linear_modules
 from bye_core.models.families.spans import expand, role_characters
@@ -72,6 +73,9 @@ class Family(ABC):
     empty_thought: ClassVar[str] = ""
     # Whether the processor bounds the size of an image whatever its shape, so that no shape fills the memory.
     bounds_size: bool = False
+    # How many times the processor counts the pixels of an image between a least and a largest area; 0: it does not, or
+    # has options for such areas.
+    frames: ClassVar[int] = 0
     # Whether the processor takes one list of all images instead of one list per sample.
     flat_images: bool = False
     # Whether the attention of the last position of a question is the same if an answer follows; see answer_keeps_rows.
@@ -104,8 +108,13 @@ class Family(ABC):
         order; Grid.image is an index into `sizes`.
         """
 
-    def attach(self, model: torch.nn.Module) -> None:  # noqa: B027 - optional: most families need no weights
-        """Receive the loaded model without the wrapper of peft; a family may need it to measure something."""
+    def attach(self, model: torch.nn.Module) -> None:
+        """Receive the loaded model without the wrapper of peft, and correct it if its type needs that.
+
+        A family may keep the model to measure something.
+        """
+        if correct := CORRECTIONS.get(self.config.model_type):
+            correct(model)
 
     @property
     def processor_options(self) -> Mapping[str, Any]:

@@ -44,5 +44,33 @@ def count_images_per_sample(model: Any) -> None:
     model.model.get_rope_index = rope_index
 
 
+def hide_images_of_others(model: Any) -> None:
+    """Make Llama 3.2 Vision show the tokens before a sample's first image no other images than those of the sample.
+
+    Such tokens have no image of their own. transformers 5.23 then lets them attend to all keys of the batch, which
+    include the padding of a sample with fewer images than another (issue 39379 of transformers). Now their attention is
+    that of the sample alone. A sample without an image stays unchanged: the tool does not run such samples.
+    """
+    per_image = model.config.vision_config.max_num_tiles * model.model.vision_model.num_patches
+
+    def own_images(module: torch.nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        from torch import finfo
+
+        mask = kwargs.get("cross_attention_mask")  # [B, 1, K, keys]: 0 for visible keys, and in rows without any
+        sees = kwargs.get("full_text_row_masked_out_mask")  # [B, 1, K, 1]: 1 for tokens behind an image, else 0
+        if mask is None or sees is None or mask.shape[-1] == per_image:
+            return None
+        visible = ((mask == 0) & (sees > 0)).any(dim=2, keepdim=True)  # [B, 1, 1, keys]
+        images = visible.unflatten(-1, (-1, per_image)).any(dim=-1)  # [B, 1, 1, images]
+        others = ~images & images.any(dim=-1, keepdim=True) & (sees == 0)  # [B, 1, K, images]
+        hidden = others.repeat_interleave(per_image, dim=-1)
+        return args, {**kwargs, "cross_attention_mask": mask.masked_fill(hidden, finfo(mask.dtype).min)}
+
+    model.model.language_model.register_forward_pre_hook(own_images, with_kwargs=True)
+
+
 # By model type.
-CORRECTIONS: dict[str, Callable[[Any], None]] = {"hunyuan_vl": count_images_per_sample}
+CORRECTIONS: dict[str, Callable[[Any], None]] = {
+    "hunyuan_vl": count_images_per_sample,
+    "mllama": hide_images_of_others,
+}

@@ -19,7 +19,6 @@ from PIL import Image
 from bye_core.model_protocol import Images, layers_with_rows
 from bye_core.models.errors import PromptMismatch, UnknownGeometry, UnreadableArchitecture
 from bye_core.models.families.base import Family
-from bye_core.models.families.corrections import CORRECTIONS
 from bye_core.models.families.geometry import Box, seen_box
 from bye_core.models.families.layouts import Expansion, image_boxes, layouts
 from bye_core.models.families.measured_layout import best_layout, changes, image_features
@@ -97,8 +96,8 @@ class GenericFamily(Family):
 
     def attach(self, model: torch.nn.Module) -> None:
         self.model = model
-        if correct := CORRECTIONS.get(self.name):
-            correct(model)
+        if model is not None:
+            super().attach(model)
 
     def with_replacements(self, inputs: BatchFeature, images: Sequence[Images]) -> BatchFeature:
         """Keep what the processor wrote in place of each image marker, as the processor reports it."""

@@ -21,6 +21,15 @@ def image_option(processor: Any, name: str) -> Any:
     return own[name] if name in own else getattr(processor.image_processor, name, None)
 
 
+def set_image_option(processor: Any, name: str, value: Any) -> None:
+    """Set an image option where `image_option` reads it."""
+    own = getattr(processor, "images_kwargs", None) or {}
+    if name in own:
+        processor.images_kwargs = {**own, name: value}
+    else:
+        setattr(processor.image_processor, name, value)
+
+
 def padded_size(image_processor: Any, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) of an image after padding to a square, which some processors do before resizing."""
     if getattr(image_processor, "do_pad", False) and hasattr(image_processor, "pad_to_square"):

@@ -10,6 +10,7 @@ class Glm4V(GridThwFamily):
     model_types = ("glm4v", "glm4v_moe", "glm46v", "glm_ocr")
     image_markers = (r"<\|(?:image|video)\|>", r"<\|(?:begin|end)_of_(?:image|video)\|>")
     chat_markers = (r"\[gMASK\]", "<sop>", r"<\|(?:system|user|assistant|observation|endoftext)\|>", "</?think>")
+    frames = 2
     layout_tokens = ("<|begin_of_image|>", "<|end_of_image|>")
 
 

@@ -12,6 +12,7 @@ from bye_core.models.families.llava import Llava
 from bye_core.records import Grid, Sample
 
 if TYPE_CHECKING:
+    import torch
     from transformers import BatchFeature
 
 
@@ -30,6 +31,11 @@ class LlavaNext(Llava):
     chat_markers = (*Llava.chat_markers, r"<\|[\w-]+\|>")
     # The largest canvas limits the size of the scaled image.
     bounds_size = True
+
+    def attach(self, model: torch.nn.Module) -> None:
+        """Give the model the canvases of its processor, which `limit_pixels` may have made fewer."""
+        super().attach(model)
+        model.config.image_grid_pinpoints = self.config.image_grid_pinpoints
 
     def grids(self, inputs: BatchFeature, sample: Sample, sizes: Sequence[tuple[int, int]], tokens: int) -> list[Grid]:
         tile = inputs["pixel_values"].shape[-1]
