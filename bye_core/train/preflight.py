@@ -170,7 +170,8 @@ class TokenCounter:
         """Return how many tokens images of these sizes need in addition to the tokens of their markers."""
         if not sizes:
             return 0
-        markers = self.family.image_token * len(sizes)
+        # Behind the start token, which some processors add if it is missing.
+        markers = (self.family.processor.tokenizer.bos_token or "") + self.family.image_token * len(sizes)
         blank = [Image.new("RGB", size) for size in sizes]
         return self.family.encode([markers], [blank])["input_ids"].shape[1] - self._text_tokens(markers)
 
