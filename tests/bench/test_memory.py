@@ -36,12 +36,12 @@ ROOT = Path(__file__).parents[2]
 MOST_SERVER, MOST_SCAN = 1500, 2000  # MB
 IMAGES, SIDE, LONG = 12, 8000, 12_000  # 64 and 48 million pixels an image: one of the former, or two of the latter
 WAIT_MILLISECONDS = 180_000
-CARD = ".bye-card"
-# The page shows the demo's cards until the other set is read, or a notice says why it is not.
+COUNTS = "#tab-data .bye-counts"
+# The page shows the demo's counts until the other set is read, or a notice says why it is not.
 ANSWERED = """(before) => {
   const notice = document.querySelector('#data-notice')?.innerText.trim();
-  const card = document.querySelector('.bye-card')?.innerText;
-  return notice || (card && card !== before ? card : false);
+  const counts = document.querySelector('#tab-data .bye-counts')?.innerText;
+  return notice || (counts && counts !== before ? counts : false);
 }"""
 
 
@@ -123,8 +123,8 @@ def open_bomb(page, url: str, pid: int, make: Callable[[Path, float], Path], fol
     page.get_by_role("tab", name="Data", exact=True).click()
     page.locator("#data-path input").wait_for()
     page.evaluate(FRAMES)  # Gradio gives the fields of a tab their first values once more
-    page.locator(CARD).first.wait_for()
-    before, start = page.locator(CARD).first.inner_text(), time.perf_counter()
+    page.locator(COUNTS).first.wait_for()
+    before, start = page.locator(COUNTS).first.inner_text(), time.perf_counter()
     with Peak(pid) as peak:
         while page.input_value("#data-path input") != str(path):
             page.fill("#data-path input", str(path))
