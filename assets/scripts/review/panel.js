@@ -134,7 +134,7 @@ export class Panel {
       );
       return;
     }
-    const open = button('Open beside', { class: 'rv-link', title: 'Compare on one colour scale (key C)' }, () =>
+    const open = button('Open beside', { class: 'rv-link', title: 'Compare on one color scale (key C)' }, () =>
       this.act.compare(),
     );
     this.typical.replaceChildren(

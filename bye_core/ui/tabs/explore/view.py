@@ -49,7 +49,7 @@ def _choices(words: dict[str, str]) -> list[tuple[str, str]]:
 def _lay_out_form() -> tuple[list[Any], list[gr.Button], list[Any]]:
     """Return the fields in the order of filters.View, the reset button, and the components of saved views."""
     source = gr.Dropdown(_choices(SOURCES), value="entropy", label="Map of", elem_id="explore-source")
-    color = gr.Dropdown(_choices(COLORS), value="flag", label="Colour", elem_id="explore-color")
+    color = gr.Dropdown(_choices(COLORS), value="flag", label="Color", elem_id="explore-color")
     show = gr.Dropdown(_choices(SHOWS), value="all", label="Show", elem_id="explore-show")
     text = gr.Textbox(label="Search", placeholder="id, question, answer", max_lines=1, elem_id="explore-text")
     with gr.Row():
