@@ -198,7 +198,7 @@ export class Strip {
       'button',
       { type: 'button', class: 'rv-layer', onclick: () => this.choose(layer) },
       h('canvas', { 'aria-hidden': 'true' }),
-      h('span', {}, String(layer)),
+      h('span', {}, layer ? String(layer) : 'layer 0'),
     );
   }
 

@@ -131,9 +131,9 @@ def _finetune(found: tuple[jobs.Job, ...], data: str, opened: OpenRun | None) ->
 
 
 def _adapter_name(folder: str) -> str:
-    """Return "adapter" and the name of its folder; of an adapter that a check or cleaning tuned, the name of that."""
+    """Return "adapter" and, in quotes, the name of its folder; if a check or cleaning tuned it, the name of that."""
     path = Path(folder)
-    return f"adapter {clipped(path.parent.name if path.name == SUSPECT else path.name)}"
+    return f'adapter "{clipped(path.parent.name if path.name == SUSPECT else path.name)}"'
 
 
 def _adapter_of(job: jobs.Job) -> str:
