@@ -9,7 +9,7 @@ import torch
 
 from bye_core.model_protocol import ModelFamily, OpenImages, Prompt
 from bye_core.records import Sample
-from bye_core.train.errors import TemplateRewritesHistory
+from bye_core.train.errors import NotTogether, TemplateRewritesHistory
 
 IGNORED = -100
 
@@ -69,7 +69,13 @@ class Collator:
         opened = [self.images(sample) for sample in samples]
         orders = [self.family.render(sample.turns, generation=False).images for sample in samples]
         shown = [[own[n] for n in order] for own, order in zip(opened, orders, strict=True)]
-        batch = self.family.encode(texts, shown, padding_side="right")
+        try:
+            batch = self.family.encode(texts, shown, padding_side="right")
+        except (ValueError, RuntimeError) as error:  # each sample alone was encoded before the training
+            if len(samples) == 1:
+                raise
+            ids = ", ".join(repr(sample.id) for sample in samples)
+            raise NotTogether(ids=ids, reason=str(error).split("\n")[0]) from error
         labels = torch.full_like(batch["input_ids"], IGNORED)
         for row, (text, spans) in enumerate(chats):
             tokens = self.family.character_spans(batch, row, text)

@@ -30,6 +30,11 @@ class TemplateRewritesHistory(ModelError):
     remedy = "Use a chat template whose text before an answer does not depend on later turns."
 
 
+class NotTogether(RunError):
+    problem = "The processor cannot put the samples {ids} into one batch: {reason}"
+    remedy = "Run the same command with --micro-batch 1."
+
+
 class NoAnswer(ModelError):
     problem = "Sample {id!r} has no answer to learn."
     remedy = "Add an answer, or remove the sample."

@@ -69,7 +69,8 @@ def own_rows(tiny: dict[str, TinyModel]) -> Iterator[str]:
 def generic_rows(tiny: dict[str, TinyModel]) -> Iterator[str]:
     generic = import_module("tests.models.families.generic").TINY
     for model in sorted(generic, key=lambda one: one.name):
-        yield _row("generic", f"`{model.name}`", _map([model]), _finetune([model]), _packages([model]), TESTED)
+        words = TESTED + (f", where {model.package} is installed" if model.package else "")
+        yield _row("generic", f"`{model.name}`", _map([model]), _finetune([model]), _packages([model]), words)
 
 
 def _map(models: list[TinyModel]) -> str:

@@ -6,6 +6,7 @@ from PIL import Image
 from bye_core.models.loading import load_model
 from bye_core.records import Sample, Turn
 from bye_core.train.collate import Collator, TemplateRewritesHistory, answer_spans
+from bye_core.train.errors import NotTogether
 from tests.models.tiny import picture, save_tiny
 
 
@@ -48,6 +49,22 @@ def test_pictures_go_in_the_order_of_the_prompt(loaded):
     black, white = Image.new("RGB", (20, 20)), Image.new("RGB", (20, 20), (255, 255, 255))
     pixels = Collator(loaded.family, lambda sample: [black, white])([sample])["pixel_values"]
     assert pixels[0].min() > pixels[1].max()
+
+
+def test_a_processor_that_takes_one_sample_a_time_is_named_with_what_helps(loaded, monkeypatch):
+    encode = loaded.family.encode
+
+    def one_a_time(texts, *rest, **more):
+        if len(texts) > 1:
+            raise ValueError("stack expects each tensor to be equal size\nYou can try padding")
+        return encode(texts, *rest, **more)
+
+    monkeypatch.setattr(loaded.family, "encode", one_a_time)
+    collator = Collator(loaded.family, lambda sample: [picture(1)])
+    samples = [talk("q", "one"), talk("q", "two", id="b")]
+    with pytest.raises(NotTogether, match="'a', 'b' into one batch: stack expects each tensor to be equal size"):
+        collator(samples)
+    assert learned(loaded, collator(samples[:1]), 0) == [" one </s>"]
 
 
 def test_a_template_that_changes_what_was_said_is_refused():

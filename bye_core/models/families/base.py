@@ -195,6 +195,12 @@ class Family(ABC):
 
     def process(self, texts: Sequence[str], images: Sequence[Images], padding_side: str) -> BatchFeature:
         """Call the processor on checked prompts and images."""
+        return self.call_processor(texts, images, padding_side, "pt")
+
+    def call_processor(
+        self, texts: Sequence[str], images: Sequence[Images], padding_side: str, tensors: str | None
+    ) -> BatchFeature:
+        """Return what the processor makes of prompts and images; `tensors`: their type, None for lists."""
         flat = [image for own in images for image in own]
         inputs: BatchFeature = self.processor(
             images=(flat if self.flat_images else [list(own) for own in images]) if flat else None,
@@ -202,7 +208,7 @@ class Family(ABC):
             padding=True,
             padding_side=padding_side,
             add_special_tokens=self.adds_special_tokens(texts[0]),
-            return_tensors="pt",
+            return_tensors=tensors,
             **self.processor_options,
         )
         return inputs

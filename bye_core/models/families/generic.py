@@ -37,6 +37,9 @@ UNREADABLE = {
     "mistral4": "it reads no images.",
     "pi0": "it answers with movements of a robot, not with text.",
 }
+# Types that run the tiles of all images as one row: `pixel_values` [1, all tiles, 3, height, width].
+JOINED_TILES = ("perception_lm",)
+REPLACED = "text_replacement_offsets"
 PROBE_SIZE = (64, 48)
 # Entries of a processor's output that count the rows and columns of patches of each image.
 PATCH_COUNTS = ("image_grid_thw", "image_grid_hws", "spatial_shapes")
@@ -99,9 +102,21 @@ class GenericFamily(Family):
         if model is not None:
             super().attach(model)
 
+    def process(self, texts: Sequence[str], images: Sequence[Images], padding_side: str) -> BatchFeature:
+        """Call the processor, which cannot stack images with different numbers of tiles; JOINED_TILES need no stack."""
+        if self.name not in JOINED_TILES or not any(images):
+            return super().process(texts, images, padding_side)
+        from torch import as_tensor, cat
+        from transformers import BatchFeature
+
+        made = dict(self.call_processor(texts, images, padding_side, tensors=None))
+        tiles = cat([as_tensor(own) for own in made.pop("pixel_values")]).unsqueeze(0)
+        replaced = made.pop(REPLACED)
+        return BatchFeature({**BatchFeature(made, tensor_type="pt"), "pixel_values": tiles, REPLACED: replaced})
+
     def with_replacements(self, inputs: BatchFeature, images: Sequence[Images]) -> BatchFeature:
         """Keep what the processor wrote in place of each image marker, as the processor reports it."""
-        reported = inputs.pop("text_replacement_offsets", None)
+        reported = inputs.pop(REPLACED, None)
         if reported:
             inputs.replacements = [[own["replacement"] for own in row if own["type"] == "image"] for row in reported]
         return inputs

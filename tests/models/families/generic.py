@@ -31,6 +31,7 @@ from transformers.models.paddleocr_vl.image_processing_pil_paddleocr_vl import P
 from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
 from transformers.models.qianfan_ocr import QianfanOCRProcessor
 
+from bye_core.models.processors import without_video
 from tests.models.tiny import BOS, EOS, PAD, VOCABULARY, TinyModel, tiny_tokenizer
 
 IMAGE = 3  # the first of the special tokens of each tokenizer
@@ -180,6 +181,22 @@ def qianfan_ocr() -> QianfanOCRProcessor:
     return QianfanOCRProcessor(images, tokens, image_seq_length=9, chat_template=template("<image>"))
 
 
+def perception_lm() -> Any:
+    from transformers import PerceptionLMImageProcessor, PerceptionLMProcessor  # need torchvision
+
+    names = {"image_token": "<|image|>", "video_token": "<|video|>"}
+    return without_video(PerceptionLMProcessor)(
+        image_processor=PerceptionLMImageProcessor(size=square(24), tile_size=24, max_num_tiles=4),
+        tokenizer=tokenizer(*names.values(), **names),
+        patch_size=4, pooling_ratio=2, chat_template=template("<|image|>"),
+    )  # fmt: skip
+
+
+def timm_tower(architecture: str, **arguments: Any) -> dict[str, Any]:
+    """Return the vision config of a tower from the package timm, which needs torchvision."""
+    return {"model_type": "timm_wrapper", "architecture": architecture, "model_args": arguments, "do_pooling": False}
+
+
 SIGLIP = {"model_type": "siglip_vision_model", "patch_size": 4, "vision_use_head": False}
 SAM = {
     "patch_size": 4, "output_channels": 16, "window_size": 4, "global_attn_indexes": [], "mlp_dim": 48,
@@ -193,6 +210,7 @@ LAST = {"wide": [(3, 3, 9 * n) for n in range(3)], "tall": [(3, 3, 9 * n) for n 
 LAST["square"] = [(3, 3, 9 * n) for n in range(5)]
 FIRST = {shape: [(3, 3, 9 * n) for n in (1, 2, 3, 4, 5, 6, 0)] for shape in ("wide", "tall")}
 FIRST["square"] = [(3, 3, 9 * n) for n in (1, 2, 3, 4, 0)]
+FIRST_OF_FEW = {**{shape: [(3, 3, 9 * n) for n in (1, 2, 0)] for shape in ("wide", "tall")}, "square": FIRST["square"]}
 
 
 def tiny(
@@ -298,5 +316,13 @@ TINY = (
         aria, {"model_type": "idefics3_vision", "image_size": 980, "patch_size": 140},
         {"moe_num_experts": 4, "moe_topk": 2, "moe_num_shared_experts": 1}, [8], NO_GRID,
         {"projector_patch_to_query_dict": {49: 8}},
+    ),
+    tiny(
+        perception_lm,
+        timm_tower(
+            "vit_pe_core_large_patch14_336", embed_dim=32, img_size=(24, 24), patch_size=4, depth=2, num_heads=4,
+            global_pool="", use_post_transformer_norm=False, init_values=0.1, ref_feat_shape=(6, 6),
+        ),
+        LLAMA, [45], FIRST_OF_FEW, {"projector_pooling_ratio": 2}, near=1, package="timm",
     ),
 )  # fmt: skip
