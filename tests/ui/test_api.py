@@ -1,6 +1,7 @@
 """What the calls of the app's API ask of its tabs."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import gradio as gr
@@ -19,8 +20,14 @@ def forms(home, monkeypatch):
     return started
 
 
+def scan(*arguments):
+    """Call the API's scan and wait for its end, in a thread: in this one, the browser's event loop may run."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(api.scan(*arguments))).result()
+
+
 def test_a_scan_is_asked_for_with_all_arguments(forms, tmp_path):
-    asyncio.run(api.scan("model", str(tmp_path), "new", "adapter", 4, "cpu", "float32", False, True, "", True))
+    scan("model", str(tmp_path), "new", "adapter", 4, "cpu", "float32", False, True, "", True)
     assert vars(forms[0]) == {
         "model": "model", "adapter": "adapter", "name": "new", "batch": "4", "device": "cpu", "dtype": "float32",
         "min_pixels": 0, "max_pixels": 0, "answers": False, "tuned": True,
@@ -30,5 +37,5 @@ def test_a_scan_is_asked_for_with_all_arguments(forms, tmp_path):
 @pytest.mark.parametrize("name", ["demo", "real-photographs"])
 def test_no_scan_has_the_name_of_a_shipped_run(forms, tmp_path, name):
     with pytest.raises(gr.Error, match="another name"):
-        asyncio.run(api.scan("model", str(tmp_path), name))
+        scan("model", str(tmp_path), name)
     assert forms == []
