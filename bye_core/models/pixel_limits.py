@@ -81,7 +81,10 @@ def _limit_numbers(processor: Any, limits: PixelLimits, tile: int) -> None:
 
 
 def _limit_longest_edge(processor: Any, limits: PixelLimits, family: str) -> None:
-    """Limit the longest edge, so that a square has at most the pixels; one that is scaled down only stays as it is."""
+    """Limit the longest edge, so that a square image has at most this many pixels.
+
+    A processor without tiles only shrinks images, so its longest edge never grows.
+    """
     own = processor.image_processor
     tile = edge(getattr(own, "max_image_size", None), "longest_edge") or 0
     if limits.min_pixels:

@@ -35,7 +35,8 @@ class NoSuchModel(ModelError):
 class ModelNotHere(ModelError):
     problem = "The model of the run {run} is not on this machine; its scan read {model}."
     remedy = (
-        "Open another run, or give its folder to the command: python -m bye_core {command} --run RUN --model FOLDER."
+        "Open another run, or copy the model here and give its folder to the command: "
+        "python -m bye_core {command} --run RUN --model FOLDER."
     )
 
 

@@ -1,8 +1,8 @@
 """Keeps less of the visitors' pages in memory than Gradio does.
 
 Gradio stores a copy of every component's configuration and newest value for each page, so that `/deep_link` can restore
-them. This app has links of its own, and `NeededRoutes` refuses `/deep_link`. And Gradio forgets a page that was closed
-only when too many others were opened.
+them. This app has links of its own, and `NeededRoutes` refuses `/deep_link`. Gradio also remembers every closed page
+until there are more pages than `state_session_capacity`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PageSessions(StateHolder):
         """Make a session the one used last; forget the closed ones that were not used for the longest time."""
         super().update(session_id)
         with self.lock:
-            closed = [id for id, session in self.session_data.items() if session.is_closed]
+            closed = [id for id, session in list(self.session_data.items()) if session.is_closed]
             for id in closed[: max(0, len(closed) - CLOSED)]:
                 del self.session_data[id]
                 self.time_last_used.pop(id, None)

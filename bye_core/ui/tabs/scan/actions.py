@@ -78,7 +78,8 @@ class Parts(events.Parts):
 def read_form(values: tuple[Any, ...]) -> scan_job.Form:
     model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-4])
     least, most, answers, tuned = values[-4:]
-    return scan_job.Form(model, adapter, name, batch, device, dtype, least, most, bool(answers), bool(tuned))
+    stated = {"min_pixels": least, "max_pixels": most, "answers": bool(answers), "tuned": bool(tuned)}
+    return scan_job.Form(model, adapter, name, batch, device, dtype, **stated)
 
 
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path, PurePath
 
 from bye_core.data.hub import check_repo_size
@@ -30,6 +30,7 @@ class Form:
     batch: str = AUTO
     device: str = AUTO
     dtype: str = AUTO
+    _: KW_ONLY  # numbers and statements that are easily confused
     min_pixels: float | None = 0
     max_pixels: float | None = 0
     answers: bool = True
