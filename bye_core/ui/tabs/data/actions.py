@@ -42,9 +42,19 @@ FIRST = (
     "The formats LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA table are recognised."
 )
 ASK = "Say below how to read this set, then press “Read with these settings”."
-_latest: LRUCache[str, int] = LRUCache(1000)  # by visitor: the number of the last opening of a data set
-_numbering = Lock()
 OPENING = "The page is still opening. Try again in a second."
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How many openings and alerts a visitor has had. A slow opening sees from them what happened in the meantime."""
+
+    openings: int = 0
+    alerts: int = 0
+
+
+_counts: LRUCache[str, _Counts] = LRUCache(1000)  # by visitor
+_counting = Lock()
 
 
 @dataclass(frozen=True)
@@ -104,18 +114,22 @@ def change_session(parts: Parts, session: Session, shown: str) -> Update:
     listing = {parts.listing: _listing(session)}
     if not session.data:
         return _empty(parts, session) if shown else listing
-    choice, number = data_sets.find(workspace_of(session.visitor), session.data), _begin(session)
-    update = {**listing, parts.shown: session.data, **open_set(parts, session, choice)}
-    if _latest.get(session.visitor) != number + 1:
-        return parts.unchanged()  # the user has opened another set in the meantime
-    return {part: value for part, value in update.items() if part is not parts.session}
+    choice, before = data_sets.find(workspace_of(session.visitor), session.data), _count(session, openings=1)
+    update = {**listing, parts.shown: session.data, **_opened(parts, session, choice)}
+    now = _count(session)
+    if now.openings != before.openings:
+        return parts.unchanged()  # another set was opened in the meantime
+    newer_alert = now.alerts != before.alerts
+    unsent = {parts.session, parts.notice} if newer_alert else {parts.session}
+    return {part: value for part, value in update.items() if part not in unsent}
 
 
-def _begin(session: Session) -> int:
-    """Return the number of an opening of a data set that begins now, by this visitor."""
-    with _numbering:
-        _latest[session.visitor] = number = _latest.get(session.visitor, 0) + 1
-        return number
+def _count(session: Session, openings: int = 0, alerts: int = 0) -> _Counts:
+    """Add to the visitor's counts, and return them."""
+    with _counting:
+        old = _counts.get(session.visitor, _Counts())
+        _counts[session.visitor] = new = _Counts(old.openings + openings, old.alerts + alerts)
+        return new
 
 
 def load(parts: Parts, session: Session, text: str) -> Update:
@@ -149,6 +163,7 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
             yield {parts.notice: note(f"Unpacking: {step.done / max(1, step.total):.0%}")}
         yield {parts.upload: None, **open_set(parts, session, Choice(key))}
     except ByeError as error:
+        _count(session, alerts=1)
         yield {parts.upload: None, parts.notice: alert(error)}
     finally:
         with suppress(OSError):
@@ -156,9 +171,17 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
 
 
 def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
-    """Open a set and show it. If its file, format or columns are unclear, ask for them."""
+    """Open the set that the user chose, and show it. If its file, format or columns are unclear, ask for them."""
+    update = _opened(parts, session, choice)
+    if parts.pending in update:
+        _count(session, openings=1)
+    else:
+        _count(session, alerts=1)
+    return update
+
+
+def _opened(parts: Parts, session: Session, choice: Choice) -> Update:
     workspace = workspace_of(session.visitor)
-    _begin(session)
     try:
         dataset = data_sets.open_set(workspace, choice)
     except (SeveralAnnotations, SeveralSplits, NoSuchSplit, UnknownFormat, MissingColumn) as error:
