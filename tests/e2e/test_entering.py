@@ -28,7 +28,7 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
     page.get_by_role("tab", name="Data", exact=True).click()
     fresh(page, "#data-path input").fill(str(folder))
     page.keyboard.press("Enter")
-    expect(page.locator("#data-notice")).to_contain_text("still opening")
+    expect(page.locator("#data-hint")).to_contain_text("still opening")
     let_in.set()
     page.click("#data-load")
     page.wait_for_selector(".bye-card")

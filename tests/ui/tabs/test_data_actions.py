@@ -83,48 +83,31 @@ def test_a_set_that_cannot_be_read_leaves_what_is_open_alone(data, tmp_path):
 def test_a_set_that_is_gone_is_said_once_and_not_asked_for_again(data):
     session = Session(VISITOR, data="/no/where")
     answer = data_actions.change_session(data, session, "")
-    assert "There is no file or folder" in answer[data.notice]
+    assert "There is no file or folder" in answer[data.hint]
     assert data_actions.change_session(data, session, answer[data.shown]) == {data.shown: "/no/where"}
 
 
-@pytest.fixture
-def slow_opening(data, folder, monkeypatch):
-    """Opens the project's set slowly: `run(action)` returns its update, `action` having run in the meantime."""
-    session, read = Session(VISITOR, data=str(folder)), data_sets.open_set
-
-    def run(action):
-        def open_set(workspace, choice):
-            if choice.key == str(folder):
-                monkeypatch.setattr(data_sets, "open_set", read)
-                action(session)
-            return read(workspace, choice)
-
-        monkeypatch.setattr(data_sets, "open_set", open_set)
-        return data_actions.change_session(data, session, "")
-
-    return run
-
-
-def test_a_slow_opening_leaves_the_alert_of_a_later_upload(data, slow_opening, tmp_path):
-    (tmp_path / "bad.tar").write_bytes(b"x" * 2000)
-    answer = slow_opening(lambda session: list(data_actions.upload(data, session, str(tmp_path / "bad.tar"))))
-    assert data.notice not in answer
-    assert "6" in answer[data.summary], "the project's set is shown all the same"
-
-
-def test_a_slow_opening_leaves_the_alert_of_a_later_set_that_cannot_be_read(data, slow_opening):
-    answer = slow_opening(lambda session: data_actions.load(data, session, "/no/where"))
-    assert data.notice not in answer
+def test_a_set_that_opens_by_itself_leaves_the_notice_of_what_the_user_did(data, folder):
+    answer = data_actions.change_session(data, Session(VISITOR, data=str(folder)), "")
     assert data.summary in answer
+    assert data.notice not in answer
+    assert answer[data.hint] == "", "the hint that the page is still opening goes"
 
 
-def test_a_slow_opening_does_not_replace_a_set_that_was_opened_later(data, slow_opening, tmp_path):
-    other = str(make_data(tmp_path / "other", 3).parent)
-    assert slow_opening(lambda session: data_actions.load(data, session, other)) == data.unchanged()
+def test_a_set_that_opens_by_itself_does_not_replace_one_that_was_opened_meanwhile(data, folder, tmp_path, monkeypatch):
+    session, other, read = (
+        Session(VISITOR, data=str(folder)),
+        make_data(tmp_path / "other", 3).parent,
+        data_sets.open_set,
+    )
 
+    def slow(workspace, choice):
+        monkeypatch.setattr(data_sets, "open_set", read)
+        data_actions.load(data, session, str(other))
+        return read(workspace, choice)
 
-def test_an_opening_removes_the_hint_that_the_page_is_still_opening(data, slow_opening):
-    assert slow_opening(lambda session: None)[data.notice] == ""
+    monkeypatch.setattr(data_sets, "open_set", slow)
+    assert data_actions.change_session(data, session, "") == data.unchanged()
 
 
 def test_removing_the_open_set_closes_it(data, folder):

@@ -43,17 +43,7 @@ FIRST = (
 )
 ASK = "Say below how to read this set, then press “Read with these settings”."
 OPENING = "The page is still opening. Try again in a second."
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """How many openings and alerts a visitor has had. A slow opening sees from them what happened in the meantime."""
-
-    openings: int = 0
-    alerts: int = 0
-
-
-_counts: LRUCache[str, _Counts] = LRUCache(1000)  # by visitor
+_openings: LRUCache[str, int] = LRUCache(1000)  # by visitor: how many data sets were opened
 _counting = Lock()
 
 
@@ -62,12 +52,14 @@ class Parts(events.Parts):
     """The components of the tab.
 
     `shown` is the key of the data set on the page. `pending` is the key of a set whose format or columns the user must
-    confirm before it is shown.
+    confirm before it is shown. `hint` is about the tab as a whole. `notice` answers what the user did here last: the
+    project's set, which opens by itself, leaves it on the page.
     """
 
     shown: gr.State
     pending: gr.State
     page: gr.State
+    hint: gr.HTML
     notice: gr.HTML
     path: gr.Textbox
     load: gr.Button
@@ -95,11 +87,11 @@ class Parts(events.Parts):
 
 
 def for_visitors(handler: Handler) -> Handler:
-    """Wrap `handler` so that it shows a notice, and does nothing else, while the session has no visitor."""
+    """Wrap `handler` so that it shows a hint, and does nothing else, while the session has no visitor."""
 
     @wraps(handler)
     def listener(parts: Parts, session: Session, *inputs: Any) -> Update:
-        return handler(parts, session, *inputs) if session.visitor else {parts.notice: note(OPENING)}
+        return handler(parts, session, *inputs) if session.visitor else {parts.hint: note(OPENING)}
 
     return listener
 
@@ -114,22 +106,19 @@ def change_session(parts: Parts, session: Session, shown: str) -> Update:
     listing = {parts.listing: _listing(session)}
     if not session.data:
         return _empty(parts, session) if shown else listing
-    choice, before = data_sets.find(workspace_of(session.visitor), session.data), _count(session, openings=1)
+    choice, number = data_sets.find(workspace_of(session.visitor), session.data), _count_opening(session)
     update = {**listing, parts.shown: session.data, **_opened(parts, session, choice)}
-    now = _count(session)
-    if now.openings != before.openings:
+    if _openings.get(session.visitor) != number:
         return parts.unchanged()  # another set was opened in the meantime
-    newer_alert = now.alerts != before.alerts
-    unsent = {parts.session, parts.notice} if newer_alert else {parts.session}
-    return {part: value for part, value in update.items() if part not in unsent}
+    update[parts.hint] = update.pop(parts.notice)
+    return {part: value for part, value in update.items() if part is not parts.session}
 
 
-def _count(session: Session, openings: int = 0, alerts: int = 0) -> _Counts:
-    """Add to the visitor's counts, and return them."""
+def _count_opening(session: Session) -> int:
+    """Return how many data sets this visitor has opened, with the one that opens now."""
     with _counting:
-        old = _counts.get(session.visitor, _Counts())
-        _counts[session.visitor] = new = _Counts(old.openings + openings, old.alerts + alerts)
-        return new
+        _openings[session.visitor] = number = _openings.get(session.visitor, 0) + 1
+        return number
 
 
 def load(parts: Parts, session: Session, text: str) -> Update:
@@ -154,7 +143,7 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
     if not file:
         return
     if not session.visitor:
-        yield {parts.upload: None, parts.notice: note(OPENING)}
+        yield {parts.upload: None, parts.hint: note(OPENING)}
         return
     try:
         key = ""
@@ -163,7 +152,6 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
             yield {parts.notice: note(f"Unpacking: {step.done / max(1, step.total):.0%}")}
         yield {parts.upload: None, **open_set(parts, session, Choice(key))}
     except ByeError as error:
-        _count(session, alerts=1)
         yield {parts.upload: None, parts.notice: alert(error)}
     finally:
         with suppress(OSError):
@@ -174,9 +162,7 @@ def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
     """Open the set that the user chose, and show it. If its file, format or columns are unclear, ask for them."""
     update = _opened(parts, session, choice)
     if parts.pending in update:
-        _count(session, openings=1)
-    else:
-        _count(session, alerts=1)
+        _count_opening(session)
     return update
 
 
@@ -202,6 +188,7 @@ def _opened(parts: Parts, session: Session, choice: Choice) -> Update:
         parts.session: session,
         parts.shown: choice.key,
         parts.pending: choice.key,
+        parts.hint: "",
         parts.notice: "",
         parts.listing: _listing(session),
         parts.view: gr.Column(visible=True),
@@ -302,7 +289,8 @@ def _empty(parts: Parts, session: Session) -> Update:
     return {
         parts.session: session,
         parts.shown: "",
-        parts.notice: note(FIRST),
+        parts.hint: note(FIRST),
+        parts.notice: "",
         parts.listing: _listing(session),
         parts.view: gr.Column(visible=False),
         parts.reading: gr.Accordion(visible=False),

@@ -34,7 +34,7 @@ TAB = Tab(NAME, "Data", build, styles=("data.css",))
 
 def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
     shown, pending, number = gr.State(""), gr.State(""), gr.State(0)
-    notice = gr.HTML(note(actions.FIRST), elem_id="data-notice")
+    hint, notice = gr.HTML(note(actions.FIRST), elem_id="data-hint"), gr.HTML(elem_id="data-notice")
     with gr.Row(elem_classes="bye-choose"):
         with gr.Column(scale=3, min_width=300):
             with gr.Row(elem_classes="bye-field"):
@@ -103,9 +103,9 @@ def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
             page_number = gr.HTML(elem_id="data-place")
             after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
     parts = actions.Parts(
-        frame.session, shown, pending, number, notice, path, load, upload, listing, view, summary, tune, scan, reading,
-        file, format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box, faults,
-        check, stop,
+        frame.session, shown, pending, number, hint, notice, path, load, upload, listing, view, summary, tune, scan,
+        reading, file, format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box,
+        faults, check, stop,
     )  # fmt: skip
     return parts, check_parts
 
