@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from threading import Lock
+from uuid import uuid4
 
 from bye_core import pipeline
 from bye_core.data import DataSet
@@ -56,6 +59,11 @@ class NoSuchSet(DataError):
 class TooManySets(DataError):
     problem = "You have {count} uploaded data sets, which is the limit of this public demo."
     remedy = "Remove one from the list of your data sets, then upload again."
+
+
+class UploadGone(DataError):
+    problem = "The uploaded file {name} is gone. The same file may have been uploaded twice at the same time."
+    remedy = "Upload it again."
 
 
 class NotUploadable(DataError):
@@ -231,6 +239,24 @@ def open_set(workspace: Workspace, choice: Choice) -> DataSet:
         return pipeline.load(path, choice.reading)
 
     return _loaded.get((path, *choice.reading.arguments(), _stamp(Path(path))), load)
+
+
+@contextmanager
+def taken(file: Path) -> Iterator[Path]:
+    """Give an uploaded file a path of its own, and delete it afterwards.
+
+    Gradio stores equal files of all visitors under one path: a second upload may come while the first one is read.
+    Raises: UploadGone if there is no such file.
+    """
+    own = file.with_name(uuid4().hex)
+    try:
+        os.replace(file, own)
+    except FileNotFoundError:
+        raise UploadGone(name=file.name) from None
+    try:
+        yield own
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def upload(workspace: Workspace, file: Path, name: str) -> Iterator[Progress]:

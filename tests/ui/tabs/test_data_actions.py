@@ -130,6 +130,19 @@ def test_an_upload_is_not_kept_twice(data, tmp_path, folder):
     assert "not an archive" in last[data.notice]
 
 
+def test_equal_files_of_two_visitors_do_not_disturb_each_other(data, tmp_path, folder):
+    archive = shutil.make_archive(str(tmp_path / "up"), "zip", folder)
+    content = (tmp_path / "up.zip").read_bytes()
+    first = data_actions.upload(data, Session(VISITOR), archive)
+    next(first)
+    (tmp_path / "up.zip").write_bytes(content)  # Gradio gives the second file the same path
+    assert list(first)[-1][data.session].data == "up"
+    assert list(data_actions.upload(data, Session("1" * 32), archive))[-1][data.session].data == "up-2"
+    gone = list(data_actions.upload(data, Session(VISITOR), archive))[-1]
+    assert "up.zip is gone" in gone[data.notice]
+    assert [item.name for item in tmp_path.iterdir() if item.is_file()] == []
+
+
 def test_a_look_that_is_left_keeps_what_it_found(data, folder):
     (folder / "images/0.png").write_bytes(b"broken")
     session = data_actions.load(data, Session(VISITOR), str(folder))[data.session]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -146,16 +145,14 @@ def upload(parts: Parts, session: Session, file: str | None) -> Iterator[Update]
         yield {parts.upload: None, parts.hint: note(OPENING)}
         return
     try:
-        key = ""
-        for step in paced(data_sets.upload(workspace_of(session.visitor), Path(file), Path(file).name)):
-            key = step.facts.get("key", "")
-            yield {parts.notice: note(f"Unpacking: {step.done / max(1, step.total):.0%}")}
+        with data_sets.taken(Path(file)) as own:
+            key = ""
+            for step in paced(data_sets.upload(workspace_of(session.visitor), own, Path(file).name)):
+                key = step.facts.get("key", "")
+                yield {parts.notice: note(f"Unpacking: {step.done / max(1, step.total):.0%}")}
         yield {parts.upload: None, **open_set(parts, session, Choice(key))}
     except ByeError as error:
         yield {parts.upload: None, parts.notice: alert(error)}
-    finally:
-        with suppress(OSError):
-            Path(file).unlink()
 
 
 def open_set(parts: Parts, session: Session, choice: Choice) -> Update:
