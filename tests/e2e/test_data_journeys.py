@@ -92,9 +92,13 @@ def test_a_table_is_asked_for_its_columns_and_remembered(page, expect, tmp_path)
     open_folder(page, data.parent)
     expect(page.locator("#data-notice [role=alert]")).to_contain_text("bild, frage, antwort")
     expect(page.get_by_label("Format")).to_have_value("vqa")
+    columns = {"image": "bild", "question": "frage", "answer": "antwort"}
+    fields = {name: page.get_by_label(f"Column: {name}", exact=True) for name in columns}
+    for field in fields.values():
+        field.wait_for()
     page.evaluate(FRAMES)  # Gradio sets the first values of shown fields once more in the next frame
-    for name, column in (("image", "bild"), ("question", "frage"), ("answer", "antwort")):
-        field = page.get_by_label(f"Column: {name}", exact=True)
+    for name, column in columns.items():
+        field = fields[name]
         field.fill(column)
         field.press("Enter")
         expect(field).to_have_value(column)
