@@ -47,15 +47,16 @@ def add_evidence(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--model", help="current path of the scanned model, if you moved it; turns on --check")
     parser.add_argument("--adapter", help="current path of the scanned adapter, if you moved it; turns on --check")
-    parser.add_argument("--data", help=MOVED_DATA)
-    parser.add_argument("--device", default="auto", help=MACHINE["device"])
+    parser.add_argument("--data", help=f"{MOVED_DATA}; turns on --check")
+    parser.add_argument("--device", default="auto", help=f"{MACHINE['device']}; turns on --check")
     add_device_map(parser)
     add_workers(parser, "the model is queried for --check, which this turns on")
 
 
 def run_evidence(args: Namespace, report: Report) -> int:
     workers, device = worker_settings(args), device_of(args)
-    if args.check or args.model or args.adapter or workers:
+    moved = args.model or args.adapter or args.data
+    if args.check or moved or device != "auto" or workers:
         model = (args.model, args.adapter, args.data, device)
         report.follow(pipeline.check_causes(args.run, *model, workers=workers))
     facts = pipeline.evidence(args.run)

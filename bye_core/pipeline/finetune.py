@@ -44,6 +44,7 @@ def finetune_here(
     """
     from bye_core.train.finetune import finetune as train
 
+    needs_processes(settings, _processes())  # before the model is loaded
     refuse_finished(out)
     first = int(os.environ.get("RANK", 0)) == 0
     with _disk_errors(out):

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from bye_core import runs
+from bye_core.errors import RunError
 from bye_core.files import ASSETS
 from bye_core.ui.shared.space import check_space
 from bye_core.ui.workspace import Workspace
@@ -15,6 +16,11 @@ from bye_core.ui.workspace import Workspace
 DEMO = ASSETS / "demo"
 NAME = "demo"
 _copying = Lock()
+
+
+class DamagedCopy(RunError):
+    problem = "The folder {path} should hold a copy of a shipped run, but its run.json is missing."
+    remedy = "Move the folder away and open the run again: it is copied anew. Your decisions are in decisions.jsonl."
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ def shipped_runs() -> dict[str, Path]:
 def open_demo(place: Workspace) -> str:
     """Copy the shipped demo run into the workspace unless the copy exists. Return its name.
 
-    Raises: VisitorFull, HostFull or ManyVisitors if a public host has no space for it.
+    Raises: VisitorFull, HostFull or ManyVisitors if a public host has no space for it; DamagedCopy if a folder of its
+    name is no run.
     """
     _copy(place, DEMO / "run", NAME)
     return NAME
@@ -79,6 +86,8 @@ def _copy(place: Workspace, source: Path, name: str) -> None:
     path = place.runs / name
     with _copying:
         if not runs.is_run(path):
+            if path.exists():
+                raise DamagedCopy(path=path)
             check_space(place)
             unfinished = place.runs / f".{name}"
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -9,6 +9,7 @@ from bye_core.cli import main
 from bye_core.cli.options import finetune_settings, reading_options
 from bye_core.data.reading import ReadingOptions
 from bye_core.errors import SettingError
+from bye_core.records import Progress
 from tests import made_run
 from tests.pipeline.stages import stage
 
@@ -52,6 +53,8 @@ def test_a_split_model_needs_several_processes(tmp_path, capsys):
     for steps in (pipeline.finetune("m", "d", out, split), pipeline.clean(pipeline.Cleaning("m", "d", split), out)):
         with pytest.raises(SettingError, match="Start one process for each GPU"):
             next(steps)
+    with pytest.raises(SettingError, match="Start one process for each GPU"):
+        pipeline.finetune_here("m", "d", out, split)
     assert not out.exists()
     command = ["finetune", "--model", "m", "--data", "d", "--out", str(out), "--fsdp", "--qlora"]
     assert main.main(command) == 1
@@ -61,6 +64,16 @@ def test_a_split_model_needs_several_processes(tmp_path, capsys):
 def test_options_that_contradict_each_other_are_refused_also_if_no_model_is_asked(tmp_path, capsys):
     assert main.main(["evidence", "--run", str(tmp_path), "--device-map", "auto", "--device", "cpu"]) == 1
     assert "Give only one of the two options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--check"], ["--device", "cpu"], ["--data", "moved"], ["--workers", "1"]])
+def test_every_option_of_the_causal_check_turns_it_on(option, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(
+        pipeline, "check_causes", lambda *where, **how: asked.append(where) or iter([Progress("check", 1, 1)])
+    )
+    assert main.main(["evidence", "--run", str(tmp_path), *option]) == 1  # there is no run
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_what_was_asked_for_then_what_was_kept_then_the_demo_then_the_newest(run
     assert run_to_open(place, "", "../made") == "made"
 
 
+def test_a_damaged_copy_is_named_and_left_alone(home):
+    place = workspace_of("")
+    run_to_open(place, "")
+    copy = place.runs / demo_run.NAME
+    (copy / "run.json").unlink()
+    before = sorted(path.name for path in copy.iterdir())
+    with pytest.raises(demo_run.DamagedCopy, match=r"run\.json is missing"):
+        run_to_open(place, "")
+    assert sorted(path.name for path in copy.iterdir()) == before
+
+
 def test_nothing_to_open(home, monkeypatch):
     monkeypatch.setattr(demo_run, "has_demo", lambda: False)
     assert run_to_open(workspace_of(""), "made") == ""
