@@ -157,8 +157,10 @@ def make(folder: Path, kind: str, samples: int, layers: int, heads: int) -> None
         decisions = [Decision(f"s{number:07d}", "reject") for number in range(0, samples, REMOVED)]
         runs.Run.open(run).decide(decisions)
     if kind == "app":
+        os.environ["BYE_HOME"] = str(folder / "home")
         from bye_core import pipeline
 
+        pipeline.load(path)  # as the scan has done: the set is indexed
         pipeline.detect_run(run, "bye")
     (folder / "made").touch()
 

@@ -176,3 +176,16 @@ def test_the_statistics_keep_their_rows_when_samples_are_added(tmp_path):
     for row in range(COUNT):
         assert (found.entropy[row] == make_rows(row).entropy).all()
     assert table.load_stack(opened.path / "statistics").state == (3, COUNT)
+
+
+@pytest.mark.parametrize("view", ["whole", "read-only view", "part"])
+def test_few_rows_of_a_mapped_file_are_its_rows(tmp_path, view):
+    values = np.arange(6000, dtype=np.float32).reshape(1000, 3, 2)
+    values.tofile(tmp_path / "values")
+    mapped = np.memmap(tmp_path / "values", np.float32, "r", shape=values.shape)
+    found = {"whole": mapped, "read-only view": mapped.view(np.ndarray), "part": mapped[:, 1:]}[view]
+    rows = np.array([0, 7, 999, 7])
+    expected = (values[:, 1:] if view == "part" else values)[rows]
+    assert table.few_rows(found, rows).tolist() == expected.tolist()
+    assert table.few_rows(np.array(found), rows).tolist() == expected.tolist()
+    assert found[500].tolist() == np.array(found)[500].tolist(), "the file stays open"

@@ -12,14 +12,14 @@ import numpy as np
 
 from bye_core.detect import PAPER
 from bye_core.records import IMAGE, NATS, NOT_TESTED, POISONED, UNITS_OF_VALUES, Detection, Sample, ScanTable
+from bye_core.runs.table import few_rows
 from bye_core.text import verdict_words
 from bye_core.ui.shared.obstacles import explanation
 from bye_core.ui.shared.sample_queue import REJECTED, Columns
 
 # Characters of one message on the page; a hostile record may hold 100,000 tokens.
 LONGEST_TEXT = 4000
-# Samples whose median stands for all, and questions that are compared. A page waits for both, and the system reads some
-# 100 kB around each of these samples from the disk (ours).
+# Samples whose median stands for all, and questions that are compared. A page waits for both (ours).
 MOST_COMPARED, MOST_QUESTIONS = 2_000, 2_000
 NAMED_HEADS = 24  # a method may use all heads of a layer
 
@@ -58,12 +58,14 @@ class Evidence:
 
     def mass(self, rows: np.ndarray) -> np.ndarray | None:
         """[n] share of the attention of `rows` that is on the image tokens: mean over `layers` and heads."""
+        if self.table.mass is None:
+            return None
         # The rows first: all masses of a large run are gigabytes on disk.
-        return None if self.table.mass is None else self.table.mass[rows][:, self.layers][..., IMAGE].mean(axis=(1, 2))
+        return few_rows(self.table.mass, rows)[:, self.layers][..., IMAGE].mean(axis=(1, 2))
 
     def peak(self, rows: np.ndarray) -> np.ndarray | None:
         """[n] largest share of one image token in the attention on the image: mean over `layers` and heads."""
-        return None if self.table.peak is None else self.table.peak[rows][:, self.layers].mean(axis=(1, 2))
+        return None if self.table.peak is None else few_rows(self.table.peak, rows)[:, self.layers].mean(axis=(1, 2))
 
     @cached_property
     def spread(self) -> np.ndarray:
