@@ -36,6 +36,7 @@ DOUBTS = (
 )  # fmt: skip
 ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
 MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
+BLOCK = 4096  # samples of a large table that are read at once
 SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
 FINETUNE_FIRST = f"Fine-tune the model on this data set and scan with that adapter; `clean` does both. {SAY_SO}"
 
@@ -158,7 +159,9 @@ def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation,
 
 def _known_share(values: np.ndarray) -> float:
     """Return the share of the samples for which `values` [N, ...] holds a number."""
-    return float(np.isfinite(values).any(axis=tuple(range(1, np.ndim(values)))).mean())
+    axes = tuple(range(1, values.ndim))
+    blocks = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
+    return sum(int(np.isfinite(block).any(axis=axes).sum()) for block in blocks) / len(values)
 
 
 def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
