@@ -66,3 +66,19 @@ class Texts(Sequence[str]):
             self._known = dict(zip(rows.tolist(), texts, strict=True))
             self._all = True
         return self._known
+
+    def codes(self) -> np.ndarray:
+        """Return [N] the number of each text in `different`."""
+        rows = np.flatnonzero(self.first_rows == np.arange(len(self)))
+        number = np.zeros(len(self), np.int32)
+        number[rows] = np.arange(len(rows))
+        return number[self.first_rows]
+
+
+def numbered(texts: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return (the different texts in the order of their first samples, [N] the number of each sample's text)."""
+    if isinstance(texts, Texts):
+        return tuple(texts.different().values()), texts.codes()
+    number: dict[str, int] = {}
+    codes = np.fromiter((number.setdefault(text, len(number)) for text in texts), np.int32, len(texts))
+    return tuple(number), codes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bye_core.question_kinds import families, words
+from bye_core.sample_texts import numbered
 
 # An answer is out of place if three conditions hold: there are at least OPEN_TYPES different other answers, at least
 # OPEN_SHARE of these share words with each other, and the answer shares no word with them (ours).
@@ -51,6 +52,7 @@ class Answers:
 
     kinds  [N] kind of question of each sample
     nll    [N] negative log-likelihood in nats for each token under the untuned model, or None
+    codes  [N] number of each sample's answer in `different`
     own    the words of each distinct answer
     types  the distinct answers of each kind of question
     tally  for each kind of question, how often each word occurs
@@ -59,19 +61,25 @@ class Answers:
     texts: Sequence[str]
     kinds: np.ndarray
     nll: np.ndarray | None = None
+    different: tuple[str, ...] = field(init=False)
+    codes: np.ndarray = field(init=False)
     own: dict[str, frozenset[str]] = field(init=False)
     types: list[set[str]] = field(init=False)
     tally: list[Counter[str]] = field(init=False)
+    _pairs: tuple[np.ndarray, np.ndarray, np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
         count = int(self.kinds.max(initial=-1)) + 1
-        own = {text: words(text) for text in set(self.texts)}
+        different, codes = numbered(self.texts)
+        own = {text: words(text) for text in different}
         types: list[set[str]] = [set() for _ in range(count)]
         tally: list[Counter[str]] = [Counter() for _ in range(count)]
-        for text, kind in zip(self.texts, self.kinds.tolist(), strict=True):
-            types[kind].add(text)
-            tally[kind].update(own[text])
-        for name, value in (("own", own), ("types", types), ("tally", tally)):
+        pairs = _pairs_of(self.kinds, codes, len(different))
+        for kind, code, size in zip(*(part.tolist() for part in pairs), strict=True):
+            types[kind].add(different[code])
+            tally[kind].update(dict.fromkeys(own[different[code]], size))
+        values = {"different": different, "codes": codes, "own": own, "types": types, "tally": tally, "_pairs": pairs}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def candidates(self, least: float, most: float) -> list[Candidate]:
@@ -81,30 +89,48 @@ class Answers:
         same answers as an earlier candidate.
         """
         low, high = max(LEAST, math.ceil(least * len(self.texts))), most * len(self.texts)
-        whole, parts = defaultdict(list), defaultdict(list)
-        for row, text in enumerate(self.texts):
-            whole[text].append(row)
+        sizes = np.bincount(self.codes, minlength=len(self.different))
+        parts = defaultdict(list)  # numbers of the answers with each word
+        for code, text in enumerate(self.different):
             for word in self.own[text]:
-                parts[word].append(row)
-        judged = [self._judged(text, rows, self.own[text], True) for text, rows in _usable(whole, low, high)]
+                parts[word].append(code)
+
+        def usable(found: Mapping[str, list[int]]) -> list[tuple[str, set[int]]]:
+            many = {text: int(sizes[numbers].sum()) for text, numbers in found.items()}
+            kept = sorted((text for text in found if low <= many[text] <= high), key=lambda text: (-many[text], text))
+            return [(text, set(found[text])) for text in kept]
+
+        def same(these: set[int], those: set[int]) -> bool:
+            common, *both = (int(sizes[list(numbers)].sum()) for numbers in (these & those, these, those))
+            return common >= TOGETHER * max(both)
+
+        whole = {text: [code] for code, text in enumerate(self.different)}
+        judged = [self._judged(text, numbers, self.own[text], True) for text, numbers in usable(whole)]
         seen = [set(whole[candidate.text]) for candidate in judged if candidate.odd]
-        spread = [(word, rows) for word, rows in _usable(parts, low, high) if len(self._kinds_of(rows)) > 1]
-        for word, rows in spread[:MOST_WORDS]:
-            if not any(_same(set(rows), other) for other in seen):
-                common = Counter(near for row in rows for near in self.own[self.texts[row]])
-                own = frozenset(near for near in common if _same(set(rows), set(parts[near])))
-                judged.append(self._judged(word, rows, own, False))
-                seen += [set(rows)] if judged[-1].odd else []
+        spread = [(word, numbers) for word, numbers in usable(parts) if len(self._kinds_of(numbers)) > 1]
+        for word, numbers in spread[:MOST_WORDS]:
+            if not any(same(numbers, other) for other in seen):
+                near = set().union(*(self.own[self.different[code]] for code in numbers))
+                own = frozenset(other for other in near if same(numbers, set(parts[other])))
+                judged.append(self._judged(word, numbers, own, False))
+                seen += [numbers] if judged[-1].odd else []
         return [candidate for candidate in judged if candidate.odd]
 
-    def _kinds_of(self, rows: Sequence[int]) -> np.ndarray:
-        kinds, sizes = np.unique(self.kinds[rows], return_counts=True)
-        return kinds[sizes >= LEAST_IN_KIND]
+    def _kinds_of(self, numbers: set[int]) -> np.ndarray:
+        """Return the kinds of question with at least LEAST_IN_KIND of the answers with these `numbers`."""
+        kinds, codes, counts = self._pairs
+        inside = self._has(numbers)[codes]
+        sizes = np.bincount(kinds[inside], weights=counts[inside])
+        return np.flatnonzero(sizes >= LEAST_IN_KIND)
 
-    def _judged(self, text: str, rows: Sequence[int], own: frozenset[str], whole: bool) -> Candidate:
-        members = np.zeros(len(self.texts), bool)
-        members[rows] = True
-        kinds = self._kinds_of(rows)
+    def _has(self, numbers: set[int]) -> np.ndarray:
+        """Return [len(different)] bool: whether an answer is one of `numbers`."""
+        has = np.zeros(len(self.different), bool)
+        has[list(numbers)] = True
+        return has
+
+    def _judged(self, text: str, numbers: set[int], own: frozenset[str], whole: bool) -> Candidate:
+        members, kinds = self._has(numbers)[self.codes], self._kinds_of(numbers)
         odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
         unlikely = list(self._unlikely(members))
         known = None if self.nll is None else bool(unlikely)
@@ -137,10 +163,8 @@ class Answers:
                 yield f"the model before fine-tuning finds it unlikely: {middle:.1f} nats a token, others {usual:.1f}"
 
 
-def _usable(rows: dict[str, list[int]], low: float, high: float) -> list[tuple[str, list[int]]]:
-    kept = [(text, where) for text, where in rows.items() if low <= len(where) <= high]
-    return sorted(kept, key=lambda item: (-len(item[1]), item[0]))
-
-
-def _same(these: set[int], those: set[int]) -> bool:
-    return len(these & those) >= TOGETHER * max(len(these), len(those))
+def _pairs_of(kinds: np.ndarray, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (kind, code, number of samples) of each pair that occurs, in the order of the first samples."""
+    pairs, first, sizes = np.unique(kinds.astype(np.int64) * count + codes, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return pairs[order] // max(1, count), pairs[order] % max(1, count), sizes[order]
