@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,9 @@ def _load(path: str | Path, reading: ReadingOptions, index: Path | None, check: 
     def read() -> Records:
         return read_samples(rows, reader, root, reading.strict_ids, Budget(path, location.source.size))
 
-    options = [form.name, dict(complete.columns), dict(complete.tags), reading.record()]
+    # Whether the format was found or named: so the data set of a run opens from the index that its scan wrote.
+    more = replace(reading, format=None, columns={}).record()
+    options = [form.name, dict(complete.columns), dict(complete.tags), more]
     records, stored = (read(), None) if index is None else indexed(index, check, location.source, root, options, read)
     return DataSet(
         path=location.path or location.source.path,
