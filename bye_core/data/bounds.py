@@ -90,12 +90,15 @@ class Budget:
         return size
 
 
+def json_memory(data: bytes) -> int:
+    """Return the bytes of memory that parsing the JSON text `data` takes at least."""
+    return len(data) + _OBJECT * data.count(b"{") + _LIST * data.count(b"[") + _VALUE * data.count(b",")
+
+
 def check_json(path: Path, data: bytes | StoredBytes, size: int | None = None) -> None:
     """Raise TooLargeDecoded if the JSON text `data` has so many values that parsing it takes too much memory."""
     size = len(data) if size is None else size
-    least = len(data)
-    for part in [data] if isinstance(data, bytes) else data.parts():
-        least += _OBJECT * part.count(b"{") + _LIST * part.count(b"[") + _VALUE * part.count(b",")
+    least = sum(map(json_memory, [data] if isinstance(data, bytes) else data.parts()))
     if least > (most := allowed_memory(size)):
         raise too_large(path, most, size)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from bye_core.data.bounded_stream import BoundedReader, LimitExceeded
+from bye_core.data.bounds import json_memory
 from bye_core.data.formats.base import EMBEDDED_IMAGE
 from bye_core.data.images import MAX_BYTES
 from bye_core.data.json_errors import NotJson
@@ -31,6 +32,7 @@ IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm
 TEXTS = ("txt", "text", "caption", "cls", "cls2", "label", "answer")
 ANSWERS = ("answer", "caption", "text", "response", "output", "label")
 LARGEST_TEXT = 16 * 2**20  # bytes of one .json or .txt
+LARGEST_JSON = 64 * 2**20  # bytes of memory that the values of one .json may need
 MOST_FILES = 10_000_000  # of one shard (ours: 160 MB of positions)
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _JUNK = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store|__MACOSX/.*)", re.DOTALL)
@@ -125,11 +127,15 @@ class TarSource:
             if last in IMAGES:
                 images.append(_read(file, member, MAX_BYTES + 1) if with_images else EMBEDDED_IMAGE)
             elif last == "json" or last in TEXTS:
-                text = _read(file, member, LARGEST_TEXT + 1).decode("utf-8", "surrogateescape")
+                content = _read(file, member, LARGEST_TEXT + 1)
                 if member.size > LARGEST_TEXT:
                     return Unreadable(
                         f"its .{member.kind} is larger than {LARGEST_TEXT // 2**20} MB", self._keys[index]
                     )
+                if last == "json" and json_memory(content) > LARGEST_JSON:
+                    why = f"the values of its .{member.kind} need more than {LARGEST_JSON // 2**20} MB of memory"
+                    return Unreadable(why, self._keys[index])
+                text = content.decode("utf-8", "surrogateescape")
                 if last != "json":
                     texts[last] = text
                     continue

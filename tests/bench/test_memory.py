@@ -1,6 +1,7 @@
 """The most memory of the app when a page opens each bomb, and of a scan of images as large as the limits allow.
 
-python -m tests.bench.test_memory [NAME ...]
+python -m tests.bench.test_memory [NAME ...]             a page opens the path of each bomb
+python -m tests.bench.test_memory --hosted [NAME ...]    a page uploads each bomb to a public host
 python -m pytest -m bench -n 0 -s tests/bench/test_memory.py
 
 The memory is that of the server or the scan with all processes that it started; pages that they share count once.
@@ -36,10 +37,12 @@ ROOT = Path(__file__).parents[2]
 MOST_SERVER, MOST_SCAN = 1500, 2000  # MB
 IMAGES, SIDE, LONG = 12, 8000, 12_000  # 64 and 48 million pixels an image: one of the former, or two of the latter
 WAIT_MILLISECONDS = 180_000
+UPLOADED = (".parquet", ".tar")  # bombs that are uploaded as they are; the others in a .zip
+HOSTED = {"BYE_HOSTED": "1", "BYE_ALLOWED_HOSTS": "127.0.0.1"}
 COUNTS = "#tab-data .bye-counts"
-# The page shows the demo's counts until the other set is read, or a notice says why it is not.
+# The page shows the demo's counts until the other set is read, or an alert says why it is not.
 ANSWERED = """(before) => {
-  const notice = document.querySelector('#data-notice')?.innerText.trim();
+  const notice = document.querySelector('#data-notice [role=alert]')?.innerText.trim();
   const counts = document.querySelector('#tab-data .bye-counts')?.innerText;
   return notice || (counts && counts !== before ? counts : false);
 }"""
@@ -75,14 +78,14 @@ class Peak:
 
 
 @contextlib.contextmanager
-def served(home: Path) -> Iterator[tuple[str, int]]:
-    """Serve the app in a process of its own. Yields its address and its process id."""
+def served(home: Path, hosted: bool) -> Iterator[tuple[str, int]]:
+    """Serve the app in a process of its own, like a public host if `hosted`. Yields its address and its process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "BYE_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "BYE_HOME": str(home), "HF_HUB_OFFLINE": "1"} | (HOSTED if hosted else {})
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
     try:
         for _ in range(600):
@@ -95,7 +98,7 @@ def served(home: Path) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
-def measure_app(names: Sequence[str] = ()) -> dict[str, tuple[float, float, str]]:
+def measure_app(names: Sequence[str] = (), hosted: bool = False) -> dict[str, tuple[float, float, str]]:
     """Return, for each bomb, (MB, seconds, what the page says). One server opens all of them, one after the other."""
     from playwright.sync_api import sync_playwright
 
@@ -103,35 +106,43 @@ def measure_app(names: Sequence[str] = ()) -> dict[str, tuple[float, float, str]
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = Path(temporary)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
-        with served(folder / "home") as (url, pid):
+        with served(folder / "home", hosted) as (url, pid):
             results["idle"] = Peak(pid).now(), 0.0, ""
             for make in BOMBS:
                 if not names or make.__name__ in names:
                     (folder / make.__name__).mkdir()
-                    results[make.__name__] = open_bomb(browser.new_page(), url, pid, make, folder / make.__name__)
+                    page = browser.new_context().new_page()  # a visitor of its own
+                    results[make.__name__] = open_bomb(page, url, pid, make, folder / make.__name__, hosted)
                     shutil.rmtree(folder / make.__name__)
                     say(make.__name__, *results[make.__name__])
         browser.close()
     return results
 
 
-def open_bomb(page, url: str, pid: int, make: Callable[[Path, float], Path], folder: Path) -> tuple[float, float, str]:
+def open_bomb(
+    page, url: str, pid: int, make: Callable[[Path, float], Path], folder: Path, hosted: bool
+) -> tuple[float, float, str]:
     path = make(folder, 1.0)
+    if hosted and not path.name.endswith(UPLOADED):
+        path = Path(shutil.make_archive(str(folder.with_name(f"{folder.name}-packed")), "zip", folder))
     page.set_default_timeout(WAIT_MILLISECONDS)
     page.goto(url)
     page.wait_for_selector("html[data-known]")
     page.get_by_role("tab", name="Data", exact=True).click()
-    page.locator("#data-path input").wait_for()
+    page.locator("#data-upload input[type=file]").wait_for(state="attached")
     page.evaluate(FRAMES)  # Gradio gives the fields of a tab their first values once more
     page.locator(COUNTS).first.wait_for()
     before, start = page.locator(COUNTS).first.inner_text(), time.perf_counter()
     with Peak(pid) as peak:
-        while page.input_value("#data-path input") != str(path):
-            page.fill("#data-path input", str(path))
-            page.wait_for_timeout(1000)
-        page.click("#data-load")
+        if hosted:
+            page.set_input_files("#data-upload input[type=file]", path)
+        else:
+            while page.input_value("#data-path input") != str(path):
+                page.fill("#data-path input", str(path))
+                page.wait_for_timeout(1000)
+            page.click("#data-load")
         said = str(page.wait_for_function(ANSWERED, arg=before).json_value())
-    page.close()
+    page.context.close()
     return peak.most, time.perf_counter() - start, said
 
 
@@ -163,10 +174,10 @@ def say(name: str, memory: float, seconds: float, said: str) -> None:
     print(f"{name}: {memory:,.0f} MB, {seconds:.1f} s, {' '.join(said.split())[:120]}", flush=True)  # noqa: T201
 
 
-def main(names: Sequence[str]) -> int:
-    scan = 0.0 if names else measure_scan()
+def main(names: Sequence[str], hosted: bool = False) -> int:
+    scan = 0.0 if names or hosted else measure_scan()
     say("scan", scan, 0.0, "")
-    results = measure_app(names)
+    results = measure_app(names, hosted)
     return int(scan > MOST_SCAN or max(memory for memory, *_ in results.values()) > MOST_SERVER)
 
 
@@ -178,4 +189,6 @@ def test_memory_stays_within_its_bounds() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="bombs; all without")
-    sys.exit(main(parser.parse_args().names))
+    parser.add_argument("--hosted", action="store_true")
+    options = parser.parse_args()
+    sys.exit(main(options.names, options.hosted))

@@ -197,6 +197,15 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         data.image_bytes(data.samples[1], 0)
 
 
+def test_the_values_of_a_json_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webdataset, "LARGEST_JSON", 1000)
+    usual, dense = json.dumps({"question": "What?", "answer": "A cat."}), "[" + "{}," * 200 + "{}]"
+    files = [("a.png", picture(1)), ("a.json", usual.encode()), ("b.png", picture(1)), ("b.json", dense.encode())]
+    data = load_dataset(pack(tmp_path / "a.tar", files))
+    assert [sample.id for sample in data.samples] == ["a"]
+    assert "the values of its .json need more than 0 MB of memory" in data.faults[0].problem
+
+
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pack(tmp_path_factory.mktemp("wild") / "a.tar", captions(2), tarfile.PAX_FORMAT, mtime=1.5)
