@@ -95,8 +95,7 @@ class Answers:
             for word in self.own[text]:
                 parts[word].append(code)
 
-        def usable(found: Mapping[str, list[int]]) -> list[tuple[str, set[int]]]:
-            many = {text: int(sizes[numbers].sum()) for text, numbers in found.items()}
+        def usable(found: Mapping[str, list[int]], many: Mapping[str, int]) -> list[tuple[str, set[int]]]:
             kept = sorted((text for text in found if low <= many[text] <= high), key=lambda text: (-many[text], text))
             return [(text, set(found[text])) for text in kept]
 
@@ -105,9 +104,11 @@ class Answers:
             return common >= TOGETHER * max(both)
 
         whole = {text: [code] for code, text in enumerate(self.different)}
-        judged = [self._judged(text, numbers, self.own[text], True) for text, numbers in usable(whole)]
+        answers = usable(whole, dict(zip(self.different, sizes.tolist(), strict=True)))
+        judged = [self._judged(text, numbers, self.own[text], True) for text, numbers in answers]
         seen = [set(whole[candidate.text]) for candidate in judged if candidate.odd]
-        spread = [(word, numbers) for word, numbers in usable(parts) if len(self._kinds_of(numbers)) > 1]
+        single = usable(parts, {word: int(sizes[numbers].sum()) for word, numbers in parts.items()})
+        spread = [(word, numbers) for word, numbers in single if len(self._kinds_of(numbers)) > 1]
         for word, numbers in spread[:MOST_WORDS]:
             if not any(same(numbers, other) for other in seen):
                 near = set().union(*(self.own[self.different[code]] for code in numbers))
