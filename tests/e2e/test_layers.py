@@ -155,9 +155,6 @@ def test_an_empty_home_and_an_unexamined_run_teach_the_next_step(made, serve, op
     expect(page.locator("#layers-said")).to_contain_text("No run is open")
     page.locator("#layers-scan").click()
     expect(page.locator('[data-tab-id="scan"]:visible')).to_have_attribute("aria-selected", "true")
-    page.locator('[data-tab-id="clean"]:visible').click()
-    expect(page.locator("#clean-start")).to_be_visible()
-    expect(page.locator("#clean-command")).to_be_hidden()  # there is no command without a data set
     (made() / "detection.json").unlink()
     page = open_page(serve("made"))
     page.locator('[data-tab-id="layers"]:visible').click()

@@ -110,6 +110,12 @@ def test_a_set_that_opens_by_itself_does_not_replace_one_that_was_opened_meanwhi
     assert data_actions.change_session(data, session, "") == data.unchanged()
 
 
+def test_a_set_that_opens_by_itself_does_not_replace_a_question_about_another(data, folder):
+    session = Session(VISITOR, data=str(folder))
+    assert data_actions.change_session(data, session, "", "/another/set") == data.unchanged()
+    assert data.summary in data_actions.change_session(data, session, "/another/set", "/another/set")
+
+
 def test_removing_the_open_set_closes_it(data, folder):
     session = data_actions.load(data, Session(VISITOR), str(folder))[data.session]
     answer = data_actions.use_list(data, session, SimpleNamespace(open="", remove=str(folder)))

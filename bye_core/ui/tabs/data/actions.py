@@ -98,10 +98,15 @@ def for_visitors(handler: Handler) -> Handler:
 # --- which set -------------------------------------------------------------------------------------------------
 
 
-def change_session(parts: Parts, session: Session, shown: str) -> Update:
-    """Show the data set of the project, which the browser stored or another tab chose."""
+def change_session(parts: Parts, session: Session, shown: str, pending: str = "") -> Update:
+    """Show the data set of the project, which the browser stored or another tab chose.
+
+    A page that has shown no set yet, but asks how to read the `pending` one, goes on asking.
+    """
     if session.data == shown and shown:
         return {parts.shown: shown}
+    if pending and not shown:
+        return parts.unchanged()
     listing = {parts.listing: _listing(session)}
     if not session.data:
         return _empty(parts, session) if shown else listing
@@ -286,6 +291,7 @@ def _empty(parts: Parts, session: Session) -> Update:
     return {
         parts.session: session,
         parts.shown: "",
+        parts.pending: "",
         parts.hint: note(FIRST),
         parts.notice: "",
         parts.listing: _listing(session),
