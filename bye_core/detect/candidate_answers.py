@@ -52,6 +52,7 @@ class Answers:
 
     kinds  [N] kind of question of each sample
     nll    [N] negative log-likelihood in nats for each token under the untuned model, or None
+    different  the distinct answers, in the order of their first samples
     codes  [N] number of each sample's answer in `different`
     own    the words of each distinct answer
     types  the distinct answers of each kind of question

@@ -111,9 +111,12 @@ def test_a_set_that_opens_by_itself_does_not_replace_one_that_was_opened_meanwhi
 
 
 def test_a_set_that_opens_by_itself_does_not_replace_a_question_about_another(data, folder):
-    session = Session(VISITOR, data=str(folder))
-    assert data_actions.change_session(data, session, "", "/another/set") == data.unchanged()
-    assert data.summary in data_actions.change_session(data, session, "/another/set", "/another/set")
+    (folder / "more.json").write_text((folder / "data.json").read_text())
+    session, other = Session(VISITOR, data="demo"), Session(VISITOR, data=str(folder / "data.json"))
+    asked = data_actions.load(data, session, str(folder))
+    assert "several annotation files" in asked[data.notice]
+    assert data_actions.change_session(data, session, asked[data.shown]) == {data.shown: "demo"}
+    assert data.summary in data_actions.change_session(data, other, asked[data.shown]), "another project is shown"
 
 
 def test_removing_the_open_set_closes_it(data, folder):

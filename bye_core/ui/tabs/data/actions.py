@@ -50,9 +50,9 @@ _counting = Lock()
 class Parts(events.Parts):
     """The components of the tab.
 
-    `shown` is the key of the data set on the page. `pending` is the key of a set whose format or columns the user must
-    confirm before it is shown. `hint` is about the tab as a whole. `notice` answers what the user did here last: the
-    project's set, which opens by itself, leaves it on the page.
+    `shown` is the key of the project's set once the page shows it, or asks about another one instead. `pending` is the
+    key of a set whose format or columns the user must confirm before it is shown. `hint` is about the tab as a whole.
+    `notice` answers what the user did here last: the project's set, which opens by itself, leaves it on the page.
     """
 
     shown: gr.State
@@ -98,15 +98,10 @@ def for_visitors(handler: Handler) -> Handler:
 # --- which set -------------------------------------------------------------------------------------------------
 
 
-def change_session(parts: Parts, session: Session, shown: str, pending: str = "") -> Update:
-    """Show the data set of the project, which the browser stored or another tab chose.
-
-    A page that has shown no set yet, but asks how to read the `pending` one, goes on asking.
-    """
+def change_session(parts: Parts, session: Session, shown: str) -> Update:
+    """Show the data set of the project, which the browser stored or another tab chose."""
     if session.data == shown and shown:
         return {parts.shown: shown}
-    if pending and not shown:
-        return parts.unchanged()
     listing = {parts.listing: _listing(session)}
     if not session.data:
         return _empty(parts, session) if shown else listing
@@ -175,6 +170,7 @@ def _opened(parts: Parts, session: Session, choice: Choice) -> Update:
     except (SeveralAnnotations, SeveralSplits, NoSuchSplit, UnknownFormat, MissingColumn) as error:
         choice = replace(choice, splits=splits_in_error(error))
         problem = {parts.notice: alert(error, ASK), parts.pending: choice.key, parts.listing: _listing(session)}
+        problem[parts.shown] = session.data  # a project's set that opens by itself later does not replace the question
         return problem | reading_fields(parts, workspace, choice, error=error)
     except ByeError as error:
         return {parts.notice: alert(error), parts.listing: _listing(session)}
@@ -291,7 +287,6 @@ def _empty(parts: Parts, session: Session) -> Update:
     return {
         parts.session: session,
         parts.shown: "",
-        parts.pending: "",
         parts.hint: note(FIRST),
         parts.notice: "",
         parts.listing: _listing(session),

@@ -144,10 +144,9 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
 
     # A set is read only if the tab is in front.
     here = gr.Checkbox(False, visible=False)
-    tab.select(bind(actions.change_session), [session, parts.shown, parts.pending], outputs, **QUIET)
+    tab.select(bind(actions.change_session), [session, parts.shown], outputs, **QUIET)
     frame.opened.change(
-        bind_any(if_in_front(for_visitors(actions.change_session))),
-        [session, parts.shown, parts.pending, here], outputs,
+        bind_any(if_in_front(for_visitors(actions.change_session))), [session, parts.shown, here], outputs,
         js=in_front(NAME), trigger_mode="always_last", **QUIET,
     )  # fmt: skip
     waiting = {"api_visibility": "private", "show_progress_on": [parts.listing]}
