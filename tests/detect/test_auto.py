@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bye_core.detect import answer_comparison, detect
-from bye_core.detect.candidate_answers import Answers
+from bye_core.detect.candidate_answers import LEAST_IN_KIND, Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
 from bye_core.question_kinds import Kinds, families, words
@@ -211,6 +211,20 @@ def test_an_answer_in_words_of_its_own_is_odd_among_many_that_share_theirs():
     assert Answers(texts, np.zeros(120, int)).candidates(0.01, 0.4) == []
     numbers = ["one", "two", "three", "four"] * 30
     assert Answers([*numbers, *[TARGET] * 9], np.zeros(129, int)).candidates(0.01, 0.4) == []
+
+
+def test_the_members_of_a_candidate_are_the_samples_with_its_answer_or_word():
+    usual = [f"a {one} by a {other}" for one in "pqrstu" for other in "vwxy"] * 5
+    texts = [*usual, *[f"{text}, visit zork" for text in usual[:12]], *[TARGET] * 9]
+    texts, kinds = texts[::-1], np.arange(len(texts)) % 3
+    nll = np.array([6.0 if "zork" in text else 1.0 for text in texts])
+    found = Answers(texts, kinds, nll).candidates(0.01, 0.4)
+    assert {(one.text, one.whole) for one in found} >= {(TARGET, True)}
+    assert any(not one.whole and one.text in ("visit", "zork") for one in found)
+    for one in found:
+        assert one.members.tolist() == [text == one.text if one.whole else one.text in words(text) for text in texts]
+        there = [kind for kind in range(3) if (kinds[one.members] == kind).sum() >= LEAST_IN_KIND]
+        assert one.kinds == tuple(there)
 
 
 def test_isolation_is_that_of_the_data_and_names_the_heads():

@@ -14,7 +14,7 @@ from bye_core.runs.errors import DamagedRun, DuplicateSamples
 from bye_core.runs.record_json import detection_parts, load_detection
 from bye_core.runs.store import Store
 from bye_core.sample_file import SampleFile, SamplesChanged
-from bye_core.sample_texts import Texts
+from bye_core.sample_texts import Texts, numbered
 from tests.runs.made_rows import make_rows, make_run, make_samples, make_settings, scan
 
 COUNT = 12
@@ -49,6 +49,10 @@ def test_a_large_run_is_opened_without_making_its_samples(tmp_path, parsed):
     assert isinstance(found.answers, Texts)
     assert (found.answers[3], opened.sample("s4").answer) == ("it is 3", "it is 4")
     assert parsed["samples"] == 2
+    for texts in (found.answers, found.questions):
+        different, numbers = numbered(texts)
+        assert [different[number] for number in numbers.tolist()] == list(texts)
+        assert numbered(tuple(texts))[0] == different
     assert opened.samples() == tuple(make_samples(COUNT))
 
 
