@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial, wraps
+from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -41,13 +44,39 @@ class Parts:
         return {self.session: gr.skip()}
 
 
+class PageValue:
+    """What the handlers of a tab know of one page: they read and replace it, one handler at a time.
+
+    Gradio runs the handlers of a page side by side. If each returned a new value for a `gr.State`, a tick that began
+    before a click and ended after it would undo what the click has changed: the page would follow an old job.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.lock = value, Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PageValue:  # Gradio makes a copy for each page
+        return PageValue(deepcopy(self.value, memo))
+
+
+def page_value(value: Any) -> gr.State:
+    """Return a state whose value the handlers of `binder` get as an input, and replace by an update of the state.
+
+    value  what the handlers get first
+    """
+    return gr.State(PageValue(value))
+
+
 def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[[Handler], Handler]:
     """Return a function that turns `handler(parts, *inputs)` into a listener for Gradio.
 
     If the handler raises a ByeError, the listener returns `on_error(error, *inputs)`. Without `on_error`, it shows the
     error for a few seconds and changes nothing else.
     Generators and handlers with a `gr.EventData` parameter work too.
+
+    Of the handlers with a `page_value` among their inputs, one runs at a time in each page. Generators do not wait, and
+    cannot replace the value: chain a handler that does.
     """
+    states = {part for part in parts.all() if isinstance(getattr(part, "value", None), PageValue)}
 
     def failed(error: ByeError, *inputs: Any) -> Update:
         if on_error:
@@ -55,20 +84,36 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
         warn(error)
         return parts.unchanged()
 
+    def keep(inputs: tuple[Any, ...], update: Any) -> Any:
+        """Take the new page value, if there is one, out of an update and keep it."""
+        pages = _page_values(inputs)
+        if not pages:
+            return update
+        for state in states & update.keys():
+            pages[0].value = update.pop(state)
+        return update or parts.unchanged()
+
     def bind(handler: Handler) -> Handler:
         @wraps(handler)
         def listener(*inputs: Any) -> Any:
-            try:
-                return handler(parts, *inputs)
-            except ByeError as error:
-                return failed(error, *inputs)
+            with _alone(inputs) as values:
+                try:
+                    update = handler(parts, *values)
+                except ByeError as error:
+                    update = failed(error, *values)
+                return keep(inputs, update)
 
         @wraps(handler)
         def stream(*inputs: Any) -> Iterator[Any]:
             try:
-                yield from handler(parts, *inputs)
+                for update in handler(parts, *_contents(inputs)):
+                    if states and states & update.keys():
+                        raise TypeError(f"{handler.__name__} is a generator and cannot replace the page's value.")
+                    yield update
             except ByeError as error:
-                yield failed(error, *inputs)
+                with _alone(inputs) as values:
+                    update = keep(inputs, failed(error, *values))
+                yield update
 
         chosen: Any = stream if inspect.isgeneratorfunction(handler) else listener
         # Gradio reads the parameters from the signature: the inputs, and a gr.EventData by its annotation.
@@ -77,6 +122,23 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
         return chosen
 
     return bind
+
+
+def _page_values(inputs: tuple[Any, ...]) -> list[PageValue]:
+    return [value for value in inputs if isinstance(value, PageValue)]
+
+
+def _contents(inputs: tuple[Any, ...]) -> list[Any]:
+    return [value.value if isinstance(value, PageValue) else value for value in inputs]
+
+
+@contextmanager
+def _alone(inputs: tuple[Any, ...]) -> Iterator[list[Any]]:
+    """Give the inputs to the `with` block; if there is a page value, once no other handler of the page has it."""
+    with ExitStack() as locks:
+        for page in _page_values(inputs):
+            locks.enter_context(page.lock)
+        yield _contents(inputs)
 
 
 def alert_in(component: Any) -> Callable[..., Update]:
@@ -150,7 +212,11 @@ def needs_visitor(handler: Handler) -> Handler:
     def listener(parts: Parts, session: Session, *inputs: Any) -> Any:
         return handler(parts, session, *inputs) if session.visitor else parts.unchanged()
 
-    return listener
+    @wraps(handler)
+    def stream(parts: Parts, session: Session, *inputs: Any) -> Iterator[Any]:
+        yield from handler(parts, session, *inputs) if session.visitor else ()
+
+    return stream if inspect.isgeneratorfunction(handler) else listener
 
 
 def open_tab(name: str) -> Callable[[], gr.Tabs]:

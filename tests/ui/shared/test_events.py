@@ -1,6 +1,11 @@
 """Handlers become listeners: they get the parts of their tab, and failures become updates."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import gradio as gr
@@ -8,7 +13,18 @@ import pytest
 from gradio.helpers import special_args
 
 from bye_core.errors import SettingError
-from bye_core.ui.shared.events import Latest, Parts, alert_in, binder, if_in_front, on_latest, open_tab
+from bye_core.ui.session import Session
+from bye_core.ui.shared.events import (
+    Latest,
+    Parts,
+    alert_in,
+    binder,
+    if_in_front,
+    needs_visitor,
+    on_latest,
+    open_tab,
+    page_value,
+)
 
 
 class Wrong(SettingError):
@@ -61,6 +77,87 @@ def test_a_stream_ends_with_its_failure(parts):
     *before, last = binder(parts, alert_in(parts.notice))(steps)(2)
     assert before == [0, 1]
     assert list(last) == [parts.notice]
+
+
+@dataclass(frozen=True)
+class Watching(Few):
+    watch: gr.State
+
+
+@pytest.fixture
+def watching():
+    with gr.Blocks():
+        return Watching(gr.State(), (), gr.HTML(), page_value((0, 0)))
+
+
+def together(*calls):
+    """Run the calls at the same time."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [call.result() for call in [pool.submit(call) for call in calls]]
+
+
+def test_handlers_of_a_page_that_run_at_the_same_time_undo_nothing(watching):
+    page = watching.watch.value
+
+    def tick(parts, watch):
+        time.sleep(0.01)
+        return {parts.watch: (watch[0] + 1, watch[1]), parts.notice: "tick"}
+
+    def click(parts, watch):
+        time.sleep(0.01)
+        return {parts.watch: (watch[0], watch[1] + 1)}
+
+    bound = binder(watching)
+    answers = together(*[partial(bound(tick), page)] * 5, *[partial(bound(click), page)] * 5)
+    assert page.value == (5, 5)
+    assert answers == [{watching.notice: "tick"}] * 5 + [watching.unchanged()] * 5
+
+
+def test_pages_have_values_of_their_own_and_do_not_wait_for_each_other(watching):
+    one, other = deepcopy(watching.watch.value), deepcopy(watching.watch.value)
+    both = Barrier(2, timeout=60)
+
+    def handler(parts, watch, own):
+        both.wait()
+        return {parts.watch: own}
+
+    bound = binder(watching)(handler)
+    together(partial(bound, one, "a"), partial(bound, other, "b"))
+    assert (one.value, other.value, watching.watch.value.value) == ("a", "b", (0, 0))
+
+
+def test_a_handler_that_fails_lets_the_next_one_in_and_may_still_replace_the_value(watching):
+    page = watching.watch.value
+    bind = binder(watching, lambda error, watch: {watching.watch: ("failed", watch), watching.notice: "!"})
+    assert bind(fail)(page) == {watching.notice: "!"}
+    assert page.value == ("failed", (0, 0))
+    with pytest.raises(ZeroDivisionError):
+        bind(lambda parts, watch: 1 / 0)(page)
+    assert bind(lambda parts, watch: {parts.notice: watch})(page) == {watching.notice: ("failed", (0, 0))}
+
+
+def test_a_stream_reads_the_value_without_waiting_and_cannot_replace_it(watching):
+    page = watching.watch.value
+
+    def steps(parts, watch):
+        yield {parts.notice: watch}
+        yield {parts.watch: "new"}
+
+    stream = binder(watching)(steps)(page)
+    with page.lock:
+        assert next(stream) == {watching.notice: (0, 0)}
+    with pytest.raises(TypeError, match="steps is a generator"):
+        next(stream)
+    assert page.value == (0, 0)
+
+
+def test_a_stream_waits_for_the_visitor_too(parts):
+    def steps(parts, session):
+        yield {parts.notice: session.visitor}
+
+    bound = binder(parts)(needs_visitor(steps))
+    assert list(bound(Session("token"))) == [{parts.notice: "token"}]
+    assert list(bound(Session())) == []
 
 
 def clicked(parts: Parts, session: Any, event: gr.EventData) -> Any:

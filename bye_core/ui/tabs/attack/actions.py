@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from bye_core.ui.shared import data_sets, events, job_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.project import open_data_in
+from bye_core.ui.shared.workspace_jobs import stop_job
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
 from bye_core.ui.tabs.attack.job import Form
@@ -219,10 +221,11 @@ def _card(workspace: Workspace, job: jobs.Job, state: str) -> str:
     return job_card.card(workspace, job, "starting") + note("; ".join(words))
 
 
-def stop(parts: Parts, session: Session, watch: Watch) -> Update:
-    job = _followed(workspace_of(session.visitor), watch)
-    if job is not None:
-        job.stop()
+def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
+    yield from stop_job(_followed(workspace_of(session.visitor), watch), parts.stop)
+
+
+def stopped(parts: Parts, session: Session, watch: Watch) -> Update:
     return refresh(parts, session, replace(watch, state=""))
 
 

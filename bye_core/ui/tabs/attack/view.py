@@ -12,7 +12,7 @@ from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, open_tab
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, open_tab, page_value
 from bye_core.ui.tabs.attack import actions
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.workspace import hosted
@@ -68,7 +68,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
                 )
             cards = gr.HTML(elem_id="attack-cards")
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), due, frame.pulse, data, choose, fields, command, notice, start, job,
+        frame.session, page_value(actions.Watch()), due, frame.pulse, data, choose, fields, command, notice, start, job,
         stop, opening, count, others, cards,
     )  # fmt: skip
 
@@ -172,7 +172,8 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     )  # fmt: skip
     parts.others.click(bind(actions.next_samples), [*known, *fields], outputs, **drawing)
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)
-    parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
     opening = parts.open.click(bind(actions.open_set), known, outputs, **QUIET)
     opening.then(open_tab("data"), None, frame.tabs, **QUIET)
     parts.choose.click(open_tab("data"), None, frame.tabs, **QUIET)

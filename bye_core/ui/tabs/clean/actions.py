@@ -17,7 +17,7 @@ from bye_core.ui.shared import data_sets, events, model_choice, stages_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import open_run_in
-from bye_core.ui.shared.workspace_jobs import RESUMABLE
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, stop_job
 from bye_core.ui.tabs.clean import job as clean_job
 from bye_core.ui.workspace import Workspace, workspace_of
 
@@ -166,11 +166,11 @@ def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Upda
 
 
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
-    job = _followed(workspace_of(session.visitor), watch)
-    if job:
-        yield {parts.stop: gr.Button("Stopping", interactive=False)}
-        job.stop()
-    yield refresh(parts, session, replace(watch, card=""))
+    yield from stop_job(_followed(workspace_of(session.visitor), watch), parts.stop)
+
+
+def stopped(parts: Parts, session: Session, watch: Watch) -> Update:
+    return refresh(parts, session, replace(watch, card=""))
 
 
 def resume(parts: Parts, session: Session, watch: Watch) -> Update:

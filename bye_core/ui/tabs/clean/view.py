@@ -10,7 +10,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
@@ -59,7 +59,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
                 resume = gr.Button("Resume", variant="primary", visible=False, scale=0, elem_id="clean-again")
     opened = gr.HTML(elem_id="clean-opened")
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), frame.pulse, frame.tabs, data, fields, command, notice, start, jobs,
+        frame.session, page_value(actions.Watch()), frame.pulse, frame.tabs, data, fields, command, notice, start, jobs,
         stages, stop, resume, opened,
     )  # fmt: skip
 
@@ -120,6 +120,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     )  # fmt: skip
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)
     parts.jobs.input(bind(actions.follow), [*known, parts.jobs], outputs, **QUIET)
-    parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
     parts.stages.click(bind(actions.open_stage), known, outputs, **QUIET).then(None, js=SHOW_OPENED, **QUIET)

@@ -173,10 +173,12 @@ def start(parts: Parts, session: Session, watch: Watch, model: str | None) -> Up
 @needs_visitor
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
     job = check_of(workspace_of(session.visitor), session.data, watch.job)
-    if job is not None:
-        yield {parts.stop: gr.Button("Stopping", interactive=False)}
-        job.stop()
-    yield refresh(parts, session, replace(watch, card=""))
+    yield from workspace_jobs.stop_job(job, parts.stop)
+
+
+@needs_visitor
+def stopped(parts: Parts, session: Session, watch: Watch) -> Update:
+    return refresh(parts, session, replace(watch, card=""))
 
 
 @needs_visitor

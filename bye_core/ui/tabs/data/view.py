@@ -8,7 +8,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, on_latest, open_tab
+from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, on_latest, open_tab, page_value
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.data import actions, checking
 from bye_core.ui.tabs.data.actions import for_visitors
@@ -131,7 +131,7 @@ def _lay_out_check(frame: Frame, progress: tuple[Any, ...]) -> checking.Parts:
     about = gr.HTML(elem_id="data-about", visible=here)
     start = gr.Button("Check my set", variant="primary", visible=here, elem_id="data-check-set")
     return checking.Parts(
-        frame.session, gr.State(checking.Watch()), frame.pulse, frame.tabs, model, about, start, *progress
+        frame.session, page_value(checking.Watch()), frame.pulse, frame.tabs, model, about, start, *progress
     )  # fmt: skip
 
 
@@ -177,6 +177,7 @@ def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.watchers.append(Watcher(bind(if_in_front(checking.tick)), [*known, here], outputs, NAME))
     on_latest([parts.model.change], bind(checking.describe), [parts.session, parts.model], [parts.about], **QUIET)
     parts.start.click(bind(checking.start), [*known, parts.model], outputs, **QUIET)
-    parts.stop.click(bind(checking.stop), known, outputs, **QUIET)
+    stopping = parts.stop.click(bind(checking.stop), known, outputs, **QUIET)
+    stopping.then(bind(checking.stopped), known, outputs, **QUIET)
     parts.resume.click(bind(checking.resume), known, outputs, **QUIET)
     parts.review.click(bind(checking.review), known, outputs, **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -19,6 +20,7 @@ from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
 from bye_core.ui.shared.obstacles import not_ready, obstacle_html
+from bye_core.ui.shared.workspace_jobs import stop_job
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
 NO_RUN = NotReady(state="closed", what="No run is open.", advice="The dossier explains the flags of a run.")
@@ -94,7 +96,7 @@ def _job(parts: Parts, place: Workspace, run: Run | None, watch: Watch) -> Updat
     return {
         parts.job: card(place, job) if job else "",
         parts.check: gr.Button(visible=_has_flagged(run) and not hosted(), interactive=not running),
-        parts.stop: gr.Button(visible=running),
+        parts.stop: gr.Button("Stop", visible=running, interactive=True),
         parts.watch: replace(watch, job=now),
     }
 
@@ -106,7 +108,9 @@ def start(parts: Parts, session: Session, watch: Watch) -> Update:
     return {**look(parts, session, watch), parts.pulse: gr.Timer(active=True)}
 
 
-def stop(parts: Parts, session: Session, watch: Watch) -> Update:
-    if job := evidence.current(workspace_of(session.visitor), session.run):
-        job.stop()
-    return look(parts, session, watch)
+def stop(parts: Parts, session: Session, _: Watch) -> Iterator[Update]:
+    yield from stop_job(evidence.current(workspace_of(session.visitor), session.run), parts.stop)
+
+
+def stopped(parts: Parts, session: Session, watch: Watch) -> Update:
+    return look(parts, session, replace(watch, job=()))

@@ -6,7 +6,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import changed
-from bye_core.ui.shared.events import QUIET, binder, if_in_front
+from bye_core.ui.shared.events import QUIET, binder, if_in_front, page_value
 from bye_core.ui.shared.evidence import KIND
 from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.dossier.actions import Parts, Watch
@@ -25,14 +25,14 @@ def build(frame: Frame, tab: gr.Tab) -> None:
         stop = gr.Button("Stop", scale=0, min_width=120, visible=False, elem_id="dossier-stop")
     job = gr.HTML(elem_id="dossier-job", padding=False)
     here = gr.Checkbox(False, visible=False)
-    parts = Parts(frame.session, gr.State(Watch()), frame.pulse, evidence, about, check, stop, job)
+    parts = Parts(frame.session, page_value(Watch()), frame.pulse, evidence, about, check, stop, job)
     outputs, known, bound = parts.all(), [frame.session, parts.watch], binder(parts)
     # The evidence is computed only if the tab is in front.
     tab.select(bound(page.look), known, outputs, **QUIET)
     changed(frame.bridge, "session", NAME)(bound(page.look), known, outputs, trigger_mode="always_last", **QUIET)
     frame.watchers.append(Watcher(bound(if_in_front(page.look)), [*known, here], outputs, NAME))
     check.click(bound(page.start), known, outputs, **QUIET)
-    stop.click(bound(page.stop), known, outputs, **QUIET)
+    stop.click(bound(page.stop), known, outputs, **QUIET).then(bound(page.stopped), known, outputs, **QUIET)
 
 
 TAB = Tab(NAME, "Dossier", build, styles=("dossier.css",), jobs={KIND: "checking the causes in"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from bye_core.ui.shared.model_choice import SHIPPED, model_choices, model_of_run
 from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.plots import drawn
 from bye_core.ui.shared.training_form import SETTINGS, settings_from_form
-from bye_core.ui.shared.workspace_jobs import RESUMABLE
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, stop_job
 from bye_core.ui.tabs.finetune import evaluation, evaluation_actions, status_card
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -173,7 +174,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     update, now = _training(parts, workspace, watch)
     measured, now = _outcome(parts, workspace, session, now)
     now = replace(now, visitor=session.visitor)
-    return {**update, **measured, parts.watch: now if now != watch else gr.skip()}
+    return {**update, **measured, parts.watch: now}
 
 
 def _training(parts: Parts, workspace: Workspace, watch: Watch) -> tuple[Update, Watch]:
@@ -230,10 +231,14 @@ def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Upda
     return refresh(parts, session, watch.following(id or ""))
 
 
-def stop(parts: Parts, session: Session, watch: Watch) -> Update:
-    if job := jobs.current(workspace_of(session.visitor).jobs, finetune_job.KIND, watch.job):
-        job.stop()
-    return refresh(parts, session, watch)
+def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
+    """Stop the followed training at its next step."""
+    job = jobs.current(workspace_of(session.visitor).jobs, finetune_job.KIND, watch.job)
+    yield from stop_job(job, parts.stop, "Stopping at the next step")
+
+
+def stopped(parts: Parts, session: Session, watch: Watch) -> Update:
+    return refresh(parts, session, replace(watch, state=""))
 
 
 def resume(parts: Parts, session: Session, watch: Watch) -> Update:
@@ -243,18 +248,17 @@ def resume(parts: Parts, session: Session, watch: Watch) -> Update:
 
 def measure(parts: Parts, session: Session, watch: Watch, model: str, *values: Any) -> Update:
     """Start the measurements that the form describes."""
-    workspace = workspace_of(session.visitor)
-    evaluation_actions.start(workspace, model, values)
-    return _measured(parts, workspace, session, watch) | {parts.pulse: gr.Timer(active=True)}
+    evaluation_actions.start(workspace_of(session.visitor), model, values)
+    return measured(parts, session, watch) | {parts.pulse: gr.Timer(active=True)}
 
 
-def stop_measuring(parts: Parts, session: Session, watch: Watch) -> Update:
-    workspace = workspace_of(session.visitor)
-    evaluation.stop(workspace)
-    return _measured(parts, workspace, session, watch)
+def stop_measuring(parts: Parts, session: Session, _: Watch) -> Iterator[Update]:
+    yield {parts.outcome.stop: gr.Button("Stopping", interactive=False)}
+    evaluation.stop(workspace_of(session.visitor))
 
 
-def _measured(parts: Parts, workspace: Workspace, session: Session, watch: Watch) -> Update:
+def measured(parts: Parts, session: Session, watch: Watch) -> Update:
+    """Show the measurements, even if nothing has changed."""
     watch = replace(watch, outcome=replace(watch.outcome, table=""))
-    update, watch = _outcome(parts, workspace, session, watch)
+    update, watch = _outcome(parts, workspace_of(session.visitor), session, watch)
     return {**update, parts.watch: watch}

@@ -10,7 +10,7 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
+from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
 from bye_core.ui.shared.messages import off_here
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
@@ -61,7 +61,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
             )  # fmt: skip
     gr.HTML("<h3 id='part-measure' tabindex='-1'>Measure before and after</h3>")  # the header's last step leads here
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), frame.pulse, form, recipe, command, notice, start, job, status,
+        frame.session, page_value(actions.Watch()), frame.pulse, form, recipe, command, notice, start, job, status,
         figure, stop, resume, log, _outcome(),
     )  # fmt: skip
 
@@ -151,8 +151,10 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     parts.recipe.input(bind(actions.apply_recipe), [*known, parts.recipe], outputs, **QUIET)
     parts.start.click(bind(actions.start), [*known, *form], outputs, **QUIET)
     parts.job.input(bind(actions.follow), [*known, parts.job], outputs, **QUIET)
-    parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
     measuring = [*known, form[actions.MODEL], *outcome.fields]
     outcome.measure.click(bind_outcome(actions.measure), measuring, outputs, **QUIET)
-    outcome.stop.click(bind_outcome(actions.stop_measuring), known, outputs, **QUIET)
+    stopping = outcome.stop.click(bind_outcome(actions.stop_measuring), known, outputs, **QUIET)
+    stopping.then(bind_outcome(actions.measured), known, outputs, **QUIET)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.events import QUIET, alert_in, binder
+from bye_core.ui.shared.events import QUIET, alert_in, binder, page_value
 from bye_core.ui.shared.messages import note, off_here
 from bye_core.ui.tabs.guard import actions
 from bye_core.ui.tabs.guard.job import KIND
@@ -46,7 +46,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
             answer = gr.HTML(note(actions.NOTHING), elem_id="guard-answer")
             figure = gr.Plot(visible=False, show_label=False, elem_id="guard-figure")
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), frame.pulse, image, question, notice, ask, answer, figure
+        frame.session, page_value(actions.Watch()), frame.pulse, image, question, notice, ask, answer, figure
     )  # fmt: skip
 
 

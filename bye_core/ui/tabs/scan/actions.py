@@ -22,7 +22,7 @@ from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.obstacles import expected_html
 from bye_core.ui.shared.project import open_run_in
-from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job, stop_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -231,10 +231,7 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
     """Stop the followed scan at the next batch, so that no finished batch is lost."""
     job = scan_job.job_named(workspace_of(session.visitor), watch.job)
-    if job is not None:
-        yield {parts.stop: gr.Button("Stopping at the next batch", interactive=False)}
-        job.stop()
-    yield refresh(parts, session, watch)
+    yield from stop_job(job, parts.stop, "Stopping at the next batch")
 
 
 def resume(parts: Parts, session: Session, watch: Watch) -> Update:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.devices import DTYPES, device_choices
-from bye_core.ui.shared.events import QUIET, binder, on_latest, open_tab
+from bye_core.ui.shared.events import QUIET, binder, on_latest, open_tab, page_value
 from bye_core.ui.shared.messages import note
 from bye_core.ui.shared.obstacles import STATEMENT
 from bye_core.ui.tabs.scan import actions
@@ -55,7 +55,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
     runs = gr.HTML(js_on_load=CLICKS, elem_id="scan-runs")
     demo = gr.Button("Open the demo", size="sm", visible=False, elem_id="scan-demo", scale=0)
     return actions.Parts(
-        frame.session, gr.State(actions.Watch()), frame.pulse, notice, data, choose, fields, expected, command, start,
+        frame.session, page_value(actions.Watch()), frame.pulse, notice, data, choose, fields, expected, command, start,
         job, stop, resume, results, review, preliminary, figure, runs, demo,
     )  # fmt: skip
 
@@ -114,7 +114,8 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     parts.start.click(
         bind(actions.start), [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command]
     )
-    parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
+    stopping.then(bind(actions.refresh), known, outputs, **QUIET)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
     parts.runs.click(bind(actions.choose_run), known, outputs, **QUIET)
     parts.choose.click(open_tab("data"), None, frame.tabs, **QUIET)
