@@ -16,8 +16,8 @@ from bye_core.ui.shared.bridge import build_bridge
 from bye_core.ui.shared.events import QUIET, SESSION
 from bye_core.ui.shared.pulse import listen_to_pulse, listen_to_session
 from bye_core.ui.tabs import FIRST_TAB, TABS
+from bye_core.ui.web.blocks_without_repeats import BlocksWithoutRepeats
 from bye_core.ui.web.scripts import start_module
-from bye_core.ui.web.streamed_updates import Page
 from bye_core.ui.workspace import hosted
 
 TITLE = "BYE: find back-door poison in a data set"
@@ -50,7 +50,7 @@ def build(run: str = "") -> gr.Blocks:
     """Build the page. It opens the run named `run` first, or the demo if `run` is ""."""
     for name in EARLY:
         import_module(name)
-    with Page(title=TITLE, delete_cache=DELETE_CACHE[hosted()], analytics_enabled=False) as page:
+    with BlocksWithoutRepeats(title=TITLE, delete_cache=DELETE_CACHE[hosted()], analytics_enabled=False) as page:
         # Before all other handlers: Gradio would rename an endpoint if a private handler already had its name.
         api.register()
         stored = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=visitor.secret())
@@ -101,4 +101,5 @@ def _listen(page: gr.Blocks, frame: Frame, stored: gr.BrowserState, top: Top) ->
     opened.change(dict, opened, stored, **QUIET)
     idle = gr.State(0)
     pulse.tick(visitor.beat, [session, idle], [top.header, top.running, idle, pulse], **QUIET)
+    idle.change(visitor.wake, session, pulse, **QUIET)
     top.header.click(clicked, session, [session, frame.tabs, top.header, top.compared], **SESSION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import gradio as gr
 
@@ -22,7 +23,7 @@ SAID = {
     TUNED: "The run remembers that its model was fine-tuned on this data set. The top of the page can withdraw this.",
     WITHDRAWN: "The statement is withdrawn. The verdict is up to date.",
 }
-LAST_BEATS = 2  # ticks of the pulse timer after the last job has ended
+LAST_BEATS = 3  # ticks of the pulse timer after the last job has ended: what one of them shows may be dropped
 
 
 def enter(stored: dict, run: str) -> tuple[dict, Session, gr.Timer]:
@@ -61,6 +62,14 @@ def beat(session: Session, idle: int) -> tuple[str, str, int, gr.Timer]:
     """
     idle = 0 if is_busy(workspace_of(session.visitor)) else idle + 1
     return show_header(session), show_running(session), idle % LAST_BEATS, gr.Timer(active=idle < LAST_BEATS)
+
+
+def wake(session: Session) -> gr.Timer | dict[str, Any]:
+    """Let the pulse tick if jobs run. To be called after each change of the ticks that `beat` has counted.
+
+    Otherwise, a late answer of `beat` would stop the pulse that a handler has just started with a job.
+    """
+    return gr.Timer(active=True) if session.visitor and is_busy(workspace_of(session.visitor)) else gr.skip()
 
 
 def show_header(session: Session) -> str:

@@ -19,6 +19,7 @@ import pytest
 from filelock import FileLock
 
 from bye_core import pipeline
+from bye_core.runs import jobs
 from tests.made_run import make_run
 from tests.waiting import until
 
@@ -292,6 +293,16 @@ def fresh():
     return found
 
 
+@pytest.fixture
+def click_until():
+    """click_until(button, done): click until `done()`. The page drops a click while an earlier one is answered."""
+
+    def clicked(button, done):
+        until(lambda: done() or (button.is_enabled() and button.click()) or button.page.wait_for_timeout(1000))
+
+    return clicked
+
+
 class Held:
     """The paused processes of a job: its supervisor, the command, and the training that the command started."""
 
@@ -330,6 +341,7 @@ def hold(job, done: int) -> Held:
     processes = [leader, *leader.children(recursive=True)]
     for process in processes:
         process.suspend()
+    assert job.state == jobs.RUNNING, f"the job has ended before it could be paused:\n{job.log()}"
     return Held(processes)
 
 

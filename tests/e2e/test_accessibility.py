@@ -12,6 +12,9 @@ READY = {
     "detectors": "#detectors-table [data-do=use]",
     "dossier": ".why-told",
     "export": "#export-summary section",
+    "finetune": "#finetune-command .cm-line:has-text('--model')",
+    "clean": "#clean-command .cm-line:has-text('--data')",
+    "attack": "#attack-cards li",
     "method": "#method-numbers dl",
 }
 AROUND = ("#header", "#tabs > .tab-wrapper", ".sidebar", "footer")  # the same on every tab, so tested once

@@ -11,10 +11,10 @@ from tests.made_run import make_data
 pytestmark = pytest.mark.usefixtures("chromium")
 
 
-def test_a_set_is_poisoned_and_opened(serve, open_page, expect, home, tmp_path):
+def test_a_set_is_poisoned_and_opened(serve, open_page, expect, fresh, home, tmp_path):
     page = open_page(serve(run=""))
     page.get_by_role("tab", name="Data").click()
-    page.fill("#data-path input", str(make_data(tmp_path / "mine", 20).parent))
+    fresh(page, "#data-path input").fill(str(make_data(tmp_path / "mine", 20).parent))
     page.click("#data-load")
     expect(page.locator(".bye-card")).to_have_count(20)
 

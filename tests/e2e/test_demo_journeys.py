@@ -71,7 +71,11 @@ def test_the_example_of_real_photographs_opens_without_a_model(serve, open_page,
     page.locator("[data-open-run=real-photographs]").click()
     expect(page.locator(".bye-header")).to_have_attribute("data-run", "real-photographs")
     expect(page.locator(".bye-switcher summary")).to_contain_text("Real photographs")
-    expect(page.locator(".rv-main .rv-picture")).to_have_js_property("naturalWidth", 224)
+    page.wait_for_url(re.compile(r"run=real-photographs\b.*sample="))
+    sample = page.locator("[data-part=page]").get_attribute("data-sample")
+    picture = page.locator(".rv-main .rv-picture")
+    expect(picture).to_have_attribute("alt", f"{sample}, image 1")
+    expect(picture).to_have_js_property("naturalWidth", 224)
     seen = page.evaluate(BRIGHT)
     assert seen["box"][0] < seen["box"][2], "the heatmap is drawn over the photograph"
     page.get_by_role("tab", name="Layers").click()

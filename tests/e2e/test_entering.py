@@ -6,7 +6,7 @@ import pytest
 
 from bye_core.runs import Run
 from bye_core.ui import visitor
-from tests.e2e.conftest import NOWHERE
+from tests.e2e.conftest import NOWHERE, START_SECONDS
 from tests.made_run import make_data
 
 pytestmark = pytest.mark.usefixtures("chromium")
@@ -18,7 +18,7 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
     folder, enter, let_in = make_data(tmp_path / "suspect", 8).parent, visitor.enter, threading.Event()
 
     def late(*given):
-        assert let_in.wait(90)
+        assert let_in.wait(START_SECONDS)
         return enter(*given)
 
     made()
@@ -44,8 +44,8 @@ def corner(page):
 
 def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, review, expect):
     """Gradio's page is held back: what was decided until then is saved, and stays on the screen when it comes."""
-    path, page, held = made(), open_page(NOWHERE), []
-    page.route("**/assets/Blocks-*.js", lambda route: held.append(route))
+    path, page, held, holding = made(), open_page(NOWHERE), [], [True]
+    page.route("**/assets/Blocks-*.js", lambda route: held.append(route) if holding[0] else route.continue_())
     page.goto(serve(), wait_until="commit")
     page.wait_for_selector("#first .rv-main .rv-picture")
     sample = page.locator("[data-part=page]").get_attribute("data-sample")
@@ -53,6 +53,7 @@ def test_samples_are_decided_before_gradio_is_there(made, serve, open_page, revi
     expect(page.locator("[data-part=progress]")).to_contain_text(f"Saved: rejected {sample}")
     assert {id: one.choice for id, one in Run.open(path).decisions().items()} == {sample: "reject"}
     where = corner(page)
+    holding[0] = False
     for route in held:
         route.continue_()
     shown = review(page)
@@ -73,4 +74,4 @@ def test_a_page_whose_review_is_on_the_screen_waits_for_nothing_more(made, serve
         "const later = setTimeout; window.setTimeout = (then, ms, ...a) => ms === 3000 ? 0 : later(then, ms, ...a)"
     )
     page.goto(serve())
-    page.wait_for_selector("html[data-known]", timeout=30_000)
+    page.wait_for_selector("html[data-known]")

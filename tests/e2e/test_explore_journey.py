@@ -9,7 +9,7 @@ LEGEND = """(words) => [...document.querySelectorAll('#plot-map .legendtext')]
   .some((entry) => entry.textContent.includes(words))"""
 
 
-def test_samples_are_coloured_filtered_and_downloaded(made, serve, open_page, expect):
+def test_samples_are_coloured_filtered_and_downloaded(made, serve, open_page, expect, fresh):
     opened = open_run(made())
     flagged = opened.detection.flagged_ids
     page = open_page(serve())
@@ -27,7 +27,7 @@ def test_samples_are_coloured_filtered_and_downloaded(made, serve, open_page, ex
     choose("show", "flagged")
     expect(heading).to_have_text(f"{len(flagged)} samples")
     page.locator("#explore-views > button").click()
-    page.locator("#explore-name textarea, #explore-name input").fill("what is flagged")
+    fresh(page, "#explore-name textarea, #explore-name input").fill("what is flagged")
     page.locator("#explore-keep").click()
     expect(page.locator("#explore-saved input")).to_have_value("what is flagged")
     page.locator("#explore-reset").click()

@@ -10,7 +10,7 @@ from bye_core import pipeline
 from bye_core.runs import jobs
 from bye_core.ui.shared.exports import export_path
 from bye_core.ui.workspace import workspace_of
-from tests.e2e.conftest import hold
+from tests.e2e.conftest import FRAMES, hold
 
 SOME = 24  # samples, so that it takes seconds
 JOB = 600_000  # milliseconds that a job may take on a busy machine
@@ -55,6 +55,7 @@ def enter(page):
     """Until the form is filled for the open run."""
     page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#finetune-command", has_text="--model").wait_for()
+    page.evaluate(FRAMES)  # see `fresh`
 
 
 def choose(page, name, value):
@@ -62,7 +63,7 @@ def choose(page, name, value):
     page.keyboard.press("Enter")
 
 
-def test_train_stop_resume_and_compare(page, place, tiny_folder, expect):
+def test_train_stop_resume_and_compare(page, place, tiny_folder, expect, fresh, click_until):
     expect(page.locator("#finetune-data input")).to_have_value("cleaned: export made, 22 records")
     start, stop = page.locator("#finetune-start"), page.locator("#finetune-stop")
     rank, command = page.locator("#finetune-rank input"), page.locator("#finetune-command")
@@ -75,12 +76,11 @@ def test_train_stop_resume_and_compare(page, place, tiny_folder, expect):
     page.keyboard.press("Tab")
     # A machine too busy to reach its next step in time has something saved all the same.
     page.get_by_text("More settings").click()
-    page.locator("#finetune-save_seconds input").fill("0.5")
+    fresh(page, "#finetune-save_seconds input").fill("0.5")
     page.keyboard.press("Tab")
     expect(command).to_contain_text(f"--epochs {EPOCHS}.0 --batch 4 --micro-batch 4 --rank 2")
     expect(command).to_contain_text("--save-seconds 0.5")
-    start.click()
-    expect(stop).to_be_visible()
+    click_until(start, stop.is_visible)
     (job,) = jobs.list_jobs(place.jobs)
     assert command.inner_text().split("\n")[-1].startswith("python -m bye_core finetune")
     data = export_path(place, "made")

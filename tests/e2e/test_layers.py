@@ -7,6 +7,7 @@ import pytest
 
 from bye_core.records import Decision
 from bye_core.runs import Run
+from tests.waiting import until
 
 MOVE = """(input, value) => {
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, value);
@@ -26,6 +27,7 @@ class Layers:
         self.page.locator('[data-tab-id="layers"]:visible').click()
         self.page.wait_for_selector("#plot-bsi .bars .point")
         self.page.wait_for_selector("#plot-heads .hm image, #plot-heads .hm path, #plot-heads .hm")
+        self.page.wait_for_selector("#adjust-effect .bye-effect")  # Adjust makes the figures narrower
 
     @property
     def chosen(self):
@@ -36,8 +38,14 @@ class Layers:
 
     def middle(self, locator) -> tuple[float, float]:
         locator.scroll_into_view_if_needed()
-        self.page.wait_for_timeout(300)
-        box = locator.bounding_box()
+        seen = [None]
+
+        def at_rest():
+            self.page.wait_for_timeout(300)
+            seen.append(locator.bounding_box())
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        box = until(at_rest)
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def click(self, locator) -> None:
@@ -80,11 +88,16 @@ def test_a_click_on_a_layer_shows_its_histogram(layers, expect):
 def test_a_click_on_a_point_opens_that_sample_and_a_lasso_lists_several(layers, review, expect):
     """Journey (b)."""
     points = layers.page.locator("#plot-scatter .scatterlayer .trace").last.locator(".point")
-    at = layers.middle(points.first)
-    layers.page.mouse.move(*at)
     hover = layers.page.locator("#plot-scatter .hovertext").first
-    expect(hover).to_contain_text(re.compile(r"s\d{5}"))
-    id = re.search(r"s\d{5}", hover.text_content())[0]
+
+    def hovered():
+        layers.page.mouse.move(0, 0)
+        layers.page.mouse.move(*(at := layers.middle(points.first)))
+        layers.page.wait_for_timeout(300)
+        found = re.search(r"s\d{5}", hover.text_content()) if hover.count() else None
+        return found and (at, found[0])
+
+    at, id = until(hovered)
     layers.page.mouse.click(*at)
     expect(layers.page.locator('[data-tab-id="review"]:visible')).to_have_attribute("aria-selected", "true")
     expect(layers.page.locator("[data-part=page]")).to_have_attribute("data-sample", id)

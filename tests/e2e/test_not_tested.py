@@ -28,7 +28,7 @@ def test_a_scan_of_a_base_model_is_not_tested_until_it_is_stated(
     page.click("#data-load")
     page.wait_for_selector(".bye-card")
     page.click("#data-scan")
-    model, expected = page.locator("#scan-model input"), page.locator("#scan-expected")
+    model, expected = fresh(page, "#scan-model input"), page.locator("#scan-expected")
     expect(page.locator("#scan-data")).to_contain_text("mine")
     model.fill(str(tiny_folder))
     model.press("Enter")

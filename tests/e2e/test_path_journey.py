@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 
 import pytest
@@ -51,7 +52,7 @@ class Clicks:
 
 
 def test_from_an_upload_to_a_download_in_few_clicks(
-    place, serve, open_page, review, expect, archive, monkeypatch, tmp_path
+    place, serve, open_page, review, expect, fresh, archive, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(checking, "settings_for", lambda model: checking.FinetuneSettings(epochs=1, rank=2))
     page = open_page(serve(run=""))
@@ -59,8 +60,7 @@ def test_from_an_upload_to_a_download_in_few_clicks(
     header = page.locator("#header")
     expect(header.locator(".bye-welcome")).to_contain_text("This is a demo: it found 120 poisoned samples")
     header.get_by_role("button", name="Check my own set").click()
-    page.locator("#data-upload input[type=file]").wait_for(state="attached")
-    page.set_input_files("#data-upload input[type=file]", archive)
+    fresh(page, "#data-upload input[type=file]").set_input_files(archive)
     expect(page.locator("#data-summary h3")).to_have_text("mine")
     # The header says which project is open, and how to get back to the run that was closed.
     expect(header.locator(".bye-notice")).to_contain_text("The project is now mine.")
@@ -73,6 +73,7 @@ def test_from_an_upload_to_a_download_in_few_clicks(
     shown = review(page)  # opens by itself at the end
     expect(page.get_by_role("tab", name="Review", exact=True)).to_have_attribute("aria-selected", "true", timeout=JOB)
     expect(header.locator("summary")).to_contain_text("Run mine")
+    page.wait_for_url(re.compile(r"run=mine\b.*sample="))  # the first sample of the new run is shown
     clicks.on(shown.part("reject"))
     shown.settle()
     clicks.on(page.get_by_role("tab", name="Export", exact=True))

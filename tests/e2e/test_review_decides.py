@@ -146,6 +146,7 @@ def test_the_history_undoes_and_redoes_any_step_and_says_by_whom(page, path, exp
     name.fill("Ann")
     name.press("Enter")
     page.page.evaluate("document.activeElement.blur()")
+    expect(page.part("page")).not_to_have_attribute("data-sample", first)
     second = page.sample
     page.page.keyboard.press("a")
     page.settle()
@@ -250,6 +251,7 @@ def test_every_acknowledged_decision_survives_a_killed_server(path, serve_apart,
         sample = page.sample
         page.page.keyboard.press(key)
         expect(page.part("progress")).to_contain_text(f"{choice}ed {sample}")
+        expect(page.part("page")).not_to_have_attribute("data-sample", sample)
         acknowledged[sample] = choice
     served.kill()
     assert choices(path) == acknowledged

@@ -11,6 +11,7 @@ import { drawing } from './heatmap.js';
 import { openHistory } from './history.js';
 import { chooseLayer, forgetLayer } from './layers.js';
 import { followLook, linkedLook, linkedQuery, linkedSample, openById, startLinks } from './link.js';
+import { forgetUnsaved } from './messages.js';
 import { startName } from './name.js';
 import { element, part, props, trigger, watch } from './page.js';
 import { ask, choose, chooseView, grid, list, openIndex, outbox, repaint, showGrid } from './review.js';
@@ -179,6 +180,7 @@ async function look() {
     state.context = { visitor: value.visitor || '', run: value.run || '' };
     for (const known of [samples, pictures, list.cards, list.thumbnails, list.selected, list.pending, drafts]) known.clear();
     for (const known of [made, unsaved]) known.length = 0;
+    forgetUnsaved();
     list.cursor = -1;
     state.listing = null;
     forgetLayer();

@@ -17,21 +17,36 @@ function message(kind, words, actions = []) {
   return box;
 }
 
-export function showError(words, actions) {
-  const box = message('error', [h('strong', {}, words.problem), ` ${words.remedy}`], actions);
+// Replaces all messages but the one about decisions that are not saved.
+function show(box) {
+  const unsaved = part('messages').querySelector('.rv-unsaved');
+  part('messages').replaceChildren(...(unsaved ? [unsaved] : []), box);
+}
+
+const errorOf = (words, actions) => message('error', [h('strong', {}, words.problem), ` ${words.remedy}`], actions);
+
+export const showError = (words, actions) => show(errorOf(words, actions));
+
+// Stays until the user closes it or sends the decisions again: no other message replaces it.
+export function showUnsaved(words, actions) {
+  const box = errorOf(words, actions);
+  box.classList.add('rv-unsaved');
   part('messages').replaceChildren(box);
 }
 
+// Removes that message, when another run is opened.
+export const forgetUnsaved = () => part('messages').querySelector('.rv-unsaved')?.remove();
+
 // Stays until the user closes it: another reviewer decided otherwise.
 export function showConflict(text, actions) {
-  part('messages').replaceChildren(message('error', [h('strong', {}, 'Conflict: '), text], actions));
+  show(message('error', [h('strong', {}, 'Conflict: '), text], actions));
 }
 
 let closing = null;
 
 export function showMessage(text, actions = []) {
   const box = message('done', [text], actions);
-  part('messages').replaceChildren(box);
+  show(box);
   clearTimeout(closing);
   closing = setTimeout(() => box.remove(), actions.length ? 20000 : 5000);
 }

@@ -3,7 +3,7 @@
 import { adopt, bitsOf, done, made, mark, redo, undo, undone } from './decisions.js';
 import { bytesOf, count } from './dom.js';
 import { showCounts, showSaved } from './filters.js';
-import { showConflict, showError, showMessage } from './messages.js';
+import { showConflict, showError, showMessage, showUnsaved } from './messages.js';
 import { trigger } from './page.js';
 import { call, wordsOf } from './requests.js';
 import { list, openIndex, openPosition, outbox, panel } from './review.js';
@@ -144,7 +144,7 @@ function refuse(item, words) {
   if (outbox.items.some((other) => other.of === item)) return; // the user undid the decision before the server refused it
   if (made.includes(item)) made.splice(made.indexOf(item), 1);
   unsaved.push(item);
-  showError({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
+  showUnsaved({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
     ['Try again', sendAgain],
     ['Show the sample', () => openPosition(item.position)],
   ]);

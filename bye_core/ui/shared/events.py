@@ -57,26 +57,33 @@ class PageValue:
     def __deepcopy__(self, memo: dict[int, Any]) -> PageValue:  # Gradio makes a copy for each page
         return PageValue(deepcopy(self.value, memo))
 
+    def replace(self, old: Any, new: Any) -> bool:
+        """Replace the value by `new` if it is still `old`; return whether it was."""
+        with self.lock:
+            if self.value is not old:
+                return False
+            self.value = new
+            return True
+
 
 def page_value(value: Any) -> gr.State:
-    """Return a state whose value the handlers of `binder` get as an input, and replace by an update of the state.
-
-    value  what the handlers get first
-    """
+    """Return a state for `binder`. Its handlers get the value as an input, and replace it by returning {state: new}."""
     return gr.State(PageValue(value))
 
 
-def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[[Handler], Handler]:
+def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[..., Handler]:
     """Return a function that turns `handler(parts, *inputs)` into a listener for Gradio.
 
     If the handler raises a ByeError, the listener returns `on_error(error, *inputs)`. Without `on_error`, it shows the
     error for a few seconds and changes nothing else.
     Generators and handlers with a `gr.EventData` parameter work too.
 
-    Of the handlers with a `page_value` among their inputs, one runs at a time in each page. Generators do not wait, and
-    cannot replace the value: chain a handler that does.
+    Of the handlers with a `page_value` among their inputs, one runs at a time in each page. Two kinds of handlers only
+    read the value, and do not wait for others: those that are bound with `reads=True`, and generators.
     """
     states = {part for part in parts.all() if isinstance(getattr(part, "value", None), PageValue)}
+    if len(states) > 1:
+        raise ValueError("A tab has at most one page value.")
 
     def failed(error: ByeError, *inputs: Any) -> Update:
         if on_error:
@@ -84,38 +91,48 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
         warn(error)
         return parts.unchanged()
 
-    def keep(inputs: tuple[Any, ...], update: Any) -> Any:
-        """Take the new page value, if there is one, out of an update and keep it."""
-        pages = _page_values(inputs)
-        if not pages:
-            return update
-        for state in states & update.keys():
-            pages[0].value = update.pop(state)
-        return update or parts.unchanged()
+    def store_value(update: Any, inputs: tuple[Any, ...]) -> Any:
+        """Take the new page value, if there is one, out of an update and store it."""
+        for state in states & update.keys() if states else ():
+            (page,) = _page_values(inputs)
+            page.value = update.pop(state)
+            update = update or parts.unchanged()
+        return update
 
-    def bind(handler: Handler) -> Handler:
+    def failure(error: ByeError, inputs: tuple[Any, ...]) -> Any:
+        with _locked(inputs) as values:
+            return store_value(failed(error, *values), inputs)
+
+    def bind(handler: Handler, reads: bool = False) -> Handler:
+        def only_read(update: Any) -> Any:
+            if states and states & update.keys():
+                raise TypeError(f"{handler.__name__} may only read the page's value.")
+            return update
+
         @wraps(handler)
         def listener(*inputs: Any) -> Any:
-            with _alone(inputs) as values:
+            with _locked(inputs) as values:
                 try:
                     update = handler(parts, *values)
                 except ByeError as error:
                     update = failed(error, *values)
-                return keep(inputs, update)
+                return store_value(update, inputs)
+
+        @wraps(handler)
+        def reader(*inputs: Any) -> Any:
+            try:
+                return only_read(handler(parts, *_values(inputs)))
+            except ByeError as error:
+                return failure(error, inputs)
 
         @wraps(handler)
         def stream(*inputs: Any) -> Iterator[Any]:
             try:
-                for update in handler(parts, *_contents(inputs)):
-                    if states and states & update.keys():
-                        raise TypeError(f"{handler.__name__} is a generator and cannot replace the page's value.")
-                    yield update
+                yield from map(only_read, handler(parts, *_values(inputs)))
             except ByeError as error:
-                with _alone(inputs) as values:
-                    update = keep(inputs, failed(error, *values))
-                yield update
+                yield failure(error, inputs)
 
-        chosen: Any = stream if inspect.isgeneratorfunction(handler) else listener
+        chosen: Any = stream if inspect.isgeneratorfunction(handler) else reader if reads else listener
         # Gradio reads the parameters from the signature: the inputs, and a gr.EventData by its annotation.
         signature = inspect.signature(handler)
         chosen.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
@@ -128,17 +145,17 @@ def _page_values(inputs: tuple[Any, ...]) -> list[PageValue]:
     return [value for value in inputs if isinstance(value, PageValue)]
 
 
-def _contents(inputs: tuple[Any, ...]) -> list[Any]:
+def _values(inputs: tuple[Any, ...]) -> list[Any]:
     return [value.value if isinstance(value, PageValue) else value for value in inputs]
 
 
 @contextmanager
-def _alone(inputs: tuple[Any, ...]) -> Iterator[list[Any]]:
+def _locked(inputs: tuple[Any, ...]) -> Iterator[list[Any]]:
     """Give the inputs to the `with` block; if there is a page value, once no other handler of the page has it."""
     with ExitStack() as locks:
         for page in _page_values(inputs):
             locks.enter_context(page.lock)
-        yield _contents(inputs)
+        yield _values(inputs)
 
 
 def alert_in(component: Any) -> Callable[..., Update]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from bye_core.ui.session import Frame, Watcher
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, Update
+from bye_core.ui.shared.events import QUIET, PageValue, Update
 
 
 def listen_to_pulse(frame: Frame) -> None:
@@ -36,12 +36,43 @@ def _listen(event: Callable[..., Any], watchers: list[Watcher]) -> None:
 
 
 def merged(watchers: list[Watcher], values: tuple[Any, ...]) -> Update:
-    """Return the updates of all watchers that change something. `values`: those of all inputs, in order."""
-    updates: Update = {}
+    """Return the updates of all watchers that change something. `values`: those of all inputs, in order.
+
+    Watchers do not wait for other handlers of the page. If such a handler replaces a page value meanwhile, the update
+    of the watcher with the old value is dropped: the next event shows what is new. If a watcher raises, no value is
+    replaced.
+    """
+    answers = []
     for watcher in watchers:
         own, values = values[: len(watcher.inputs)], values[len(watcher.inputs) :]
-        updates |= {part: value for part, value in watcher.listener(*own).items() if not _is_skip(value)}
+        answers.append(_Answer.of(watcher, own))
+    updates: Update = {}
+    for answer in answers:
+        if answer.is_valid():
+            updates |= {part: value for part, value in answer.update.items() if not _is_skip(value)}
     return updates
+
+
+class _Answer(NamedTuple):
+    """The update of a watcher, and its page value (if it has one) as it was before and is afterwards."""
+
+    update: Update
+    page: PageValue | None = None
+    before: Any = None
+    after: Any = None
+
+    @classmethod
+    def of(cls, watcher: Watcher, values: tuple[Any, ...]) -> _Answer:
+        page = next((value for value in values if isinstance(value, PageValue)), None)
+        if page is None:
+            return cls(watcher.listener(*values))
+        own = PageValue(before := page.value)
+        update = watcher.listener(*(own if value is page else value for value in values))
+        return cls(update, page, before, own.value)
+
+    def is_valid(self) -> bool:
+        """Return whether no other handler has replaced the page value; then replace it."""
+        return self.page is None or self.page.replace(self.before, self.after)
 
 
 def _is_skip(value: Any) -> bool:

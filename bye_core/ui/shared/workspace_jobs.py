@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import gradio as gr
-
 from bye_core import runs
 from bye_core.runs import jobs
 from bye_core.runs.jobs.progress_log import read_end
 from bye_core.runs.lock import locked
-from bye_core.ui.shared.events import Update
 from bye_core.ui.shared.limits import MachineBusy, limits
 from bye_core.ui.shared.space import check_space, jobs_folders
 from bye_core.ui.workspace import Workspace, hosted
@@ -52,13 +49,6 @@ def resume_job(job: jobs.Job) -> None:
     most = limits()
     with _free_machine(most.all_jobs):
         job.resume(_environment(), most.jobs, most.job_seconds)
-
-
-def stop_job(job: jobs.Job | None, button: gr.Button, words: str = "Stopping") -> Iterator[Update]:
-    """Stop a job while its Stop button says so. The next handler shows the button as it is afterwards."""
-    if job is not None:
-        yield {button: gr.Button(words, interactive=False)}
-        job.stop()
 
 
 def _environment() -> dict[str, str] | None:

@@ -136,19 +136,49 @@ def test_a_handler_that_fails_lets_the_next_one_in_and_may_still_replace_the_val
     assert bind(lambda parts, watch: {parts.notice: watch})(page) == {watching.notice: ("failed", (0, 0))}
 
 
-def test_a_stream_reads_the_value_without_waiting_and_cannot_replace_it(watching):
+def test_handlers_that_only_read_do_not_wait_and_cannot_replace_the_value(watching):
     page = watching.watch.value
 
     def steps(parts, watch):
         yield {parts.notice: watch}
         yield {parts.watch: "new"}
 
-    stream = binder(watching)(steps)(page)
+    def words(parts, watch):
+        return {parts.notice: watch}
+
+    def wrong(parts, watch):
+        return {parts.watch: "new"}
+
+    bind = binder(watching)
+    stream = bind(steps)(page)
     with page.lock:
         assert next(stream) == {watching.notice: (0, 0)}
-    with pytest.raises(TypeError, match="steps is a generator"):
+        assert bind(words, reads=True)(page) == {watching.notice: (0, 0)}
+    with pytest.raises(TypeError, match="steps may only read"):
         next(stream)
+    with pytest.raises(TypeError, match="wrong may only read"):
+        bind(wrong, reads=True)(page)
     assert page.value == (0, 0)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_where_an_error_is_shown_the_value_may_be_replaced(watching, reads):
+    page = watching.watch.value
+    bind = binder(watching, lambda error, watch: {watching.watch: "failed"})
+    assert bind(fail, reads=reads)(page) == watching.unchanged()
+    assert page.value == "failed"
+
+
+def test_a_new_value_without_the_old_one_is_refused(watching):
+    with pytest.raises(ValueError, match="unpack"):
+        binder(watching)(lambda parts: {parts.watch: 1})()
+
+
+def test_a_tab_has_one_page_value():
+    with gr.Blocks():
+        two = Few(gr.State(), (page_value(1), page_value(2)), gr.HTML())
+    with pytest.raises(ValueError, match="at most one page value"):
+        binder(two)
 
 
 def test_a_stream_waits_for_the_visitor_too(parts):

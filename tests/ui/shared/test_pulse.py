@@ -1,11 +1,14 @@
 """All tabs follow their jobs through one listener of the timer."""
 
+from dataclasses import dataclass
+
 import gradio as gr
 import numpy as np
 import pytest
 
 from bye_core.ui import app
 from bye_core.ui.session import Session, Watcher
+from bye_core.ui.shared.events import PageValue, Parts, binder, page_value
 from bye_core.ui.shared.pulse import fronts, merged
 
 
@@ -25,6 +28,48 @@ def test_each_watcher_gets_its_own_values_and_only_changes_are_sent():
     assert calls == [(1, 2), (3,)]
     assert updates.keys() == {"session", "log", "figure", "button"}
     assert updates["session"] == "opened", "a later watcher that changes nothing takes nothing back"
+
+
+def counting(page, meanwhile=None):
+    """Return a watcher that adds one to its page value; `meanwhile` runs while it works."""
+    with gr.Blocks():
+        parts = Watching(gr.State(), page_value(0), gr.HTML())
+
+    def tick(parts, count):
+        if meanwhile:
+            meanwhile()
+        return {parts.watch: count + 1, parts.shown: count + 1}
+
+    return Watcher(binder(parts)(tick), [parts.watch], parts.all()), parts.shown
+
+
+@dataclass(frozen=True)
+class Watching(Parts):
+    watch: gr.State
+    shown: gr.HTML
+
+
+def test_a_watcher_does_not_wait_and_gives_way_to_a_handler_that_was_faster():
+    one, other = PageValue(0), PageValue(0)
+
+    def click():
+        with one.lock:
+            one.value = 10
+
+    (slow, shown), (quick, also_shown) = counting(one, click), counting(other)
+    assert merged([slow, quick], (one, other)) == {also_shown: 1}
+    assert (one.value, other.value) == (10, 1)
+    (slow, shown) = counting(one)
+    assert merged([slow], (one,)) == {shown: 11}
+    assert one.value == 11
+
+
+def test_a_watcher_that_raises_loses_nothing_of_the_others():
+    page = PageValue(0)
+    (first, _), broken = counting(page), Watcher(lambda: 1 / 0, [], [])
+    with pytest.raises(ZeroDivisionError):
+        merged([first, broken], (page,))
+    assert page.value == 0, "the next tick shows it"
 
 
 def test_the_page_says_which_tab_is_in_front():

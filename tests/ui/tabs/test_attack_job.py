@@ -217,6 +217,30 @@ def test_a_set_is_written_by_a_job_and_opened(parts, workspace, mine, monkeypatc
     assert data_sets.open_set(workspace, data_sets.find(workspace, "my-set")).size == 20
 
 
+class RunningJob:
+    id, kind, state, command = "made", attack_job.KIND, jobs.RUNNING, "python -m bye_core poison"
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def stop(self):
+        self.state = jobs.STOPPED
+
+
+def test_the_next_job_after_a_stopped_one_can_be_stopped_too(parts, workspace, monkeypatch):
+    job = RunningJob(workspace.jobs / "made")
+    monkeypatch.setattr(jobs, "current", lambda *_: job)
+    monkeypatch.setattr(page, "_card", lambda *_: "card")
+    session, watch = Session(VISITOR), page.Watch(job="made", state=jobs.RUNNING)
+    (stopping,) = page.stop(parts, session, watch)
+    assert stopping[parts.stop].constructor_args["interactive"] is False
+    update = page.stopped(parts, session, watch)
+    assert update[parts.stop].constructor_args["visible"] is False
+    job = RunningJob(workspace.jobs / "made-2")
+    again = page.refresh(parts, session, update[parts.watch])[parts.stop].constructor_args
+    assert (again["value"], again["visible"], again["interactive"]) == ("Stop", True, True)
+
+
 def test_strangers_write_nothing_and_read_no_picture_of_the_server(parts, workspace, tmp_path, monkeypatch):
     grey((30, 30)).save(tmp_path / "secret.png")
     monkeypatch.setenv("BYE_HOSTED", "1")

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
 from bye_core.runs import jobs
+from bye_core.ui import visitor
 from bye_core.ui.header.view import running_jobs
+from bye_core.ui.session import Session
 from bye_core.ui.shared import job_card, limits
 from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.limits import MachineBusy, NotHere, TooLargeHere, TooManySamples
@@ -148,6 +151,7 @@ def test_a_job_is_found_again_stopped_and_resumed(workspace, choice, model, stan
     standing_in(job)
     assert job.command == "python -m bye_core scan " + job.command.split("scan ", 1)[1]
     assert is_busy(workspace)
+    assert visitor.wake(Session("0" * 32)).active
     assert jobs.current(workspace.jobs, "scan").id == job.id == "data-tiny"
     until(lambda: job.progress().done >= 3)
     html = job_card.card(workspace, jobs.current(workspace.jobs, "scan"))
@@ -156,6 +160,7 @@ def test_a_job_is_found_again_stopped_and_resumed(workspace, choice, model, stan
     assert "scanning" in running_jobs(workspace.jobs)
     assert job.stop() == jobs.STOPPED
     assert not is_busy(workspace)
+    assert visitor.wake(Session("0" * 32)) == visitor.wake(Session()) == gr.skip()
     assert running_jobs(workspace.jobs) == ""
     resume_job(job)
     assert jobs.current(workspace.jobs, "scan").state == jobs.RUNNING

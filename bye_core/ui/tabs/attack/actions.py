@@ -17,7 +17,7 @@ from bye_core.ui.shared import data_sets, events, job_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.project import open_data_in
-from bye_core.ui.shared.workspace_jobs import stop_job
+from bye_core.ui.shared.stop_button import stop_button, stop_job
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.tabs.attack import preview_card
 from bye_core.ui.tabs.attack.job import Form
@@ -195,13 +195,13 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:
-        return {parts.job: "", parts.stop: gr.Button(visible=False), parts.open: gr.Button(visible=False)}
+        return {parts.job: "", parts.stop: stop_button(None, ""), parts.open: gr.Button(visible=False)}
     state = job.state
     if (job.id, state) == (watch.job, watch.state) and state != jobs.RUNNING:
         return {parts.watch: watch}
     return {
         parts.job: _card(workspace, job, state),
-        parts.stop: gr.Button(visible=state == jobs.RUNNING),
+        parts.stop: stop_button(job, state),
         parts.open: gr.Button(visible=state == jobs.DONE and (workspace.data / job.id).is_dir()),
         parts.watch: replace(watch, job=job.id, state=state),
     }

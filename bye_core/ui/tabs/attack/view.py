@@ -13,6 +13,7 @@ from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, open_tab, page_value
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.attack import actions
 from bye_core.ui.tabs.attack import job as attack_job
 from bye_core.ui.workspace import hosted
@@ -162,7 +163,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
 
     tab.select(bind(actions.enter), [*known, *fields], outputs, **drawing)
     # This listener has no field as input: Gradio's page would check each field at every step of all other listeners.
-    frame.opened.change(bind(actions.change_session), [*known, parts.due], parts.due, **QUIET)
+    frame.opened.change(bind(actions.change_session, reads=True), [*known, parts.due], parts.due, **QUIET)
     parts.due.change(bind(actions.enter), [*known, *fields], outputs, **drawing)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     kind, target = named["kind"], [named[name] for name in attack_job.TARGET_SETTINGS]
@@ -172,8 +173,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     )  # fmt: skip
     parts.others.click(bind(actions.next_samples), [*known, *fields], outputs, **drawing)
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)
-    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
-    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
-    opening = parts.open.click(bind(actions.open_set), known, outputs, **QUIET)
+    on_stop(parts.stop, bind(actions.stop), bind(actions.stopped), known, outputs)
+    opening = parts.open.click(bind(actions.open_set, reads=True), known, outputs, **QUIET)
     opening.then(open_tab("data"), None, frame.tabs, **QUIET)
     parts.choose.click(open_tab("data"), None, frame.tabs, **QUIET)

@@ -17,7 +17,8 @@ from bye_core.ui.shared import data_sets, events, model_choice, stages_card
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import open_run_in
-from bye_core.ui.shared.workspace_jobs import RESUMABLE, stop_job
+from bye_core.ui.shared.stop_button import stop_button, stop_job
+from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.clean import job as clean_job
 from bye_core.ui.workspace import Workspace, workspace_of
 
@@ -122,14 +123,14 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:
-        return {parts.stages: note(NOTHING), parts.watch: watch}
+        return {parts.stages: note(NOTHING), parts.stop: stop_button(None, ""), parts.watch: watch}
     state, others = job.state, jobs.list_jobs(workspace.jobs, clean_job.KIND)
     card = stages_card.card(job, state)
     if card == watch.card:
         return {parts.watch: watch}
     return {
         parts.stages: card,
-        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.stop: stop_button(job, state),
         parts.resume: gr.Button(visible=state in RESUMABLE),
         parts.jobs: gr.Dropdown([other.id for other in others], value=job.id, visible=len(others) > 1),
         parts.watch: replace(watch, job=job.id, state=state, card=card),
@@ -185,7 +186,7 @@ def open_stage(parts: Parts, session: Session, watch: Watch, event: gr.EventData
     workspace, stage = workspace_of(session.visitor), str(event.stage)
     job = _followed(workspace, watch)
     if job is None or stage not in stages_card.STAGES:
-        return {parts.watch: watch}
+        return parts.unchanged()
     opens = stages_card.STAGES[stage][1]
     if opens in ("review", "layers"):
         session = open_run_in(workspace, session, job.id)

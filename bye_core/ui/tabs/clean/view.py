@@ -12,6 +12,7 @@ from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
 from bye_core.ui.shared.messages import off_here
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
 from bye_core.ui.tabs.clean.job import KIND
@@ -115,12 +116,12 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.tick), known, outputs))
     on_latest(
-        [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.notice],
-        **QUIET,
+        [field.change for field in fields], bind(actions.preview, reads=True), [*known, *fields],
+        [parts.command, parts.notice], **QUIET,
     )  # fmt: skip
     parts.start.click(bind(actions.start), [*known, *fields], outputs, **QUIET)
     parts.jobs.input(bind(actions.follow), [*known, parts.jobs], outputs, **QUIET)
-    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
-    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
+    on_stop(parts.stop, bind(actions.stop), bind(actions.stopped), known, outputs)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
-    parts.stages.click(bind(actions.open_stage), known, outputs, **QUIET).then(None, js=SHOW_OPENED, **QUIET)
+    opening = parts.stages.click(bind(actions.open_stage, reads=True), known, outputs, **QUIET)
+    opening.then(None, js=SHOW_OPENED, **QUIET)

@@ -22,6 +22,7 @@ from bye_core.ui.shared.data_sets import Choice
 from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.project import all_runs, key_of_run, open_run_in
+from bye_core.ui.shared.stop_button import stop_button, stop_job
 from bye_core.ui.shared.training_form import check_allowed
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
@@ -140,7 +141,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     update: Update = {
         parts.job: card,
         parts.start: gr.Button(interactive=state != jobs.RUNNING),
-        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.stop: stop_button(job, state),
         parts.resume: gr.Button(visible=state in workspace_jobs.RESUMABLE),
         parts.review: gr.Button(visible=done),
         parts.watch: replace(watch, job=job.id, state=state, card=card),
@@ -173,7 +174,7 @@ def start(parts: Parts, session: Session, watch: Watch, model: str | None) -> Up
 @needs_visitor
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
     job = check_of(workspace_of(session.visitor), session.data, watch.job)
-    yield from workspace_jobs.stop_job(job, parts.stop)
+    yield from stop_job(job, parts.stop)
 
 
 @needs_visitor

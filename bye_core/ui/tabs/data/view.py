@@ -10,6 +10,7 @@ from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
 from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, on_latest, open_tab, page_value
 from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.data import actions, checking
 from bye_core.ui.tabs.data.actions import for_visitors
 from bye_core.ui.tabs.data.columns import AUTOMATIC, FORMAT_CHOICES, SLOTS
@@ -177,7 +178,6 @@ def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.watchers.append(Watcher(bind(if_in_front(checking.tick)), [*known, here], outputs, NAME))
     on_latest([parts.model.change], bind(checking.describe), [parts.session, parts.model], [parts.about], **QUIET)
     parts.start.click(bind(checking.start), [*known, parts.model], outputs, **QUIET)
-    stopping = parts.stop.click(bind(checking.stop), known, outputs, **QUIET)
-    stopping.then(bind(checking.stopped), known, outputs, **QUIET)
+    on_stop(parts.stop, bind(checking.stop), bind(checking.stopped), known, outputs)
     parts.resume.click(bind(checking.resume), known, outputs, **QUIET)
-    parts.review.click(bind(checking.review), known, outputs, **QUIET)
+    parts.review.click(bind(checking.review, reads=True), known, outputs, **QUIET)

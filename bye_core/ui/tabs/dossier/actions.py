@@ -20,7 +20,7 @@ from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.job_card import card
 from bye_core.ui.shared.messages import discreet, note
 from bye_core.ui.shared.obstacles import not_ready, obstacle_html
-from bye_core.ui.shared.workspace_jobs import stop_job
+from bye_core.ui.shared.stop_button import stop_button, stop_job
 from bye_core.ui.workspace import Workspace, hosted, workspace_of
 
 NO_RUN = NotReady(state="closed", what="No run is open.", advice="The dossier explains the flags of a run.")
@@ -96,7 +96,7 @@ def _job(parts: Parts, place: Workspace, run: Run | None, watch: Watch) -> Updat
     return {
         parts.job: card(place, job) if job else "",
         parts.check: gr.Button(visible=_has_flagged(run) and not hosted(), interactive=not running),
-        parts.stop: gr.Button("Stop", visible=running, interactive=True),
+        parts.stop: stop_button(job, jobs.RUNNING if running else ""),
         parts.watch: replace(watch, job=now),
     }
 

@@ -8,6 +8,7 @@ from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import changed
 from bye_core.ui.shared.events import QUIET, binder, if_in_front, page_value
 from bye_core.ui.shared.evidence import KIND
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.dossier.actions import Parts, Watch
 
@@ -32,7 +33,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     changed(frame.bridge, "session", NAME)(bound(page.look), known, outputs, trigger_mode="always_last", **QUIET)
     frame.watchers.append(Watcher(bound(if_in_front(page.look)), [*known, here], outputs, NAME))
     check.click(bound(page.start), known, outputs, **QUIET)
-    stop.click(bound(page.stop), known, outputs, **QUIET).then(bound(page.stopped), known, outputs, **QUIET)
+    on_stop(stop, bound(page.stop), bound(page.stopped), known, outputs)
 
 
 TAB = Tab(NAME, "Dossier", build, styles=("dossier.css",), jobs={KIND: "checking the causes in"})

@@ -20,8 +20,9 @@ from bye_core.ui.shared.messages import alert, note
 from bye_core.ui.shared.model_choice import SHIPPED, model_choices, model_of_run
 from bye_core.ui.shared.obstacles import first_obstacle
 from bye_core.ui.shared.plots import drawn
+from bye_core.ui.shared.stop_button import stop_button, stop_job
 from bye_core.ui.shared.training_form import SETTINGS, settings_from_form
-from bye_core.ui.shared.workspace_jobs import RESUMABLE, stop_job
+from bye_core.ui.shared.workspace_jobs import RESUMABLE
 from bye_core.ui.tabs.finetune import evaluation, evaluation_actions, status_card
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -193,7 +194,7 @@ def _training(parts: Parts, workspace: Workspace, watch: Watch) -> tuple[Update,
     resume = "Resume" if finetune_job.saved_step(job) else "Start again"
     update: Update = {
         parts.status: status_card.card(job, state),
-        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.stop: stop_button(job, state),
         parts.resume: gr.Button(resume, visible=state in RESUMABLE),
         parts.log: gr.Textbox(finetune_job.log(job) or "(nothing yet)", visible=True),
         parts.job: gr.Dropdown([other.id for other in others], value=job.id, visible=len(others) > 1),
@@ -234,7 +235,7 @@ def follow(parts: Parts, session: Session, watch: Watch, id: str | None) -> Upda
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
     """Stop the followed training at its next step."""
     job = jobs.current(workspace_of(session.visitor).jobs, finetune_job.KIND, watch.job)
-    yield from stop_job(job, parts.stop, "Stopping at the next step")
+    yield from stop_job(job, parts.stop)
 
 
 def stopped(parts: Parts, session: Session, watch: Watch) -> Update:

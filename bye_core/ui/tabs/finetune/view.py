@@ -12,6 +12,7 @@ from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
 from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
 from bye_core.ui.shared.messages import off_here
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
 from bye_core.ui.tabs.finetune.evaluation import KIND as EVALUATION
@@ -145,16 +146,14 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)
     on_latest(
-        [field.change for field in form], bind(actions.preview), [*known, *form],
+        [field.change for field in form], bind(actions.preview, reads=True), [*known, *form],
         [parts.command, parts.notice, form[actions.PATH], parts.recipe], **QUIET,
     )  # fmt: skip
-    parts.recipe.input(bind(actions.apply_recipe), [*known, parts.recipe], outputs, **QUIET)
+    parts.recipe.input(bind(actions.apply_recipe, reads=True), [*known, parts.recipe], outputs, **QUIET)
     parts.start.click(bind(actions.start), [*known, *form], outputs, **QUIET)
     parts.job.input(bind(actions.follow), [*known, parts.job], outputs, **QUIET)
-    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
-    stopping.then(bind(actions.stopped), known, outputs, **QUIET)
+    on_stop(parts.stop, bind(actions.stop), bind(actions.stopped), known, outputs)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
     measuring = [*known, form[actions.MODEL], *outcome.fields]
     outcome.measure.click(bind_outcome(actions.measure), measuring, outputs, **QUIET)
-    stopping = outcome.stop.click(bind_outcome(actions.stop_measuring), known, outputs, **QUIET)
-    stopping.then(bind_outcome(actions.measured), known, outputs, **QUIET)
+    on_stop(outcome.stop, bind_outcome(actions.stop_measuring), bind_outcome(actions.measured), known, outputs)

@@ -22,7 +22,8 @@ from bye_core.ui.shared.events import Update, needs_visitor
 from bye_core.ui.shared.messages import alert, discreet, note
 from bye_core.ui.shared.obstacles import expected_html
 from bye_core.ui.shared.project import open_run_in
-from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job, stop_job
+from bye_core.ui.shared.stop_button import stop_button, stop_job
+from bye_core.ui.shared.workspace_jobs import RESUMABLE, resume_job
 from bye_core.ui.tabs.scan import job as scan_job
 from bye_core.ui.tabs.scan import outcome, run_list
 from bye_core.ui.workspace import Workspace, workspace_of
@@ -194,7 +195,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
 def _buttons(parts: Parts, workspace: Workspace, job: jobs.Job, state: str) -> Update:
     finished = runs.is_run(workspace.runs / job.id) and state == jobs.DONE
     return {
-        parts.stop: gr.Button("Stop", visible=state == jobs.RUNNING, interactive=True),
+        parts.stop: stop_button(job, state),
         parts.resume: gr.Button("Resume", visible=state in RESUMABLE, interactive=True),
         parts.results: gr.Button(visible=finished),
         parts.review: gr.Button(visible=finished),
@@ -231,7 +232,7 @@ def _preliminary(parts: Parts, path: Path, state: str) -> Update:
 def stop(parts: Parts, session: Session, watch: Watch) -> Iterator[Update]:
     """Stop the followed scan at the next batch, so that no finished batch is lost."""
     job = scan_job.job_named(workspace_of(session.visitor), watch.job)
-    yield from stop_job(job, parts.stop, "Stopping at the next batch")
+    yield from stop_job(job, parts.stop)
 
 
 def resume(parts: Parts, session: Session, watch: Watch) -> Update:

@@ -12,6 +12,7 @@ from bye_core.ui.shared.devices import DTYPES, device_choices
 from bye_core.ui.shared.events import QUIET, binder, on_latest, open_tab, page_value
 from bye_core.ui.shared.messages import note
 from bye_core.ui.shared.obstacles import STATEMENT
+from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.scan import actions
 from bye_core.ui.tabs.scan.job import AUTO, KIND
 from bye_core.ui.workspace import hosted
@@ -103,23 +104,22 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     bind = binder(parts, on_error=partial(actions.show_error, parts))
 
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
-    tab.select(bind(actions.offer_adapters), [*known, *fields], outputs, **QUIET)
+    tab.select(bind(actions.offer_adapters, reads=True), [*known, *fields], outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))
     on_latest(
-        [field.change for field in fields], bind(actions.preview), [*known, *fields], [parts.command, parts.expected],
-        **QUIET,
+        [field.change for field in fields], bind(actions.preview, reads=True), [*known, *fields],
+        [parts.command, parts.expected], **QUIET,
     )  # fmt: skip
     # The statement was about the model and the adapter that were chosen before.
     gr.on([field.input for field in fields[:2]], None, None, fields[-1], js="() => false", **QUIET)
     parts.start.click(
         bind(actions.start), [*known, *fields], outputs, api_visibility="private", show_progress_on=[parts.command]
     )
-    stopping = parts.stop.click(bind(actions.stop), known, outputs, **QUIET)
-    stopping.then(bind(actions.refresh), known, outputs, **QUIET)
+    on_stop(parts.stop, bind(actions.stop), bind(actions.refresh), known, outputs)
     parts.resume.click(bind(actions.resume), known, outputs, **QUIET)
     parts.runs.click(bind(actions.choose_run), known, outputs, **QUIET)
     parts.choose.click(open_tab("data"), None, frame.tabs, **QUIET)
-    parts.demo.click(bind(actions.open_demo), known, outputs, **QUIET)
+    parts.demo.click(bind(actions.open_demo, reads=True), known, outputs, **QUIET)
     for button, tab in ((parts.results, "layers"), (parts.review, "review")):
-        opening = button.click(bind(actions.open_watched_run), known, outputs, **QUIET)
+        opening = button.click(bind(actions.open_watched_run, reads=True), known, outputs, **QUIET)
         opening.then(open_tab(tab), None, frame.tabs, **QUIET)

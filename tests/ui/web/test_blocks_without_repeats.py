@@ -6,7 +6,7 @@ import gradio as gr
 import httpx
 import pytest
 
-from bye_core.ui.web.streamed_updates import Page
+from bye_core.ui.web.blocks_without_repeats import BlocksWithoutRepeats
 
 NOTHING = {"__type__": "update"}
 
@@ -17,7 +17,7 @@ def steps(count):
 
 
 def build(visibility):
-    with Page(analytics_enabled=False) as page:
+    with BlocksWithoutRepeats(analytics_enabled=False) as page:
         number, words, more = gr.Number(), gr.Textbox(), gr.Textbox()
 
         def named(count):

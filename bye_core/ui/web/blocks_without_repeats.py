@@ -1,4 +1,4 @@
-"""Shows each update of a generator once, and nothing else. Gradio's page would show the last update twice."""
+"""Shows each update of a private generator once. Gradio's page would show the last one twice."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from gradio.components import _Keywords
 from gradio.state_holder import SessionState
 
 
-class Page(gr.Blocks):
+class BlocksWithoutRepeats(gr.Blocks):
     """`gr.Blocks` in which the end of a private generator changes nothing on the page.
 
     Gradio repeats the last update when a generator ends. The page would show it once more, perhaps after the update of
     a later and faster handler, which it would undo. If a generator yields nothing, Gradio empties all its outputs.
+
+    A generator that yields a last update without changes would not do: the page applies the difference to the update
+    before it, and changes that one in place.
     """
 
     async def postprocess_data(
