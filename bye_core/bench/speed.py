@@ -36,6 +36,7 @@ TITLES = {
     ANSWERS: "scan --answers",
 }
 AUTHORS_SAMPLES = 2  # samples of a batch that the slow way reads; its time is given per sample
+DEVICE_SECONDS = 0.001  # that a model on a fast device takes for a sample, while the processor is free for images
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def measure_speed(settings: SpeedSettings) -> Iterator[Progress]:
 
     An entry has `samples_per_second`, `peak_mib` (above the memory before; None if it cannot be measured) and the
     `seconds` of each round. A whole scan has `scan_per_second`, and `waiting_share`, the share of its time in which the
-    model waited for images; `images_per_second` is the rate of the same samples without a model.
+    model waited for images; `images_per_second` is the rate of the same samples without a model, and
+    `device_per_second` that with a pause of DEVICE_SECONDS a sample in place of the model.
     Raises: NoModel unless there is exactly one of model and shape; SettingError if a number is below 1.
     """
     loaded = _load(settings)
@@ -100,11 +102,14 @@ def measure_speed(settings: SpeedSettings) -> Iterator[Progress]:
                 if number:
                     times[name].append(seconds)
             yield Progress("speed", number + 1, total)
-        whole = _throughput(dataset, loaded, settings, scans=True)
-        images_alone, _ = _throughput(dataset, loaded, settings, scans=False)
+        speeds: dict[str, float] = {}
+        for name, model in _models(loaded).items():
+            speeds[f"{name}_per_second"], waiting = _throughput(dataset, loaded, settings, model)
+            if name == "scan":
+                speeds["waiting_share"] = waiting
         yield Progress("speed", total - 1, total)
         peaks = _peaks(ways, *batches[0], loaded)
-    yield Progress("speed", total, total, "done", _facts(settings, loaded, times, peaks, (*whole, images_alone)))
+    yield Progress("speed", total, total, "done", _facts(settings, loaded, times, peaks, speeds))
 
 
 def table(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -115,6 +120,8 @@ def table(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{TITLES[name]:52} {way['samples_per_second']:>9.2f} {way['ratio']:>16.3f} {peak:>10}"
     yield f"a whole scan: {facts['scan_per_second']:.2f} samples/s; waiting for images {facts['waiting_share']:.1%}"
     yield f"images and prompts alone, without a model: {facts['images_per_second']:.2f} samples/s"
+    share = facts["device_per_second"] / facts["images_per_second"]
+    yield f"with 1 ms a sample in place of the model: {facts['device_per_second']:.2f} samples/s ({share:.2f} of these)"
 
 
 def _load(settings: SpeedSettings) -> VisionLanguageModel:
@@ -186,15 +193,24 @@ def _checked(read: Way, samples: Sequence[Sample], images: Sequence[Images]) -> 
             raise NotMeasured(reason=reason.problem)
 
 
+def _models(loaded: VisionLanguageModel) -> dict[str, Callable[[OpenedSamples], Any]]:
+    """Return what reads the samples of a scan: the model, nothing, and a pause as long as a fast device takes."""
+    from bye_core.attention import read_attention
+
+    return {
+        "scan": lambda opened: read_attention(loaded, opened.samples, _images_of(opened), opened.encoded),
+        "images": lambda opened: None,
+        "device": lambda opened: time.sleep(DEVICE_SECONDS * len(opened.samples)),
+    }
+
+
 def _throughput(
-    dataset: DataSet, loaded: VisionLanguageModel, settings: SpeedSettings, scans: bool
+    dataset: DataSet, loaded: VisionLanguageModel, settings: SpeedSettings, model: Callable[[OpenedSamples], Any]
 ) -> tuple[float, float]:
-    """Read the whole set as a scan does, without saving; without the model if `scans` is false.
+    """Read the whole set as a scan does, without saving, by one of `_models`.
 
     Returns (samples per second, share of the time spent waiting for images), both after the first group of samples.
     """
-    from bye_core.attention import read_attention
-
     waiting, count, begin = 0.0, 0, 0.0
     with ThreadPoolExecutor(1) as reader:
         items = open_ahead(reader, dataset, _batches(dataset, settings), loaded, workers=settings.loaders)
@@ -206,8 +222,7 @@ def _throughput(
                 return count / (now - begin), waiting / (now - begin)
             if begin:
                 waiting, count = waiting + now - start, count + len(opened.samples)
-            if scans:
-                read_attention(loaded, opened.samples, _images_of(opened), opened.encoded)
+            model(opened)
             begin = begin or time.perf_counter()
 
 
@@ -229,7 +244,7 @@ def _facts(
     loaded: VisionLanguageModel,
     times: dict[str, list[float]],
     peaks: dict[str, float | None],
-    whole: tuple[float, float, float],
+    speeds: dict[str, float],
 ) -> dict[str, Any]:
     """Return the results; `ratio` is the median, over the rounds, of a way's time divided by that of the plain pass."""
     ways = {
@@ -251,5 +266,5 @@ def _facts(
         "side": settings.side,
         "ways": ways,
         "loaders": settings.loaders,
-        **dict(zip(("scan_per_second", "waiting_share", "images_per_second"), whole, strict=True)),
+        **speeds,
     }

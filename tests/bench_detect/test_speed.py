@@ -24,7 +24,10 @@ def test_every_way_is_measured(capsys):
         assert way["samples_per_second"] > 0
     assert 0 <= facts["waiting_share"] <= 1
     lines = list(speed.table(facts))
-    assert len(lines) == 7
+    assert len(lines) == 8
+    share = facts["device_per_second"] / facts["images_per_second"]
+    assert facts["device_per_second"] < 1 / speed.DEVICE_SECONDS
+    assert f"({share:.2f} of these)" in lines[-1]
     assert "scan --answers" in lines[4]
 
 
@@ -55,6 +58,9 @@ def test_an_image_that_comes_late_is_waited_for(monkeypatch):
     monkeypatch.setattr(speed, "_images_of", lambda opened: [])
     monkeypatch.setattr(speed, "_batches", lambda *_: None)
     monkeypatch.setattr(attention, "read_attention", lambda *_: tick(1.0))
-    settings = speed.SpeedSettings()
-    assert speed._throughput(None, None, settings, scans=True) == pytest.approx((6 / 12, 9 / 12))
-    assert speed._throughput(None, None, settings, scans=False) == pytest.approx((6 / 9, 1.0))
+    monkeypatch.setattr(speed.time, "sleep", tick)
+    models, settings = speed._models(None), speed.SpeedSettings()
+    assert speed._throughput(None, None, settings, models["scan"]) == pytest.approx((6 / 12, 9 / 12))
+    assert speed._throughput(None, None, settings, models["images"]) == pytest.approx((6 / 9, 1.0))
+    pauses = 3 * 2 * speed.DEVICE_SECONDS
+    assert speed._throughput(None, None, settings, models["device"])[0] == pytest.approx(6 / (9 + pauses))
