@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,8 +106,9 @@ def prepare(preparation: Preparation, jobs: Iterable[Job], workers: int) -> Iter
         prefetch_factor=PREFETCH,
         multiprocessing_context="spawn",
         collate_fn=_unchanged,
+        worker_init_fn=_ignore_stop,
     )
-    results = iter(loader)
+    results = _started(loader)
     while True:
         try:
             prepared = next(results, None)
@@ -118,6 +121,26 @@ def prepare(preparation: Preparation, jobs: Iterable[Job], workers: int) -> Iter
         yield queue.waiting.popleft(), prepared
     for job in chain(list(queue.waiting), queue.jobs):
         yield job, preparation[job]
+
+
+def _started(loader: DataLoader[Prepared]) -> Iterator[Prepared]:
+    """Start the workers. If one of them is killed, only `next` reports it.
+
+    Otherwise torch would raise the error in the middle of whatever this process does then, such as saving a batch.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
+        return iter(loader)
+    former = signal.getsignal(signal.SIGCHLD)
+    try:
+        return iter(loader)
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if former is None else former)
+
+
+def _ignore_stop(_: int) -> None:
+    """Let the process of the model end the workers. Terminals and clusters send their signals to all processes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unchanged(prepared: Any) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import signal
 from functools import partial
 from types import SimpleNamespace
 
@@ -63,10 +64,17 @@ def batches(dataset):
 class InProcess:
     """A DataLoader without processes, whose worker dies before it returns the third result."""
 
-    def __init__(self, dataset, sampler, **options):
-        self.dataset, self.sampler = dataset, sampler
+    def __init__(self, dataset, sampler, worker_init_fn, **options):
+        self.dataset, self.sampler, self.start = dataset, sampler, worker_init_fn
 
     def __iter__(self):
+        def interrupt(*_):
+            raise RuntimeError("DataLoader worker (pid 7) is killed, and so is what this process does.")
+
+        signal.signal(signal.SIGCHLD, interrupt)  # as torch does
+        return self.results()
+
+    def results(self):
         for number, job in enumerate(self.sampler):
             if number == 2:
                 raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
@@ -77,7 +85,9 @@ def test_workers_prepare_what_one_process_prepares_even_if_one_dies(dataset, loa
     monkeypatch.setattr(preparation, "DataLoader", InProcess)
     reader = SimpleNamespace(submit=lambda run, *given: SimpleNamespace(result=partial(run, *given)))
     plain = list(open_batches(dataset, batches(dataset)))
+    before = signal.getsignal(signal.SIGCHLD)
     opened = list(open_ahead(reader, dataset, batches(dataset), loaded, answers=True, workers=2))
+    assert signal.getsignal(signal.SIGCHLD) == before, "a killed worker interrupts nothing"
     assert [one.batch for one in opened] == [None, dataset.samples[:4], dataset.samples[4:]]
     assert [[fault.kind for fault in one.faults] for one in opened] == [[], ["MissingImage", "BrokenImage"], []]
     for one, other in zip(opened, plain, strict=True):
@@ -93,6 +103,17 @@ def test_workers_prepare_what_one_process_prepares_even_if_one_dies(dataset, loa
         assert [str(reading.unread) for reading in with_worker] == [str(reading.unread) for reading in without]
     assert isinstance(opened[2].encoded.unread[1], PromptTooLong)
     assert opened[1].encoded is None
+
+
+def test_a_signal_to_all_processes_leaves_the_workers_to_the_process_of_the_model():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = [signal.getsignal(number) for number in numbers]
+    try:
+        preparation._ignore_stop(0)
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in zip(numbers, former, strict=True):
+            signal.signal(number, handler)
 
 
 def test_samples_with_one_image_share_it(dataset, loaded):
