@@ -3,6 +3,9 @@
 // Gradio's page closes its stream of answers when the server has answered all requests that it knew of. The answer to a
 // request that the page sends in this moment would wait in the server, unseen, until the next request. So the closing is
 // held back until the requests that are on their way are accepted; if one of them is not answered yet, reading goes on.
+//
+// Gradio's page gives components that an answer makes visible their values some frames later. It would undo with them
+// what the next answer has set meanwhile. So an answer waits until the page has drawn the one before it.
 (() => {
   const ask = window.fetch.bind(window);
   const FORGOTTEN = 30_000; // ms: the server never answers a request that was cancelled
@@ -10,6 +13,9 @@
   const early = new Set(); // ids of requests that were answered before the page knew their id
   const sent = new Set();
   const answered = /^data: \{"msg":"process_completed","event_id":"([^"]+)"/;
+  const withValues = /^data: \{"msg":"process_(completed|generating)"/;
+  const UNSEEN = 500; // ms: a page in the background draws no frames
+  let drawn = Promise.resolve();
 
   async function accept(request, init) {
     const response = await ask(request, init);
@@ -42,6 +48,12 @@
     return accepted.size > 0;
   }
 
+  const framesLater = () =>
+    new Promise((done) => {
+      setTimeout(done, UNSEEN);
+      requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+    });
+
   async function follow(request, init) {
     const again = new Request(request, init);
     const response = await ask(again.clone());
@@ -60,6 +72,10 @@
             reader = messages(next);
             return this.pull(out);
           } // else the page learns that the stream is closed, and opens it for its next request
+        }
+        if (withValues.test(value.slice(0, 200))) {
+          await drawn;
+          if (value.includes('"visible":true')) drawn = framesLater();
         }
         out.enqueue(encoder.encode(value));
       },

@@ -47,6 +47,43 @@ REFUSED = """async ([script, end]) => {
 }"""
 
 
+# The script with a server that sends three answers at once; the first and the second make something visible.
+AT_ONCE = """async ([script, frames]) => {
+  const later = [];
+  window.requestAnimationFrame = (draw) => later.push(draw);
+  const answer = (id, values) =>
+    `data: ${JSON.stringify({ msg: 'process_completed', event_id: id, output: { data: values } })}\\n\\n`;
+  window.fetch = async () => new Response(new Blob([
+    answer('id1', [{ visible: true }]), answer('id2', [{ visible: true }]), answer('id3', ['text']),
+  ]).stream());
+  new Function(script)();
+  const reader = (await fetch('http://app/queue/data')).body.getReader(), text = new TextDecoder();
+  const next = async () => /id\\d/.exec(text.decode((await reader.read()).value))[0];
+  const soon = (promise) => Promise.race([promise, new Promise((done) => setTimeout(() => done('waits'), 100))]);
+  const draw = () => later.splice(0).forEach((one) => one());
+  const seen = [await next()];
+  for (let answers = 0; answers < 2; answers += 1) {
+    const waiting = next();
+    for (let frame = 0; frames && frame < 2; frame += 1) {
+      seen.push(await soon(waiting));
+      draw();
+    }
+    seen.push(await waiting);
+  }
+  return seen;
+}"""
+
+
+def test_an_answer_waits_until_the_page_has_drawn_what_the_one_before_has_made_visible(open_page):
+    """Gradio gives fields that become visible their values some frames later, even over those of a newer answer."""
+    script = (scripts.FOLDER / ANSWERS).read_text("utf-8")
+    seen = open_page(NOWHERE).evaluate(AT_ONCE, [script, True])
+    assert seen == ["id1", "waits", "waits", "id2", "waits", "waits", "id3"]
+    assert open_page(NOWHERE).evaluate(AT_ONCE, [script, False]) == ["id1", "id2", "id3"], (
+        "in a page that draws nothing"
+    )
+
+
 @pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n"])
 def test_a_stream_that_cannot_be_opened_again_is_closed_for_the_page(open_page, end):
     """The page then opens it for its next request; else it would wait for answers in a stream that has ended."""
