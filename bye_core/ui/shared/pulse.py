@@ -48,7 +48,7 @@ def merged(watchers: list[Watcher], values: tuple[Any, ...]) -> Update:
         answers.append(_Answer.of(watcher, own))
     updates: Update = {}
     for answer in answers:
-        if answer.is_valid():
+        if answer.commit():
             updates |= {part: value for part, value in answer.update.items() if not _is_skip(value)}
     return updates
 
@@ -70,8 +70,8 @@ class _Answer(NamedTuple):
         update = watcher.listener(*(own if value is page else value for value in values))
         return cls(update, page, before, own.value)
 
-    def is_valid(self) -> bool:
-        """Return whether no other handler has replaced the page value; then replace it."""
+    def commit(self) -> bool:
+        """Replace the page value, unless another handler has; return whether the update is to be shown."""
         return self.page is None or self.page.replace(self.before, self.after)
 
 
