@@ -47,7 +47,7 @@ class Parts:
 class PageValue:
     """What the handlers of a tab know of one page: they read and replace it, one handler at a time.
 
-    Gradio runs the handlers of a page side by side. If each returned a new value for a `gr.State`, a tick that began
+    Gradio runs the handlers of a page side by side. If each returned a new value for a `gr.State`, a refresh that began
     before a click and ended after it would undo what the click has changed: the page would follow an old job.
     """
 

@@ -7,6 +7,7 @@ import pytest
 
 from bye_core.runs import jobs
 from bye_core.ui.shared.stop_button import stop_button, stop_job
+from tests.waiting import until
 
 
 class SlowJob:
@@ -54,11 +55,7 @@ def test_a_page_that_is_closed_meanwhile_does_not_save_the_job(tmp_path):
     next(stopping)
     stopping.close()
     job.go.set()
-    for _ in range(600):
-        if job.state == jobs.STOPPED:
-            break
-        Event().wait(0.05)
-    assert job.state == jobs.STOPPED
+    until(lambda: job.state == jobs.STOPPED)
 
 
 def test_without_a_job_there_is_nothing_to_stop():

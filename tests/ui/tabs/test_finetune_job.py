@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from bye_core.errors import ByeError
@@ -18,9 +19,10 @@ from bye_core.ui.shared.limits import NotHere
 from bye_core.ui.shared.training_form import settings_from_form
 from bye_core.ui.tabs.export import job as export_job
 from bye_core.ui.tabs.finetune import actions as finetune_actions
-from bye_core.ui.tabs.finetune import evaluation, evaluation_table, status_card
+from bye_core.ui.tabs.finetune import evaluation, evaluation_actions, evaluation_table, status_card
 from bye_core.ui.tabs.finetune import job as finetune_job
 from bye_core.ui.tabs.finetune.actions import Watch
+from bye_core.ui.tabs.finetune.evaluation_actions import OutcomeParts
 from bye_core.ui.workspace import new_token, workspace_of
 
 
@@ -223,3 +225,14 @@ def test_the_table_says_what_changed():
     waiting = evaluation_table.table((evaluation.Arm("base", None, "waiting", {}),))
     assert "waiting" in waiting
     assert "change" not in waiting
+
+
+@pytest.mark.parametrize(("stopped", "words"), [(False, "Stop"), (True, "Stopping")])
+def test_while_a_measurement_is_stopped_its_button_says_so_at_every_refresh(workspace, monkeypatch, stopped, words):
+    monkeypatch.setattr(evaluation, "latest", lambda _: evaluation.Evaluation("a/b", "x", stopped=stopped))
+    monkeypatch.setattr(evaluation, "advance", lambda _: True)
+    with gr.Blocks():
+        parts = OutcomeParts(*(gr.Button() for _ in OutcomeParts._fields))
+    update, _, busy = evaluation_actions.refresh(parts, workspace, Session(), evaluation_actions.Watch(), False)
+    seen = update[parts.stop].constructor_args
+    assert (busy, seen["value"], seen["visible"], seen["interactive"]) == (True, words, True, not stopped)

@@ -120,7 +120,7 @@ def _measurements(parts: OutcomeParts, workspace: Workspace, watch: Watch) -> tu
         parts.message: failure_alert(evaluation.failure(arms)) or message,
         parts.figure: figure,
         parts.measure: gr.Button(interactive=not busy),
-        parts.stop: gr.Button("Stop", visible=busy, interactive=True),
+        parts.stop: gr.Button("Stopping" if latest.stopped else "Stop", visible=busy, interactive=not latest.stopped),
     }
     return update, key, busy
 
