@@ -14,6 +14,7 @@
   const sent = new Set();
   const answered = /^data: \{"msg":"process_completed","event_id":"([^"]+)"/;
   const withValues = /^data: \{"msg":"process_(completed|generating)"/;
+  const showsMore = /"visible"(:|\],)true/; // in an update, and in the difference between two
   const UNSEEN = 500; // ms: a page in the background draws no frames
   let drawn = Promise.resolve();
 
@@ -75,7 +76,7 @@
         }
         if (withValues.test(value.slice(0, 200))) {
           await drawn;
-          if (value.includes('"visible":true')) drawn = framesLater();
+          if (showsMore.test(value)) drawn = framesLater();
         }
         out.enqueue(encoder.encode(value));
       },

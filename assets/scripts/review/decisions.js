@@ -16,6 +16,7 @@ export const undone = []; // ids of the batches that this page has undone and ca
 const BULK = 20; // more samples, or unflagged ones, are decided only after a question
 
 const CHOICE_BITS = ACCEPTED | REJECTED;
+export const sameChoice = (one, other) => (one & CHOICE_BITS) === (other & CHOICE_BITS);
 export const bitsOf = (choice) => (choice === 'accept' ? ACCEPTED : choice === 'reject' ? REJECTED : 0);
 export const done = (choice) => (choice === 'accept' ? 'accepted' : 'rejected');
 

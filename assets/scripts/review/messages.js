@@ -5,10 +5,10 @@ import { part } from './page.js';
 
 function message(kind, words, actions = []) {
   const box = h('div', { class: `rv-message rv-${kind}`, role: kind === 'error' ? 'alert' : 'status' }, ...words);
-  for (const [label, act] of actions) {
+  for (const [label, act, stays] of actions) {
     box.append(
       button(label, {}, () => {
-        box.remove();
+        if (!stays) box.remove();
         act();
       }),
     );
@@ -31,7 +31,8 @@ export const showError = (words, actions) => show(errorOf(words, actions));
 export function showUnsaved(words, actions) {
   const box = errorOf(words, actions);
   box.classList.add('rv-unsaved');
-  part('messages').replaceChildren(box);
+  forgetUnsaved();
+  part('messages').prepend(box);
 }
 
 // Removes that message, when another run is opened.

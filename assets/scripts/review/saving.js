@@ -1,6 +1,6 @@
 // Sends decisions, undos and redos to the server. If the server refuses one, the page reverts it.
 
-import { adopt, bitsOf, done, made, mark, redo, undo, undone } from './decisions.js';
+import { adopt, bitsOf, done, made, mark, redo, sameChoice, undo, undone } from './decisions.js';
 import { bytesOf, count } from './dom.js';
 import { showCounts, showSaved } from './filters.js';
 import { showConflict, showError, showMessage, showUnsaved } from './messages.js';
@@ -146,12 +146,14 @@ function refuse(item, words) {
   unsaved.push(item);
   showUnsaved({ problem: `${count(unsaved.length, 'decision')} not saved: ${words.problem}`, remedy: words.remedy }, [
     ['Try again', sendAgain],
-    ['Show the sample', () => openPosition(item.position)],
+    ['Show the sample', () => openPosition(item.position), true],
   ]);
 }
 
+// A sample that was decided otherwise since keeps the newer decision.
 function sendAgain() {
-  for (const item of unsaved.splice(0)) {
+  const open = unsaved.splice(0).filter((item) => sameChoice(list.marks[item.position], item.before));
+  for (const item of open) {
     mark(item.position, bitsOf(item.choice));
     list.pending.add(item.position);
     made.push(item);

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,8 @@ from bye_core.runs import jobs
 from bye_core.ui.shared.events import QUIET, Update
 
 WORDS = {"scan": "Stopping at the next batch", "finetune": "Stopping at the next step"}  # by kind of job
-_stopping: set[Path] = set()  # folders of jobs
+_stopping: dict[Path, Future[None]] = {}  # by folder of the job
+_changing = Lock()
 _threads = ThreadPoolExecutor(thread_name_prefix="stop")  # a page that is closed meanwhile ends none of them
 
 
@@ -29,9 +31,10 @@ def stop_button(job: jobs.Job | None, state: str) -> gr.Button:
 def stop_job(job: jobs.Job | None, button: gr.Button) -> Iterator[Update]:
     """Say on the Stop button that the job is being stopped, and stop it. `on_stop` shows the button again."""
     if job is not None:
-        _stopping.add(job.folder)
-        words = stop_button(job, jobs.RUNNING)
-        stopped = _threads.submit(_stop, job)
+        with _changing:  # a second click, or another page, waits for the same end
+            stopped = _stopping.get(job.folder) or _threads.submit(_stop, job)
+            _stopping[job.folder] = stopped
+            words = stop_button(job, jobs.RUNNING)
         yield {button: words}
         stopped.result()
 
@@ -40,7 +43,8 @@ def _stop(job: jobs.Job) -> None:
     try:
         job.stop()
     finally:
-        _stopping.discard(job.folder)
+        with _changing:
+            _stopping.pop(job.folder, None)
 
 
 def on_stop(

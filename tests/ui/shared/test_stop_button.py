@@ -58,6 +58,21 @@ def test_a_page_that_is_closed_meanwhile_does_not_save_the_job(tmp_path):
     until(lambda: job.state == jobs.STOPPED)
 
 
+def test_two_clicks_stop_a_job_once(tmp_path):
+    """The second one would stop the job again after somebody has resumed it."""
+    job, button, stops = SlowJob(tmp_path), gr.Button(render=False), []
+    stop = job.stop
+    job.stop = lambda: (stops.append(1), stop())
+    first, second = stop_job(job, button), stop_job(job, button)
+    next(first)
+    next(second)
+    job.go.set()
+    assert list(first) == list(second) == []
+    assert stops == [1]
+    job.state = jobs.RUNNING  # resumed
+    assert seen(stop_button(job, job.state)) == ("Stop", True, True)
+
+
 def test_without_a_job_there_is_nothing_to_stop():
     assert list(stop_job(None, gr.Button(render=False))) == []
     assert seen(stop_button(None, "")) == ("Stop", False, True)
