@@ -243,32 +243,6 @@ def test_reviewers_who_decide_otherwise_at_the_same_time_are_told(path, serve, o
     expect(page.page.locator(".rv-current .rv-state")).to_have_attribute("title", re.compile("reviewers disagree"))
 
 
-def test_a_refused_decision_that_is_sent_again_replaces_no_newer_one(page, path, expect):
-    first, refusing = page.sample, [True]
-
-    def decides(request):
-        return "review_decide" in (request.post_data or "")
-
-    page.page.route(
-        "**/component_server/**",
-        lambda route: route.abort() if refusing[0] and decides(route.request) else route.continue_(),
-    )
-    page.page.keyboard.press("a")
-    messages = page.part("messages")
-    expect(messages).to_contain_text("1 decision not saved")
-    refusing[0] = False
-    messages.get_by_role("button", name="Show the sample").click()
-    expect(page.part("page")).to_have_attribute("data-sample", first)
-    expect(messages).to_contain_text("1 decision not saved")
-    page.settle()
-    page.page.keyboard.press("r")
-    expect(page.part("progress")).to_contain_text(f"rejected {first}")
-    messages.get_by_role("button", name="Try again").click()
-    expect(messages).not_to_contain_text("not saved")
-    page.settle()
-    assert choices(path) == {first: "reject"}
-
-
 def test_every_acknowledged_decision_survives_a_killed_server(path, serve_apart, serve, open_page, review, expect):
     served = serve_apart()
     page = review(open_page(served.url))
