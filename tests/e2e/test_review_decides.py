@@ -7,6 +7,8 @@ import pytest
 
 from bye_core.records import Decision
 from bye_core.runs import Run
+from bye_core.ui.shared.space import HostFull
+from bye_core.ui.tabs.review import decisions
 from tests.waiting import until
 
 # Ten keys, one soon after the other.
@@ -241,6 +243,27 @@ def test_reviewers_who_decide_otherwise_at_the_same_time_are_told(path, serve, o
     expect(page.part("show").locator("option[value=disputed]")).to_have_text("reviewers disagree (1)")
     page.show("disputed")
     expect(page.page.locator(".rv-current .rv-state")).to_have_attribute("title", re.compile("reviewers disagree"))
+
+
+def test_a_refused_decision_that_is_sent_again_replaces_no_newer_one(page, path, expect, monkeypatch):
+    def full(_):
+        raise HostFull()
+
+    first, messages = page.sample, page.part("messages")
+    with monkeypatch.context() as refusing:
+        refusing.setattr(decisions, "check_space", full)
+        page.page.keyboard.press("a")
+        expect(messages).to_contain_text("1 decision not saved: The disk of this public demo is full.")
+    messages.get_by_role("button", name="Show the sample").click()
+    expect(page.part("page")).to_have_attribute("data-sample", first)
+    expect(messages).to_contain_text("1 decision not saved")
+    page.settle()
+    page.page.keyboard.press("r")
+    expect(page.part("progress")).to_contain_text(f"rejected {first}")
+    messages.get_by_role("button", name="Try again").click()
+    expect(messages).not_to_contain_text("not saved")
+    page.settle()
+    assert choices(path) == {first: "reject"}
 
 
 def test_every_acknowledged_decision_survives_a_killed_server(path, serve_apart, serve, open_page, review, expect):
