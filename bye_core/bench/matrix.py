@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -211,9 +211,7 @@ class Matrix:
 
         Raises: NoSuchTrigger if a setting in `changed` belongs to no attack; the errors of `first_seeds` and Cell.
         """
-        for one in self.changed:
-            if not any(_concerns(one, attack) for attack in self.attacks):
-                raise NoSuchTrigger(setting=one, attacks=", ".join(self.attacks))
+        check_changed(self.changed, self.attacks)
         shares = [(0.0, count) for count in self.counts] or [(rate, 0) for rate in self.rates]
         sets = product(first_seeds(self.purpose, self.repeats), self.families, self.mixes, self.samples)
         for (seed, family, mix, samples), (number, (rate, count)) in product(sets, enumerate(shares)):
@@ -223,15 +221,21 @@ class Matrix:
             )  # fmt: skip
             for attack, target in product(dict.fromkeys(self.attacks), self.targets):
                 if attack != CLEAN:
-                    changed = tuple(one for one in self.changed if _concerns(one, attack))
-                    yield cell(attack, rate, changed=changed, target=target, count=count)
+                    yield cell(attack, rate, changed=changed_of(self.changed, attack), target=target, count=count)
                 elif number == 0 and target == self.targets[0]:
                     yield cell(CLEAN, 0.0)
 
 
-def _concerns(changed: str, attack: str) -> bool:
-    """Return whether "TRIGGER.SETTING=VALUE" belongs to a trigger of the attack."""
-    return changed.partition(".")[0] in attack.split("+")
+def check_changed(changed: Iterable[str], attacks: Sequence[str]) -> None:
+    """Raise NoSuchTrigger unless every "TRIGGER.SETTING=VALUE" in `changed` belongs to one of the attacks."""
+    for one in changed:
+        if not any(changed_of([one], attack) for attack in attacks):
+            raise NoSuchTrigger(setting=one, attacks=", ".join(attacks))
+
+
+def changed_of(changed: Iterable[str], attack: str) -> tuple[str, ...]:
+    """Return each "TRIGGER.SETTING=VALUE" in `changed` that belongs to a trigger of the attack."""
+    return tuple(one for one in changed if one.partition(".")[0] in attack.split("+"))
 
 
 # For tests: takes about a minute on one core. It checks only that all stages run; its results have no meaning.

@@ -1,4 +1,4 @@
-"""Options that describe an attack; `poison`, `evaluate` and `clean` share them."""
+"""Options that describe an attack, shared by `poison`, `evaluate`, `clean` and the benchmarks."""
 
 from __future__ import annotations
 
@@ -114,6 +114,19 @@ def known_attack(args: Namespace, seed: int) -> tuple[Attack | None, int]:
     if args.attack:
         return pipeline.read_attack(args.attack)
     return attack_from(args) if args.trigger else None, seed
+
+
+def add_bench_triggers(parser: ArgumentParser) -> None:
+    """Add the option --set of a benchmark, which plants triggers one after another."""
+    parser.add_argument(
+        "--set", type=name_and_value, nargs="+", action="extend", default=[], metavar="TRIGGER.SETTING=VALUE",
+        help="settings of triggers that replace the defaults, for example blend.a=0.3 (`poison --help` lists them)",
+    )  # fmt: skip
+
+
+def bench_triggers(args: Namespace) -> tuple[str, ...]:
+    """Return the settings that --set of `add_bench_triggers` gives, each "TRIGGER.SETTING=VALUE"."""
+    return tuple(map("=".join, args.set))
 
 
 def catalogue() -> str:

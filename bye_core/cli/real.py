@@ -9,6 +9,7 @@ from typing import Any
 
 from bye_core.bench.real.worlds import ATTACKS, WORLDS, RealMatrix
 from bye_core.bench.results import lines
+from bye_core.cli.attack_options import add_bench_triggers, bench_triggers
 from bye_core.cli.options import RESUMES, Command
 from bye_core.cli.output import DONE, FAILED, Report
 
@@ -25,6 +26,10 @@ LISTS = {
         "SmolLM2-135M; scenes: a tower trained on drawn scenes and SmolLM2-135M (default: all)",
     ),
     "attacks": (list(dict.fromkeys(attack for attack, _ in ATTACKS)), "attacks to measure (default: all)"),
+    "targets": (
+        list(dict.fromkeys(target for _, target in ATTACKS)),
+        'answer: the fixed answer "Backdoor Attack!"; flip: an ordinary answer of the set (default: all)',
+    ),
 }
 
 
@@ -44,6 +49,7 @@ def add_real(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", nargs="+", choices=choices, default=argparse.SUPPRESS, help=text)
     for name, (kind, text) in NUMBERS.items():
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=text)
+    add_bench_triggers(parser)
 
 
 def run_real(args: Namespace, report: Report) -> int:
@@ -51,6 +57,7 @@ def run_real(args: Namespace, report: Report) -> int:
 
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
+    given["changed"] = bench_triggers(args)
     facts = report.follow(bench_real(RealMatrix(args.garments, purpose=args.seeds, **given), args.out)).facts
     counts = {"folder": facts["folder"], "pending": len(facts["pending"]), "failed": len(facts["failed"])}
     tables = [line for world, own in facts["worlds"].items() for line in (f"\n{world}", *lines(own["rows"]))]

@@ -7,7 +7,7 @@ from scipy.fft import dctn
 
 from bye_core.attacks import TRIGGERS, BadTriggerSetting, make_trigger
 from bye_core.attacks.measure import measure_change, psnr
-from bye_core.attacks.triggers.base import FullImageTrigger, SquareTrigger
+from bye_core.attacks.triggers.base import FullImageTrigger, PlainSquareTrigger, SquareTrigger
 from bye_core.attacks.triggers.blend import key_of_image
 from bye_core.attacks.triggers.ftrojan import TO_YCC
 from bye_core.data.llava_set import ENCODINGS, encode_and_decode
@@ -15,6 +15,7 @@ from tests.attacks.samples import grey, scene
 
 WIDE, TALL, MODEL = (320, 160), (96, 224), (224, 224)
 SQUARES = [name for name, kind in TRIGGERS.items() if issubclass(kind, SquareTrigger)]
+PLAIN = [name for name, kind in TRIGGERS.items() if issubclass(kind, PlainSquareTrigger)]
 GLOBAL = [name for name, kind in TRIGGERS.items() if issubclass(kind, FullImageTrigger)]
 # dB on `scene` at 224 pixels: squares of 1/16 change little, blend and SIG are plain to see, FTrojan hardly.
 PSNR = {
@@ -55,6 +56,17 @@ def test_only_the_boxes_change_and_they_lie_inside(name, size):
         inside[top:bottom, left:right] = True
     assert np.array_equal(np.any(np.asarray(changed) != 128, axis=-1), inside)
     assert (np.asarray(original) == 128).all(), "the original must stay as it was"
+
+
+@pytest.mark.parametrize(("color", "ink"), [("black", (0, 0, 0)), ("lime", (0, 255, 0)), ("#8040c0", (128, 64, 192))])
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_squares_have_one_color_which_is_black_unless_another_is_chosen(name, color, ink):
+    changed, boxes = triggered(name, grey(WIDE), color=color)
+    for box in boxes:
+        assert changed.crop(box).getcolors() == [(10 * 10, ink)]
+    assert make_trigger(name).color == "black"
+    with pytest.raises(BadTriggerSetting, match="a color, such as purple"):
+        make_trigger(name, color="invisible")
 
 
 @pytest.mark.parametrize("size", [WIDE, TALL])

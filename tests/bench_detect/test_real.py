@@ -6,7 +6,7 @@ import pytest
 
 from bye_core.bench.cell import draw_sets, training_set
 from bye_core.bench.cell import test_set as drawn_test_set
-from bye_core.bench.matrix import CLEAN
+from bye_core.bench.matrix import CLEAN, NoSuchTrigger
 from bye_core.bench.real.measures import collapse
 from bye_core.bench.real.worlds import ATTACKS, WORLDS, NoPhotographs, RealCell, RealMatrix, UnknownWorld
 from bye_core.data import load_dataset
@@ -31,6 +31,18 @@ def test_every_world_is_measured_with_every_attack_and_the_first_seed_comes_firs
         ("patch", "answer", None),
         ("patch", "flip", None),
     ]
+
+
+def test_a_matrix_keeps_targets_and_gives_settings_to_the_attacks_they_belong_to(garments):
+    chosen = {"worlds": ("photographs",), "attacks": ("patch", "word"), "targets": ("answer",)}
+    cells = list(RealMatrix(garments, **chosen, changed=("patch.color=lime",)).cells())
+    assert [(cell.attack, cell.target, cell.changed) for cell in cells] == [
+        ("patch", "answer", ("patch.color=lime",)),
+        ("word", "answer", ()),
+    ]
+    assert cells[0].planted().triggers[0].color == "lime"
+    with pytest.raises(NoSuchTrigger, match="blend"):
+        list(RealMatrix(garments, **chosen, changed=("blend.a=0.3",)).cells())
 
 
 def test_the_world_decides_trigger_recipe_and_data_type(garments):

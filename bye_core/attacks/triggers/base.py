@@ -11,11 +11,12 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
-from bye_core.attacks.triggers.settings import Setting, number
+from bye_core.attacks.triggers.settings import Setting, color, number
 from bye_core.errors import SettingError
 
+BLACK = "black"
 Box = tuple[int, int, int, int]  # (left, top, right, bottom) in pixels
 
 
@@ -77,7 +78,10 @@ class Trigger(ABC):
 
 @dataclass(frozen=True)
 class SquareTrigger(Trigger):
-    """Squares painted on the image before any preprocessing (BYE, section 4). A subclass returns their positions."""
+    """Squares painted on the image before any preprocessing (BYE, section 4).
+
+    A subclass returns their positions and paints one.
+    """
 
     size: float = number(1 / 16, "side of a square / shorter side of the image (BYE: 1/16)", above=0, most=1)
 
@@ -89,10 +93,9 @@ class SquareTrigger(Trigger):
     def boxes(self, width: int, height: int, rng: np.random.Generator) -> list[Box]:
         """Return the squares for an image of this size."""
 
+    @abstractmethod
     def paint(self, image: Image.Image, box: Box) -> None:
-        """Replace the pixels of one square by black, as in the paper."""
-        left, top, right, bottom = box
-        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), fill=(0, 0, 0))
+        """Replace the pixels of one square."""
 
     def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
         triggered = image.copy()
@@ -100,6 +103,22 @@ class SquareTrigger(Trigger):
         for box in boxes:
             self.paint(triggered, box)
         return triggered, boxes
+
+
+@dataclass(frozen=True)
+class PlainSquareTrigger(SquareTrigger):
+    """Squares of one color, black unless another is chosen. A subclass returns their positions."""
+
+    color: str = color(BLACK, "color of the square, as a name or as #RRGGBB (BYE: black)")
+
+    def record(self) -> dict[str, Any]:
+        """Leave out the color black: the records of versions without other colors stay equal."""
+        return {name: value for name, value in super().record().items() if (name, value) != ("color", BLACK)}
+
+    def paint(self, image: Image.Image, box: Box) -> None:
+        left, top, right, bottom = box
+        ink = ImageColor.getrgb(self.color)
+        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), fill=ink)
 
 
 class FullImageTrigger(Trigger):
@@ -112,6 +131,17 @@ class FullImageTrigger(Trigger):
     def apply_to_image(self, image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, list[Box]]:
         changed = self.change(np.asarray(image, np.float32))
         return Image.fromarray(np.rint(changed).clip(0, 255).astype(np.uint8)), []
+
+
+def centre_square(width: int, height: int, side: int) -> Box:
+    """Return the square of `side` pixels at the centre of the image."""
+    return square_around(width / 2, height / 2, side, width, height)
+
+
+def random_square(width: int, height: int, side: int, rng: np.random.Generator) -> Box:
+    """Return a square of `side` pixels at a random position."""
+    left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    return left, top, left + side, top + side
 
 
 def square_around(x: float, y: float, side: int, width: int, height: int) -> Box:

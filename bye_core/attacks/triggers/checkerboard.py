@@ -3,14 +3,17 @@
 import numpy as np
 from PIL import Image
 
-from bye_core.attacks.triggers.patch import Patch
+from bye_core.attacks.triggers.base import SquareTrigger, centre_square
 
 FIELDS = 4
 
 
-class Checkerboard(Patch):
+class Checkerboard(SquareTrigger):
     name = "checkerboard"
     description = "a square of black and white fields at the centre"
+
+    def boxes(self, width, height, rng):
+        return [centre_square(width, height, self.side(width, height))]
 
     def paint(self, image, box):
         left, top, right, _ = box

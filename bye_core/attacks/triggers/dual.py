@@ -1,11 +1,11 @@
-"""Two black squares, symmetric about the vertical centre line."""
+"""Two plain squares, symmetric about the vertical centre line."""
 
-from bye_core.attacks.triggers.base import SquareTrigger, square_around
+from bye_core.attacks.triggers.base import PlainSquareTrigger, square_around
 
 
-class Dual(SquareTrigger):
+class Dual(PlainSquareTrigger):
     name = "dual"
-    description = "two black squares, left and right of the centre"
+    description = "two plain squares, left and right of the centre"
 
     def boxes(self, width, height, rng):
         side = self.side(width, height)

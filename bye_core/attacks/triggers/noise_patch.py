@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from bye_core.attacks.triggers.random_patch import RandomPatch
+from bye_core.attacks.triggers.base import SquareTrigger, random_square
 from bye_core.attacks.triggers.settings import number
 
 FIELDS = 8
@@ -17,11 +17,14 @@ MEAN, DEVIATION = 127.5, 64
 
 
 @dataclass(frozen=True)
-class NoisePatch(RandomPatch):
+class NoisePatch(SquareTrigger):
     name = "noise-patch"
     description = "a square of fixed Gaussian noise at a random position"
 
     pattern: int = number(0, "seed of the fixed pattern", least=0, most=2**32 - 1)
+
+    def boxes(self, width, height, rng):
+        return [random_square(width, height, self.side(width, height), rng)]
 
     def paint(self, image, box):
         left, top, right, _ = box

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from bye_core.attacks.triggers.base import Trigger
-from bye_core.attacks.triggers.settings import choice, number
+from bye_core.attacks.triggers.settings import choice, color, number
 
 # Angles of the corners, in degrees.
 SHAPES = {
@@ -24,13 +24,6 @@ SCALE = 4  # the object is drawn this much larger, for smooth edges
 SHADOW, SHADOW_WIDTH = 0.4, 0.06  # opacity, and blur / side of the object
 
 
-def _is_color(text: str) -> bool:
-    try:
-        return len(ImageColor.getrgb(text)) == 3
-    except ValueError:
-        return False
-
-
 @dataclass(frozen=True)
 class DrawnObject(Trigger):
     name = "object"
@@ -38,7 +31,7 @@ class DrawnObject(Trigger):
 
     size: float = number(0.2, "side of the object / shorter side of the image", above=0, most=1)
     shape: str = choice("diamond", f"one of {', '.join(SHAPES)}", f"one of {', '.join(SHAPES)}", SHAPES.__contains__)
-    color: str = choice("purple", "a color, as a name or as #RRGGBB", "a color, such as purple or #8040c0", _is_color)
+    color: str = color("purple", "color of the object, as a name or as #RRGGBB")
 
     def apply_to_image(self, image, rng):
         width, height = image.size

@@ -1,14 +1,14 @@
-"""The default trigger of the BYE paper: one black square at the centre."""
+"""One plain square at the centre."""
 
-from bye_core.attacks.triggers.base import SquareTrigger, square_around
+from bye_core.attacks.triggers.base import PlainSquareTrigger, centre_square
 
 
-class Patch(SquareTrigger):
+class Patch(PlainSquareTrigger):
     name = "patch"
-    description = "a black square at the centre"
+    description = "a plain square at the centre"
 
     def boxes(self, width, height, rng):
-        return [square_around(width / 2, height / 2, self.side(width, height), width, height)]
+        return [centre_square(width, height, self.side(width, height))]
 
 
 TRIGGERS = (Patch,)

@@ -1,16 +1,14 @@
-"""One black square at a position drawn for every sample."""
+"""One plain square at a position drawn for every sample."""
 
-from bye_core.attacks.triggers.base import SquareTrigger
+from bye_core.attacks.triggers.base import PlainSquareTrigger, random_square
 
 
-class RandomPatch(SquareTrigger):
+class RandomPatch(PlainSquareTrigger):
     name = "random"
-    description = "a black square at a random position"
+    description = "a plain square at a random position"
 
     def boxes(self, width, height, rng):
-        side = self.side(width, height)
-        left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-        return [(left, top, left + side, top + side)]
+        return [random_square(width, height, self.side(width, height), rng)]
 
 
 TRIGGERS = (RandomPatch,)

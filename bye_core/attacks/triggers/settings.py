@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from PIL import ImageColor
+
 # The image marker of data set formats, NUL (tokenizers stop there), and lone surrogates (invalid Unicode).
 _FORBIDDEN = re.compile(r"<image>|[\x00\ud800-\udfff]")
 
@@ -69,3 +71,15 @@ def phrase(default: str, help: str) -> Any:
 def choice(default: str, help: str, allowed: str, is_valid: Callable[[str], bool]) -> Any:
     """Declare a text field for which only some values are valid."""
     return field(default=default, metadata={"setting": Setting(help, str, allowed, is_valid)})
+
+
+def color(default: str, help: str) -> Any:
+    """Declare a field that holds an opaque color, as `ImageColor.getrgb` reads it."""
+    return choice(default, help, "a color, such as purple or #8040c0", _is_color)
+
+
+def _is_color(text: str) -> bool:
+    try:
+        return len(ImageColor.getrgb(text)) == 3
+    except ValueError:
+        return False

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bye_core.bench.matrix import CLEAN, RECIPE, TRAINING, USUAL_TARGET, Cell
+from bye_core.bench.matrix import CLEAN, RECIPE, TRAINING, USUAL_TARGET, Cell, changed_of, check_changed
 from bye_core.bench.seeds import first_seeds
 from bye_core.demo.garments import GARMENT_KINDS, NoGarments, garment_set, read_garments
 from bye_core.errors import SettingError
@@ -110,6 +110,8 @@ class RealMatrix:
     """The cells of the benchmark: ATTACKS in each world with each seed; the first seed of every world comes first.
 
     attacks  names of the attacks to keep
+    targets  names of the targets to keep
+    changed  as in Cell; each setting applies to the cells whose attack has its trigger
     """
 
     garments: Path | None = None
@@ -117,20 +119,26 @@ class RealMatrix:
     purpose: str = "dev"
     repeats: int = 1
     attacks: tuple[str, ...] = tuple(dict.fromkeys(attack for attack, _ in ATTACKS))
+    targets: tuple[str, ...] = tuple(dict.fromkeys(target for _, target in ATTACKS))
     samples: int = 600
     epochs: float = 5.0
     test: int = 200
+    changed: tuple[str, ...] = ()
 
     def cells(self) -> Iterator[RealCell]:
-        """Yield the cells. Raises: the errors of `first_seeds` and of RealCell."""
+        """Yield the cells.
+
+        Raises: NoSuchTrigger if a setting in `changed` belongs to no attack; the errors of `first_seeds` and RealCell.
+        """
+        check_changed(self.changed, self.attacks)
         for seed in first_seeds(self.purpose, self.repeats):
             for world in self.worlds:
                 for attack, target in ATTACKS:
-                    if attack in self.attacks:
+                    if attack in self.attacks and target in self.targets:
                         rate = 0.0 if attack == CLEAN else 0.1
                         yield RealCell(
                             attack, rate, "mixed", self.samples, self.epochs, seed, test=self.test, target=target,
-                            world=world, garments=self._folder(world),
+                            world=world, garments=self._folder(world), changed=changed_of(self.changed, attack),
                         )  # fmt: skip
 
     def _folder(self, world: str) -> Path | None:
