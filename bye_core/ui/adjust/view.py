@@ -14,7 +14,8 @@ from bye_core.ui.adjust.method_settings import SLOTS
 from bye_core.ui.adjust.truth_panel import build_truth
 from bye_core.ui.session import Frame
 from bye_core.ui.shared.bridge import changed, in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder, on_latest
+from bye_core.ui.shared.events import QUIET, SESSION, Binder
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import note
 from bye_core.ui.web.scripts import start_module
 
@@ -99,7 +100,7 @@ def _listen(parts: Parts, frame: Frame, bar: gr.Sidebar) -> None:
     session, trial, outputs = parts.session, parts.trial, parts.all()
     known = [session, trial, parts.sent, parts.log]
 
-    bound = binder(parts, lambda error, *_: display.show_failure(parts, error))
+    bound = Binder(parts, lambda error, *_: display.show_failure(parts, error))
     refreshed = bound(page.refresh), [*known, parts.in_front], outputs
     changed(frame.bridge, "session", NAME)(*refreshed, js=VISIBLE, **TRIAL)
     gr.on([bar.expand, frame.tabs.select], *refreshed, js=VISIBLE, **TRIAL)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial, wraps
-from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -16,6 +13,7 @@ import gradio as gr
 from bye_core.errors import ByeError
 from bye_core.ui.session import Session
 from bye_core.ui.shared.messages import alert, warn
+from bye_core.ui.shared.page_value import PageValue, locked, page_values, values_of
 
 Update = dict[Any, Any]  # component -> its new value or properties
 Handler = Callable[..., Any]
@@ -44,35 +42,8 @@ class Parts:
         return {self.session: gr.skip()}
 
 
-class PageValue:
-    """What the handlers of a tab know of one page: they read and replace it, one handler at a time.
-
-    Gradio runs the handlers of a page side by side. If each returned a new value for a `gr.State`, a refresh that began
-    before a click and ended after it would undo what the click has changed: the page would follow an old job.
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value, self.lock = value, Lock()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> PageValue:  # Gradio makes a copy for each page
-        return PageValue(deepcopy(self.value, memo))
-
-    def replace(self, old: Any, new: Any) -> bool:
-        """Replace the value by `new` if it is still `old`; return whether it was."""
-        with self.lock:
-            if self.value is not old:
-                return False
-            self.value = new
-            return True
-
-
-def page_value(value: Any) -> gr.State:
-    """Return a state for `binder`. Its handlers get the value as an input, and replace it by returning {state: new}."""
-    return gr.State(PageValue(value))
-
-
-def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Callable[..., Handler]:
-    """Return a function that turns `handler(parts, *inputs)` into a listener for Gradio.
+class Binder:
+    """Turns `handler(parts, *inputs)` into a listener for Gradio: `Binder(parts)(handler)`.
 
     If the handler raises a ByeError, the listener returns `on_error(error, *inputs)`. Without `on_error`, it shows the
     error for a few seconds and changes nothing else.
@@ -80,57 +51,40 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
 
     Of the handlers with a `page_value` among their inputs, one runs at a time in each page. Two kinds of handlers only
     read the value, and do not wait for others: those that are bound with `reads=True`, and generators.
+    Raises: ValueError if the tab has several page values; the listener of a handler that may only read the value raises
+    TypeError if the handler replaces it.
     """
-    states = {part for part in parts.all() if isinstance(getattr(part, "value", None), PageValue)}
-    if len(states) > 1:
-        raise ValueError("A tab has at most one page value.")
 
-    def failed(error: ByeError, *inputs: Any) -> Update:
-        if on_error:
-            return on_error(error, *inputs)
-        warn(error)
-        return parts.unchanged()
+    def __init__(self, parts: Parts, on_error: Callable[..., Update] | None = None) -> None:
+        self.parts, self.on_error = parts, on_error
+        self.states = {part for part in parts.all() if isinstance(getattr(part, "value", None), PageValue)}
+        if len(self.states) > 1:
+            raise ValueError("A tab has at most one page value.")
 
-    def store_value(update: Any, inputs: tuple[Any, ...]) -> Any:
-        """Take the new page value, if there is one, out of an update and store it."""
-        for state in states & update.keys() if states else ():
-            (page,) = _page_values(inputs)
-            page.value = update.pop(state)
-            update = update or parts.unchanged()
-        return update
-
-    def failure(error: ByeError, inputs: tuple[Any, ...]) -> Any:
-        with _locked(inputs) as values:
-            return store_value(failed(error, *values), inputs)
-
-    def bind(handler: Handler, reads: bool = False) -> Handler:
-        def only_read(update: Any) -> Any:
-            if states and states & update.keys():
-                raise TypeError(f"{handler.__name__} may only read the page's value.")
-            return update
-
+    def __call__(self, handler: Handler, reads: bool = False) -> Handler:
         @wraps(handler)
         def listener(*inputs: Any) -> Any:
-            with _locked(inputs) as values:
+            with locked(inputs) as values:
                 try:
-                    update = handler(parts, *values)
+                    update = handler(self.parts, *values)
                 except ByeError as error:
-                    update = failed(error, *values)
-                return store_value(update, inputs)
+                    update = self._failed(error, *values)
+                return self._store(update, inputs)
 
         @wraps(handler)
         def reader(*inputs: Any) -> Any:
             try:
-                return only_read(handler(parts, *_values(inputs)))
+                return self._only_read(handler(self.parts, *values_of(inputs)), handler)
             except ByeError as error:
-                return failure(error, inputs)
+                return self._failure(error, inputs)
 
         @wraps(handler)
         def stream(*inputs: Any) -> Iterator[Any]:
             try:
-                yield from map(only_read, handler(parts, *_values(inputs)))
+                for update in handler(self.parts, *values_of(inputs)):
+                    yield self._only_read(update, handler)
             except ByeError as error:
-                yield failure(error, inputs)
+                yield self._failure(error, inputs)
 
         chosen: Any = stream if inspect.isgeneratorfunction(handler) else reader if reads else listener
         # Gradio reads the parameters from the signature: the inputs, and a gr.EventData by its annotation.
@@ -138,79 +92,33 @@ def binder(parts: Parts, on_error: Callable[..., Update] | None = None) -> Calla
         chosen.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
         return chosen
 
-    return bind
+    def _failed(self, error: ByeError, *inputs: Any) -> Update:
+        if self.on_error:
+            return self.on_error(error, *inputs)
+        warn(error)
+        return self.parts.unchanged()
 
+    def _failure(self, error: ByeError, inputs: tuple[Any, ...]) -> Any:
+        with locked(inputs) as values:
+            return self._store(self._failed(error, *values), inputs)
 
-def _page_values(inputs: tuple[Any, ...]) -> list[PageValue]:
-    return [value for value in inputs if isinstance(value, PageValue)]
+    def _store(self, update: Any, inputs: tuple[Any, ...]) -> Any:
+        """Take the new page value, if there is one, out of an update and store it."""
+        for state in self.states & update.keys() if self.states else ():
+            (page,) = page_values(inputs)
+            page.value = update.pop(state)
+            update = update or self.parts.unchanged()
+        return update
 
-
-def _values(inputs: tuple[Any, ...]) -> list[Any]:
-    return [value.value if isinstance(value, PageValue) else value for value in inputs]
-
-
-@contextmanager
-def _locked(inputs: tuple[Any, ...]) -> Iterator[list[Any]]:
-    """Give the inputs to the `with` block; if there is a page value, once no other handler of the page has it."""
-    with ExitStack() as locks:
-        for page in _page_values(inputs):
-            locks.enter_context(page.lock)
-        yield _values(inputs)
+    def _only_read(self, update: Any, handler: Handler) -> Any:
+        if self.states and self.states & update.keys():
+            raise TypeError(f"{handler.__name__} may only read the page's value.")
+        return update
 
 
 def alert_in(component: Any) -> Callable[..., Update]:
-    """Return an `on_error` function (see `binder`) that shows the error in `component`."""
+    """Return an `on_error` function (see Binder) that shows the error in `component`."""
     return lambda error, *_: {component: alert(error)}
-
-
-# Numbers the requests of a page in the order of what the user did.
-_TURN = """(...values) => {
-  window.byeTurn = (window.byeTurn || 0) + 1;
-  return [...values.slice(0, -2), window.byeTurn, values.at(-1)];
-}"""
-
-
-@dataclass
-class Latest:
-    """The number of the newest request of a form that has begun. It is a state's value, and is changed in place."""
-
-    number: int = 0
-
-
-def on_latest(
-    triggers: Sequence[Any], listener: Callable[..., Any], inputs: list[Any], outputs: list[Any], **options: Any
-) -> Any:
-    """Listen to several events of a form; drop the results of a request once a later event's request has begun.
-
-    If two fields change at once, such as when a form is filled, Gradio's page sends two requests at the same time. The
-    one with the older values may arrive last, even with trigger_mode="always_last", and its result would stay. The
-    listener may be a generator. Return the dependency, as `gr.on` does.
-    """
-    turn, last = gr.Number(0, visible=False), gr.State(Latest())
-
-    def latest(*values: Any) -> Update:
-        *own, number, newest = values
-        update = listener(*own) if _begins(number, newest) else {}
-        return update if number == newest.number else {outputs[0]: gr.skip()}
-
-    def latest_stream(*values: Any) -> Iterator[Update]:
-        *own, number, newest = values
-        for update in listener(*own) if _begins(number, newest) else ():
-            if number != newest.number:
-                return
-            yield update
-
-    chosen = latest_stream if inspect.isgeneratorfunction(listener) else latest
-    options = {"trigger_mode": "always_last", **options}
-    return gr.on(triggers, chosen, [*inputs, turn, last], outputs, js=_TURN, **options)
-
-
-def _begins(number: int, newest: Latest) -> bool:
-    """Return whether the request `number` is newer than all that have begun; it then counts as the newest."""
-    if number <= newest.number:
-        return False
-    newest.number = number
-    return True
 
 
 def if_in_front(handler: Handler) -> Handler:

@@ -9,7 +9,8 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Watcher
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, PageValue, Update
+from bye_core.ui.shared.events import QUIET, Update
+from bye_core.ui.shared.page_value import PageValue
 
 
 def listen_to_pulse(frame: Frame) -> None:

@@ -14,17 +14,9 @@ from gradio.helpers import special_args
 
 from bye_core.errors import SettingError
 from bye_core.ui.session import Session
-from bye_core.ui.shared.events import (
-    Latest,
-    Parts,
-    alert_in,
-    binder,
-    if_in_front,
-    needs_visitor,
-    on_latest,
-    open_tab,
-    page_value,
-)
+from bye_core.ui.shared.events import Binder, Parts, alert_in, if_in_front, needs_visitor, open_tab
+from bye_core.ui.shared.latest import Latest, on_latest
+from bye_core.ui.shared.page_value import page_value
 
 
 class Wrong(SettingError):
@@ -53,19 +45,19 @@ def test_all_parts_include_those_in_groups(parts):
 
 
 def test_a_listener_gets_parts_and_inputs(parts):
-    assert binder(parts)(lambda parts, a, b=2: {parts.notice: a + b})(1) == {parts.notice: 3}
+    assert Binder(parts)(lambda parts, a, b=2: {parts.notice: a + b})(1) == {parts.notice: 3}
 
 
 def test_a_failure_is_shown_where_the_tab_wants_it(parts):
-    words = binder(parts, alert_in(parts.notice))(fail)("session", 1)[parts.notice]
+    words = Binder(parts, alert_in(parts.notice))(fail)("session", 1)[parts.notice]
     assert "This &lt;is&gt; wrong." in words
-    assert binder(parts, lambda error, *inputs: inputs)(fail)("session", 1) == ("session", 1)
+    assert Binder(parts, lambda error, *inputs: inputs)(fail)("session", 1) == ("session", 1)
 
 
 def test_by_default_a_failure_changes_nothing(parts, monkeypatch):
     warned = []
     monkeypatch.setattr("bye_core.ui.shared.events.warn", warned.append)
-    assert list(binder(parts)(fail)(1)) == [parts.session]
+    assert list(Binder(parts)(fail)(1)) == [parts.session]
     assert isinstance(warned[0], Wrong)
 
 
@@ -74,7 +66,7 @@ def test_a_stream_ends_with_its_failure(parts):
         yield from range(count)
         raise Wrong()
 
-    *before, last = binder(parts, alert_in(parts.notice))(steps)(2)
+    *before, last = Binder(parts, alert_in(parts.notice))(steps)(2)
     assert before == [0, 1]
     assert list(last) == [parts.notice]
 
@@ -107,7 +99,7 @@ def test_handlers_of_a_page_that_run_at_the_same_time_undo_nothing(watching):
         time.sleep(0.01)
         return {parts.watch: (watch[0], watch[1] + 1)}
 
-    bound = binder(watching)
+    bound = Binder(watching)
     answers = together(*[partial(bound(tick), page)] * 5, *[partial(bound(click), page)] * 5)
     assert page.value == (5, 5)
     assert answers == [{watching.notice: "tick"}] * 5 + [watching.unchanged()] * 5
@@ -121,14 +113,14 @@ def test_pages_have_values_of_their_own_and_do_not_wait_for_each_other(watching)
         both.wait()
         return {parts.watch: own}
 
-    bound = binder(watching)(handler)
+    bound = Binder(watching)(handler)
     together(partial(bound, one, "a"), partial(bound, other, "b"))
     assert (one.value, other.value, watching.watch.value.value) == ("a", "b", (0, 0))
 
 
 def test_a_handler_that_fails_lets_the_next_one_in_and_may_still_replace_the_value(watching):
     page = watching.watch.value
-    bind = binder(watching, lambda error, watch: {watching.watch: ("failed", watch), watching.notice: "!"})
+    bind = Binder(watching, lambda error, watch: {watching.watch: ("failed", watch), watching.notice: "!"})
     assert bind(fail)(page) == {watching.notice: "!"}
     assert page.value == ("failed", (0, 0))
     with pytest.raises(ZeroDivisionError):
@@ -149,7 +141,7 @@ def test_handlers_that_only_read_do_not_wait_and_cannot_replace_the_value(watchi
     def wrong(parts, watch):
         return {parts.watch: "new"}
 
-    bind = binder(watching)
+    bind = Binder(watching)
     stream = bind(steps)(page)
     with page.lock:
         assert next(stream) == {watching.notice: (0, 0)}
@@ -164,28 +156,28 @@ def test_handlers_that_only_read_do_not_wait_and_cannot_replace_the_value(watchi
 @pytest.mark.parametrize("reads", [True, False])
 def test_where_an_error_is_shown_the_value_may_be_replaced(watching, reads):
     page = watching.watch.value
-    bind = binder(watching, lambda error, watch: {watching.watch: "failed"})
+    bind = Binder(watching, lambda error, watch: {watching.watch: "failed"})
     assert bind(fail, reads=reads)(page) == watching.unchanged()
     assert page.value == "failed"
 
 
 def test_a_new_value_without_the_old_one_is_refused(watching):
     with pytest.raises(ValueError, match="unpack"):
-        binder(watching)(lambda parts: {parts.watch: 1})()
+        Binder(watching)(lambda parts: {parts.watch: 1})()
 
 
 def test_a_tab_has_one_page_value():
     with gr.Blocks():
         two = Few(gr.State(), (page_value(1), page_value(2)), gr.HTML())
     with pytest.raises(ValueError, match="at most one page value"):
-        binder(two)
+        Binder(two)
 
 
 def test_a_stream_waits_for_the_visitor_too(parts):
     def steps(parts, session):
         yield {parts.notice: session.visitor}
 
-    bound = binder(parts)(needs_visitor(steps))
+    bound = Binder(parts)(needs_visitor(steps))
     assert list(bound(Session("token"))) == [{parts.notice: "token"}]
     assert list(bound(Session())) == []
 
@@ -195,14 +187,14 @@ def clicked(parts: Parts, session: Any, event: gr.EventData) -> Any:
 
 
 def test_gradio_finds_the_event(parts):
-    listener = binder(parts)(clicked)
+    listener = Binder(parts)(clicked)
     inputs, _, place, _ = special_args(listener, ["a"], event_data=gr.EventData(None, {"plot": "p"}))
     assert place == 1
     assert listener(*inputs) == ("a", {"plot": "p"})
 
 
 def test_only_in_front(parts):
-    listener = binder(parts)(if_in_front(lambda parts, value: {parts.notice: value}))
+    listener = Binder(parts)(if_in_front(lambda parts, value: {parts.notice: value}))
     assert listener("x", True) == {parts.notice: "x"}
     assert list(listener("x", False)) == [parts.session]
 

@@ -8,7 +8,8 @@ import pytest
 
 from bye_core.ui import app
 from bye_core.ui.session import Session, Watcher
-from bye_core.ui.shared.events import PageValue, Parts, binder, page_value
+from bye_core.ui.shared.events import Binder, Parts
+from bye_core.ui.shared.page_value import PageValue, page_value
 from bye_core.ui.shared.pulse import fronts, merged
 
 
@@ -40,7 +41,7 @@ def counting(page, meanwhile=None):
             meanwhile()
         return {parts.watch: count + 1, parts.shown: count + 1}
 
-    return Watcher(binder(parts)(tick), [parts.watch], parts.all()), parts.shown
+    return Watcher(Binder(parts)(tick), [parts.watch], parts.all()), parts.shown
 
 
 @dataclass(frozen=True)

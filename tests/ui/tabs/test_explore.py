@@ -11,7 +11,7 @@ from bye_core.records import AttentionRows, Decision, Grid
 from bye_core.ui.adjust.comparison import NotReady
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
-from bye_core.ui.shared.events import Parts, binder
+from bye_core.ui.shared.events import Binder, Parts
 from bye_core.ui.shared.obstacles import not_ready
 from bye_core.ui.tabs.explore import actions, downloads, drawing, places, saved_views
 from bye_core.ui.tabs.explore.filters import View, entropies, fitting, passing, view_of
@@ -148,7 +148,7 @@ def test_an_empty_tab_says_what_to_do_next(home, run, state, tab):
 
 def test_the_event_of_the_map_reaches_its_handler(opened):
     """Gradio puts the event where the signature says, before the values of the form."""
-    bound = binder(Parts(gr.State()))(actions.selected_on_map)
+    bound = Binder(Parts(gr.State()))(actions.selected_on_map)
     event = gr.EventData(None, {"plot": "plot-other", "points": ["s00001"]})
     inputs, *_ = special_args(bound, [Session(run="made"), *View().record().values()], event_data=event)
     assert isinstance(inputs[0], gr.EventData)

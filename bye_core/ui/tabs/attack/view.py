@@ -12,7 +12,9 @@ from bye_core.attacks.triggers.blend import FACE, NOISE
 from bye_core.attacks.triggers.settings import Setting
 from bye_core.data.llava_set import ENCODINGS
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, open_tab, page_value
+from bye_core.ui.shared.events import QUIET, Binder, alert_in, open_tab
+from bye_core.ui.shared.latest import on_latest
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.attack import actions
 from bye_core.ui.tabs.attack import job as attack_job
@@ -158,7 +160,7 @@ def _setting(name: str, rule: Setting) -> Any:
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known = parts.all(), [parts.session, parts.watch]
     fields, named = list(parts.fields), parts.named()
-    bind = binder(parts, alert_in(parts.notice))
+    bind = Binder(parts, alert_in(parts.notice))
     drawing = {"concurrency_limit": 2, **QUIET}
 
     tab.select(bind(actions.enter), [*known, *fields], outputs, **drawing)

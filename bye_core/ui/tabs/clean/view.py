@@ -10,8 +10,10 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
+from bye_core.ui.shared.events import QUIET, Binder, alert_in
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import off_here
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.shared.training_form import SWITCHES, setting_field
 from bye_core.ui.tabs.clean import actions
@@ -110,7 +112,7 @@ def _settings() -> tuple[Any, ...]:
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, fields = parts.all(), [parts.session, parts.watch], list(parts.fields)
-    bind = binder(parts, alert_in(parts.notice))
+    bind = Binder(parts, alert_in(parts.notice))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.opened.change(bind(actions.change_session), known, outputs, **QUIET)

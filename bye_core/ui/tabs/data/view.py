@@ -8,8 +8,10 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import in_front
-from bye_core.ui.shared.events import QUIET, Handler, alert_in, binder, if_in_front, on_latest, open_tab, page_value
+from bye_core.ui.shared.events import QUIET, Binder, Handler, alert_in, if_in_front, open_tab
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import note
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.data import actions, checking
 from bye_core.ui.tabs.data.actions import for_visitors
@@ -138,7 +140,7 @@ def _lay_out_check(frame: Frame, progress: tuple[Any, ...]) -> checking.Parts:
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, session = parts.all(), parts.session
-    bind_any = binder(parts, alert_in(parts.notice))
+    bind_any = Binder(parts, alert_in(parts.notice))
 
     def bind(handler: Handler) -> Handler:
         return bind_any(for_visitors(handler))
@@ -171,7 +173,7 @@ def _listen_check(parts: checking.Parts, frame: Frame, tab: gr.Tab) -> None:
     if hosted():
         return
     outputs, known, here = parts.all(), [parts.session, parts.watch], gr.Checkbox(False, visible=False)
-    bind = binder(parts, alert_in(parts.job))
+    bind = Binder(parts, alert_in(parts.job))
     visible = {"js": in_front(NAME), "trigger_mode": "always_last", **QUIET}
     tab.select(bind(checking.enter), known, outputs, **QUIET)
     frame.opened.change(bind(if_in_front(checking.enter)), [*known, here], outputs, **visible)

@@ -7,7 +7,7 @@ import gradio as gr
 from bye_core.ui.adjust.view import TRIAL
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import CLICKS, changed
-from bye_core.ui.shared.events import QUIET, SESSION, binder
+from bye_core.ui.shared.events import QUIET, SESSION, Binder
 from bye_core.ui.tabs.detectors import actions as page
 from bye_core.ui.tabs.detectors.actions import NO_LIST, Parts
 
@@ -42,7 +42,7 @@ TAB = Tab(NAME, "Detectors", build, styles=("detectors.css",))
 
 def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known = parts.all(), [parts.session, parts.trial, parts.chosen]
-    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    bound = Binder(parts, lambda error, *_: page.show_failure(parts, error))
     # Drawing does not wait for the methods of other visitors.
     entered = tab.select(bound(page.draw), known, outputs, **DRAW).then(
         bound(page.run_if_small), known, outputs, **RUN

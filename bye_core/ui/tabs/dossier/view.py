@@ -6,8 +6,9 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.bridge import changed
-from bye_core.ui.shared.events import QUIET, binder, if_in_front, page_value
+from bye_core.ui.shared.events import QUIET, Binder, if_in_front
 from bye_core.ui.shared.evidence import KIND
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.dossier import actions as page
 from bye_core.ui.tabs.dossier.actions import Parts, Watch
@@ -27,7 +28,7 @@ def build(frame: Frame, tab: gr.Tab) -> None:
     job = gr.HTML(elem_id="dossier-job", padding=False)
     here = gr.Checkbox(False, visible=False)
     parts = Parts(frame.session, page_value(Watch()), frame.pulse, evidence, about, check, stop, job)
-    outputs, known, bound = parts.all(), [frame.session, parts.watch], binder(parts)
+    outputs, known, bound = parts.all(), [frame.session, parts.watch], Binder(parts)
     # The evidence is computed only if the tab is in front.
     tab.select(bound(page.look), known, outputs, **QUIET)
     changed(frame.bridge, "session", NAME)(bound(page.look), known, outputs, trigger_mode="always_last", **QUIET)

@@ -8,7 +8,8 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import CLICKS, SAVE, changed
-from bye_core.ui.shared.events import QUIET, SESSION, binder, on_latest
+from bye_core.ui.shared.events import QUIET, SESSION, Binder
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.tabs.explore import actions as page
 from bye_core.ui.tabs.explore import downloads
 from bye_core.ui.tabs.explore.actions import NONE_PICKED, Parts
@@ -109,7 +110,7 @@ def _lay_out_downloads() -> list[Any]:
 def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, form = parts.all(), parts.form
     drawing = [*parts.known, *form]
-    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    bound = Binder(parts, lambda error, *_: page.show_failure(parts, error))
     entering = tab.select(bound(page.enter), drawing, outputs, **DRAW)
     entering_again = changed(frame.bridge, "session", NAME)(bound(page.enter), drawing, outputs, **DRAW)
     changes = [field.input for field in form]
@@ -125,7 +126,7 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
 def _listen_to_buttons(parts: Parts, resetting: list[gr.Button], views: list[gr.Button]) -> None:
     outputs, form = parts.all(), parts.form
     paging = [parts.session, parts.picked, parts.page, *form]
-    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    bound = Binder(parts, lambda error, *_: page.show_failure(parts, error))
     reset, (delete, keep) = resetting[0], views
     reset.click(bound(page.reset), [*parts.known, *form], outputs, **DRAW)
     keep.click(bound(page.save_view), [parts.session, parts.name, *form], outputs, **QUIET)

@@ -8,8 +8,9 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import changed
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest
+from bye_core.ui.shared.events import QUIET, Binder, alert_in
 from bye_core.ui.shared.exports import FIRST_LINES
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import note
 from bye_core.ui.tabs.export import actions, publish
 from bye_core.ui.workspace import hosted
@@ -114,7 +115,7 @@ def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     session, outputs = parts.session, parts.all()
     fields = [parts.name, parts.format, parts.moved]
     entering = [session, parts.shown, *fields]
-    bind = binder(parts, alert_in(parts.status))
+    bind = Binder(parts, alert_in(parts.status))
 
     tab.select(bind(actions.enter), entering, outputs, **LONG)
     changed(frame.bridge, "session", NAME)(bind(actions.change_session), entering, outputs, **LONG)

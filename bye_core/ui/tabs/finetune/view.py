@@ -10,8 +10,10 @@ from bye_core.attacks import TRIGGERS
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.attack_form import NO_TRIGGER, PAPER_SIZE, TARGET
-from bye_core.ui.shared.events import QUIET, alert_in, binder, on_latest, page_value
+from bye_core.ui.shared.events import QUIET, Binder, alert_in
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import off_here
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.shared.training_form import MAIN, MORE, SWITCHES, setting_field
 from bye_core.ui.tabs.finetune import actions
@@ -140,7 +142,7 @@ def _outcome() -> OutcomeParts:
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, form, outcome = parts.all(), [parts.session, parts.watch], list(parts.form), parts.outcome
     # An error is shown beside the button that was pressed.
-    bind, bind_outcome = binder(parts, alert_in(parts.notice)), binder(parts, alert_in(outcome.message))
+    bind, bind_outcome = Binder(parts, alert_in(parts.notice)), Binder(parts, alert_in(outcome.message))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))

@@ -6,8 +6,9 @@ import gradio as gr
 
 from bye_core.runs.jobs import command_line
 from bye_core.ui.session import Frame, Tab, Watcher
-from bye_core.ui.shared.events import QUIET, alert_in, binder, page_value
+from bye_core.ui.shared.events import QUIET, Binder, alert_in
 from bye_core.ui.shared.messages import note, off_here
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.tabs.guard import actions
 from bye_core.ui.tabs.guard.job import KIND
 
@@ -52,7 +53,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known = parts.all(), [parts.session, parts.watch]
-    bind = binder(parts, alert_in(parts.notice))
+    bind = Binder(parts, alert_in(parts.notice))
 
     tab.select(bind(actions.enter), known, outputs, **QUIET)
     frame.watchers.append(Watcher(bind(actions.refresh), known, outputs))

@@ -8,7 +8,8 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab
 from bye_core.ui.shared.bridge import changed, in_front
-from bye_core.ui.shared.events import QUIET, SESSION, binder, if_in_front, on_latest, open_tab
+from bye_core.ui.shared.events import QUIET, SESSION, Binder, if_in_front, open_tab
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.tabs.layers import actions as page
 from bye_core.ui.tabs.layers.actions import ALL_HEADS, Parts
 
@@ -80,7 +81,7 @@ def _listen(parts: Parts, frame: Frame, tab: gr.Tab) -> None:
     session, outputs = parts.session, parts.all()
     known = [session, parts.trial, parts.sent, parts.chosen_at, parts.log]
 
-    bound = binder(parts, lambda error, *_: page.show_failure(parts, error))
+    bound = Binder(parts, lambda error, *_: page.show_failure(parts, error))
     tab.select(bound(page.draw), known, outputs, **DRAW).then(bound(page.draw_heads), known, outputs, **DRAW)
     for state in ("session", "trial"):
         drawing = changed(frame.bridge, state, NAME)(bound(page.draw), known, outputs, **DRAW)

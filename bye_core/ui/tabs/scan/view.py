@@ -9,9 +9,11 @@ import gradio as gr
 
 from bye_core.ui.session import Frame, Tab, Watcher
 from bye_core.ui.shared.devices import DTYPES, device_choices
-from bye_core.ui.shared.events import QUIET, binder, on_latest, open_tab, page_value
+from bye_core.ui.shared.events import QUIET, Binder, open_tab
+from bye_core.ui.shared.latest import on_latest
 from bye_core.ui.shared.messages import note
 from bye_core.ui.shared.obstacles import STATEMENT
+from bye_core.ui.shared.page_value import page_value
 from bye_core.ui.shared.stop_button import on_stop
 from bye_core.ui.tabs.scan import actions
 from bye_core.ui.tabs.scan.job import AUTO, KIND
@@ -101,7 +103,7 @@ def _form() -> tuple[Any, ...]:
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
     outputs, known, fields = parts.all(), [parts.session, parts.watch], list(parts.fields)
-    bind = binder(parts, on_error=partial(actions.show_error, parts))
+    bind = Binder(parts, on_error=partial(actions.show_error, parts))
 
     frame.opened.change(bind(actions.enter), [*known, *fields], outputs, **QUIET)
     tab.select(bind(actions.offer_adapters, reads=True), [*known, *fields], outputs, **QUIET)
