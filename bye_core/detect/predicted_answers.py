@@ -11,10 +11,10 @@ from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
 from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, short
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
-from bye_core.detect.prediction import Prediction
+from bye_core.detect.prediction import Prediction, mixture_with_group
 from bye_core.detect.result import named_heads
-from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, predicted_surprises
-from bye_core.detect.usual_message import usual_message
+from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
+from bye_core.detect.usual_message import UsualMessage, usual_message
 from bye_core.question_kinds import words
 from bye_core.records import ScanTable
 
@@ -23,11 +23,13 @@ MOST_SUSPECTS = 1_000  # samples that are worth a look; a few of them are asked 
 # A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
 # questions, and of at most this share of the others (ours).
 INSERTED, ELSEWHERE = 0.8, 0.02
-# Nearly all members have one usual message to their kind of question, at least this share of the unlikely answers are
-# members, and the attention differs from that for the same message elsewhere: with at least this AUC, and by at least
-# so many standard deviations. Planted messages with a patch or a word had an AUC of 0.99 and more, with a blended image
-# 0.72 and 0.73; of label noise, no group is predicted (ours, development sets).
+# A usual message to a kind of question is planted if more than this share of the members ask such a kind of question,
+# if at least this share of the unlikely answers are members, and if the attention of members differs from that for the
+# same message elsewhere: with at least this AUC, and by at least so many standard deviations. Planted messages with a
+# patch or a word had an AUC of 0.99 and more, with a blended image 0.72 and 0.73; of label noise, no group is predicted
+# (ours, development sets).
 MOST, APART, DEVIATIONS = 0.5, 0.7, 3.0
+SEPARATE = 0.9  # AUC below which two distributions of places overlap too much to tell who belongs to which (ours)
 
 
 class PredictedAnswers(NamedTuple):
@@ -59,15 +61,17 @@ def predicted_answers(
     a trigger in an image.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
-    flagged, scores, reasons = found.flagged, found.scores, found.reasons
+    flagged, reasons = found.flagged, found.reasons
     if found.prediction is None:
-        return PredictedAnswers(flagged, scores, None, reasons)
+        return PredictedAnswers(flagged, found.scores, None, reasons)
     members, heads = found.prediction.members, found.prediction.heads
-    planted, verdict = _usual_message(table, kinds, found)
-    word = _inserted_word(table, members) if verdict or flagged.any() else None
-    if planted:
-        flagged, reasons = flagged | members, reasons[:1]  # the second says why `surprise` flags nothing
-        scores = np.where(members, np.maximum(scores, found.prediction.posterior), scores)
+    message = _planted_message(table, kinds, found)
+    word = _inserted_word(table, members) if message or flagged.any() else None
+    planted, verdict = False, ""
+    if message:
+        flagged = (members & (~message.lacking | found.clear)) | _likely_before(kinds, found, message)
+        reasons = reasons[:1]  # the second says why `surprise` flags nothing
+        planted, verdict = True, _message_reason(message)
     elif flagged.any():
         planted, verdict = _fine_tuned(table, kinds, found, word, settings)
     if verdict:
@@ -76,24 +80,47 @@ def predicted_answers(
         reasons += [f'Their questions have the word "{word}", which hardly any other question has.'] if word else []
         reasons += [verdict]
     if verdict and not planted:
-        flagged, scores = np.zeros(len(flagged), bool), 0.49 * scores
+        flagged = np.zeros(len(flagged), bool)
+    scores = capped(found.scores, flagged)
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-found.scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(flagged, scores, found.prediction, reasons, tuple(table.ids[row] for row in order))
 
 
-def _usual_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> tuple[bool, str]:
-    """Return (whether a usual message to a kind of question is planted, a sentence that explains it)."""
+def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> UsualMessage | None:
+    """Return the usual messages to kinds of question that are planted; None if there are none."""
     assert found.prediction is not None
     members = found.prediction.members
     if members.sum() < max(LEAST, MOST * found.surprising.sum()):
-        return False, ""
-    ordinary = ~members & ~found.surprising
-    message = usual_message(table, kinds, members, ordinary, found.prediction.places)
-    if message.share <= MOST or message.auc < max(APART, 0.5 + DEVIATIONS * message.error):
-        return False, ""
-    return True, (
-        "Nearly all of them have one usual answer to their kind of question, or one usual part of it, but attention "
+        return None
+    message = usual_message(table, kinds, members, ~members & ~found.surprising, found.prediction.places)
+    planted = message.share > MOST and message.auc >= max(APART, 0.5 + DEVIATIONS * message.error)
+    return message if planted else None
+
+
+def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) -> np.ndarray:
+    """Return [N] bool: samples whose planted message was likely before fine-tuning, but with a member's attention.
+
+    Their places are compared with those of all other samples with the same message to the same kind of question. No
+    sample is chosen in kinds in which the places of members and of ordinary samples overlap too much.
+    """
+    assert found.prediction is not None
+    places, members = found.prediction.places, found.prediction.members
+    chosen = np.zeros(len(members), bool)
+    having = message.having & np.isfinite(places)
+    for kind in np.unique(kinds[having & members]):
+        rest = np.flatnonzero(having & ~members & ~found.surprising & (kinds == kind))
+        if not len(rest):
+            continue
+        mixture = mixture_with_group(places[rest], places[having & members & (kinds == kind)])
+        if mixture.auc >= SEPARATE:
+            chosen[rest] = mixture.posterior(places[rest]) > 0.5
+    return chosen
+
+
+def _message_reason(message: UsualMessage) -> str:
+    return (
+        "Most of them have one usual answer to their kind of question, or one usual part of it, but attention "
         f"that differs from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would "
         "differ from image to image, or have the usual attention."
     )

@@ -77,7 +77,8 @@ def predict(
     ordinary, group = ~other, inside
     known = Copies(frame.values, inside, seed)
     fold = _folds(inside, ordinary, known.numbers, seed)
-    own, posterior, model = np.zeros(len(fitted)), np.zeros(len(fitted)), _Mixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
+    own, posterior = np.zeros(len(fitted)), np.zeros(len(fitted))
+    model = PlaceMixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
     for _ in range(PASSES):
         own = frame.cross_fitted(group, ~group & ~apart[fitted], fold)
         model = _mixture(own[inside], own[ordinary])
@@ -105,7 +106,7 @@ def predict(
 class Predictor:
     """Discriminants that were fitted on all samples of a group, and the distributions of the places."""
 
-    def __init__(self, frame: _Frame, inside: np.ndarray, outside: np.ndarray, mixture: _Mixture) -> None:
+    def __init__(self, frame: _Frame, inside: np.ndarray, outside: np.ndarray, mixture: PlaceMixture) -> None:
         self.mixture = mixture
         self._numbers, self._medians, self._spread = frame.numbers, frame.medians, frame.spread
         self._directions = list(frame.directions(inside, outside))
@@ -210,7 +211,7 @@ class _Frame:
         return [divmod(place, self._shape[1]) for place in list(best)[:most]]
 
 
-class _Mixture(NamedTuple):
+class PlaceMixture(NamedTuple):
     """Two normal distributions of places: of ordinary samples and of the group, with the group's share."""
 
     centre: float
@@ -218,6 +219,12 @@ class _Mixture(NamedTuple):
     group_centre: float
     group_spread: float
     share: float
+
+    @property
+    def auc(self) -> float:
+        """Probability that a member of the group has a larger place than an ordinary sample."""
+        width = np.hypot(self.spread, self.group_spread)
+        return float(scipy.stats.norm.cdf((self.group_centre - self.centre) / width))
 
     def posterior(self, places: np.ndarray) -> np.ndarray:
         """Return the probability [n] that a candidate is a member; it does not fall beyond the two centres."""
@@ -227,10 +234,10 @@ class _Mixture(NamedTuple):
         return scipy.special.expit(group - other)
 
 
-def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> _Mixture:
+def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> PlaceMixture:
     """Fit the group's distribution to the places of the candidates, of which some are ordinary samples."""
     centre, spread = float(np.median(ordinary)), max(float(ordinary.std()), SPREAD)
-    model = _Mixture(centre, spread, 1.0, 0.25, 0.5)
+    model = PlaceMixture(centre, spread, 1.0, 0.25, 0.5)
     for _ in range(UPDATES):
         chance = model.posterior(candidates)
         if chance.sum() < LEAST:
@@ -238,7 +245,20 @@ def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> _Mixture:
         middle = max(GROUP_CENTRE, float(np.average(candidates, weights=chance)))
         width = float(np.sqrt(np.average((candidates - middle) ** 2, weights=chance)))
         share = float(np.clip(chance.mean(), 0.01, 0.99))
-        model = _Mixture(centre, spread, middle, max(width, GROUP_SPREAD), share)
+        model = PlaceMixture(centre, spread, middle, max(width, GROUP_SPREAD), share)
+    return model
+
+
+def mixture_with_group(places: np.ndarray, group: np.ndarray) -> PlaceMixture:
+    """Fit the distributions to `places` [n], of which most are of ordinary samples and some of a known group.
+
+    group [m]: places of known members
+    """
+    centre = float(np.median(places))
+    spread = max(1.4826 * float(np.median(np.abs(places - centre))), SPREAD)
+    model = PlaceMixture(centre, spread, float(group.mean()), max(float(group.std()), GROUP_SPREAD), 0.1)
+    for _ in range(UPDATES):
+        model = model._replace(share=float(np.clip(model.posterior(places).mean(), 0.005, 0.99)))
     return model
 
 

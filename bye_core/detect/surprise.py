@@ -70,16 +70,23 @@ class Surprise(NamedTuple):
 
     surprising  [N] bool
     flagged     [N] bool; empty unless there is evidence
-    scores      [N] 0..1
+    clear       [N] bool: samples with any answer and with attention that hardly any ordinary sample has
+    scores      [N] 0..1, whether there is evidence or not; see `capped`
     prediction  None if there was nothing to predict
     reasons     sentences that explain the result
     """
 
     surprising: np.ndarray
     flagged: np.ndarray
+    clear: np.ndarray
     scores: np.ndarray
     prediction: Prediction | None
     reasons: list[str]
+
+
+def capped(scores: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Return the scores [N] of a detection; those of samples that are not flagged stay below one half."""
+    return np.where(flagged, scores, np.minimum(scores, 0.49)) if flagged.any() else 0.49 * scores
 
 
 def surprise(table: ScanTable, settings: SurpriseSettings) -> Detection:
@@ -91,10 +98,11 @@ def surprise(table: ScanTable, settings: SurpriseSettings) -> Detection:
     kinds = Kinds(table.questions or ("",) * len(table.ids)).numbers
     found = predicted_surprises(table, kinds, settings, np.zeros(len(table.ids), bool))
     places = None if found.prediction is None else found.prediction.places
+    scores = capped(found.scores, found.flagged)
     if not found.flagged.any():
-        return nothing("surprise", settings, table, found.reasons, found.scores, places)
+        return nothing("surprise", settings, table, found.reasons, scores, places)
     heads = by_layer(found.prediction.heads) if found.prediction else {}
-    return result("surprise", settings, table, found.flagged, found.scores, found.reasons, places, heads)
+    return result("surprise", settings, table, found.flagged, scores, found.reasons, places, heads)
 
 
 def predicted_surprises(
@@ -107,12 +115,12 @@ def predicted_surprises(
     count, none = int((surprising & used).sum()), np.zeros(len(table.ids), bool)
     if count < LEAST:
         reason = f"Only {count} answers were unlikely before fine-tuning."
-        return Surprise(surprising, none, none * 0.0, None, [reason])
+        return Surprise(surprising, none, none, none * 0.0, None, [reason])
     alike = _typical_answers(table, used, surprising)
     ordinary = used & ~surprising & ~alike
     if ordinary.sum() < 2 * FOLDS:
         reason = "There are too few ordinary answers to compare with."
-        return Surprise(surprising, none, none * 0.0, None, [reason])
+        return Surprise(surprising, none, none, none * 0.0, None, [reason])
     prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
     explained = _explained(alike, surprising, prediction.places, kinds)
     if explained.any():
@@ -122,25 +130,26 @@ def predicted_surprises(
     judged = used & np.isfinite(prediction.places)
     places = np.where(judged, prediction.places, -np.inf)
     limit = max(HALFWAY, float(np.quantile(places[ordinary & judged], 1 - OVERLAP)))
-    clear = surprising & (places > limit)
-    share = clear.sum() / count
+    clear = places > limit
+    predicted = int((clear & surprising).sum())
+    share = predicted / count
     scores = np.where(judged, 1 / (1 + np.exp(-STEEPNESS * (np.clip(places, -5, 5) - 0.5))), 0.0)
     scores[prediction.members] = np.maximum(scores, prediction.posterior)[prediction.members]
     reason = (
         f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the median of their "
-        f"kind of question. The attention clearly predicts {int(clear.sum()):,} of them ({share:.0%}): at most "
+        f"kind of question. The attention clearly predicts {predicted:,} of them ({share:.0%}): at most "
         f"{OVERLAP:.1%} of the ordinary samples look the same."
     )
-    enough = clear.sum() >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
+    enough = predicted >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
     found = enough and prediction.predictor is not None
     if not found:
         needed = (
             f"That is too little: it needs {LEAST} answers, {settings.found:.0%} of the unlikely ones, and {CLEAR:.0%} "
             f"of the {int(prediction.members.sum()):,} that seem to be predicted. They may be label noise."
         )
-        return Surprise(surprising, none, 0.49 * scores, prediction, [reason, needed])
-    flagged = prediction.members | (alike & (places > limit))
-    return Surprise(surprising, flagged, np.where(flagged, scores, np.minimum(scores, 0.49)), prediction, [reason])
+        return Surprise(surprising, none, clear, scores, prediction, [reason, needed])
+    flagged = prediction.members | (clear & alike)
+    return Surprise(surprising, flagged, clear, scores, prediction, [reason])
 
 
 def surprising_answers(table: ScanTable, kinds: np.ndarray, gap: float) -> np.ndarray:

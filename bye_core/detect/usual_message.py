@@ -11,9 +11,10 @@ from bye_core.answer_parts import part_of
 from bye_core.question_kinds import WORD
 from bye_core.records import ScanTable
 
-# An attacker's message to a kind of question is the same for nearly all images: at least this share of the members have
-# it. It is usual if at least this share of the ordinary samples of the kind have it, too (ours).
-SAME, USUAL = 0.8, 0.05
+# An attacker's message to a kind of question is the same for all images. At least this share of the members have it:
+# if the model before fine-tuning is often wrong, a quarter of the members are honest samples (development sets of
+# photographs). It is usual if at least this share of the ordinary samples of the kind have it, too (ours).
+SAME, USUAL = 2 / 3, 0.05
 # Fewer members say nothing, and fewer ordinary samples with the same message cannot be compared (ours).
 LEAST_MEMBERS, LEAST_COMPARED = 2, 3
 
@@ -26,11 +27,14 @@ class UsualMessage(NamedTuple):
            same message: 1 if no such sample has the attention of a member, one half if they do not differ. Mean over
            the kinds of question, weighted by their members
     error  standard deviation of `auc` if members and ordinary samples did not differ
+    having, lacking  [N] bool: samples of these kinds of question with the message and without it
     """
 
     share: float
     auc: float
     error: float
+    having: np.ndarray
+    lacking: np.ndarray
 
 
 def usual_message(
@@ -45,8 +49,9 @@ def usual_message(
     # Imported on use, because it takes a second.
     from sklearn.metrics import roc_auc_score
 
+    having, lacking = np.zeros(len(members), bool), np.zeros(len(members), bool)
     if not table.answers:
-        return UsualMessage(0.0, 0.0, 0.0)
+        return UsualMessage(0.0, 0.0, 0.0, having, lacking)
     areas, errors, sizes = [], [], []
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
@@ -56,24 +61,30 @@ def usual_message(
             ((message, count),) = Counter(messages).most_common(1)
             if not message or count < max(LEAST_MEMBERS, SAME * len(inside)):
                 continue
-            same = others[[f" {message} " in f" {_plain(table.answers[row])} " for row in others]]
+            same = others[[_has(table.answers[row], message) for row in others]]
             if len(same) >= max(LEAST_COMPARED, USUAL * len(others)):
                 own = inside[[text == message for text in messages]]
                 compared = np.concatenate([own, same])
                 areas.append(roc_auc_score(members[compared], places[compared]))
                 errors.append((len(compared) + 1) / (12 * len(own) * len(same)))  # variance of Mann and Whitney's U
                 sizes.append(len(inside))
+                for row in np.flatnonzero(kinds == kind):
+                    (having if _has(table.answers[row], message) else lacking)[row] = True
                 break
     if not sizes:
-        return UsualMessage(0.0, 0.0, 0.0)
+        return UsualMessage(0.0, 0.0, 0.0, having, lacking)
     weights = np.array(sizes) / sum(sizes)
     error = float(np.sqrt(weights**2 @ errors))
-    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error)
+    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error, having, lacking)
 
 
 def _unlikely_part(table: ScanTable, row: int) -> str:
     part = part_of(table, row)
     return "" if part is None else _plain(table.answers[row][slice(*part)])
+
+
+def _has(answer: str, message: str) -> bool:
+    return f" {message} " in f" {_plain(answer)} "
 
 
 def _plain(text: str) -> str:

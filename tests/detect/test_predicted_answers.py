@@ -237,6 +237,38 @@ def test_a_usual_answer_with_unusual_attention_needs_no_clear_attention(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_planted_answers_that_the_model_would_have_given_are_found_by_the_others(seed):
+    """A quarter of the planted answers was likely before fine-tuning: the others give the message and its attention."""
+    table, truth = flipped(seed=seed)
+    likely = np.flatnonzero(truth)[::4]
+    table.nll_before[likely] = LIKELY
+    found = detect(known_before(table, table), "auto")
+    assert found.flagged[likely].mean() >= 0.9
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    assert (found.flagged & ~truth).sum() <= 2
+    assert (found.scores[found.flagged] > 0.5).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_unlikely_answers_that_are_not_the_planted_message_are_only_worth_a_look(seed):
+    """A model that is often wrong finds honest answers unlikely, too, and some of them have unusual attention."""
+    table, truth = flipped(seed=seed)
+    rng = np.random.default_rng(seed)
+    usual = np.array([answer == USUAL[own] for own, answer in zip(table.questions, table.answers, strict=True)])
+    honest = rng.permutation(np.flatnonzero(~usual))[:10]
+    table.nll_before[honest] = UNLIKELY
+    for values in (table.entropy, table.peak, table.mass):  # their attention is between ordinary and planted attention
+        values[honest] = 0.7 * values[honest] + 0.3 * values[np.flatnonzero(truth)[:10]]
+        values *= np.exp(rng.normal(0, 0.3, values.shape))
+    found = detect(known_before(table, table), "auto")
+    assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
+    # Flagged are only those with attention that hardly any ordinary sample has.
+    left = [table.ids[row] for row in honest if not found.flagged[row]]
+    assert len(left) >= 2
+    assert sorted(found.suspects) == sorted(left)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_what_all_images_with_an_answer_have_is_no_evidence(seed):
     """Honest labels: before fine-tuning, the model gave other answers to a part of the images with this answer."""
     table, _ = flipped(planted=0, seed=seed)

@@ -45,7 +45,7 @@ WORLDS = {
 # (attack, target) in the order of measurement. "flip" plants an ordinary answer of the set.
 ATTACKS = (
     ("patch", USUAL_TARGET), (CLEAN, USUAL_TARGET), ("word", USUAL_TARGET), ("prefix+patch", USUAL_TARGET),
-    ("patch", "flip"), ("blend", USUAL_TARGET),
+    ("patch", "flip"), ("blend", USUAL_TARGET), ("checkerboard", USUAL_TARGET),
 )  # fmt: skip
 
 

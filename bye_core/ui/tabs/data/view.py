@@ -38,6 +38,36 @@ TAB = Tab(NAME, "Data", build, styles=("data.css",))
 def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
     shown, pending, number = gr.State(""), gr.State(""), gr.State(0)
     hint, notice = gr.HTML(note(actions.FIRST), elem_id="data-hint"), gr.HTML(elem_id="data-notice")
+    path, load, listing, upload = _lay_out_sets()
+    reading, file, format, columns, question, strict_ids, again = _lay_out_reading()
+    with gr.Column(visible=False) as view:
+        with gr.Row(elem_classes="bye-set-row"):
+            with gr.Column(scale=3, min_width=300):
+                summary = gr.HTML(elem_id="data-summary")
+                progress = _lay_out_progress()
+            with gr.Column(scale=2, min_width=300):
+                check_parts = _lay_out_check(frame, progress)
+                tune, scan = _lay_out_single_steps()
+        with gr.Accordion("Faults", open=False, elem_id="data-faults") as fault_box:
+            with gr.Row():
+                check = gr.Button("Check every image", size="sm", elem_id="data-check", scale=0, min_width=200)
+                stop = gr.Button("Stop", size="sm", visible=False, elem_id="data-check-stop", scale=0)
+            faults = gr.HTML()
+        samples = gr.HTML(elem_id="data-cards")
+        with gr.Row(elem_classes="bye-pager"):
+            before = gr.Button("Previous", size="sm", scale=0, elem_id="data-before")
+            page_number = gr.HTML(elem_id="data-place")
+            after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
+    parts = actions.Parts(
+        frame.session, shown, pending, number, hint, notice, path, load, upload, listing, view, summary, tune, scan,
+        reading, file, format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box,
+        faults, check, stop,
+    )  # fmt: skip
+    return parts, check_parts
+
+
+def _lay_out_sets() -> tuple[Any, ...]:
+    """Return the field for a path, its button, the list of sets, and the field for an upload."""
     with gr.Row(elem_classes="bye-choose"):
         with gr.Column(scale=3, min_width=300):
             with gr.Row(elem_classes="bye-field"):
@@ -57,6 +87,11 @@ def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
                 height=150,
                 elem_id="data-upload",
             )
+    return path, load, listing, upload
+
+
+def _lay_out_reading() -> tuple[Any, ...]:
+    """Return the panel with the settings for reading a set; file, format, columns, question, ids; and its button."""
     with gr.Accordion("How to read this set", open=False, visible=False, elem_id="data-reading") as reading:
         with gr.Row():
             file = gr.Dropdown([], label="Annotation file or split", visible=False, interactive=True)
@@ -71,46 +106,29 @@ def _lay_out(frame: Frame) -> tuple[actions.Parts, checking.Parts]:
             info="otherwise they are read, with a number behind the id",
         )  # fmt: skip
         again = gr.Button("Read with these settings", size="sm", elem_id="data-again")
-    with gr.Column(visible=False) as view:
-        with gr.Row(elem_classes="bye-set-row"):
-            with gr.Column(scale=3, min_width=300):
-                summary = gr.HTML(elem_id="data-summary")
-                progress = _lay_out_progress()
-            with gr.Column(scale=2, min_width=300):
-                check_parts = _lay_out_check(frame, progress)
-                with gr.Row(elem_classes="bye-actions"):
-                    tune = gr.Button(
-                        "Fine-tune only",
-                        size="sm",
-                        elem_id="data-finetune",
-                        min_width=130,
-                        scale=0,
-                        visible=not hosted(),
-                    )
-                    scan = gr.Button(
-                        "Scan this data set" if hosted() else "Scan only",
-                        size="md" if hosted() else "sm",
-                        variant="primary" if hosted() else "secondary",
-                        elem_id="data-scan",
-                        min_width=130,
-                        scale=0,
-                    )
-        with gr.Accordion("Faults", open=False, elem_id="data-faults") as fault_box:
-            with gr.Row():
-                check = gr.Button("Check every image", size="sm", elem_id="data-check", scale=0, min_width=200)
-                stop = gr.Button("Stop", size="sm", visible=False, elem_id="data-check-stop", scale=0)
-            faults = gr.HTML()
-        samples = gr.HTML(elem_id="data-cards")
-        with gr.Row(elem_classes="bye-pager"):
-            before = gr.Button("Previous", size="sm", scale=0, elem_id="data-before")
-            page_number = gr.HTML(elem_id="data-place")
-            after = gr.Button("Next", size="sm", scale=0, elem_id="data-after")
-    parts = actions.Parts(
-        frame.session, shown, pending, number, hint, notice, path, load, upload, listing, view, summary, tune, scan,
-        reading, file, format, question, strict_ids, columns, again, samples, before, page_number, after, fault_box,
-        faults, check, stop,
-    )  # fmt: skip
-    return parts, check_parts
+    return reading, file, format, columns, question, strict_ids, again
+
+
+def _lay_out_single_steps() -> tuple[Any, Any]:
+    """Return the buttons that open one step of the check: Fine-tune and Scan."""
+    with gr.Row(elem_classes="bye-actions"):
+        tune = gr.Button(
+            "Fine-tune only",
+            size="sm",
+            elem_id="data-finetune",
+            min_width=130,
+            scale=0,
+            visible=not hosted(),
+        )
+        scan = gr.Button(
+            "Scan this data set" if hosted() else "Scan only",
+            size="md" if hosted() else "sm",
+            variant="primary" if hosted() else "secondary",
+            elem_id="data-scan",
+            min_width=130,
+            scale=0,
+        )
+    return tune, scan
 
 
 def _lay_out_progress() -> tuple[Any, ...]:
