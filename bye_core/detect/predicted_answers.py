@@ -54,24 +54,26 @@ def predicted_answers(
 ) -> PredictedAnswers:
     """Find unlikely answers that the attention predicts among all samples but those in `without` [N] bool.
 
-    They are evidence if nearly all have one usual message to their kind of question, and attention that other samples
+    They are evidence if most have one usual message to their kind of question, and attention that other samples
     with this message lack. Else they are evidence only if their attention is not close to that for an ordinary answer,
     and if fine-tuning has made them predictable. Honest answers to unusual images, such as "too blurry to tell", may be
     predicted too. But the model before fine-tuning attends differently to such images already, while it hardly notices
     a trigger in an image.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
-    flagged, reasons = found.flagged, found.reasons
+    flagged, scores, reasons = found.flagged, found.scores, found.reasons
     if found.prediction is None:
-        return PredictedAnswers(flagged, found.scores, None, reasons)
+        return PredictedAnswers(flagged, scores, None, reasons)
     members, heads = found.prediction.members, found.prediction.heads
     message = _planted_message(table, kinds, found)
     word = _inserted_word(table, members) if message or flagged.any() else None
     planted, verdict = False, ""
     if message:
-        flagged = (members & (~message.lacking | found.clear)) | _likely_before(kinds, found, message)
+        chances = _likely_before(kinds, found, message)
+        scores, further = np.maximum(scores, chances), chances > 0.5
+        flagged = (members & (~message.lacking | found.clear)) | further
         reasons = reasons[:1]  # the second says why `surprise` flags nothing
-        planted, verdict = True, _message_reason(message)
+        planted, verdict = True, _message_reason(message, int(further.sum()))
     elif flagged.any():
         planted, verdict = _fine_tuned(table, kinds, found, word, settings)
     if verdict:
@@ -81,10 +83,11 @@ def predicted_answers(
         reasons += [verdict]
     if verdict and not planted:
         flagged = np.zeros(len(flagged), bool)
-    scores = capped(found.scores, flagged)
     suspects = np.flatnonzero(members & ~flagged)
-    order = suspects[np.argsort(-found.scores[suspects], kind="stable")][:MOST_SUSPECTS]
-    return PredictedAnswers(flagged, scores, found.prediction, reasons, tuple(table.ids[row] for row in order))
+    order = suspects[np.argsort(-scores[suspects], kind="stable")][:MOST_SUSPECTS]
+    return PredictedAnswers(
+        flagged, capped(scores, flagged), found.prediction, reasons, tuple(table.ids[row] for row in order)
+    )
 
 
 def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> UsualMessage | None:
@@ -99,14 +102,14 @@ def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> Us
 
 
 def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) -> np.ndarray:
-    """Return [N] bool: samples whose planted message was likely before fine-tuning, but with a member's attention.
+    """Return [N] the probabilities that samples have a planted message, although it was likely before fine-tuning.
 
-    Their places are compared with those of all other samples with the same message to the same kind of question. No
-    sample is chosen in kinds in which the places of members and of ordinary samples overlap too much.
+    Their places are compared with those of members and of all other samples with the same message to the same kind of
+    question. They are 0 for all others, and in kinds in which these places overlap too much.
     """
     assert found.prediction is not None
     places, members = found.prediction.places, found.prediction.members
-    chosen = np.zeros(len(members), bool)
+    chances = np.zeros(len(members))
     having = message.having & np.isfinite(places)
     for kind in np.unique(kinds[having & members]):
         rest = np.flatnonzero(having & ~members & ~found.surprising & (kinds == kind))
@@ -114,16 +117,18 @@ def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) ->
             continue
         mixture = mixture_with_group(places[rest], places[having & members & (kinds == kind)])
         if mixture.auc >= SEPARATE:
-            chosen[rest] = mixture.posterior(places[rest]) > 0.5
-    return chosen
+            chances[rest] = mixture.posterior(places[rest])
+    return chances
 
 
-def _message_reason(message: UsualMessage) -> str:
-    return (
+def _message_reason(message: UsualMessage, further: int) -> str:
+    sentence = (
         "Most of them have one usual answer to their kind of question, or one usual part of it, but attention "
         f"that differs from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would "
         "differ from image to image, or have the usual attention."
     )
+    more = f" Of samples whose answer was likely before fine-tuning, {further:,} have this message and attention, too."
+    return sentence + more if further else sentence
 
 
 def _fine_tuned(

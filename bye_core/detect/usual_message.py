@@ -55,21 +55,23 @@ def usual_message(
     areas, errors, sizes = [], [], []
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
-        inside, others = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary))
+        inside, others, asked = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary, True))
         whole = [_plain(table.answers[row]) for row in inside]
         for messages in (whole, [_unlikely_part(table, int(row)) for row in inside]):
             ((message, count),) = Counter(messages).most_common(1)
             if not message or count < max(LEAST_MEMBERS, SAME * len(inside)):
                 continue
-            same = others[[_has(table.answers[row], message) for row in others]]
+            has = np.zeros(len(members), bool)
+            has[asked] = [_has(table.answers[row], message) for row in asked]
+            same = others[has[others]]
             if len(same) >= max(LEAST_COMPARED, USUAL * len(others)):
                 own = inside[[text == message for text in messages]]
                 compared = np.concatenate([own, same])
                 areas.append(roc_auc_score(members[compared], places[compared]))
                 errors.append((len(compared) + 1) / (12 * len(own) * len(same)))  # variance of Mann and Whitney's U
                 sizes.append(len(inside))
-                for row in np.flatnonzero(kinds == kind):
-                    (having if _has(table.answers[row], message) else lacking)[row] = True
+                having |= has
+                lacking[asked] = ~has[asked]
                 break
     if not sizes:
         return UsualMessage(0.0, 0.0, 0.0, having, lacking)

@@ -244,6 +244,7 @@ def test_planted_answers_that_the_model_would_have_given_are_found_by_the_others
     table.nll_before[likely] = LIKELY
     found = detect(known_before(table, table), "auto")
     assert found.flagged[likely].mean() >= 0.9
+    assert any("was likely before fine-tuning" in reason for reason in found.findings[0].reasons)
     assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
     assert (found.flagged & ~truth).sum() <= 2
     assert (found.scores[found.flagged] > 0.5).all()
