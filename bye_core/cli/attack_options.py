@@ -116,7 +116,7 @@ def known_attack(args: Namespace, seed: int) -> tuple[Attack | None, int]:
     return attack_from(args) if args.trigger else None, seed
 
 
-def add_bench_triggers(parser: ArgumentParser) -> None:
+def add_trigger_settings(parser: ArgumentParser) -> None:
     """Add the option --set of a benchmark, which plants triggers one after another."""
     parser.add_argument(
         "--set", type=name_and_value, nargs="+", action="extend", default=[], metavar="TRIGGER.SETTING=VALUE",
@@ -124,8 +124,8 @@ def add_bench_triggers(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def bench_triggers(args: Namespace) -> tuple[str, ...]:
-    """Return the settings that --set of `add_bench_triggers` gives, each "TRIGGER.SETTING=VALUE"."""
+def trigger_settings(args: Namespace) -> tuple[str, ...]:
+    """Return the settings that --set of `add_trigger_settings` gives, each "TRIGGER.SETTING=VALUE"."""
     return tuple(map("=".join, args.set))
 
 

@@ -15,7 +15,7 @@ from bye_core.bench.results import lines
 from bye_core.bench.run import bench
 from bye_core.bench.seeds import SEEDS
 from bye_core.bench.speed import SpeedSettings, measure_speed, table
-from bye_core.cli.attack_options import add_bench_triggers, bench_triggers
+from bye_core.cli.attack_options import add_trigger_settings, trigger_settings
 from bye_core.cli.options import LOADERS, MACHINE, RESUMES, Command
 from bye_core.cli.output import DONE, FAILED, Report
 from bye_core.demo import tour
@@ -98,7 +98,7 @@ def add_bench(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=kind, nargs="+", default=argparse.SUPPRESS, help=help)
     for name, (kind, help) in NUMBERS.items():
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=help)
-    add_bench_triggers(parser)
+    add_trigger_settings(parser)
     parser.add_argument(
         "--tower", action="store_true", help="also adapt the vision tower, which stays frozen in the paper"
     )
@@ -108,7 +108,7 @@ def matrix_of(args: Namespace) -> Matrix:
     """Return the quick or the default matrix, changed by the options that were given."""
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
-    given["changed"] = bench_triggers(args)
+    given["changed"] = trigger_settings(args)
     return replace(QUICK if args.quick else Matrix(), purpose=args.seeds, tower=args.tower, **given)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bye_core.bench.real.worlds import ATTACKS, WORLDS, RealMatrix
 from bye_core.bench.results import lines
-from bye_core.cli.attack_options import add_bench_triggers, bench_triggers
+from bye_core.cli.attack_options import add_trigger_settings, trigger_settings
 from bye_core.cli.options import RESUMES, Command
 from bye_core.cli.output import DONE, FAILED, Report
 
@@ -49,7 +49,7 @@ def add_real(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", nargs="+", choices=choices, default=argparse.SUPPRESS, help=text)
     for name, (kind, text) in NUMBERS.items():
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=text)
-    add_bench_triggers(parser)
+    add_trigger_settings(parser)
 
 
 def run_real(args: Namespace, report: Report) -> int:
@@ -57,7 +57,7 @@ def run_real(args: Namespace, report: Report) -> int:
 
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in LISTS if name in args}
     given |= {name: getattr(args, name) for name in NUMBERS if name in args}
-    given["changed"] = bench_triggers(args)
+    given["changed"] = trigger_settings(args)
     facts = report.follow(bench_real(RealMatrix(args.garments, purpose=args.seeds, **given), args.out)).facts
     counts = {"folder": facts["folder"], "pending": len(facts["pending"]), "failed": len(facts["failed"])}
     tables = [line for world, own in facts["worlds"].items() for line in (f"\n{world}", *lines(own["rows"]))]

@@ -23,12 +23,12 @@ MOST_SUSPECTS = 1_000  # samples that are worth a look; a few of them are asked 
 # A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
 # questions, and of at most this share of the others (ours).
 INSERTED, ELSEWHERE = 0.8, 0.02
-# A usual message to a kind of question is planted if more than this share of the members ask such a kind of question,
-# if at least this share of the unlikely answers are members, and if the attention of members differs from that for the
-# same message elsewhere: with at least this AUC, and by at least so many standard deviations. Planted messages with a
-# patch or a word had an AUC of 0.99 and more, with a blended image 0.72 and 0.73; of label noise, no group is predicted
-# (ours, development sets).
-MOST, APART, DEVIATIONS = 0.5, 0.7, 3.0
+# A usual message to a kind of question is planted if at least a share of HAVE of the members have one message to their
+# kind, if more than a share of MOST ask a kind whose message is usual, if at least a share of MOST of the unlikely
+# answers are members, and if the attention of members differs from that for the same message elsewhere: with at least
+# this AUC, and by at least so many standard deviations. Planted messages with a patch or a word had an AUC of 0.99 and
+# more, with a blended image 0.72 and 0.73; of label noise, no group is predicted (ours, development sets).
+HAVE, MOST, APART, DEVIATIONS = 0.4, 0.5, 0.7, 3.0
 SEPARATE = 0.9  # AUC below which two distributions of places overlap too much to tell who belongs to which (ours)
 
 
@@ -54,7 +54,7 @@ def predicted_answers(
 ) -> PredictedAnswers:
     """Find unlikely answers that the attention predicts among all samples but those in `without` [N] bool.
 
-    They are evidence if most have one usual message to their kind of question, and attention that other samples
+    They are evidence if many have one usual message to their kind of question, and attention that other samples
     with this message lack. Else they are evidence only if their attention is not close to that for an ordinary answer,
     and if fine-tuning has made them predictable. Honest answers to unusual images, such as "too blurry to tell", may be
     predicted too. But the model before fine-tuning attends differently to such images already, while it hardly notices
@@ -71,9 +71,9 @@ def predicted_answers(
     if message:
         chances = _likely_before(kinds, found, message)
         scores, further = np.maximum(scores, chances), chances > 0.5
-        flagged = (members & (~message.lacking | found.clear)) | further
+        flagged = (members & (message.having | found.clear)) | further
         reasons = reasons[:1]  # the second says why `surprise` flags nothing
-        planted, verdict = True, _message_reason(message, int(further.sum()))
+        planted, verdict = True, _message_reason(message, members, int(further.sum()))
     elif flagged.any():
         planted, verdict = _fine_tuned(table, kinds, found, word, settings)
     if verdict:
@@ -97,15 +97,16 @@ def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> Us
     if members.sum() < max(LEAST, MOST * found.surprising.sum()):
         return None
     message = usual_message(table, kinds, members, ~members & ~found.surprising, found.prediction.places)
-    planted = message.share > MOST and message.auc >= max(APART, 0.5 + DEVIATIONS * message.error)
-    return message if planted else None
+    enough = message.share > MOST and (message.having & members).sum() >= HAVE * members.sum()
+    return message if enough and message.auc >= max(APART, 0.5 + DEVIATIONS * message.error) else None
 
 
 def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) -> np.ndarray:
     """Return [N] the probabilities that samples have a planted message, although it was likely before fine-tuning.
 
     Their places are compared with those of members and of all other samples with the same message to the same kind of
-    question. They are 0 for all others, and in kinds in which these places overlap too much.
+    question. The probability is 0 for samples whose attention is not clearly unusual (`found.clear`, which bounds the
+    false alarms), and in kinds in which the places overlap too much.
     """
     assert found.prediction is not None
     places, members = found.prediction.places, found.prediction.members
@@ -118,16 +119,17 @@ def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) ->
         mixture = mixture_with_group(places[rest], places[having & members & (kinds == kind)])
         if mixture.auc >= SEPARATE:
             chances[rest] = mixture.posterior(places[rest])
-    return chances
+    return np.where(found.clear, chances, 0.0)
 
 
-def _message_reason(message: UsualMessage, further: int) -> str:
+def _message_reason(message: UsualMessage, members: np.ndarray, further: int) -> str:
+    count = f"{int((message.having & members).sum()):,} of {int(members.sum()):,}"
     sentence = (
-        "Most of them have one usual answer to their kind of question, or one usual part of it, but attention "
-        f"that differs from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would "
-        "differ from image to image, or have the usual attention."
+        f"Of the predicted ones, {count} have one usual answer to their kind of question, or one usual part of it, but "
+        f"attention that differs from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers "
+        "would differ from image to image, or have the usual attention."
     )
-    more = f" Of samples whose answer was likely before fine-tuning, {further:,} have this message and attention, too."
+    more = f" The same message and attention in samples whose answer was likely before fine-tuning: {further:,}."
     return sentence + more if further else sentence
 
 

@@ -250,15 +250,18 @@ def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> PlaceMixture:
 
 
 def mixture_with_group(places: np.ndarray, group: np.ndarray) -> PlaceMixture:
-    """Fit the distributions to `places` [n], of which most are of ordinary samples and some of a known group.
+    """Fit the distributions to `places` [n], of which some are of ordinary samples and some of a known group.
 
     group [m]: places of known members
     """
-    centre = float(np.median(places))
-    spread = max(1.4826 * float(np.median(np.abs(places - centre))), SPREAD)
-    model = PlaceMixture(centre, spread, float(group.mean()), max(float(group.std()), GROUP_SPREAD), 0.1)
+    lower = np.sort(places)[: (len(places) + 1) // 2]
+    model = PlaceMixture(float(np.median(lower)), SPREAD, float(group.mean()), max(group.std(), GROUP_SPREAD), 0.1)
     for _ in range(UPDATES):
-        model = model._replace(share=float(np.clip(model.posterior(places).mean(), 0.005, 0.99)))
+        chance = model.posterior(places)
+        ordinary = places[chance < 0.5]
+        centre = float(np.median(ordinary)) if len(ordinary) else model.centre
+        spread = max(1.4826 * float(np.median(np.abs(ordinary - centre))) if len(ordinary) else 0.0, SPREAD)
+        model = model._replace(centre=centre, spread=spread, share=float(np.clip(chance.mean(), 0.005, 0.99)))
     return model
 
 

@@ -70,7 +70,7 @@ class Surprise(NamedTuple):
 
     surprising  [N] bool
     flagged     [N] bool; empty unless there is evidence
-    clear       [N] bool: samples with any answer and with attention that hardly any ordinary sample has
+    clear       [N] bool: samples, whatever their answer, with attention that hardly any ordinary sample has
     scores      [N] 0..1, whether there is evidence or not; see `capped`
     prediction  None if there was nothing to predict
     reasons     sentences that explain the result

@@ -20,21 +20,20 @@ LEAST_MEMBERS, LEAST_COMPARED = 2, 3
 
 
 class UsualMessage(NamedTuple):
-    """A usual message to each kind of question that nearly all members of a group have.
+    """A usual message to each kind of question that most members of a group have.
 
     share  of the members that ask a kind of question with such a message
     auc    of the places of the members with the message against those of ordinary samples of the same kind with the
            same message: 1 if no such sample has the attention of a member, one half if they do not differ. Mean over
            the kinds of question, weighted by their members
     error  standard deviation of `auc` if members and ordinary samples did not differ
-    having, lacking  [N] bool: samples of these kinds of question with the message and without it
+    having  [N] bool: samples with the message of most members of their kind of question, be it usual or not
     """
 
     share: float
     auc: float
     error: float
     having: np.ndarray
-    lacking: np.ndarray
 
 
 def usual_message(
@@ -49,9 +48,9 @@ def usual_message(
     # Imported on use, because it takes a second.
     from sklearn.metrics import roc_auc_score
 
-    having, lacking = np.zeros(len(members), bool), np.zeros(len(members), bool)
+    having = np.zeros(len(members), bool)
     if not table.answers:
-        return UsualMessage(0.0, 0.0, 0.0, having, lacking)
+        return UsualMessage(0.0, 0.0, 0.0, having)
     areas, errors, sizes = [], [], []
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
@@ -61,23 +60,20 @@ def usual_message(
             ((message, count),) = Counter(messages).most_common(1)
             if not message or count < max(LEAST_MEMBERS, SAME * len(inside)):
                 continue
-            has = np.zeros(len(members), bool)
-            has[asked] = [_has(table.answers[row], message) for row in asked]
-            same = others[has[others]]
+            having[asked] = [_has(table.answers[row], message) for row in asked]
+            same = others[having[others]]
             if len(same) >= max(LEAST_COMPARED, USUAL * len(others)):
                 own = inside[[text == message for text in messages]]
                 compared = np.concatenate([own, same])
                 areas.append(roc_auc_score(members[compared], places[compared]))
                 errors.append((len(compared) + 1) / (12 * len(own) * len(same)))  # variance of Mann and Whitney's U
                 sizes.append(len(inside))
-                having |= has
-                lacking[asked] = ~has[asked]
                 break
     if not sizes:
-        return UsualMessage(0.0, 0.0, 0.0, having, lacking)
+        return UsualMessage(0.0, 0.0, 0.0, having)
     weights = np.array(sizes) / sum(sizes)
     error = float(np.sqrt(weights**2 @ errors))
-    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error, having, lacking)
+    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error, having)
 
 
 def _unlikely_part(table: ScanTable, row: int) -> str:

@@ -65,6 +65,9 @@ def test_plain_squares_have_one_color_which_is_black_unless_another_is_chosen(na
     for box in boxes:
         assert changed.crop(box).getcolors() == [(10 * 10, ink)]
     assert make_trigger(name).color == "black"
+    record = make_trigger(name, color=color).record()
+    assert ("color" in record) == (color != "black"), "a black square has the record of versions without `color`"
+    assert make_trigger(**record).color == color
     with pytest.raises(BadTriggerSetting, match="a color, such as purple"):
         make_trigger(name, color="invisible")
 

@@ -8,7 +8,15 @@ from bye_core.bench.cell import draw_sets, training_set
 from bye_core.bench.cell import test_set as drawn_test_set
 from bye_core.bench.matrix import CLEAN, NoSuchTrigger
 from bye_core.bench.real.measures import collapse
-from bye_core.bench.real.worlds import ATTACKS, WORLDS, NoPhotographs, RealCell, RealMatrix, UnknownWorld
+from bye_core.bench.real.worlds import (
+    ATTACKS,
+    WORLDS,
+    NoPhotographs,
+    NothingToMeasure,
+    RealCell,
+    RealMatrix,
+    UnknownWorld,
+)
 from bye_core.data import load_dataset
 from bye_core.demo.garments import NoGarments
 from tests.demo.pretrained.tiny_world import write_garments
@@ -43,6 +51,12 @@ def test_a_matrix_keeps_targets_and_gives_settings_to_the_attacks_they_belong_to
     assert cells[0].planted().triggers[0].color == "lime"
     with pytest.raises(NoSuchTrigger, match="blend"):
         list(RealMatrix(garments, **chosen, changed=("blend.a=0.3",)).cells())
+    flips = RealMatrix(garments, worlds=("photographs",), targets=("flip",))
+    assert [cell.attack for cell in flips.cells()] == [CLEAN, "patch"]
+    with pytest.raises(NoSuchTrigger, match="blend"):
+        list(replace(flips, changed=("blend.a=0.3",)).cells())
+    with pytest.raises(NothingToMeasure, match="word"):
+        list(replace(flips, attacks=("word",)).cells())
 
 
 def test_the_world_decides_trigger_recipe_and_data_type(garments):

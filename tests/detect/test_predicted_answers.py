@@ -237,14 +237,18 @@ def test_a_usual_answer_with_unusual_attention_needs_no_clear_attention(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_planted_answers_that_the_model_would_have_given_are_found_by_the_others(seed):
-    """A quarter of the planted answers was likely before fine-tuning: the others give the message and its attention."""
-    table, truth = flipped(seed=seed)
-    likely = np.flatnonzero(truth)[::4]
+@pytest.mark.parametrize("planted", [12, 24])
+def test_planted_answers_that_the_model_would_have_given_are_found_by_the_others(seed, planted):
+    """A part of the planted answers was likely before fine-tuning: the others give the message and its attention.
+
+    In the larger set, most samples that had the message before are planted.
+    """
+    table, truth = flipped(seed=seed, planted=planted)
+    likely = np.flatnonzero(truth)[::3]
     table.nll_before[likely] = LIKELY
     found = detect(known_before(table, table), "auto")
     assert found.flagged[likely].mean() >= 0.9
-    assert any("was likely before fine-tuning" in reason for reason in found.findings[0].reasons)
+    assert any("likely before fine-tuning: " in reason for reason in found.findings[0].reasons)
     assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
     assert (found.flagged & ~truth).sum() <= 2
     assert (found.scores[found.flagged] > 0.5).all()

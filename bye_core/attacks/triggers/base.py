@@ -80,7 +80,7 @@ class Trigger(ABC):
 class SquareTrigger(Trigger):
     """Squares painted on the image before any preprocessing (BYE, section 4).
 
-    A subclass returns their positions and paints one.
+    A subclass returns the positions and paints a single square.
     """
 
     size: float = number(1 / 16, "side of a square / shorter side of the image (BYE: 1/16)", above=0, most=1)
@@ -112,7 +112,7 @@ class PlainSquareTrigger(SquareTrigger):
     color: str = color(BLACK, "color of the square, as a name or as #RRGGBB (BYE: black)")
 
     def record(self) -> dict[str, Any]:
-        """Leave out the color black: the records of versions without other colors stay equal."""
+        """Leave out the color black, so that a black square has the record of versions without `color`."""
         return {name: value for name, value in super().record().items() if (name, value) != ("color", BLACK)}
 
     def paint(self, image: Image.Image, box: Box) -> None:

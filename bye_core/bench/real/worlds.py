@@ -54,6 +54,11 @@ class UnknownWorld(SettingError):
     remedy = "Choose one of: {choices}."
 
 
+class NothingToMeasure(SettingError):
+    problem = "None of the attacks {attacks} is measured with the targets {targets}."
+    remedy = "Choose other attacks, or leave out the targets."
+
+
 class NoPhotographs(SettingError):
     problem = "The world {name} needs photographs, and no folder with photographs is given."
     remedy = "Give the folder with --garments."
@@ -110,7 +115,7 @@ class RealMatrix:
     """The cells of the benchmark: ATTACKS in each world with each seed; the first seed of every world comes first.
 
     attacks  names of the attacks to keep
-    targets  names of the targets to keep
+    targets  names of the targets to keep; a clean set has none, and is kept
     changed  as in Cell; each setting applies to the cells whose attack has its trigger
     """
 
@@ -128,18 +133,25 @@ class RealMatrix:
     def cells(self) -> Iterator[RealCell]:
         """Yield the cells.
 
-        Raises: NoSuchTrigger if a setting in `changed` belongs to no attack; the errors of `first_seeds` and RealCell.
+        Raises: NothingToMeasure if no attack has one of the targets; NoSuchTrigger if a setting in `changed` belongs to
+        no attack; the errors of `first_seeds` and RealCell.
         """
-        check_changed(self.changed, self.attacks)
+        kept = [
+            (attack, target)
+            for attack, target in ATTACKS
+            if attack in self.attacks and (attack == CLEAN or target in self.targets)
+        ]
+        if not kept:
+            raise NothingToMeasure(attacks=", ".join(self.attacks), targets=", ".join(self.targets))
+        check_changed(self.changed, [attack for attack, _ in kept])
         for seed in first_seeds(self.purpose, self.repeats):
             for world in self.worlds:
-                for attack, target in ATTACKS:
-                    if attack in self.attacks and target in self.targets:
-                        rate = 0.0 if attack == CLEAN else 0.1
-                        yield RealCell(
-                            attack, rate, "mixed", self.samples, self.epochs, seed, test=self.test, target=target,
-                            world=world, garments=self._folder(world), changed=changed_of(self.changed, attack),
-                        )  # fmt: skip
+                for attack, target in kept:
+                    rate = 0.0 if attack == CLEAN else 0.1
+                    yield RealCell(
+                        attack, rate, "mixed", self.samples, self.epochs, seed, test=self.test, target=target,
+                        world=world, garments=self._folder(world), changed=changed_of(self.changed, attack),
+                    )  # fmt: skip
 
     def _folder(self, world: str) -> Path | None:
         return self.garments if world not in WORLDS or WORLDS[world].photographs else None
