@@ -157,7 +157,7 @@ def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough
     ("options", "said"),
     [
         (["--set", "size=9"], "cannot be '9'"),
-        (["--set", "a=0.2"], "Settings of patch: size."),
+        (["--set", "a=0.2"], "Settings of patch: size, color."),
         (["--trigger", "patch", "patch"], "occurs twice"),
         (["--target", " "], "cannot be the attacker's answer"),
         (["--swap", "red", "red"], "replaced by itself"),
