@@ -126,8 +126,8 @@ def _message_reason(message: UsualMessage, members: np.ndarray, further: int) ->
     count = f"{int((message.having & members).sum()):,} of the {int(members.sum()):,} predicted samples"
     sentence = (
         f"{count} have one usual answer to their kind of question, or one usual part of it, but attention that differs "
-        f"from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would differ from image to "
-        "image, or have the usual attention."
+        f"from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would differ from image "
+        "to image, or have the usual attention."
     )
     more = f" Samples with the same message and attention whose answer was likely before fine-tuning: {further:,}."
     return sentence + more if further else sentence
