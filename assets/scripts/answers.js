@@ -4,8 +4,9 @@
 // request that the page sends in this moment would wait in the server, unseen, until the next request. So the closing is
 // held back until the requests that are on their way are accepted; if one of them is not answered yet, reading goes on.
 //
-// Gradio's page gives components that an answer makes visible their values some frames later. It would undo with them
-// what the next answer has set meanwhile. So an answer waits until the page has drawn the one before it.
+// Gradio's page adds the components that an answer makes visible some frames later, and gives them their values one frame
+// after that. It would undo with them what the next answer has set meanwhile. So an answer waits until the page adds
+// nothing more for the one before it.
 (() => {
   const ask = window.fetch.bind(window);
   const FORGOTTEN = 30_000; // ms: the server never answers a request that was cancelled
@@ -15,7 +16,8 @@
   const answered = /^data: \{"msg":"process_completed","event_id":"([^"]+)"/;
   const withValues = /^data: \{"msg":"process_(completed|generating)"/;
   const showsMore = /"visible"(:|\],)true/; // in an update, and in the difference between two
-  const UNSEEN = 500; // ms: a page in the background draws no frames
+  const QUIET_FRAMES = 2;
+  const PATIENCE = 1000; // ms: a page in the background draws no frames, and another may never be quiet
   let drawn = Promise.resolve();
 
   async function accept(request, init) {
@@ -49,11 +51,22 @@
     return accepted.size > 0;
   }
 
-  const framesLater = () =>
-    new Promise((done) => {
-      setTimeout(done, UNSEEN);
-      requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+  function pageQuiet() {
+    return new Promise((done) => {
+      let quiet = 0;
+      const additions = new MutationObserver(() => (quiet = 0));
+      additions.observe(document, { childList: true, subtree: true });
+      const end = setTimeout(finish, PATIENCE);
+      const nextFrame = () => requestAnimationFrame(() => (++quiet < QUIET_FRAMES ? nextFrame() : setTimeout(finish)));
+      nextFrame();
+
+      function finish() {
+        additions.disconnect();
+        clearTimeout(end);
+        done();
+      }
     });
+  }
 
   async function follow(request, init) {
     const again = new Request(request, init);
@@ -76,7 +89,7 @@
         }
         if (withValues.test(value.slice(0, 200))) {
           await drawn;
-          if (showsMore.test(value)) drawn = framesLater();
+          if (showsMore.test(value)) drawn = pageQuiet();
         }
         out.enqueue(encoder.encode(value));
       },

@@ -31,7 +31,7 @@ from PIL import Image
 
 from tests.data.bombs import BOMBS
 from tests.e2e.browser import FLAGS, find_browser
-from tests.e2e.conftest import FRAMES
+from tests.e2e.conftest import QUIET
 
 ROOT = Path(__file__).parents[2]
 MOST_SERVER, MOST_SCAN = 1500, 2000  # MB
@@ -130,7 +130,7 @@ def open_bomb(
     page.wait_for_selector("html[data-known]")
     page.get_by_role("tab", name="Data", exact=True).click()
     page.locator("#data-upload input[type=file]").wait_for(state="attached")
-    page.evaluate(FRAMES)  # Gradio gives the fields of a tab their first values once more
+    page.evaluate(QUIET)  # Gradio gives the fields of a tab their first values once more
     page.locator(COUNTS).first.wait_for()
     before, start = page.locator(COUNTS).first.inner_text(), time.perf_counter()
     with Peak(pid) as peak:

@@ -29,7 +29,16 @@ ROWS = """() => [...document.querySelectorAll('.rv-row')].map(
 START_SECONDS, WAIT_MILLISECONDS = 180, 180_000
 NOWHERE = "about:blank"
 POLICY = "Content Security Policy"  # in what the browser says when the page does what its policy forbids
-FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+# Wait until the page adds nothing in three frames in a row, for two seconds at most.
+QUIET = """() => new Promise((done) => {
+  let quiet = 0;
+  const additions = new MutationObserver(() => (quiet = 0));
+  additions.observe(document, { childList: true, subtree: true });
+  const finish = () => additions.disconnect() ?? done();
+  setTimeout(finish, 2000);
+  const nextFrame = () => requestAnimationFrame(() => (++quiet < 3 ? nextFrame() : setTimeout(finish)));
+  nextFrame();
+})"""
 
 
 # Without a graphics card, every frame of an animation is drawn by the processor that the tests need.
@@ -281,13 +290,13 @@ def fresh():
     """fresh(page, selector) -> the field in a tab or an accordion that was just opened, once it keeps what it gets.
 
     Gradio gives all that comes into the page with a first opening its first values once more, in the next frame: before
-    anybody sees the field, but after a script that does not wait for frames may have filled it.
+    anybody sees the field, but after a script that does not wait until the page is quiet may have filled it.
     """
 
     def found(page, selector):
         field = page.locator(selector)
         field.first.wait_for(state="attached")
-        page.evaluate(FRAMES)
+        page.evaluate(QUIET)
         return field
 
     return found

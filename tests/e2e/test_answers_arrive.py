@@ -4,7 +4,7 @@ import pytest
 
 from bye_core.ui.web import scripts
 from bye_core.ui.web.first_screen import ANSWERS
-from tests.e2e.conftest import FRAMES, NOWHERE
+from tests.e2e.conftest import NOWHERE, QUIET
 
 # Holds back the message that closes the stream, as a busy browser does. `held` lets it through.
 HOLD = """
@@ -47,7 +47,8 @@ REFUSED = """async ([script, end]) => {
 }"""
 
 
-# The script with a server that sends three answers at once; the first and the second make something visible.
+# The script with a server that sends three answers at once; the first two make something visible. Between the
+# frames that it draws for the second, the page adds something once.
 AT_ONCE = """async ([script, frames]) => {
   const later = [];
   window.requestAnimationFrame = (draw) => later.push(draw);
@@ -64,8 +65,10 @@ AT_ONCE = """async ([script, frames]) => {
   const seen = [await next()];
   for (let answers = 0; answers < 2; answers += 1) {
     const waiting = next();
-    for (let frame = 0; frames && frame < 2; frame += 1) {
+    for (let frame = 0; frame < frames[answers]; frame += 1) {
       seen.push(await soon(waiting));
+      if (answers && frame === 1) document.body.append('added');
+      await undefined;
       draw();
     }
     seen.push(await waiting);
@@ -74,12 +77,12 @@ AT_ONCE = """async ([script, frames]) => {
 }"""
 
 
-def test_an_answer_waits_until_the_page_has_drawn_what_the_one_before_has_made_visible(open_page):
+def test_an_answer_waits_until_the_page_has_added_what_the_one_before_makes_visible(open_page):
     """Gradio gives fields that become visible their values some frames later, even over those of a newer answer."""
     script = (scripts.FOLDER / ANSWERS).read_text("utf-8")
-    seen = open_page(NOWHERE).evaluate(AT_ONCE, [script, True])
-    assert seen == ["id1", "waits", "waits", "id2", "waits", "waits", "id3"]
-    assert open_page(NOWHERE).evaluate(AT_ONCE, [script, False]) == ["id1", "id2", "id3"], (
+    seen = open_page(NOWHERE).evaluate(AT_ONCE, [script, [2, 3]])
+    assert seen == ["id1", "waits", "waits", "id2", "waits", "waits", "waits", "id3"]
+    assert open_page(NOWHERE).evaluate(AT_ONCE, [script, [0, 0]]) == ["id1", "id2", "id3"], (
         "in a page that draws nothing"
     )
 
@@ -105,6 +108,6 @@ def test_a_click_while_the_stream_of_answers_closes_is_answered(made, serve, ope
     page.wait_for_function("() => window.held !== undefined")
     with page.expect_response("**/queue/join*"):
         page.locator("#header .bye-help").click()
-    page.evaluate(FRAMES)
+    page.evaluate(QUIET)
     page.evaluate("window.hold = false; window.held()")
     expect(page.locator('[data-tab-id="method"]:visible')).to_have_attribute("aria-selected", "true")

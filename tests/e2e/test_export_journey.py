@@ -7,7 +7,7 @@ import pytest
 
 from bye_core import pipeline
 from bye_core.runs import Run
-from tests.e2e.conftest import FRAMES
+from tests.e2e.conftest import QUIET
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_failed_export_says_why_and_leaves_the_button_ready(page, path, expect
     page.locator("#export-repository").get_by_role("textbox").fill("not a repository")
     token.fill("hf_secret")
     expect(push).to_be_enabled()
-    page.evaluate(FRAMES)
+    page.evaluate(QUIET)
     expect(push).to_be_enabled()
     push.click()
     expect(page.locator("#export-pushed")).to_contain_text("is not the name of a repository")

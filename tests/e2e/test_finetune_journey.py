@@ -10,7 +10,7 @@ from bye_core import pipeline
 from bye_core.runs import jobs
 from bye_core.ui.shared.exports import export_path
 from bye_core.ui.workspace import workspace_of
-from tests.e2e.conftest import FRAMES, hold
+from tests.e2e.conftest import QUIET, hold
 
 SOME = 24  # samples, so that it takes seconds
 JOB = 600_000  # milliseconds that a job may take on a busy machine
@@ -55,7 +55,7 @@ def enter(page):
     """Until the form is filled for the open run."""
     page.get_by_role("tab", name="Fine-tune", exact=True).click()
     page.locator("#finetune-command", has_text="--model").wait_for()
-    page.evaluate(FRAMES)  # see `fresh`
+    page.evaluate(QUIET)  # see `fresh`
 
 
 def choose(page, name, value):

@@ -17,7 +17,7 @@ from bye_core.ui import app
 from bye_core.ui.session import Tab
 from bye_core.ui.shared.events import SESSION
 from bye_core.ui.tabs.review import view as review_view
-from tests.e2e.conftest import FRAMES, NOWHERE, ROWS
+from tests.e2e.conftest import NOWHERE, QUIET, ROWS
 from tests.made_run import make_rows
 
 # The box of the brightest pixels of the canvas, and what the canvas stands for.
@@ -297,7 +297,7 @@ def test_a_phone_shows_the_picture_first_and_two_thumb_wide_buttons(made, serve,
     handle = page.page.get_by_role("button", name="Adjust: method, layers, cut-off")
     handle.click()
     page.page.wait_for_selector("#adjust-effect .bye-effect")
-    page.page.evaluate(FRAMES)
+    page.page.evaluate(QUIET)
     expect(handle).to_have_attribute("aria-expanded", "true")
 
 
