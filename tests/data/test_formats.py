@@ -158,6 +158,12 @@ def test_columns_and_named_format(tmp_path: Path) -> None:
         load_dataset(tmp_path / "t.csv")
 
 
+def test_a_file_without_any_object_has_no_keys(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text('["text", 7]')
+    with pytest.raises(UnknownFormat, match="keys: none, because no record is an object"):
+        load_dataset(tmp_path / "data.json")
+
+
 def test_system_turn_and_roles(tmp_path: Path) -> None:
     sample = load_dataset(sets.sharegpt(tmp_path)).samples[0]
     assert [turn.role for turn in sample.turns] == ["system", "user", "assistant"]

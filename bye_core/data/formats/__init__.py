@@ -78,7 +78,8 @@ def detect_format(path: object, records: list[Any], name: str | None, layout: La
     if name is not None and name not in FORMATS:
         raise NoSuchFormat(format=name, valid=", ".join(FORMATS))
     objects = [record for record in records if isinstance(record, Mapping)]
-    seen = ", ".join(dict.fromkeys(str(key) for record in objects for key in record)) or "no readable object"
+    keys = dict.fromkeys(str(key) for record in objects for key in record)
+    seen = ", ".join(keys) or "none, because no record is an object"
     if name is None:
         form = _most_frequent(objects, layout)
         if form is None:

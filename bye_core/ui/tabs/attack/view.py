@@ -96,7 +96,7 @@ def _form() -> tuple[Any, ...]:
             elem_id="attack-rate",
         )  # fmt: skip
         count = gr.Number(
-            DEFAULT.count, label="Number of samples", info="0 uses the rate", precision=0, minimum=0,
+            DEFAULT.count, label="Poison count", info="0 uses the rate", precision=0, minimum=0,
             min_width=120, interactive=True, elem_id="attack-number",
         )  # fmt: skip
         seed = gr.Number(
