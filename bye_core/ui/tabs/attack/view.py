@@ -100,7 +100,7 @@ def _form() -> tuple[Any, ...]:
             min_width=120, interactive=True, elem_id="attack-number",
         )  # fmt: skip
         seed = gr.Number(
-            DEFAULT.seed, label="Seed", info="of the choice of samples", precision=0, minimum=0, min_width=120,
+            DEFAULT.seed, label="Seed", info="picks the samples", precision=0, minimum=0, min_width=120,
             interactive=True, elem_id="attack-seed",
         )  # fmt: skip
     answer, question, encoding, name = _more()
