@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from bye_core.errors import SettingError
 
 # The seed of a cell determines everything random: images, questions, the poisoned samples and the training.
-# "report-targets" reports on targets other than the fixed answer, which no setting was chosen with; "report-families"
-# on base models of other families, "report-real" on pretrained base models and photographs (see `bench.real`).
+# "report-targets" reports on targets other than the fixed answer; "report-families" on base models of other families,
+# "report-real" on pretrained base models and photographs (see `bench.real`).
 SEEDS = {
     "dev": range(1000, 2000),
     "report": range(2000, 3000),

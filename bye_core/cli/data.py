@@ -57,7 +57,7 @@ def add_poison(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--only-question", default="", metavar="TEXT",
-        help="poison only samples whose question contains this text (one type of question)",
+        help="poison only samples whose question contains this text (one kind of question)",
     )  # fmt: skip
     parser.add_argument(
         "--encoding", choices=list(ENCODINGS), default="jpeg",

@@ -87,7 +87,7 @@ def add_bench(parser: ArgumentParser) -> None:
         help="the folder of the base model (default: that of the demo)",
     )
     parser.add_argument(
-        "--seeds", choices=list(SEEDS), default="dev",
+        "--seeds", choices=[name for name in SEEDS if name != "report-real"], default="dev",
         help="dev: seeds for choosing settings; report, report-targets for other targets than the fixed answer, and "
         "report-families for other base models: seeds for reported results only (default: dev)",
     )  # fmt: skip

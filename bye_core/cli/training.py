@@ -127,7 +127,7 @@ def measures_line(facts: Mapping[str, Any]) -> str:
 
 
 def question_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line per type of question, with its measures."""
+    """Yield one line per kind of question, with its measures."""
     for question, group in facts["by_question"].items():
         yield f"{group['samples']:>7}  {clip(question, QUESTION_LENGTH)}\n         {measures_line(group)}"
 
@@ -202,7 +202,8 @@ EVALUATE = Command(
     add_evaluate, run_evaluate,
 )  # fmt: skip
 CLEAN = Command(
-    "clean", "clean a data set with all steps of BYE: fine-tune, scan, detect, export, fine-tune again",
+    "clean",
+    "clean a data set with all steps of BYE: fine-tune, scan, detect, reject what is flagged, export, fine-tune again",
     add_clean, run_clean,
     after_stop=RESUMES,
 )  # fmt: skip

@@ -39,9 +39,9 @@ def check_metric(metric: str) -> None:
 
 
 def choose_metrics(answers: Sequence[ModelAnswer], types: Sequence[str], metric: str = "auto") -> list[str]:
-    """Return the metric of each answer, "exact" or "cider"; `types` holds the type of each answer's question.
+    """Return the metric of each answer, "exact" or "cider"; `types` holds the kind of each answer's question.
 
-    With "auto", a type of question gets "cider" if the median length of its reference answers exceeds
+    With "auto", a kind of question gets "cider" if the median length of its reference answers exceeds
     LONGEST_SHORT_ANSWER words, else "exact".
     """
     if metric != "auto":
@@ -63,7 +63,7 @@ class Evaluation:
     """The scored answers of one model to a test set.
 
     clean    [N] answers to the test set without a trigger
-    types    [N] type of each question
+    types    [N] kind of each question
     metrics  [N] metric of each answer, "exact" or "cider"
     scores   [N] exact match, 0 or 1, or CIDEr, 0 to 10
     attacked answers to the triggered copies of all or some of the samples
@@ -78,7 +78,7 @@ class Evaluation:
     reached: Mapping[str, bool | None] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Return CP, CIDEr and ASR as JSON values, for all samples and, in `by_question`, for each type of question.
+        """Return CP, CIDEr and ASR as JSON values, for all samples and, in `by_question`, for each kind of question.
 
         Each measure NAME comes with its confidence interval, NAME_interval, and its number of samples, NAME_samples.
         """

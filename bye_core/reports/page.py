@@ -133,7 +133,7 @@ def _by_question(case: Case, keys: Sequence[str]) -> str:
     ]
     rows.sort(key=lambda row: row[0])
     head = ["question", "model", *(MEASURES[key][0] for key in keys), "questions"]
-    return _folded("By type of question", _table(head, rows)) if rows else ""
+    return _folded("By kind of question", _table(head, rows)) if rows else ""
 
 
 def _detection(case: Case) -> str:

@@ -7,7 +7,10 @@ import sys
 from importlib.util import find_spec
 
 NEEDED = ("gradio", "brotli", "cachetools")  # the extra "app" of pyproject.toml
-MISSING = 'The app needs the package {name}, which is not installed. Run pip install "bye-core[app]" first.'
+MISSING = (
+    "The app needs the package {name}, which is not installed. In the folder of the repository, run: "
+    'pip install ".[app]"'
+)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from bye_core.errors import ByeError, SampleFailed, SettingError
 
 class NoRay(SettingError):
     problem = "Several workers need the package ray, which is not installed."
-    remedy = 'Install it with: pip install "bye-core[cluster]" (or: pip install ray), or leave out --workers and --ray.'
+    remedy = "Install it with: pip install ray, or leave out --workers and --ray."
 
 
 class ClusterNotJoined(ByeError):

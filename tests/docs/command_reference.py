@@ -12,19 +12,19 @@ from bye_core.cli.main import build_parser
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 HEAD = """# Command line
 
-`python -m bye_core COMMAND`, or `bye-core COMMAND` after `pip install .`. `python -m
-tests.docs.command_reference` writes this page from the help texts of the commands.
+`python -m bye_core COMMAND`, or `bye-core COMMAND` after `pip install .`.
 
 Exit codes: 0 done; 1 an error, with its remedy on standard error, or `check` found samples that cannot be used; 2 wrong
 options; 3 poisoning found and 4 data set not tested (both with `--fail-on-poison`); 130 and 143 stopped by Ctrl-C and
 SIGTERM.
 
-After a stop or crash, the same command resumes `finetune`, `scan`, `evidence --check`, `clean` and `bench-detect`;
-`demo` resumes with the same `--out`. The other commands start again.
+After a stop or crash, the same command resumes `finetune`, `scan`, `evidence --check`, `clean`, `bench-detect` and
+`bench-real`; `demo` resumes with the same `--out`. The other commands start again.
 
-Environment: `BYE_HOME` is the folder of the app's runs and adapters; `BYE_HOSTED=1` gives every visitor of the app a
-workspace of their own; `BYE_JOB_NICE` (0 to 19, default 5) lowers the priority of the app's jobs; `BYE_ALLOWED_HOSTS`
-and `BYE_LIMIT_...` are in [SECURITY.md](../SECURITY.md).
+Environment: `BYE_HOME` is the folder of all files of the app and of the index of large sets; `BYE_DATA_MEMORY` bounds
+the memory of a decoded data set, in megabytes (default: half of the machine's); `BYE_HOSTED=1` gives every visitor of
+the app a workspace of their own; `BYE_JOB_NICE` (0 to 19, default 5) lowers the priority of the app's jobs;
+`BYE_ALLOWED_HOSTS` and `BYE_LIMIT_...` are in [SECURITY.md](../SECURITY.md).
 """
 
 

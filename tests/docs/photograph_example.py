@@ -20,7 +20,8 @@ from bye_core.ui.demo_run import EXAMPLES
 
 LICENSE = """The photographs are from the "clothing dataset (subset)" by A. Grigorev and contributors, dedicated to the
 public domain (CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/). They are cropped to a square, 224 pixels
-wide, and stored as WebP. Some of them carry the trigger of the benchmark: a small black square.
+wide, and stored as WebP. Some of them carry the trigger of the benchmark: a black square, a quarter as wide as the
+image.
 """
 UNUSED = ("*.lock", "decisions*")
 

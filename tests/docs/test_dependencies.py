@@ -77,4 +77,4 @@ def test_the_commands_run_without_the_packages_of_the_app(tmp_path):
     assert done.returncode == 0, done.stderr
     done = without_packages(THE_APP)
     assert done.returncode == 1
-    assert 'pip install "bye-core[app]"' in done.stderr
+    assert 'pip install ".[app]"' in done.stderr

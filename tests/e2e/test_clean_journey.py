@@ -1,4 +1,4 @@
-"""(k) From a raw model and a suspect set to a report, in one job with its stages shown, found again after a reload."""
+"""(k) From a base model and a suspect set to a report, in one job with its stages shown, found again after a reload."""
 
 import re
 

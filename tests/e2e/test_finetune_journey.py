@@ -127,7 +127,7 @@ def test_train_stop_resume_and_compare(page, place, tiny_folder, expect, fresh, 
     assert row.locator("td").count() == 3
     expect(page.locator("#outcome-start")).to_be_enabled()
     expect(page.locator("#outcome-stop")).to_be_hidden()
-    page.get_by_text("By type of question").click()
+    page.get_by_text("By kind of question").click()
     by_type = page.locator("#outcome-table details table")
     expect(by_type).to_be_visible()
     assert by_type.locator("tbody tr").count() == 2 * 3

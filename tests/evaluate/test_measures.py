@@ -1,4 +1,4 @@
-"""CP, CIDEr and ASR of hand-written answers, their intervals, and the types of question."""
+"""CP, CIDEr and ASR of hand-written answers, their intervals, and the kinds of question."""
 
 import pytest
 

@@ -22,7 +22,7 @@ TO_RGB = np.linalg.inv(TO_YCC)
 @dataclass(frozen=True)
 class FTrojan(FullImageTrigger):
     name = "ftrojan"
-    description = "two fixed waves in the colour of every block"
+    description = "two fixed waves in the color of every block"
 
     offset: float = number(6.0, "amplitude of each wave, in levels of 255 (FTrojan: 1.9)", above=0, most=128)
     blocks: int = number(7, "blocks along the shorter side (FTrojan: 7 at 224 pixels)", least=1, most=256)

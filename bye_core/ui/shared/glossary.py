@@ -29,7 +29,7 @@ TERMS = {
     "tau": Term("tau", "The smallest BSI of a sensitive layer: 2.0 in the paper. A larger tau uses fewer layers."),
     "sensitive": Term(
         "sensitive layer",
-        "A layer that separates the samples into two groups: its BSI is larger than tau. The paper's method uses the "
+        "A layer that separates the samples into two groups: its BSI is at least tau. The paper's method uses the "
         "mean entropy of these layers.",
     ),
     "score": Term("score", "How suspicious a sample is, from 0 to 1. The method of the detection defines it."),

@@ -214,6 +214,6 @@ def test_records_without_an_image_are_refused_and_kept_by_an_export(data, folder
     records[2]["conversations"][0]["value"] = "What is two plus two?"
     (folder / "data.json").write_text(json.dumps(records))
     read = data_actions.load(data, Session(VISITOR), str(folder))
-    assert "Refused because of no image: 1 record." in read[data.summary]
+    assert "Without an image: 1 record. It is not scanned; an export keeps it." in read[data.summary]
     assert "kept by an export" in read[data.faults]
     assert "left out of scan and export" not in read[data.faults]

@@ -116,7 +116,7 @@ def _more() -> tuple[Any, ...]:
                 elem_id="attack-answer",
             )  # fmt: skip
             question = gr.Textbox(
-                "", label="Only questions that contain", info="one type of question", max_lines=1, interactive=True,
+                "", label="Only questions that contain", info="one kind of question", max_lines=1, interactive=True,
                 elem_id="attack-question",
             )  # fmt: skip
         with gr.Row():

@@ -1,4 +1,4 @@
-"""Builds the Clean tab: from a raw model and a suspect set to a clean adapter and a report, as one job."""
+"""Builds the Clean tab: from a base model and a suspect set to a clean adapter and a report, as one job."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lay_out(frame: Frame) -> actions.Parts:
 def _form() -> tuple[Any, ...]:
     """Return the first fields, in the order of actions.read_form."""
     model = gr.Dropdown(
-        [], label="Raw model", info="not fine-tuned yet: a folder, or owner/name on the hub", allow_custom_value=True,
+        [], label="Base model", info="not fine-tuned yet: a folder, or owner/name on the hub", allow_custom_value=True,
         interactive=True, elem_id="clean-model",
     )  # fmt: skip
     test = gr.Textbox(

@@ -37,8 +37,9 @@ from bye_core.ui.tabs.data.columns import (
 from bye_core.ui.workspace import Workspace, workspace_of
 
 FIRST = (
-    "Choose the data set to check before you fine-tune on it: a folder with its images and one annotation file. "
-    "The formats LLaVA, Qwen-VL, ShareGPT, chat, image folder and VQA table are recognised."
+    "Choose the data set to check before you fine-tune on it: a folder, an annotation file, or a name on the hub. Its "
+    "format is detected: conversations (LLaVA, Qwen-VL, ShareGPT, chat), Alpaca, ms-swift, prompt and completion, "
+    "image folder, VQA table, captions, Cauldron."
 )
 ASK = "Say below how to read this set, then press “Read with these settings”."
 OPENING = "The page is still opening. Try again in a second."

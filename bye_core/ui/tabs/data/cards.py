@@ -62,9 +62,8 @@ def _notes(dataset: DataSet) -> list[str]:
     """Return what a user should know about the set. The options of the command line are fields of this page."""
     notes = [words for note in dataset.notes if (words := without_options(note))]
     if number := len(dataset.text_only):
-        notes.append(
-            f"Refused because of no image: {count(number, 'record')}. A scan needs images; an export keeps these."
-        )
+        they, them = ("It is", "it") if number == 1 else ("They are", "them")
+        notes.append(f"Without an image: {count(number, 'record')}. {they} not scanned; an export keeps {them}.")
     return notes
 
 

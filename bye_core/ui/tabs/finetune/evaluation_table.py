@@ -1,4 +1,4 @@
-"""Shows measurements of several models as HTML tables: over all questions, and by type of question."""
+"""Shows measurements of several models as HTML tables: over all questions, and by kind of question."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _cell(words: str) -> str:
 
 
 def _by_question(arms: tuple[Arm, ...], keys: Sequence[str]) -> str:
-    """Return the measures by type of question, as a collapsed section; "" if there is only one type."""
+    """Return the measures by kind of question, as a collapsed section; "" if there is only one kind."""
     facts = {arm.name: arm.facts.get("by_question") or {} for arm in arms if arm.facts}
     types = list(dict.fromkeys(kind for groups in facts.values() for kind in groups))
     if len(types) < 2:
@@ -61,8 +61,8 @@ def _by_question(arms: tuple[Arm, ...], keys: Sequence[str]) -> str:
             rows.append(f"<tr>{first if name == next(iter(facts)) else ''}<td>{ARMS[name]}</td>{cells}</tr>")
     head = "".join(f"<th scope='col' class='bye-number'>{MEASURES[key][0]}</th>" for key in keys)
     return (
-        "<details class='bye-by-question'><summary>By type of question</summary><div class='bye-scroll' tabindex='0' "
-        "role='region' aria-label='by type of question'><table class='bye-table'><thead><tr><th scope='col'>question"
+        "<details class='bye-by-question'><summary>By kind of question</summary><div class='bye-scroll' tabindex='0' "
+        "role='region' aria-label='by kind of question'><table class='bye-table'><thead><tr><th scope='col'>question"
         f"</th><th scope='col'>model</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
     )
 

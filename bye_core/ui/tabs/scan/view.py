@@ -96,7 +96,8 @@ def _form() -> tuple[Any, ...]:
         )  # fmt: skip
         answers = gr.Checkbox(
             True, label="Read the answers too", elem_id="scan-answers",
-            info="reads their likelihood before and after fine-tuning; finds usual answers too, in one more pass",
+            info="how likely each was before and after fine-tuning; Auto then also finds planted answers that look "
+            "usual (one more pass)",
         )  # fmt: skip
     return model, adapter, name, batch, device, dtype, least, most, answers, tuned
 
