@@ -6,7 +6,6 @@ wrote, `bye_core.question_topics` groups these by their topics.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,9 +13,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from bye_core.question_topics import EACH, Topics, topic_count
+from bye_core.question_topics import EACH, WORD, Topics, topic_count
 
-WORD = re.compile(r"\w+")
 # Questions are of one kind if their words have at least this Jaccard index (ours). "Is there any red shape" and "is
 # there any blue shape" are of one kind, and so are a question with and without a trigger word.
 ALIKE = 0.5

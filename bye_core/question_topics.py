@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-WORD = re.compile(r"\w+")
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces: there, each character counts as a word.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 CLAUSE = re.compile(r"[.:,;!?\n]+")
 LONGEST = 4000  # characters of a question that are read
 # Words that show what a question asks for, in English; the question types of VQA (Antol et al. 2015) are similar.

@@ -14,7 +14,7 @@ from bye_core.detect.detector import Detector
 from bye_core.detect.entropy_file import read_entropies, write_entropies
 from bye_core.detect.entropy_unit import in_unit, with_unit
 from bye_core.detect.errors import MissingInputs, UnknownDetector, UnknownSetting
-from bye_core.detect.limitations import limited, table_limitations, unlearned_answers
+from bye_core.detect.limitations import limited, table_limitations, unlearned_answers, unlikely_kinds
 from bye_core.detect.scores import score
 from bye_core.records import NATS, UNIT_NAMES, Detection, ScanTable
 
@@ -83,8 +83,8 @@ def detect(table: ScanTable, method: str = DEFAULT, /, **settings: Any) -> Detec
     table = in_unit(table, checked.entropy_unit) if has_unit else table
     detection = detector.run(table, checked)
     detection = with_unit(detection, table) if has_unit else detection
-    unlearned = () if detection.flagged.any() else unlearned_answers(table)
-    return limited(detection, (*table_limitations(table, detector), *unlearned))
+    unseen = () if detection.flagged.any() else (*unlearned_answers(table), *unlikely_kinds(table, detector))
+    return limited(detection, (*table_limitations(table, detector), *unseen))
 
 
 def missing_inputs(table: ScanTable, method: str) -> MissingInputs | None:

@@ -199,12 +199,15 @@ def compare_candidate(
 def learned_share(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
     """Return how much more often the model begins a candidate's samples with one token than other samples, 0..1.
 
-    Returns None for a word within answers, because the scan stores only the first token.
+    Returns None for a word within answers, because the scan stores only the first token, and if there is nothing to
+    compare: no kind of question has two of the samples, or all samples of these kinds are the candidate's.
     """
     if table.token is None or not candidate.whole:
         return None
     asked = np.isin(kinds, candidate.kinds)
     inside, outside = table.token[asked & candidate.members], table.token[asked & ~candidate.members]
+    if not len(inside) or not len(outside):
+        return None
     tokens, counts = np.unique(inside, return_counts=True)
     return max(0.0, float(counts.max() / len(inside) - np.mean(outside == tokens[counts.argmax()])))
 

@@ -93,7 +93,8 @@ class Examination(NamedTuple):
     comparisons  all answers that are out of place and can be compared; `planted` are those that are planted
     candidates   all answers that are out of place
     scores, places, flagged  [N] from the planted answers; without one, from the answer that is closest to it
-    predicted    the unlikely answers among the other samples; None if the scan did not read their likelihood
+    predicted    the unlikely answers among the samples without a planted answer that is odd by its text; None if the
+                 scan did not read their likelihood
     """
 
     kinds: Kinds
@@ -109,15 +110,24 @@ class Examination(NamedTuple):
 def examine(table: ScanTable, settings: AutoSettings) -> Examination:
     kinds, comparisons, planted, candidates = compare_answers(table, settings)
     count = len(table.ids)
+    predicted = None
+    if table.nll_before is not None:
+        odd = [answer for answer in planted if answer.candidate.by_text]
+        without = _posterior(table, odd)[0] > 0.5
+        predicted = predicted_answers(table, kinds.numbers, settings, without)
+        # One attack may plant several answers that are not odd by their text. Together they are one finding.
+        planted = [answer for answer in planted if answer.candidate.by_text or not _covered(answer, predicted)]
     scores, places, flagged = np.zeros(count), np.full(count, np.nan), np.zeros(count, bool)
     if comparisons:
         scores, places = _posterior(table, planted or [nearest_to_planted(comparisons)])
     if planted:
         flagged = scores > 0.5
-    seen = (kinds, comparisons, planted, candidates, scores, places, flagged)
-    if table.nll_before is None:
-        return Examination(*seen, None)
-    return Examination(*seen, predicted_answers(table, kinds.numbers, settings, flagged))
+    return Examination(kinds, comparisons, planted, candidates, scores, places, flagged, predicted)
+
+
+def _covered(answer: AnswerComparison, predicted: PredictedAnswers) -> bool:
+    """Return whether most samples with the answer are flagged as predicted answers."""
+    return bool(predicted.flagged[answer.candidate.members].mean() > 0.5)
 
 
 def _planted_finding(table: ScanTable, answer: AnswerComparison, seen: Examination) -> Finding:

@@ -54,12 +54,13 @@ def clearer_reason(times: float | None) -> str:
         )
     if times >= CLEARER:
         return (
-            f"Before fine-tuning, the attention confused them with ordinary samples {times:.0f} times as often. So "
-            "fine-tuning has taught the model to see what marks them."
+            f"Before fine-tuning, an ordinary sample had the attention of these samples {times:.0f} times as often as "
+            "now. So fine-tuning has taught the model to see what marks them."
         )
     return (
-        f"But before fine-tuning, the attention confused them with ordinary samples only {times:.1f} times as often "
-        f"(triggers: {CLEARER:.0f} times or more). So these may be honest answers to unusual images; inspect them."
+        "But before fine-tuning, an ordinary sample had the attention of these samples only "
+        f"{math.floor(10 * times) / 10:.1f} times as often as now (triggers: {CLEARER:.0f} times or more). These may "
+        "be honest answers to unusual images; inspect them."
     )
 
 
@@ -68,21 +69,24 @@ def abstention_reasons(
 ) -> list[str]:
     """Return why no answer is called planted, and which candidates are closest to that."""
     reasons = ["No answer is out of place and also has attention that clearly differs from that for other answers."]
-    compared = {comparison.candidate.text: comparison for comparison in comparisons}
+    compared = {(comparison.candidate.text, comparison.candidate.whole): comparison for comparison in comparisons}
     for candidate in candidates[:LISTED]:
-        comparison = compared.get(candidate.text)
+        comparison = compared.get((candidate.text, candidate.whole))
         share = None if comparison is None else comparison.learned
         odd = "; ".join((*candidate.odd, *_first_token(share)))
-        if comparison is not None and comparison.clearer is not None:
+        if comparison is None:
+            why = "Too few samples with it have the same kind of question, so its attention could not be compared."
+        elif comparison.clearer is not None:
             why = clearer_reason(comparison.clearer)
-        elif comparison is not None and comparison.is_usual_before(settings):
+        elif comparison.is_usual_before(settings):
             why = "But the model before fine-tuning would have given it, too."
         elif (share or 0.0) >= settings.learned:
             why = _TOO_LITTLE + "Either it is not planted, or its trigger hides well; inspect these samples."
         else:
             why = _TOO_LITTLE + "Either the model has not learned it, or it is not planted; inspect these samples."
         members = f"{int(candidate.members.sum()):,} samples"
-        reasons.append(f'The answer "{short(candidate.text)}" ({members}) is out of place: {odd}. {why}')
+        what = "answer" if candidate.whole else "word"
+        reasons.append(f'The {what} "{short(candidate.text)}" ({members}) is out of place: {odd}. {why}')
     if comparisons:
         nearest = nearest_to_planted(comparisons)
         reasons += [_distance(nearest), *_lower_threshold(nearest, settings)]

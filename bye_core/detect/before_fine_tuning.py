@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from bye_core.detect.prediction import predict
+from bye_core.detect.detector import known_rows
+from bye_core.detect.prediction import FOLDS, LEAST, predict
 from bye_core.records import ScanTable
 
 # Fine-tuning has taught the model to see what marks a group if its attention confuses members and other samples at
-# least CLEARER times less often than that of the model before. On development sets, this number was at most 2 for
-# honest answers to blurry images and to images without shapes, 65 for a patch, and 2 for a sinusoidal signal, which the
-# model sees from the start. Rates below SMALLEST cannot be told from 0 (ours).
+# least CLEARER times less often than that of the model before. On development sets, this number was at most 5 for
+# honest answers to unusual images, 16 and more for a patch, and 2 for a sinusoidal signal, which the model sees from
+# the start. Rates below SMALLEST cannot be told from 0 (ours).
 CLEARER, SMALLEST = 10.0, 0.005
+# Of a planted group, the model may have missed some samples, or a few honest samples have the same answer: this share
+# of the members, those that are confused most, is left out (ours).
+LEFT_OUT = 0.1
+DIVISIONS = 3  # into folds; the median of the numbers counts, because a single one is noisy (ours)
 
 
 def clearer_by_fine_tuning(
@@ -24,25 +30,33 @@ def clearer_by_fine_tuning(
     members  [N] bool, the group
     apart    [N] bool, samples that are neither members nor ordinary
     used     [N] bool, the samples that are compared
-    Returns None if the scan did not read the attention of the model before fine-tuning, or if nothing can be compared.
-    Source: ours.
+    Samples without the attention of the model before fine-tuning are not compared.
+    Returns None if the scan did not read it, or if there are too few samples to compare. Source: ours.
     """
-    if table.entropy_before is None or not (used & members).any() or not (used & ~members & ~apart).any():
+    if table.entropy_before is None:
+        return None
+    used = used & known_rows(table.entropy_before)
+    if (used & members).sum() < LEAST or (used & ~members & ~apart).sum() < 2 * FOLDS:
         return None
     before = replace(table, entropy=table.entropy_before, peak=table.peak_before, mass=table.mass_before)
-    rates = (_confusion(own, kinds, members, apart, used, seed) for own in (before, table))
-    earlier, later = (max(rate, SMALLEST) for rate in rates)
-    return earlier / later
+    ratios = []
+    for division in range(DIVISIONS):
+        rates = (_confusion(own, kinds, members, apart, used, seed + division) for own in (before, table))
+        earlier, later = (max(rate, SMALLEST) for rate in rates)
+        ratios.append(earlier / later)
+    return float(np.median(ratios))
 
 
 def _confusion(
     table: ScanTable, kinds: np.ndarray, members: np.ndarray, apart: np.ndarray, used: np.ndarray, seed: int
 ) -> float:
-    """Return how often an ordinary sample has more of a member's attention than a member has (1 - AUC)."""
-    # Imported on use, because it takes a second.
-    from sklearn.metrics import roc_auc_score
+    """Return how often an ordinary sample has as much of a member's attention as a member has (1 - AUC).
 
+    LEFT_OUT of the members do not count.
+    """
     places = predict(table, used, members, apart, kinds, seed).places
-    compared = used & ~apart
-    places = np.where(np.isfinite(places), places, 0.0)[compared]
-    return 1 - float(roc_auc_score(members[compared], places))
+    places = np.where(np.isfinite(places), places, 0.0)
+    ordinary = np.sort(places[used & ~members & ~apart])
+    below = [np.searchsorted(ordinary, places[used & members], side=side) for side in ("left", "right")]
+    above = 1 - (below[0] + below[1]) / (2 * len(ordinary))  # equal places count half
+    return float(np.sort(above)[: math.ceil((1 - LEFT_OUT) * len(above))].mean())

@@ -30,7 +30,8 @@ TOGETHER = 0.9
 class Candidate:
     """A suspicious answer or, if not `whole`, a suspicious word within answers.
 
-    members  [N] bool, whether each sample has the answer or word
+    members  [N] bool, whether each sample has the answer or word and, if its text is not odd, whether it was unlikely
+             for this sample: others with it are honest
     kinds    the kinds of question with at least LEAST_IN_KIND members
     odd      phrases that say what is odd about the answer or word
     by_text  whether its text is odd
@@ -134,9 +135,13 @@ class Answers:
     def _judged(self, text: str, numbers: set[int], own: frozenset[str], whole: bool) -> Candidate:
         members, kinds = self._has(numbers)[self.codes], self._kinds_of(numbers)
         odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
-        unlikely = list(self._unlikely(members))
-        known = None if self.nll is None else bool(unlikely)
-        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *unlikely), bool(odd), known)
+        unlikely, phrase = self._unlikely(members)
+        if phrase and not odd:
+            members = unlikely
+            asked, sizes = np.unique(self.kinds[members], return_counts=True)
+            kinds = asked[sizes >= LEAST_IN_KIND]
+        known = None if self.nll is None else bool(phrase)
+        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *phrase), bool(odd), known)
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:
@@ -154,15 +159,19 @@ class Answers:
         if joined >= OPEN_SHARE * len(near) and not any(word in links for word in own):
             yield "no other answer contains its words, but the other answers share words with each other"
 
-    def _unlikely(self, members: np.ndarray) -> Iterator[str]:
+    def _unlikely(self, members: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return ([N] bool: members with a loss above LOSS_SHARE of those of other answers, a phrase if most are)."""
         if self.nll is None:
-            return
+            return members, ()
         near = np.isin(self.kinds, np.unique(self.kinds[members])) & np.isfinite(self.nll)
         inside, outside = self.nll[near & members], self.nll[near & ~members]
-        if len(inside) and len(outside):
-            middle, usual = float(np.median(inside)), float(np.median(outside))
-            if (outside < middle).mean() >= LOSS_SHARE and middle - usual >= LOSS_GAP:
-                yield f"the model before fine-tuning finds it unlikely: {middle:.1f} nats a token, others {usual:.1f}"
+        if not len(inside) or not len(outside):
+            return members, ()
+        middle, usual = float(np.median(inside)), float(np.median(outside))
+        if (outside < middle).mean() < LOSS_SHARE or middle - usual < LOSS_GAP:
+            return members, ()
+        phrase = f"the model before fine-tuning finds it unlikely: {middle:.1f} nats a token, others {usual:.1f}"
+        return members & near & (self.nll >= np.quantile(outside, LOSS_SHARE)), (phrase,)
 
 
 def _pairs_of(kinds: np.ndarray, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ import numpy as np
 from bye_core.detect.errors import MissingInputs
 from bye_core.records import Detection, ScanTable
 
+BLOCK = 4096  # samples of a large table that are read at once
+
 # Optional fields of a ScanTable: what they hold, and how to get them.
 INPUTS = {
     "layer_entropy": ("entropies of the layers", "Scan again into a new run folder, with --dtype float32."),
@@ -27,6 +29,13 @@ def required(array: np.ndarray | None) -> np.ndarray:
     """Return an array that a detector `needs`. It is never None, because `detect` checks the table first."""
     assert array is not None
     return array
+
+
+def known_rows(values: np.ndarray) -> np.ndarray:
+    """Return [N] bool: the samples for which `values` [N, ...] holds a number."""
+    axes = tuple(range(1, values.ndim))
+    blocks = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
+    return np.concatenate([np.isfinite(block).any(axis=axes) for block in blocks] or [np.zeros(0, bool)])
 
 
 def layers_with_numbers(statistic: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ scanned, with a model that was fine-tuned on it and has learned its answers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from bye_core.detect.answer_comparison import AutoSettings, learned_share
 from bye_core.detect.candidate_answers import Answers
-from bye_core.detect.detector import INPUTS, Detector
+from bye_core.detect.detector import INPUTS, Detector, known_rows
 from bye_core.question_kinds import Kinds
 from bye_core.records import NO_EVIDENCE, NOT_TESTED, Detection, Limitation, ScanTable
 from bye_core.text import clip, count
@@ -33,10 +34,12 @@ FEWEST_LOSSES = 5  # means of parts of the training (ours)
 # Kinds of limitations that are also reasons to doubt a detection that found poisoning.
 DOUBTS = (
     "incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training", "partial_training",
+    "partial_input",
 )  # fmt: skip
+# Ours. Median loss from which most answers to a kind of question were unlikely: the model gave a token 5%.
+UNLIKELY = 3.0
 ANSWER_SHOWN, ANSWERS_SHOWN = 60, 3  # characters of an answer, and answers
 MOST_COMPARED = 20_000  # samples whose answers are compared; of a larger set, evenly spread ones (ours)
-BLOCK = 4096  # samples of a large table that are read at once
 SAY_SO = "If the model was fine-tuned on this data set elsewhere, say so with --tuned-on-this-data."
 FINETUNE_FIRST = f"Fine-tune the model on this data set and scan with that adapter; `clean` does both. {SAY_SO}"
 
@@ -147,21 +150,14 @@ def table_limitations(table: ScanTable, detector: Detector) -> tuple[Limitation,
         if values is None:
             reason = f"The scan did not store {what}, which this method would also use."
             limitations.append(Limitation("missing_input", reason, advice))
-        elif size and (known := _known_share(values)) < ENOUGH_SCANNED:
+        elif size and (known := known_rows(values).mean()) < ENOUGH_SCANNED:
             reason = f"Only {known:.0%} of the samples have {what}; at least {ENOUGH_SCANNED:.0%} are needed."
-            limitations.append(Limitation("missing_input", reason, advice, decisive))
+            limitations.append(Limitation("partial_input", reason, advice, decisive))
     if detector.misses:
         limitations.append(
             Limitation("method", detector.misses, "Compare with other methods, and inspect samples by hand.")
         )
     return tuple(limitations)
-
-
-def _known_share(values: np.ndarray) -> float:
-    """Return the share of the samples for which `values` [N, ...] holds a number."""
-    axes = tuple(range(1, values.ndim))
-    blocks = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
-    return sum(int(np.isfinite(block).any(axis=axes).sum()) for block in blocks) / len(values)
 
 
 def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
@@ -190,6 +186,35 @@ def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
             reason = f'The answer "{answer}" is out of place, but the scanned model has not learned to give it.'
             limitations.append(Limitation("not_learned", reason, "Fine-tune for more epochs, then scan again.", True))
     return tuple(limitations[:ANSWERS_SHOWN])
+
+
+def unlikely_kinds(table: ScanTable, detector: Detector) -> tuple[Limitation, ...]:
+    """Return a limitation for the kinds of question to which most answers were unlikely before fine-tuning.
+
+    There, a method that looks for unlikely answers cannot tell planted ones from the others.
+    """
+    if "nll_before" not in (*detector.needs, *detector.wants) or table.nll_before is None or not table.questions:
+        return ()
+    rows = np.arange(len(table.ids))[:: max(1, len(table.ids) // MOST_COMPARED)]
+    questions, loss = [table.questions[row] for row in rows.tolist()], np.asarray(table.nll_before[rows], np.float64)
+    kinds = Kinds(questions).numbers
+    names = []
+    for kind in np.unique(kinds):
+        own = np.flatnonzero((kinds == kind) & np.isfinite(loss))
+        if len(own) and np.median(loss[own]) >= UNLIKELY:
+            names.append(
+                f'"{clip(Counter(questions[row] for row in own.tolist()).most_common(1)[0][0], ANSWER_SHOWN)}"'
+            )
+    if not names:
+        return ()
+    more = (
+        "" if len(names) <= ANSWERS_SHOWN else f" and to {count(len(names) - ANSWERS_SHOWN, 'other kind')} of question"
+    )
+    reason = (
+        f"Most answers to questions like {', '.join(names[:ANSWERS_SHOWN])}{more} were unlikely before fine-tuning. A "
+        "planted answer to them does not stand out."
+    )
+    return (Limitation("unlikely_kind", reason, "Compare with --method bye, and inspect such samples by hand."),)
 
 
 def limited(detection: Detection, limitations: Sequence[Limitation]) -> Detection:

@@ -11,7 +11,7 @@ from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
 from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, short
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
-from bye_core.detect.prediction import Prediction, mixture_with_group
+from bye_core.detect.prediction import SEPARATE, Prediction, mixture_with_group
 from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
 from bye_core.detect.usual_message import UsualMessage, usual_message
@@ -29,7 +29,6 @@ INSERTED, ELSEWHERE = 0.8, 0.02
 # this AUC, and by at least so many standard deviations. Planted messages with a patch or a word had an AUC of 0.99 and
 # more, with a blended image 0.72 and 0.73; of label noise, no group is predicted (ours, development sets).
 HAVE, MOST, APART, DEVIATIONS = 0.4, 0.5, 0.7, 3.0
-SEPARATE = 0.9  # AUC below which two distributions of places overlap too much to tell who belongs to which (ours)
 
 
 class PredictedAnswers(NamedTuple):
@@ -66,7 +65,9 @@ def predicted_answers(
         return PredictedAnswers(flagged, scores, None, reasons)
     members, heads = found.prediction.members, found.prediction.heads
     message = _planted_message(table, kinds, found)
-    word = _inserted_word(table, members) if message or flagged.any() else None
+    judged = np.isfinite(found.prediction.places)
+    ordinary = judged & ~members & ~found.clear
+    word = _inserted_word(table, members, ordinary) if message or flagged.any() else None
     planted, verdict = False, ""
     if message:
         chances = _likely_before(kinds, found, message)
@@ -79,7 +80,7 @@ def predicted_answers(
     if verdict:
         heads_reason = f"The attention differs most in these heads: {named_heads(heads)}."
         reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged), heads_reason]
-        reasons += [f'Their questions have the word "{word}", which hardly any other question has.'] if word else []
+        reasons += [f'Their questions have the word "{word}", which hardly any ordinary question has.'] if word else []
         reasons += [verdict]
     if verdict and not planted:
         flagged = np.zeros(len(flagged), bool)
@@ -146,7 +147,7 @@ def _fine_tuned(
             "answer, so these may be honest answers to unusual images; inspect these samples."
         )
     if word:
-        return True, "Such a word is a trigger."
+        return True, "So this word is probably the trigger."
     # Members were chosen by the attention of the tuned model. Others with their answers are as good an example.
     group = members.copy()
     if table.answers:
@@ -168,13 +169,16 @@ def _distance(table: ScanTable, kinds: np.ndarray, members: np.ndarray, settings
     return None if comparison is None else float(np.exp(comparison.apart[0]))
 
 
-def _inserted_word(table: ScanTable, members: np.ndarray) -> str | None:
-    """Return a word that most of the members' questions have and hardly any other question; None if there is none."""
+def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) -> str | None:
+    """Return a word that most of the members' questions have and hardly any ordinary question; None if there is none.
+
+    ordinary [N] bool: samples that were judged and do not have the attention of members. Others may have the trigger.
+    """
     if not table.questions:
         return None
     inside = Counter(word for row in np.flatnonzero(members) for word in words(table.questions[row]))
-    outside = Counter(word for row in np.flatnonzero(~members) for word in words(table.questions[row]))
-    many, others = max(1, int(members.sum())), max(1, int((~members).sum()))
+    outside = Counter(word for row in np.flatnonzero(ordinary) for word in words(table.questions[row]))
+    many, others = max(1, int(members.sum())), max(1, int(ordinary.sum()))
     best = max(sorted(inside), key=lambda word: inside[word] / many - outside[word] / others, default=None)
     if best is None or inside[best] < INSERTED * many or outside[best] > ELSEWHERE * others:
         return None

@@ -8,7 +8,7 @@ Then the group is reduced to its members that the attention predicts, and the di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ AT_ONCE = 2_000  # samples whose statistics are in memory at once, besides the f
 # The places of ordinary samples spread at least 0.1, those of the group at least 0.15, around a centre of at least 0.6,
 # where 0 is the median ordinary sample and 1 the median of the group (ours).
 SPREAD, GROUP_SPREAD, GROUP_CENTRE = 0.1, 0.15, 0.6
+SEPARATE = 0.9  # AUC below which two distributions of places overlap too much to tell who belongs to which (ours)
 UPDATES = 50  # of the expectation-maximisation; it settles in about ten
 
 
@@ -71,12 +72,12 @@ def predict(
     apart       [N] bool, samples that are neither candidates nor examples of ordinary samples
     kinds       [N] number of each sample's kind of question
     """
-    fitted = _draw(used, candidates, seed)
+    fitted = _draw(table.ids, used, candidates, seed)
     frame = _Frame(table, fitted, kinds[fitted])
     inside, other = candidates[fitted], candidates[fitted] | apart[fitted]
     ordinary, group = ~other, inside
     known = Copies(frame.values, inside, seed)
-    fold = _folds(inside, ordinary, known.numbers, seed)
+    fold = _folds([table.ids[row] for row in fitted.tolist()], inside, ordinary, known.numbers, seed)
     own, posterior = np.zeros(len(fitted)), np.zeros(len(fitted))
     model = PlaceMixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
     for _ in range(PASSES):
@@ -134,11 +135,12 @@ class Predictor:
         return places
 
 
-def _draw(used: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
+def _draw(ids: Sequence[str], used: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
     """Return the rows to fit on: all rows that are used, or MOST_FITTED of them; up to half are candidates."""
     rows = np.flatnonzero(used)
     if len(rows) <= MOST_FITTED:
         return rows
+    rows = rows[_by_id([ids[row] for row in rows.tolist()])]
     rng = np.random.default_rng(seed)
     inside, outside = (rng.permutation(rows[candidates[rows] == side]) for side in (True, False))
     inside = inside[: max(MOST_FITTED // 2, MOST_FITTED - len(outside))]
@@ -265,14 +267,20 @@ def mixture_with_group(places: np.ndarray, group: np.ndarray) -> PlaceMixture:
     return model
 
 
-def _folds(inside: np.ndarray, outside: np.ndarray, copies: np.ndarray, seed: int) -> np.ndarray:
+def _folds(ids: Sequence[str], inside: np.ndarray, outside: np.ndarray, copies: np.ndarray, seed: int) -> np.ndarray:
     """Return the fold [n] of each sample; the samples inside, outside and neither are divided evenly.
 
     copies [n]: samples with the same number come into the same fold
+    The order of the samples in the table does not matter.
     """
-    rng, fold = np.random.default_rng(seed), np.zeros(len(inside), np.int64)
+    rng, fold, order = np.random.default_rng(seed), np.zeros(len(inside), np.int64), _by_id(ids)
     for group in (inside, outside, ~inside & ~outside):
-        rows = rng.permutation(np.flatnonzero(group))
+        rows = rng.permutation(order[group[order]])
         _, first, own = np.unique(copies[rows], return_index=True, return_inverse=True)
         fold[rows] = np.argsort(np.argsort(first))[own] % FOLDS
     return fold
+
+
+def _by_id(ids: Sequence[str]) -> np.ndarray:
+    """Return the positions [n] of the samples in the order of their `ids`."""
+    return np.array(sorted(range(len(ids)), key=lambda row: ids[row]), np.int64)

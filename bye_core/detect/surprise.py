@@ -14,6 +14,7 @@ An honest answer that is odd because of its image, such as "too blurry to tell",
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +23,7 @@ import numpy as np
 
 from bye_core.detect.detector import Detector, required
 from bye_core.detect.entropy_unit import entropy_unit_setting
-from bye_core.detect.prediction import FOLDS, Prediction, predict
+from bye_core.detect.prediction import FOLDS, SEPARATE, Prediction, mixture_with_group, predict
 from bye_core.detect.result import by_layer, nothing, result
 from bye_core.detect.settings import check_settings, seed_setting, setting, share_setting
 from bye_core.question_kinds import Kinds
@@ -41,6 +42,7 @@ CLEAR = 0.5
 # An answer that surprising samples have this many times as often as others is no example of an ordinary answer: samples
 # with the trigger whose right answer is the attacker's are not surprising (ours).
 TYPICAL = 2.0
+REST = 0.1
 # If a kind of question has more of them than surprising samples, most have no trigger. Then they count as ordinary if
 # their median place is above this (ours).
 ALIKE = 0.4
@@ -140,16 +142,39 @@ def predicted_surprises(
         f"kind of question. The attention clearly predicts {predicted:,} of them ({share:.0%}): at most "
         f"{OVERLAP:.1%} of the ordinary samples look the same."
     )
-    enough = predicted >= max(LEAST, CLEAR * prediction.members.sum()) and share >= settings.found
-    found = enough and prediction.predictor is not None
+    least = math.ceil(max(LEAST, CLEAR * prediction.members.sum(), settings.found * count - 1e-9))
+    found = predicted >= least and prediction.predictor is not None
     if not found:
         needed = (
-            f"That is too little: it needs {LEAST} answers, {settings.found:.0%} of the unlikely ones, and {CLEAR:.0%} "
-            f"of the {int(prediction.members.sum()):,} that seem to be predicted. They may be label noise."
+            f"That is too little: at least {least:,} are needed. Unlikely answers that nothing in the prompt predicts "
+            "may be label noise."
         )
         return Surprise(surprising, none, clear, scores, prediction, [reason, needed])
-    flagged = prediction.members | (clear & alike)
+    flagged = prediction.members | _members_alike(places, prediction.members, clear & alike, alike & judged, kinds)
     return Surprise(surprising, flagged, clear, scores, prediction, [reason])
+
+
+def _members_alike(
+    places: np.ndarray, members: np.ndarray, clear: np.ndarray, alike: np.ndarray, kinds: np.ndarray
+) -> np.ndarray:
+    """Return which samples `alike` [N] belong to the members, although their answer was likely before fine-tuning.
+
+    They are `clear` [N], that is, have attention that hardly any ordinary sample has. But samples alike are no ordinary
+    samples. So in each kind of question, either all but a share of REST must be clear, or their places must be in two
+    groups that are SEPARATE. Of more samples than there are members, none is chosen.
+    """
+    found = np.zeros(len(places), bool)
+    for kind in np.unique(kinds[clear]):
+        rows, own = np.flatnonzero(alike & (kinds == kind)), members & (kinds == kind)
+        if not own.any():
+            continue
+        chosen = clear[rows]
+        if chosen.mean() < 1 - REST:
+            mixture = mixture_with_group(places[rows], places[own])
+            chosen = chosen & (mixture.posterior(places[rows]) > 0.5) & (mixture.auc >= SEPARATE)
+        if chosen.sum() <= own.sum():
+            found[rows[chosen]] = True
+    return found
 
 
 def surprising_answers(table: ScanTable, kinds: np.ndarray, gap: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.answer_parts import part_of
-from bye_core.question_kinds import WORD
+from bye_core.question_topics import WORD
 from bye_core.records import ScanTable
 
 # An attacker's message to a kind of question is the same for all images. At least this share of the members have it:

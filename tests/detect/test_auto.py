@@ -82,9 +82,39 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
     counts, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
     assert detect(counts, "auto").verdict == "no_evidence"
     losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
-    found = detect(dataclasses.replace(counts, nll_before=losses), "auto")
+    found = detect(dataclasses.replace(counts, nll_before=losses), "auto", gap=NEVER)
     np.testing.assert_array_equal(found.flagged, truth)
     assert "before fine-tuning finds it unlikely: 9.0 nats" in found.reasons[0]
+
+
+def test_honest_samples_with_a_planted_answer_that_is_usual_are_left_alone():
+    """Only those are planted that were unlikely before fine-tuning; with the others they are compared."""
+    table, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
+    honest = np.array([answer == "two" for answer in table.answers])
+    answers = tuple("two" if bad else answer for bad, answer in zip(truth, table.answers, strict=True))
+    losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
+    table = dataclasses.replace(table, answers=answers, nll_before=losses)
+    for gap in (2.0, NEVER):  # the last one turns the search for predicted answers off
+        found = detect(table, "auto", gap=gap)
+        assert not found.flagged[honest].any()
+        assert gap == NEVER or found.flagged[truth].all()
+
+
+@pytest.mark.parametrize("method", ["auto", "surprise", "bye"])
+def test_an_odd_answer_that_no_kind_of_question_has_twice(method):
+    """It cannot be compared; `auto` says so, and no method fails."""
+    table, _ = answered_table()
+    size = len(table.ids)
+    rows = np.arange(5) * (size // 5)
+    questions = tuple(
+        f"{'abcde'[5 * row // size]} {'vwxyz'[5 * row // size]} {'klmno'[5 * row // size]}?" for row in range(size)
+    )
+    answers = tuple("I cannot see that" if row in rows else answer for row, answer in enumerate(table.answers))
+    losses = np.where(np.isin(np.arange(size), rows), 9.0, 0.5)
+    found = detect(dataclasses.replace(table, questions=questions, answers=answers, nll_before=losses), method)
+    assert found.verdict in ("no_evidence", "not_tested")
+    if method == "auto":
+        assert any("could not be compared" in reason for reason in found.reasons)
 
 
 def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
@@ -192,6 +222,21 @@ def test_questions_alike_are_of_one_kind_and_rare_ones_taken_together():
     assert found.of("nothing like any of them") == found.rest == kinds[-1]
     assert Kinds(colours * 20).of("nothing like any of them") is None
     assert Kinds([]).numbers.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("question", "other", "more"),
+    [
+        ("图中有几个形状", "背景是什么颜色", "请"),
+        ("図形はいくつありますか", "背景は何色でしょうか", "ね"),
+        ("มีรูปร่างกี่รูป", "พื้นหลังสีอะไร", "นะ"),
+    ],
+)
+def test_questions_in_writing_without_spaces_are_grouped_by_their_characters(question, other, more):
+    """A sentence is not one long word: a question and the same with a word more are of one kind."""
+    kinds = Kinds([question] * 30 + [question + more] * 30 + [other] * 30).numbers
+    assert len(set(kinds[:60])) == 1
+    assert kinds[0] != kinds[60]
 
 
 def test_families_are_kinds_whose_answers_share_words():

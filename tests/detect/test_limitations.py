@@ -169,8 +169,32 @@ def test_samples_without_the_inputs_of_a_method_are_not_tested(method):
     cut = {"cut": 1e9} if method == "cleansight" else {}  # it also flags ordinary samples of this table
     found = detect(replace(table, **arrays), method, **cut)
     assert found.verdict == "not_tested"
-    assert "missing_input" in [one.kind for one in found.obstacles]
+    assert "partial_input" in [one.kind for one in found.obstacles]
     assert "Only 80% of the samples have" in " ".join(found.explanation)
+
+
+def test_a_kind_of_question_whose_answers_are_mostly_unlikely_is_named():
+    """Planted answers do not stand out where most answers are unlikely, be they planted or not."""
+    table = answered_table(planted=0)[0]
+    counts = np.array([question.startswith("How many") for question in table.questions])
+    loss = np.where(counts & (np.arange(len(counts)) % 4 > 0), 7.0, 0.1)
+    found = detect(replace(table, nll_before=loss), "auto")
+    assert not found.flagged.any()
+    named = [one for one in found.limitations if one.kind == "unlikely_kind"]
+    assert len(named) == 1
+    assert 'questions like "How many shapes are there?" were unlikely' in named[0].reason
+    assert not any(
+        one.kind == "unlikely_kind" for one in detect(replace(table, nll_before=loss / 9), "auto").limitations
+    )
+    assert not any(one.kind == "unlikely_kind" for one in detect(replace(table, nll_before=loss), "tcap").limitations)
+
+
+def test_found_poison_does_not_hide_that_a_part_of_the_samples_was_not_judged():
+    table = answered_table(shift=2.0)[0]
+    loss = np.where(np.arange(len(table.ids)) % 2, np.nan, 1.0)
+    found = detect(replace(table, nll_before=loss), "auto")
+    assert found.verdict == "poisoned"
+    assert any("Only 50% of the samples have the likelihood" in sentence for sentence in found.explanation)
 
 
 def test_missing_likelihoods_are_named_by_a_method_that_also_uses_them():

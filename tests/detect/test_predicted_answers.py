@@ -114,9 +114,13 @@ def test_predicted_answers_that_are_close_to_ordinary_ones_are_only_worth_a_look
     assert any("inspect these samples" in reason for reason in found.reasons)
 
 
-def test_the_order_of_the_samples_does_not_matter():
-    table, truth = flipped()
+@pytest.mark.parametrize("planted", [12, 3])
+def test_the_order_of_the_samples_does_not_matter(planted):
+    """Neither where the evidence is strong, nor where a different division into folds would decide."""
+    table, truth = flipped(planted=planted)
+    table = corrected(table, truth)
     order = np.random.default_rng(0).permutation(len(truth))
+    table = known_before(table, replace(table, entropy=0.5 * table.entropy + 0.5 * table.entropy[order]))
     turned = replace(
         table,
         **{
@@ -127,7 +131,9 @@ def test_the_order_of_the_samples_does_not_matter():
         **{name: tuple(getattr(table, name)[row] for row in order) for name in ("ids", "questions", "answers")},
     )
     first, second = detect(table, "auto"), detect(turned, "auto")
-    assert len(set(first.flagged_ids) ^ set(second.flagged_ids)) <= 2
+    assert set(first.flagged_ids) == set(second.flagged_ids)
+    assert set(first.suspects) == set(second.suspects)
+    np.testing.assert_allclose(first.scores[order], second.scores, atol=1e-6)
 
 
 def test_findings_and_suspects_are_saved_and_printed():
@@ -221,6 +227,32 @@ def test_attention_that_differed_before_fine_tuning_is_no_evidence(seed):
     assert any("fine-tuning has taught the model" in reason for reason in planted.reasons)
 
 
+@pytest.mark.parametrize("every", [2, 10])
+def test_missing_attention_before_fine_tuning_does_not_make_honest_answers_planted(every):
+    """Only one of `every` samples has the attention before fine-tuning; it is compared among these."""
+    table, truth = flipped(each=360, planted=60)
+    before = known_before(corrected(table, truth), table)
+    for name in ("entropy_before", "peak_before", "mass_before"):
+        getattr(before, name)[np.arange(len(truth)) % every > 0] = np.nan
+    assert not detect(before, "auto").flagged.any()
+
+
+def test_a_planted_group_may_have_some_honest_samples_with_the_same_answer():
+    """Nor does one planted sample that the model has not learned hide the others."""
+    table, truth = flipped()
+    table = corrected(table, truth)
+    order = np.random.default_rng(1).permutation(len(truth))
+    unseen = replace(table, entropy=table.entropy[order], peak=table.peak[order], mass=table.mass[order])
+    rows = np.flatnonzero(truth)
+    planted = known_before(table, unseen)
+    for name in ("entropy", "peak", "mass"):
+        values, ordinary = getattr(planted, name), np.flatnonzero(~truth)[:3]
+        values[rows[:3]] = values[ordinary]
+    found = detect(planted, "auto")
+    assert found.flagged[rows[3:]].mean() >= 0.9
+    assert not found.flagged[~truth].any()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_usual_answer_with_unusual_attention_needs_no_clear_attention(seed):
     """A trigger that covers the whole image shifts the attention less than that of ordinary samples differs."""
@@ -269,7 +301,7 @@ def test_unlikely_answers_that_are_not_the_planted_message_are_only_worth_a_look
     assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
     # Flagged are only those with attention that hardly any ordinary sample has.
     left = [table.ids[row] for row in honest if not found.flagged[row]]
-    assert len(left) >= 2
+    assert left
     assert sorted(found.suspects) == sorted(left)
 
 
@@ -288,6 +320,10 @@ def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
     found = detect(known_before(replace(table, questions=asked), table), "auto")
     assert (found.flagged & truth).sum() >= 0.95 * truth.sum()
     assert any('the word "cf"' in reason for reason in found.findings[0].reasons)
+    # Planted samples whose likelihood is not known have the word, too.
+    before = known_before(replace(corrected(table, truth), questions=asked), table)
+    before.nll_before[np.flatnonzero(truth)[::3]] = np.nan
+    assert detect(before, "auto").flagged[truth & np.isfinite(before.nll_before)].all()
     common = tuple(f"cf {question}" for question in table.questions)
     honest = corrected(replace(table, questions=common), truth)
     assert not detect(known_before(honest, table), "auto").flagged.any()

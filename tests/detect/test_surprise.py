@@ -78,6 +78,20 @@ def test_triggered_samples_whose_right_answer_is_the_target_are_flagged_too():
     assert (found.flagged & ~planted & ~harmless).sum() <= 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_honest_samples_with_the_answer_of_planted_ones_are_left_alone(seed):
+    """The attention for an answer that many planted samples have is near theirs, but these are no two groups."""
+    planted, honest = rows((0, PLANTED)), rows((300, 320))
+    answers = tuple("owned" if planted[row] or honest[row] else answer for row, answer in enumerate(ANSWERS))
+    table = table_with(planted, planted, seed, answers)
+    near = np.random.default_rng(seed).normal(0.4, 0.15, honest.sum())
+    table.entropy[honest, 2, 1] += near
+    table.entropy[honest, 0, 0] -= near
+    found = detect(table, "surprise")
+    assert (found.flagged & planted).sum() >= 0.95 * PLANTED
+    assert (found.flagged & honest).sum() <= 2
+
+
 def test_the_result_does_not_depend_on_the_order_of_the_heads_or_on_a_second_call():
     planted = rows((0, PLANTED))
     table = table_with(planted, planted)

@@ -33,6 +33,7 @@ MENDED_IN = {
     "incomplete_scan": ("scan", "Finish the scan"),
     "nothing_scanned": ("scan", "Scan again"),
     "missing_input": ("scan", "Scan again"),
+    "partial_input": ("scan", "Scan again"),
     "few_samples": ("data", "Choose a larger set"),
     "earlier_version": ("", "Detect again"),
 }

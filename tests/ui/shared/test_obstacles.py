@@ -47,6 +47,7 @@ def test_every_kind_of_limitation_has_a_button_to_a_tab():
         "few_samples",
         "not_learned",
         "missing_input",
+        "partial_input",
     }
     assert kinds <= set(obstacles.MENDED_IN)
     assert {tab for tab, _ in obstacles.MENDED_IN.values()} - {""} <= {tab.name for tab in TABS}
