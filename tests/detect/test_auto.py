@@ -89,7 +89,7 @@ def test_one_kind_of_question_needs_words_or_losses_that_are_odd():
 
 def test_honest_samples_with_a_planted_answer_that_is_usual_are_left_alone():
     """Only those are planted that were unlikely before fine-tuning; with the others they are compared."""
-    table, truth = answered_table(planted=15, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
+    table, truth = answered_table(planted=60, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
     honest = np.array([answer == "two" for answer in table.answers])
     answers = tuple("two" if bad else answer for bad, answer in zip(truth, table.answers, strict=True))
     losses = np.where(truth, 9.0, 0.5) + np.random.default_rng(0).normal(0, 0.1, len(truth))
