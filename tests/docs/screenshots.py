@@ -1,6 +1,7 @@
 """Makes the pictures of the README and of docs/benchmarks.md: the app with its examples, in Chromium.
 
 python -m tests.docs.screenshots              # writes assets/readme/*.webp
+python -m tests.docs.screenshots --layer RUN scenes-layer.webp  # the best layer of a run, for docs/benchmarks.md
 python -m tests.docs.screenshots --all FOLDER # every tab, wide and narrow, light and dark, as PNG files
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -86,9 +88,14 @@ def write_readme(browser, url: str) -> None:
     for tab, ready in README.items():
         show(page, url, tab, ready)
         save(page.screenshot(), f"{tab}.webp")
-    # The best layer of the example, for docs/benchmarks.md.
-    show(page, url, f"layers&run={EXAMPLES[0].name}", "#plot-layer .plot-container")
-    save(page.locator("#plot-layer").screenshot(), "photographs-layer.webp")
+    write_layer(browser, url, EXAMPLES[0].name, "photographs-layer.webp")
+
+
+def write_layer(browser, url: str, run: str, picture: str) -> None:
+    """Write the histogram of the best layer of a run, for docs/benchmarks.md."""
+    page = new_page(browser, SIZE)
+    show(page, url, f"layers&run={run}", "#plot-layer .plot-container")
+    save(page.locator("#plot-layer").screenshot(), picture)
 
 
 def save(png: bytes, name: str) -> None:
@@ -118,11 +125,15 @@ def write_all(browser, url: str, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layer", nargs=2, metavar=("RUN", "PICTURE"), help="write the best layer of this run")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="write pictures of every tab there")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, app(Path(home)) as url, chromium() as browser:
         if args.all:
             write_all(browser, url, args.all)
+        elif args.layer:
+            shutil.copytree(args.layer[0], Path(home) / "runs" / "layer")
+            write_layer(browser, url, "layer", args.layer[1])
         else:
             write_readme(browser, url)
 
