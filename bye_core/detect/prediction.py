@@ -72,7 +72,7 @@ def predict(
     apart       [N] bool, samples that are neither candidates nor examples of ordinary samples
     kinds       [N] number of each sample's kind of question
     """
-    fitted = _draw(table.ids, used, candidates, seed)
+    fitted = draw(table.ids, used, candidates, MOST_FITTED, seed)
     frame = _Frame(table, fitted, kinds[fitted])
     inside, other = candidates[fitted], candidates[fitted] | apart[fitted]
     ordinary, group = ~other, inside
@@ -135,16 +135,16 @@ class Predictor:
         return places
 
 
-def _draw(ids: Sequence[str], used: np.ndarray, candidates: np.ndarray, seed: int) -> np.ndarray:
-    """Return the rows to fit on: all rows that are used, or MOST_FITTED of them; up to half are candidates."""
+def draw(ids: Sequence[str], used: np.ndarray, candidates: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return all rows that are used, or `most` of them; up to half are candidates. Their order does not matter."""
     rows = np.flatnonzero(used)
-    if len(rows) <= MOST_FITTED:
+    if len(rows) <= most:
         return rows
     rows = rows[_by_id([ids[row] for row in rows.tolist()])]
     rng = np.random.default_rng(seed)
     inside, outside = (rng.permutation(rows[candidates[rows] == side]) for side in (True, False))
-    inside = inside[: max(MOST_FITTED // 2, MOST_FITTED - len(outside))]
-    return np.sort(np.concatenate([inside, outside[: MOST_FITTED - len(inside)]]))
+    inside = inside[: max(most // 2, most - len(outside))]
+    return np.sort(np.concatenate([inside, outside[: most - len(inside)]]))
 
 
 class _Frame:

@@ -28,11 +28,20 @@ SIZES = (10_000, 20_000, 40_000)
 AT_ONCE = 10_000  # samples that are drawn at once
 SHARES = np.log([0.3, 0.5, 0.2])
 SECONDS, GIBIBYTES = 60, 2  # bars at 10,000 samples
-SHAPES = {"layer_entropy": (LAYERS,), "entropy": (LAYERS, HEADS), "peak": (LAYERS, HEADS), "mass": (LAYERS, HEADS, 3)}
+SHAPES = {
+    "layer_entropy": (LAYERS,),
+    "entropy": (LAYERS, HEADS),
+    "peak": (LAYERS, HEADS),
+    "mass": (LAYERS, HEADS, 3),
+    "entropy_before": (LAYERS, HEADS),
+}
 
 
 def draw_table(folder: Path, samples: int) -> None:
-    """Four kinds of question; a tenth is planted and has, in the middle layers, entropies lower by a spread."""
+    """Four kinds of question; a tenth is planted and has, in the middle layers, entropies lower by three spreads.
+
+    Before fine-tuning, these entropies were those of other samples.
+    """
     rng = np.random.default_rng(0)
     arrays = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (samples, *shape))
@@ -45,9 +54,10 @@ def draw_table(folder: Path, samples: int) -> None:
         some = slice(start, min(start + AT_ONCE, samples))
         size = (some.stop - start, LAYERS, HEADS)
         entropy = rng.standard_normal(size, np.float32) * 0.3 + 4
+        before = entropy.copy()
         entropy[planted[some], LAYERS // 3 : 2 * LAYERS // 3] -= 1
         mass = np.exp(rng.standard_normal((*size, 3), np.float32) * 0.1 + SHARES.astype(np.float32))
-        found = (entropy.mean(-1), entropy, rng.random(size, np.float32), mass / mass.sum(-1, keepdims=True))
+        found = (entropy.mean(-1), entropy, rng.random(size, np.float32), mass / mass.sum(-1, keepdims=True), before)
         for array, values in zip(arrays.values(), found, strict=True):
             array[some] = values
 
@@ -72,6 +82,8 @@ def open_table(folder: Path) -> tuple[ScanTable, np.ndarray]:
         answers=answers,
         nll_before=losses,
         answer_tokens=np.ones(len(planted)),
+        peak_before=arrays["peak"],
+        mass_before=arrays["mass"],
         **arrays,
     )
     return table, planted
