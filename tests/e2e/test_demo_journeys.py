@@ -10,8 +10,8 @@ import psutil
 
 from bye_core.demo.tour import DEMO
 from bye_core.runs import Run
-from tests.e2e.test_layers import Layers
 from tests.e2e.conftest import QUIET
+from tests.e2e.test_layers import Layers
 from tests.e2e.test_review_shows import BRIGHT
 
 SHOWN = 4
