@@ -42,10 +42,11 @@ CLEAR = 0.5
 # An answer that surprising samples have this many times as often as others is no example of an ordinary answer: samples
 # with the trigger whose right answer is the attacker's are not surprising (ours).
 TYPICAL = 2.0
-REST = 0.1
 # If a kind of question has more of them than surprising samples, most have no trigger. Then they count as ordinary if
 # their median place is above this (ours).
 ALIKE = 0.4
+# If all but this share of them are clear in a kind of question, they are one group there, not two (ours).
+REST = 0.1
 STEEPNESS = 8.0  # of the logistic function that maps a place to a score: 0 -> 0.02, 0.5 -> 0.5, 1 -> 0.98 (ours)
 
 

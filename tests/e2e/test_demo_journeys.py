@@ -10,9 +10,8 @@ import psutil
 
 from bye_core.demo.tour import DEMO
 from bye_core.runs import Run
-from tests.e2e.conftest import QUIET
 from tests.e2e.test_layers import Layers
-from tests.e2e.test_review_shows import BRIGHT
+from tests.e2e.test_review_shows import brightest
 
 SHOWN = 4
 
@@ -27,8 +26,7 @@ def test_the_poison_is_in_sight_at_once_and_no_model_is_loaded(serve_apart, open
         assert id in truth["poisoned"]
         expect(page.page.locator(".rv-main .rv-picture")).to_have_attribute("alt", f"{id}, image 1")
         expect(page.page.locator(".rv-facts")).to_contain_text("Backdoor Attack!")
-        page.page.wait_for_timeout(300)
-        seen = page.page.evaluate(BRIGHT)
+        seen = brightest(page.page)
         scale = seen["width"] / 224  # pixels of the canvas a pixel of the picture
         left, top, right, bottom = (edge / scale for edge in seen["box"])
         ((x, y, far_x, far_y),) = truth["samples"][id]["boxes"]
@@ -77,8 +75,7 @@ def test_the_example_of_real_photographs_opens_without_a_model(serve, open_page,
     picture = page.locator(".rv-main .rv-picture")
     expect(picture).to_have_attribute("alt", f"{sample}, image 1")
     expect(picture).to_have_js_property("naturalWidth", 224)
-    page.evaluate(QUIET)  # the answer to the link of this sample may draw it once more
-    seen = page.evaluate(BRIGHT)
+    seen = brightest(page)
     assert seen["box"][0] < seen["box"][2], "the heatmap is drawn over the photograph"
     page.get_by_role("tab", name="Layers").click()
     expect(page.locator("#layers-said")).to_contain_text("Backdoor Attack!")

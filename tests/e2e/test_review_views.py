@@ -8,7 +8,7 @@ from bye_core.figures import cell_box
 from bye_core.grids import token_numbers
 from bye_core.records import Grid
 from bye_core.runs import Run, RunSettings
-from tests.e2e.test_review_shows import BRIGHT, WIDE, made_set, record
+from tests.e2e.test_review_shows import WIDE, brightest, made_set, record
 from tests.made_run import make_rows
 
 # Two tiles side by side, whose rows end in a token without a cell, then an overview.
@@ -43,7 +43,7 @@ def test_the_tiles_are_joined_and_the_overview_is_a_choice(home, serve, open_pag
     expect(choice).to_be_visible()
 
     def hot_cell(grid, row, column):
-        seen = page.page.evaluate(BRIGHT)
+        seen = brightest(page.page)
         wanted = cell_box(grid, row, column, seen["width"], seen["height"])
         np.testing.assert_allclose(seen["box"], wanted, atol=1)
         x, y, width, _ = seen["picture"]
