@@ -43,7 +43,8 @@ BRIGHT = """() => {
 def brightest(page):
     """Return what BRIGHT finds, once Review has drawn the sample: an answer may draw it once more."""
     page.evaluate(QUIET)
-    return page.evaluate(BRIGHT)
+    drawn = "document.querySelector('.rv-main .rv-picture') && !document.querySelector('.rv-main .rv-waiting')"
+    return page.wait_for_function(f"() => {drawn} && ({BRIGHT})()").json_value()
 
 
 WIDE, TALL = (400, 200), (150, 300)
