@@ -1,7 +1,9 @@
 """What somebody does while the page is still finding out who came in."""
 
 import threading
+from pathlib import Path
 
+import gradio
 import pytest
 
 from bye_core.runs import Run
@@ -34,6 +36,25 @@ def test_a_set_chosen_while_the_page_still_opens_stays_chosen(
     page.wait_for_selector(".bye-card")
     page.get_by_role("tab", name="Clean", exact=True).click()
     expect(page.locator("#clean-data")).to_contain_text("suspect")
+
+
+def test_scripts_that_watch_the_tabs_wait_for_them(made, serve, open_page, expect):
+    """Gradio adds each kind of component when its script is there: the tabs may be the last one on a busy machine."""
+    assets = Path(gradio.__file__).parent / "templates/frontend/assets"
+    (tabs,) = (path.name for path in assets.glob("*.js") if "tablist" in path.read_text("utf-8"))
+    made()
+    page, held = open_page(NOWHERE), []
+    page.route(f"**/assets/{tabs}", lambda route: held.append(route))
+    with page.expect_response("**/bridge.js") as loaded:
+        page.goto(serve(), wait_until="commit")
+    loaded.value.finished()
+    page.wait_for_timeout(1000)
+    assert held, "the tabs are held back"
+    assert page.locator("#tabs").count() == 0
+    held[0].continue_()
+    page.wait_for_selector("html[data-known]")
+    page.locator('#tabs [data-tab-id="method"]:visible').click()
+    page.wait_for_url("**tab=method**")
 
 
 def corner(page):

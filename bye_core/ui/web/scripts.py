@@ -39,9 +39,14 @@ def address(name: str) -> str:
 
 
 def start_module(name: str) -> str:
-    """Return JavaScript for a component's `js_on_load`: it calls `start({element, trigger})` of the module `name`."""
+    """Return JavaScript for a component's `js_on_load`: it calls `start({element, trigger})` of the module `name`.
+
+    The modules watch the tabs. On a busy machine, Gradio adds the component first, so the call waits for the tabs.
+    """
     page = "location.origin + location.pathname.replace(/\\/?$/, '/')"
-    return f"import(new URL('{address(name)}', {page})).then(({{ start }}) => start({{ element, trigger }}));"
+    ready = "document.getElementById('tabs')"
+    begin = f"const begin = () => {ready} ? start({{ element, trigger }}) : setTimeout(begin, 20);"
+    return f"import(new URL('{address(name)}', {page})).then(({{ start }}) => {{ {begin} begin(); }});"
 
 
 class ScriptFiles:
