@@ -35,6 +35,7 @@ def test_one_button_cleans_and_every_stage_can_be_opened(place, serve, open_page
     page.click("#data-load")
     page.wait_for_selector(".bye-card")
     enter(page)
+    expect(page.locator("#clean-stages li").nth(3)).to_have_text("Export the remaining samples, if poisoning is found")
     fresh(page, "#clean-model input").fill(str(model))
     page.keyboard.press("Enter")
     page.get_by_text("Fine-tuning settings").click()

@@ -49,6 +49,15 @@ class Stage:
     state: str
 
 
+def plan() -> str:
+    """Return the stages of any cleaning, for a page that shows none yet."""
+    names = ("finetune suspect", "scan", "detect", "export", "finetune cleaned")
+    labels = [STAGES[name][0] + (", if poisoning is found" if name in AFTER_POISON else "") for name in names]
+    labels += ["Measure every model, if there is a test set", STAGES["report"][0]]
+    items = "".join(f"<li class='bye-stage-waiting'><span class='bye-stage'>{label}</span></li>" for label in labels)
+    return f"<h3>What a cleaning does</h3><ol class='bye-stages'>{items}</ol>"
+
+
 def outline_of(arguments: list[str] | tuple[str, ...]) -> CleaningOutline:
     """Return the stages and folders of the cleaning with these arguments."""
     return CleaningOutline.from_arguments(arguments)

@@ -123,7 +123,7 @@ def refresh(parts: Parts, session: Session, watch: Watch) -> Update:
     workspace = workspace_of(session.visitor)
     job = _followed(workspace, watch)
     if job is None:
-        return {parts.stages: note(NOTHING), parts.stop: stop_button(None, ""), parts.watch: watch}
+        return {parts.stages: stages_card.plan() + note(NOTHING), parts.stop: stop_button(None, ""), parts.watch: watch}
     state, others = job.state, jobs.list_jobs(workspace.jobs, clean_job.KIND)
     card = stages_card.card(job, state)
     if card == watch.card:
