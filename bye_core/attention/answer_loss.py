@@ -24,10 +24,10 @@ class AnswerLoss:
 
     nll             mean over the tokens, under the loaded model
     answer_tokens   number of tokens
-    nll_before, worst_before  mean and largest loss with the adapter switched off, that is before fine-tuning
-    certain_before  probability of the most likely first token, with the adapter switched off
-    unlikely_start, unlikely_end  see bye_core.answer_parts.unlikely_part; with the adapter switched off
-    The values before fine-tuning are None without an adapter; the last two also if no part of the answer is unlikely.
+    nll_before, worst_before  mean and largest loss before fine-tuning
+    certain_before  probability of the most likely first token before fine-tuning
+    unlikely_start, unlikely_end  see bye_core.answer_parts.unlikely_part; before fine-tuning
+    The values before fine-tuning are None if that model is not known; the last two also if no part is unlikely.
     """
 
     nll: float
@@ -57,7 +57,7 @@ def read_answers(
 ) -> list[AnswerLoss | ByeError]:
     """Return, for each sample in order, the loss of its first answer or the error that occurred.
 
-    Runs one forward pass; if the model has an adapter, a second pass runs with the adapter switched off. `images[i]`
+    Runs one forward pass, and a second one before fine-tuning if that model is known. `images[i]`
     are the RGB images of `samples[i]`.
     """
     results = loaded.run_batch(samples, images, partial(encode_answers, loaded), partial(_losses, loaded))
@@ -69,9 +69,9 @@ def _losses(loaded: VisionLanguageModel, batch: AnswerBatch) -> list[AnswerLoss 
     before = None
     with torch.inference_mode():
         after = answer_losses(loaded, inputs, batch.learned)
-        if hasattr(loaded.model, "disable_adapter"):
-            with loaded.model.disable_adapter():
-                before = answer_losses(loaded, inputs, batch.learned)
+        if loaded.knows_before:
+            with loaded.before_fine_tuning() as model:
+                before = answer_losses(model, inputs, batch.learned)
     return [loss_of(sample, n, after, before, batch.spans[n]) for n, sample in enumerate(batch.samples)]
 
 

@@ -2,8 +2,8 @@
 
 Attention is causal: what the last position of the question attends to does not change if the answer follows. So the
 answer's tokens are put behind the question. All questions of a batch end in the same column, and the answers begin in
-the next one: the padding is to the left of the questions and to the right of the answers. With an adapter, one more
-pass reads the same from the model before fine-tuning.
+the next one: the padding is to the left of the questions and to the right of the answers. If the model before
+fine-tuning is known, one more pass reads the same from it.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ def read_with_answers(
 ) -> list[Reading | ByeError]:
     """Return, for each sample in order, its rows with the loss of its answer, or the error that occurred.
 
-    Runs one forward pass, or two if the model has an adapter: the second one gives the attention and the loss before
-    fine-tuning. `images[i]` are the RGB images of `samples[i]`; `encoded` is what `encode_with_answers` returned for
-    these samples, if it was called before. If the family does not allow to put an answer behind its question, or if
-    these passes fail for a sample, question and answer are read in passes of their own.
+    Runs one forward pass, or two if the model before fine-tuning is known: the second one gives the attention and the
+    loss before fine-tuning. `images[i]` are the RGB images of `samples[i]`; `encoded` is what `encode_with_answers`
+    returned for these samples, if it was called before. If the family does not allow to put an answer behind its
+    question, or if these passes fail for a sample, question and answer are read in passes of their own.
     Raises: UnreadableAttention if the model's attention cannot be captured.
     """
     known = None if encoded is None else {sample.id for sample in encoded.samples}
@@ -173,10 +173,10 @@ def _read(loaded: VisionLanguageModel, batch: AnsweredBatch) -> list[Reading | B
     with torch.inference_mode(), TowerCache(loaded.base, loaded.family.tower_name) as tower:
         inputs = batch.inputs.to(loaded.device, loaded.dtype)
         outcomes, after = read_pass(loaded, batch, inputs, batch.learned)
-        if loaded.identity.get("adapter_digest"):
-            tower.replay()
-            with loaded.without_adapter():
-                earlier, before = read_pass(loaded, batch, inputs, batch.learned)
+        if loaded.knows_before:
+            tower.replay()  # for a pass through the same tower
+            with loaded.before_fine_tuning() as model:
+                earlier, before = read_pass(model, batch, inputs, batch.learned)
     results: list[Reading | ByeError] = []
     for row, (sample, outcome) in enumerate(zip(batch.samples, outcomes, strict=True)):
         if isinstance(outcome, ByeError):
@@ -209,9 +209,9 @@ def _read_apart(
     own, shown = [samples[i] for i in scanned], [images[i] for i in scanned]
     losses = read_answers(loaded, own, shown)
     earlier: Sequence[Outcome | None] = [None] * len(scanned)
-    if loaded.identity.get("adapter_digest"):
-        with loaded.without_adapter():
-            earlier = read_attention(loaded, own, shown)
+    if loaded.knows_before:
+        with loaded.before_fine_tuning() as model:
+            earlier = read_attention(model, own, shown)
     for i, before, loss in zip(scanned, earlier, losses, strict=True):
         rows = outcomes[i]
         if isinstance(rows, AttentionRows):

@@ -16,6 +16,7 @@ from bye_core import pipeline, runs
 from bye_core.cli.options import (
     LOADERS,
     MACHINE,
+    MOVED_BEFORE,
     MOVED_DATA,
     Command,
     add_device_map,
@@ -86,6 +87,10 @@ def add_scan(parser: ArgumentParser) -> None:
         "one more pass; `detect` becomes more reliable, and --method loss needs it",
     )  # fmt: skip
     parser.add_argument("--loaders", type=int, default=-1, metavar="N", help=f"{LOADERS} (default: -1)")
+    parser.add_argument(
+        "--before", metavar="MODEL",
+        help="for a fully fine-tuned model: the model with which the fine-tuning began; includes --answers",
+    )  # fmt: skip
     add_device_map(parser)
     add_workers(parser)
     add_pixels(parser, "those of the run or of the adapter's training, else those of the model's folder")
@@ -115,7 +120,7 @@ def run_scan(args: Namespace, report: Report) -> int:
     device, pixels = device_of(args), pixel_limits(args)
     how = (args.batch, device, args.dtype, args.answers, args.tuned_on_this_data, pixels, args.loaders)
     settings = pipeline.ScanSettings(*how, workers=worker_settings(args))
-    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading=reading_options(args))
+    steps = pipeline.scan(args.model, args.data, args.run, args.adapter, settings, reading_options(args), args.before)
     last = report.follow(steps)
     failed = pipeline.failed(args.run)
     for fault in failed:
@@ -147,6 +152,7 @@ def add_detect(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--model", help="current path of the scanned model for --confirm, if you moved it")
     parser.add_argument("--adapter", help="current path of the scanned adapter for --confirm, if you moved it")
+    parser.add_argument("--before", help=f"{MOVED_BEFORE}, for --confirm")
     parser.add_argument("--data", help=MOVED_DATA)
     parser.add_argument("--device", default="auto", help=MACHINE["device"])
 
@@ -193,7 +199,7 @@ def run_detect(args: Namespace, report: Report) -> int:
     else:
         detection = pipeline.detect_run(args.run, method, args.tuned_on_this_data, **settings)
         if args.confirm:
-            moved = (args.model, args.adapter, args.data, args.device)
+            moved = (args.model, args.adapter, args.data, args.device, args.before)
             report.follow(pipeline.confirm_detection(args.run, args.confirm, *moved))
             detection = pipeline.last_detection(runs.Run.open(args.run))
     report.result(detection_object(detection), {}, detection_lines(detection))

@@ -11,6 +11,7 @@ from bye_core import pipeline
 from bye_core.cli.options import (
     CAPTION_QUESTION,
     MACHINE,
+    MOVED_BEFORE,
     MOVED_DATA,
     Command,
     add_device_map,
@@ -86,11 +87,13 @@ def add_inspect(parser: ArgumentParser) -> None:
         "--id", action="append", required=True, dest="ids", metavar="ID", help="a sample of the run; can be repeated"
     )
     add_moved_model(parser)
+    parser.add_argument("--before", help=MOVED_BEFORE)
     parser.add_argument("--data", help=MOVED_DATA)
 
 
 def run_inspect(args: Namespace, report: Report) -> int:
-    report.follow(pipeline.inspect_samples(args.run, args.ids, args.model, args.adapter, args.data, args.device))
+    moved = (args.model, args.adapter, args.data, args.device, args.before)
+    report.follow(pipeline.inspect_samples(args.run, args.ids, *moved))
     found = pipeline.read_inspections(args.run, args.ids)
     facts = [{name: getattr(one, name) for name in ("id", "answer", "answer_before", "fault")} for one in found]
     lines = (

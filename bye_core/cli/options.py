@@ -23,6 +23,7 @@ from bye_core.workers.settings import BATCH_SECONDS, WorkerSettings
 
 CAPTION_QUESTION = "the question for records that have a caption and no question"
 MOVED_DATA = "current path of the data set, if you moved it after the scan"
+MOVED_BEFORE = "current path of the model before full fine-tuning, if you moved it after the scan"
 MACHINE = {
     "device": "auto, cpu, cuda, cuda:1 or mps (default: the fastest available)",
     "dtype": "auto, float32, bfloat16 or float16 (default: auto)",

@@ -258,6 +258,11 @@ class PromptMismatch(UnreadableSample):
     remedy = "Check that this model's own processor encoded the text, and that the text was not truncated."
 
 
-class NoAdapterLoaded(ModelError):
+class UnknownBefore(ModelError):
     problem = "The model was loaded without an adapter, so the model before fine-tuning is not known."
-    remedy = "Load the base model and your fine-tune as an adapter."
+    remedy = "Load the base model and your fine-tune as an adapter, or also load the model before fine-tuning."
+
+
+class UnrelatedModels(ModelError):
+    problem = "{model} cannot be a fine-tuned version of {before}. {difference}"
+    remedy = "Give the model with which the fine-tuning began as the model before fine-tuning."

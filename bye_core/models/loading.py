@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ from bye_core.models.checked_files import read_settings
 from bye_core.models.errors import (
     BrokenModel,
     IncompleteWeights,
-    NoAdapterLoaded,
     NoBitsandbytes,
     NoDevice,
     NoGpus,
     TooLargeForGpus,
+    UnknownBefore,
     UnknownDtype,
+    UnrelatedModels,
 )
 from bye_core.models.families import family_class
 from bye_core.models.families.base import Family
@@ -60,7 +61,8 @@ class LoadedModel:
 
     model     the transformers model, wrapped by peft if there is an adapter
     identity  name, model, adapter, files {role: {file: sha256}}, model_digest, adapter_digest, dtype, versions:
-              enough to reproduce a result
+              enough to reproduce a result; `load_model_pair` adds before and before_digest
+    earlier   the model before full fine-tuning, if it was loaded, too
     """
 
     model: torch.nn.Module
@@ -69,20 +71,31 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     identity: Mapping[str, Any]
+    earlier: LoadedModel | None = None
 
     @property
     def base(self) -> torch.nn.Module:
         """The transformers model without the wrapper of peft; the LoRA layers of an adapter stay in it."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
-    def without_adapter(self) -> AbstractContextManager[Any]:
-        """Return a context in which the adapter is switched off: the model before fine-tuning.
+    @property
+    def knows_before(self) -> bool:
+        """Whether the model before fine-tuning is known: by switching off an adapter, or as `earlier`."""
+        return self.earlier is not None or isinstance(self.model, PeftModel)
 
-        Raises: NoAdapterLoaded if there is no adapter.
+    @contextmanager
+    def before_fine_tuning(self) -> Iterator[LoadedModel]:
+        """Give the model before fine-tuning: `earlier`, or this model with its adapter switched off.
+
+        Raises: UnknownBefore if it is not known.
         """
-        if not isinstance(self.model, PeftModel):
-            raise NoAdapterLoaded()
-        return self.model.disable_adapter()
+        if self.earlier is not None:
+            yield self.earlier
+        elif isinstance(self.model, PeftModel):
+            with self.model.disable_adapter():
+                yield self
+        else:
+            raise UnknownBefore()
 
     def run_batch(
         self, samples: Samples, images: ImagesOfSamples, encode: Encode[Batch], forward: Forward[Batch, Result]
@@ -154,6 +167,46 @@ def load_model(
     loaded = LoadedModel(network, processor, family, target, number_type, identity)
     family.attach(loaded.base)
     return loaded
+
+
+def load_model_pair(model: str | Path, before: str | Path, **options: Any) -> LoadedModel:
+    """Load a fully fine-tuned model, and as its `earlier` the model before fine-tuning. `options`: see `load_model`.
+
+    Raises: the errors of `load_model`; UnrelatedModels if the one cannot be a fine-tuned version of the other.
+    """
+    loaded, earlier = load_model(model, **options), load_model(before, **options)
+    if difference := _difference(loaded, earlier):
+        raise UnrelatedModels(model=model, before=before, difference=difference)
+    identity = {
+        **loaded.identity,
+        "before": earlier.identity["model"],
+        "before_digest": earlier.identity["model_digest"],
+    }
+    return replace(loaded, identity=identity, earlier=earlier)
+
+
+def _difference(loaded: LoadedModel, earlier: LoadedModel) -> str:
+    """Return, in words, why the same inputs cannot be given to both models; "" if they can."""
+    families, tokenizers = (
+        [one.family.config.model_type for one in (loaded, earlier)],
+        [one.processor.tokenizer.get_vocab() for one in (loaded, earlier)],
+    )
+    if loaded.identity["model_digest"] == earlier.identity["model_digest"]:
+        return "Both are the same model."
+    if families[0] != families[1]:
+        return f"One is a {families[0]} and the other a {families[1]} model."
+    if tokenizers[0] != tokenizers[1]:
+        return "Their tokenizers have different tokens."
+    if _sizes(loaded) != _sizes(earlier):
+        return "Their weights have other names or sizes."
+    return ""
+
+
+def _sizes(loaded: LoadedModel) -> dict[str, tuple[int, ...]]:
+    """Return the sizes of the weights, without the embeddings: both may have different numbers of unused tokens."""
+    network = loaded.base
+    tokens = {id(layer.weight) for layer in (network.get_input_embeddings(), network.get_output_embeddings())}
+    return {name: tuple(value.shape) for name, value in network.named_parameters() if id(value) not in tokens}
 
 
 def pick_device(device: str) -> torch.device:

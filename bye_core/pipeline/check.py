@@ -59,13 +59,14 @@ def reopen_set(settings: runs.RunSettings, data: str | Path | None = None) -> Da
 
 
 def scanned_path(settings: runs.RunSettings, name: str) -> str:
-    """Return the path of the scanned "data", "model" or "adapter".
+    """Return the path of the scanned "data", "model", "adapter" or "before" (the model before full fine-tuning).
 
     Raises: ScannedPathMissing if the path is relative to the folder of the scan, and nothing is there.
     """
     path, folder = getattr(settings, name), settings.more.get("folder")
     if name in settings.more.get("relative", ()) and not os.path.exists(path):
-        raise ScannedPathMissing(name="data set" if name == "data" else name, path=path, folder=folder, option=name)
+        words = {"data": "data set", "before": "model before fine-tuning"}.get(name, name)
+        raise ScannedPathMissing(name=words, path=path, folder=folder, option=name)
     return path
 
 

@@ -20,7 +20,7 @@ from bye_core.pipeline.check import reopen_set
 from bye_core.pipeline.detect import last_detection
 from bye_core.pipeline.evidence import dossier
 from bye_core.pipeline.export import check_unchanged
-from bye_core.pipeline.scan import BATCH, load_scanned
+from bye_core.pipeline.scan import BATCH, load_scanned, scanned_before
 from bye_core.records import POISONED, Detection, Finding, Progress
 from bye_core.workers import InProcess
 
@@ -29,9 +29,12 @@ from bye_core.workers import InProcess
 LEAST, LEAST_SHARE = 3, 0.5
 
 
-class NoAdapterToConfirm(RunError):
+class NothingBefore(RunError):
     problem = "The run {path} was scanned without an adapter, so the model before fine-tuning is not known."
-    remedy = "Scan with the base model as --model and your fine-tune as --adapter, then detect with --confirm."
+    remedy = (
+        "Scan with the base model as --model and your fine-tune as --adapter, or with the fully fine-tuned model as "
+        "--model and the base model as --before. Then detect with --confirm."
+    )
 
 
 def confirm_detection(
@@ -41,20 +44,21 @@ def confirm_detection(
     adapter: str | None = None,
     data: str | Path | None = None,
     device: str = "auto",
+    before: str | None = None,
 ) -> Iterator[Progress]:
     """Test up to `count` samples of each finding and of the suspects; save the outcome in the run's detection.
 
     The outcome is added to the reasons. Suspects become a finding if enough of them are confirmed. A finding remains
     whatever the outcome: a trigger that covers the whole image has no spot to cover.
-    `model`, `adapter`, `data`: their current paths, if they have moved.
+    `model`, `adapter`, `data`, `before`: their current paths, if they have moved.
 
-    Raises: NothingDetected if the run has no detection; NoAdapterToConfirm if it was scanned without an adapter;
+    Raises: NothingDetected if the run has no detection; NothingBefore if the model before fine-tuning is not known;
     RunMismatch if the data set has changed; AnotherModel if the model or adapter is not the scanned one.
     """
     run = runs.Run.open(run_path)
     detection = last_detection(run)
-    if run.settings.adapter_digest is None:
-        raise NoAdapterToConfirm(path=run_path)
+    if not run.settings.knows_before:
+        raise NothingBefore(path=run_path)
     groups = [finding.ids[:count] for finding in detection.findings] + [detection.suspects[:count]]
     total, done = sum(map(len, groups)), 0
     yield Progress("confirm", 0, total)
@@ -62,7 +66,7 @@ def confirm_detection(
         return
     dataset = reopen_set(run.settings, data)
     check_unchanged(run, dataset)
-    loaded = load_scanned(run, model, adapter, device)
+    loaded = load_scanned(run, model, adapter, device, before=scanned_before(run, before))
     outcomes: list[list[str]] = []
     for ids in groups:
         planned = _interventions(run, detection, ids)
@@ -101,8 +105,10 @@ def _outcomes(loaded: VisionLanguageModel, dataset: DataSet, planned: Sequence[I
     for condition in CONDITIONS:
         model.ask([check for check in checks if condition in check.intervention.conditions], condition)
     images = {check.id: check.images for check in checks}
-    with loaded.without_adapter():
-        before, _ = model.answers([check.sample for check in checks], lambda sample: images[sample.id])
+    with loaded.before_fine_tuning() as earlier:
+        before, _ = ScannedModel(InProcess(earlier), len(planned)).answers(
+            [check.sample for check in checks], lambda sample: images[sample.id]
+        )
     return [judge_confirmation(check.answers, before[check.id]) for check in checks if check.id in before]
 
 

@@ -97,7 +97,8 @@ def export_run(
 
 def _without_paths(settings: runs.RunSettings) -> dict[str, Any]:
     """Return the settings of a run without the paths of this machine."""
-    record = {name: value for name, value in settings.record().items() if name not in ("model", "adapter", "data")}
+    paths = ("model", "adapter", "before", "data")
+    record = {name: value for name, value in settings.record().items() if name not in paths}
     more = {name: value for name, value in record["more"].items() if name not in ("folder", "relative")}
     return record | {"more": more}
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from bye_core import runs
 from bye_core.errors import ByeError
+from bye_core.model_protocol import VisionLanguageModel
 from bye_core.pipeline.check import reopen_set
 from bye_core.pipeline.export import check_unchanged
-from bye_core.pipeline.scan import load_scanned
+from bye_core.pipeline.scan import load_scanned, scanned_before
 from bye_core.records import Grid, Inspection, Progress, Sample
 from bye_core.runs.inspections import load_inspection, save_inspection
 
@@ -21,11 +22,12 @@ def inspect_samples(
     adapter: str | None = None,
     data: str | Path | None = None,
     device: str = "auto",
+    before: str | None = None,
 ) -> Iterator[Progress]:
     """Inspect each sample and save the result in the run before each yield. Skips samples that were inspected before.
 
-    `model`, `adapter`, `data`: their current paths, if they have moved. If the model cannot be asked about a sample,
-    the reason is saved.
+    `model`, `adapter`, `data`, `before`: their current paths, if they have moved. If the model cannot be asked about a
+    sample, the reason is saved.
 
     Raises: UnknownSample if the run has no such sample; RunMismatch if the data set has changed; AnotherModel if
     `model` or `adapter` is not the scanned one.
@@ -43,21 +45,21 @@ def inspect_samples(
     from bye_core.models.calls import generate_answers
     from bye_core.records import ModelAnswer
 
-    loaded = load_scanned(run, model, adapter, device)
+    loaded = load_scanned(run, model, adapter, device, before=scanned_before(run, before))
 
-    def answered(sample: Sample) -> tuple[str | None, str]:
+    def answered(asked: VisionLanguageModel, sample: Sample) -> tuple[str | None, str]:
         """Return (the model's answer, or None; the reason why there is none)."""
-        ((result,),) = generate_answers(loaded, [sample], dataset.images)
+        ((result,),) = generate_answers(asked, [sample], dataset.images)
         return (result.given, "") if isinstance(result, ModelAnswer) else (None, result.problem)
 
     for sample in todo:
-        answer, fault = answered(sample)
+        answer, fault = answered(loaded, sample)
         before, rows = None, None
         grids: tuple[Grid, ...] = ()
         if not fault:
-            if run.settings.adapter_digest:
-                with loaded.without_adapter():
-                    before, fault = answered(sample)
+            if run.settings.knows_before:
+                with loaded.before_fine_tuning() as earlier:
+                    before, fault = answered(earlier, sample)
             found = read_heads(loaded, sample, dataset.images(sample))
             if isinstance(found, ByeError):
                 fault = fault or found.problem

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bye_core import runs
 from bye_core.data import DataSet
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.errors import RunError
+from bye_core.errors import RunError, SettingError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.batches import ScanBatch, missing_batches
 from bye_core.pipeline.check import ready, scanned_path
@@ -34,8 +34,8 @@ BATCH = {"cpu": 16, "cuda": 32, "mps": 16}
 class ScanSettings:
     """How to scan. "auto" suits the machine; `batch` 0 is the batch size of an existing run, else suits the machine.
 
-    answers  also read the likelihood of each sample's answer under the model, in the same forward pass. With an
-             adapter, a second pass reads the likelihood and the attention of the model before fine-tuning
+    answers  also read the likelihood of each sample's answer under the model, in the same forward pass. If the model
+             before fine-tuning is known, a second pass reads the likelihood and the attention of that model
     tuned_on_this_data  the user says that the model was fine-tuned on this data set; the run stores this
     pixels   least and most pixels of a resized image; zeros are those of an existing run, else those with which the
              adapter was trained
@@ -54,6 +54,11 @@ class ScanSettings:
     workers: WorkerSettings = ONE_PROCESS
 
 
+class AdapterAndBefore(SettingError):
+    problem = "An adapter and a model before fine-tuning are given. With an adapter, --model is the model before it."
+    remedy = "Give only one of --adapter and --before."
+
+
 class NothingScanned(RunError):
     problem = "None of {count} samples of {data} could be scanned. The first reason: {reason}"
     remedy = "Correct the model or the samples, then run the scan again. The run {run} lists the reason of each sample."
@@ -66,25 +71,33 @@ def scan(
     adapter: str | Path | None = None,
     settings: ScanSettings | None = None,
     reading: ReadingOptions = AUTOMATIC,
+    before: str | Path | None = None,
 ) -> Iterator[Progress]:
     """Read the attention rows of every sample that the run does not hold yet. Saves each batch before it yields.
 
     Batches depend only on the data and the settings, and a batch is stored completely or not at all. So a resumed scan
     stores the same bytes as an uninterrupted scan. A sample that fails is stored as a fault. If only the likelihood
-    of its answer cannot be read, the sample is scanned without it and gets a non-fatal fault.
+    of its answer cannot be read, the sample is scanned without it and gets a non-fatal fault. `before`: the model with
+    which the full fine-tuning of `model` began; its answers are read too.
 
-    Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings.
+    Raises: NothingScanned if no sample could be scanned; RunMismatch if the run was made with other settings;
+    AdapterAndBefore if both are given.
     """
     from bye_core.models.lengths import PromptLengths
 
     settings = settings or ScanSettings()
+    if before is not None:
+        if adapter is not None:
+            raise AdapterAndBefore()
+        settings = replace(settings, answers=True)
     dataset = ready(data, reading)
     if runs.is_run(run_path):
         settings = replace(settings, pixels=settings.pixels.or_else(runs.Run.open(run_path).settings.pixels))
     settings = replace(settings, pixels=settings.pixels.or_else(adapter_pixels(adapter)))
-    source = ModelSource(model, str(adapter) if adapter else None, settings.device, settings.dtype, settings.pixels)
+    tuned_with, before = (str(path) if path else None for path in (adapter, before))
+    source = ModelSource(model, tuned_with, settings.device, settings.dtype, settings.pixels, before)
     with open_model(source, settings.workers) as runner:
-        own = _run_settings(runner.facts, dataset, adapter, settings, run_path, reading)
+        own = _run_settings(runner.facts, dataset, adapter, before, settings, run_path, reading)
         run = runs.Run.prepare(run_path, own, dataset.samples)
         run.remember(tuning=own.tuning, tuned_on_this_data=own.tuned_on_this_data or run.settings.tuned_on_this_data)
         total = len(dataset.samples)
@@ -145,6 +158,7 @@ def _run_settings(
     facts: ModelFacts,
     dataset: DataSet,
     adapter: str | Path | None,
+    before: str | None,
     settings: ScanSettings,
     run_path: Path,
     reading: ReadingOptions,
@@ -161,6 +175,8 @@ def _run_settings(
         model_digest=facts.identity["model_digest"],
         adapter=str(adapter) if adapter else None,
         adapter_digest=facts.identity.get("adapter_digest"),
+        before=before,
+        before_digest=facts.identity.get("before_digest"),
         data=str(dataset.path),
         data_digest=dataset.digest,
         format=dataset.format,
@@ -170,7 +186,7 @@ def _run_settings(
         answers=answers,
         tuning=training_facts(local_folder(adapter)) if adapter else None,
         tuned_on_this_data=settings.tuned_on_this_data,
-        more=_more(reading, model=facts.identity["model"], adapter=adapter, data=dataset.path),
+        more=_more(reading, model=facts.identity["model"], adapter=adapter, before=before, data=dataset.path),
         **asdict(settings.pixels),
     )
 
@@ -198,20 +214,27 @@ def scanned_source(
     adapter: str | None = None,
     device: str = "auto",
     pixels: PixelLimits = UNLIMITED,
+    before: str | None = None,
 ) -> ModelSource:
     """Return how to load the scanned model. `model`, `adapter`: their current paths, if they have moved.
 
-    `pixels`: other pixel limits than those of the scan.
+    pixels  other pixel limits than those of the scan
+    before  the model before full fine-tuning, if it is to be loaded, too; see `scanned_before`
     """
     settings = run.settings
     adapter = adapter or (scanned_path(settings, "adapter") if settings.adapter_digest else None)
     path = model or scanned_path(settings, "model")
-    return ModelSource(path, adapter, device, settings.dtype, pixels.or_else(settings.pixels))
+    return ModelSource(path, adapter, device, settings.dtype, pixels.or_else(settings.pixels), before)
+
+
+def scanned_before(run: runs.Run, before: str | None = None) -> str | None:
+    """Return the model before full fine-tuning, None if there is none. `before`: its current path, if it has moved."""
+    return (before or scanned_path(run.settings, "before")) if run.settings.before_digest else None
 
 
 def check_scanned(run: runs.Run, identity: Mapping[str, Any], source: ModelSource) -> None:
     """Raise AnotherModel if the model or adapter with this identity is not the scanned one."""
-    for part in ("model", "adapter"):
+    for part in ("model", "adapter", *(("before",) if source.before else ())):
         if identity[f"{part}_digest"] != getattr(run.settings, f"{part}_digest"):
             given = getattr(source, part) or run.settings.model
             raise AnotherModel(part=part, given=given, path=getattr(run.settings, part))
@@ -223,12 +246,13 @@ def load_scanned(
     adapter: str | None = None,
     device: str = "auto",
     pixels: PixelLimits = UNLIMITED,
+    before: str | None = None,
 ) -> VisionLanguageModel:
     """Load the scanned model in this process, as `scanned_source` says.
 
     Raises: AnotherModel if the model or adapter is not the scanned one.
     """
-    source = scanned_source(run, model, adapter, device, pixels)
+    source = scanned_source(run, model, adapter, device, pixels, before)
     loaded = source.load()
     check_scanned(run, loaded.identity, source)
     return loaded

@@ -18,6 +18,7 @@ from bye_core.model_protocol import PixelLimits
 RESULT_SETTINGS = (
     "model_digest",
     "adapter_digest",
+    "before_digest",
     "data_digest",
     "format",
     "batch_size",
@@ -52,7 +53,8 @@ def versions() -> dict[str, str]:
 class RunSettings:
     """How a run was scanned.
 
-    model, adapter, data  the paths that the caller gave, unchanged
+    model, adapter, before, data  the paths that the caller gave, unchanged. `before` is the model before full
+             fine-tuning; with an adapter, it is `model`
     answers  whether the scan also reads the likelihoods of the samples' answers
     created  UTC, ISO 8601; filled in by Run.create
     tuning   facts from the adapter's finetune.json; None if there is none, or if an earlier version scanned
@@ -68,6 +70,8 @@ class RunSettings:
     data_digest: str
     adapter: str | None = None
     adapter_digest: str | None = None
+    before: str | None = None
+    before_digest: str | None = None
     format: str | None = None
     batch_size: int = 1
     dtype: str = "float32"
@@ -85,6 +89,11 @@ class RunSettings:
     @property
     def pixels(self) -> PixelLimits:
         return PixelLimits(self.min_pixels, self.max_pixels)
+
+    @property
+    def knows_before(self) -> bool:
+        """Whether the model before fine-tuning is known."""
+        return self.adapter_digest is not None or self.before_digest is not None
 
     def completed(self) -> RunSettings:
         """Return the settings with the paths of the scan's folder, for a process that works in another folder."""

@@ -94,19 +94,23 @@ async def scan(
     wait: bool = True,
     visitor: str = "",
     tuned_on_this_data: bool = False,
+    before: str = "",
 ) -> dict[str, Any]:
     """Read the attention of the first answer token for every sample of `data` into the run named `run`.
 
-    With `answers` and an adapter, also read how likely the answers are before and after fine-tuning. The scan is a job:
-    it continues when the caller disconnects, and another call with the same run resumes it. Without `wait`, the
-    call returns at once; on a public host, also while another call waits for the same scan. `tuned_on_this_data` states
-    that the model was fine-tuned on `data`; the run remembers it.
+    With `answers` and an adapter, also read how likely the answers are before and after fine-tuning; for a fully
+    fine-tuned model, `before` is the model before fine-tuning. The scan is a job: it continues when the caller
+    disconnects, and another call with the same run resumes it. Without `wait`, the call returns at once; on a public
+    host, also while another call waits for the same scan. `tuned_on_this_data` states that the model was fine-tuned on
+    `data`; the run remembers it.
     Returns run, samples, scanned, failed, verdict, flagged; before the job has ended: run, state, done, total. The
     verdict is "poisoned", "no_evidence" or "not_tested"; /detect also returns the reasons.
     """
     workspace, mine = _workspace(visitor)
     batches = str(batch) if batch else scan_job.AUTO
-    form = scan_job.Form(model, adapter, run, batches, device, dtype, answers=answers, tuned=tuned_on_this_data)
+    form = scan_job.Form(
+        model, adapter, run, batches, device, dtype, answers=answers, before=before, tuned=tuned_on_this_data
+    )
     job = await asyncio.to_thread(_scan_job, workspace, data, run, form)
     wait = wait and not (hosted() and job.folder in _awaited)
     if wait:

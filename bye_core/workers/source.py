@@ -13,25 +13,32 @@ from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The arguments of `load_model`; any process can load the same model with them."""
+    """The arguments of `load_model`; any process can load the same model with them.
+
+    before  the model before full fine-tuning, which is loaded, too; only without an adapter
+    """
 
     model: str
     adapter: str | None = None
     device: str = "auto"
     dtype: str = "auto"
     pixels: PixelLimits = UNLIMITED
+    before: str | None = None
 
     def load(self) -> VisionLanguageModel:
         """Load the model. Raises: a ModelError or a SettingError, as `load_model`."""
-        from bye_core.models.loading import load_model
+        from bye_core.models.loading import load_model, load_model_pair
 
-        return load_model(self.model, self.adapter, device=self.device, dtype=self.dtype, pixels=self.pixels)
+        options: dict[str, Any] = {"device": self.device, "dtype": self.dtype, "pixels": self.pixels}
+        if self.before is not None:
+            return load_model_pair(self.model, self.before, **options)
+        return load_model(self.model, self.adapter, **options)
 
     def for_workers(self) -> ModelSource:
         """Return the source with absolute paths, and without the number of the GPU: a worker sees only its own."""
         device = "cuda" if self.device.startswith("cuda") else self.device
-        adapter = None if self.adapter is None else _absolute(self.adapter)
-        return replace(self, model=_absolute(self.model), adapter=adapter, device=device)
+        adapter, before = (None if path is None else _absolute(path) for path in (self.adapter, self.before))
+        return replace(self, model=_absolute(self.model), adapter=adapter, before=before, device=device)
 
 
 def _absolute(path: str) -> str:
@@ -57,6 +64,11 @@ class ModelFacts:
 
     def comparable(self) -> dict[str, Any]:
         """Return what must be the same in all workers, so that they give the same results."""
-        names = ("model_digest", "adapter_digest")
+        names = ("model_digest", "adapter_digest", "before_digest")
         versions = {**self.identity["versions"], "bye-core": self.version}
-        return {"device": self.device, "dtype": self.dtype, **{name: self.identity[name] for name in names}, **versions}
+        return {
+            "device": self.device,
+            "dtype": self.dtype,
+            **{name: self.identity.get(name) for name in names},
+            **versions,
+        }

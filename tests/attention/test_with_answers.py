@@ -48,8 +48,8 @@ def test_two_passes_with_an_adapter(models, passes):
     readings = read_with_answers(loaded, samples, images)
     assert len(passes) == 2
     check(loaded, samples, images, readings)
-    with loaded.without_adapter():
-        before = read_attention(loaded, samples, images)
+    with loaded.before_fine_tuning() as model:
+        before = read_attention(model, samples, images)
     for reading, rows in zip(readings, before, strict=True):
         for name in with_answers.BEFORE:
             np.testing.assert_allclose(getattr(reading.rows, f"{name}_before"), getattr(rows, name), atol=1e-5)

@@ -13,7 +13,7 @@ from bye_core.data import DataSet
 from bye_core.data.text_files import NotReadable
 from bye_core.evidence.confirmation import AGREES, CONFIRMED, OPEN, confirmation_sentence, judge_confirmation
 from bye_core.pipeline import confirm
-from bye_core.pipeline.confirm import NoAdapterToConfirm, confirm_detection, with_outcomes
+from bye_core.pipeline.confirm import NothingBefore, confirm_detection, with_outcomes
 from bye_core.records import NO_EVIDENCE, NOT_TESTED, POISONED, Finding, Limitation
 from tests.pipeline.test_causal_check import CENTRE, StandIn, prepare
 
@@ -47,9 +47,9 @@ def ready(folder, monkeypatch, **found):
         tuned = True
 
         @contextmanager
-        def without_adapter(self):
+        def before_fine_tuning(self):
             self.tuned = False
-            yield
+            yield self
             self.tuned = True
 
     def generate(loaded, samples, pictures, size):
@@ -57,7 +57,7 @@ def ready(folder, monkeypatch, **found):
             yield [answer if loaded.tuned else replace(answer, given="nothing")]
 
     monkeypatch.setattr("bye_core.models.calls.generate_answers", generate)
-    monkeypatch.setattr(confirm, "load_scanned", lambda *_: Loaded())
+    monkeypatch.setattr(confirm, "load_scanned", lambda *_, **__: Loaded())
     opened = runs.Run.open
 
     def open_with_adapter(path):
@@ -141,7 +141,7 @@ def test_nothing_to_ask_loads_no_model(tmp_path, monkeypatch):
 
 def test_without_an_adapter_or_a_run_it_says_what_is_missing(tmp_path, monkeypatch, capsys):
     run, _ = prepare(tmp_path, monkeypatch, [CENTRE])
-    with pytest.raises(NoAdapterToConfirm):
+    with pytest.raises(NothingBefore):
         list(confirm_detection(run.path, 5))
     file = tmp_path / "entropies.jsonl"
     file.write_text('{"question_id": "a", "answer": "b", "entropy": {"0": 1.0}}\n', encoding="utf-8")

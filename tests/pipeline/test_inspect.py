@@ -26,9 +26,9 @@ class StandIn:
         self.tuned, self.asked, self.refused = True, [], set()
 
     @contextmanager
-    def without_adapter(self):
+    def before_fine_tuning(self):
         self.tuned = False
-        yield
+        yield self
         self.tuned = True
 
     def generate(self, loaded, samples, images, batch=32):
@@ -49,7 +49,7 @@ def run(tmp_path):
 @pytest.fixture
 def model(monkeypatch):
     model = StandIn()
-    monkeypatch.setattr(inspecting, "load_scanned", lambda *_: model)
+    monkeypatch.setattr(inspecting, "load_scanned", lambda *_, **__: model)
     monkeypatch.setattr("bye_core.models.calls.generate_answers", model.generate)
     monkeypatch.setattr("bye_core.attention.read_heads", lambda *_: (ROWS, GRIDS))
     return model

@@ -50,7 +50,8 @@ SCAN_AGAIN = {
     "layer_entropy": "Scan again as a new run, with float32 as precision.",
     "mass": "Scan the data set with a model.",
     "hidden": "Scan again as a new run: an earlier version made this scan.",
-    "nll_before": "Scan again as a new run, with an adapter and with “Read the answers too”.",
+    "nll_before": "Scan again as a new run, with an adapter and with “Read the answers too”; a fully fine-tuned model "
+    "with the model before fine-tuning, which is in the settings.",
 }
 # What the result of a scan will be, said before it starts.
 EXPECTED = {

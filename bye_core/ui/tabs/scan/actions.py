@@ -31,6 +31,8 @@ from bye_core.ui.workspace import Workspace, workspace_of
 GROWTH = 1.2  # factor between the sample counts at which the preliminary figure is drawn: about 40 times per scan
 FEWEST = 8  # smallest number of samples for a preliminary figure
 NO_DATA = "No data set is chosen yet. Choose one in Data, then start its scan here."
+NO_MODEL = ("none", "")
+BEFORE = -5  # place of the model before fine-tuning among the fields
 _open_runs = Cache(2)
 
 
@@ -77,10 +79,10 @@ class Parts(events.Parts):
 
 
 def read_form(values: tuple[Any, ...]) -> scan_job.Form:
-    model, adapter, name, batch, device, dtype = (str(value or "").strip() for value in values[:-4])
+    model, adapter, name, batch, device, dtype, before = (str(value or "").strip() for value in values[:-4])
     least, most, answers, tuned = values[-4:]
     stated = {"min_pixels": least, "max_pixels": most, "answers": bool(answers), "tuned": bool(tuned)}
-    return scan_job.Form(model, adapter, name, batch, device, dtype, **stated)
+    return scan_job.Form(model, adapter, name, batch, device, dtype, before=before, **stated)
 
 
 def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
@@ -90,12 +92,12 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         return {parts.watch: watch}
     workspace = workspace_of(session.visitor)
     models, adapters = model_choice.model_choices(workspace), model_choice.adapter_choices(workspace)
-    old_model, old_adapter, *others, tuned = values
+    old_model, old_adapter, *others, old_before, least, most, answers, tuned = values
     before = "".join(watch.filled_for[1:2])
     if session.data != before:
         tuned = False  # the statement was about another data set
     if before and session.data != before:
-        old_model, old_adapter = "", ""  # as were the model and the adapter
+        old_model, old_adapter, old_before = "", "", ""  # as were the models and the adapter
     model, adapter = old_model or next((value for _, value in models), None), old_adapter or ""
     if session.data == data_sets.DEMO and model == model_choice.SHIPPED:
         adapter = adapter or next((value for _, value in adapters if value), "")
@@ -107,12 +109,13 @@ def enter(parts: Parts, session: Session, watch: Watch, *values: Any) -> Update:
         # A field that is filled keeps its value: the user may have changed it since this request was sent.
         parts.fields[0]: gr.Dropdown(choices=models, **({} if old_model else {"value": model})),
         parts.fields[1]: gr.Dropdown(choices=adapters, **({} if old_adapter else {"value": adapter})),
+        parts.fields[BEFORE]: gr.Dropdown(choices=[NO_MODEL, *models], **({} if old_before else {"value": ""})),
         parts.fields[-1]: tuned,
         parts.demo: gr.Button(visible=demo_run.has_demo()),
         parts.choose: gr.Button("Choose another data set" if session.data else "Choose a data set"),
         parts.start: gr.Button(interactive=bool(session.data)),
         parts.runs: run_list.table(workspace, session.run),
-        **preview(parts, session, watch, model, adapter, *others, tuned),
+        **preview(parts, session, watch, model, adapter, *others, old_before, least, most, answers, tuned),
         **refresh(parts, session, replace(watch, filled_for=filled_for)),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 from bye_core.data.hub import check_repo_size
 from bye_core.pipeline.check import NoSampleReady
+from bye_core.pipeline.scan import AdapterAndBefore
 from bye_core.runs import jobs
 from bye_core.ui.shared import data_sets
 from bye_core.ui.shared.limits import TooLargeHere, TooManySamples, limits
@@ -22,7 +23,11 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the Scan tab. `tuned` states that the model was fine-tuned on the data set."""
+    """The fields of the Scan tab.
+
+    before  the model before full fine-tuning, "" for none
+    tuned   states that the model was fine-tuned on the data set
+    """
 
     model: str = ""
     adapter: str = ""
@@ -30,7 +35,8 @@ class Form:
     batch: str = AUTO
     device: str = AUTO
     dtype: str = AUTO
-    _: KW_ONLY  # numbers and statements that are easily confused
+    _: KW_ONLY  # values that are easily confused
+    before: str = ""
     min_pixels: float | None = 0
     max_pixels: float | None = 0
     answers: bool = True
@@ -47,11 +53,13 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
     """Return the arguments of `python -m bye_core scan`. Settings with the value "auto" are left out.
 
     Raises: NoModelChosen if no model is chosen; NoSuchModel if the model or adapter is neither a folder nor a hub name;
-    NoSuchSet if the data set is gone; NotHere if a path is given on a public host.
+    NoSuchSet if the data set is gone; NotHere if a path is given on a public host; AdapterAndBefore if both are given.
     """
     options = ["--model", resolve_model(form.model)]
     if adapter := resolve_adapter(workspace, form.adapter):
         options += ["--adapter", adapter]
+    if adapter and form.before:
+        raise AdapterAndBefore()
     options += data_sets.source_arguments(workspace, choice)
     for name in ("batch", "device", "dtype"):
         if (value := getattr(form, name)) != AUTO:
@@ -59,9 +67,11 @@ def arguments(workspace: Workspace, choice: data_sets.Choice, form: Form, run: P
     for name in ("min_pixels", "max_pixels"):
         if value := int(getattr(form, name) or 0):
             options += [f"--{name.replace('_', '-')}", str(value)]
-    # The likelihoods are compared with those before fine-tuning, which exist only with an adapter.
-    if form.answers and adapter:
+    # The likelihoods are compared with those before fine-tuning.
+    if form.answers and (adapter or form.before):
         options += ["--answers"]
+    if form.answers and form.before:
+        options += ["--before", resolve_model(form.before)]
     if form.tuned:
         options += ["--tuned-on-this-data"]
     return [*options, "--run", str(run), "--detect"]
@@ -82,7 +92,8 @@ def start(workspace: Workspace, choice: data_sets.Choice, form: Form) -> jobs.Jo
     if bounds.samples is not None and len(dataset.samples) > bounds.samples:
         raise TooManySamples(count=len(dataset.samples), most=bounds.samples)
     if hosted():
-        for name in filter(data_sets.is_remote, (model, resolve_adapter(workspace, form.adapter))):
+        before = resolve_model(form.before) if form.before else ""
+        for name in filter(data_sets.is_remote, (model, resolve_adapter(workspace, form.adapter), before)):
             size = check_repo_size(name, "model", bounds.model, TooLargeHere, anonymous=True)
             make_room(name, size)
     run = run_folder(workspace, form, choice)

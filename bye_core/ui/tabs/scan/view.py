@@ -99,7 +99,11 @@ def _form() -> tuple[Any, ...]:
             info="how likely each was before and after fine-tuning; Auto then also finds planted answers that look "
             "usual (one more pass)",
         )  # fmt: skip
-    return model, adapter, name, batch, device, dtype, least, most, answers, tuned
+        before = gr.Dropdown(
+            [actions.NO_MODEL], value="", label="Model before fine-tuning", allow_custom_value=True, interactive=True,
+            info="only for a fully fine-tuned model, that is, without an adapter", elem_id="scan-before",
+        )  # fmt: skip
+    return model, adapter, name, batch, device, dtype, before, least, most, answers, tuned
 
 
 def _listen(parts: actions.Parts, frame: Frame, tab: gr.Tab) -> None:
