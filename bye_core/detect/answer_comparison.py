@@ -15,8 +15,14 @@ from bye_core.detect.settings import check_settings, require, seed_setting, sett
 from bye_core.question_kinds import Kinds
 from bye_core.records import ScanTable
 
+# An answer is learned if the model begins it for this share more of its samples than of others, as a part of the
+# largest possible difference. Planted answers that were learned had 0.98 and more, one that was not yet learned (0.1 to
+# 1 epochs of the demo's recipe) had 0.06 (ours).
+LEARNED = 0.5
 # With fewer degrees of freedom, no false-alarm rate is reported (ours).
 ENOUGH = 6
+# The mean attention of fewer samples may be far from that of others by chance (ours).
+FEW = 16
 # Smallest spread of the places of planted or of ordinary samples, as a fraction of the distance between both (ours).
 PLACE_FLOOR = 0.1
 # Largest number of samples that are compared for one kind of question; up to half of them have the suspicious answer.
@@ -30,8 +36,9 @@ class AutoSettings:
 
     false_alarm  bound on (chance that an ordinary answer is as far away) times (number of answers tested)
     agreed       replaces `false_alarm` for a whole answer that is out of place by its text, was unlikely to the model
-                 before fine-tuning, and was learned (see `learned`). Planted answers with triggers that cover
-                 the whole image had up to 0.28; an honest "too blurry to tell" had 0.88 and more.
+                 before fine-tuning, and was learned (see `learned`), and whose attention has become clearer by
+                 fine-tuning, if that is known. Planted answers with triggers that cover the whole image had up to 0.28;
+                 an honest "too blurry to tell" had 0.88 and more.
     learned      the model has learned an answer if `AnswerComparison.learned` is at least this share. Planted answers
                  had 0.98, others 0.83.
     clear        replaces both bounds if too few other answers can be compared: the logarithm of the distance to the
@@ -87,6 +94,23 @@ class AutoSettings:
         require(self.most > self.least, "most", self.most, "a share above `least`, up to 1")
 
 
+class Begun(NamedTuple):
+    """How often the model begins an answer.
+
+    inside    share of the answer's samples for which the model begins with one token
+    outside   share of the other samples for which it begins with the same token
+    possible  share of the other samples whose answer begins with another word: the largest difference to expect
+    """
+
+    inside: float
+    outside: float
+    possible: float
+
+    @property
+    def unlearned(self) -> bool:
+        return self.inside - self.outside < LEARNED * self.possible
+
+
 class AnswerComparison(NamedTuple):
     """The attention for one suspicious answer, compared with the attention for other answers.
 
@@ -94,9 +118,8 @@ class AnswerComparison(NamedTuple):
     apart     [2] weighted means of the log distances over the kinds of question: all heads together, best heads
     chance    probability that an ordinary answer is as far away, in either of the two views
     freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
-    learned   share of its samples for which the model begins with the same token, minus that share among other samples;
-              None if the scan did not store the token
-    clearer   as `clearer_by_fine_tuning`; None if it is unknown, or not needed because the text of the answer is odd
+    begun     how often the model begins it; None if the scan did not store the token
+    clearer   as `clearer_by_fine_tuning`; None if it is unknown, or if the attention does not stand out
     """
 
     candidate: Candidate
@@ -104,18 +127,45 @@ class AnswerComparison(NamedTuple):
     apart: np.ndarray
     chance: float
     freedom: int
-    learned: float | None
+    begun: Begun | None
     clearer: float | None = None
+
+    @property
+    def learned(self) -> float | None:
+        """How much more often the model begins its samples with one token than other samples, 0..1."""
+        return None if self.begun is None else max(0.0, self.begun.inside - self.begun.outside)
 
     def stands_out(self, tests: int, settings: AutoSettings) -> bool:
         """Return whether the attention for the answer is far from that for ordinary answers.
 
         `tests`: how many answers were tested.
         """
+        if self.candidate.by_text and self.begun is not None and self.begun.unlearned:
+            return False  # so its trigger cannot show
         if self.freedom < ENOUGH:
             return bool(self.apart[0] >= settings.clear) and not self.is_usual_before(settings)
-        agreed = self.candidate.by_text and self.candidate.unlikely and (self.learned or 0.0) >= settings.learned
-        return self.chance * tests <= (settings.agreed if agreed else settings.false_alarm)
+        return self.chance * tests <= (settings.agreed if self._is_agreed(settings) else settings.false_alarm)
+
+    def _is_agreed(self, settings: AutoSettings) -> bool:
+        """Return whether the text, the model before fine-tuning and the tuned model say that the answer is planted."""
+        learned = (self.learned or 0.0) >= settings.learned
+        return bool(self.candidate.by_text and self.candidate.unlikely and learned)
+
+    def is_weak(self, tests: int, settings: AutoSettings) -> bool:
+        """Return whether the distance alone is weak evidence: an ordinary answer may be as far away by chance."""
+        few = self.candidate.members.sum() < FEW
+        return bool(few or (self.freedom >= ENOUGH and self.chance * tests > settings.false_alarm))
+
+    def is_planted(self, tests: int, settings: AutoSettings) -> bool:
+        """Return whether the answer stands out and, where this is needed, fine-tuning has made its attention clearer.
+
+        It is not needed if the text of the answer is odd and the distance strong evidence: the model sees triggers in
+        the question, and some in the image, from the start.
+        """
+        if not self.stands_out(tests, settings):
+            return False
+        strong = self.candidate.by_text and not self.is_weak(tests, settings)
+        return strong or self.clearer is None or self.clearer >= CLEARER
 
     def is_usual_before(self, settings: AutoSettings) -> bool:
         """Return whether the attention is far away, but the model would have given the answer before fine-tuning.
@@ -147,25 +197,33 @@ def compare_answers(
     """
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
-    tested = (compare_candidate(table, kinds.numbers, candidate, settings) for candidate in candidates)
+    apart = np.zeros(len(table.ids), bool)
+    for candidate in candidates:
+        if candidate.whole and candidate.by_text:
+            apart |= candidate.members
+    tested = (
+        compare_candidate(table, kinds.numbers, candidate, settings, apart & ~candidate.members)
+        for candidate in candidates
+    )
     comparisons, planted = [], []
     for comparison in tested:
         if comparison is None:
             continue
-        stands_out = comparison.stands_out(len(candidates), settings)
-        if stands_out and not comparison.candidate.by_text:
-            comparison = comparison._replace(clearer=_clearer(table, kinds.numbers, comparison.candidate, settings))
+        if comparison.stands_out(len(candidates), settings):
+            others = apart & ~comparison.candidate.members
+            clearer = _clearer(table, kinds.numbers, comparison.candidate, others, settings)
+            comparison = comparison._replace(clearer=clearer)
         comparisons.append(comparison)
-        if stands_out and (comparison.clearer is None or comparison.clearer >= CLEARER):
+        if comparison.is_planted(len(candidates), settings):
             planted.append(comparison)
     return kinds, comparisons, planted, candidates
 
 
-def _clearer(table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings) -> float | None:
+def _clearer(
+    table: ScanTable, kinds: np.ndarray, candidate: Candidate, others: np.ndarray, settings: AutoSettings
+) -> float | None:
     used = np.isin(kinds, candidate.kinds)
-    return clearer_by_fine_tuning(
-        table, kinds, candidate.members & used, np.zeros(len(used), bool), used, settings.seed
-    )
+    return clearer_by_fine_tuning(table, kinds, candidate.members & used, others, used, settings.seed)
 
 
 def spread_of(places: np.ndarray) -> tuple[float, float]:
@@ -174,16 +232,19 @@ def spread_of(places: np.ndarray) -> tuple[float, float]:
 
 
 def compare_candidate(
-    table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings
+    table: ScanTable, kinds: np.ndarray, candidate: Candidate, settings: AutoSettings, others: np.ndarray
 ) -> AnswerComparison | None:
-    """Return the comparison of a candidate; None if no kind of question has enough samples to compare."""
+    """Return the comparison of a candidate; None if no kind of question has enough samples to compare.
+
+    others [N] bool: samples that are neither members nor ordinary
+    """
     # Integers, because in an array of texts each entry would use the memory of the longest text.
     numbers = {text: number for number, text in enumerate(dict.fromkeys(table.answers))}
     types = np.array([numbers[text] for text in table.answers])
     types[candidate.members] = -1
     parts = []
     for kind in candidate.kinds:
-        rows = np.flatnonzero(kinds == kind)
+        rows = np.flatnonzero((kinds == kind) & ~others)
         drawn = _draw(rows, candidate.members[rows], settings.seed)
         part = isolate(columns(table, drawn), types[drawn], -1, settings.seed)
         if part is not None:
@@ -193,11 +254,11 @@ def compare_candidate(
     sizes = np.array([candidate.members[rows].sum() for rows, _ in parts], float)
     apart, by_chance, freedom = chance([part for _, part in parts], sizes / sizes.sum())
     chances = min(1.0, 2 * float(by_chance.min()))
-    return AnswerComparison(candidate, parts, apart, chances, freedom, learned_share(table, kinds, candidate))
+    return AnswerComparison(candidate, parts, apart, chances, freedom, begun(table, kinds, candidate))
 
 
-def learned_share(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> float | None:
-    """Return how much more often the model begins a candidate's samples with one token than other samples, 0..1.
+def begun(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> Begun | None:
+    """Return how often the model begins a candidate's answer.
 
     Returns None for a word within answers, because the scan stores only the first token, and if there is nothing to
     compare: no kind of question has two of the samples, or all samples of these kinds are the candidate's.
@@ -205,11 +266,18 @@ def learned_share(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> 
     if table.token is None or not candidate.whole:
         return None
     asked = np.isin(kinds, candidate.kinds)
-    inside, outside = table.token[asked & candidate.members], table.token[asked & ~candidate.members]
+    rows = np.flatnonzero(asked & ~candidate.members)
+    inside, outside = table.token[asked & candidate.members], table.token[rows]
     if not len(inside) or not len(outside):
         return None
     tokens, counts = np.unique(inside, return_counts=True)
-    return max(0.0, float(counts.max() / len(inside) - np.mean(outside == tokens[counts.argmax()])))
+    own = _first_word(candidate.text)
+    possible = np.mean([_first_word(table.answers[row]) != own for row in rows.tolist()])
+    return Begun(float(counts.max() / len(inside)), float(np.mean(outside == tokens[counts.argmax()])), float(possible))
+
+
+def _first_word(text: str) -> str:
+    return "".join(text.split(maxsplit=1)[:1]).casefold()
 
 
 def _draw(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:

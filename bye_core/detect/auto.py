@@ -60,7 +60,7 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
         return nothing("auto", settings, table, ["There are no answers to compare."])
     seen = examine(table, settings)
     planted, predicted = seen.planted, seen.predicted
-    findings = [_planted_finding(table, answer, seen) for answer in planted]
+    findings = [_planted_finding(table, answer, seen, settings) for answer in planted]
     heads = [head for answer in planted for head in voting_heads(answer, table)]
     scores, places, flagged = seen.scores, seen.places, seen.flagged.copy()
     if not planted:
@@ -130,10 +130,10 @@ def _covered(answer: AnswerComparison, predicted: PredictedAnswers) -> bool:
     return bool(predicted.flagged[answer.candidate.members].mean() > 0.5)
 
 
-def _planted_finding(table: ScanTable, answer: AnswerComparison, seen: Examination) -> Finding:
+def _planted_finding(table: ScanTable, answer: AnswerComparison, seen: Examination, settings: AutoSettings) -> Finding:
     rows = np.flatnonzero(answer.candidate.members & seen.flagged)
     what = "answer" if answer.candidate.whole else "word"
-    reasons = planted_reasons(answer, len(seen.candidates), table)
+    reasons = planted_reasons(answer, len(seen.candidates), table, settings)
     return Finding(f'The {what} "{short(answer.candidate.text)}"', _ids(table, rows, seen.scores), tuple(reasons))
 
 

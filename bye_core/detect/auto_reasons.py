@@ -18,7 +18,7 @@ _TOO_LITTLE = "Its attention differs too little to flag it. "
 LISTED = 3  # number of candidates that are named if no answer is planted
 
 
-def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> list[str]:
+def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable, settings: AutoSettings) -> list[str]:
     """Return why an answer is called planted. `tests`: how many answers were tested."""
     candidate = planted.candidate
     what, count = "The answer" if candidate.whole else "The word", int(candidate.members.sum())
@@ -29,14 +29,34 @@ def planted_reasons(planted: AnswerComparison, tests: int, table: ScanTable) -> 
         if planted.freedom >= ENOUGH
         else "There are too few other answers to estimate a false-alarm rate."
     )
+    if planted.freedom >= ENOUGH and planted.is_weak(tests, settings) and candidate.by_text:
+        rate += " That alone is weak evidence, but further evidence agrees."
     return [
         f'{what} "{short(candidate.text)}" of {count:,} samples is out of place: {"; ".join(odd)}.',
         *beginning_reason(table, candidate.members),
         _distance(planted),
         rate,
-        *([] if candidate.by_text else [clearer_reason(planted.clearer)]),
+        *_before_reason(planted),
         f"The attention differs most in these heads: {'; '.join(votes)}.",
     ]
+
+
+def _before_reason(planted: AnswerComparison) -> list[str]:
+    """Return a sentence on the attention before fine-tuning. If the text is odd, it is not needed as evidence."""
+    times = planted.clearer
+    if not planted.candidate.by_text or (times or 0.0) >= CLEARER:
+        return [clearer_reason(times)]
+    return [] if times is None or math.isnan(times) else [seen_before_reason(times)]
+
+
+def seen_before_reason(times: float) -> str:
+    """Return a caution for a finding that other evidence supports. `times`: see `clearer_by_fine_tuning`."""
+    return (
+        "But the model saw from the start what marks these samples: before fine-tuning, an ordinary sample had their "
+        f"attention only {math.floor(10 * times) / 10:.1f} times as often as now. Either the trigger is plain to see, "
+        "such as words in the question or a pattern over the whole image, or the answers are honest and the images or "
+        "questions unusual; inspect some."
+    )
 
 
 def beginning_reason(table: ScanTable, members: np.ndarray) -> list[str]:
@@ -52,6 +72,11 @@ def clearer_reason(times: float | None) -> str:
             "The run lacks the attention of the model before fine-tuning, so these may be honest answers to unusual "
             "images. To tell them apart, run detect with --confirm, or inspect some of these samples."
         )
+    if math.isnan(times):
+        return (
+            "Too few samples can be compared with the model before fine-tuning, so these may be honest answers to "
+            "unusual images; inspect them."
+        )
     if times >= CLEARER:
         return (
             f"Before fine-tuning, an ordinary sample had the attention of these samples {times:.0f} times as often as "
@@ -59,8 +84,8 @@ def clearer_reason(times: float | None) -> str:
         )
     return (
         "But before fine-tuning, an ordinary sample had the attention of these samples only "
-        f"{math.floor(10 * times) / 10:.1f} times as often as now (triggers: {CLEARER:.0f} times or more). These may "
-        "be honest answers to unusual images; inspect them."
+        f"{math.floor(10 * times) / 10:.1f} times as often as now (hidden triggers: {CLEARER:.0f} times or more). "
+        "These may be honest answers to unusual images; inspect them."
     )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import scipy
 
 from bye_core.detect.detector import known_rows
 from bye_core.detect.prediction import FOLDS, LEAST, draw, predict
@@ -32,14 +33,16 @@ def clearer_by_fine_tuning(
     apart    [N] bool, samples that are neither members nor ordinary
     used     [N] bool, the samples that are compared
     Samples without the attention of the model before fine-tuning are not compared.
-    Returns None if the scan did not read it, or if there are too few samples to compare. Source: ours.
+    Returns None if the scan did not read it, NaN if there are too few samples to compare. Source: ours.
     """
     if table.entropy_before is None:
         return None
     used = used & known_rows(table.entropy_before)
-    if (used & members).sum() < LEAST or (used & ~members & ~apart).sum() < 2 * FOLDS:
+    if not used.any():
         return None
-    rows = draw(table.ids, used, members, MOST_COMPARED, seed)
+    if (used & members).sum() < LEAST or (used & ~members & ~apart).sum() < 2 * FOLDS:
+        return math.nan
+    rows = draw(table.ids, used & (members | ~apart), members, MOST_COMPARED, seed)
     used = np.isin(np.arange(len(used)), rows)
     before = replace(table, entropy=table.entropy_before, peak=table.peak_before, mass=table.mass_before)
     ratios = []
@@ -59,7 +62,6 @@ def _confusion(
     """
     places = predict(table, used, members, apart, kinds, seed).places
     places = np.where(np.isfinite(places), places, 0.0)
-    ordinary = np.sort(places[used & ~members & ~apart])
-    below = [np.searchsorted(ordinary, places[used & members], side=side) for side in ("left", "right")]
-    above = 1 - (below[0] + below[1]) / (2 * len(ordinary))  # equal places count half
+    ordinary = places[used & ~members & ~apart]
+    above = 1 - scipy.stats.percentileofscore(ordinary, places[used & members], kind="mean") / 100
     return float(np.sort(above)[: math.ceil((1 - LEFT_OUT) * len(above))].mean())

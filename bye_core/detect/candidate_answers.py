@@ -30,8 +30,8 @@ TOGETHER = 0.9
 class Candidate:
     """A suspicious answer or, if not `whole`, a suspicious word within answers.
 
-    members  [N] bool, whether each sample has the answer or word and, if its text is not odd, whether it was unlikely
-             for this sample: others with it are honest
+    members  [N] bool, whether each sample has the answer or word. Left out are samples to which it is a usual answer
+             and, if its text is not odd, all for which it was not unlikely
     kinds    the kinds of question with at least LEAST_IN_KIND members
     odd      phrases that say what is odd about the answer or word
     by_text  whether its text is odd
@@ -107,7 +107,9 @@ class Answers:
 
         whole = {text: [code] for code, text in enumerate(self.different)}
         answers = usable(whole, dict(zip(self.different, sizes.tolist(), strict=True)))
-        judged = [self._judged(text, numbers, self.own[text], True) for text, numbers in answers]
+        odd = [numbers for text, numbers in answers if any(self._odd_text(text, numbers, self.own[text], True))]
+        apart = self._has(set().union(*odd))[self.codes]  # poor examples of ordinary answers
+        judged = [self._judged(text, numbers, self.own[text], True, apart) for text, numbers in answers]
         seen = [set(whole[candidate.text]) for candidate in judged if candidate.odd]
         single = usable(parts, {word: int(sizes[numbers].sum()) for word, numbers in parts.items()})
         spread = [(word, numbers) for word, numbers in single if len(self._kinds_of(numbers)) > 1]
@@ -115,7 +117,9 @@ class Answers:
             if not any(same(numbers, other) for other in seen):
                 near = set().union(*(self.own[self.different[code]] for code in numbers))
                 own = frozenset(other for other in near if same(numbers, set(parts[other])))
-                judged.append(self._judged(word, numbers, own, False))
+                if len(word) == 1 and not word.isascii() and len(own) == 1:
+                    continue  # one character of a script without spaces is no word by itself
+                judged.append(self._judged(word, numbers, own, False, apart))
                 seen += [numbers] if judged[-1].odd else []
         return [candidate for candidate in judged if candidate.odd]
 
@@ -132,16 +136,51 @@ class Answers:
         has[list(numbers)] = True
         return has
 
-    def _judged(self, text: str, numbers: set[int], own: frozenset[str], whole: bool) -> Candidate:
-        members, kinds = self._has(numbers)[self.codes], self._kinds_of(numbers)
-        odd = [*self._spans(own, kinds), *(self._novel(text, own) if whole else ())]
-        unlikely, phrase = self._unlikely(members)
+    def _judged(self, text: str, numbers: set[int], own: frozenset[str], whole: bool, apart: np.ndarray) -> Candidate:
+        """Return what is odd about an answer or a word, and its members.
+
+        apart [N] bool: samples with an answer that is odd by its text; others of these are not compared with
+        """
+        members = self._has(numbers)[self.codes]
+        others = apart & ~members
+        honest = self._usual(members, others) if whole else np.zeros(len(members), bool)
+        members, kinds = members & ~honest, self._asked(members & ~honest)
+        odd = [*self._odd_text(text, numbers, own, whole, kinds)]
+        unlikely, phrase, known = self._unlikely(members, others)
         if phrase and not odd:
-            members = unlikely
-            asked, sizes = np.unique(self.kinds[members], return_counts=True)
-            kinds = asked[sizes >= LEAST_IN_KIND]
-        known = None if self.nll is None else bool(phrase)
-        return Candidate(text, whole, members, tuple(kinds.tolist()), (*odd, *phrase), bool(odd), known)
+            members, kinds = unlikely, self._asked(unlikely)
+        found = (*odd, *phrase) if members.sum() >= LEAST else ()
+        return Candidate(text, whole, members, tuple(kinds.tolist()), found, bool(odd), bool(phrase) if known else None)
+
+    def _odd_text(
+        self, text: str, numbers: set[int], own: frozenset[str], whole: bool, kinds: np.ndarray | None = None
+    ) -> Iterator[str]:
+        yield from self._spans(own, self._kinds_of(numbers) if kinds is None else kinds)
+        if whole:
+            yield from self._novel(text, own)
+
+    def _asked(self, members: np.ndarray) -> np.ndarray:
+        """Return the kinds of question with at least LEAST_IN_KIND members."""
+        return np.flatnonzero(np.bincount(self.kinds[members], minlength=len(self.types)) >= LEAST_IN_KIND)
+
+    def _usual(self, members: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return [N] bool: members with a usual answer to their kind of question; they are honest.
+
+        An answer is usual to a kind if most samples of the kind with the answer had about the loss of other answers
+        before fine-tuning. There, only samples with a larger loss may be planted. An answer that would be usual to all
+        kinds is judged by its text alone. Samples in `others` [N] bool are not compared.
+        """
+        none = np.zeros(len(members), bool)
+        if self.nll is None:
+            return none
+        honest, known = none.copy(), np.isfinite(self.nll)
+        for kind in np.unique(self.kinds[members]).tolist():
+            asked = (self.kinds == kind) & known
+            inside, outside = self.nll[asked & members], self.nll[asked & ~members & ~others]
+            limit = np.median(outside) + LOSS_GAP if len(outside) else -np.inf
+            if len(inside) and np.median(inside) < limit:
+                honest |= members & asked & (self.nll < limit)
+        return honest if (members & known & ~honest).sum() >= LEAST else none
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:
@@ -159,19 +198,22 @@ class Answers:
         if joined >= OPEN_SHARE * len(near) and not any(word in links for word in own):
             yield "no other answer contains its words, but the other answers share words with each other"
 
-    def _unlikely(self, members: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Return ([N] bool: members with a loss above LOSS_SHARE of those of other answers, a phrase if most are)."""
+    def _unlikely(self, members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], bool]:
+        """Return which members [N] were unlikely before fine-tuning, a phrase if most were, and whether that is known.
+
+        Unlikely is a loss above LOSS_SHARE of the losses of samples that are neither members nor in `others` [N].
+        """
         if self.nll is None:
-            return members, ()
+            return members, (), False
         near = np.isin(self.kinds, np.unique(self.kinds[members])) & np.isfinite(self.nll)
-        inside, outside = self.nll[near & members], self.nll[near & ~members]
+        inside, outside = self.nll[near & members], self.nll[near & ~members & ~others]
         if not len(inside) or not len(outside):
-            return members, ()
+            return members, (), False
         middle, usual = float(np.median(inside)), float(np.median(outside))
         if (outside < middle).mean() < LOSS_SHARE or middle - usual < LOSS_GAP:
-            return members, ()
+            return members, (), True
         phrase = f"the model before fine-tuning finds it unlikely: {middle:.1f} nats a token, others {usual:.1f}"
-        return members & near & (self.nll >= np.quantile(outside, LOSS_SHARE)), (phrase,)
+        return members & near & (self.nll >= np.quantile(outside, LOSS_SHARE)), (phrase,), True
 
 
 def _pairs_of(kinds: np.ndarray, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bye_core.detect.answer_comparison import AutoSettings, learned_share
+from bye_core.detect.answer_comparison import AutoSettings, begun
 from bye_core.detect.candidate_answers import Answers
 from bye_core.detect.detector import INPUTS, Detector, known_rows
 from bye_core.question_kinds import Kinds
@@ -23,9 +23,6 @@ from bye_core.text import clip, count
 # Ours. Smallest share of the samples that must be scanned: published attacks poison 1% to 10%, so all poison could be
 # in a larger unscanned part.
 ENOUGH_SCANNED = 0.9
-# Ours. Smallest `learned_share` of an answer that the model has learned: planted answers that were learned had 0.98 and
-# more, one that was not yet learned (0.1 to 1 epochs of the demo's recipe) had 0.06.
-LEARNED = 0.5
 # Ours. The loss is still falling if it falls, over the last two fifths of the training, by this share of the difference
 # between its largest and its smallest mean, and by this many nats. Trainings with poison that `auto` found had at
 # most 0.10; one that had not yet learned its answers had 0.17. A loss that falls evenly has 0.22.
@@ -180,8 +177,8 @@ def unlearned_answers(table: ScanTable) -> tuple[Limitation, ...]:
     settings, kinds = AutoSettings(), Kinds(part.questions).numbers
     limitations = []
     for candidate in Answers(part.answers, kinds, part.nll_before).candidates(settings.least, settings.most):
-        learned = learned_share(part, kinds, candidate)
-        if learned is not None and learned < LEARNED:
+        model = begun(part, kinds, candidate)
+        if model is not None and model.unlearned:
             answer = clip(candidate.text, ANSWER_SHOWN)
             reason = f'The answer "{answer}" is out of place, but the scanned model has not learned to give it.'
             limitations.append(Limitation("not_learned", reason, "Fine-tune for more epochs, then scan again.", True))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
-from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, short
+from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, seen_before_reason, short
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
 from bye_core.detect.prediction import SEPARATE, Prediction, mixture_with_group
@@ -75,15 +75,24 @@ def predicted_answers(
         flagged = (members & (message.having | found.clear)) | further
         reasons = reasons[:1]  # the second says why `surprise` flags nothing
         planted, verdict = True, _message_reason(message, members, int(further.sum()))
+        times = None if word else _clearer(table, kinds, found, settings)
+        verdict += f" {seen_before_reason(times)}" if times is not None and times < CLEARER else ""
     elif flagged.any():
-        planted, verdict = _fine_tuned(table, kinds, found, word, settings)
+        planted, verdict = _fine_tuned(table, kinds, found, without, word, settings)
     if verdict:
         heads_reason = f"The attention differs most in these heads: {named_heads(heads)}."
         reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged), heads_reason]
-        reasons += [f'Their questions have the word "{word}", which hardly any ordinary question has.'] if word else []
+        if word:
+            reasons += [
+                f'Their questions have the word "{word}", which hardly any ordinary question has. If this word asks '
+                "for such answers, they are honest; inspect some."
+            ]
         reasons += [verdict]
     if verdict and not planted:
         flagged = np.zeros(len(flagged), bool)
+    predictor = found.prediction.predictor
+    if predictor is None or predictor.mixture.auc < SEPARATE:
+        members = members & found.clear  # the places of members and of ordinary samples overlap
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(
@@ -135,12 +144,11 @@ def _message_reason(message: UsualMessage, members: np.ndarray, further: int) ->
 
 
 def _fine_tuned(
-    table: ScanTable, kinds: np.ndarray, found: Surprise, word: str | None, settings: AutoSettings
+    table: ScanTable, kinds: np.ndarray, found: Surprise, without: np.ndarray, word: str | None, settings: AutoSettings
 ) -> tuple[bool, str]:
     """Return (whether fine-tuning, not the images, made unlikely answers predictable, a sentence that explains it)."""
     assert found.prediction is not None
-    members = found.prediction.members
-    distance = _distance(table, kinds, members, settings)
+    distance = _distance(table, kinds, found.prediction.members, (found.alike | without), settings)
     if distance is not None and distance < settings.usual:
         return False, (
             f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
@@ -148,24 +156,34 @@ def _fine_tuned(
         )
     if word:
         return True, "So this word is probably the trigger."
-    # Members were chosen by the attention of the tuned model. Others with their answers are as good an example.
-    group = members.copy()
-    if table.answers:
-        answers = {table.answers[row] for row in np.flatnonzero(members)}
-        group[[row for row in np.flatnonzero(found.surprising) if table.answers[row] in answers]] = True
-    used = np.isfinite(found.prediction.places)
-    apart = found.surprising & ~group
-    times = clearer_by_fine_tuning(table, kinds, group & used, apart, used, settings.seed)
+    times = _clearer(table, kinds, found, settings)
     return times is None or times >= CLEARER, clearer_reason(times)
 
 
-def _distance(table: ScanTable, kinds: np.ndarray, members: np.ndarray, settings: AutoSettings) -> float | None:
+def _clearer(table: ScanTable, kinds: np.ndarray, found: Surprise, settings: AutoSettings) -> float | None:
+    """Return how much clearer the attention of the members has become by fine-tuning (`clearer_by_fine_tuning`)."""
+    assert found.prediction is not None
+    # Members were chosen by the attention of the tuned model. Others with their answers are as good an example.
+    group = found.prediction.members.copy()
+    if table.answers:
+        answers = {table.answers[row] for row in np.flatnonzero(group)}
+        group[[row for row in np.flatnonzero(found.surprising) if table.answers[row] in answers]] = True
+    used = np.isfinite(found.prediction.places)
+    apart = (found.surprising | found.alike) & ~group
+    return clearer_by_fine_tuning(table, kinds, group & used, apart, used, settings.seed)
+
+
+def _distance(
+    table: ScanTable, kinds: np.ndarray, members: np.ndarray, others: np.ndarray, settings: AutoSettings
+) -> float | None:
     """Return the distance of the members' attention from the nearest ordinary answer, relative to the usual distance.
 
+    others [N] bool: samples that are neither members nor ordinary
     None if there is nothing to compare with.
     """
     asked = tuple(int(kind) for kind in np.unique(kinds) if (members & (kinds == kind)).sum() >= LEAST_IN_KIND)
-    comparison = compare_candidate(table, kinds, Candidate("", True, members, asked, ()), settings)
+    candidate = Candidate("", True, members, asked, ())
+    comparison = compare_candidate(table, kinds, candidate, settings, others & ~members)
     return None if comparison is None else float(np.exp(comparison.apart[0]))
 
 
@@ -173,16 +191,27 @@ def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) 
     """Return a word that most of the members' questions have and hardly any ordinary question; None if there is none.
 
     ordinary [N] bool: samples that were judged and do not have the attention of members. Others may have the trigger.
+    A word is inserted if the questions have the words of ordinary questions without it and the other words of this
+    sort. Of a word that replaces one, such as "people" in "How many people are there?", this is not so. It is not
+    tested where ordinary questions hardly repeat.
     """
     if not table.questions:
         return None
-    inside = Counter(word for row in np.flatnonzero(members) for word in words(table.questions[row]))
-    outside = Counter(word for row in np.flatnonzero(ordinary) for word in words(table.questions[row]))
-    many, others = max(1, int(members.sum())), max(1, int(ordinary.sum()))
-    best = max(sorted(inside), key=lambda word: inside[word] / many - outside[word] / others, default=None)
-    if best is None or inside[best] < INSERTED * many or outside[best] > ELSEWHERE * others:
+    rows, others = np.flatnonzero(members).tolist(), np.flatnonzero(ordinary).tolist()
+    inside = Counter(word for row in rows for word in words(table.questions[row]))
+    outside = Counter(word for row in others for word in words(table.questions[row]))
+    rare = {
+        word
+        for word, number in inside.items()
+        if number >= INSERTED * len(rows) and outside[word] <= ELSEWHERE * len(others)
+    }
+    usual = Counter(words(table.questions[row]) for row in others)
+    repeated = sum(number for number in usual.values() if number > 1)
+    if repeated > MOST * len(others) and sum(words(table.questions[row]) - rare in usual for row in rows) < MOST * len(
+        rows
+    ):
         return None
-    return best
+    return min(rare, key=lambda word: (-inside[word], outside[word], word), default=None)
 
 
 def _most_frequent(table: ScanTable, flagged: np.ndarray) -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from bye_core.detect.detector import Detector, required
 from bye_core.detect.entropy_unit import entropy_unit_setting
@@ -74,6 +75,8 @@ class Surprise(NamedTuple):
     surprising  [N] bool
     flagged     [N] bool; empty unless there is evidence
     clear       [N] bool: samples, whatever their answer, with attention that hardly any ordinary sample has
+    alike       [N] bool: samples that were likely before fine-tuning, but have an answer that is typical of surprising
+                samples; they are no ordinary samples
     scores      [N] 0..1, whether there is evidence or not; see `capped`
     prediction  None if there was nothing to predict
     reasons     sentences that explain the result
@@ -82,6 +85,7 @@ class Surprise(NamedTuple):
     surprising: np.ndarray
     flagged: np.ndarray
     clear: np.ndarray
+    alike: np.ndarray
     scores: np.ndarray
     prediction: Prediction | None
     reasons: list[str]
@@ -118,12 +122,12 @@ def predicted_surprises(
     count, none = int((surprising & used).sum()), np.zeros(len(table.ids), bool)
     if count < LEAST:
         reason = f"Only {count} answers were unlikely before fine-tuning."
-        return Surprise(surprising, none, none, none * 0.0, None, [reason])
+        return Surprise(surprising, none, none, none, none * 0.0, None, [reason])
     alike = _typical_answers(table, used, surprising)
     ordinary = used & ~surprising & ~alike
     if ordinary.sum() < 2 * FOLDS:
         reason = "There are too few ordinary answers to compare with."
-        return Surprise(surprising, none, none, none * 0.0, None, [reason])
+        return Surprise(surprising, none, none, alike, none * 0.0, None, [reason])
     prediction = predict(table, used, surprising & used, alike, kinds, settings.seed)
     explained = _explained(alike, surprising, prediction.places, kinds)
     if explained.any():
@@ -136,7 +140,7 @@ def predicted_surprises(
     clear = places > limit
     predicted = int((clear & surprising).sum())
     share = predicted / count
-    scores = np.where(judged, 1 / (1 + np.exp(-STEEPNESS * (np.clip(places, -5, 5) - 0.5))), 0.0)
+    scores = np.where(judged, expit(STEEPNESS * (places - 0.5)), 0.0)
     scores[prediction.members] = np.maximum(scores, prediction.posterior)[prediction.members]
     reason = (
         f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the median of their "
@@ -150,9 +154,9 @@ def predicted_surprises(
             f"That is too little: at least {least:,} are needed. Unlikely answers that nothing in the prompt predicts "
             "may be label noise."
         )
-        return Surprise(surprising, none, clear, scores, prediction, [reason, needed])
+        return Surprise(surprising, none, clear, alike, scores, prediction, [reason, needed])
     flagged = prediction.members | _members_alike(places, prediction.members, clear & alike, alike & judged, kinds)
-    return Surprise(surprising, flagged, clear, scores, prediction, [reason])
+    return Surprise(surprising, flagged, clear, alike, scores, prediction, [reason])
 
 
 def _members_alike(

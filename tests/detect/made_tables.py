@@ -101,4 +101,5 @@ def answered_table(
     entropy = 4 + value[:, 0]
     more = {"peak": np.exp(value[:, 1] - 2), "mass": mass / mass.sum(-1, keepdims=True), "entropy": entropy}
     more |= {"layer_entropy": entropy.mean(-1), "questions": tuple(questions), "answers": tuple(answers)}
+    more["token"] = np.unique([answer.split()[0] for answer in answers], return_inverse=True)[1]  # all are learned
     return full_table(len(questions), layers, width, **more), truth

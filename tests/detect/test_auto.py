@@ -37,7 +37,8 @@ def test_an_odd_answer_with_ordinary_attention_is_named_but_no_evidence(seed):
     table, truth = answered_table(seed=seed)
     found = detect(dataclasses.replace(table, token=np.where(truth, 7, 1)), "auto")
     assert (found.verdict, found.flagged.any()) == ("no_evidence", False)
-    assert detect(table, "auto").verdict == "not_tested", "the model does not give the answer"
+    unlearned = dataclasses.replace(table, token=np.ones(len(truth), int))
+    assert detect(unlearned, "auto").verdict == "not_tested", "the model does not give the answer"
     assert TARGET in found.reasons[1]
     assert found.scores.max() < 0.5
 
