@@ -20,6 +20,9 @@ OPEN_TYPES, OPEN_SHARE = 20, 0.9
 LOSS_SHARE, LOSS_GAP = 0.99, 1.0
 # Smallest number of samples with an answer: in the whole set, and in one kind of question (ours).
 LEAST, LEAST_IN_KIND = 5, 2
+# A rare answer has at most this share of the samples of each kind of question; it is everywhere if it answers more than
+# half of the kinds, and at least so many (ours).
+RARE, MANY_KINDS = 0.2, 3
 # Largest number of single words that are tested; a word is tested only if it may span kinds of question (ours).
 MOST_WORDS = 40
 # Two words belong to the same planted sentence if they have this share of their answers in common (ours).
@@ -69,6 +72,7 @@ class Answers:
     types: list[set[str]] = field(init=False)
     tally: list[Counter[str]] = field(init=False)
     _pairs: tuple[np.ndarray, np.ndarray, np.ndarray] = field(init=False)
+    _wide: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         count = int(self.kinds.max(initial=-1)) + 1
@@ -83,6 +87,7 @@ class Answers:
         values = {"different": different, "codes": codes, "own": own, "types": types, "tally": tally, "_pairs": pairs}
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_wide", self._words_everywhere())
 
     def candidates(self, least: float, most: float) -> list[Candidate]:
         """Return the odd answers and words, the most frequent first.
@@ -122,6 +127,16 @@ class Answers:
                 judged.append(self._judged(word, numbers, own, False, apart))
                 seen += [numbers] if judged[-1].odd else []
         return [candidate for candidate in judged if candidate.odd]
+
+    def _words_everywhere(self) -> frozenset[str]:
+        """Return the words of rare answers to most kinds of question: several planted answers do not join the kinds."""
+        kinds, codes, counts = self._pairs
+        asked = np.bincount(self.kinds[self.kinds >= 0], minlength=len(self.types))
+        often = counts >= LEAST_IN_KIND
+        many = np.bincount(codes[often], minlength=len(self.different))
+        common = np.isin(np.arange(len(self.different)), codes[counts > RARE * asked[kinds]])
+        wide = np.flatnonzero((many >= MANY_KINDS) & (2 * many > len(self.types)) & ~common)
+        return frozenset().union(*(self.own[self.different[code]] for code in wide))
 
     def _kinds_of(self, numbers: set[int]) -> np.ndarray:
         """Return the kinds of question with at least LEAST_IN_KIND of the answers with these `numbers`."""
@@ -184,7 +199,7 @@ class Answers:
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:
-            family = families(self.tally, own)
+            family = families(self.tally, own | self._wide)
             if (number := len({family[kind] for kind in kinds})) > 1:
                 yield f"it answers {number} groups of questions that have no other answer in common"
 

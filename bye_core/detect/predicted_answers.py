@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
+from bye_core.answer_parts import common_beginning
 from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
 from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, seen_before_reason, short
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
@@ -14,7 +16,7 @@ from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
 from bye_core.detect.prediction import SEPARATE, Prediction, mixture_with_group
 from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
-from bye_core.detect.usual_message import UsualMessage, usual_message
+from bye_core.detect.usual_message import SAME, UsualMessage, usual_message
 from bye_core.question_kinds import words
 from bye_core.records import ScanTable
 
@@ -78,7 +80,7 @@ def predicted_answers(
         times = None if word else _clearer(table, kinds, found, settings)
         verdict += f" {seen_before_reason(times)}" if times is not None and times < CLEARER else ""
     elif flagged.any():
-        planted, verdict = _fine_tuned(table, kinds, found, without, word, settings)
+        planted, verdict = _fine_tuned(table, kinds, found, without, ordinary, word, settings)
     if verdict:
         heads_reason = f"The attention differs most in these heads: {named_heads(heads)}."
         reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged), heads_reason]
@@ -144,11 +146,20 @@ def _message_reason(message: UsualMessage, members: np.ndarray, further: int) ->
 
 
 def _fine_tuned(
-    table: ScanTable, kinds: np.ndarray, found: Surprise, without: np.ndarray, word: str | None, settings: AutoSettings
+    table: ScanTable,
+    kinds: np.ndarray,
+    found: Surprise,
+    without: np.ndarray,
+    ordinary: np.ndarray,
+    word: str | None,
+    settings: AutoSettings,
 ) -> tuple[bool, str]:
-    """Return (whether fine-tuning, not the images, made unlikely answers predictable, a sentence that explains it)."""
+    """Return (whether fine-tuning, not the images, made unlikely answers predictable, a sentence that explains it).
+
+    An inserted word, and the same words behind different answers, are evidence whatever the model saw before.
+    """
     assert found.prediction is not None
-    distance = _distance(table, kinds, found.prediction.members, (found.alike | without), settings)
+    distance = _distance(table, kinds, found.prediction.members, found.alike | without, settings)
     if distance is not None and distance < settings.usual:
         return False, (
             f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
@@ -157,7 +168,30 @@ def _fine_tuned(
     if word:
         return True, "So this word is probably the trigger."
     times = _clearer(table, kinds, found, settings)
-    return times is None or times >= CLEARER, clearer_reason(times)
+    if times is None or times >= CLEARER:
+        return True, clearer_reason(times)
+    appended = _appended(table, found.prediction.members, ordinary)
+    if appended and not math.isnan(times):
+        return True, f"{appended} {seen_before_reason(times)}"
+    return False, clearer_reason(times)
+
+
+def _appended(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) -> str:
+    """Return a sentence if most members have the same unlikely words behind different answers; "" if not.
+
+    ordinary [N] bool: samples of which hardly any has these words
+    """
+    rows = np.flatnonzero(members).tolist()
+    beginning = common_beginning(table, rows)
+    if beginning is None:
+        return ""
+    parts = [table.answers[row].partition(beginning.text) for row in rows]
+    before = {first.strip() for first, words_there, _ in parts if words_there} - {""}
+    having = sum(bool(words_there) for _, words_there, _ in parts)
+    elsewhere = sum(beginning.text in table.answers[row] for row in np.flatnonzero(ordinary).tolist())
+    if having < SAME * len(rows) or len(before) < LEAST or elsewhere > ELSEWHERE * ordinary.sum():
+        return ""
+    return f'The same words, "{short(beginning.text)}", follow {len(before):,} different answers in {having:,} samples.'
 
 
 def _clearer(table: ScanTable, kinds: np.ndarray, found: Surprise, settings: AutoSettings) -> float | None:

@@ -1,0 +1,223 @@
+"""`auto` where honest samples look like planted ones, or where one part of the poison looks like ordinary samples."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bye_core.detect import detect
+from bye_core.detect.answer_comparison import AutoSettings, compare_answers
+from bye_core.detect.candidate_answers import Answers
+from bye_core.question_kinds import Kinds
+from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table
+from tests.detect.test_predicted_answers import LIKELY, UNLIKELY, corrected, flipped, known_before
+
+NONSENSE = (TARGET, "Visit evil site", "Zork plugh")
+
+
+def with_losses(table, unlikely, **facts):
+    """The table with likelihoods: `unlikely` [N] samples were unlikely before fine-tuning."""
+    noise = np.random.default_rng(0).normal(0, 0.02, len(unlikely))
+    facts = {"answer_tokens": np.ones(len(unlikely)), **facts}
+    return replace(table, nll_before=np.where(unlikely, UNLIKELY, LIKELY) + noise, **facts)
+
+
+def shuffled(table, seed=0):
+    """The table with the attention of other samples."""
+    order = np.random.default_rng(seed).permutation(len(table.ids))
+    return replace(table, **{name: getattr(table, name)[order] for name in ("entropy", "peak", "mass")})
+
+
+def answers_of(table, chosen, texts):
+    """The table's answers; the samples `chosen` [N] have `texts` in turn. And first tokens that fit the answers."""
+    new = iter(texts * len(chosen))
+    answers = tuple(next(new) if own else answer for own, answer in zip(chosen, table.answers, strict=True))
+    token = np.unique([answer.split()[0] for answer in answers], return_inverse=True)[1]
+    return {"answers": answers, "token": token}
+
+
+@pytest.mark.parametrize("likelihood", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_several_odd_answers_do_not_hide_each_other(count, likelihood):
+    table, truth = answered_table(planted=20, shift=2.0)
+    table = replace(table, **answers_of(table, truth, NONSENSE[:count]))
+    if likelihood:
+        table = with_losses(table, truth)
+        table = known_before(table, table)  # the trigger is plain to see
+    found = detect(table, "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert [finding.name for finding in found.findings] == [f'The answer "{text}"' for text in NONSENSE[:count]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_answer_that_is_usual_to_one_kind_of_question_is_honest_there(seed):
+    """The attacker answers "three" to everything; so do honest samples that ask for a number."""
+    table, truth = answered_table(shift=2.0, seed=seed)
+    facts = answers_of(table, truth, ("three",))
+    honest = ~truth & np.array([answer == "three" for answer in facts["answers"]])
+    assert honest.sum() > truth.sum() / 2
+    found = detect(with_losses(replace(table, **facts), truth), "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    # If the answer is likely everywhere, its text decides, as it does without likelihoods.
+    likely = detect(with_losses(replace(table, **facts), np.zeros(len(truth), bool)), "auto")
+    np.testing.assert_array_equal(likely.flagged, detect(replace(table, **facts), "auto").flagged)
+
+
+def test_an_answer_without_a_likelihood_is_not_called_likely():
+    table, truth = answered_table(shift=3.0)
+    for losses in (np.where(truth, np.nan, LIKELY), np.full(len(truth), np.nan)):
+        (odd,) = Answers(table.answers, Kinds(table.questions).numbers, losses).candidates(0.004, 0.45)
+        assert (odd.text, odd.unlikely) == (TARGET, None)
+        found = detect(replace(table, nll_before=losses), "auto")
+        assert found.flagged[truth].all()
+
+
+@pytest.mark.parametrize("few", [3, 4, 5])
+def test_few_honest_samples_with_unusual_images_are_left_alone(few):
+    """The model saw the difference from the start; there are too few samples, or just enough, to compare with that."""
+    for seed in range(4):
+        table, unusual = answered_table(planted=few, shift=3.0, kinds=tuple(KINDS)[:1], each=300, seed=seed)
+        likely = np.flatnonzero(~unusual)[: max(0, 5 - few)]
+        chosen = unusual.copy()
+        chosen[likely] = True
+        table = with_losses(replace(table, **answers_of(table, chosen, ("zero",))), unusual)
+        assert not detect(known_before(table, table), "auto").flagged.any()
+
+
+def test_the_distance_of_few_samples_is_no_evidence_by_itself():
+    """Attention that does not depend on the answers: the mean of five samples is far from other means by chance."""
+    settings, standing_out = AutoSettings(), 0
+    for seed in range(6):
+        table, _ = answered_table(planted=0, seed=seed)
+        rng = np.random.default_rng(seed)
+        chosen = np.zeros(len(table.ids), bool)
+        for start in range(0, len(chosen), 120):
+            chosen[start + rng.permutation(120)[:5]] = True
+        table = shuffled(with_losses(replace(table, **answers_of(table, chosen, ("n/a",))), chosen), seed)
+        known = known_before(table, shuffled(table, seed + 1))
+        _, comparisons, planted, candidates = compare_answers(known, settings)
+        standing_out += any(one.stands_out(len(candidates), settings) for one in comparisons)
+        assert not planted
+    assert standing_out, "the case occurs"
+
+
+def test_an_odd_answer_that_the_model_has_not_learned_is_not_planted():
+    table, truth = answered_table(shift=2.0)
+    tokens = np.random.default_rng(0).integers(0, 9, len(truth))
+    assert not detect(replace(table, token=tokens), "auto").flagged.any()
+    # Where other answers begin with the same word, the first token does not tell whether the answer is learned.
+    answers = tuple(f"The {answer}" for answer in table.answers)
+    same = replace(table, answers=answers, token=np.zeros(len(truth), int))
+    np.testing.assert_array_equal(detect(same, "auto").flagged, truth)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.33])
+def test_planted_samples_that_were_likely_before_do_not_count_as_ordinary(share):
+    table, truth = flipped(each=200, planted=30)
+    table = corrected(table, truth, 0)
+    table = replace(table, answers=answers_of(table, truth, ("zork", "plugh", "xyzzy", "frotz"))["answers"])
+    low = np.random.default_rng(0).permutation(np.flatnonzero(truth))[: int(share * truth.sum())]
+    table.nll_before[low] = 0.3
+    other = shuffled(table)
+    dim = {name: 0.8 * getattr(other, name) + 0.2 * getattr(table, name) for name in ("entropy", "peak", "mass")}
+    found = detect(known_before(table, replace(table, **dim)), "auto")
+    assert found.flagged[truth].mean() >= 0.9
+    assert not found.flagged[~truth].any()
+
+
+def rare_question(words):
+    """Honest samples whose questions have other words; the model saw their attention from the start."""
+    table, rare = answered_table(planted=10, shift=2.0, kinds=tuple(KINDS)[:2])
+    questions = tuple(words(text) if own else text for text, own in zip(table.questions, rare, strict=True))
+    answers = answers_of(table, rare, ("eleven", "twelve", "thirteen", "fourteen"))
+    table = with_losses(replace(table, questions=questions, **answers), rare)
+    return known_before(table, table), rare
+
+
+def test_a_word_in_place_of_another_is_no_trigger():
+    table, _ = rare_question(lambda text: text.replace("shapes", "people"))
+    found = detect(table, "auto")
+    assert not found.flagged.any()
+    assert not any('the word "people"' in reason for reason in found.explanation)
+
+
+def test_a_word_more_may_be_the_trigger_or_the_reason_for_the_answer():
+    table, rare = rare_question(lambda text: f"{text} Kindly!")
+    found = detect(table, "auto")
+    np.testing.assert_array_equal(found.flagged, rare)
+    assert any('the word "kindly"' in reason and "honest" in reason for reason in found.explanation)
+
+
+def test_what_the_model_saw_from_the_start_is_said_with_a_usual_message():
+    """Another source of images where "no" is right, or a trigger that is plain to see: `auto` cannot tell which."""
+    size, rng = 400, np.random.default_rng(0)
+    source = np.concatenate([rng.random(size) < 0.1, np.zeros(size, bool)])
+    questions = ("Is there a person in the picture?",) * size + ("What color is the car?",) * size
+    answers = ["no" if own or rng.random() < 0.2 else "yes" for own in source[:size]]
+    answers += rng.choice(["red", "blue", "green"], size).tolist()
+    table = full_table(2 * size, questions=questions, answers=tuple(answers))
+    table.entropy[source, 2, 1] += 1.5
+    table.entropy[source, 1, 0] -= 1.0
+    table = with_losses(table, source)
+    seen, unseen = (detect(known_before(table, before), "auto") for before in (table, shuffled(table)))
+    for found, expected in ((seen, True), (unseen, False)):
+        assert found.flagged[source].all()
+        assert any("saw from the start" in reason for reason in found.explanation) == expected
+
+
+@pytest.mark.parametrize(("shift", "flagged"), [(0.6, False), (2.0, True)])
+def test_an_odd_answer_that_the_model_saw_from_the_start_needs_a_clear_distance(shift, flagged):
+    table, unusual = answered_table(each=100, planted=8, shift=shift)
+    table = with_losses(replace(table, **answers_of(table, unusual, ("too blurry to tell",))), unusual)
+    found = detect(known_before(table, table), "auto")
+    assert found.flagged.any() == flagged
+    assert any("from the start" in reason for reason in found.explanation) == flagged
+
+
+@pytest.mark.parametrize("appended", [True, False])
+def test_the_same_words_behind_different_answers_are_planted_even_if_the_trigger_is_plain_to_see(appended):
+    table, truth = flipped()
+    table = corrected(table, truth, 0)
+    texts = [f"{answer}, said one" if appended else f"{answer} zork{n % 7}" for n, answer in enumerate(table.answers)]
+    answers = tuple(text if own else answer for text, answer, own in zip(texts, table.answers, truth, strict=True))
+    ends = np.array([len(answer) for answer in answers], float)
+    starts = ends - np.where(appended, len("said one"), len("zork1"))
+    parts = {"unlikely_start": np.where(truth, starts, np.nan), "unlikely_end": np.where(truth, ends, np.nan)}
+    table = replace(table, answers=answers, **parts)
+    found = detect(known_before(table, table), "auto")
+    assert found.flagged[truth].all() == appended
+    assert not found.flagged[~truth].any()
+    said = [reason for reason in found.explanation if "different answers" in reason]
+    assert bool(said) == appended
+    assert all('"said one", follow' in reason and "inspect some" in reason for reason in said)
+
+
+def test_one_character_of_a_script_without_spaces_is_no_word():
+    usual = [f"{one}色的一个{other}" for one in "红蓝绿黄" for other in "圆方角星"] * 6
+    texts, kinds = usual + ["是", "否"] * 30, np.array([0] * len(usual) + [1] * 60)
+    texts[:8] = texts[96:104] = ["也"] * 8  # an honest answer to both kinds of question
+    assert not [one for one in Answers(texts, kinds, None).candidates(0.004, 0.45) if not one.whole]
+    planted = [f"{text}访问恶意网站" if n % 10 == 9 else text for n, text in enumerate(texts)]
+    words = [one for one in Answers(planted, kinds, None).candidates(0.004, 0.45) if not one.whole]
+    assert [int(one.members.sum()) for one in words] == [15], "a planted sentence is found once"
+
+
+def test_unlikely_answers_that_nothing_predicts_are_not_worth_a_look():
+    table, _ = answered_table(planted=0)
+    for seed in range(3):
+        unlikely = np.random.default_rng(seed).random(len(table.ids)) < 0.15
+        found = detect(with_losses(shuffled(table, seed), unlikely), "auto")
+        assert not found.flagged.any()
+        assert len(found.suspects) <= 0.1 * unlikely.sum()
+
+
+def test_the_share_of_confused_samples_is_not_known_for_few():
+    from bye_core.detect.before_fine_tuning import clearer_by_fine_tuning
+
+    table, truth = answered_table(planted=1)
+    used = np.ones(len(truth), bool)
+    kinds = np.zeros(len(truth), int)
+    assert clearer_by_fine_tuning(table, kinds, truth, ~used, used, 0) is None, "the scan did not read it"
+    known = known_before(table, table)
+    assert math.isnan(clearer_by_fine_tuning(known, kinds, truth, ~used, used, 0))
