@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
+from bye_core.detect.before_fine_tuning import CLEARER, DIVISIONS, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import Answers, Candidate
 from bye_core.detect.entropy_unit import entropy_unit_setting
 from bye_core.detect.isolation import Isolation, chance, columns, isolate
@@ -159,13 +159,15 @@ class AnswerComparison(NamedTuple):
     def is_planted(self, tests: int, settings: AutoSettings) -> bool:
         """Return whether the answer stands out and, where this is needed, fine-tuning has made its attention clearer.
 
-        It is not needed if the text of the answer is odd and the distance strong evidence: the model sees triggers in
-        the question, and some in the image, from the start.
+        It is not needed if the text of the answer is odd and the distance strong evidence (`is_strong`): the model sees
+        triggers in the question, and some in the image, from the start.
         """
         if not self.stands_out(tests, settings):
             return False
-        strong = self.candidate.by_text and not self.is_weak(tests, settings)
-        return strong or self.clearer is None or self.clearer >= CLEARER
+        return self.is_strong(tests, settings) or self.clearer is None or self.clearer >= CLEARER
+
+    def is_strong(self, tests: int, settings: AutoSettings) -> bool:
+        return self.candidate.by_text and not self.is_weak(tests, settings)
 
     def is_usual_before(self, settings: AutoSettings) -> bool:
         """Return whether the attention is far away, but the model would have given the answer before fine-tuning.
@@ -211,7 +213,8 @@ def compare_answers(
             continue
         if comparison.stands_out(len(candidates), settings):
             others = apart & ~comparison.candidate.members
-            clearer = _clearer(table, kinds.numbers, comparison.candidate, others, settings)
+            needed = not comparison.is_strong(len(candidates), settings)
+            clearer = _clearer(table, kinds.numbers, comparison.candidate, others, settings, needed)
             comparison = comparison._replace(clearer=clearer)
         comparisons.append(comparison)
         if comparison.is_planted(len(candidates), settings):
@@ -220,10 +223,16 @@ def compare_answers(
 
 
 def _clearer(
-    table: ScanTable, kinds: np.ndarray, candidate: Candidate, others: np.ndarray, settings: AutoSettings
+    table: ScanTable,
+    kinds: np.ndarray,
+    candidate: Candidate,
+    others: np.ndarray,
+    settings: AutoSettings,
+    needed: bool,
 ) -> float | None:
     used = np.isin(kinds, candidate.kinds)
-    return clearer_by_fine_tuning(table, kinds, candidate.members & used, others, used, settings.seed)
+    divisions = DIVISIONS if needed else 1
+    return clearer_by_fine_tuning(table, kinds, candidate.members & used, others, used, settings.seed, divisions)
 
 
 def spread_of(places: np.ndarray) -> tuple[float, float]:

@@ -25,13 +25,20 @@ MOST_COMPARED = 2_000  # samples; bounds time (ours)
 
 
 def clearer_by_fine_tuning(
-    table: ScanTable, kinds: np.ndarray, members: np.ndarray, apart: np.ndarray, used: np.ndarray, seed: int
+    table: ScanTable,
+    kinds: np.ndarray,
+    members: np.ndarray,
+    apart: np.ndarray,
+    used: np.ndarray,
+    seed: int,
+    divisions: int = DIVISIONS,
 ) -> float | None:
     """Return how many times less often the attention confuses a group with other samples than before fine-tuning.
 
     members  [N] bool, the group
     apart    [N] bool, samples that are neither members nor ordinary
     used     [N] bool, the samples that are compared
+    divisions  into folds: one is enough where the number is no evidence
     Samples without the attention of the model before fine-tuning are not compared.
     Returns None if the scan did not read it, NaN if there are too few samples to compare. Source: ours.
     """
@@ -46,7 +53,7 @@ def clearer_by_fine_tuning(
     used = np.isin(np.arange(len(used)), rows)
     before = replace(table, entropy=table.entropy_before, peak=table.peak_before, mass=table.mass_before)
     ratios = []
-    for division in range(DIVISIONS):
+    for division in range(divisions):
         rates = (_confusion(own, kinds, members, apart, used, seed + division) for own in (before, table))
         earlier, later = (max(rate, SMALLEST) for rate in rates)
         ratios.append(earlier / later)
