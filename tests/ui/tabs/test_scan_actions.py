@@ -88,7 +88,7 @@ def test_a_failed_scan_says_why_and_can_be_tried_again(scan, ended):
 
 def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, home):
     pipeline.detect_run(home / "runs" / "made", "bye")
-    values = ("", "", "", "auto", "auto", "auto", 0, 0, True, False)
+    values = ("", "", "", "auto", "auto", "auto", "", 0, 0, True, False)
     first = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     assert scan.command in first
     again = scan_actions.enter(scan, Session(VISITOR, revision=9), first[scan.watch], *values)
@@ -96,7 +96,7 @@ def test_the_form_is_made_anew_only_when_the_session_asks_for_it(scan, ended, ho
 
 
 def test_a_model_typed_meanwhile_is_not_overwritten(scan, ended):
-    values = ("my/model", "my/adapter", "", "auto", "auto", "auto", 0, 0, True, False)
+    values = ("my/model", "my/adapter", "", "auto", "auto", "auto", "", 0, 0, True, False)
     answer = scan_actions.enter(scan, Session(VISITOR), Watch(), *values)
     for field in scan.fields[:2]:
         assert "value" not in answer[field]._constructor_args[0]
@@ -117,7 +117,7 @@ def test_a_start_that_fails_leaves_the_buttons_as_they_were(scan, tmp_path):
     session = Session(VISITOR, data=str(folder))
     data_sets.remember(workspace_of(VISITOR), Choice(str(folder)))
     with pytest.raises(ByeError) as error:
-        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto", 0, 0, True, False)
+        scan_actions.start(scan, session, Watch(), "/no/model", "", "", "auto", "auto", "auto", "", 0, 0, True, False)
     answer = scan_actions.show_error(scan, error.value, session, Watch())
     assert "neither a folder with a model" in answer[scan.notice]
     assert not prop(answer[scan.stop], "visible")
@@ -130,17 +130,17 @@ def test_an_adapter_that_was_made_from_this_set_meanwhile_is_chosen(scan, home, 
         (workspace.adapters / name).mkdir(parents=True)
         (workspace.adapters / name / "adapter_config.json").write_text("{}")
         (workspace.adapters / name / CARD).write_text(json.dumps({"data_digest": digest}))
-    values = ["demo", "", "", "auto", "auto", "auto", 0, 0, True, False]
+    values = ["demo", "", "", "auto", "auto", "auto", "", 0, 0, True, False]
     offered = scan_actions.offer_adapters(scan, session, Watch(), *values)[scan.fields[1]]
     assert prop(offered, "value") == "own:mine"
     assert len(prop(offered, "choices")) >= 3
     for chosen in ("own:theirs", ""):
-        kept = scan_actions.offer_adapters(scan, session, Watch(), *values[:1], chosen, *values[2:9], chosen == "")
+        kept = scan_actions.offer_adapters(scan, session, Watch(), *values[:1], chosen, *values[2:10], chosen == "")
         assert "value" not in kept[scan.fields[1]]._constructor_args[0]
 
 
 def test_the_statement_is_about_one_data_set(scan, home, tmp_path):
-    values = ("demo", "", "", "auto", "auto", "auto", 0, 0, True, True)
+    values = ("demo", "", "", "auto", "auto", "auto", "", 0, 0, True, True)
     for name in ("one", "two"):
         make_data(tmp_path / name, 6)
     watch = Watch(filled_for=(VISITOR, str(tmp_path / "one"), ""))

@@ -13,6 +13,7 @@ import pytest
 
 from bye_core.cli.main import build_parser
 from bye_core.errors import ByeError
+from bye_core.pipeline.scan import AdapterAndBefore
 from bye_core.runs import jobs
 from bye_core.ui import visitor
 from bye_core.ui.header.view import running_jobs
@@ -101,6 +102,18 @@ def test_answers_are_read_where_there_is_an_adapter_unless_unwanted(workspace, c
         form = Form(model, str(tmp_path / "adapter"), answers=wanted)
         found = scan_job.arguments(workspace, choice, form, tmp_path / "run")
         assert build_parser().parse_args(["scan", *found]).answers == wanted
+
+
+def test_a_fully_fine_tuned_model_is_scanned_beside_the_model_before(workspace, choice, model, tmp_path):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "adapter").mkdir()
+    form = Form(model, before=str(tmp_path / "before"))
+    args = build_parser().parse_args(["scan", *scan_job.arguments(workspace, choice, form, tmp_path / "run")])
+    assert (args.before, args.answers) == (str(tmp_path / "before"), True)
+    silent = scan_job.arguments(workspace, choice, replace(form, answers=False), tmp_path / "run")
+    assert not {"--before", "--answers"} & set(silent)
+    with pytest.raises(AdapterAndBefore):
+        scan_job.arguments(workspace, choice, replace(form, adapter=str(tmp_path / "adapter")), tmp_path / "run")
 
 
 def test_names_of_runs_are_free_ones(workspace, choice, model):

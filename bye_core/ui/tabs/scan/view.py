@@ -79,30 +79,33 @@ def _form() -> tuple[Any, ...]:
         False, label=STATEMENT, elem_id="scan-tuned",
         info="needed without an adapter, and for an adapter that was trained elsewhere; the run remembers it",
     )  # fmt: skip
-    with gr.Accordion("Settings", open=False, elem_id="scan-settings"), gr.Row():
-        name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
-        batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
-        device = gr.Dropdown(
-            device_choices(), value=AUTO, label="Device", allow_custom_value=True, visible=not hosted(),
-            elem_id="scan-device",
-        )  # fmt: skip
-        dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
-        least, most = (
-            gr.Number(
-                0, label=f"{which} pixels", info="of a resized image; 0: the model's or the adapter's", precision=0,
-                minimum=0, elem_id=f"scan-{name}-pixels", min_width=160,
-            )
-            for which, name in (("Least", "min"), ("Most", "max"))
-        )  # fmt: skip
-        answers = gr.Checkbox(
-            True, label="Read the answers too", elem_id="scan-answers",
-            info="how likely each was before and after fine-tuning; Auto then also finds planted answers that look "
-            "usual (one more pass)",
-        )  # fmt: skip
-        before = gr.Dropdown(
-            [actions.NO_MODEL], value="", label="Model before fine-tuning", allow_custom_value=True, interactive=True,
-            info="only for a fully fine-tuned model, that is, without an adapter", elem_id="scan-before",
-        )  # fmt: skip
+    with gr.Accordion("Settings", open=False, elem_id="scan-settings"):
+        with gr.Row():
+            name = gr.Textbox(label="Name of the run", placeholder="automatic", max_lines=1, elem_id="scan-name")
+            batch = gr.Dropdown(BATCHES, value=AUTO, label="Batch size", elem_id="scan-batch")
+            device = gr.Dropdown(
+                device_choices(), value=AUTO, label="Device", allow_custom_value=True, visible=not hosted(),
+                elem_id="scan-device",
+            )  # fmt: skip
+            dtype = gr.Dropdown(DTYPES, value=AUTO, label="Precision", visible=not hosted(), elem_id="scan-dtype")
+            least, most = (
+                gr.Number(
+                    0, label=f"{which} pixels", info="of a resized image; 0: the model's or the adapter's",
+                    precision=0, minimum=0, elem_id=f"scan-{name}-pixels", min_width=160,
+                )
+                for which, name in (("Least", "min"), ("Most", "max"))
+            )  # fmt: skip
+        with gr.Row():
+            before = gr.Dropdown(
+                [actions.NO_MODEL], value="", label="Model before fine-tuning", allow_custom_value=True,
+                interactive=True, info="only for a fully fine-tuned model, that is, without an adapter",
+                min_width=280, elem_id="scan-before",
+            )  # fmt: skip
+            answers = gr.Checkbox(
+                True, label="Read the answers too", elem_id="scan-answers", min_width=280,
+                info="how likely each was before and after fine-tuning; Auto then also finds planted answers that "
+                "look usual (one more pass)",
+            )  # fmt: skip
     return model, adapter, name, batch, device, dtype, before, least, most, answers, tuned
 
 
