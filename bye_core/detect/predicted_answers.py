@@ -241,9 +241,8 @@ def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) 
     }
     usual = Counter(words(table.questions[row]) for row in others)
     repeated = sum(number for number in usual.values() if number > 1)
-    if repeated > MOST * len(others) and sum(words(table.questions[row]) - rare in usual for row in rows) < MOST * len(
-        rows
-    ):
+    explained = sum(words(table.questions[row]) - rare in usual for row in rows)
+    if repeated > MOST * len(others) and explained < MOST * len(rows):
         return None
     return min(rare, key=lambda word: (-inside[word], outside[word], word), default=None)
 

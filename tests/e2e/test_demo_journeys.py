@@ -71,10 +71,12 @@ def test_the_example_of_real_photographs_opens_without_a_model(serve, open_page,
     expect(page.locator(".bye-header")).to_have_attribute("data-run", "real-photographs")
     expect(page.locator(".bye-switcher summary")).to_contain_text("Real photographs")
     page.wait_for_url(re.compile(r"run=real-photographs\b.*sample="))
-    sample = page.locator("[data-part=page]").get_attribute("data-sample")
-    picture = page.locator(".rv-main .rv-picture")
-    expect(picture).to_have_attribute("alt", f"{sample}, image 1")
-    expect(picture).to_have_js_property("naturalWidth", 224)
+    # The sample may change once more, when the list of the run arrives.
+    page.wait_for_function("""() => {
+      const sample = document.querySelector('[data-part=page]').dataset.sample;
+      const picture = document.querySelector('.rv-main .rv-picture');
+      return picture?.alt === `${sample}, image 1` && picture.naturalWidth === 224;
+    }""")
     seen = brightest(page)
     assert seen["box"][0] < seen["box"][2], "the heatmap is drawn over the photograph"
     page.get_by_role("tab", name="Layers").click()

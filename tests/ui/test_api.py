@@ -27,10 +27,10 @@ def scan(*arguments):
 
 
 def test_a_scan_is_asked_for_with_all_arguments(forms, tmp_path):
-    scan("model", str(tmp_path), "new", "adapter", 4, "cpu", "float32", False, True, "", True)
+    scan("model", str(tmp_path), "new", "adapter", 4, "cpu", "float32", False, True, "", True, "earlier")
     assert vars(forms[0]) == {
         "model": "model", "adapter": "adapter", "name": "new", "batch": "4", "device": "cpu", "dtype": "float32",
-        "min_pixels": 0, "max_pixels": 0, "answers": False, "tuned": True,
+        "before": "earlier", "min_pixels": 0, "max_pixels": 0, "answers": False, "tuned": True,
     }  # fmt: skip
 
 
