@@ -108,7 +108,7 @@ class AttentionRows:
     token, token_text, probability: the first answer token that the model would generate
     hidden          [D] float16, the state that the output head reads for this token; None in rows of earlier versions
     nll, nll_before mean negative log-likelihood of the sample's answer, nats a token, under the scanned model and under
-                    the model before fine-tuning; None if the scan did not read answers or there is no adapter
+                    the model before fine-tuning; None if the scan did not read answers or does not know that model
     answer_tokens   number of tokens of the answer; None if the scan did not read answers
     worst_before    largest loss of one token of the answer, in nats, under the model before fine-tuning
     certain_before  probability that the model before fine-tuning gives to its most likely first answer token
@@ -362,7 +362,7 @@ class Inspection:
     """What the scanned model does with one sample, in full.
 
     answer         its whole answer to the sample's question
-    answer_before  the same before fine-tuning; None if the run has no adapter
+    answer_before  the same before fine-tuning; None if the run does not know that model
     rows           [L, H, V] float16, attention of the first answer token in each head; None if it cannot be read
     fault          what could not be read, and why; "" if all could
     """

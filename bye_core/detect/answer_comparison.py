@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bye_core.detect.answer_beginnings import Begun, begun
 from bye_core.detect.before_fine_tuning import CLEARER, DIVISIONS, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import Answers, Candidate
 from bye_core.detect.entropy_unit import entropy_unit_setting
@@ -15,10 +16,6 @@ from bye_core.detect.settings import check_settings, require, seed_setting, sett
 from bye_core.question_kinds import Kinds
 from bye_core.records import ScanTable
 
-# An answer is learned if the model begins it for this share more of its samples than of others, as a part of the
-# largest possible difference. Planted answers that were learned had 0.98 and more, one that was not yet learned (0.1 to
-# 1 epochs of the demo's recipe) had 0.06 (ours).
-LEARNED = 0.5
 # With fewer degrees of freedom, no false-alarm rate is reported (ours).
 ENOUGH = 6
 # The mean attention of fewer samples may be far from that of others by chance (ours).
@@ -92,23 +89,6 @@ class AutoSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         require(self.most > self.least, "most", self.most, "a share above `least`, up to 1")
-
-
-class Begun(NamedTuple):
-    """How often the model begins an answer.
-
-    inside    share of the answer's samples for which the model begins with one token
-    outside   share of the other samples for which it begins with the same token
-    possible  share of the other samples whose answer begins with another word: the largest difference to expect
-    """
-
-    inside: float
-    outside: float
-    possible: float
-
-    @property
-    def unlearned(self) -> bool:
-        return self.inside - self.outside < LEARNED * self.possible
 
 
 class AnswerComparison(NamedTuple):
@@ -264,29 +244,6 @@ def compare_candidate(
     apart, by_chance, freedom = chance([part for _, part in parts], sizes / sizes.sum())
     chances = min(1.0, 2 * float(by_chance.min()))
     return AnswerComparison(candidate, parts, apart, chances, freedom, begun(table, kinds, candidate))
-
-
-def begun(table: ScanTable, kinds: np.ndarray, candidate: Candidate) -> Begun | None:
-    """Return how often the model begins a candidate's answer.
-
-    Returns None for a word within answers, because the scan stores only the first token, and if there is nothing to
-    compare: no kind of question has two of the samples, or all samples of these kinds are the candidate's.
-    """
-    if table.token is None or not candidate.whole:
-        return None
-    asked = np.isin(kinds, candidate.kinds)
-    rows = np.flatnonzero(asked & ~candidate.members)
-    inside, outside = table.token[asked & candidate.members], table.token[rows]
-    if not len(inside) or not len(outside):
-        return None
-    tokens, counts = np.unique(inside, return_counts=True)
-    own = _first_word(candidate.text)
-    possible = np.mean([_first_word(table.answers[row]) != own for row in rows.tolist()])
-    return Begun(float(counts.max() / len(inside)), float(np.mean(outside == tokens[counts.argmax()])), float(possible))
-
-
-def _first_word(text: str) -> str:
-    return "".join(text.split(maxsplit=1)[:1]).casefold()
 
 
 def _draw(rows: np.ndarray, member: np.ndarray, seed: int) -> np.ndarray:

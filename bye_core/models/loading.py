@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,6 @@ from bye_core.models.errors import (
     TooLargeForGpus,
     UnknownBefore,
     UnknownDtype,
-    UnrelatedModels,
 )
 from bye_core.models.families import family_class
 from bye_core.models.families.base import Family
@@ -61,7 +60,7 @@ class LoadedModel:
 
     model     the transformers model, wrapped by peft if there is an adapter
     identity  name, model, adapter, files {role: {file: sha256}}, model_digest, adapter_digest, dtype, versions:
-              enough to reproduce a result; `load_model_pair` adds before and before_digest
+              enough to reproduce a result; `pair.load_model_pair` adds before and before_digest
     earlier   the model before full fine-tuning, if it was loaded, too
     """
 
@@ -167,46 +166,6 @@ def load_model(
     loaded = LoadedModel(network, processor, family, target, number_type, identity)
     family.attach(loaded.base)
     return loaded
-
-
-def load_model_pair(model: str | Path, before: str | Path, **options: Any) -> LoadedModel:
-    """Load a fully fine-tuned model, and as its `earlier` the model before fine-tuning. `options`: see `load_model`.
-
-    Raises: the errors of `load_model`; UnrelatedModels if the one cannot be a fine-tuned version of the other.
-    """
-    loaded, earlier = load_model(model, **options), load_model(before, **options)
-    if difference := _difference(loaded, earlier):
-        raise UnrelatedModels(model=model, before=before, difference=difference)
-    identity = {
-        **loaded.identity,
-        "before": earlier.identity["model"],
-        "before_digest": earlier.identity["model_digest"],
-    }
-    return replace(loaded, identity=identity, earlier=earlier)
-
-
-def _difference(loaded: LoadedModel, earlier: LoadedModel) -> str:
-    """Return, in words, why the same inputs cannot be given to both models; "" if they can."""
-    families, tokenizers = (
-        [one.family.config.model_type for one in (loaded, earlier)],
-        [one.processor.tokenizer.get_vocab() for one in (loaded, earlier)],
-    )
-    if loaded.identity["model_digest"] == earlier.identity["model_digest"]:
-        return "Both are the same model."
-    if families[0] != families[1]:
-        return f"One is a {families[0]} and the other a {families[1]} model."
-    if tokenizers[0] != tokenizers[1]:
-        return "Their tokenizers have different tokens."
-    if _sizes(loaded) != _sizes(earlier):
-        return "Their weights have other names or sizes."
-    return ""
-
-
-def _sizes(loaded: LoadedModel) -> dict[str, tuple[int, ...]]:
-    """Return the sizes of the weights, without the embeddings: both may have different numbers of unused tokens."""
-    network = loaded.base
-    tokens = {id(layer.weight) for layer in (network.get_input_embeddings(), network.get_output_embeddings())}
-    return {name: tuple(value.shape) for name, value in network.named_parameters() if id(value) not in tokens}
 
 
 def pick_device(device: str) -> torch.device:

@@ -23,6 +23,10 @@ class NoSampleReady(DataError):
     remedy = "Run `python -m bye_core check {path}` and fix the faults that it lists."
 
 
+# What a scan read, in words, by the name of its option.
+PARTS = {"data": "data set", "model": "model", "adapter": "adapter", "before": "model before fine-tuning"}
+
+
 class ScannedPathMissing(DataError):
     problem = "The {name} of the run is not at {path}. This path is relative to {folder}, where the scan ran."
     remedy = "Give the current path as --{option}."
@@ -65,8 +69,7 @@ def scanned_path(settings: runs.RunSettings, name: str) -> str:
     """
     path, folder = getattr(settings, name), settings.more.get("folder")
     if name in settings.more.get("relative", ()) and not os.path.exists(path):
-        words = {"data": "data set", "before": "model before fine-tuning"}.get(name, name)
-        raise ScannedPathMissing(name=words, path=path, folder=folder, option=name)
+        raise ScannedPathMissing(name=PARTS[name], path=path, folder=folder, option=name)
     return path
 
 

@@ -15,7 +15,7 @@ from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.errors import RunError, SettingError
 from bye_core.model_protocol import UNLIMITED, PixelLimits, VisionLanguageModel
 from bye_core.pipeline.batches import ScanBatch, missing_batches
-from bye_core.pipeline.check import ready, scanned_path
+from bye_core.pipeline.check import PARTS, ready, scanned_path
 from bye_core.pipeline.open_batches import AUTOMATIC as AUTOMATIC_LOADERS
 from bye_core.pipeline.open_batches import ahead, open_ahead, stored_jobs
 from bye_core.pipeline.tasks import ScanTask, read_rows
@@ -233,11 +233,11 @@ def scanned_before(run: runs.Run, before: str | None = None) -> str | None:
 
 
 def check_scanned(run: runs.Run, identity: Mapping[str, Any], source: ModelSource) -> None:
-    """Raise AnotherModel if the model or adapter with this identity is not the scanned one."""
+    """Raise AnotherModel if a model or adapter of `source`, with this identity, is not the scanned one."""
     for part in ("model", "adapter", *(("before",) if source.before else ())):
         if identity[f"{part}_digest"] != getattr(run.settings, f"{part}_digest"):
             given = getattr(source, part) or run.settings.model
-            raise AnotherModel(part=part, given=given, path=getattr(run.settings, part))
+            raise AnotherModel(part=PARTS[part], given=given, path=getattr(run.settings, part))
 
 
 def load_scanned(

@@ -27,7 +27,8 @@ class ModelSource:
 
     def load(self) -> VisionLanguageModel:
         """Load the model. Raises: a ModelError or a SettingError, as `load_model`."""
-        from bye_core.models.loading import load_model, load_model_pair
+        from bye_core.models.loading import load_model
+        from bye_core.models.pair import load_model_pair
 
         options: dict[str, Any] = {"device": self.device, "dtype": self.dtype, "pixels": self.pixels}
         if self.before is not None:

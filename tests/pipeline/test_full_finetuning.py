@@ -10,11 +10,12 @@ from bye_core import pipeline
 from bye_core.cli.main import main
 from bye_core.cli.output import DONE
 from bye_core.models.errors import UnrelatedModels
-from bye_core.models.loading import load_model_pair
-from bye_core.pipeline.scan import AdapterAndBefore, ScanSettings
+from bye_core.models.pair import load_model_pair
+from bye_core.pipeline.scan import AdapterAndBefore, AnotherModel, ScanSettings, load_scanned
 from bye_core.runs import Run
 from bye_core.runs.errors import RunMismatch
 from bye_core.train.settings import FinetuneSettings
+from bye_core.workers import ModelSource
 from tests.made_run import make_data
 from tests.models.tiny import save_tiny
 from tests.train.tiny_adapter import save_tiny_adapter
@@ -47,6 +48,16 @@ def merged(base, adapter, tmp_path_factory):
     network = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base), adapter)
     network.merge_and_unload().save_pretrained(folder)
     AutoProcessor.from_pretrained(base).save_pretrained(folder)
+    return folder
+
+
+def save_other(merged):
+    """Save the merged model once more, with another weight, and return its folder."""
+    folder = merged.with_name("other")
+    network = AutoModelForImageTextToText.from_pretrained(merged)
+    network.get_output_embeddings().weight.data += 0.1
+    network.save_pretrained(folder)
+    AutoProcessor.from_pretrained(merged).save_pretrained(folder)
     return folder
 
 
@@ -118,3 +129,14 @@ def test_the_model_before_may_have_moved(run, base, tmp_path, monkeypatch):
     finally:
         moved.rename(base)
     assert pipeline.read_inspections(run, ids)[0].answer_before is not None
+
+
+def test_another_model_before_is_refused_by_its_name(run, merged):
+    with pytest.raises(AnotherModel, match="with another model before fine-tuning"):
+        load_scanned(Run.open(run), before=str(save_other(merged)))
+
+
+def test_workers_find_the_model_before_from_any_folder(base, merged, monkeypatch):
+    monkeypatch.chdir(base.parent)
+    source = ModelSource(str(merged), before=base.name).for_workers()
+    assert source.before == str(base.resolve())
