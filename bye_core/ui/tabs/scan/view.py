@@ -95,17 +95,16 @@ def _form() -> tuple[Any, ...]:
                 )
                 for which, name in (("Least", "min"), ("Most", "max"))
             )  # fmt: skip
-        with gr.Row():
-            before = gr.Dropdown(
-                [actions.NO_MODEL], value="", label="Model before fine-tuning", allow_custom_value=True,
-                interactive=True, info="only for a fully fine-tuned model, that is, without an adapter",
-                min_width=280, elem_id="scan-before",
-            )  # fmt: skip
-            answers = gr.Checkbox(
-                True, label="Read the answers too", elem_id="scan-answers", min_width=280,
-                info="how likely each was before and after fine-tuning; Auto then also finds planted answers that "
-                "look usual (one more pass)",
-            )  # fmt: skip
+        # One below the other: Gradio gives a checkbox beside a field no width of its own.
+        before = gr.Dropdown(
+            [actions.NO_MODEL], value="", label="Model before fine-tuning", allow_custom_value=True, interactive=True,
+            info="only for a fully fine-tuned model, that is, without an adapter", elem_id="scan-before",
+        )  # fmt: skip
+        answers = gr.Checkbox(
+            True, label="Read the answers too", elem_id="scan-answers",
+            info="how likely each was before and after fine-tuning; Auto then also finds planted answers that look "
+            "usual (one more pass)",
+        )  # fmt: skip
     return model, adapter, name, batch, device, dtype, before, least, most, answers, tuned
 
 
