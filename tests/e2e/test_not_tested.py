@@ -17,6 +17,22 @@ def ended(home):
         job.stop(grace=0)
 
 
+def check_settings(page, expect, model):
+    """The settings are legible on wide and narrow pages; the model before fine-tuning becomes part of the command."""
+    page.locator("#scan-settings button").first.click()
+    before, command = page.locator("#scan-before input"), page.locator("#scan-command")
+    for width in (420, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        for field in ("#scan-before", "#scan-answers"):
+            assert page.locator(field).bounding_box()["width"] > 0.6 * width, field
+    before.fill(model)
+    before.press("Enter")
+    expect(command).to_contain_text(f"--answers --before {model}")
+    before.fill("none")
+    before.press("Enter")
+    expect(command).not_to_contain_text("--before")
+
+
 def test_a_scan_of_a_base_model_is_not_tested_until_it_is_stated(
     serve, open_page, expect, fresh, tiny_folder, tmp_path, home, ended, monkeypatch
 ):
@@ -38,6 +54,7 @@ def test_a_scan_of_a_base_model_is_not_tested_until_it_is_stated(
     expect(page.locator("#scan-command")).to_contain_text("--tuned-on-this-data")
     page.get_by_label("The model was fine-tuned on this data set").uncheck()
     expect(expected.get_by_role("button", name="Fine-tune and scan in one go")).to_be_visible()
+    check_settings(page, expect, str(tiny_folder))
     page.click("#scan-start")
 
     header = page.locator("#header")
