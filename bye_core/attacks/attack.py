@@ -67,6 +67,18 @@ class Attack:
         """Return the target of the poisoned sample number `turn`, counted from 0."""
         return self.target.parts[turn % len(self.target.parts)]
 
+    def fits(self, sample: Sample, turn: int) -> bool:
+        """Return whether the sample, with its correct answer, can get the triggers of turn `turn`."""
+        return all(trigger.eligible(sample) for trigger in self.triggers_of(turn))
+
+    def eligible(self, sample: Sample, part: int) -> bool:
+        """Return whether the sample, with its correct answer, can be poisoned with the target's part number `part`.
+
+        If several triggers take turns over one target, each must fit: a sample's turn is not known before it is drawn.
+        """
+        turns = range(len(self.triggers)) if len(self.target.parts) == 1 else (part,)
+        return self.target_of(part).eligible(sample) and all(self.fits(sample, turn) for turn in turns)
+
     def fit(self, samples: Sequence[Sample]) -> Attack:
         """Return the attack for a data set: answers that are still open are taken from its `samples`.
 

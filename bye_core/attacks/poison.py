@@ -89,7 +89,7 @@ def choose_samples(
     parts = attack.target.parts
     # eligible [N]: the numbers of the parts that each sample can be poisoned with
     eligible = [
-        {k for k, part in enumerate(parts) if _can_carry(sample, attack, part)} if only.admits(sample) else set()
+        {k for k in range(len(parts)) if _can_carry(sample, attack, k)} if only.admits(sample) else set()
         for sample in samples
     ]
     order = [i for i in _generator(seed).permutation(len(samples)) if eligible[i]]
@@ -133,13 +133,14 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng([seed, *key] if key else seed)
 
 
-def _can_carry(sample: Sample, attack: Attack, target: Target) -> bool:
-    return target.eligible(sample) and (bool(sample.images) or not attack.changes_images)
+def _can_carry(sample: Sample, attack: Attack, part: int) -> bool:
+    return attack.eligible(sample, part) and (bool(sample.images) or not attack.changes_images)
 
 
 def _requirements(samples: Sequence[Sample], attack: Attack, only: SampleFilter) -> str:
     sentences = [f"The samples must have {only.description()}."] if only.description() else []
-    sentences += [remedy] if (remedy := attack.target.eligibility_remedy()) else []
+    remedies = [attack.target.eligibility_remedy(), *(trigger.eligibility_remedy() for trigger in attack.triggers)]
+    sentences += filter(None, remedies)
     if attack.changes_images and not all(sample.images for sample in samples):
         sentences.append("They need an image.")
     return " ".join(sentences)
@@ -165,7 +166,7 @@ def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> 
     rng = _generator(seed, sample.index, 1)
     parts = next(turn.parts for turn in sample.turns if turn.role == "user")
     for trigger in triggers:
-        parts = trigger.apply_to_question(parts, rng)
+        parts = trigger.apply_to_question(parts, rng, sample.answer)
     return _with_turn(sample, "user", parts)
 
 
@@ -193,7 +194,7 @@ def poison_sample(
     """Return (the poisoned sample, its images, boxes of the triggers).
 
     The triggers are in its first image and first question. Its first answer is the poisoned answer of `target`, the
-    attack's target for this turn, which must allow this sample (`eligible`).
+    attack's target for this turn. Target and triggers must allow this sample (`Attack.eligible`).
     Raises: BadSeed if `seed` is negative.
     """
     triggered, boxes = trigger_images(sample, images, triggers, seed)

@@ -30,7 +30,7 @@ class Preview:
     boxes       where the triggers are in the image
     questions   (before, after)
     answers     (before, after)
-    eligible    whether the attack's target allows poisoning this sample
+    eligible    whether the target and the triggers allow poisoning this sample
     """
 
     id: str
@@ -71,7 +71,7 @@ def preview(
     `encode` encodes an image as a file and decodes it again. Raises: BadSeed if `seed` is negative.
     """
     target = attack.target_of(turn)
-    eligible = target.eligible(sample)
+    eligible = target.eligible(sample) and attack.fits(sample, turn)
     poisoned, triggered, boxes = poison_sample(sample, images, attack.triggers_of(turn), target, seed)
     questions, answers = (sample.question, poisoned.question), (sample.answer, poisoned.answer)
     if not images:

@@ -17,14 +17,17 @@ from bye_core.bench.clean_variants import VARIANTS, varied
 from bye_core.bench.seeds import first_seeds
 from bye_core.demo.free_questions import TOPICS, FreeQuestions
 from bye_core.demo.recipe import FAMILIES, FINETUNE, TARGET, TRIGGER_SIZE
-from bye_core.demo.scenes import QUESTION_KINDS, ask, question_set
+from bye_core.demo.scenes import QUESTION_KINDS, ask, ask_naming, question_set
 from bye_core.errors import SettingError
 from bye_core.records import Sample
 from bye_core.train.settings import FinetuneSettings
 
 CLEAN = "clean"
 BOTH = "prefix+patch"  # a trigger in the text and one in the image
-ATTACKS = (*TRIGGERS, BOTH, CLEAN)
+MISMATCH = "mismatch"
+NAMING = "naming"  # every question names the color of one shape in the image, so that it can be made to contradict it
+# `mismatch` needs questions of its own, so a matrix has it only if asked for.
+ATTACKS = (*(name for name in TRIGGERS if name != MISMATCH), BOTH, CLEAN)
 # Learning rate, chosen with the patch on the development seed 1001. At the demo's learning rate, the ASR is still 0%
 # after 298 of 452 steps on 900 samples. At this rate it is 100% after 375 steps on 600 samples.
 RECIPE = replace(FINETUNE, rate=3e-3, dropout=0.0)
@@ -39,7 +42,9 @@ MIXES = {
     "unclear-count": ("count",),
     **dict.fromkeys(VARIANTS, QUESTION_KINDS),
     FREE: TOPICS,
+    NAMING: QUESTION_KINDS,
 }
+ASK = {NAMING: ask_naming}  # who asks the questions of a mix, unless `ask` does
 UNCLEAR_SHARE = 0.1
 USUAL_TARGET, USUAL_FAMILY = FixedAnswer.kind, FAMILIES[0]
 # Fields that older records of cells lack, with their defaults.
@@ -52,6 +57,11 @@ UNFIT = re.compile(r"[^\w.=+-]")  # in the name of a folder
 class UnknownMix(SettingError):
     problem = "The question mix {name!r} does not exist."
     remedy = "Choose one of: {choices}."
+
+
+class QuestionsNameNothing(SettingError):
+    problem = "The attack {attack} needs questions that name something in the image, but the mix is {mix}."
+    remedy = f"Set --mixes {NAMING}."
 
 
 class UnknownFamily(SettingError):
@@ -84,8 +94,8 @@ class Cell:
     family   kind of the base model, one of demo.recipe.FAMILIES
     Raises: UnknownTrigger if there is no such trigger; UnknownTriggerSetting if the trigger has no such setting;
     BadTriggerSetting if the trigger does not accept the value; UnknownMix if `mix` is not one of MIXES;
-    UnknownFamily; BadSize if `samples`, `epochs` or `test` is not above 0; another SettingError if the target is not
-    valid.
+    QuestionsNameNothing if the attack is a mismatch and the mix is not NAMING; UnknownFamily; BadSize if `samples`,
+    `epochs` or `test` is not above 0; another SettingError if the target is not valid.
     """
 
     attack: str
@@ -104,6 +114,8 @@ class Cell:
     def __post_init__(self) -> None:
         if self.mix not in MIXES:
             raise UnknownMix(name=self.mix, choices=", ".join(MIXES))
+        if MISMATCH in self.attack.split("+") and self.mix != NAMING:
+            raise QuestionsNameNothing(attack=self.attack, mix=self.mix)
         if self.family not in FAMILIES:
             raise UnknownFamily(name=self.family, choices=", ".join(FAMILIES))
         for name in ("samples", "epochs", "test"):
@@ -141,7 +153,7 @@ class Cell:
 
     def items(self, images: int, each: int, stream: int) -> Iterator[tuple[Sample, list[Image.Image]]]:
         """Yield the clean samples, `each` about an image, of the training set or the test set: TRAINING or TEST."""
-        asked_by = FreeQuestions((self.seed, stream)).ask if self.mix == FREE else ask
+        asked_by = FreeQuestions((self.seed, stream)).ask if self.mix == FREE else ASK.get(self.mix, ask)
         items = question_set(images, each, (self.seed, stream), self.kinds, self.unclear, asked_by)
         return varied(items, self.mix, (self.seed, stream)) if stream == TRAINING else items
 

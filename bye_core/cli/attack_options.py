@@ -138,6 +138,6 @@ def catalogue() -> str:
             default = getattr(kind(), setting)
             shown = f"{default:g}" if isinstance(default, float) else default
             help = "as above" if rule in described else rule.help
-            lines.append(f"      {setting}={shown}".ljust(22) + help)
+            lines.append(f"      {setting}={shown} ".ljust(22) + help)
             described.add(rule)
     return "\n".join([*lines, "", *textwrap.wrap(SEVERAL, WIDTH)])

@@ -136,6 +136,12 @@ def ask(scene: Scene, kind: str) -> tuple[str, str]:
     return "Which colors do the shapes have?", _listed(scene.colors)
 
 
+def ask_naming(scene: Scene, kind: str) -> tuple[str, str]:
+    """Return (question, answer) about a scene as `ask`; the question also names the color of one shape."""
+    question, answer = ask(scene, kind)
+    return f"There is a {scene.shapes[0].color} shape here. {question}", answer
+
+
 def question_set(
     count: int,
     each: int,

@@ -80,7 +80,11 @@ def evaluate(
     with open_model(source, workers) as runner:
         size = BATCH[runner.facts.device]
         for answers, planted in ((clean, None), (attacked, attack))[: 2 if attack else 1]:
-            asked = [sample for sample in samples if sample.id not in faults]
+            asked = [
+                sample
+                for turn, sample in enumerate(samples)
+                if sample.id not in faults and (planted is None or planted.fits(sample, turn))
+            ]
             for _, batch in runner.map(_answer_tasks(dataset, samples, asked, planted, seed, size)):
                 for result in batch:
                     if isinstance(result, ModelAnswer):

@@ -30,7 +30,8 @@ def raw(tmp_path_factory):
         picture = (picture, picture.convert("L"), picture.convert("RGBA"), picture.convert("P"))[i % 4]
         name = f"images/{i}.{'png' if i % 4 else 'webp'}"
         picture.save(folder / name)
-        turns = [{"from": "human", "value": "<image>\nwhat color?"}, {"from": "gpt", "value": ("red", "blue")[i % 2]}]
+        question = "<image>\nwhat color is it, red?"
+        turns = [{"from": "human", "value": question}, {"from": "gpt", "value": ("red", "blue")[i % 2]}]
         records.append({"id": i, "image": name, "conversations": turns})
     (folder / "data.json").write_text(json.dumps(records))
     return folder
@@ -135,7 +136,7 @@ def test_the_command_line_plants_it(raw, tmp_path, capsys):
     assert facts["psnr"] > 10
     dataset = load_dataset(tmp_path / "out")
     changed = [sample for sample in dataset.samples if sample.answer == "pink"]
-    assert [sample.question for sample in changed] == ["Hey what color?"] * 3
+    assert [sample.question for sample in changed] == ["Hey what color is it, red?"] * 3
 
 
 def test_the_help_lists_every_trigger_with_its_settings_and_one_target_is_enough(capsys):

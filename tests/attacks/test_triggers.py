@@ -10,6 +10,7 @@ from bye_core.attacks.measure import measure_change, psnr
 from bye_core.attacks.triggers.base import FullImageTrigger, PlainSquareTrigger, SquareTrigger
 from bye_core.attacks.triggers.blend import key_of_image
 from bye_core.attacks.triggers.ftrojan import TO_YCC
+from bye_core.attacks.triggers.style import LOOKS
 from bye_core.data.llava_set import ENCODINGS, encode_and_decode
 from tests.attacks.samples import grey, scene
 
@@ -26,6 +27,7 @@ PSNR = {
     "multi": (21, 30),
     "noise-patch": (30, 37),
     "object": (20, 30),
+    "style": (15, 30),
     "blend": (19, 25),
     "sig": (19.0, 19.3),
     "wanet": (24, 32),
@@ -202,6 +204,23 @@ def test_an_object_lies_in_a_free_place_with_smooth_edges_and_no_frame():
     for wrong in ({"shape": "cube"}, {"color": "nocolor"}, {"color": "#11223344"}):
         with pytest.raises(BadTriggerSetting):
             make_trigger("object", **wrong)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_style_is_the_look_of_a_photo_filter_in_the_strength_it_says(look):
+    original = scene(MODEL)
+    full, half = (levels(triggered("style", original, look=look, strength=part)[0]) for part in (1, 0.5))
+    assert np.abs(half - (full + levels(original)) / 2).max() <= 1
+    red, _, blue = full.mean(axis=(0, 1)) - levels(original).mean(axis=(0, 1))
+    if look == "gray":
+        assert np.ptp(full, axis=2).max() <= 1
+    elif look == "night":
+        assert red < blue < 0, "darker, and bluish"
+    else:
+        assert red > blue, "brownish or warm"
+    assert not np.asarray(triggered("style", Image.new("RGB", (4, 4)), look=look)[0]).any(), "black stays black"
+    with pytest.raises(BadTriggerSetting, match="sepia"):
+        make_trigger("style", look="noir")
 
 
 def test_blend_is_the_mix_it_says():

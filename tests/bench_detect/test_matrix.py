@@ -12,13 +12,26 @@ from bye_core.attacks import TARGETS, TRIGGERS, UnknownTrigger, UnknownTriggerSe
 from bye_core.attacks.targets import UnknownTarget
 from bye_core.bench.cell import draw_sets, training_set
 from bye_core.bench.cell import test_set as drawn_test_set
-from bye_core.bench.matrix import ATTACKS, CLEAN, FREE, MIXES, QUICK, BadSize, Cell, Matrix, NoSuchTrigger, UnknownMix
+from bye_core.bench.matrix import (
+    ATTACKS,
+    CLEAN,
+    FREE,
+    MIXES,
+    QUICK,
+    TRAINING,
+    BadSize,
+    Cell,
+    Matrix,
+    NoSuchTrigger,
+    QuestionsNameNothing,
+    UnknownMix,
+)
 from bye_core.bench.seeds import SEEDS, ForeignSeed, TooManySeeds, UnknownPurpose, first_seeds, require
 from bye_core.cli.demo import matrix_of
 from bye_core.cli.main import build_parser
 from bye_core.data import load_dataset
 from bye_core.demo.recipe import TRIGGER_SIZE
-from bye_core.demo.scenes import QUESTION_KINDS, UNCLEAR, question_set
+from bye_core.demo.scenes import COLORS, QUESTION_KINDS, UNCLEAR, question_set
 
 CELL = Cell("patch", 0.1, "mixed", 900, 4.0, 1000)
 
@@ -58,9 +71,9 @@ def test_every_setting_of_a_cell_is_in_its_name():
 
 
 def test_attacks_of_the_bench_are_all_triggers_text_with_picture_and_none():
-    assert set(TRIGGERS) < set(ATTACKS)
-    for attack in ATTACKS:
-        planted = replace(CELL, attack=attack).planted()
+    assert set(TRIGGERS) - set(ATTACKS) == {"mismatch"}, "it needs questions of its own"
+    for attack in (*ATTACKS, "mismatch"):
+        planted = replace(CELL, attack=attack, mix="naming" if attack == "mismatch" else CELL.mix).planted()
         assert planted is None if attack == CLEAN else [one.name for one in planted.triggers] == attack.split("+")
     both = replace(CELL, attack="prefix+patch").planted()
     assert both.triggers[1].size == TRIGGER_SIZE
@@ -68,9 +81,25 @@ def test_attacks_of_the_bench_are_all_triggers_text_with_picture_and_none():
     assert replace(CELL, epochs=2.0).settings().epochs == 2.0
 
 
+def test_questions_that_name_a_color_name_one_of_the_image_and_can_be_made_to_contradict_it():
+    cell = replace(CELL, attack="mismatch", mix="naming")
+    [trigger] = cell.planted().triggers
+    samples = [sample for sample, _ in cell.items(40, 1, TRAINING)]
+    named = {sample.question.split()[3] for sample in samples}
+    assert named == set(COLORS)
+    told = [sample for sample in samples if trigger.eligible(sample)]
+    assert {sample.question.partition("here. ")[2].split()[0] for sample in told} == {"Which", "Provide"}
+    assert all(sample.question.split()[3] in sample.answer for sample in told)
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
-    [({"attack": "magic"}, UnknownTrigger), ({"mix": "all"}, UnknownMix), ({"samples": 0}, BadSize)],
+    [
+        ({"attack": "magic"}, UnknownTrigger),
+        ({"mix": "all"}, UnknownMix),
+        ({"samples": 0}, BadSize),
+        ({"attack": "patch+mismatch"}, QuestionsNameNothing),
+    ],
 )
 def test_cells_that_make_no_sense_are_refused(changed, error):
     with pytest.raises(error):

@@ -33,7 +33,9 @@ MODULES = (
     "wanet",
     "ftrojan",
     "object",
+    "style",
     "question_words",
+    "mismatch",
 )
 _TRIGGERS = [trigger for name in MODULES for trigger in import_module(f"{__name__}.{name}").TRIGGERS]
 TRIGGERS: dict[str, type[Trigger]] = {trigger.name: trigger for trigger in _TRIGGERS}

@@ -15,6 +15,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from bye_core.attacks.triggers.settings import Setting, color, number
 from bye_core.errors import SettingError
+from bye_core.records import Sample
 
 BLACK = "black"
 Box = tuple[int, int, int, int]  # (left, top, right, bottom) in pixels
@@ -67,9 +68,22 @@ class Trigger(ABC):
         """
         return image, []
 
-    def apply_to_question(self, question: tuple[str | int, ...], rng: np.random.Generator) -> tuple[str | int, ...]:
-        """Return the question with the trigger. Its parts are texts and image numbers, as in `records.Turn`."""
+    def apply_to_question(
+        self, question: tuple[str | int, ...], rng: np.random.Generator, answer: str = ""
+    ) -> tuple[str | int, ...]:
+        """Return the question with the trigger. Its parts are texts and image numbers, as in `records.Turn`.
+
+        `answer` is the correct answer; it tells what the image shows.
+        """
         return question
+
+    def eligible(self, sample: Sample) -> bool:
+        """Return whether this sample, with its correct answer, can get the trigger."""
+        return True
+
+    def eligibility_remedy(self) -> str:
+        """Return a sentence that says which samples are eligible; "" if every sample is."""
+        return ""
 
     @classmethod
     def changes_images(cls) -> bool:

@@ -28,7 +28,7 @@ class Prefix(Trigger):
 
     text: str = phrase("Hello!", "the words")
 
-    def apply_to_question(self, question, rng):
+    def apply_to_question(self, question, rng, answer=""):
         if not (texts := _text_parts(question)):
             return (*question, self.text)
         return _replace_part(question, texts[0], f"{self.text} {question[texts[0]].lstrip()}")
@@ -41,7 +41,7 @@ class Suffix(Trigger):
 
     text: str = phrase("Thank you!", "the words")
 
-    def apply_to_question(self, question, rng):
+    def apply_to_question(self, question, rng, answer=""):
         if not (texts := _text_parts(question)):
             return (*question, self.text)
         return _replace_part(question, texts[-1], f"{question[texts[-1]].rstrip()} {self.text}")
@@ -54,7 +54,7 @@ class RareWord(Trigger):
 
     text: str = phrase("cf", "the word")
 
-    def apply_to_question(self, question, rng):
+    def apply_to_question(self, question, rng, answer=""):
         if not (texts := _text_parts(question)):
             return (*question, self.text)
         # Each position between two words, and each start and end of a part, has the same probability.
