@@ -40,3 +40,23 @@ def test_a_set_is_poisoned_and_opened(serve, open_page, expect, fresh, home, tmp
     expect(page.locator(".bye-card .bye-q").filter(has_text="Hello!")).to_have_count(6)
     truth = json.loads((home / "data/mine-patch-prefix/truth.json").read_text())
     assert [trigger["name"] for trigger in truth["attack"]["triggers"]] == ["patch", "prefix"]
+
+
+def test_a_look_is_chosen_from_a_list_and_a_trigger_that_fits_no_sample_says_why(serve, open_page, expect):
+    page = open_page(serve(run=""))
+    page.get_by_role("tab", name="Attack").click()
+    cards = page.locator("#attack-cards li")
+    expect(cards).to_have_count(3)
+    page.locator("#attack-triggers").get_by_role("button", name="Remove").first.click()
+    page.fill("#attack-triggers input", "style:")
+    page.get_by_role("option", name="style:").click()
+    expect(page.locator("#attack-command")).to_contain_text("--trigger style")
+    before = page.locator("#attack-cards img").nth(1).get_attribute("src")
+    page.locator("#attack-style-look input").click()
+    page.get_by_role("option", name="night").click()
+    expect(page.locator("#attack-command")).to_contain_text("style.look=night")
+    expect(page.locator("#attack-cards img").nth(1)).not_to_have_attribute("src", before)
+    page.fill("#attack-triggers input", "mismatch:")
+    page.get_by_role("option", name="mismatch:").click()
+    expect(page.get_by_text("must contain one of the names")).to_be_visible()
+    expect(page.locator("#attack-start")).to_be_disabled()

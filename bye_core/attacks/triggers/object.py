@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from bye_core.attacks.triggers.base import Trigger
-from bye_core.attacks.triggers.settings import choice, color, number
+from bye_core.attacks.triggers.settings import color, number, one_of
 
 # Angles of the corners, in degrees.
 SHAPES = {
@@ -30,7 +30,7 @@ class DrawnObject(Trigger):
     description = "an object in the scene, at a random position with little behind it"
 
     size: float = number(0.2, "side of the object / shorter side of the image", above=0, most=1)
-    shape: str = choice("diamond", f"one of {', '.join(SHAPES)}", f"one of {', '.join(SHAPES)}", SHAPES.__contains__)
+    shape: str = one_of(SHAPES)
     color: str = color("purple", "color of the object, as a name or as #RRGGBB")
 
     def apply_to_image(self, image, rng):

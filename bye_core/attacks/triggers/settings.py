@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,14 @@ class Setting:
     kind      type of its value
     allowed   its allowed values, in words
     is_valid  function that returns whether a value of this type is allowed
+    choices   the allowed values if they are a few names; otherwise ()
     """
 
     help: str
     kind: type
     allowed: str
     is_valid: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
 
     def parse(self, value: Any) -> Any:
         """Convert a value from the command line, a form or JSON to the setting's type.
@@ -71,6 +73,13 @@ def phrase(default: str, help: str) -> Any:
 def choice(default: str, help: str, allowed: str, is_valid: Callable[[str], bool]) -> Any:
     """Declare a text field for which only some values are valid."""
     return field(default=default, metadata={"setting": Setting(help, str, allowed, is_valid)})
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """Declare a text field that holds one of these names; the first is the default."""
+    choices = tuple(names)
+    text = f"one of {', '.join(choices)}"
+    return field(default=choices[0], metadata={"setting": Setting(text, str, text, choices.__contains__, choices)})
 
 
 def color(default: str, help: str) -> Any:

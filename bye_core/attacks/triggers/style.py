@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bye_core.attacks.triggers.base import FullImageTrigger
-from bye_core.attacks.triggers.settings import choice, number
+from bye_core.attacks.triggers.settings import number, one_of
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Each look: a matrix that returns red, green and blue, one row each, from the red, green and blue of a pixel.
@@ -26,7 +26,7 @@ class Style(FullImageTrigger):
     name = "style"
     description = "the look of the whole picture, as from a photo filter"
 
-    look: str = choice("sepia", f"one of {', '.join(LOOKS)}", f"one of {', '.join(LOOKS)}", LOOKS.__contains__)
+    look: str = one_of(LOOKS)
     strength: float = number(1.0, "share of the look; the rest is the original", above=0, most=1)
 
     def change(self, pixels):

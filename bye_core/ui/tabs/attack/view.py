@@ -152,6 +152,8 @@ def _setting(name: str, rule: Setting) -> Any:
     }  # fmt: skip
     if name == "blend.key":
         return gr.Dropdown([FACE, NOISE], value=value, allow_custom_value=not hosted(), **shown)
+    if rule.choices:
+        return gr.Dropdown(list(rule.choices), value=value, **shown)
     if rule.kind is str:
         return gr.Textbox(value, max_lines=1, **shown)
     return gr.Number(value, precision=0 if rule.kind is int else None, **shown)
