@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bye_core.process import collect_rarely
 from tests.skip_summary import pytest_terminal_summary  # noqa: F401 - a hook
@@ -29,8 +29,8 @@ os.fsync = lambda descriptor: None
 # The libraries that the tests import create many objects that stay.
 collect_rarely()
 
-# How long an example takes tells of the machine, not of the code.
-settings.register_profile("untimed", deadline=None)
+# How long examples take tells of the machine, not of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 # The process that collects results imports the modules of its workers' warnings, in one thread a worker. Two threads

@@ -28,7 +28,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
-from scipy.special import expit, logit
 
 from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
 from bye_core.detect.auto_reasons import (
@@ -164,8 +163,8 @@ def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[n
         )
         log_ratio = np.where(known, inside - outside, 0.0)
         # Attention alone does not make a sample suspicious, but it can clear a sample with any answer.
-        other = expit(logit(PRIOR_OTHER) + np.minimum(log_ratio, 0))
-        own = np.where(member, expit(logit(PRIOR) + log_ratio), other)
+        other = scipy.special.expit(scipy.special.logit(PRIOR_OTHER) + np.minimum(log_ratio, 0))
+        own = np.where(member, scipy.special.expit(scipy.special.logit(PRIOR) + log_ratio), other)
         better = own > posterior
         places = np.where(known & (better | np.isnan(places)), place, places)
         posterior = np.where(better, own, posterior)

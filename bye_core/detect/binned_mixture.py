@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 BINNED_FROM = 200_000  # values; fewer are fitted exactly (ours)
 BINS = 2**16  # a bin is then about 1e-4 nats wide (ours)
@@ -46,7 +46,7 @@ class Components(NamedTuple):
         shares = np.empty(len(values))
         for start in range(0, len(values), AT_ONCE):
             logs = self.log_parts(values[start : start + AT_ONCE])
-            shares[start : start + AT_ONCE] = expit(logs[:, 0] - logs[:, 1])
+            shares[start : start + AT_ONCE] = scipy.special.expit(logs[:, 0] - logs[:, 1])
         return shares
 
 
@@ -77,7 +77,7 @@ def fit_bins(bins: Bins) -> Components:
     for _ in range(MOST_STEPS):
         logs = found.log_parts(bins.means)
         likelihood = np.average(np.logaddexp(logs[:, 0], logs[:, 1]), weights=bins.counts)
-        found = _maximise(bins, expit(logs[:, 0] - logs[:, 1]))
+        found = _maximise(bins, scipy.special.expit(logs[:, 0] - logs[:, 1]))
         if abs(likelihood - before) < TOLERANCE:
             return found
         before = likelihood

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+import scipy
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.detector import Detector
@@ -218,7 +218,9 @@ def _by_mixture(fitted: Fit) -> Split | None:
 
 
 def _cut(values: np.ndarray, cut: float, mixture: Mixture | None, unit: str, how: str) -> Split:
-    return Split(values < cut, expit(cut - values), cut, mixture, f"below {cut:.3f} {UNITS_OF_VALUES[unit]}, {how}")
+    return Split(
+        values < cut, scipy.special.expit(cut - values), cut, mixture, f"below {cut:.3f} {UNITS_OF_VALUES[unit]}, {how}"
+    )
 
 
 def _no_evidence(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from bye_core.detect.detector import Detector, layers_with_numbers, required
 from bye_core.detect.result import nothing, result
@@ -76,7 +76,7 @@ def cleansight(table: ScanTable, settings: CleanSightSettings) -> Detection:
         f"{int(flagged.sum()):,} of {count:,} samples lie {settings.cut:g} robust standard deviations or more from the "
         f"set's median in their ratio of image to question attention, heads of layers {layers[0]} to {layers[-1]}."
     ]
-    scores = np.where(known, expit(values - settings.cut), 0.0)
+    scores = np.where(known, scipy.special.expit(values - settings.cut), 0.0)
     heads = {int(layer): range(width) for layer in layers}
     return result("cleansight", settings, table, flagged, scores, reasons, values, heads, settings.cut)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 # One vote of each kind is added (Laplace), so that a judge without observed errors does not count as infallible.
 SMOOTHING = 1.0
@@ -41,7 +41,7 @@ def dawid_skene(votes: np.ndarray, rounds: int = 200, tolerance: float = 1e-6) -
         prior = (posterior.sum() + SMOOTHING) / (len(votes) + 2 * SMOOTHING)
         weight = votes @ (np.log(hit) - np.log(false_alarm))
         weight += (1 - votes) @ (np.log1p(-hit) - np.log1p(-false_alarm))
-        updated = expit(logit(prior) + weight)
+        updated = scipy.special.expit(scipy.special.logit(prior) + weight)
         moved, posterior = np.abs(updated - posterior).max(initial=0), updated
         if moved < tolerance:
             break

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import scipy
-from scipy.special import expit, logit
 
 from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, spread_of
 from bye_core.detect.auto import examine
@@ -113,7 +112,7 @@ class PlantedAnswers:
             outside, inside = (share if begins else 1 - share for share in shares)
             log_ratio += math.log(inside / outside)
         known = place if math.isfinite(place) else None
-        score = float(expit(logit(answer.prior) + log_ratio))
+        score = float(scipy.special.expit(scipy.special.logit(answer.prior) + log_ratio))
         return Match(answer.comparison.candidate.text, begins, known, deviations, score)
 
     def _predicted(self, predictor: Predictor, table: ScanTable, row: int, kind: int | None) -> Match:

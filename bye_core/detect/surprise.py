@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from bye_core.detect.detector import Detector, required
 from bye_core.detect.entropy_unit import entropy_unit_setting
@@ -140,7 +140,7 @@ def predicted_surprises(
     clear = places > limit
     predicted = int((clear & surprising).sum())
     share = predicted / count
-    scores = np.where(judged, expit(STEEPNESS * (places - 0.5)), 0.0)
+    scores = np.where(judged, scipy.special.expit(STEEPNESS * (places - 0.5)), 0.0)
     scores[prediction.members] = np.maximum(scores, prediction.posterior)[prediction.members]
     reason = (
         f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the median of their "

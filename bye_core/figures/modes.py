@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from bye_core.figures.theme import KEPT, NEUTRAL, SUSPICIOUS
 from bye_core.records import Detection, Mixture
@@ -45,4 +45,8 @@ def expected_counts(mixture: Mixture, x: np.ndarray, width: float, count: int) -
     """
     means, stds, weights = (np.array(pair)[:, None] for pair in (mixture.means, mixture.stds, mixture.weights))
     stds = np.maximum(stds, np.finfo(float).tiny)
-    return count * weights * (ndtr((x + width / 2 - means) / stds) - ndtr((x - width / 2 - means) / stds))
+    return (
+        count
+        * weights
+        * (scipy.special.ndtr((x + width / 2 - means) / stds) - scipy.special.ndtr((x - width / 2 - means) / stds))
+    )

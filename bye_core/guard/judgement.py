@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from scipy.special import expit
 
 from bye_core.errors import RunError
 from bye_core.records import NOT_TESTED, POISONED, UNITS_OF_VALUES, Detection
@@ -122,12 +121,12 @@ def scores(detection: Detection, values: np.ndarray) -> np.ndarray:
     """Return scores [M] of values [M], computed as in the last step of the detection. Higher is more suspicious."""
     mixture = detection.final
     if mixture is None or not by_mixture(detection):
-        return expit(detection.cutoff - values)
+        return scipy.special.expit(detection.cutoff - values)
     low, high = (
         math.log(weight) + scipy.stats.norm.logpdf(values, mean, std)
         for mean, std, weight in zip(mixture.means, mixture.stds, mixture.weights, strict=True)
     )
-    return expit(low - high)
+    return scipy.special.expit(low - high)
 
 
 def by_mixture(detection: Detection) -> bool:

@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
-
 from bye_core.files import file_sha256
 from bye_core.models.checked_files import checked
 from bye_core.models.errors import (
@@ -45,6 +42,10 @@ def local_folder(model: str | Path) -> Path:
     text = str(model)
     if path.exists() or text.startswith((".", "~", "/")) or text.count("/") != 1 or "\\" in text:
         raise ModelNotFound(path=model, reason="there is no such folder.")
+    # Imported here: most commands need no hub, and its import takes a quarter of the time in which they start.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
     try:
         return Path(snapshot_download(text, allow_patterns=list(HUB_PATTERNS)))
     except (OSError, HFValidationError) as error:

@@ -159,7 +159,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
     def unreachable(*_, **__):
         raise ConnectionError("no network")
 
-    monkeypatch.setattr("bye_core.models.files.snapshot_download", unreachable)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
     with pytest.raises(ModelNotFound, match="no network"):
         load_model("owner/name")
 
@@ -171,7 +171,7 @@ def test_a_hub_model_takes_the_same_way(monkeypatch, folder):
         asked[name] = allow_patterns
         return str(folder)
 
-    monkeypatch.setattr("bye_core.models.files.snapshot_download", fetch)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     assert load_model("owner/name", device="cpu").identity["model"] == "owner/name"
     assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["owner/name"])
 
