@@ -15,6 +15,7 @@ Predicted answers (any answer, also a usual one), see `surprise`:
 2. The attention predicts it, although the prompt does not hold the answer, and it is not close to that for an ordinary
 answer. Label noise cannot be predicted.
 If these samples have one usual message, others with this message and attention belong to them, likely before or not.
+So do samples with one answer and this attention in kinds of question in which the model would have given it anyway.
 
 No ground truth, clean data or knowledge of the trigger is used. Weaker evidence from attention is enough if the text
 and the model before fine-tuning both call the answer out of place and the tuned model gives it at once.
@@ -181,7 +182,7 @@ DETECTOR = Detector(
     wants=("nll_before",),
     misses=(
         "It sees only answers that are odd by themselves or were unlikely before fine-tuning, so it misses a planted "
-        "answer that the model would have given anyway, unless others with the same message were unlikely."
+        "answer that the model would have given anyway, unless its attention is that of others that were unlikely."
     ),
     # Ours: of random parts of the shipped run with 10% poison, it finds 19 of 20 with 100 samples and 15 with 80.
     fewest=100,

@@ -13,6 +13,7 @@ from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
 from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, seen_before_reason, short
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
+from bye_core.detect.other_kinds import planted_in_other_kinds
 from bye_core.detect.prediction import SEPARATE, Prediction, mixture_with_group
 from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
@@ -90,7 +91,12 @@ def predicted_answers(
                 "for such answers, they are honest; inspect some."
             ]
         reasons += [verdict]
-    if verdict and not planted:
+    if planted:
+        chances = planted_in_other_kinds(table, kinds, found.prediction, without)
+        flagged, scores = flagged | (chances > 0), np.maximum(scores, chances)
+        if chances.any():
+            reasons += [_elsewhere_reason(table, chances > 0)]
+    elif verdict:
         flagged = np.zeros(len(flagged), bool)
     predictor = found.prediction.predictor
     if predictor is None or predictor.mixture.auc < SEPARATE:
@@ -245,6 +251,15 @@ def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) 
     if repeated > MOST * len(others) and explained < MOST * len(rows):
         return None
     return min(rare, key=lambda word: (-inside[word], outside[word], word), default=None)
+
+
+def _elsewhere_reason(table: ScanTable, found: np.ndarray) -> str:
+    answers = dict.fromkeys(table.answers[row] for row in np.flatnonzero(found))
+    names = ", ".join(f'"{short(answer)}"' for answer in list(answers)[:LISTED])
+    return (
+        f"{int(found.sum()):,} more samples have this attention and one answer to their kind of question ({names}), "
+        "which the model before fine-tuning would have given anyway."
+    )
 
 
 def _most_frequent(table: ScanTable, flagged: np.ndarray) -> str:

@@ -123,6 +123,20 @@ class Predictor:
         """Return the statistics [n, F] of the samples `rows` as robust deviations, as in `_Frame`."""
         return np.clip((columns(table, rows) - self._medians[self._kind(kinds)]) / self._spread, -CLIP, CLIP)
 
+    def places_elsewhere(self, table: ScanTable, rows: np.ndarray) -> np.ndarray:
+        """Return the places [n] of the samples `rows`, which are of one kind of question that was not fitted.
+
+        They are judged by the discriminant of all kinds, relative to the median of their own kind.
+        """
+        used = np.isin(np.arange(len(table.ids)), rows)
+        some = columns(table, draw(table.ids, used, np.zeros(len(used), bool), AT_ONCE, seed=0))
+        median = np.median(some, axis=0)
+        places = np.zeros(len(rows))
+        for start in range(0, len(rows), AT_ONCE):
+            values = columns(table, rows[start : start + AT_ONCE]) - median
+            places[start : start + AT_ONCE] = self._directions[0][1].places(np.clip(values / self._spread, -CLIP, CLIP))
+        return places
+
     def _kind(self, kinds: np.ndarray) -> np.ndarray:
         return np.clip(np.searchsorted(self._numbers, kinds), 0, len(self._numbers) - 1)
 

@@ -55,7 +55,7 @@ def usual_message(
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
         inside, others, asked = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary, True))
-        whole = [_plain(table.answers[row]) for row in inside]
+        whole = [plain(table.answers[row]) for row in inside]
         for messages in (whole, [_unlikely_part(table, int(row)) for row in inside]):
             ((message, count),) = Counter(messages).most_common(1)
             if not message or count < max(LEAST_MEMBERS, SAME * len(inside)):
@@ -78,13 +78,13 @@ def usual_message(
 
 def _unlikely_part(table: ScanTable, row: int) -> str:
     part = part_of(table, row)
-    return "" if part is None else _plain(table.answers[row][slice(*part)])
+    return "" if part is None else plain(table.answers[row][slice(*part)])
 
 
 def _has(answer: str, message: str) -> bool:
-    return f" {message} " in f" {_plain(answer)} "
+    return f" {message} " in f" {plain(answer)} "
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return the words of a text, without case and punctuation."""
     return " ".join(WORD.findall(text.casefold()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import norm
 
@@ -103,3 +105,14 @@ def answered_table(
     more |= {"layer_entropy": entropy.mean(-1), "questions": tuple(questions), "answers": tuple(answers)}
     more["token"] = np.unique([answer.split()[0] for answer in answers], return_inverse=True)[1]  # all are learned
     return full_table(len(questions), layers, width, **more), truth
+
+
+def in_order(table: ScanTable, order: np.ndarray) -> ScanTable:
+    """The table with its samples in another order."""
+    arrays = {
+        name: value[order]
+        for name, value in vars(table).items()
+        if isinstance(value, np.ndarray) and len(value) == len(order)
+    }
+    texts = {name: tuple(getattr(table, name)[row] for row in order) for name in ("ids", "questions", "answers")}
+    return replace(table, **arrays, **texts)

@@ -8,7 +8,7 @@ import pytest
 from bye_core.detect import detect, prediction
 from bye_core.detect.result import detection_object
 from bye_core.runs.record_json import detection_parts, load_detection
-from tests.detect.made_tables import KINDS, answered_table
+from tests.detect.made_tables import KINDS, answered_table, in_order
 
 USUAL = {question: answers[0] for question, answers in KINDS.items()}
 # Loss sums that would be surprising for an answer of any length.
@@ -124,15 +124,7 @@ def test_the_order_of_the_samples_does_not_matter(planted):
     table = corrected(table, truth)
     order = np.random.default_rng(0).permutation(len(truth))
     table = known_before(table, replace(table, entropy=0.5 * table.entropy + 0.5 * table.entropy[order]))
-    turned = replace(
-        table,
-        **{
-            name: value[order]
-            for name, value in vars(table).items()
-            if isinstance(value, np.ndarray) and len(value) == len(order)
-        },
-        **{name: tuple(getattr(table, name)[row] for row in order) for name in ("ids", "questions", "answers")},
-    )
+    turned = in_order(table, order)
     first, second = detect(table, "auto"), detect(turned, "auto")
     assert set(first.flagged_ids) == set(second.flagged_ids)
     assert set(first.suspects) == set(second.suspects)
