@@ -8,6 +8,7 @@ from html import escape
 
 from bye_core.errors import RunError
 from bye_core.runs import jobs
+from bye_core.runs.settings import RunSettings
 from bye_core.text import clip
 from bye_core.ui.open_run import OpenRun, open_run
 from bye_core.ui.session import Session
@@ -75,12 +76,20 @@ def _rows(workspace: Workspace, pair: list[OpenRun]) -> list[tuple[str, list[str
         ("Data", [one.data_name for one in facts]),
         ("Model", [short_name(run.settings.model) for run in pair]),
         ("Adapter", [short_name(run.settings.adapter or "none") for run in pair]),
+        ("Before fine-tuning", [before_fine_tuning(run.settings) for run in pair]),
         ("Method", [run.detection.method if run.detection else "none yet" for run in pair]),
         ("Samples", [f"{one.scored:,} of {one.total:,} scanned" for one in facts]),
         ("Flagged", [f"{one.flagged:,}" for one in facts]),
         ("Decided", [f"{own.count('reject'):,} rejected, {own.count('accept'):,} accepted" for own in decided]),
         ("Scanned (UTC)", [one.created[:16].replace("T", " ") for one in facts]),
     ]
+
+
+def before_fine_tuning(settings: RunSettings) -> str:
+    """Return which model the scan read as the one before fine-tuning."""
+    if settings.before:
+        return short_name(settings.before)
+    return "the model without the adapter" if settings.knows_before else "unknown"
 
 
 def _overlap(pair: list[OpenRun], titles: list[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bye_core import pipeline
 from bye_core.ui import demo_run, visitor
 from bye_core.ui.header import steps
-from bye_core.ui.header.runs import comparison_html, delete_run, difference, rename_run
+from bye_core.ui.header.runs import before_fine_tuning, comparison_html, delete_run, difference, rename_run
 from bye_core.ui.header.view import header
 from bye_core.ui.open_run import open_run
 from bye_core.ui.session import Session
@@ -77,12 +79,24 @@ def test_nothing_flagged_needs_no_export(workspace, session, run_path):
     assert {found[name] for name in ("export", "retune", "measure")} == {steps.NOT_NEEDED}
 
 
+@pytest.mark.parametrize(
+    ("adapter", "before", "shown"),
+    [(None, None, "unknown"), ("a1", None, "the model without the adapter"), (None, "/somewhere/models/base", "base")],
+)
+def test_a_comparison_names_the_model_before_fine_tuning(run, adapter, before, shown):
+    digest = "b2" if before else None
+    settings = replace(run.settings, adapter_digest=adapter, before=before, before_digest=digest)
+    assert before_fine_tuning(settings) == shown
+
+
 def test_a_run_is_renamed_compared_and_deleted(workspace, session, run_path):
     rename_run(workspace, session, "made", " First \n run ")
     assert title_of(run_path) == "First run"
     opened = open_run(run_path)
     assert {name: len(ids) for name, ids in difference(opened, opened).items()} == {"both": 12, "first": 0, "second": 0}
-    assert "12</b> flagged in both" in comparison_html(workspace, session, "made")
+    table = comparison_html(workspace, session, "made")
+    assert "12</b> flagged in both" in table
+    assert "<th scope='row'>Before fine-tuning</th><td><bdi>unknown</bdi></td><td><bdi>unknown</bdi></td>" in table
     rename_run(workspace, session, "made", "made")
     assert title_of(run_path) == "made"
     gone = delete_run(workspace, session, "made")
