@@ -81,7 +81,11 @@ def test_nothing_flagged_needs_no_export(workspace, session, run_path):
 
 @pytest.mark.parametrize(
     ("adapter", "before", "shown"),
-    [(None, None, "unknown"), ("a1", None, "the model without the adapter"), (None, "/somewhere/models/base", "base")],
+    [
+        (None, None, "unknown"),
+        ("a1", None, "the model without the adapter"),
+        (None, "/somewhere/models/base", "models/base"),
+    ],
 )
 def test_a_comparison_names_the_model_before_fine_tuning(run, adapter, before, shown):
     digest = "b2" if before else None
