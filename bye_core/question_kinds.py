@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
+import scipy
 
 from bye_core.question_topics import EACH, WORD, Topics, topic_count
 
@@ -174,26 +175,32 @@ def _frequent_beginnings(counts: Counter[str], least: float) -> dict[str, str]:
     return {text: own[-1] + MORE if own else OTHER for text, own in frequent.items()}
 
 
-def families(counts: Sequence[Counter[str]], without: frozenset[str]) -> list[int]:
-    """Return the number of the family of each kind of question.
+class Families:
+    """Groups kinds of question whose answers share words. Captions and colors do; captions and numbers do not.
 
-    `counts` holds, for each kind, the counts of the words in its answers; the words in `without` are ignored. Kinds
-    whose answers share words form one family. Captions and colours do; captions and numbers do not.
+    `counts` holds, for each of the K kinds, the counts of the words in its answers.
     """
-    shares = []
-    for count in counts:
-        kept = {word: number for word, number in count.items() if word not in without}
-        total = sum(kept.values())
-        shares.append({word: number / total for word, number in kept.items()})
-    family = list(range(len(counts)))
-    for one, own in enumerate(shares):
-        for other in range(one):
-            if max(_share_in_use(own, shares[other]), _share_in_use(shares[other], own)) > SHARED:
-                old, new = family[one], family[other]
-                family = [new if number == old else number for number in family]
-    return family
 
+    def __init__(self, counts: Sequence[Mapping[str, int]]) -> None:
+        number: dict[str, int] = {}
+        entries = [
+            (kind, number.setdefault(word, len(number)), count)
+            for kind, own in enumerate(counts)
+            for word, count in own.items()
+        ]
+        kinds, columns, values = np.array(entries, np.float64).reshape(-1, 3).T
+        shape = (len(counts), max(1, len(number)))
+        self._counts = scipy.sparse.csr_array((values, (kinds.astype(int), columns.astype(int))), shape)
+        self._number = number
 
-def _share_in_use(these: Mapping[str, float], those: Mapping[str, float]) -> float:
-    """Return the total share in `these` of the words with a share of at least IN_USE in `those`: {word: share}."""
-    return sum(share for word, share in these.items() if those.get(word, 0.0) >= IN_USE)
+    def of(self, without: frozenset[str]) -> np.ndarray:
+        """Return the number [K] of each kind's family; the words in `without` are ignored."""
+        left = self._counts.copy()
+        left.data[np.isin(left.indices, [self._number[word] for word in without if word in self._number])] = 0
+        total = left.sum(axis=1)
+        left.data /= np.maximum(np.repeat(total, np.diff(left.indptr)), 1)
+        used = left.copy()
+        used.data = (used.data >= IN_USE).astype(np.float64)
+        # shared [K, K]: the total share in one kind of the words that are in use in the other
+        shared = (left @ used.T).toarray()
+        return scipy.sparse.csgraph.connected_components(shared > SHARED, directed=False)[1]

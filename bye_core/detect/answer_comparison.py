@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,11 @@ from bye_core.records import ScanTable
 ENOUGH = 6
 # The mean attention of fewer samples may be far from that of others by chance (ours).
 FEW = 16
+# Means of fewer samples of each kind of question scatter so much that they are far from all others. So DRAWS groups of
+# random samples, as many of each kind, are compared too: their distances are a null model. An answer must be BEYOND
+# standard deviations farther away, of at least LEAST_DEVIATION. Answers in made tables without any poison reached 3.3
+# deviations (ours).
+FEW_IN_KIND, DRAWS, BEYOND, LEAST_DEVIATION = 8, 10, 5.0, 0.1
 # Smallest spread of the places of planted or of ordinary samples, as a fraction of the distance between both (ours).
 PLACE_FLOOR = 0.1
 # Largest number of samples that are compared for one kind of question; up to half of them have the suspicious answer.
@@ -100,6 +105,7 @@ class AnswerComparison(NamedTuple):
     freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
     begun     how often the model begins it; None if the scan did not store the token
     clearer   as `clearer_by_fine_tuning`; None if it is unknown, or if the attention does not stand out
+    random    whether random samples, as few of each kind of question, are as far away
     """
 
     candidate: Candidate
@@ -109,6 +115,7 @@ class AnswerComparison(NamedTuple):
     freedom: int
     begun: Begun | None
     clearer: float | None = None
+    random: bool = False
 
     @property
     def learned(self) -> float | None:
@@ -122,6 +129,8 @@ class AnswerComparison(NamedTuple):
         """
         if self.candidate.by_text and self.begun is not None and self.begun.unlearned:
             return False  # so its trigger cannot show
+        if self.random:
+            return False
         if self.freedom < ENOUGH:
             return bool(self.apart[0] >= settings.clear) and not self.is_usual_before(settings)
         return self.chance * tests <= (settings.agreed if self._is_agreed(settings) else settings.false_alarm)
@@ -191,8 +200,10 @@ def compare_answers(
     for comparison in tested:
         if comparison is None:
             continue
+        others = apart & ~comparison.candidate.members
         if comparison.stands_out(len(candidates), settings):
-            others = apart & ~comparison.candidate.members
+            comparison = comparison._replace(random=_is_random(table, kinds.numbers, comparison, settings, others))
+        if comparison.stands_out(len(candidates), settings):
             needed = not comparison.is_strong(len(candidates), settings)
             clearer = _clearer(table, kinds.numbers, comparison.candidate, others, settings, needed)
             comparison = comparison._replace(clearer=clearer)
@@ -200,6 +211,34 @@ def compare_answers(
         if comparison.is_planted(len(candidates), settings):
             planted.append(comparison)
     return kinds, comparisons, planted, candidates
+
+
+def _is_random(
+    table: ScanTable, kinds: np.ndarray, comparison: AnswerComparison, settings: AutoSettings, others: np.ndarray
+) -> bool:
+    """Return whether random samples, as few of each kind of question, are as far from ordinary answers.
+
+    It is not tested, and False, from FEW_IN_KIND samples of the usual kind on.
+    """
+    member = comparison.candidate.members
+    sizes = [int(member[rows].sum()) for rows, _ in comparison.parts]
+    if np.median(sizes) >= FEW_IN_KIND:
+        return False
+    rng, far = np.random.default_rng(settings.seed), []
+    for _ in range(DRAWS):
+        drawn = np.zeros(len(member), bool)
+        for (rows, _), size in zip(comparison.parts, sizes, strict=True):
+            by_id = sorted(rows[~member[rows]].tolist(), key=lambda row: table.ids[row])
+            drawn[rng.choice(by_id, size, replace=False)] = True
+        other = compare_candidate(
+            table, kinds, replace(comparison.candidate, members=drawn), settings, (others | member) & ~drawn
+        )
+        if other is not None:
+            far.append(other.apart)
+    if not far:
+        return False
+    usual, spread = np.mean(far, axis=0), np.maximum(np.std(far, axis=0), LEAST_DEVIATION)
+    return bool((comparison.apart < usual + BEYOND * spread).all())
 
 
 def _clearer(

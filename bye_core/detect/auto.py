@@ -113,13 +113,13 @@ def examine(table: ScanTable, settings: AutoSettings) -> Examination:
     predicted = None
     if table.nll_before is not None:
         odd = [answer for answer in planted if answer.candidate.by_text]
-        without = _posterior(table, odd)[0] > 0.5
+        without = _posterior(table, kinds.numbers, odd)[0] > 0.5
         predicted = predicted_answers(table, kinds.numbers, settings, without)
         # One attack may plant several answers that are not odd by their text. Together they are one finding.
         planted = [answer for answer in planted if answer.candidate.by_text or not _covered(answer, predicted)]
     scores, places, flagged = np.zeros(count), np.full(count, np.nan), np.zeros(count, bool)
     if comparisons:
-        scores, places = _posterior(table, planted or [nearest_to_planted(comparisons)])
+        scores, places = _posterior(table, kinds.numbers, planted or [nearest_to_planted(comparisons)])
     if planted:
         flagged = scores > 0.5
     return Examination(kinds, comparisons, planted, candidates, scores, places, flagged, predicted)
@@ -149,10 +149,13 @@ def _ids(table: ScanTable, rows: np.ndarray, scores: np.ndarray) -> tuple[str, .
     return tuple(table.ids[row] for row in rows[np.argsort(-scores[rows], kind="stable")])
 
 
-def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[np.ndarray, np.ndarray]:
+def _posterior(
+    table: ScanTable, kinds: np.ndarray, planted: Sequence[AnswerComparison]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (posterior [N], place [N]) of each sample.
 
-    If there are several planted answers, the highest posterior counts.
+    If there are several planted answers, the highest posterior counts. Without a place, only the answer counts: a whole
+    one, in kinds of question in which at most half of the samples have it.
     """
     count = len(table.ids)
     posterior, places = np.zeros(count), np.full(count, np.nan)
@@ -162,7 +165,8 @@ def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[n
         inside, outside = (
             scipy.stats.norm(*spread_of(place[known & side])).logpdf(place) for side in (member, ~member)
         )
-        log_ratio = np.where(known, inside - outside, 0.0)
+        log_ratio = np.where(known, inside - outside, 0.0 if answer.candidate.whole else -np.inf)
+        log_ratio[~known & _most_of_kind(member, kinds)] = -np.inf
         # Attention alone does not make a sample suspicious, but it can clear a sample with any answer.
         other = scipy.special.expit(scipy.special.logit(PRIOR_OTHER) + np.minimum(log_ratio, 0))
         own = np.where(member, scipy.special.expit(scipy.special.logit(PRIOR) + log_ratio), other)
@@ -170,6 +174,12 @@ def _posterior(table: ScanTable, planted: Sequence[AnswerComparison]) -> tuple[n
         places = np.where(known & (better | np.isnan(places)), place, places)
         posterior = np.where(better, own, posterior)
     return posterior, places
+
+
+def _most_of_kind(member: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Return [N] bool: samples of kinds of question in which more than half of the samples are members."""
+    sizes = np.bincount(kinds)
+    return (2 * np.bincount(kinds[member], minlength=len(sizes)) > sizes)[kinds]
 
 
 DETECTOR = Detector(

@@ -101,6 +101,8 @@ def abstention_reasons(
         odd = "; ".join((*candidate.odd, *_first_token(share)))
         if comparison is None:
             why = "Too few samples with it have the same kind of question, so its attention could not be compared."
+        elif comparison.random:
+            why = "But random samples, as few of each kind of question, are as far from ordinary answers."
         elif comparison.clearer is not None:
             why = clearer_reason(comparison.clearer)
         elif comparison.is_usual_before(settings):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bye_core.question_kinds import families, words
+from bye_core.question_kinds import Families, words
 from bye_core.sample_texts import numbered
 
 # An answer is out of place if three conditions hold: there are at least OPEN_TYPES different other answers, at least
-# OPEN_SHARE of these share words with each other, and the answer shares no word with them (ours).
+# OPEN_SHARE of the samples with these have one that shares a word with another, and the answer shares none (ours).
 OPEN_TYPES, OPEN_SHARE = 20, 0.9
 # An answer is unlikely if its median loss is above LOSS_SHARE of the losses of other answers, and LOSS_GAP nats above
 # the median of these losses (ours).
@@ -58,9 +58,8 @@ class Answers:
     nll    [N] negative log-likelihood in nats for each token under the untuned model, or None
     different  the distinct answers, in the order of their first samples
     codes  [N] number of each sample's answer in `different`
-    own    the words of each distinct answer
-    types  the distinct answers of each kind of question
-    tally  for each kind of question, how often each word occurs
+    own    the words of each distinct answer; of an answer without words, such as "!!!", itself
+    families  groups of kinds of question whose answers share words
     """
 
     texts: Sequence[str]
@@ -69,22 +68,21 @@ class Answers:
     different: tuple[str, ...] = field(init=False)
     codes: np.ndarray = field(init=False)
     own: dict[str, frozenset[str]] = field(init=False)
-    types: list[set[str]] = field(init=False)
-    tally: list[Counter[str]] = field(init=False)
+    families: Families = field(init=False)
+    _count: int = field(init=False)
     _pairs: tuple[np.ndarray, np.ndarray, np.ndarray] = field(init=False)
     _wide: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         count = int(self.kinds.max(initial=-1)) + 1
         different, codes = numbered(self.texts)
-        own = {text: words(text) for text in different}
-        types: list[set[str]] = [set() for _ in range(count)]
+        own = {text: words(text) or frozenset([text.strip()]) for text in different}
         tally: list[Counter[str]] = [Counter() for _ in range(count)]
         pairs = _pairs_of(self.kinds, codes, len(different))
         for kind, code, size in zip(*(part.tolist() for part in pairs), strict=True):
-            types[kind].add(different[code])
             tally[kind].update(dict.fromkeys(own[different[code]], size))
-        values = {"different": different, "codes": codes, "own": own, "types": types, "tally": tally, "_pairs": pairs}
+        values = {"different": different, "codes": codes, "own": own, "families": Families(tally)}
+        values |= {"_count": count, "_pairs": pairs}
         for name, value in values.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_wide", self._words_everywhere())
@@ -97,10 +95,6 @@ class Answers:
         """
         low, high = max(LEAST, math.ceil(least * len(self.texts))), most * len(self.texts)
         sizes = np.bincount(self.codes, minlength=len(self.different))
-        parts = defaultdict(list)  # numbers of the answers with each word
-        for code, text in enumerate(self.different):
-            for word in self.own[text]:
-                parts[word].append(code)
 
         def usable(found: Mapping[str, list[int]], many: Mapping[str, int]) -> list[tuple[str, set[int]]]:
             kept = sorted((text for text in found if low <= many[text] <= high), key=lambda text: (-many[text], text))
@@ -112,8 +106,14 @@ class Answers:
 
         whole = {text: [code] for code, text in enumerate(self.different)}
         answers = usable(whole, dict(zip(self.different, sizes.tolist(), strict=True)))
-        odd = [numbers for text, numbers in answers if any(self._odd_text(text, numbers, self.own[text], True))]
-        apart = self._has(set().union(*odd))[self.codes]  # poor examples of ordinary answers
+        odd = [numbers for text, numbers in answers if any(self._odd_text(numbers, self.own[text], True))]
+        odd_codes = set().union(*odd)
+        apart = self._has(odd_codes)[self.codes]  # poor examples of ordinary answers
+        # Numbers of the answers with each word. Through an odd answer, its common words would join kinds of question.
+        parts = defaultdict(list)
+        for code, text in enumerate(self.different):
+            for word in self.own[text] if code not in odd_codes else ():
+                parts[word].append(code)
         judged = [self._judged(text, numbers, self.own[text], True, apart) for text, numbers in answers]
         seen = [set(whole[candidate.text]) for candidate in judged if candidate.odd]
         single = usable(parts, {word: int(sizes[numbers].sum()) for word, numbers in parts.items()})
@@ -131,11 +131,11 @@ class Answers:
     def _words_everywhere(self) -> frozenset[str]:
         """Return the words of rare answers to most kinds of question: several planted answers do not join the kinds."""
         kinds, codes, counts = self._pairs
-        asked = np.bincount(self.kinds[self.kinds >= 0], minlength=len(self.types))
+        asked = np.bincount(self.kinds[self.kinds >= 0], minlength=self._count)
         often = counts >= LEAST_IN_KIND
         many = np.bincount(codes[often], minlength=len(self.different))
         common = np.isin(np.arange(len(self.different)), codes[counts > RARE * asked[kinds]])
-        wide = np.flatnonzero((many >= MANY_KINDS) & (2 * many > len(self.types)) & ~common)
+        wide = np.flatnonzero((many >= MANY_KINDS) & (2 * many > self._count) & ~common)
         return frozenset().union(*(self.own[self.different[code]] for code in wide))
 
     def _kinds_of(self, numbers: set[int]) -> np.ndarray:
@@ -160,7 +160,7 @@ class Answers:
         others = apart & ~members
         honest = self._usual(members, others) if whole else np.zeros(len(members), bool)
         members, kinds = members & ~honest, self._asked(members & ~honest)
-        odd = [*self._odd_text(text, numbers, own, whole, kinds)]
+        odd = [*self._odd_text(numbers, own, whole, kinds)]
         unlikely, phrase, known = self._unlikely(members, others)
         if phrase and not odd:
             members, kinds = unlikely, self._asked(unlikely)
@@ -168,15 +168,15 @@ class Answers:
         return Candidate(text, whole, members, tuple(kinds.tolist()), found, bool(odd), bool(phrase) if known else None)
 
     def _odd_text(
-        self, text: str, numbers: set[int], own: frozenset[str], whole: bool, kinds: np.ndarray | None = None
+        self, numbers: set[int], own: frozenset[str], whole: bool, kinds: np.ndarray | None = None
     ) -> Iterator[str]:
         yield from self._spans(own, self._kinds_of(numbers) if kinds is None else kinds)
         if whole:
-            yield from self._novel(text, own)
+            yield from self._novel(*numbers)
 
     def _asked(self, members: np.ndarray) -> np.ndarray:
         """Return the kinds of question with at least LEAST_IN_KIND members."""
-        return np.flatnonzero(np.bincount(self.kinds[members], minlength=len(self.types)) >= LEAST_IN_KIND)
+        return np.flatnonzero(np.bincount(self.kinds[members], minlength=self._count) >= LEAST_IN_KIND)
 
     def _usual(self, members: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return [N] bool: members with a usual answer to their kind of question; they are honest.
@@ -192,6 +192,8 @@ class Answers:
         for kind in np.unique(self.kinds[members]).tolist():
             asked = (self.kinds == kind) & known
             inside, outside = self.nll[asked & members], self.nll[asked & ~members & ~others]
+            if not len(outside):  # everybody has this answer, so others of the set are compared with
+                outside = self.nll[known & ~members & ~others]
             limit = np.median(outside) + LOSS_GAP if len(outside) else -np.inf
             if len(inside) and np.median(inside) < limit:
                 honest |= members & asked & (self.nll < limit)
@@ -199,18 +201,23 @@ class Answers:
 
     def _spans(self, own: frozenset[str], kinds: np.ndarray) -> Iterator[str]:
         if len(kinds) > 1 and own:
-            family = families(self.tally, own | self._wide)
-            if (number := len({family[kind] for kind in kinds})) > 1:
+            family = self.families.of(own | self._wide)
+            if (number := len(np.unique(family[kinds]))) > 1:
                 yield f"it answers {number} groups of questions that have no other answer in common"
 
-    def _novel(self, text: str, own: frozenset[str]) -> Iterator[str]:
-        where = [kind for kind, types in enumerate(self.types) if text in types]
-        near = set().union(*(self.types[kind] for kind in where)) - {text}
-        if len(near) < OPEN_TYPES or not own:
+    def _novel(self, code: int) -> Iterator[str]:
+        kinds, codes, counts = self._pairs
+        here = np.isin(kinds, kinds[codes == code])
+        sizes = np.bincount(codes[here], weights=counts[here], minlength=len(self.different))
+        near = [other for other in np.flatnonzero(sizes).tolist() if other != code]
+        if len(near) < OPEN_TYPES:
             return
-        links = Counter(word for other in near for word in self.own[other])
-        joined = sum(any(links[word] > 1 for word in self.own[other]) for other in near)
-        if joined >= OPEN_SHARE * len(near) and not any(word in links for word in own):
+        words_of = {other: self.own[self.different[other]] for other in near}
+        links = Counter(word for own in words_of.values() for word in own)
+        joined = sum(sizes[other] for other, own in words_of.items() if any(links[word] > 1 for word in own))
+        if joined >= OPEN_SHARE * sizes[near].sum() and not any(
+            word in links for word in self.own[self.different[code]]
+        ):
             yield "no other answer contains its words, but the other answers share words with each other"
 
     def _unlikely(self, members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], bool]:

@@ -12,7 +12,7 @@ from bye_core.detect import answer_comparison, detect
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Answers
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.isolation import columns, isolate
-from bye_core.question_kinds import Kinds, families, words
+from bye_core.question_kinds import Families, Kinds, words
 from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table
 
 
@@ -139,7 +139,22 @@ def test_with_few_other_answers_it_says_from_which_distance_on_it_would_flag():
 def test_a_short_answer_among_longer_ones_is_planted_only_if_the_model_would_not_have_given_it():
     """Too few answers repeat for a false-alarm rate, and the text is odd: only the likelihood can tell them apart."""
     table, truth = answered_table(planted=60, shift=3.0, kinds=tuple(KINDS)[:1], each=240)
-    words = ("red", "blue", "green", "pink", "grey", "black", "tan", "white")
+    words = (
+        "red",
+        "blue",
+        "green",
+        "pink",
+        "grey",
+        "black",
+        "tan",
+        "white",
+        "teal",
+        "gold",
+        "lime",
+        "navy",
+        "plum",
+        "rust",
+    )
     long = iter([f"a {one} shape and a {other} shape" for one in words for other in words])
     answers = tuple(answer if bad else next(long, answer) for answer, bad in zip(table.answers, truth, strict=True))
     told = {}
@@ -246,8 +261,9 @@ def test_families_are_kinds_whose_answers_share_words():
     counts = Counter({"one": 50, "two": 40, "backdoor": 10})
     captions = Counter({"a": 100, "palace": 50, "flower": 50, "red": 90, "backdoor": 10})
     places = Counter({"palace": 50, "flower": 40, "backdoor": 10})
-    assert families([counts, captions, places], words("backdoor")) in ([0, 1, 1], [0, 2, 2])
-    assert len(set(families([counts, captions, places], words("palace")))) == 2, "the other places still link them"
+    groups = Families([counts, captions, places])
+    assert groups.of(words("backdoor")).tolist() == [0, 1, 1]
+    assert groups.of(words("palace")).tolist() == [0, 1, 1], "the other places still link them"
 
 
 def test_an_answer_in_words_of_its_own_is_odd_among_many_that_share_theirs():
