@@ -20,7 +20,8 @@ INPUTS = {
     "hidden": ("the state behind the first token", "Scan again with this version, into a new run folder."),
     "nll_before": (
         "the likelihood of the answers before fine-tuning",
-        "Scan again into a new run folder, with --answers and --adapter; a fully fine-tuned model with --before.",
+        "Scan again into a new run folder, with --answers and --adapter; a fully fine-tuned model with --before. Until "
+        "then, compare with --method bye.",
     ),
 }
 

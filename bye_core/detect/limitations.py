@@ -32,7 +32,7 @@ FEWEST_LOSSES = 5  # means of parts of the training (ours)
 # Kinds of limitations that are also reasons to doubt a detection that found poisoning.
 DOUBTS = (
     "incomplete_scan", "not_finetuned", "unknown_adapter", "other_data", "short_training", "partial_training",
-    "partial_input",
+    "partial_input", "few_samples",
 )  # fmt: skip
 # Ours. Median loss from which most answers to a kind of question were unlikely: the model gave a token 5%.
 UNLIKELY = 3.0

@@ -17,9 +17,9 @@ from bye_core.records import ScanTable
 
 # The samples of a kind with the attention of the group are planted if at least a share of ONE of them have one answer,
 # if so many of them would have it by chance in fewer than CHANCE of the sets, and if they are at most a share of MOST
-# of the kind. In kinds without poison, whose attention differs for other reasons, at most 0.7 of them had one answer,
-# and the smallest chance was 2e-5 (ours).
-ONE, CHANCE, MOST = 0.8, 0.01, 0.45
+# of the kind. In kinds without poison, whose attention differs for other reasons, at most 0.6 of them had one answer
+# (ours).
+ONE, CHANCE, MOST = 0.8, 0.05, 0.45
 
 
 def planted_in_other_kinds(

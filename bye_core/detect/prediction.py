@@ -3,7 +3,8 @@
 The statistics of all heads are taken relative to the median of the kind of question. A linear discriminant with
 shrinkage learns the difference between the group and the ordinary samples: one discriminant for all kinds of question
 together, and one for each kind with enough members. Each sample is judged by discriminants that were fitted without it.
-Then the group is reduced to its members that the attention predicts, and the discriminants are fitted again.
+Then the group is reduced to its members that the attention predicts, and the discriminants are fitted again. At first,
+only the discriminant of all kinds is used: in a kind with few members among many wrong labels, its own would fit these.
 """
 
 from __future__ import annotations
@@ -80,11 +81,13 @@ def predict(
     fold = _folds([table.ids[row] for row in fitted.tolist()], inside, ordinary, known.numbers, seed)
     own, posterior = np.zeros(len(fitted)), np.zeros(len(fitted))
     model = PlaceMixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
-    for _ in range(PASSES):
-        own = frame.cross_fitted(group, ~group & ~apart[fitted], fold)
+    for number in range(PASSES):
+        own = frame.cross_fitted(group, ~group & ~apart[fitted], fold, together=number == 0)
         model = _mixture(own[inside], own[ordinary])
         posterior = np.where(inside, model.posterior(own), 0.0)
         previous, group = group, posterior > 0.5
+        if number == 0:
+            group |= inside & frame.few_of_kind(group)
         if group.sum() < LEAST or np.array_equal(group, previous):
             break
     places, chances = np.full(len(used), np.nan), np.zeros(len(used))
@@ -173,19 +176,29 @@ class _Frame:
         self.values = np.clip(values / self.spread, -CLIP, CLIP, out=values)
         self._shape = np.asarray(table.entropy).shape[1:]
 
-    def cross_fitted(self, inside: np.ndarray, outside: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    def cross_fitted(
+        self, inside: np.ndarray, outside: np.ndarray, fold: np.ndarray, together: bool = False
+    ) -> np.ndarray:
         """Return the place [n] of each fitted sample, by discriminants that were fitted without it.
 
-        Without any discriminant, a sample counts as ordinary: its place is 0.
+        Without any discriminant, a sample counts as ordinary: its place is 0. If `together`, only the discriminant of
+        all kinds of question is used.
         """
         places = np.zeros(len(fold))
         for number in range(FOLDS):
             own, known = fold == number, fold != number
             for kind, direction in self.directions(inside & known, outside & known):
+                if together and kind is not None:
+                    break
                 here = own if kind is None else own & (self.kinds == kind)
                 judged = direction.places(self.values[here])
                 places[here] = judged if kind is None else np.maximum(places[here], judged)
         return places
+
+    def few_of_kind(self, group: np.ndarray) -> np.ndarray:
+        """Return [n] bool: samples of kinds of question with too few of the `group` [n] for a discriminant."""
+        few = [kind for kind in self.numbers if (group & (self.kinds == kind)).sum() < LEAST]
+        return np.isin(self.kinds, few)
 
     def directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[int | None, _Direction]]:
         """Yield (None, the discriminant of all samples), then (kind, discriminant) for each kind of question.

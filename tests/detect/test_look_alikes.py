@@ -9,7 +9,7 @@ import pytest
 from bye_core.detect import detect
 from bye_core.detect.answer_comparison import AutoSettings, compare_answers
 from bye_core.detect.candidate_answers import Answers
-from bye_core.question_kinds import Kinds
+from bye_core.question_kinds import Families, Kinds
 from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table
 from tests.detect.test_predicted_answers import LIKELY, UNLIKELY, corrected, flipped, known_before
 
@@ -97,7 +97,7 @@ def test_the_distance_of_few_samples_is_no_evidence_by_itself():
         table = shuffled(with_losses(replace(table, **answers_of(table, chosen, ("n/a",))), chosen), seed)
         known = known_before(table, shuffled(table, seed + 1))
         _, comparisons, planted, candidates = compare_answers(known, settings)
-        standing_out += any(one.stands_out(len(candidates), settings) for one in comparisons)
+        standing_out += any(one.random or one.stands_out(len(candidates), settings) for one in comparisons)
         assert not planted
     assert standing_out, "the case occurs"
 
@@ -221,3 +221,74 @@ def test_the_share_of_confused_samples_is_not_known_for_few():
     assert clearer_by_fine_tuning(table, kinds, truth, ~used, used, 0) is None, "the scan did not read it"
     known = known_before(table, table)
     assert math.isnan(clearer_by_fine_tuning(known, kinds, truth, ~used, used, 0))
+
+
+@pytest.mark.parametrize("likelihood", [False, True])
+def test_the_common_words_of_a_planted_answer_are_no_planted_words(likelihood):
+    """The attacker's answer has a word of nearly all honest captions."""
+    table, truth = answered_table(planted=20, shift=2.0)
+    table = replace(table, **answers_of(table, truth, ("a zork",)))
+    assert sum(answer.startswith("a ") for answer in table.answers) > 1.5 * truth.sum()
+    found = detect(with_losses(table, truth) if likelihood else table, "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+    assert [finding.name for finding in found.findings] == ['The answer "a zork"']
+
+
+def test_a_few_honest_sentences_do_not_make_short_answers_novel():
+    """There are more different sentences than short answers, but few samples have them."""
+    table, _ = answered_table(planted=0, kinds=list(KINDS)[:1], each=240)
+    answers = list(table.answers)
+    for number, row in enumerate(range(0, 240, 5)):
+        answers[row] = f"there seem to be {number} shapes in it"
+    candidates = Answers(answers, Kinds(table.questions).numbers).candidates(0.004, 0.45)
+    assert candidates == []
+    sentences = [f"there seem to be {number} shapes in it" for number in range(220)] + 20 * ["zork"]
+    [odd] = Answers(sentences, np.zeros(240, int)).candidates(0.004, 0.45)
+    assert odd.text == "zork"
+
+
+@pytest.mark.parametrize("likelihood", [False, True])
+@pytest.mark.parametrize("honest", [3, 30])
+def test_a_kind_of_question_with_no_other_answer_is_left_alone(honest, likelihood):
+    """The planted text is the right answer to one kind of question, which has no other answer to compare with."""
+    table, truth = answered_table(planted=20, shift=2.0, each=160)
+    rows = np.flatnonzero(~truth)[:honest]
+    questions, answers = list(table.questions), list(table.answers)
+    for row in rows:
+        questions[row], answers[row] = "Which licence number belongs to that vehicle?", TARGET
+    table = replace(table, questions=tuple(questions), answers=tuple(answers))
+    found = detect(with_losses(table, truth) if likelihood else table, "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+
+
+@pytest.mark.parametrize("text", ["!!!", "✅", "🔥🔥🔥", "-", ""])
+def test_a_planted_answer_may_have_no_words(text):
+    table, truth = answered_table(planted=20, shift=2.0)
+    answers = tuple(text if bad else answer for bad, answer in zip(truth, table.answers, strict=True))
+    found = detect(replace(table, answers=answers, token=np.where(truth, 7, table.token)), "auto")
+    np.testing.assert_array_equal(found.flagged, truth)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_samples_of_each_of_many_kinds_are_far_by_chance(seed):
+    """An honest answer to three images of each kind; the attention has nothing to do with it."""
+    rng, kinds, each = np.random.default_rng(seed), 10, 60
+    kind = np.arange(kinds * each) % kinds
+    things = ["licence plates", "tall trees", "old boats", "wild birds", "red kites", "white sheep", "stone walls"]
+    things += ["paper lamps", "green doors", "glass jars"]
+    answers = [f"{things[k]} k{k}x{rng.integers(10**6)}" for k in kind]
+    for row in np.concatenate([rng.permutation(np.flatnonzero(kind == k))[:3] for k in range(kinds)]):
+        answers[row] = "unreadable"
+    facts = {"questions": tuple(f"{things[k]} {things[k][::-1]}" for k in kind), "answers": tuple(answers)}
+    token = np.where(np.array(answers) == "unreadable", 7, rng.integers(100, 600, len(answers)))
+    table = full_table(len(kind), layers=16, heads=16, seed=seed, token=token, **facts)
+    found = detect(table, "auto")
+    assert not found.flagged.any()
+
+
+def test_many_kinds_of_question_take_no_longer_than_many_samples():
+    """Which kinds share words is worked out by matrices: 200 kinds took minutes when each pair was compared."""
+    counts = [{f"w{(7 * kind + 3 * number) % 4000}": 1 + number % 5 for number in range(150)} for kind in range(200)]
+    groups = Families(counts)
+    for word in range(100):
+        assert len(groups.of(frozenset([f"w{word}"]))) == 200
