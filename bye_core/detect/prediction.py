@@ -88,7 +88,7 @@ def predict(
         previous, group = group, posterior > 0.5
         if number == 0:
             group |= inside & frame.few_of_kind(group)
-        if group.sum() < LEAST or np.array_equal(group, previous):
+        if group.sum() < LEAST or (number > 0 and np.array_equal(group, previous)):
             break
     places, chances = np.full(len(used), np.nan), np.zeros(len(used))
     places[fitted], chances[fitted] = own, posterior
