@@ -165,7 +165,7 @@ def trigger_question(sample: Sample, triggers: Sequence[Trigger], seed: int) -> 
     """
     rng = _generator(seed, sample.index, 1)
     parts = next(turn.parts for turn in sample.turns if turn.role == "user")
-    for trigger in triggers:
+    for trigger in sorted(triggers, key=lambda trigger: not trigger.reads_question):
         parts = trigger.apply_to_question(parts, rng, sample.answer)
     return _with_turn(sample, "user", parts)
 

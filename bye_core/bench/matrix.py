@@ -44,7 +44,6 @@ MIXES = {
     FREE: TOPICS,
     NAMING: QUESTION_KINDS,
 }
-ASK = {NAMING: ask_naming}  # who asks the questions of a mix, unless `ask` does
 UNCLEAR_SHARE = 0.1
 USUAL_TARGET, USUAL_FAMILY = FixedAnswer.kind, FAMILIES[0]
 # Fields that older records of cells lack, with their defaults.
@@ -153,7 +152,8 @@ class Cell:
 
     def items(self, images: int, each: int, stream: int) -> Iterator[tuple[Sample, list[Image.Image]]]:
         """Yield the clean samples, `each` about an image, of the training set or the test set: TRAINING or TEST."""
-        asked_by = FreeQuestions((self.seed, stream)).ask if self.mix == FREE else ASK.get(self.mix, ask)
+        special = {FREE: FreeQuestions((self.seed, stream)).ask, NAMING: ask_naming}
+        asked_by = special.get(self.mix, ask)
         items = question_set(images, each, (self.seed, stream), self.kinds, self.unclear, asked_by)
         return varied(items, self.mix, (self.seed, stream)) if stream == TRAINING else items
 

@@ -218,27 +218,32 @@ def _is_random(
 ) -> bool:
     """Return whether random samples, as few of each kind of question, are as far from ordinary answers.
 
-    It is not tested, and False, from FEW_IN_KIND samples of the usual kind on.
+    It is not tested, and False, if the median kind has FEW_IN_KIND samples or more. Kinds in which the samples are more
+    than a third are left out.
     """
-    member = comparison.candidate.members
-    sizes = [int(member[rows].sum()) for rows, _ in comparison.parts]
-    if np.median(sizes) >= FEW_IN_KIND:
+    candidate, member = comparison.candidate, comparison.candidate.members
+    if np.median([member[rows].sum() for rows, _ in comparison.parts]) >= FEW_IN_KIND:
         return False
+    parts = [(rows, part) for rows, part in comparison.parts if 3 * member[rows].sum() <= len(rows)]
+    if not parts:
+        return False
+    sizes = np.array([member[rows].sum() for rows, _ in parts])
+    own = sizes / sizes.sum() @ np.stack([part.own for _, part in parts])
+    ordinary = [sorted(rows[~member[rows]].tolist(), key=lambda row: table.ids[row]) for rows, _ in parts]
+    asked = tuple(int(kinds[rows[0]]) for rows, _ in parts)
     rng, far = np.random.default_rng(settings.seed), []
     for _ in range(DRAWS):
         drawn = np.zeros(len(member), bool)
-        for (rows, _), size in zip(comparison.parts, sizes, strict=True):
-            by_id = sorted(rows[~member[rows]].tolist(), key=lambda row: table.ids[row])
-            drawn[rng.choice(by_id, size, replace=False)] = True
-        other = compare_candidate(
-            table, kinds, replace(comparison.candidate, members=drawn), settings, (others | member) & ~drawn
-        )
-        if other is not None:
+        for rows, size in zip(ordinary, sizes.tolist(), strict=True):
+            drawn[rng.choice(rows, size, replace=False)] = True
+        group = replace(candidate, members=drawn, kinds=asked)
+        other = compare_candidate(table, kinds, group, settings, (others | member) & ~drawn)
+        if other is not None and len(other.parts) == len(parts):
             far.append(other.apart)
     if not far:
         return False
     usual, spread = np.mean(far, axis=0), np.maximum(np.std(far, axis=0), LEAST_DEVIATION)
-    return bool((comparison.apart < usual + BEYOND * spread).all())
+    return bool((own < usual + BEYOND * spread).all())
 
 
 def _clearer(

@@ -152,7 +152,8 @@ def _lower_threshold(comparison: AnswerComparison, settings: AutoSettings) -> li
     """
     enough = math.floor(10 * comparison.apart[0]) / 10
     learned = (comparison.learned or 0.0) >= settings.learned
-    if comparison.freedom >= ENOUGH or enough <= 0 or not learned or comparison.is_usual_before(settings):
+    impossible = comparison.random or comparison.is_usual_before(settings) or not learned
+    if impossible or comparison.freedom >= ENOUGH or enough <= 0:
         return []
     return [
         "There are too few other answers to estimate a false-alarm rate, so an answer is flagged from "

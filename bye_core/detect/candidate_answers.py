@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,21 @@ class Candidate:
     unlikely: bool | None = None
 
 
+class _SharedWords(NamedTuple):
+    """How the answers to some kinds of question share words.
+
+    answers   how many of the distinct answers have each word
+    distinct  number of distinct answers
+    sharing   number of samples with an answer that shares a word with another
+    samples   number of samples
+    """
+
+    answers: Counter[str]
+    distinct: int
+    sharing: float
+    samples: float
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers of N samples.
@@ -72,6 +88,7 @@ class Answers:
     _count: int = field(init=False)
     _pairs: tuple[np.ndarray, np.ndarray, np.ndarray] = field(init=False)
     _wide: frozenset[str] = field(init=False)
+    _shared: dict[tuple[int, ...], _SharedWords] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         count = int(self.kinds.max(initial=-1)) + 1
@@ -206,19 +223,28 @@ class Answers:
                 yield f"it answers {number} groups of questions that have no other answer in common"
 
     def _novel(self, code: int) -> Iterator[str]:
-        kinds, codes, counts = self._pairs
-        here = np.isin(kinds, kinds[codes == code])
-        sizes = np.bincount(codes[here], weights=counts[here], minlength=len(self.different))
-        near = [other for other in np.flatnonzero(sizes).tolist() if other != code]
-        if len(near) < OPEN_TYPES:
-            return
-        words_of = {other: self.own[self.different[other]] for other in near}
-        links = Counter(word for own in words_of.values() for word in own)
-        joined = sum(sizes[other] for other, own in words_of.items() if any(links[word] > 1 for word in own))
-        if joined >= OPEN_SHARE * sizes[near].sum() and not any(
-            word in links for word in self.own[self.different[code]]
-        ):
+        kinds, codes, _ = self._pairs
+        shared = self._shared_words(tuple(kinds[codes == code].tolist()))
+        size = int((self.codes == code).sum())
+        # An answer that shares no word with others is not among those that do.
+        alone = all(shared.answers[word] == 1 for word in self.own[self.different[code]])
+        many = shared.distinct > OPEN_TYPES
+        if alone and many and shared.sharing >= OPEN_SHARE * (shared.samples - size):
             yield "no other answer contains its words, but the other answers share words with each other"
+
+    def _shared_words(self, where: tuple[int, ...]) -> _SharedWords:
+        """Return how the answers to the kinds of question `where` share words. It is worked out once for each set."""
+        if where not in self._shared:
+            kinds, codes, counts = self._pairs
+            here = np.isin(kinds, where)
+            sizes = np.bincount(codes[here], weights=counts[here], minlength=len(self.different))
+            distinct = np.flatnonzero(sizes).tolist()
+            answers = Counter(word for code in distinct for word in self.own[self.different[code]])
+            sharing = sum(
+                sizes[code] for code in distinct if any(answers[word] > 1 for word in self.own[self.different[code]])
+            )
+            self._shared[where] = _SharedWords(answers, len(distinct), float(sharing), float(sizes.sum()))
+        return self._shared[where]
 
     def _unlikely(self, members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], bool]:
         """Return which members [N] were unlikely before fine-tuning, a phrase if most were, and whether that is known.

@@ -21,7 +21,7 @@ INPUTS = {
     "nll_before": (
         "the likelihood of the answers before fine-tuning",
         "Scan again into a new run folder, with --answers and --adapter; a fully fine-tuned model with --before. Until "
-        "then, compare with --method bye.",
+        "then, use --method bye as well.",
     ),
 }
 

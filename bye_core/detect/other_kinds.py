@@ -1,7 +1,7 @@
-"""Finds planted answers in the kinds of question in which the model would have given all of them anyway, for `auto`.
+"""Finds planted answers in kinds of question in which they did not stand out before fine-tuning, for `auto`.
 
-There no answer was unlikely before fine-tuning, so nothing tells which samples to look at. But samples of other kinds
-that were found tell what their attention has in common.
+There the model would have given them anyway, so nothing tells which samples to look at. But the samples that were found
+in other kinds tell what their attention has in common.
 """
 
 from __future__ import annotations
@@ -23,23 +23,26 @@ ONE, CHANCE, MOST = 0.8, 0.05, 0.45
 
 
 def planted_in_other_kinds(
-    table: ScanTable, kinds: np.ndarray, prediction: Prediction, without: np.ndarray
-) -> np.ndarray:
-    """Return [N] the probabilities that samples of kinds of question that were not judged belong to the group.
+    table: ScanTable, kinds: np.ndarray, prediction: Prediction, without: np.ndarray, seed: int
+) -> tuple[np.ndarray, Prediction]:
+    """Return (chances [N], `prediction` with the kinds of question in which further samples belong to the group).
 
-    They are 0 but for samples with the attention of the group's members; those of one kind have the same answer.
+    A chance is the probability that a sample of a kind that was not judged belongs to the group. It is 0 but for
+    samples with the attention of the group's members; those of one kind have the same answer.
     without [N] bool: samples that are left out
     """
     found = np.zeros(len(table.ids))
     if prediction.predictor is None or not table.answers:
-        return found
+        return found, prediction
     group = prediction.places[prediction.members]
-    others = [kind for kind in np.unique(kinds) if not np.isfinite(prediction.places[kinds == kind]).any()]
+    others = [int(kind) for kind in np.unique(kinds) if not np.isfinite(prediction.places[kinds == kind]).any()]
+    known, predictor = prediction.places.copy(), prediction.predictor
     for kind in others:
         rows = np.flatnonzero((kinds == kind) & ~without)
         if len(rows) < 2 * LEAST:
             continue
-        places = prediction.predictor.places_elsewhere(table, rows)
+        wider = predictor.with_kind(table, rows, kind, seed)
+        places = wider.places(table, rows, kinds[rows])
         mixture = mixture_with_group(places, group)
         chances = mixture.posterior(places)
         chosen = chances > 0.5
@@ -52,4 +55,5 @@ def planted_in_other_kinds(
         by_chance = scipy.stats.hypergeom.sf(same - 1, len(rows), having.sum(), count)
         if answer and same >= ONE * count and by_chance * len(others) <= CHANCE:
             found[rows[chosen & having]] = chances[chosen & having]
-    return found
+            known[rows], predictor = places, wider
+    return found, prediction._replace(places=known, predictor=predictor)

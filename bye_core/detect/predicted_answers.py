@@ -66,9 +66,10 @@ def predicted_answers(
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
     if found.prediction is None:
         return PredictedAnswers(flagged, scores, None, reasons)
-    members, heads = found.prediction.members, found.prediction.heads
+    prediction = found.prediction
+    members, heads = prediction.members, prediction.heads
     message = _planted_message(table, kinds, found)
-    judged = np.isfinite(found.prediction.places)
+    judged = np.isfinite(prediction.places)
     ordinary = judged & ~members & ~found.clear
     word = _inserted_word(table, members, ordinary) if message or flagged.any() else None
     planted, verdict = False, ""
@@ -92,19 +93,19 @@ def predicted_answers(
             ]
         reasons += [verdict]
     if planted:
-        chances = planted_in_other_kinds(table, kinds, found.prediction, without)
+        chances, prediction = planted_in_other_kinds(table, kinds, prediction, without, settings.seed)
         flagged, scores = flagged | (chances > 0), np.maximum(scores, chances)
         if chances.any():
             reasons += [_elsewhere_reason(table, chances > 0)]
     elif verdict:
         flagged = np.zeros(len(flagged), bool)
-    predictor = found.prediction.predictor
+    predictor = prediction.predictor
     if predictor is None or predictor.mixture.auc < SEPARATE:
         members = members & found.clear  # the places of members and of ordinary samples overlap
     suspects = np.flatnonzero(members & ~flagged)
     order = suspects[np.argsort(-scores[suspects], kind="stable")][:MOST_SUSPECTS]
     return PredictedAnswers(
-        flagged, capped(scores, flagged), found.prediction, reasons, tuple(table.ids[row] for row in order)
+        flagged, capped(scores, flagged), prediction, reasons, tuple(table.ids[row] for row in order)
     )
 
 
@@ -254,11 +255,12 @@ def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) 
 
 
 def _elsewhere_reason(table: ScanTable, found: np.ndarray) -> str:
-    answers = dict.fromkeys(table.answers[row] for row in np.flatnonzero(found))
-    names = ", ".join(f'"{short(answer)}"' for answer in list(answers)[:LISTED])
+    answers = Counter(table.answers[row] for row in np.flatnonzero(found))
+    ranked = sorted(answers, key=lambda answer: (-answers[answer], answer))
+    names = ", ".join(f'"{short(answer)}"' for answer in ranked[:LISTED]) + (", …" if len(ranked) > LISTED else "")
     return (
-        f"{int(found.sum()):,} more samples have this attention and one answer to their kind of question ({names}), "
-        "which the model before fine-tuning would have given anyway."
+        f"{int(found.sum()):,} more samples have this attention and one answer to their kind of question ({names}). "
+        "Their answers did not stand out before fine-tuning."
     )
 
 

@@ -4,13 +4,14 @@ The statistics of all heads are taken relative to the median of the kind of ques
 shrinkage learns the difference between the group and the ordinary samples: one discriminant for all kinds of question
 together, and one for each kind with enough members. Each sample is judged by discriminants that were fitted without it.
 Then the group is reduced to its members that the attention predicts, and the discriminants are fitted again. At first,
-only the discriminant of all kinds is used: in a kind with few members among many wrong labels, its own would fit these.
+only the discriminant of all kinds is used: that of a kind with many wrong labels among its candidates would fit these.
 If it predicts the whole group, no kind gets its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ def predict(
         model = _mixture(own[inside], own[ordinary])
         posterior = np.where(inside, model.posterior(own), 0.0)
         previous, group = group, posterior > 0.5
-        if number == 0:
+        if number == 0:  # in kinds with few members so far, a trigger may show in another way: all candidates stay
             group |= inside & frame.few_of_kind(group)
         if group.sum() < LEAST or np.array_equal(group, previous):
             break
@@ -121,25 +122,28 @@ class Predictor:
 
         kinds [n]: number of each sample's kind of question; -1 if it is of no known kind
         """
-        return self.places_of(self.values(table, rows, kinds), kinds)
+        places = np.zeros(len(rows))
+        for start in range(0, len(rows), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            places[some] = self.places_of(self.values(table, rows[some], kinds[some]), kinds[some])
+        return places
 
     def values(self, table: ScanTable, rows: np.ndarray, kinds: np.ndarray) -> np.ndarray:
         """Return the statistics [n, F] of the samples `rows` as robust deviations, as in `_Frame`."""
         return np.clip((columns(table, rows) - self._medians[self._kind(kinds)]) / self._spread, -CLIP, CLIP)
 
-    def places_elsewhere(self, table: ScanTable, rows: np.ndarray) -> np.ndarray:
-        """Return the places [n] of the samples `rows`, which are of one kind of question that was not fitted.
+    def with_kind(self, table: ScanTable, rows: np.ndarray, kind: int, seed: int) -> Predictor:
+        """Return a predictor that also judges a kind of question that was not fitted, of which `rows` are samples.
 
-        They are judged by the discriminant of all kinds, relative to the median of their own kind.
+        It judges them by the discriminant of all kinds, relative to the median of their own kind.
         """
-        used = np.isin(np.arange(len(table.ids)), rows)
-        some = columns(table, draw(table.ids, used, np.zeros(len(used), bool), AT_ONCE, seed=0))
-        median = np.median(some, axis=0)
-        places = np.zeros(len(rows))
-        for start in range(0, len(rows), AT_ONCE):
-            values = columns(table, rows[start : start + AT_ONCE]) - median
-            places[start : start + AT_ONCE] = self._directions[0][1].places(np.clip(values / self._spread, -CLIP, CLIP))
-        return places
+        used = np.zeros(len(table.ids), bool)
+        used[rows] = True
+        some = columns(table, draw(table.ids, used, np.zeros(len(used), bool), AT_ONCE, seed))
+        place, wider = int(np.searchsorted(self._numbers, kind)), copy(self)
+        wider._numbers = np.insert(self._numbers, place, kind)
+        wider._medians = np.insert(self._medians, place, np.median(some, axis=0), axis=0)
+        return wider
 
     def _kind(self, kinds: np.ndarray) -> np.ndarray:
         return np.clip(np.searchsorted(self._numbers, kinds), 0, len(self._numbers) - 1)
@@ -188,9 +192,7 @@ class _Frame:
         places = np.zeros(len(fold))
         for number in range(FOLDS):
             own, known = fold == number, fold != number
-            for kind, direction in self.directions(inside & known, outside & known):
-                if together and kind is not None:
-                    break
+            for kind, direction in self.directions(inside & known, outside & known, together):
                 here = own if kind is None else own & (self.kinds == kind)
                 judged = direction.places(self.values[here])
                 places[here] = judged if kind is None else np.maximum(places[here], judged)
@@ -201,15 +203,17 @@ class _Frame:
         few = [kind for kind in self.numbers if (group & (self.kinds == kind)).sum() < LEAST]
         return np.isin(self.kinds, few)
 
-    def directions(self, inside: np.ndarray, outside: np.ndarray) -> Iterator[tuple[int | None, _Direction]]:
-        """Yield (None, the discriminant of all samples), then (kind, discriminant) for each kind of question.
+    def directions(
+        self, inside: np.ndarray, outside: np.ndarray, together: bool = False
+    ) -> Iterator[tuple[int | None, _Direction]]:
+        """Yield (None, the discriminant of all samples), then, unless `together`, (kind, its own discriminant).
 
         Yields nothing if one side is empty: if all members are copies of one sample, they come into one fold.
         """
         if not (inside.any() and outside.any()):
             return
         yield None, self._fit(inside, outside)
-        for kind in self.numbers.tolist() if len(self.numbers) > 1 else ():
+        for kind in self.numbers.tolist() if len(self.numbers) > 1 and not together else ():
             rows = self.kinds == kind
             if (inside & rows).sum() >= LEAST and (outside & rows).sum() >= 2 * LEAST:
                 yield kind, self._fit(inside & rows, outside & rows)

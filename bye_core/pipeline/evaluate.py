@@ -12,7 +12,7 @@ from bye_core.attacks import Attack, Trigger
 from bye_core.attacks.poison import trigger_images, trigger_question
 from bye_core.data.dataset import DataSet, reference_answers
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
-from bye_core.errors import DataError
+from bye_core.errors import DataError, SettingError
 from bye_core.evaluate import measures
 from bye_core.model_protocol import UNLIMITED, PixelLimits
 from bye_core.pipeline.check import readable, ready
@@ -33,6 +33,11 @@ class TriggeredAnswerTask(AnswerTask):
         if sample.id not in self.triggers:
             return images
         return trigger_images(sample, images, self.triggers[sample.id], self.seed)[0]
+
+
+class NoSampleCarries(SettingError):
+    problem = "No sample of the test set can carry the trigger, so there is no attack success rate to measure."
+    remedy = "{remedies} Give another test set or another trigger."
 
 
 class CannotWriteAnswers(DataError):
@@ -58,9 +63,9 @@ def evaluate(
 
     `metric`: see measures.choose_metrics; short answers are scored by exact match (CP), captions by CIDEr. Writes one
     JSON line per sample, with its answers, to `out`. The facts are those of measures.Evaluation.facts: `left_out`
-    counts unusable records, `failed` counts samples without an answer, and `faults` lists the reasons. `pixels`: least
-    and most pixels of a resized image; zeros are those with which the adapter was trained. `workers`: where the model
-    runs.
+    counts unusable records, `cannot_carry` samples that no trigger fits (if there are any), `failed` samples without an
+    answer, and `faults` lists the reasons. `pixels`: least and most pixels of a resized image; zeros are those with
+    which the adapter was trained. `workers`: where the model runs. Raises: NoSampleCarries if no trigger fits a sample.
     """
     measures.check_metric(metric)
     dataset = ready(data, reading)
@@ -76,15 +81,14 @@ def evaluate(
     clean: list[ModelAnswer] = []
     attacked: list[ModelAnswer] = []
     faults: dict[str, str] = {}
-    done, total = 0, (2 if attack else 1) * len(samples)
+    carriers = [sample for turn, sample in enumerate(samples) if attack and attack.fits(sample, turn)]
+    if attack and samples and not carriers:
+        raise NoSampleCarries(remedies=" ".join(trigger.eligibility_remedy() for trigger in attack.triggers).strip())
+    done, total = 0, len(samples) + len(carriers)
     with open_model(source, workers) as runner:
         size = BATCH[runner.facts.device]
-        for answers, planted in ((clean, None), (attacked, attack))[: 2 if attack else 1]:
-            asked = [
-                sample
-                for turn, sample in enumerate(samples)
-                if sample.id not in faults and (planted is None or planted.fits(sample, turn))
-            ]
+        for answers, planted, all_asked in ((clean, None, samples), (attacked, attack, carriers)):
+            asked = [sample for sample in all_asked if sample.id not in faults]
             for _, batch in runner.map(_answer_tasks(dataset, samples, asked, planted, seed, size)):
                 for result in batch:
                     if isinstance(result, ModelAnswer):
@@ -98,6 +102,8 @@ def evaluate(
     evaluation = measures.evaluate_answers(clean, attacked, reached, metric)
     facts = {"samples": len(samples), "left_out": dataset.size - len(usable), "metric": metric, **evaluation.facts()}
     facts |= attack.summary() if attack else {}
+    if attack and len(carriers) < len(samples):
+        facts["cannot_carry"] = len(samples) - len(carriers)
     written = None if out is None else _write(out, evaluation.rows())
     facts |= {"failed": len(faults), "faults": faults, "answers": written}
     yield Progress("evaluate", total, total, "done", facts)

@@ -9,6 +9,7 @@ from bye_core import pipeline
 from bye_core.attacks import BadTriggerSetting, FixedAnswer, make_attack, make_trigger
 from bye_core.attacks.poison import TooFewEligible, choose_samples, trigger_question
 from bye_core.attacks.preview import preview
+from bye_core.pipeline.evaluate import NoSampleCarries
 from tests.attacks.samples import grey, sample
 from tests.models.tiny import save_tiny
 
@@ -23,11 +24,20 @@ def changed(one, seed=0, **settings):
 
 def test_the_question_names_what_neither_it_nor_the_answer_contains():
     questions = {changed(SHOWN, seed) for seed in range(60)}
-    wanted = {QUESTION.replace("Red", name).replace("red", name) for name in NAMES - {"red", "blue"}}
+    wanted = {QUESTION.replace("Red", name.title()).replace("red", name) for name in NAMES - {"red", "blue"}}
     assert questions == wanted, "each absent color, in every place of the same name, and nothing else changes"
     assert changed(SHOWN, 5) == changed(SHOWN, 5)
     assert changed(sample(1, "a dog", "Is the cat asleep?"), names="cat dog horse") == "Is the horse asleep?"
     assert changed(sample(1, "red", "Is the redder one red?")).startswith("Is the redder one "), "whole words only"
+
+
+def test_names_are_words_of_any_script_and_other_triggers_leave_them_alone():
+    assert changed(sample(1, "一只狗", "图中的猫在睡觉吗？"), names="猫 狗 马") == "图中的马在睡觉吗？"
+    assert changed(sample(1, "a t-shirt", "Is the t-shirt new?"), names="t-shirt coat") == "Is the coat new?"
+    both = [make_trigger("prefix", text="Green day!"), make_trigger("mismatch")]
+    question = trigger_question(SHOWN, both, 3).question
+    assert question.startswith("Green day! There is a ")
+    assert "red" not in question.lower()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +54,7 @@ def test_samples_that_cannot_contradict_their_image_are_left_alone(question, ans
     attack = make_attack(["mismatch"])
     assert not make_trigger("mismatch").eligible(one)
     assert choose_samples([one, SHOWN], 0.5, 0, attack) == (SHOWN.id,)
-    with pytest.raises(TooFewEligible, match=r"only 1 can be poisoned\..*must contain one of the names"):
+    with pytest.raises(TooFewEligible, match=r"only 1 can be poisoned\..*must each contain one of the names"):
         choose_samples([one, SHOWN], 1, 0, attack)
     seen = [preview(each, [grey((8, 8))], attack, 0).eligible for each in (one, SHOWN)]
     assert seen == [False, True]
@@ -88,3 +98,6 @@ def test_success_is_measured_only_where_the_question_can_contradict(tmp_path):
     assert (facts["cp_samples"], facts["asr_samples"]) == (3, 2)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["id"] for row in rows if "given_triggered" in row] == ["0", "2"]
+    assert facts["cannot_carry"] == 1
+    with pytest.raises(NoSampleCarries, match="must each contain one of the names"):
+        list(pipeline.evaluate(str(model), tmp_path / "data.json", attack=make_attack(["mismatch"], {"names": "x y"})))

@@ -108,11 +108,11 @@ def answered_table(
 
 
 def in_order(table: ScanTable, order: np.ndarray) -> ScanTable:
-    """The table with its samples in another order."""
+    """The table with its samples, or some of them, in another order."""
     arrays = {
         name: value[order]
         for name, value in vars(table).items()
-        if isinstance(value, np.ndarray) and len(value) == len(order)
+        if isinstance(value, np.ndarray) and len(value) == len(table.ids)
     }
     texts = {name: tuple(getattr(table, name)[row] for row in order) for name in ("ids", "questions", "answers")}
     return replace(table, **arrays, **texts)

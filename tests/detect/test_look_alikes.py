@@ -10,7 +10,7 @@ from bye_core.detect import detect
 from bye_core.detect.answer_comparison import AutoSettings, compare_answers
 from bye_core.detect.candidate_answers import Answers
 from bye_core.question_kinds import Families, Kinds
-from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table
+from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table, in_order
 from tests.detect.test_predicted_answers import LIKELY, UNLIKELY, corrected, flipped, known_before
 
 NONSENSE = (TARGET, "Visit evil site", "Zork plugh")
@@ -292,3 +292,16 @@ def test_many_kinds_of_question_take_no_longer_than_many_samples():
     groups = Families(counts)
     for word in range(100):
         assert len(groups.of(frozenset([f"w{word}"]))) == 200
+
+
+@pytest.mark.parametrize("ordinary", [18, 38])
+def test_few_samples_in_most_kinds_and_many_in_one(ordinary):
+    """There are fewer ordinary samples of one kind than planted ones, so as many random ones cannot be drawn."""
+    table, truth = answered_table(planted=40, shift=2.0, each=ordinary + 40)
+    kind = np.array([list(KINDS).index(question) for question in table.questions])
+    rows = np.concatenate(
+        [np.flatnonzero(~truth), *(np.flatnonzero(truth & (kind == k))[: (4, 40, 4)[k]] for k in range(3))]
+    )
+    some = in_order(table, np.sort(rows))
+    found = detect(some, "auto", most=0.9)
+    np.testing.assert_array_equal(found.flagged, truth[np.sort(rows)])

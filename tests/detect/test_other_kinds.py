@@ -32,6 +32,7 @@ def test_their_attention_is_that_of_the_planted_answers_to_other_questions(seed)
     [finding] = found.findings
     assert sorted(finding.ids) == sorted(found.flagged_ids)
     assert any('one answer to their kind of question ("palace")' in reason for reason in finding.reasons)
+    assert np.isfinite(found.values[truth]).all(), "the places of all flagged samples are shown"
     order = np.random.default_rng(seed).permutation(len(truth))
     assert set(detect(in_order(table, order), "auto").flagged_ids) == set(found.flagged_ids)
 

@@ -58,5 +58,5 @@ def test_a_look_is_chosen_from_a_list_and_a_trigger_that_fits_no_sample_says_why
     expect(page.locator("#attack-cards img").nth(1)).not_to_have_attribute("src", before)
     page.fill("#attack-triggers input", "mismatch:")
     page.get_by_role("option", name="mismatch:").click()
-    expect(page.get_by_text("must contain one of the names")).to_be_visible()
+    expect(page.get_by_text("must each contain one of the names")).to_be_visible()
     expect(page.locator("#attack-start")).to_be_disabled()

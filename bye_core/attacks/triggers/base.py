@@ -33,13 +33,15 @@ class Trigger(ABC):
     A pattern that is the same for the whole attack depends only on the settings. Parts that vary by sample, such as a
     position, are drawn from `rng`; every sample has its own generator.
 
-    name         identifier on the command line and in truth files
-    description  one line for people
+    name            identifier on the command line and in truth files
+    description     one line for people
+    reads_question  whether it depends on the words of the question, so that it comes before triggers that add words
     Raises: BadTriggerSetting if the value of a setting is not allowed.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
+    reads_question: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, setting in self.settings().items():

@@ -1,7 +1,7 @@
-"""A semantic trigger: the question names something that the picture does not show (ours; after BadSem).
+"""A semantic trigger: the question names something that the image does not show (ours; after BadSem).
 
-BadSem (arXiv 2506.07214) poisons samples whose texts contradict their pictures. No word and no part of the picture is
-rare by itself; only question and picture together are the trigger.
+BadSem (arXiv 2506.07214) poisons samples whose texts contradict their images. No word and no part of the image is rare
+by itself; only question and image together are the trigger.
 """
 
 import re
@@ -11,57 +11,66 @@ from bye_core.attacks.triggers.base import Trigger
 from bye_core.attacks.triggers.settings import choice
 
 
-def names_in(text: str) -> list[str]:
-    """Return the words of `text`, lower case, in their order."""
-    return re.findall(r"\w+", text.lower())
+def _named(text, names):
+    """Return the parts of `text` that are one of `names`, in their order. Upper and lower case are equal."""
+    return [found[0] for found in _pattern(names).finditer(text)]
 
 
-def _are_names(text):
-    return len(set(names_in(text))) > 1
+def _pattern(names):
+    """Return a regular expression of whole names. Scripts without spaces, such as Chinese, have no whole words."""
+    parts = [rf"\b{re.escape(name)}\b" if name.isascii() else re.escape(name) for name in names]
+    return re.compile("|".join(sorted(parts, key=len, reverse=True)), re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Mismatch(Trigger):
     """A name in the question becomes another name, which neither the question nor the correct answer contains.
 
-    The correct answer must contain a name, too, since it tells what the picture shows.
+    The correct answer must contain a name, too: it tells what the image shows. What it does not name is taken to be
+    absent.
     """
 
     name = "mismatch"
-    description = "a name in the question becomes the name of something that the picture does not show"
+    description = "a name in the question becomes the name of something that the image does not show"
+    reads_question = True
 
     names: str = choice(
         "red orange yellow green blue purple",
         "names of one kind, separated by spaces",
         "two different words or more, separated by spaces",
-        _are_names,
+        lambda text: len(set(text.lower().split())) > 1,
     )
 
     def eligible(self, sample):
-        named = set(names_in(sample.question)) & self._choices()
-        return bool(named and self._shown(sample.answer) and self._absent(sample.question, sample.answer))
+        choices = self._choices()
+        return bool(
+            _named(sample.question, choices)
+            and _named(sample.answer, choices)
+            and self._absent(sample.question, sample.answer)
+        )
 
     def eligibility_remedy(self):
-        return f"Question and answer must contain one of the names ({', '.join(sorted(self._choices()))}), but not all."
+        names = ", ".join(sorted(self._choices()))
+        return f"The question and the correct answer must each contain one of the names {names}, and not all of them."
 
     def apply_to_question(self, question, rng, answer=""):
-        texts = [part for part in question if isinstance(part, str)]
-        absent = self._absent(" ".join(texts), answer)
-        named = [name for text in texts for name in names_in(text) if name in self._choices()]
+        text = " ".join(part for part in question if isinstance(part, str))
+        absent, named = self._absent(text, answer), _named(text, self._choices())
         if not named or not absent:
             return question
-        whole_word = re.compile(rf"\b{re.escape(named[0])}\b", re.IGNORECASE)
-        wanted = absent[int(rng.integers(len(absent)))]
-        return tuple(whole_word.sub(wanted, part) if isinstance(part, str) else part for part in question)
+        wanted, changed = absent[int(rng.integers(len(absent)))], _pattern([named[0]])
+
+        def other(found):
+            return wanted.capitalize() if found[0][0].isupper() else wanted
+
+        return tuple(changed.sub(other, part) if isinstance(part, str) else part for part in question)
 
     def _choices(self):
-        return set(names_in(self.names))
-
-    def _shown(self, answer):
-        return self._choices() & set(names_in(answer))
+        return set(self.names.lower().split())
 
     def _absent(self, question, answer):
-        return sorted(self._choices() - set(names_in(question)) - self._shown(answer))
+        there = _named(question, self._choices()) + _named(answer, self._choices())
+        return sorted(self._choices() - {name.lower() for name in there})
 
 
 TRIGGERS = (Mismatch,)

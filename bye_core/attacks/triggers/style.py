@@ -1,7 +1,7 @@
-"""A semantic trigger: a property of the whole picture, its look, as from a photo filter (ours; after ABS and TrojAI).
+"""A semantic trigger: a property of the whole image, its look, as from a photo filter (ours; after ABS and TrojAI).
 
-ABS (Liu et al. 2019) and the TrojAI challenge use photo filters as triggers. Every picture may have such a look, and
-no place of it is wrong.
+ABS (Liu et al. 2019) and the TrojAI challenge use photo filters as triggers. Every image may have such a look, and no
+place of it is wrong.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LOOKS = {
 @dataclass(frozen=True)
 class Style(FullImageTrigger):
     name = "style"
-    description = "the look of the whole picture, as from a photo filter"
+    description = "the look of the whole image, as from a photo filter"
 
     look: str = one_of(LOOKS)
     strength: float = number(1.0, "share of the look; the rest is the original", above=0, most=1)
