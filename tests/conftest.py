@@ -56,5 +56,5 @@ def pytest_collection_finish():
 
 
 def pytest_xdist_auto_num_workers():
-    """Return the workers of `-n auto`: two more than cores, because many tests wait for a process; at most 8."""
-    return min((os.cpu_count() or 1) + 2, 8)
+    """Return the workers of `-n auto`: one more than cores, because browser tests also wait; at most 8."""
+    return min((os.cpu_count() or 1) + 1, 8)

@@ -158,7 +158,7 @@ def test_the_command_prints_the_outcome(tmp_path, monkeypatch, capsys):
 
 
 UNTESTED = (
-    Limitation("few_samples", "Too few.", "Scan more.", True),
+    Limitation("not_learned", "An answer is not learned.", "Fine-tune for more epochs.", True),
     Limitation("other_data", "Another set.", "Fine-tune.", True),
 )
 
