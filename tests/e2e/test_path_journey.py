@@ -171,6 +171,10 @@ def test_a_run_is_renamed_compared_and_deleted_in_the_header(made, copy_run, ser
     summary.click()
     header.get_by_role("button", name="Compare second", exact=True).click()
     expect(page.locator("#compared")).to_contain_text("12 flagged in both")
+    page.set_viewport_size({"width": 420, "height": 900})
+    box = page.locator("#compared td").nth(1).bounding_box()
+    assert box["x"] + box["width"] <= 420, "both runs are in sight on a narrow page"
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.locator("#compared").get_by_role("button", name="Close").click()
     expect(page.locator("#compared")).to_be_hidden()
     summary.click()
