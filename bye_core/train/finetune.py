@@ -114,7 +114,8 @@ def finetune(
         args=arguments,
         train_dataset=SampleList(plan.samples),
         data_collator=Collator(loaded.family, images),
-        callbacks=[progress, checkpointing],
+        # As soon as the progress tells of the training, a request to stop waits for a step that all processes agree on.
+        callbacks=[checkpointing, progress],
         identity=loaded.identity,
         progress=progress,
         loss_before=before.get("loss", 0.0),

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,9 +16,11 @@ from bye_core.models import loading
 from bye_core.models.errors import NoBitsandbytes
 from bye_core.models.families import FAMILIES
 from bye_core.models.loading import load_model
+from bye_core.process import Stopped, StopRequest
 from bye_core.train import checkpoints, finetune
 from bye_core.train.adapter import with_lora
 from bye_core.train.errors import NotSaved, OutOfMemory, TrainingDiffers
+from bye_core.train.progress import ProgressLog
 from bye_core.train.settings import PRESETS, BadFinetuneSetting, FinetuneSettings
 from bye_core.train.trainer import ResumableTrainer
 from tests.models.tiny import picture, sample, save_tiny
@@ -40,11 +44,12 @@ def dataset(tmp_path_factory):
 def train(model, dataset, tmp_path):
     """train(settings, out=..., **changed) -> what the adapter's weights are in the end."""
 
-    def trained(settings=SETTINGS, out="adapter", loaded=None, **changed):
+    def trained(settings=SETTINGS, out="adapter", loaded=None, stop=None, **changed):
         loaded = loaded or load_model(model, device="cpu", dtype=changed.get("dtype", "float32"))
         facts = {"model": loaded.identity, "data_digest": dataset.digest}
+        settings = replace(settings, **changed)
         finetune.finetune(
-            loaded, dataset.samples, dataset.images, replace(settings, **changed), tmp_path / out, facts, dataset.faults
+            loaded, dataset.samples, dataset.images, settings, tmp_path / out, facts, dataset.faults, stop=stop
         )
         return tensors(tmp_path / out)
 
@@ -145,6 +150,23 @@ def test_a_full_disk_keeps_the_checkpoint_before(train, tmp_path, monkeypatch):
     assert [path.name for path in checkpoints.list_newest_first(root)] == ["checkpoint-2", "checkpoint-1"]
     resumed = train(epochs=2, save_steps=1)
     assert all(torch.equal(whole[name], value) for name, value in resumed.items())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="without an alarm, a stop is obeyed at once")
+def test_a_stop_as_soon_as_the_training_is_announced_waits_for_a_step(train, tmp_path, monkeypatch):
+    """Processes agree on a stop after a step. One that ended before would leave the others with an error."""
+    write = ProgressLog.write
+
+    def announced(self, **event):
+        write(self, **event)
+        if event["event"] == "begin":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(ProgressLog, "write", announced)
+    with pytest.raises(Stopped), StopRequest() as stop:
+        train(epochs=2, stop=stop)
+    newest = checkpoints.newest(checkpoints.folder_of(tmp_path / "adapter"))
+    assert checkpoints.step_of(newest) == 1
 
 
 def test_another_training_is_not_resumed(train, monkeypatch, model, tmp_path):
