@@ -241,12 +241,13 @@ def positions(connection: sqlite3.Connection) -> np.ndarray:
 def count_scored(connection: sqlite3.Connection) -> int:
     """Return the number of scanned samples. Raises: sqlite3.DatabaseError if entries have disappeared from the index.
 
-    SQLite has no checksums, so the number of entries is stored beside them.
+    SQLite has no checksums, so the number of entries is stored beside them. Both are read by one statement, so that no
+    other process can write between them.
     """
-    count = connection.execute("SELECT count(*) FROM scored").fetchone()[0]
-    stored = connection.execute("SELECT value FROM state WHERE name = 'scored'").fetchone()
-    if stored and stored[0] != count:
-        raise sqlite3.DatabaseError(f"malformed: it has {count} entries and should have {stored[0]}")
+    both = "SELECT (SELECT count(*) FROM scored), (SELECT value FROM state WHERE name = 'scored')"
+    count, stored = connection.execute(both).fetchone()
+    if stored is not None and stored != count:
+        raise sqlite3.DatabaseError(f"malformed: it has {count} entries and should have {stored}")
     return count
 
 
