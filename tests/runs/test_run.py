@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bye_core.records import AttentionRows, Detection, Fault, LayerReport, Mixture, Sample, Turn
-from bye_core.runs import Run, home, is_run, list_runs, new_run_path
+from bye_core.runs import Run, home, index, is_run, list_runs, new_run_path
 from bye_core.runs.errors import (
     DuplicateSamples,
     FolderNotEmpty,
@@ -305,3 +307,25 @@ def test_rows_of_several_samples_come_in_the_order_asked_for_and_only_those_scan
     assert_same_rows(next(run.rows_of(["s4"])), run.rows("s4"))
     with pytest.raises(UnknownSample):
         run.rows_of(["s4", "nobody"])
+
+
+def test_another_process_may_add_an_entry_after_any_statement_of_a_count(tmp_path):
+    """A reader that counts by two statements calls a run damaged if a scan writes between them."""
+    path = tmp_path / "index.sqlite"
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.executescript(
+        "PRAGMA journal_mode=wal; CREATE TABLE scored(position INTEGER PRIMARY KEY);"
+        "CREATE TABLE state(name TEXT PRIMARY KEY, value); INSERT INTO state VALUES('scored', 0)"
+    )
+
+    class Reader(sqlite3.Connection):
+        def execute(self, *arguments):
+            found = super().execute(*arguments).fetchall()
+            writer.execute("BEGIN")
+            writer.execute("INSERT INTO scored DEFAULT VALUES")
+            writer.execute("UPDATE state SET value = value + 1")
+            writer.execute("COMMIT")
+            return SimpleNamespace(fetchone=lambda: found[0])
+
+    reader = sqlite3.connect(path, factory=Reader)
+    assert [index.count_scored(reader) for _ in range(3)] == [0, 1, 2]
