@@ -5,7 +5,6 @@ shrinkage learns the difference between the group and the ordinary samples: one 
 together, and one for each kind with enough members. Each sample is judged by discriminants that were fitted without it.
 Then the group is reduced to its members that the attention predicts, and the discriminants are fitted again. At first,
 only the discriminant of all kinds is used: that of a kind with many wrong labels among its candidates would fit these.
-If it predicts the whole group, no kind gets its own.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def predict(
         previous, group = group, posterior > 0.5
         if number == 0:  # in kinds with few members so far, a trigger may show in another way: all candidates stay
             group |= inside & frame.few_of_kind(group)
-        if group.sum() < LEAST or np.array_equal(group, previous):
+        if group.sum() < LEAST or (number > 0 and np.array_equal(group, previous)):
             break
     places, chances = np.full(len(used), np.nan), np.zeros(len(used))
     places[fitted], chances[fitted] = own, posterior

@@ -89,7 +89,7 @@ def test_honest_samples_with_the_answer_of_planted_ones_are_left_alone(seed):
     table.entropy[honest, 0, 0] -= near
     found = detect(table, "surprise")
     assert (found.flagged & planted).sum() >= 0.95 * PLANTED
-    assert (found.flagged & honest).sum() <= 0.15 * honest.sum()
+    assert (found.flagged & honest).sum() <= 2
 
 
 def test_the_result_does_not_depend_on_the_order_of_the_heads_or_on_a_second_call():
