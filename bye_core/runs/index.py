@@ -270,16 +270,23 @@ def entries(connection: sqlite3.Connection, position: int | None = None) -> Entr
     except (TypeError, OverflowError) as error:  # a flipped bit may change the type of a value
         raise sqlite3.DatabaseError("malformed: an entry holds something else than numbers") from error
     rows = np.frombuffer(numbers, np.int64).reshape(-1, 6)
-    # A flipped bit in the index may hide an entry from a search; "+" makes SQLite read all entries.
-    if (
-        position is not None
-        and not len(rows)
-        and connection.execute("SELECT 1 FROM scored WHERE +position = ?", (position,)).fetchone()
-    ):
+    if position is not None and not len(rows) and _is_hidden(connection, position):
         raise sqlite3.DatabaseError("malformed: its entries are out of order")
     if len(rows) and rows.min() < 0:
         raise sqlite3.DatabaseError("malformed: an entry holds a negative number")
     return Entries(rows)
+
+
+def _is_hidden(connection: sqlite3.Connection, position: int) -> bool:
+    """Return whether a flipped bit hides an entry from a search; "+" makes SQLite read all entries.
+
+    Both are asked by one statement: another process may just have written the entry.
+    """
+    there, found = (
+        "EXISTS (SELECT 1 FROM scored WHERE +position = ?)",
+        "EXISTS (SELECT 1 FROM scored WHERE position = ?)",
+    )
+    return bool(connection.execute(f"SELECT {there} > {found}", (position, position)).fetchone()[0])
 
 
 def last_end(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sqlite3
@@ -27,6 +28,7 @@ from bye_core.runs.errors import (
     UnknownSample,
 )
 from bye_core.runs.payload import decode, encode
+from bye_core.runs.shards import Location
 from tests.runs.made_rows import LAYERS, make_rows, make_run, make_samples, make_settings, scan
 
 
@@ -309,23 +311,21 @@ def test_rows_of_several_samples_come_in_the_order_asked_for_and_only_those_scan
         run.rows_of(["s4", "nobody"])
 
 
-def test_another_process_may_add_an_entry_after_any_statement_of_a_count(tmp_path):
-    """A reader that counts by two statements calls a run damaged if a scan writes between them."""
+def test_another_process_may_add_an_entry_after_any_statement_of_a_reader(tmp_path):
+    """A reader that compares two statements calls a run damaged if a scan writes between them."""
     path = tmp_path / "index.sqlite"
-    writer = sqlite3.connect(path, isolation_level=None)
-    writer.executescript(
-        "PRAGMA journal_mode=wal; CREATE TABLE scored(position INTEGER PRIMARY KEY);"
-        "CREATE TABLE state(name TEXT PRIMARY KEY, value); INSERT INTO state VALUES('scored', 0)"
-    )
+    index.create(path)
+    writer = index.connect(path)
+    positions = itertools.count()
 
     class Reader(sqlite3.Connection):
         def execute(self, *arguments):
-            found = super().execute(*arguments).fetchall()
-            writer.execute("BEGIN")
-            writer.execute("INSERT INTO scored DEFAULT VALUES")
-            writer.execute("UPDATE state SET value = value + 1")
-            writer.execute("COMMIT")
-            return SimpleNamespace(fetchone=lambda: found[0])
+            rows = super().execute(*arguments).fetchall()
+            with index.transaction(writer) as batch:
+                index.insert(writer, batch, [(next(positions), Location(0, 0, 1, 0))])
+            return SimpleNamespace(fetchone=lambda: rows[0], fetchmany=lambda _: [rows.pop()] if rows else [])
 
     reader = sqlite3.connect(path, factory=Reader)
     assert [index.count_scored(reader) for _ in range(3)] == [0, 1, 2]
+    assert len(index.entries(reader, 3)) == 0, "it is written just after the search"
+    assert len(index.entries(reader, 3)) == 1
