@@ -42,6 +42,11 @@ class TooFewForCount(TooFewEligible):
     remedy = "{why} Give a count of at most {eligible}, or allow more samples to be poisoned."
 
 
+class NoneEligible(TooFewForCount):
+    problem = "None of the {total} samples can be poisoned in this way."
+    remedy = "{why} Choose another data set, trigger or target, or allow more samples to be poisoned."
+
+
 @dataclass(frozen=True)
 class SampleFilter:
     """Which samples may be poisoned; an empty text sets no restriction.
@@ -79,7 +84,7 @@ def choose_samples(
     The attack must be fitted to the samples. Returns their ids: number t is poisoned as the attack's turn t. They are
     in the order of `samples` if the target has one part; otherwise each part has its own samples, in that order.
     Raises: BadPoisonRate if `rate` is outside 0..1; BadPoisonCount if `count` is outside 0..N; BadSeed if `seed` is
-    negative; TooFewEligible if too few can be poisoned.
+    negative; TooFewEligible if too few can be poisoned (NoneEligible if none can).
     """
     if count is None and not 0 <= rate <= 1:
         raise BadPoisonRate(rate=rate)
@@ -97,6 +102,8 @@ def choose_samples(
     if sum(map(len, drawn)) < wanted:
         most = _most(order, eligible, wanted, len(parts))
         facts = {"wanted": wanted, "total": len(samples), "eligible": most, "why": _requirements(samples, attack, only)}
+        if not most:
+            raise NoneEligible(**facts)
         if count is not None:
             raise TooFewForCount(**facts)
         raise TooFewEligible(rate=rate, most=np.floor(most / len(samples) * 1e4) / 1e4, **facts)
