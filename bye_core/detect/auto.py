@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, compare_answers, spread_of
+from bye_core.detect.answer_comparison import AnswerComparison, compare_answers, spread_of
 from bye_core.detect.auto_reasons import (
     abstention_reasons,
     nearest_to_planted,
@@ -38,6 +38,7 @@ from bye_core.detect.auto_reasons import (
     short,
     voting_heads,
 )
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.candidate_answers import Candidate
 from bye_core.detect.detector import Detector
 from bye_core.detect.predicted_answers import PredictedAnswers, predicted_answers

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bye_core.answer_parts import common_beginning
-from bye_core.detect.answer_comparison import ENOUGH, AnswerComparison, AutoSettings
+from bye_core.detect.answer_comparison import ENOUGH, AnswerComparison
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.before_fine_tuning import CLEARER
 from bye_core.detect.candidate_answers import Candidate
 from bye_core.detect.isolation import BEST_HEADS, column_name

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bye_core.detect.answer_beginnings import begun
-from bye_core.detect.answer_comparison import AutoSettings
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.candidate_answers import Answers
 from bye_core.detect.detector import INPUTS, Detector, known_rows
 from bye_core.question_kinds import Kinds

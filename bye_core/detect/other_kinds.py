@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 import scipy
 
-from bye_core.detect.prediction import LEAST, SEPARATE, Prediction, mixture_with_group
+from bye_core.detect.place_mixture import LEAST, SEPARATE, mixture_with_group
+from bye_core.detect.prediction import Prediction
 from bye_core.detect.usual_message import plain
 from bye_core.records import ScanTable
 

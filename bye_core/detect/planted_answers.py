@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bye_core.detect.answer_comparison import AnswerComparison, AutoSettings, spread_of
+from bye_core.detect.answer_comparison import AnswerComparison, spread_of
 from bye_core.detect.auto import examine
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.entropy_unit import in_unit
 from bye_core.detect.isolation import columns
 from bye_core.detect.prediction import Predictor

@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from bye_core.answer_parts import common_beginning
-from bye_core.detect.answer_comparison import AutoSettings, compare_candidate
+from bye_core.detect.answer_comparison import compare_candidate
 from bye_core.detect.auto_reasons import beginning_reason, clearer_reason, seen_before_reason, short
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.before_fine_tuning import CLEARER, clearer_by_fine_tuning
 from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
 from bye_core.detect.other_kinds import planted_in_other_kinds
-from bye_core.detect.prediction import SEPARATE, Prediction, mixture_with_group
+from bye_core.detect.place_mixture import SEPARATE, mixture_with_group
+from bye_core.detect.prediction import Prediction
 from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
 from bye_core.detect.usual_message import SAME, UsualMessage, usual_message

@@ -14,26 +14,20 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 from threadpoolctl import threadpool_limits
 
 from bye_core.detect.copies import Copies
 from bye_core.detect.isolation import columns
 from bye_core.detect.mixture import THREADS
+from bye_core.detect.place_mixture import LEAST, UNKNOWN, PlaceMixture, mixture_of_candidates
 from bye_core.records import ScanTable
 
 FOLDS = 5
 PASSES = 6  # largest number of times that the discriminants are fitted (ours; the group usually settles in three)
-LEAST = 5  # smallest group for which a discriminant is fitted (ours)
 CLIP = 20.0  # robust deviations; larger ones would decide the discriminant alone (ours)
 MOST_COLUMNS = 512  # of the largest difference between the group and the other samples; bounds time and memory (ours)
 MOST_FITTED = 10_000  # samples that the discriminants are fitted on; all others are judged by the final ones (ours)
 AT_ONCE = 2_000  # samples whose statistics are in memory at once, besides the fitted ones
-# The places of ordinary samples spread at least 0.1, those of the group at least 0.15, around a centre of at least 0.6,
-# where 0 is the median ordinary sample and 1 the median of the group (ours).
-SPREAD, GROUP_SPREAD, GROUP_CENTRE = 0.1, 0.15, 0.6
-SEPARATE = 0.9  # AUC below which two distributions of places overlap too much to tell who belongs to which (ours)
-UPDATES = 50  # of the expectation-maximisation; it settles in about ten
 
 
 class Prediction(NamedTuple):
@@ -81,10 +75,10 @@ def predict(
     known = Copies(frame.values, inside, seed)
     fold = _folds([table.ids[row] for row in fitted.tolist()], inside, ordinary, known.numbers, seed)
     own, posterior = np.zeros(len(fitted)), np.zeros(len(fitted))
-    model = PlaceMixture(0.0, SPREAD, 1.0, GROUP_SPREAD, 0.5)
+    model = UNKNOWN
     for number in range(PASSES):
         own = frame.cross_fitted(group, ~group & ~apart[fitted], fold, together=number == 0)
-        model = _mixture(own[inside], own[ordinary])
+        model = mixture_of_candidates(own[inside], own[ordinary])
         posterior = np.where(inside, model.posterior(own), 0.0)
         previous, group = group, posterior > 0.5
         if number == 0:  # in kinds with few members so far, a trigger may show in another way: all candidates stay
@@ -242,60 +236,6 @@ class _Frame:
         places = np.argsort(-distance, kind="stable") % int(np.prod(self._shape))
         best = dict.fromkeys(places[: 4 * most].tolist())
         return [divmod(place, self._shape[1]) for place in list(best)[:most]]
-
-
-class PlaceMixture(NamedTuple):
-    """Two normal distributions of places: of ordinary samples and of the group, with the group's share."""
-
-    centre: float
-    spread: float
-    group_centre: float
-    group_spread: float
-    share: float
-
-    @property
-    def auc(self) -> float:
-        """Probability that a member of the group has a larger place than an ordinary sample."""
-        width = np.hypot(self.spread, self.group_spread)
-        return float(scipy.stats.norm.cdf((self.group_centre - self.centre) / width))
-
-    def posterior(self, places: np.ndarray) -> np.ndarray:
-        """Return the probability [n] that a candidate is a member; it does not fall beyond the two centres."""
-        between = np.clip(places, self.centre, self.group_centre)
-        group = scipy.stats.norm.logpdf(between, self.group_centre, self.group_spread) + np.log(self.share)
-        other = scipy.stats.norm.logpdf(between, self.centre, self.spread) + np.log1p(-self.share)
-        return scipy.special.expit(group - other)
-
-
-def _mixture(candidates: np.ndarray, ordinary: np.ndarray) -> PlaceMixture:
-    """Fit the group's distribution to the places of the candidates, of which some are ordinary samples."""
-    centre, spread = float(np.median(ordinary)), max(float(ordinary.std()), SPREAD)
-    model = PlaceMixture(centre, spread, 1.0, 0.25, 0.5)
-    for _ in range(UPDATES):
-        chance = model.posterior(candidates)
-        if chance.sum() < LEAST:
-            break
-        middle = max(GROUP_CENTRE, float(np.average(candidates, weights=chance)))
-        width = float(np.sqrt(np.average((candidates - middle) ** 2, weights=chance)))
-        share = float(np.clip(chance.mean(), 0.01, 0.99))
-        model = PlaceMixture(centre, spread, middle, max(width, GROUP_SPREAD), share)
-    return model
-
-
-def mixture_with_group(places: np.ndarray, group: np.ndarray) -> PlaceMixture:
-    """Fit the distributions to `places` [n], of which some are of ordinary samples and some of a known group.
-
-    group [m]: places of known members
-    """
-    lower = np.sort(places)[: (len(places) + 1) // 2]
-    model = PlaceMixture(float(np.median(lower)), SPREAD, float(group.mean()), max(group.std(), GROUP_SPREAD), 0.1)
-    for _ in range(UPDATES):
-        chance = model.posterior(places)
-        ordinary = places[chance < 0.5]
-        centre = float(np.median(ordinary)) if len(ordinary) else model.centre
-        spread = max(1.4826 * float(np.median(np.abs(ordinary - centre))) if len(ordinary) else 0.0, SPREAD)
-        model = model._replace(centre=centre, spread=spread, share=float(np.clip(chance.mean(), 0.005, 0.99)))
-    return model
 
 
 def _folds(ids: Sequence[str], inside: np.ndarray, outside: np.ndarray, copies: np.ndarray, seed: int) -> np.ndarray:

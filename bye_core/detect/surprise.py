@@ -24,7 +24,8 @@ import scipy
 
 from bye_core.detect.detector import Detector, required
 from bye_core.detect.entropy_unit import entropy_unit_setting
-from bye_core.detect.prediction import FOLDS, SEPARATE, Prediction, mixture_with_group, predict
+from bye_core.detect.place_mixture import SEPARATE, mixture_with_group
+from bye_core.detect.prediction import FOLDS, Prediction, predict
 from bye_core.detect.result import by_layer, nothing, result
 from bye_core.detect.settings import check_settings, seed_setting, setting, share_setting
 from bye_core.question_kinds import Kinds

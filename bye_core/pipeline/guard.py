@@ -15,7 +15,7 @@ from bye_core import guard, runs
 from bye_core.data import images
 from bye_core.data.reading import AUTOMATIC, ReadingOptions
 from bye_core.detect import DEFAULT, PAPER
-from bye_core.detect.answer_comparison import AutoSettings
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.errors import ByeError, RunError
 from bye_core.intervals import as_facts, proportion

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import entr
 
 from bye_core.detect import detect, score, value_label
-from bye_core.detect.answer_comparison import AutoSettings
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.errors import BadSetting
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.records import NATS, NORMALISED, AttentionRows, ScanTable

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bye_core.detect import detect
-from bye_core.detect.answer_comparison import AutoSettings, compare_answers
+from bye_core.detect.answer_comparison import compare_answers
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.candidate_answers import Answers
 from bye_core.question_kinds import Families, Kinds
 from tests.detect.made_tables import KINDS, TARGET, answered_table, full_table, in_order

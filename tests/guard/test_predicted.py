@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bye_core.detect.answer_comparison import AutoSettings
+from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.planted_answers import PlantedAnswers
 from bye_core.guard import reading_of
 from bye_core.records import AttentionRows, Grid
