@@ -81,9 +81,7 @@ def evaluate(
     clean: list[ModelAnswer] = []
     attacked: list[ModelAnswer] = []
     faults: dict[str, str] = {}
-    carriers = [sample for turn, sample in enumerate(samples) if attack and attack.fits(sample, turn)]
-    if attack and samples and not carriers:
-        raise NoSampleCarries(remedies=" ".join(trigger.eligibility_remedy() for trigger in attack.triggers).strip())
+    carriers = _carriers(attack, samples) if attack else []
     done, total = 0, len(samples) + len(carriers)
     with open_model(source, workers) as runner:
         size = BATCH[runner.facts.device]
@@ -107,6 +105,14 @@ def evaluate(
     written = None if out is None else _write(out, evaluation.rows())
     facts |= {"failed": len(faults), "faults": faults, "answers": written}
     yield Progress("evaluate", total, total, "done", facts)
+
+
+def _carriers(attack: Attack, samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples that can get the triggers of their turn. Raises: NoSampleCarries if there are none."""
+    carriers = [sample for turn, sample in enumerate(samples) if attack.fits(sample, turn)]
+    if samples and not carriers:
+        raise NoSampleCarries(remedies=" ".join(trigger.eligibility_remedy() for trigger in attack.triggers).strip())
+    return carriers
 
 
 def _answer_tasks(
