@@ -68,6 +68,16 @@ def predict(
     apart       [N] bool, samples that are neither candidates nor examples of ordinary samples
     kinds       [N] number of each sample's kind of question
     """
+    # The libraries must be there before their threads are limited. To limit them takes as long as to fit a discriminant.
+    import sklearn.discriminant_analysis
+
+    with threadpool_limits(THREADS), sklearn.config_context(skip_parameter_validation=True):
+        return _predict(table, used, candidates, apart, kinds, seed)
+
+
+def _predict(
+    table: ScanTable, used: np.ndarray, candidates: np.ndarray, apart: np.ndarray, kinds: np.ndarray, seed: int
+) -> Prediction:
     fitted = draw(table.ids, used, candidates, MOST_FITTED, seed)
     frame = _Frame(table, fitted, kinds[fitted])
     inside, other = candidates[fitted], candidates[fitted] | apart[fitted]
@@ -218,8 +228,7 @@ class _Frame:
         kept = np.sort(np.argsort(-distance, kind="stable")[:MOST_COLUMNS])
         known = inside | outside
         values = self.values[known][:, kept].astype(np.float64)
-        with threadpool_limits(THREADS):
-            model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(values, inside[known])
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(values, inside[known])
         weights = model.coef_[0]
         decision = values @ weights
         low, high = np.median(decision[~inside[known]]), np.median(decision[inside[known]])
