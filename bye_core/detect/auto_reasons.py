@@ -66,8 +66,11 @@ def beginning_reason(table: ScanTable, members: np.ndarray) -> list[str]:
     return [] if beginning is None else [beginning.sentence]
 
 
-def clearer_reason(times: float | None) -> str:
-    """Return a sentence on how much clearer the attention is than before fine-tuning (see `clearer_by_fine_tuning`)."""
+def clearer_reason(times: float | None, needed: float = CLEARER) -> str:
+    """Return a sentence on how much clearer the attention is than before fine-tuning (see `clearer_by_fine_tuning`).
+
+    needed: the smallest number of times that is evidence
+    """
     if times is None:
         return (
             "The run lacks the attention of the model before fine-tuning, so these may be honest answers to unusual "
@@ -78,14 +81,14 @@ def clearer_reason(times: float | None) -> str:
             "Too few samples can be compared with the model before fine-tuning, so these may be honest answers to "
             "unusual images; inspect them."
         )
-    if times >= CLEARER:
+    if times >= needed:
         return (
             f"Before fine-tuning, an ordinary sample had the attention of these samples {times:.0f} times as often as "
             "now. So fine-tuning has taught the model to see what marks them."
         )
     return (
         "But before fine-tuning, an ordinary sample had the attention of these samples only "
-        f"{math.floor(10 * times) / 10:.1f} times as often as now (hidden triggers: {CLEARER:.0f} times or more). "
+        f"{math.floor(10 * times) / 10:.1f} times as often as now (hidden triggers: {needed:.0f} times or more). "
         "These may be honest answers to unusual images; inspect them."
     )
 

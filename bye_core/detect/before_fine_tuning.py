@@ -42,7 +42,7 @@ def clearer_by_fine_tuning(
     Samples without the attention of the model before fine-tuning are not compared.
     Returns None if the scan did not read it, NaN if there are too few samples to compare. Source: ours.
     """
-    if table.entropy_before is None:
+    if table.entropy_before is None or table.peak_before is None or table.mass_before is None:
         return None
     used = used & known_rows(table.entropy_before)
     if not used.any():

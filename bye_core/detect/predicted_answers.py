@@ -17,23 +17,30 @@ from bye_core.detect.candidate_answers import LEAST_IN_KIND, Candidate
 from bye_core.detect.other_kinds import planted_in_other_kinds
 from bye_core.detect.place_mixture import SEPARATE, mixture_with_group
 from bye_core.detect.prediction import Prediction
+from bye_core.detect.rare_word import RareWord, rare_word
 from bye_core.detect.result import named_heads
 from bye_core.detect.surprise import LEAST, Surprise, SurpriseSettings, capped, predicted_surprises
 from bye_core.detect.usual_message import SAME, UsualMessage, usual_message
-from bye_core.question_kinds import words
 from bye_core.records import ScanTable
 
 LISTED = 3  # answers that are named
 MOST_SUSPECTS = 1_000  # samples that are worth a look; a few of them are asked about in `detect --confirm`
-# A trigger in the question shows before fine-tuning, too. It is a word of at least this share of the members'
-# questions, and of at most this share of the others (ours).
-INSERTED, ELSEWHERE = 0.8, 0.02
+# Words behind the members' answers may be those of at most this share of the other samples (ours).
+ELSEWHERE = 0.02
 # A usual message to a kind of question is planted if at least a share of HAVE of the members have one message to their
 # kind, if more than a share of MOST ask a kind whose message is usual, if at least a share of MOST of the unlikely
 # answers are members, and if the attention of members differs from that for the same message elsewhere: with at least
 # this AUC, and by at least so many standard deviations. Planted messages with a patch or a word had an AUC of 0.99 and
 # more, with a blended image 0.72 and 0.73; of label noise, no group is predicted (ours, development sets).
 HAVE, MOST, APART, DEVIATIONS = 0.4, 0.5, 0.7, 3.0
+# A usual message to one kind of question must be clearer by fine-tuning (`clearer_by_fine_tuning`): images of a sort
+# that the model misjudged before have one right answer, too. In 43 sets that were made so it was at most 3.7, for a
+# patch 12 and more, for a blended image 4.1 and 4.4 (ours; chosen on these sets).
+CLEARER_MESSAGE = 4.0
+
+
+# A model may be wrong about all images of one sort, but then it is so about one kind of question.
+_SEVERAL_KINDS = "That is so in several kinds of question, as behind a trigger."
 
 
 class PredictedAnswers(NamedTuple):
@@ -58,11 +65,11 @@ def predicted_answers(
 ) -> PredictedAnswers:
     """Find unlikely answers that the attention predicts among all samples but those in `without` [N] bool.
 
-    They are evidence if many have one usual message to their kind of question, and attention that other samples
-    with this message lack. Else they are evidence only if their attention is not close to that for an ordinary answer,
-    and if fine-tuning has made them predictable. Honest answers to unusual images, such as "too blurry to tell", may be
-    predicted too. But the model before fine-tuning attends differently to such images already, while it hardly notices
-    a trigger in an image.
+    They are evidence if fine-tuning has made them predictable. Honest answers to unusual images, such as "too blurry to
+    tell", and to images that the model misjudged before, may be predicted too. But the model before fine-tuning attends
+    differently to such images already, while it hardly notices a trigger in an image. They are evidence, too, if many
+    have one usual message to their kind of question, in several kinds, and attention that other samples with this
+    message lack. Without such a message, they are no evidence near the attention for an ordinary answer.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
@@ -73,25 +80,28 @@ def predicted_answers(
     message = _planted_message(table, kinds, found)
     judged = np.isfinite(prediction.places)
     ordinary = judged & ~members & ~found.clear
-    word = _inserted_word(table, members, ordinary) if message or flagged.any() else None
+    word = rare_word(table, kinds, members, ordinary) if message or flagged.any() else None
     planted, verdict = False, ""
     if message:
         chances = _likely_before(kinds, found, message)
         scores, further = np.maximum(scores, chances), chances > 0.5
         flagged = (members & (message.having | found.clear)) | further
         reasons = reasons[:1]  # the second says why `surprise` flags nothing
-        planted, verdict = True, _message_reason(message, members, int(further.sum()))
-        times = None if word else _clearer(table, kinds, found, settings)
-        verdict += f" {seen_before_reason(times)}" if times is not None and times < CLEARER else ""
+        planted, why = _fine_tuned(table, kinds, found, ordinary, word, settings, CLEARER_MESSAGE)
+        if not planted and _asked_in(kinds, message.having & members) > 1:
+            planted, why = True, f"{_SEVERAL_KINDS} {why}"
+        verdict = f"{_message_reason(message, members, int(further.sum()))} {why}"
     elif flagged.any():
-        planted, verdict = _fine_tuned(table, kinds, found, without, ordinary, word, settings)
+        planted, verdict = False, _near_reason(table, kinds, found, without, settings)
+        if not verdict:
+            planted, verdict = _fine_tuned(table, kinds, found, ordinary, word, settings)
     if verdict:
         heads_reason = f"The attention differs most in these heads: {named_heads(heads)}."
         reasons = [*reasons, _most_frequent(table, flagged), *beginning_reason(table, flagged), heads_reason]
         if word:
             reasons += [
-                f'Their questions have the word "{word}", which hardly any ordinary question has. If this word asks '
-                "for such answers, they are honest; inspect some."
+                f'Their questions have the word "{word.text}", which hardly any ordinary question has. If this word '
+                "asks for such answers, they are honest; inspect some."
             ]
         reasons += [verdict]
     if planted:
@@ -122,6 +132,11 @@ def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> Us
     return message if enough and message.auc >= max(APART, 0.5 + DEVIATIONS * message.error) else None
 
 
+def _asked_in(kinds: np.ndarray, group: np.ndarray) -> int:
+    """Return the number of kinds of question with at least LEAST samples of the `group` [N] bool."""
+    return int((np.bincount(kinds[group]) >= LEAST).sum())
+
+
 def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) -> np.ndarray:
     """Return [N] the probabilities that samples have a planted message, although it was likely before fine-tuning.
 
@@ -147,42 +162,51 @@ def _message_reason(message: UsualMessage, members: np.ndarray, further: int) ->
     count = f"{int((message.having & members).sum()):,} of the {int(members.sum()):,} predicted samples"
     sentence = (
         f"{count} have one usual answer to their kind of question, or one usual part of it, but attention that differs "
-        f"from that of other samples with this answer (AUC {message.auc:.2f}). Honest answers would differ from image "
+        f"from that of other samples with this answer (AUC {message.auc:.2f}). Most honest answers differ from image "
         "to image, or have the usual attention."
     )
     more = f" Samples with the same message and attention whose answer was likely before fine-tuning: {further:,}."
     return sentence + more if further else sentence
 
 
+def _near_reason(
+    table: ScanTable, kinds: np.ndarray, found: Surprise, without: np.ndarray, settings: AutoSettings
+) -> str:
+    """Return a sentence if the attention of the members is close to that for an ordinary answer; "" if not."""
+    assert found.prediction is not None
+    distance = _distance(table, kinds, found.prediction.members, found.alike | without, settings)
+    if distance is None or distance >= settings.usual:
+        return ""
+    return (
+        f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
+        "answer, so these may be honest answers to unusual images; inspect these samples."
+    )
+
+
 def _fine_tuned(
     table: ScanTable,
     kinds: np.ndarray,
     found: Surprise,
-    without: np.ndarray,
     ordinary: np.ndarray,
-    word: str | None,
+    word: RareWord | None,
     settings: AutoSettings,
+    needed: float = CLEARER,
 ) -> tuple[bool, str]:
     """Return (whether fine-tuning, not the images, made unlikely answers predictable, a sentence that explains it).
 
+    needed: how many times less often the attention must confuse them with ordinary samples than before fine-tuning
     An inserted word, and the same words behind different answers, are evidence whatever the model saw before.
     """
     assert found.prediction is not None
-    distance = _distance(table, kinds, found.prediction.members, found.alike | without, settings)
-    if distance is not None and distance < settings.usual:
-        return False, (
-            f"But the attention is only {distance:.1f} times the usual distance from that for the nearest ordinary "
-            "answer, so these may be honest answers to unusual images; inspect these samples."
-        )
-    if word:
+    if word and word.inserted:
         return True, "So this word is probably the trigger."
     times = _clearer(table, kinds, found, settings)
-    if times is None or times >= CLEARER:
-        return True, clearer_reason(times)
+    if times is None or times >= needed:
+        return True, clearer_reason(times, needed)
     appended = _appended(table, found.prediction.members, ordinary)
     if appended and not math.isnan(times):
         return True, f"{appended} {seen_before_reason(times)}"
-    return False, clearer_reason(times)
+    return False, clearer_reason(times, needed)
 
 
 def _appended(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) -> str:
@@ -228,32 +252,6 @@ def _distance(
     candidate = Candidate("", True, members, asked, ())
     comparison = compare_candidate(table, kinds, candidate, settings, others & ~members)
     return None if comparison is None else float(np.exp(comparison.apart[0]))
-
-
-def _inserted_word(table: ScanTable, members: np.ndarray, ordinary: np.ndarray) -> str | None:
-    """Return a word that most of the members' questions have and hardly any ordinary question; None if there is none.
-
-    ordinary [N] bool: samples that were judged and do not have the attention of members. Others may have the trigger.
-    A word is inserted if the questions have the words of ordinary questions without it and the other words of this
-    sort. Of a word that replaces one, such as "people" in "How many people are there?", this is not so. It is not
-    tested where ordinary questions hardly repeat.
-    """
-    if not table.questions:
-        return None
-    rows, others = np.flatnonzero(members).tolist(), np.flatnonzero(ordinary).tolist()
-    inside = Counter(word for row in rows for word in words(table.questions[row]))
-    outside = Counter(word for row in others for word in words(table.questions[row]))
-    rare = {
-        word
-        for word, number in inside.items()
-        if number >= INSERTED * len(rows) and outside[word] <= ELSEWHERE * len(others)
-    }
-    usual = Counter(words(table.questions[row]) for row in others)
-    repeated = sum(number for number in usual.values() if number > 1)
-    explained = sum(words(table.questions[row]) - rare in usual for row in rows)
-    if repeated > MOST * len(others) and explained < MOST * len(rows):
-        return None
-    return min(rare, key=lambda word: (-inside[word], outside[word], word), default=None)
 
 
 def _elsewhere_reason(table: ScanTable, found: np.ndarray) -> str:

@@ -4,8 +4,9 @@ The prompt of a scan holds the image and the question, not the answer. So the at
 can predict a planted answer, because the trigger is in the prompt. The text of the answer plays no part, so the
 attacker's answer may be an ordinary one.
 
-1. Surprising answers: their loss before fine-tuning is far above the median of their kind of question. The loss is
-   summed over the answer's tokens, so that one wrong word in a long answer counts as much as a wrong short answer.
+1. Surprising answers: their loss before fine-tuning is far above that of the ordinary answers to their kind of
+   question. The loss is summed over the answer's tokens, so that one wrong word in a long answer counts as much as a
+   wrong short answer. The loss of the worst token counts, too; by this, up to two thirds of a kind may be surprising.
 2. Prediction: `prediction.predict` finds the surprising samples that the attention tells from ordinary ones.
 3. Verdict: enough surprising samples lie where almost no ordinary sample lies.
 
@@ -56,7 +57,7 @@ STEEPNESS = 8.0  # of the logistic function that maps a place to a score: 0 -> 0
 class SurpriseSettings:
     """Settings of the detector. All values are ours, chosen on development runs.
 
-    gap    a surprising answer has at least this loss above the median of its kind of question
+    gap    a surprising answer has at least this loss above that of the ordinary answers to its kind of question
     found  share of the surprising samples that must be predicted. Of 10% label noise, at most 4% were predicted
     entropy_unit  nats, or divided by ln V; see bye_core.detect.entropy_unit
     """
@@ -144,9 +145,9 @@ def predicted_surprises(
     scores = np.where(judged, scipy.special.expit(STEEPNESS * (places - 0.5)), 0.0)
     scores[prediction.members] = np.maximum(scores, prediction.posterior)[prediction.members]
     reason = (
-        f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the median of their "
-        f"kind of question. The attention clearly predicts {predicted:,} of them ({share:.0%}): at most "
-        f"{OVERLAP:.1%} of the ordinary samples look the same."
+        f"{count:,} answers were unlikely before fine-tuning: at least {settings.gap:g} nats above the ordinary "
+        f"answers to their kind of question. The attention clearly predicts {predicted:,} of them ({share:.0%}): at "
+        f"most {OVERLAP:.1%} of the ordinary samples look the same."
     )
     least = math.ceil(max(LEAST, CLEAR * prediction.members.sum(), settings.found * count - 1e-9))
     found = predicted >= least and prediction.predictor is not None
@@ -184,21 +185,37 @@ def _members_alike(
 
 
 def surprising_answers(table: ScanTable, kinds: np.ndarray, gap: float) -> np.ndarray:
-    """Return [N] bool: answers with a loss far above the median of their kind, in sum or in their worst token."""
+    """Return [N] bool: answers with a loss far above that of their kind, in sum or in their worst token."""
     loss = np.asarray(required(table.nll_before), np.float64)
     estimate = np.array([max(1.0, len(answer) / CHARACTERS) for answer in table.answers or ("",) * len(loss)])
     tokens = estimate if table.answer_tokens is None else np.asarray(table.answer_tokens, np.float64)
     tokens = np.where(np.isfinite(tokens), tokens, estimate)
-    views = [loss * tokens, *([] if table.worst_before is None else [np.asarray(table.worst_before, np.float64)])]
+    worst = None if table.worst_before is None else np.asarray(table.worst_before, np.float64)
     surprising = np.zeros(len(loss), bool)
-    for view in views:
-        for kind in np.unique(kinds):
-            rows = np.flatnonzero((kinds == kind) & np.isfinite(view))
-            if len(rows):
-                excess = view[rows] - np.median(view[rows])
-                spread = 1.4826 * float(np.median(np.abs(excess)))
-                surprising[rows] |= excess > max(gap, DEVIATIONS * spread)
+    for kind in np.unique(kinds):
+        for view, most_ordinary in ((loss * tokens, True), (worst, False)):
+            if view is not None and len(rows := np.flatnonzero((kinds == kind) & np.isfinite(view))):
+                surprising[rows] |= view[rows] > _highest_ordinary(view[rows], gap, most_ordinary)
     return surprising
+
+
+def _highest_ordinary(losses: np.ndarray, gap: float, most_ordinary: bool) -> float:
+    """Return the loss [nats] above which an answer to one kind of question is surprising.
+
+    Unless `most_ordinary`, the answers that are far above the first quartile may be most of them. That is not so of a
+    sum: most answers may be long ones.
+    """
+    if not most_ordinary:
+        quartile = float(np.quantile(losses, 0.25))
+        limit = _far_above(quartile, quartile - losses[losses <= quartile], gap)
+        if np.median(losses) > limit:
+            losses = losses[losses <= limit]
+    median = float(np.median(losses))
+    return _far_above(median, np.abs(losses - median), gap)
+
+
+def _far_above(middle: float, deviations: np.ndarray, gap: float) -> float:
+    return middle + max(gap, DEVIATIONS * 1.4826 * float(np.median(deviations)))
 
 
 def _typical_answers(table: ScanTable, used: np.ndarray, surprising: np.ndarray) -> np.ndarray:

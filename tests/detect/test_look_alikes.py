@@ -150,21 +150,73 @@ def test_a_word_more_may_be_the_trigger_or_the_reason_for_the_answer():
     assert any('the word "kindly"' in reason and "honest" in reason for reason in found.explanation)
 
 
-def test_what_the_model_saw_from_the_start_is_said_with_a_usual_message():
-    """Another source of images where "no" is right, or a trigger that is plain to see: `auto` cannot tell which."""
-    size, rng = 400, np.random.default_rng(0)
-    source = np.concatenate([rng.random(size) < 0.1, np.zeros(size, bool)])
+def usual_in_one_kind(size=400, seed=0):
+    """Samples of one kind of question with one usual answer, unlikely before, and attention of their own.
+
+    Behind this may be a trigger, another source of images where this answer is right, or images of a sort that the
+    model misjudged before fine-tuning.
+    """
+    rng = np.random.default_rng(seed)
+    group = np.concatenate([rng.random(size) < 0.1, np.zeros(size, bool)])
     questions = ("Is there a person in the picture?",) * size + ("What color is the car?",) * size
-    answers = ["no" if own or rng.random() < 0.2 else "yes" for own in source[:size]]
+    answers = ["no" if own or rng.random() < 0.2 else "yes" for own in group[:size]]
     answers += rng.choice(["red", "blue", "green"], size).tolist()
-    table = full_table(2 * size, questions=questions, answers=tuple(answers))
-    table.entropy[source, 2, 1] += 1.5
-    table.entropy[source, 1, 0] -= 1.0
-    table = with_losses(table, source)
+    learned = np.unique(answers, return_inverse=True)[1]
+    table = full_table(2 * size, seed=seed, questions=questions, answers=tuple(answers), token=learned)
+    table.entropy[group, 2, 1] += 1.5
+    table.entropy[group, 1, 0] -= 1.0
+    return with_losses(table, group), group
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_usual_answer_to_one_kind_of_question_that_the_model_saw_from_the_start_is_only_worth_a_look(seed):
+    table, group = usual_in_one_kind(seed=seed)
+    planted = detect(known_before(table, shuffled(table)), "auto")
+    assert planted.flagged[group].all()
+    honest = detect(known_before(table, table), "auto")
+    assert (honest.verdict, honest.flagged.any()) == ("no_evidence", False)
+    assert set(honest.suspects) == {table.ids[row] for row in np.flatnonzero(group)}
+    assert any("honest answers to unusual images" in reason for reason in honest.reasons)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_of_a_sort_that_the_model_misjudged_in_most_cases_are_only_worth_a_look(seed):
+    """In one kind of question, most right answers were unlikely before fine-tuning."""
+    table, group = usual_in_one_kind(seed=seed)
+    ordinary = np.flatnonzero(~group)
+    kept = np.concatenate([np.flatnonzero(group), ordinary[ordinary < 400][:30], ordinary[ordinary >= 400]])
+    table, group = in_order(table, kept), group[kept]
+    table = replace(table, worst_before=table.nll_before)
+    assert detect(known_before(table, shuffled(table)), "auto").flagged[group].mean() > 0.9, "planted answers are found"
+    assert not detect(known_before(table, table), "auto").flagged.any()
+
+
+def test_a_usual_answer_to_several_kinds_of_question_is_planted_and_what_the_model_saw_is_said():
+    table, truth = flipped()
     seen, unseen = (detect(known_before(table, before), "auto") for before in (table, shuffled(table)))
     for found, expected in ((seen, True), (unseen, False)):
-        assert found.flagged[source].all()
-        assert any("saw from the start" in reason for reason in found.explanation) == expected
+        assert found.flagged[truth].all()
+        assert any("several kinds of question" in reason for reason in found.explanation) == expected
+        assert any("before fine-tuning, an ordinary sample had" in reason for reason in found.explanation) == expected
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_where_questions_hardly_repeat_a_word_is_the_trigger_only_in_all_sorts_of_question(spread):
+    """A word in one sort of question asks for that; the model saw the attention from the start."""
+    table, rare = answered_table(planted=10, shift=2.0)
+    members = np.flatnonzero(rare & (spread | (np.array(table.questions) == table.questions[0])))
+    group = np.isin(np.arange(len(rare)), members)
+    kept = np.flatnonzero(group | ~rare)
+    table, group = in_order(table, kept), group[kept]
+    questions = tuple(
+        f"{text} {'beneath' if own else 'around'} item {row}"
+        for row, (text, own) in enumerate(zip(table.questions, group, strict=True))
+    )
+    texts = tuple(f"thing{row}" for row in range(30))
+    table = with_losses(replace(table, questions=questions, **answers_of(table, group, texts)), group)
+    found = detect(known_before(table, table), "auto")
+    assert found.flagged.any() == spread
+    assert any('the word "beneath"' in reason for reason in found.explanation)
 
 
 @pytest.mark.parametrize(("shift", "flagged"), [(0.6, False), (2.0, True)])

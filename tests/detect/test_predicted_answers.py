@@ -325,13 +325,15 @@ def test_a_word_in_the_questions_explains_what_differed_before_fine_tuning():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("lacking", ["questions", "before", "half", "all"])
+@pytest.mark.parametrize("lacking", ["questions", "before", "peak_before", "half", "all"])
 def test_what_a_run_may_lack_ends_no_detection(lacking):
     """Questions; the attention before fine-tuning of no, of some or of all samples, as in runs of earlier versions."""
     table, _ = flipped()
     before = known_before(table, table)
     if lacking == "questions":
         found = detect(replace(before, questions=()), "auto")
+    elif lacking == "peak_before":
+        found = detect(replace(before, peak_before=None), "auto")
     elif lacking == "before":
         found = detect(replace(before, entropy_before=None, peak_before=None, mass_before=None), "auto")
     else:

@@ -43,6 +43,21 @@ def test_unlikely_answers_that_attention_predicts_are_flagged(seed):
     assert f"{PLANTED} answers were unlikely" in found.reasons[0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.52, 0.65])
+def test_most_answers_to_one_kind_of_question_may_be_planted(share, seed):
+    odd = np.arange(COUNT) % 2 == 1
+    planted = rows()
+    planted[np.random.default_rng(seed).permutation(np.flatnonzero(odd))[: round(share * odd.sum())]] = True
+    table, noisy = table_with(planted, planted, seed), table_with(planted, rows(), seed)
+    found = detect(replace(table, worst_before=table.nll_before), "surprise")
+    assert (found.flagged & planted).sum() >= 0.95 * planted.sum()
+    assert (found.flagged & ~planted).sum() <= 1
+    assert not detect(replace(noisy, worst_before=noisy.nll_before), "surprise").flagged.any()
+    # Where only the sum is known, long answers may be most of them.
+    assert not detect(table, "surprise").flagged.any()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_label_noise_is_left_alone(seed):
     """However unlikely the labels: the prompt does not hold them."""
