@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class AnswerComparison(NamedTuple):
     chance    probability that an ordinary answer is as far away, in either of the two views
     freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
     begun     how often the model begins it; None if the scan did not store the token
-    clearer   as `clearer_by_fine_tuning`; None if it is unknown, or if the attention does not stand out
+    clearer   as `clearer_by_fine_tuning`; None if it is unknown or was not asked for (`with_clearer`)
     random    whether random samples, as few of each kind of question, are as far away
     """
 
@@ -114,38 +115,50 @@ class AnswerComparison(NamedTuple):
         return place
 
 
-def compare_answers(
-    table: ScanTable, settings: AutoSettings
-) -> tuple[Kinds, list[AnswerComparison], list[AnswerComparison], list[Candidate]]:
-    """Return (kinds of question, all comparisons, comparisons of planted answers, all candidates).
+def compare_answers(table: ScanTable, settings: AutoSettings) -> tuple[Kinds, list[AnswerComparison], list[Candidate]]:
+    """Return (kinds of question, comparisons, candidates), without `clearer`: `with_clearer` adds that.
 
     Candidates are answers that are out of place; some of them cannot be compared.
     """
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
-    apart = np.zeros(len(table.ids), bool)
+    comparisons = []
     for candidate in candidates:
-        if candidate.whole and candidate.by_text:
-            apart |= candidate.members
-    tested = (
-        compare_candidate(table, kinds.numbers, candidate, settings, apart & ~candidate.members)
-        for candidate in candidates
-    )
-    comparisons, planted = [], []
-    for comparison in tested:
+        others = _other_odd_answers(candidate, candidates)
+        comparison = compare_candidate(table, kinds.numbers, candidate, settings, others)
         if comparison is None:
             continue
-        others = apart & ~comparison.candidate.members
         if comparison.stands_out(len(candidates), settings):
             comparison = comparison._replace(random=_is_random(table, kinds.numbers, comparison, settings, others))
-        if comparison.stands_out(len(candidates), settings):
-            needed = not comparison.is_strong(len(candidates), settings)
-            clearer = _clearer(table, kinds.numbers, comparison.candidate, others, settings, needed)
-            comparison = comparison._replace(clearer=clearer)
         comparisons.append(comparison)
-        if comparison.is_planted(len(candidates), settings):
-            planted.append(comparison)
-    return kinds, comparisons, planted, candidates
+    return kinds, comparisons, candidates
+
+
+def with_clearer(
+    table: ScanTable,
+    kinds: np.ndarray,
+    comparison: AnswerComparison,
+    candidates: Sequence[Candidate],
+    settings: AutoSettings,
+) -> AnswerComparison:
+    """Return the comparison with `clearer` if the attention stands out; else unchanged."""
+    tests, candidate = len(candidates), comparison.candidate
+    if not comparison.stands_out(tests, settings):
+        return comparison
+    others, used = _other_odd_answers(candidate, candidates), np.isin(kinds, candidate.kinds)
+    divisions = 1 if comparison.is_strong(tests, settings) else DIVISIONS
+    members = candidate.members & used
+    clearer = clearer_by_fine_tuning(table, kinds, members, others, used, settings.seed, divisions)
+    return comparison._replace(clearer=clearer)
+
+
+def _other_odd_answers(candidate: Candidate, candidates: Sequence[Candidate]) -> np.ndarray:
+    """Return [N] bool: samples with another whole answer that is odd by its text; they are not ordinary."""
+    odd = np.zeros(len(candidate.members), bool)
+    for other in candidates:
+        if other.whole and other.by_text:
+            odd |= other.members
+    return odd & ~candidate.members
 
 
 def _is_random(
@@ -179,19 +192,6 @@ def _is_random(
         return False
     usual, spread = np.mean(far, axis=0), np.maximum(np.std(far, axis=0), LEAST_DEVIATION)
     return bool((own < usual + BEYOND * spread).all())
-
-
-def _clearer(
-    table: ScanTable,
-    kinds: np.ndarray,
-    candidate: Candidate,
-    others: np.ndarray,
-    settings: AutoSettings,
-    needed: bool,
-) -> float | None:
-    used = np.isin(kinds, candidate.kinds)
-    divisions = DIVISIONS if needed else 1
-    return clearer_by_fine_tuning(table, kinds, candidate.members & used, others, used, settings.seed, divisions)
 
 
 def spread_of(places: np.ndarray) -> tuple[float, float]:

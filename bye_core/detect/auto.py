@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from bye_core.detect.answer_comparison import AnswerComparison, compare_answers, spread_of
+from bye_core.detect.answer_comparison import AnswerComparison, compare_answers, spread_of, with_clearer
 from bye_core.detect.auto_reasons import (
     abstention_reasons,
     nearest_to_planted,
@@ -109,15 +109,19 @@ class Examination(NamedTuple):
 
 
 def examine(table: ScanTable, settings: AutoSettings) -> Examination:
-    kinds, comparisons, planted, candidates = compare_answers(table, settings)
-    count = len(table.ids)
-    predicted = None
+    kinds, comparisons, candidates = compare_answers(table, settings)
+    count, tests, predicted = len(table.ids), len(candidates), None
+
+    def judged(comparison: AnswerComparison) -> AnswerComparison:
+        return with_clearer(table, kinds.numbers, comparison, candidates, settings)
+
+    comparisons = [judged(one) if one.candidate.by_text else one for one in comparisons]
     if table.nll_before is not None:
-        odd = [answer for answer in planted if answer.candidate.by_text]
+        odd = [one for one in comparisons if one.candidate.by_text and one.is_planted(tests, settings)]
         without = _posterior(table, kinds.numbers, odd)[0] > 0.5
         predicted = predicted_answers(table, kinds.numbers, settings, without)
-        # One attack may plant several answers that are not odd by their text. Together they are one finding.
-        planted = [answer for answer in planted if answer.candidate.by_text or not _covered(answer, predicted)]
+    comparisons = [one if one.candidate.by_text or _covered(one, predicted) else judged(one) for one in comparisons]
+    planted = [one for one in comparisons if not _covered(one, predicted) and one.is_planted(tests, settings)]
     scores, places, flagged = np.zeros(count), np.full(count, np.nan), np.zeros(count, bool)
     if comparisons:
         scores, places = _posterior(table, kinds.numbers, planted or [nearest_to_planted(comparisons)])
@@ -126,8 +130,13 @@ def examine(table: ScanTable, settings: AutoSettings) -> Examination:
     return Examination(kinds, comparisons, planted, candidates, scores, places, flagged, predicted)
 
 
-def _covered(answer: AnswerComparison, predicted: PredictedAnswers) -> bool:
-    """Return whether most samples with the answer are flagged as predicted answers."""
+def _covered(answer: AnswerComparison, predicted: PredictedAnswers | None) -> bool:
+    """Return whether most samples with an answer that is not odd by its text are flagged as predicted answers.
+
+    One attack may plant several such answers. Together they are one finding.
+    """
+    if predicted is None or answer.candidate.by_text:
+        return False
     return bool(predicted.flagged[answer.candidate.members].mean() > 0.5)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bye_core.detect import detect
-from bye_core.detect.answer_comparison import compare_answers
+from bye_core.detect.auto import examine
 from bye_core.detect.auto_settings import AutoSettings
 from bye_core.detect.candidate_answers import Answers
 from bye_core.question_kinds import Families, Kinds
@@ -97,9 +97,9 @@ def test_the_distance_of_few_samples_is_no_evidence_by_itself():
             chosen[start + rng.permutation(120)[:5]] = True
         table = shuffled(with_losses(replace(table, **answers_of(table, chosen, ("n/a",))), chosen), seed)
         known = known_before(table, shuffled(table, seed + 1))
-        _, comparisons, planted, candidates = compare_answers(known, settings)
-        standing_out += any(one.random or one.stands_out(len(candidates), settings) for one in comparisons)
-        assert not planted
+        seen = examine(known, settings)
+        standing_out += any(one.random or one.stands_out(len(seen.candidates), settings) for one in seen.comparisons)
+        assert not seen.planted
     assert standing_out, "the case occurs"
 
 
