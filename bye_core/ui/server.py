@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import gradio as gr
@@ -27,6 +28,10 @@ WAITING = 256  # requests in the queue; later ones are refused. One client of a 
 
 DATA_MEMORY = "768"  # megabytes that one data set may need on a public host: the server then stays below 1.5 GB
 
+# After each event, Gradio summarises up to 10,000 earlier ones, which takes 10 to 17 ms, for a page that is not served
+# (needed_routes.py).
+NO_SUMMARY = {"GRADIO_ANALYTICS_CACHE_FREQUENCY": str(sys.maxsize), "GRADIO_ANALYTICS_MAX_EVENTS": "1"}
+
 SESSIONS = 500  # pages whose state is in memory, about 1 MB each (measured); the one unused longest is forgotten
 
 
@@ -36,6 +41,8 @@ def launch(
     """Serve the page. `options` are passed to Gradio's `launch`, whose result is returned."""
     if hosted():
         os.environ.setdefault(MEMORY_SETTING, DATA_MEMORY)  # jobs get it too
+    for name, value in NO_SUMMARY.items():
+        os.environ.setdefault(name, value)
     page.queue(max_size=WAITING)
     page._queue.pending_messages_per_session = PendingMessages(UNREAD_PAGES)
     start_cleaning()

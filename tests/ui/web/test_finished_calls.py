@@ -6,6 +6,7 @@ from urllib.request import Request, urlopen
 import gradio as gr
 import pytest
 
+from bye_core.ui import server
 from bye_core.ui.web.finished_calls import RESULT
 from bye_core.ui.web.protected_app import ProtectedApp
 from tests.waiting import until
@@ -54,3 +55,16 @@ def test_the_session_of_a_page_is_not_one_of_a_call(served):
     assert "a-page" in app.state_holder.session_data
     assert RESULT.fullmatch(f"/gradio_api/call/v2/detect/{'0' * 32}")
     assert not RESULT.fullmatch("/gradio_api/call/detect/abcdefghij")
+
+
+def test_finished_calls_are_not_summarised_for_a_page_that_is_not_served(monkeypatch):
+    for name in server.NO_SUMMARY:
+        monkeypatch.delenv(name, raising=False)
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.api(double, api_name="double")
+    _, url, _ = server.launch(page, prevent_thread_lock=True, quiet=True)
+    for number in (1, 2, 3):
+        call(url, number)
+    assert page._queue.cached_event_analytics_summary == {"functions": {}}
+    assert len(page._queue.event_analytics) <= 1
+    page.close(verbose=False)
