@@ -40,7 +40,7 @@ class AnswerComparison(NamedTuple):
     chance    probability that an ordinary answer is as far away, in either of the two views
     freedom   degrees of freedom of `chance`: number of other answers, minus one for each kind of question
     begun     how often the model begins it; None if the scan did not store the token
-    clearer   as `clearer_by_fine_tuning`; None if it is unknown or was not asked for (`with_clearer`)
+    clearer   as `clearer_by_fine_tuning`; None if it is unknown. Only after `with_clearer` may `is_planted` be asked
     random    whether random samples, as few of each kind of question, are as far away
     """
 

@@ -54,7 +54,7 @@ class AutoSettings:
     most: float = share_setting(0.45, "largest share of the samples that may have a planted answer", "Largest share")
     gap: float = setting(
         2.0,
-        "nats above the median of the kind of question: answers from here on were unlikely before fine-tuning",
+        "nats above ordinary answers to the kind of question: answers from here on were unlikely before fine-tuning",
         "Unlikely from",
         above=0,
     )

@@ -210,7 +210,7 @@ def unlikely_kinds(table: ScanTable, detector: Detector) -> tuple[Limitation, ..
     )
     reason = (
         f"Most answers to questions like {', '.join(names[:ANSWERS_SHOWN])}{more} were unlikely before fine-tuning. A "
-        "planted answer to them does not stand out."
+        "planted answer to them may not stand out."
     )
     return (Limitation("unlikely_kind", reason, "Compare with --method bye, and inspect such samples by hand."),)
 

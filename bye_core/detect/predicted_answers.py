@@ -39,10 +39,6 @@ HAVE, MOST, APART, DEVIATIONS = 0.4, 0.5, 0.7, 3.0
 CLEARER_MESSAGE = 4.0
 
 
-# A model may be wrong about all images of one sort, but then it is so about one kind of question.
-_SEVERAL_KINDS = "That is so in several kinds of question, as behind a trigger."
-
-
 class PredictedAnswers(NamedTuple):
     """Unlikely answers that the attention predicts.
 
@@ -69,7 +65,8 @@ def predicted_answers(
     tell", and to images that the model misjudged before, may be predicted too. But the model before fine-tuning attends
     differently to such images already, while it hardly notices a trigger in an image. They are evidence, too, if many
     have one usual message to their kind of question, in several kinds, and attention that other samples with this
-    message lack. Without such a message, they are no evidence near the attention for an ordinary answer.
+    message lack. Without such a message, they are no evidence if their attention is close to that for an ordinary
+    answer.
     """
     found = predicted_surprises(table, kinds, SurpriseSettings(settings.gap, settings.found, settings.seed), without)
     flagged, scores, reasons = found.flagged, found.scores, found.reasons
@@ -87,10 +84,8 @@ def predicted_answers(
         scores, further = np.maximum(scores, chances), chances > 0.5
         flagged = (members & (message.having | found.clear)) | further
         reasons = reasons[:1]  # the second says why `surprise` flags nothing
-        planted, why = _fine_tuned(table, kinds, found, ordinary, word, settings, CLEARER_MESSAGE)
-        if not planted and _asked_in(kinds, message.having & members) > 1:
-            planted, why = True, f"{_SEVERAL_KINDS} {why}"
-        verdict = f"{_message_reason(message, members, int(further.sum()))} {why}"
+        planted, why = _behind_message(table, kinds, found, ordinary, word, message, settings)
+        verdict = f"{_message_reason(message, kinds, members, int(further.sum()))} {why}"
     elif flagged.any():
         planted, verdict = False, _near_reason(table, kinds, found, without, settings)
         if not verdict:
@@ -132,11 +127,6 @@ def _planted_message(table: ScanTable, kinds: np.ndarray, found: Surprise) -> Us
     return message if enough and message.auc >= max(APART, 0.5 + DEVIATIONS * message.error) else None
 
 
-def _asked_in(kinds: np.ndarray, group: np.ndarray) -> int:
-    """Return the number of kinds of question with at least LEAST samples of the `group` [N] bool."""
-    return int((np.bincount(kinds[group]) >= LEAST).sum())
-
-
 def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) -> np.ndarray:
     """Return [N] the probabilities that samples have a planted message, although it was likely before fine-tuning.
 
@@ -158,8 +148,38 @@ def _likely_before(kinds: np.ndarray, found: Surprise, message: UsualMessage) ->
     return np.where(found.clear, chances, 0.0)
 
 
-def _message_reason(message: UsualMessage, members: np.ndarray, further: int) -> str:
-    count = f"{int((message.having & members).sum()):,} of the {int(members.sum()):,} predicted samples"
+def _behind_message(
+    table: ScanTable,
+    kinds: np.ndarray,
+    found: Surprise,
+    ordinary: np.ndarray,
+    word: RareWord | None,
+    message: UsualMessage,
+    settings: AutoSettings,
+) -> tuple[bool, str]:
+    """Return (whether a trigger is behind usual messages, not images of a sort, a sentence that explains it).
+
+    Several kinds of question with such a message are taken as evidence: a model that misjudged images of one sort may
+    have done so in one kind. That is our choice; it may have done so in several.
+    """
+    assert found.prediction is not None
+    having = message.having & found.prediction.members
+    several = sum((having & (kinds == kind)).sum() >= LEAST for kind in message.kinds) > 1
+    if not several or (word and word.inserted):
+        return _fine_tuned(table, kinds, found, ordinary, word, settings, CLEARER_MESSAGE)
+    why, times = (
+        "That is so in several kinds of question, as behind a trigger.",
+        _clearer(table, kinds, found, settings),
+    )
+    if times is None or math.isnan(times):
+        return True, why
+    known = clearer_reason(times, CLEARER_MESSAGE) if times >= CLEARER_MESSAGE else seen_before_reason(times)
+    return True, f"{why} {known}"
+
+
+def _message_reason(message: UsualMessage, kinds: np.ndarray, members: np.ndarray, further: int) -> str:
+    having = message.having & members & np.isin(kinds, message.kinds)
+    count = f"{int(having.sum()):,} of the {int(members.sum()):,} predicted samples"
     sentence = (
         f"{count} have one usual answer to their kind of question, or one usual part of it, but attention that differs "
         f"from that of other samples with this answer (AUC {message.auc:.2f}). Most honest answers differ from image "
@@ -199,7 +219,7 @@ def _fine_tuned(
     """
     assert found.prediction is not None
     if word and word.inserted:
-        return True, "So this word is probably the trigger."
+        return True, f'So the word "{word.text}" is probably the trigger.'
     times = _clearer(table, kinds, found, settings)
     if times is None or times >= needed:
         return True, clearer_reason(times, needed)

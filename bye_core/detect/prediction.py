@@ -68,7 +68,7 @@ def predict(
     apart       [N] bool, samples that are neither candidates nor examples of ordinary samples
     kinds       [N] number of each sample's kind of question
     """
-    # The libraries must be there before their threads are limited. That takes as long as to fit a discriminant.
+    # Limiting threads takes as long as fitting a discriminant, so it is done once, after the libraries are loaded.
     import sklearn.discriminant_analysis
 
     with threadpool_limits(THREADS), sklearn.config_context(skip_parameter_validation=True):

@@ -13,6 +13,7 @@ from bye_core.records import ScanTable
 # It is a word of at least this share of the members' questions, and of at most this share of the others (ours).
 INSERTED, ELSEWHERE = 0.8, 0.02
 MOST = 0.5  # share of questions that are most of them
+LEAST = 5  # members that ask a kind of question, in at least two kinds (ours)
 
 
 class RareWord(NamedTuple):
@@ -33,7 +34,8 @@ def rare_word(table: ScanTable, kinds: np.ndarray, members: np.ndarray, ordinary
     members   [N] bool
     ordinary  [N] bool: samples that were judged and do not have the attention of members. Others may have the trigger.
     A word is inserted if the questions have the words of ordinary questions without it and the other rare words. Where
-    ordinary questions hardly repeat, it is inserted if the members ask for all that the other samples ask for.
+    ordinary questions hardly repeat, it is inserted if the members ask several kinds of question, at least half as the
+    other samples do. Where all ask one kind, that cannot be told.
     Source: ours.
     """
     if not table.questions:
@@ -57,7 +59,7 @@ def rare_word(table: ScanTable, kinds: np.ndarray, members: np.ndarray, ordinary
 
 
 def _ask_alike(kinds: np.ndarray, members: np.ndarray) -> bool:
-    """Return whether the members ask several kinds of question, about as often as the other samples do."""
-    size = int(kinds.max()) + 1
-    own, other = (np.bincount(kinds[side], minlength=size) / max(1, side.sum()) for side in (members, ~members))
-    return bool((own > 0).sum() > 1 and np.minimum(own, other).sum() >= MOST)
+    """Return whether the members ask several kinds of question, in shares of which half are those of other samples."""
+    own, other = (np.bincount(kinds[side], minlength=int(kinds.max()) + 1) for side in (members, ~members))
+    shared = np.minimum(own / max(1, own.sum()), other / max(1, other.sum())).sum()
+    return bool((own >= LEAST).sum() > 1 and shared >= MOST)

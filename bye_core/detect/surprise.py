@@ -6,7 +6,8 @@ attacker's answer may be an ordinary one.
 
 1. Surprising answers: their loss before fine-tuning is far above that of the ordinary answers to their kind of
    question. The loss is summed over the answer's tokens, so that one wrong word in a long answer counts as much as a
-   wrong short answer. The loss of the worst token counts, too; by this, up to two thirds of a kind may be surprising.
+   wrong short answer. The loss of the worst token counts, too; by this, almost three quarters of a kind may be
+   surprising.
 2. Prediction: `prediction.predict` finds the surprising samples that the attention tells from ordinary ones.
 3. Verdict: enough surprising samples lie where almost no ordinary sample lies.
 
@@ -34,7 +35,7 @@ from bye_core.records import Detection, ScanTable
 
 LEAST = 5  # surprising samples that must be predicted (ours)
 LEAST_IN_KIND = 2  # kinds with fewer surprising samples are left out (ours)
-# A loss is surprising if it is this many robust deviations above the median of the kind, and `gap` nats (ours).
+# A loss is surprising if it is this many robust deviations above that of ordinary answers, and `gap` nats (ours).
 DEVIATIONS = 4.0
 CHARACTERS = 4  # a token, on average; for runs of earlier versions, which do not hold the number of tokens
 # Share of the ordinary samples that may lie where predicted samples lie (ours: 1 of 200).
@@ -50,6 +51,7 @@ TYPICAL = 2.0
 ALIKE = 0.4
 # If all but this share of them are clear in a kind of question, they are one group there, not two (ours).
 REST = 0.1
+PREDICTED = 0.7  # AUC from which the attention tells the surprising answers of a kind from the others (ours)
 STEEPNESS = 8.0  # of the logistic function that maps a place to a score: 0 -> 0.02, 0.5 -> 0.5, 1 -> 0.98 (ours)
 
 
@@ -62,7 +64,7 @@ class SurpriseSettings:
     entropy_unit  nats, or divided by ln V; see bye_core.detect.entropy_unit
     """
 
-    gap: float = setting(2.0, "nats an answer above the median of the kind of question", "Surprise from", above=0)
+    gap: float = setting(2.0, "nats an answer above ordinary answers to its kind of question", "Surprise from", above=0)
     found: float = share_setting(0.1, "of the surprising samples that must be predicted", "Predicted share", above=0)
     seed: int = seed_setting(help="seed of the division into folds")
     entropy_unit: str = entropy_unit_setting()
@@ -117,8 +119,37 @@ def surprise(table: ScanTable, settings: SurpriseSettings) -> Detection:
 def predicted_surprises(
     table: ScanTable, kinds: np.ndarray, settings: SurpriseSettings, without: np.ndarray
 ) -> Surprise:
-    """Return the surprising samples and those of them that the attention predicts; ignore the samples `without` [N]."""
+    """Return the surprising samples and those of them that the attention predicts; ignore the samples `without` [N].
+
+    In a kind of question in which most answers are surprising, they count as such only if the attention predicts them:
+    a model may have been wrong about most of a kind, for many reasons.
+    """
     surprising = surprising_answers(table, kinds, settings.gap) & ~without
+    found = _predicted(table, kinds, settings, without, surprising)
+    usual = _unpredicted_majorities(found, kinds, without)
+    return _predicted(table, kinds, settings, without, surprising & ~usual) if usual.any() else found
+
+
+def _unpredicted_majorities(found: Surprise, kinds: np.ndarray, without: np.ndarray) -> np.ndarray:
+    """Return [N] bool: samples of kinds in which most answers are surprising, and the attention does not tell which."""
+    # Imported on use, because it takes a second.
+    from sklearn.metrics import roc_auc_score
+
+    usual = np.zeros(len(kinds), bool)
+    if found.prediction is None:
+        return usual
+    places = found.prediction.places
+    for kind in np.unique(kinds[found.surprising]):
+        rows = np.flatnonzero((kinds == kind) & np.isfinite(places) & ~without)
+        chosen = found.surprising[rows]
+        if 0.5 < chosen.sum() / max(1, len(rows)) < 1 and roc_auc_score(chosen, places[rows]) < PREDICTED:
+            usual |= kinds == kind
+    return usual
+
+
+def _predicted(
+    table: ScanTable, kinds: np.ndarray, settings: SurpriseSettings, without: np.ndarray, surprising: np.ndarray
+) -> Surprise:
     kept = [kind for kind in np.unique(kinds) if surprising[kinds == kind].sum() >= LEAST_IN_KIND]
     used = np.isin(kinds, kept) & np.isfinite(required(table.nll_before)) & ~without
     count, none = int((surprising & used).sum()), np.zeros(len(table.ids), bool)
@@ -202,8 +233,8 @@ def surprising_answers(table: ScanTable, kinds: np.ndarray, gap: float) -> np.nd
 def _highest_ordinary(losses: np.ndarray, gap: float, most_ordinary: bool) -> float:
     """Return the loss [nats] above which an answer to one kind of question is surprising.
 
-    Unless `most_ordinary`, the answers that are far above the first quartile may be most of them. That is not so of a
-    sum: most answers may be long ones.
+    If `most_ordinary`, at least half of the answers are taken to be ordinary: of sums, most may be large because the
+    answers are long. Else a quarter is enough.
     """
     if not most_ordinary:
         quartile = float(np.quantile(losses, 0.25))

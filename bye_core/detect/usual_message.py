@@ -28,12 +28,14 @@ class UsualMessage(NamedTuple):
            the kinds of question, weighted by their members
     error  standard deviation of `auc` if members and ordinary samples did not differ
     having  [N] bool: samples with the message of most members of their kind of question, be it usual or not
+    kinds   the kinds of question whose message is usual
     """
 
     share: float
     auc: float
     error: float
     having: np.ndarray
+    kinds: tuple[int, ...] = ()
 
 
 def usual_message(
@@ -51,7 +53,7 @@ def usual_message(
     having = np.zeros(len(members), bool)
     if not table.answers:
         return UsualMessage(0.0, 0.0, 0.0, having)
-    areas, errors, sizes = [], [], []
+    areas, errors, sizes, usual = [], [], [], []
     ordinary = ordinary & np.isfinite(places)
     for kind in np.unique(kinds[members]):
         inside, others, asked = (np.flatnonzero((kinds == kind) & side) for side in (members, ordinary, True))
@@ -68,12 +70,13 @@ def usual_message(
                 areas.append(roc_auc_score(members[compared], places[compared]))
                 errors.append((len(compared) + 1) / (12 * len(own) * len(same)))  # variance of Mann and Whitney's U
                 sizes.append(len(inside))
+                usual.append(int(kind))
                 break
     if not sizes:
         return UsualMessage(0.0, 0.0, 0.0, having)
     weights = np.array(sizes) / sum(sizes)
     error = float(np.sqrt(weights**2 @ errors))
-    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error, having)
+    return UsualMessage(sum(sizes) / int(members.sum()), float(weights @ areas), error, having, tuple(usual))
 
 
 def _unlikely_part(table: ScanTable, row: int) -> str:

@@ -176,7 +176,40 @@ def test_a_usual_answer_to_one_kind_of_question_that_the_model_saw_from_the_star
     honest = detect(known_before(table, table), "auto")
     assert (honest.verdict, honest.flagged.any()) == ("no_evidence", False)
     assert set(honest.suspects) == {table.ids[row] for row in np.flatnonzero(group)}
-    assert any("honest answers to unusual images" in reason for reason in honest.reasons)
+    assert any(
+        "4 times or more" in reason and "honest answers to unusual images" in reason for reason in honest.reasons
+    )
+    unknown = known_before(table, table)
+    for name in ("entropy_before", "peak_before", "mass_before"):
+        getattr(unknown, name)[group] = np.nan
+    assert not detect(unknown, "auto").flagged.any(), "nothing to compare with"
+
+
+def test_an_unusual_answer_to_a_second_kind_of_question_does_not_make_the_usual_one_planted():
+    table, group = usual_in_one_kind()
+    dark = np.zeros(len(group), bool)
+    dark[400:408] = True
+    table.entropy[dark, 2, 1] += 1.5
+    table.entropy[dark, 1, 0] -= 1.0
+    table = with_losses(replace(table, **answers_of(table, dark, ("too dark to tell",))), group | dark)
+    assert not detect(known_before(table, table), "auto").flagged.any()
+
+
+@pytest.mark.parametrize("share", [0.55, 0.72])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_kind_of_question_that_the_model_was_mostly_wrong_about_hides_no_planted_answers(share, seed):
+    """Without a pattern in the images: these answers are not flagged, and the planted ones to other kinds are."""
+    table, truth = flipped(each=200, seed=seed)
+    asked = np.array(table.questions)
+    kept = np.flatnonzero(~truth | (asked != asked[0]))
+    table, truth, first = in_order(table, kept), truth[kept], asked[kept] == asked[0]
+    wrong = first & (np.random.default_rng(seed).random(len(first)) < share)
+    table = with_losses(table, truth | wrong)
+    for before in (table, shuffled(table)):
+        found = detect(known_before(replace(table, worst_before=table.nll_before), before), "auto")
+        assert found.flagged[truth].mean() > 0.9
+        assert (found.flagged & ~truth).sum() <= 2
+        assert set(found.suspects).isdisjoint(found.flagged_ids)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -196,8 +229,9 @@ def test_a_usual_answer_to_several_kinds_of_question_is_planted_and_what_the_mod
     seen, unseen = (detect(known_before(table, before), "auto") for before in (table, shuffled(table)))
     for found, expected in ((seen, True), (unseen, False)):
         assert found.flagged[truth].all()
-        assert any("several kinds of question" in reason for reason in found.explanation) == expected
-        assert any("before fine-tuning, an ordinary sample had" in reason for reason in found.explanation) == expected
+        assert any("several kinds of question" in reason for reason in found.explanation)
+        assert any("saw from the start" in reason for reason in found.explanation) == expected
+        assert not any("These may be honest" in reason for reason in found.explanation), "poisoned, it says"
 
 
 @pytest.mark.parametrize("spread", [False, True])

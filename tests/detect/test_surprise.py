@@ -44,7 +44,7 @@ def test_unlikely_answers_that_attention_predicts_are_flagged(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("share", [0.52, 0.65])
+@pytest.mark.parametrize("share", [0.52, 0.72])
 def test_most_answers_to_one_kind_of_question_may_be_planted(share, seed):
     odd = np.arange(COUNT) % 2 == 1
     planted = rows()
@@ -54,7 +54,7 @@ def test_most_answers_to_one_kind_of_question_may_be_planted(share, seed):
     assert (found.flagged & planted).sum() >= 0.95 * planted.sum()
     assert (found.flagged & ~planted).sum() <= 1
     assert not detect(replace(noisy, worst_before=noisy.nll_before), "surprise").flagged.any()
-    # Where only the sum is known, long answers may be most of them.
+    # Where only the sum of an answer is known, most answers may only be longer.
     assert not detect(table, "surprise").flagged.any()
 
 
