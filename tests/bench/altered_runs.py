@@ -1,4 +1,4 @@
-"""What `auto` says of scans in which something else was wrong, or more was poisoned, than in those that were made.
+"""Judges scans after a change: images that the model misjudged before, or more of one kind of question planted.
 
 python -m tests.bench.altered_runs misjudged CELL ...   clean: images of one sort were misjudged before
 python -m tests.bench.altered_runs majority CELL ...    poisoned: most of one kind of question is planted
@@ -14,7 +14,9 @@ majority   so many clean samples of the kind of question with most poison are le
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -33,6 +35,7 @@ from tests.detect.made_tables import in_order
 LIKELY, UNLIKELY, WORST = 0.1, 2.5, 4.5  # nats a token, and of the worst token
 SHARES, PLANTED = (0.15, 0.3), (0.48, 0.52, 0.6, 0.66, 0.75)
 SIDE = 24  # pixels of the images whose colors are compared
+TIMES = re.compile(r"([\d.]+) times as often as now")
 
 
 def image_properties(cell: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -46,7 +49,16 @@ def image_properties(cell: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
     return {"dark": -bright, "bright": bright, "red": red - blue, "blue": blue - red}
 
 
+def planted_in(cell: Path, table: ScanTable) -> np.ndarray:
+    """[N] bool: the samples of `table` that are poisoned; none in a clean cell."""
+    truth = cell / "data" / "truth.json"
+    poisoned = json.loads(truth.read_text(encoding="utf-8"))["poisoned"] if truth.exists() else []
+    return np.isin(table.ids, poisoned)
+
+
 def misjudged(cell: Path, table: ScanTable) -> Iterator[tuple[str, ScanTable, np.ndarray]]:
+    if planted_in(cell, table).any():
+        return
     kinds, answers = Kinds(table.questions).numbers, np.array(table.answers)
     kind, answer = Counter(zip(kinds.tolist(), answers.tolist(), strict=True)).most_common(1)[0][0]
     having = (kinds == kind) & (answers == answer)
@@ -65,8 +77,9 @@ def misjudged(cell: Path, table: ScanTable) -> Iterator[tuple[str, ScanTable, np
 
 
 def majority(cell: Path, table: ScanTable) -> Iterator[tuple[str, ScanTable, np.ndarray]]:
-    truth = json.loads((cell / "data" / "truth.json").read_text(encoding="utf-8"))
-    planted = np.isin(table.ids, truth["poisoned"])
+    planted = planted_in(cell, table)
+    if not planted.any():
+        return
     kinds = Kinds(table.questions).numbers
     kind = np.bincount(kinds[planted]).argmax()
     clean = np.random.default_rng(0).permutation(np.flatnonzero((kinds == kind) & ~planted))
@@ -82,16 +95,21 @@ ALTERATIONS = {"misjudged": misjudged, "majority": majority}
 
 
 def main() -> None:
-    name, *cells = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("alteration", choices=ALTERATIONS)
+    parser.add_argument("cells", nargs="+", type=Path, metavar="CELL")
+    options = parser.parse_args()
     wrong = total = 0
-    for cell in map(Path, cells):
-        for what, table, planted in ALTERATIONS[name](cell, Run.open(cell / "run").table()):
+    for cell in options.cells:
+        for what, table, planted in ALTERATIONS[options.alteration](cell, Run.open(cell / "run").table()):
             found = detect(table, "auto")
             right, others = int((found.flagged & planted).sum()), int((found.flagged & ~planted).sum())
             total, wrong = total + 1, wrong + bool(others)
+            times = [float(one) for reason in found.reasons for one in TIMES.findall(reason)]
+            clearer = f"; {max(times):g} times clearer than before fine-tuning" if times else ""
             sys.stdout.write(
                 f"{cell.name}: {what}: {found.verdict}, {right} of {int(planted.sum())} planted and {others} other "
-                f"samples flagged, {len(found.suspects)} worth a look\n"
+                f"samples flagged, {len(found.suspects)} worth a look{clearer}\n"
             )
     sys.stdout.write(f"{wrong} of {total} with flagged samples that are not planted\n")
 
