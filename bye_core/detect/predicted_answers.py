@@ -167,10 +167,8 @@ def _behind_message(
     several = sum((having & (kinds == kind)).sum() >= LEAST for kind in message.kinds) > 1
     if not several or (word and word.inserted):
         return _fine_tuned(table, kinds, found, ordinary, word, settings, CLEARER_MESSAGE)
-    why, times = (
-        "That is so in several kinds of question, as behind a trigger.",
-        _clearer(table, kinds, found, settings),
-    )
+    why = "That is so in several kinds of question, as behind a trigger."
+    times = _clearer(table, kinds, found, settings)
     if times is None or math.isnan(times):
         return True, why
     known = clearer_reason(times, CLEARER_MESSAGE) if times >= CLEARER_MESSAGE else seen_before_reason(times)
