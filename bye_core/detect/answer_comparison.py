@@ -122,9 +122,9 @@ def compare_answers(table: ScanTable, settings: AutoSettings) -> tuple[Kinds, li
     """
     kinds = Kinds(table.questions or ("",) * len(table.ids))
     candidates = Answers(table.answers, kinds.numbers, table.nll_before).candidates(settings.least, settings.most)
-    comparisons = []
+    odd, comparisons = _odd_answers(candidates, len(table.ids)), []
     for candidate in candidates:
-        others = _other_odd_answers(candidate, candidates)
+        others = odd & ~candidate.members
         comparison = compare_candidate(table, kinds.numbers, candidate, settings, others)
         if comparison is None:
             continue
@@ -145,20 +145,21 @@ def with_clearer(
     tests, candidate = len(candidates), comparison.candidate
     if not comparison.stands_out(tests, settings):
         return comparison
-    others, used = _other_odd_answers(candidate, candidates), np.isin(kinds, candidate.kinds)
+    others = _odd_answers(candidates, len(kinds)) & ~candidate.members
+    used = np.isin(kinds, candidate.kinds)
     divisions = 1 if comparison.is_strong(tests, settings) else DIVISIONS
     members = candidate.members & used
     clearer = clearer_by_fine_tuning(table, kinds, members, others, used, settings.seed, divisions)
     return comparison._replace(clearer=clearer)
 
 
-def _other_odd_answers(candidate: Candidate, candidates: Sequence[Candidate]) -> np.ndarray:
-    """Return [N] bool: samples with another whole answer that is odd by its text; they are not ordinary."""
-    odd = np.zeros(len(candidate.members), bool)
-    for other in candidates:
-        if other.whole and other.by_text:
-            odd |= other.members
-    return odd & ~candidate.members
+def _odd_answers(candidates: Sequence[Candidate], count: int) -> np.ndarray:
+    """Return [count] bool: samples with a whole answer that is odd by its text; they are not ordinary."""
+    odd = np.zeros(count, bool)
+    for candidate in candidates:
+        if candidate.whole and candidate.by_text:
+            odd |= candidate.members
+    return odd
 
 
 def _is_random(

@@ -82,8 +82,8 @@ def auto(table: ScanTable, settings: AutoSettings) -> Detection:
     else:
         reasons = abstention_reasons(seen.comparisons, seen.candidates, settings)
         reasons += predicted.reasons if predicted is not None else []
-    left = {table.ids[row] for row in np.flatnonzero(~flagged)}
-    suspects = tuple(one for one in predicted.suspects if one in left) if predicted is not None else ()
+    named = {table.ids[row] for row in np.flatnonzero(flagged)}
+    suspects = tuple(one for one in predicted.suspects if one not in named) if predicted is not None else ()
     detection = result("auto", settings, table, flagged, scores, reasons, places, by_layer(heads))
     return replace(detection, findings=tuple(findings), suspects=suspects)
 
